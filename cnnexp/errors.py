@@ -1,0 +1,39 @@
+"""Every error cnnexp raises on purpose.
+
+    CnnexpError            exit code 1
+    ├── ConfigError        exit code 2: a setting or a command word is wrong; nothing was started
+    ├── DataError          the data set is missing, unreadable or unfit for this run
+    ├── ModelError         a saved model is missing, damaged, or no longer gives the answers it promised
+    ├── NonFiniteLossError training produced NaN or infinity
+    └── TrackingError      the MLflow store cannot be reached or refuses
+
+A message says, in this order: the rule, what came, what is allowed, what to do.
+"""
+
+
+class CnnexpError(Exception):
+    """Base of all expected failures: the command line prints one without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(CnnexpError):
+    """A setting is unknown, of the wrong type, out of range, or contradicts another."""
+
+    exit_code = 2
+
+
+class DataError(CnnexpError):
+    """The data set is missing, unreadable, or makes this run meaningless."""
+
+
+class ModelError(CnnexpError):
+    """A saved model is missing, damaged, or answers differently than its card promises."""
+
+
+class NonFiniteLossError(CnnexpError):
+    """The training loss became NaN or infinite."""
+
+
+class TrackingError(CnnexpError):
+    """The MLflow store cannot be reached, or refused what was sent."""

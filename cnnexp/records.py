@@ -1,0 +1,130 @@
+"""The values that travel between modules: frozen, plain, and free of any library but numpy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]  # (N, H, W, C), C = 1 or 3, at the model's input size
+Labels = NDArray[np.int64]  # (N,), index into the class names
+Probabilities = NDArray[np.float32]  # (N, K), rows sum to 1
+
+SPLIT_NAMES = ("train", "validation", "calibration", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """The model's first layer: network input = pixel * scale + offset, per channel."""
+
+    rule: str  # unit | standardize
+    scale: tuple[float, ...]  # (C,)
+    offset: tuple[float, ...]  # (C,)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochValues:
+    """What is known at the end of an epoch."""
+
+    epoch: int  # from 1
+    train_loss: float  # mean over the epoch, penalties included, while weights moved
+    train_accuracy: float
+    val_loss: float  # cross-entropy alone, inference mode
+    val_accuracy: float
+    learning_rate: float  # of the epoch's last update
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How training went."""
+
+    epochs: tuple[EpochValues, ...]
+    best_epoch: int  # from 1; its weights are the ones the model holds
+    stopped_early: bool
+    updates: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class on one split; None where the split has no image of it, or nothing was predicted as it."""
+
+    name: str
+    support: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    roc_auc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The numbers on one split."""
+
+    metrics: Mapping[str, float]  # accuracy, balanced_accuracy, macro_precision, ... ; undefined ones are absent
+    intervals: Mapping[str, tuple[float, float]]  # 95 % bootstrap interval of each metric
+    per_class: tuple[ClassScore, ...]
+    confusion: NDArray[np.int64]  # (K, K), row = true class, column = predicted class
+    notes: tuple[str, ...]  # what is undefined here and why, one sentence each
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One verdict with its evidence and what should repair it."""
+
+    id: str  # of the fault catalogue, such as M2
+    cause: int  # 1 data, 2 fit, 3 training, 4 metrics, 5 the image
+    title: str  # two or three words, such as "over-fitting"
+    sentence: str  # what a student understands
+    evidence: Mapping[str, float]
+    confidence: float  # 0..1
+    repair: str  # config overrides where they exist, else an action
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPredictions:
+    """What the final model says about each image of a split, in the split's order."""
+
+    files: tuple[str, ...]
+    labels: Labels
+    probabilities: Probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run is going to do, known before the first update."""
+
+    name: str
+    data_name: str
+    data_digest: str
+    data_source: str
+    class_names: tuple[str, ...]
+    class_counts: Mapping[str, tuple[int, ...]]  # per split name, in the order of class_names
+    input_shape: tuple[int, int, int]
+    parameters: int  # trainable weights of the model
+    learning_rate: float  # after batch scaling, before the schedule
+    threads: int
+    precision: str  # what auto became
+    augmentation: str  # what is really done, such as "flip, shift 0.1"; "none"
+    updates_per_epoch: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything one finished run found out."""
+
+    plan: RunPlan
+    settings: Mapping[str, Any]  # the whole configuration, nested plain values
+    history: History
+    metrics: Mapping[str, float]  # every final number under its recorded name, such as test/accuracy
+    evaluation: Evaluation  # of the test split
+    predictions: Mapping[str, SplitPredictions]  # validation, calibration, test
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    model_file: bytes  # the .keras file
+    card: Mapping[str, Any]  # contents of card.json
+    example: Images  # (n, H, W, C) a few test images for the model's input example
+    environment: Mapping[str, Any]  # versions, processor, threads
