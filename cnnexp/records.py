@@ -1,6 +1,6 @@
 """The values that travel between modules: frozen, plain, and free of any library but numpy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,3 +128,36 @@ class RunResult:
     card: Mapping[str, Any]  # contents of card.json
     example: Images  # (n, H, W, C) a few test images for the model's input example
     environment: Mapping[str, Any]  # versions, processor, threads
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPredictions:
+    """What a recorded run's model said about each test image, in the recorded order."""
+
+    class_names: tuple[str, ...]
+    files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17"
+    labels: Labels
+    probabilities: Probabilities
+
+
+Curves = Mapping[str, tuple[tuple[int, float], ...]]  # metric name -> (epoch, value) in the order of epochs
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One recorded run, detached from its store; what is large is read when it is asked for."""
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str  # as MLflow has it: FINISHED, FAILED, KILLED, RUNNING, SCHEDULED
+    parent_id: str | None  # of the sweep
+    started: float  # seconds since 1970, UTC
+    seconds: float | None  # wall time; None while it runs
+    settings: Mapping[str, str]  # flat, text as recorded, such as {"optimizer.learning_rate": "0.001"}
+    metrics: Mapping[str, float]  # final values
+    tags: Mapping[str, str]
+    data_digest: str | None
+    read_curves: Callable[[], Curves]
+    read_predictions: Callable[[], RecordedPredictions | None]  # of the test split; None: none were recorded
+    read_findings: Callable[[], tuple[Finding, ...]]

@@ -1,0 +1,105 @@
+"""Three functions for a notebook, built on the code that runs use.
+
+They have the meaning they have in most introductions to image classification with Keras: preprocess one image,
+build a CNN with dropout and L2, print a report. ``from cnnexp import preprocess_image`` and so on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp import models
+from cnnexp.config import PlainModelConfig
+from cnnexp.evaluation import evaluate
+from cnnexp.images import ImageSpec, read_image
+from cnnexp.records import Evaluation
+from cnnexp.report.evaluation import print_evaluation
+
+
+def preprocess_image(path: str | Path | bytes | NDArray[np.generic], target_size: tuple[int, int] = (224, 224)) -> NDArray[np.float32]:
+    """Return an image as the network of `create_cnn_with_dropout` takes it: float32 (height, width, 3) in [0, 1].
+
+    Reads, resizes and only then scales, once: 8-bit, 16-bit and float images of the same picture give the same
+    values, whatever the resize method does in between.
+
+    Args:
+        path: an image file, its bytes, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) that is uint8, uint16,
+            bool, or float in [0, 1].
+        target_size: (height, width) in pixels.
+
+    Raises:
+        UnreadableImageError: the file is not an image, is damaged, or the array has another form.
+    """
+    height, width = target_size
+    spec = ImageSpec(
+        height=height,
+        width=width,
+        color="rgb",
+        resize="stretch",
+        kernel="bilinear",
+        antialias=True,
+        background=255,
+    )
+    return read_image(path, spec).astype(np.float32) / np.float32(255)
+
+
+def create_cnn_with_dropout(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    dropout_rate: float = 0.5,
+    regularization_strength: float = 0.001,
+) -> keras.Model:
+    """Return ``model=regularized`` for scaled float images, compiled with Adam for one-hot labels.
+
+    32, 64 and 128 filters of 3×3, each followed by max pooling; 128 dense units; dropout; softmax; an L2 penalty on
+    every hidden kernel.
+
+    Args:
+        input_shape: (height, width, channels).
+        num_classes: number of outputs.
+        dropout_rate: share of units dropped before the softmax, in [0, 1).
+        regularization_strength: weight of the L2 penalty.
+    """
+    model = models.build(
+        PlainModelConfig(name="regularized", width=32, depth=3, dense=128),
+        input_shape=input_shape,
+        num_classes=num_classes,
+        scaling=None,
+        regularization=models.Regularization(dropout=dropout_rate, l1=0.0, l2=regularization_strength),
+        precision="float32",
+    )
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+def evaluate_model(
+    model: keras.Model, images: NDArray[np.float32], labels: NDArray[np.generic], class_names: Sequence[str]
+) -> Evaluation:
+    """Print precision, recall and F1 of each class and the confusion matrix, and return all that was measured.
+
+    Args:
+        model: takes `images` and answers with probabilities (N, K).
+        images: (N, H, W, C), as the model takes them.
+        labels: one-hot (N, K).
+        class_names: K names, in the order of the columns of `labels`.
+
+    Raises:
+        ValueError: `labels` is not one-hot over `class_names`.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (len(images), len(class_names)) or not np.all(np.sort(labels, axis=1)[:, -1] == 1):
+        raise ValueError(
+            f"labels must be one-hot, shape ({len(images)}, {len(class_names)}) for these images and class names; got "
+            f"shape {labels.shape}. keras.utils.to_categorical makes them from class indices."
+        )
+    evaluation = evaluate(
+        probabilities=model.predict(images, verbose=0),
+        labels=labels.argmax(axis=1),
+        class_names=tuple(class_names),
+        seed=0,
+    )
+    print_evaluation(evaluation)
+    return evaluation

@@ -1,0 +1,142 @@
+"""What was varied, and which runs are the same setting under another seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnexp.comparison.metric import Metric
+from cnnexp.errors import ConfigError
+from cnnexp.records import RunSummary
+
+ABSENT = "–"  # stands for a setting that a run does not have
+_NOT_SETTINGS = ("seed", "tracking")  # neither changes what is learned from which setting
+_NEUTRAL = ("none", "null", "off", "false", "constant", "unit", "baseline")  # levels that mean "nothing added"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting that differs between the compared runs."""
+
+    name: str
+    levels: tuple[str, ...]  # the first is the one effects are measured against: nothing added, or the smallest
+    moves_with: tuple[str, ...]  # settings that changed exactly when this one did: their effects cannot be told apart
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether every level is a number."""
+        return all(_number(level) is not None for level in self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Runs that differ by seed alone."""
+
+    values: Mapping[str, str]  # of the varying settings
+    runs: tuple[RunSummary, ...]
+
+    def by_seed(self, metric: Metric) -> dict[str, float]:
+        """The metric for each seed; runs that repeat a seed are averaged, so that they do not count as evidence."""
+        return mean_by_seed(self.runs, metric)
+
+
+def mean_by_seed(runs: Sequence[RunSummary], metric: Metric) -> dict[str, float]:
+    """Mean of ``metric`` over the runs of each seed."""
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        values.setdefault(seed_of(run), []).append(run.metrics[metric.name])
+    return {seed: float(np.mean(group)) for seed, group in values.items()}
+
+
+def seed_of(run: RunSummary) -> str:
+    """The run's seed; a run recorded without one is its own seed, so that it is paired with nothing."""
+    return run.settings["seed"] if "seed" in run.settings else run.run_id
+
+
+def value_of(run: RunSummary, setting: str) -> str:
+    """The run's level of a setting."""
+    return run.settings[setting] if setting in run.settings else ABSENT
+
+
+def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Setting, ...]:
+    """The settings that differ between ``runs``; with ``by``, those alone, in its order.
+
+    A setting that only follows another is not shown twice: ``optimizer.momentum`` that is there because
+    ``optimizer=sgd`` was chosen, or a second setting that changed exactly when the first did.
+    """
+    names = sorted({name for run in runs for name in run.settings if name.split(".")[0] not in _NOT_SETTINGS})
+    columns = {name: tuple(value_of(run, name) for run in runs) for name in names}
+    if unknown := [name for name in by if name not in columns]:
+        raise ConfigError(_unknown_setting(unknown[0], columns))
+    varying = {name: column for name, column in columns.items() if len(set(column)) > 1}
+    if by:
+        return tuple(Setting(name, _ordered(set(columns[name])), ()) for name in by)
+    free = {name: column for name, column in varying.items() if not _follows_choice(name, varying)}
+    leaders: dict[str, list[str]] = {}
+    for name in sorted(free, key=lambda name: ("." in name, name)):
+        leader = next((other for other in leaders if _move_together(free[name], free[other])), None)
+        if leader is None:
+            leaders[name] = []
+        else:
+            leaders[leader].append(name)
+    return tuple(Setting(name, _ordered(set(free[name])), tuple(others)) for name, others in leaders.items())
+
+
+def configurations(runs: Sequence[RunSummary], settings: Sequence[Setting]) -> tuple[Configuration, ...]:
+    """Fold the runs that agree in ``settings``."""
+    folded: dict[tuple[str, ...], list[RunSummary]] = {}
+    for run in runs:
+        folded.setdefault(tuple(value_of(run, setting.name) for setting in settings), []).append(run)
+    names = [setting.name for setting in settings]
+    return tuple(Configuration(dict(zip(names, values, strict=True)), tuple(group)) for values, group in folded.items())
+
+
+def _follows_choice(name: str, varying: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether ``optimizer.momentum`` is constant within each ``optimizer`` that was compared."""
+    choice = name.rpartition(".")[0]
+    if choice not in varying:
+        return False
+    return len(set(zip(varying[choice], varying[name], strict=True))) == len(set(varying[choice]))
+
+
+def _move_together(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether each level of one comes with exactly one level of the other.
+
+    Two rates drawn at random are different in every run, which makes any two of them look tied; numbers are
+    tied only if they also rise and fall together.
+    """
+    pairs = set(zip(first, second, strict=True))
+    if not len(pairs) == len(set(first)) == len(set(second)):
+        return False
+    numbers = [(_number(a), _number(b)) for a, b in pairs]
+    if any(a is None or b is None for a, b in numbers):
+        return True
+    in_order = [b for _, b in sorted(numbers)]  # type: ignore[type-var]
+    return in_order in (sorted(in_order), sorted(in_order, reverse=True))  # type: ignore[type-var]
+
+
+def _ordered(levels: set[str]) -> tuple[str, ...]:
+    """Numbers by size, words by alphabet, what adds nothing first."""
+
+    def rank(level: str) -> tuple[int, float, str]:
+        number = _number(level)
+        if level == ABSENT or level.lower() in _NEUTRAL:
+            return 0, 0.0, level
+        return (1, number, level) if number is not None else (2, 0.0, level)
+
+    return tuple(sorted(levels, key=rank))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _unknown_setting(name: str, known: Mapping[str, object]) -> str:
+    from difflib import get_close_matches  # only an error needs it
+
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"--by takes settings that the runs recorded; got {name!r}, allowed are {', '.join(known)}.{hint}"

@@ -1,0 +1,111 @@
+"""What does each setting do? Its levels are compared with everything else, and the seed, held."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cnnexp.comparison.design import Setting, seed_of, value_of
+from cnnexp.comparison.metric import Metric
+from cnnexp.comparison.paired import Estimate, holm, t_interval
+from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Difference, Effect
+from cnnexp.comparison.seeds import gain
+from cnnexp.records import RunSummary
+
+Block = tuple[str, ...]  # the other settings' values, and what else must be equal
+_Differences = Mapping[Block, Mapping[str, float]]  # block -> seed -> level minus reference level
+
+
+def effects(
+    runs: Sequence[RunSummary],
+    *,
+    settings: Sequence[Setting],
+    blocked_by: Sequence[Setting],
+    images: Mapping[str, str],
+    metric: Metric,
+) -> tuple[Effect, ...]:
+    """The effect of every level of each of ``settings`` against its first level.
+
+    Runs are paired when they agree in seed, in all other settings of ``blocked_by`` and in their test images
+    (``images``: run id -> what identifies them). Pairs of the same seed are averaged over the blocks first, so that
+    n counts seeds: nine combinations under one seed are one draw of luck, not nine. Holm's correction runs over
+    all effects. A level that never stands beside the first with everything else equal has no effect to show.
+    """
+    found = [
+        effect
+        for setting in settings
+        for level in setting.levels[1:]
+        if (effect := _effect(runs, setting, level, blocked_by, images, metric)) is not None
+    ]
+    return _corrected(found)
+
+
+def _effect(
+    runs: Sequence[RunSummary],
+    setting: Setting,
+    level: str,
+    blocked_by: Sequence[Setting],
+    images: Mapping[str, str],
+    metric: Metric,
+) -> Effect | None:
+    others = [other.name for other in blocked_by if other.name != setting.name]
+    blocks = _paired_differences(runs, setting.name, (setting.levels[0], level), others, images, metric)
+    by_seed: dict[str, list[float]] = {}
+    for differences in blocks.values():
+        for seed, difference in differences.items():
+            by_seed.setdefault(seed, []).append(difference)
+    difference = gain(np.array([np.mean(values) for values in by_seed.values()]), metric, None)
+    if difference is None:
+        return None
+    reversed_in = _reversed_in(blocks, difference.gain, others, metric)
+    return Effect(setting, level, setting.levels[0], difference, len(blocks), reversed_in)
+
+
+def _paired_differences(
+    runs: Sequence[RunSummary],
+    name: str,
+    levels: tuple[str, str],
+    others: Sequence[str],
+    images: Mapping[str, str],
+    metric: Metric,
+) -> _Differences:
+    cells: dict[Block, dict[str, dict[str, list[float]]]] = {}
+    for run in runs:
+        if value_of(run, name) in levels:
+            block = (*(value_of(run, other) for other in others), images[run.run_id])
+            seed = cells.setdefault(block, {}).setdefault(seed_of(run), {})
+            seed.setdefault(value_of(run, name), []).append(run.metrics[metric.name])
+    first, second = levels
+    paired = {
+        block: {
+            seed: float(np.mean(cell[second]) - np.mean(cell[first])) for seed, cell in seeds.items() if len(cell) == 2
+        }
+        for block, seeds in cells.items()
+    }
+    return {block: seeds for block, seeds in paired.items() if seeds}
+
+
+def _reversed_in(blocks: _Differences, overall: Estimate, others: Sequence[str], metric: Metric) -> tuple[str, ...]:
+    """Blocks whose own interval lies wholly on the other side of zero, widened for their number (Bonferroni)."""
+    found = []
+    for block, differences in blocks.items():
+        values = metric.sign * np.array(list(differences.values()))
+        if len(blocks) < 2 or len(values) < SEEDS_FOR_A_VERDICT:
+            continue
+        own = t_interval(values, level=0.05 / len(blocks))
+        if own.low is not None and own.high is not None and (own.high < 0 < overall.mean or overall.mean < 0 < own.low):
+            found.append(", ".join(f"{name}={value}" for name, value in zip(others, block, strict=False)))
+    return tuple(found)
+
+
+def _corrected(found: Sequence[Effect]) -> tuple[Effect, ...]:
+    testable = [effect for effect in found if effect.difference.gain.n >= SEEDS_FOR_A_VERDICT]
+    adjusted = iter(holm([effect.difference.p for effect in testable]))
+    return tuple(
+        replace(effect, difference=_with_p(effect.difference, float(next(adjusted)))) if effect in testable else effect
+        for effect in found
+    )
+
+
+def _with_p(difference: Difference, p_adjusted: float) -> Difference:
+    return replace(difference, p_adjusted=p_adjusted)

@@ -1,0 +1,52 @@
+"""Which way a metric improves, and in which unit a difference is said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnnexp.records import RunSummary
+
+_LOWER_IS_BETTER = ("loss", "log_loss", "brier", "ece", "ece_uncalibrated")
+_SHARES = ("accuracy", "precision", "recall", "f1", "auc")  # endings of metrics that live in 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A recorded number and how to read it."""
+
+    name: str  # such as test/accuracy
+    lower_is_better: bool
+    is_share: bool  # 0..1, so that differences are said in points of 100
+
+    @property
+    def sign(self) -> int:
+        """Factor that turns "larger" into "better"."""
+        return -1 if self.lower_is_better else 1
+
+    @property
+    def short(self) -> str:
+        """The name without its split, such as macro_f1."""
+        return self.name.rpartition("/")[2]
+
+
+def metric(name: str) -> Metric:
+    """The metric recorded under ``name``.
+
+    Costs (``seconds/...``, ``gap/...``, ``updates``) and losses are better when lower.
+    """
+    split, _, short = name.rpartition("/")
+    cost = split in ("seconds", "gap") or short in ("updates", "parameters")
+    lower = cost or short in _LOWER_IS_BETTER or short.endswith("_loss")
+    return Metric(name=name, lower_is_better=lower, is_share=short.endswith(_SHARES))
+
+
+def validation_objective(runs: Sequence[RunSummary]) -> Metric:
+    """What the runs are ranked by: the validation number their training watched, the loss where they disagree.
+
+    Nothing is ever ranked by the test split, or its numbers would flatter the winner.
+    """
+    watched = {run.settings["training.monitor"] for run in runs if "training.monitor" in run.settings}
+    preferred = ["best/val_accuracy", "best/val_loss"] if watched == {"val/accuracy"} else ["best/val_loss"]
+    for name in [*preferred, "best/val_accuracy"]:
+        if all(name in run.metrics for run in runs):
+            return metric(name)
+    return metric("best/val_loss")

@@ -1,0 +1,103 @@
+"""What a comparison found: frozen values that a report only has to draw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from cnnexp.comparison.design import Configuration, Setting
+from cnnexp.comparison.metric import Metric
+from cnnexp.comparison.paired import Estimate
+from cnnexp.records import RunSummary
+
+SEEDS_FOR_A_VERDICT = 5
+LEVEL = 0.05  # of every family of comparisons
+
+
+class Standing(Enum):
+    """Where a row stands against the reference, on the test split."""
+
+    REFERENCE = "best on validation"
+    WORSE = "worse"
+    BETTER = "better"
+    ALIKE = "not distinguishable"
+    UNTESTED = "not tested"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One paired difference; positive is better. ``p_adjusted`` is None where no verdict is given."""
+
+    gain: Estimate
+    p: float | None
+    p_adjusted: float | None
+
+    @property
+    def standing(self) -> Standing:
+        """The verdict at 5 % over all comparisons of its family."""
+        if self.p_adjusted is None:
+            return Standing.UNTESTED
+        if self.p_adjusted > LEVEL:
+            return Standing.ALIKE
+        return Standing.BETTER if self.gain.mean > 0 else Standing.WORSE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One configuration in the table."""
+
+    configuration: Configuration
+    seeds: int
+    objective: Estimate  # on the validation split
+    score: Estimate  # the compared metric
+    means: Mapping[str, float]  # every other recorded metric, mean over runs
+    best_run: RunSummary  # by the validation objective
+    over_seeds: Difference | None  # against the reference; None for the reference, or where nothing could be paired
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one level of a setting changes, everything else and the seed held."""
+
+    setting: Setting
+    level: str
+    against: str
+    difference: Difference  # n counts seeds
+    blocks: int  # combinations of the other settings it was averaged over
+    reversed_in: tuple[str, ...]  # combinations in which the opposite holds
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDifference:
+    """One trained model against the reference model on the same test images."""
+
+    run: RunSummary
+    difference: Difference  # n counts images
+    only_this_right: int
+    only_reference_right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything there is to say about a set of runs."""
+
+    metric: Metric
+    objective: Metric
+    settings: tuple[Setting, ...]
+    rows: tuple[Row, ...]  # best on validation first
+    effects: tuple[Effect, ...]
+    models: tuple[ModelDifference, ...]  # best run of each row against the first row's
+    model_test: str | None  # how the models were compared; None: they were not
+    left_out: tuple[tuple[RunSummary, str], ...]  # run and why: failed, pruned, running, ...
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def reference(self) -> Row:
+        """The row that is best on validation."""
+        return self.rows[0]
+
+    @property
+    def enough_seeds(self) -> bool:
+        """Whether at least one row was compared with the reference over enough seeds."""
+        return any(row.over_seeds is not None and row.over_seeds.p_adjusted is not None for row in self.rows)

@@ -1,0 +1,122 @@
+"""The folder of decoded images: where it is, what lies in it, and one lock for each data set in it.
+
+<cache>/<name>-<key>/    key: sha256 of every file's path, size and time, the image settings and the reader
+images.npy           (N, H, W, C) uint8
+catalogue.npz        labels, declared splits, groups, copies
+files.txt            a name a line
+entry.json           the rest; written last, so that an entry without it is unfinished
+lock                 held by the process that decodes
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from cnnexp.errors import DataError
+
+READY = "entry.json"
+_POLL = 0.1  # seconds between two looks at a lock that another process holds
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One data set in the cache."""
+
+    folder: Path
+    name: str  # of the data set
+    origin: str  # what it was decoded from; empty while unfinished
+    images: int  # 0 while unfinished
+    size: int  # bytes on disk
+    used: float  # seconds since 1970, of the last run that opened it
+    complete: bool  # False: being decoded, or interrupted; the next run continues
+
+
+def folder(setting: str | None) -> Path:
+    """Give the cache folder: `data.cache`, else $XDG_CACHE_HOME/cnnexp, else ~/.cache/cnnexp."""
+    if setting is not None:
+        return Path(setting).expanduser().resolve()
+    home = os.environ.get("XDG_CACHE_HOME")
+    # The XDG specification has relative paths ignored.
+    base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache"
+    return base / "cnnexp"
+
+
+def entries(cache: Path) -> tuple[Entry, ...]:
+    """List what the cache holds, most recently used first."""
+    if not cache.is_dir():
+        return ()
+    found = [_entry(path) for path in cache.iterdir() if path.is_dir() and _is_entry(path)]
+    return tuple(sorted(found, key=lambda entry: -entry.used))
+
+
+def clear(cache: Path, names: tuple[str, ...] | None = None) -> tuple[Entry, ...]:
+    """Delete entries of the given data sets (None: of all) and return those deleted; entries in work stay."""
+    deleted = []
+    for entry in entries(cache):
+        if names is not None and entry.name not in names:
+            continue
+        with (entry.folder / "lock").open("a") as file:
+            if _try_lock(file):
+                shutil.rmtree(entry.folder)
+                deleted.append(entry)
+    return tuple(deleted)
+
+
+@contextmanager
+def locked(entry: Path, *, while_waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of an entry, whose folder is created; wait for another process that has it.
+
+    The kernel lets go of the lock when its process ends, however it ends.
+    """
+    while True:
+        entry.mkdir(parents=True, exist_ok=True)
+        with (entry / "lock").open("a") as file:
+            if _try_lock(file):
+                if _still_there(entry / "lock", file):
+                    yield
+                    return
+                continue  # cleared by another process between opening and locking
+        while_waiting()
+        time.sleep(_POLL)
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise DataError(
+            f"The cache folder must allow file locks; {file.name} does not ({error.strerror}). "
+            "Set data.cache to a folder on a local disk."
+        ) from error
+    return True
+
+
+def _still_there(path: Path, file: IO[str]) -> bool:
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
+
+
+def _is_entry(path: Path) -> bool:
+    return (path / READY).exists() or (path / "lock").exists()
+
+
+def _entry(path: Path) -> Entry:
+    complete = (path / READY).exists()
+    facts = json.loads((path / READY).read_text(encoding="utf-8")) if complete else None
+    return Entry(
+        folder=path,
+        name=facts["name"] if facts else path.name.rpartition("-")[0],
+        origin=facts["origin"] if facts else "",
+        images=facts["images"] if facts else 0,
+        size=sum(file.stat().st_blocks * 512 for file in path.iterdir()),
+        used=(path / (READY if complete else "lock")).stat().st_mtime,
+        complete=complete,
+    )

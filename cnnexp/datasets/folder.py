@@ -1,0 +1,125 @@
+"""A folder of image files, or a zip archive of one."""
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cnnexp.datasets.layout import is_image, read_layout, unread_formats
+from cnnexp.datasets.names import shown
+from cnnexp.datasets.sources import Catalogue, FilePictures, Pictures, Source, ZipPictures
+from cnnexp.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What lies below a folder."""
+
+    images: tuple[str, ...]  # relative paths with "/", sorted
+    others: tuple[str, ...]  # files in sub-folders that are no images by their name
+    folders: tuple[str, ...]
+    skipped_links: tuple[str, ...]
+    state: str  # sha256 (hex) of path, size and time of every image, and of the folders
+
+
+def folder_source(path: str | None, *, name: str) -> Source:
+    """Find a data set of image files.
+
+    Raises:
+        DataError: there is no such folder or archive.
+
+    """
+    if path is None:
+        raise DataError(f"data={name} needs to know where the images are: data.path=FOLDER.")
+    root = Path(path).expanduser()
+    if zipfile.is_zipfile(root):
+        return zip_source(root, name=name)
+    if not root.is_dir():
+        raise DataError(f"data.path must be a folder of images, or a zip archive of one; {root} is neither.")
+    root = root.resolve()
+    tree = walk(root)
+
+    def read() -> tuple[Catalogue, Pictures]:
+        catalogue, names = read_layout(tree.images, folders=tree.folders, origin=str(root))
+        notes = (*catalogue.notes, *unread_formats(tree.others), *_links(tree.skipped_links))
+        return replace(catalogue, notes=notes), FilePictures(root, names)
+
+    return Source(name=name, origin=str(root), state=f"{root} {tree.state}", open=read, cached=True)
+
+
+def zip_source(path: Path, *, name: str) -> Source:
+    """Find a data set of image files inside a zip archive, which is never unpacked to disk."""
+
+    def read() -> tuple[Catalogue, Pictures]:
+        with zipfile.ZipFile(path) as archive:
+            names = [entry for entry in archive.namelist() if not _hidden(entry)]
+        images = [entry for entry in names if is_image(entry)]
+        folders = {entry.rstrip("/") for entry in names if entry.endswith("/")}
+        catalogue, ordered = read_layout(images, folders=folders, origin=str(path))
+        return catalogue, ZipPictures(path, ordered)
+
+    return Source(name=name, origin=str(path), state=file_state(path), open=read, cached=True)
+
+
+def file_state(*paths: Path) -> str:
+    """Say in a line what changes when one of the files does: path, size, time."""
+    stats = [(path.resolve(), path.stat()) for path in paths]
+    return " ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
+
+
+def walk(root: Path) -> Tree:
+    """List a folder and everything below it; hidden files are passed over, and links that lead outside.
+
+    Links to folders are never followed: inside the data folder they would only repeat images, or run in circles.
+
+    Raises:
+        DataError: a folder cannot be listed.
+
+    """
+    images, others, folders, links = [], [], [], []
+    facts = hashlib.sha256()
+    todo = [""]
+    while todo:
+        below = todo.pop()
+        for entry in _sorted_entries(root, below):
+            name = below + entry.name
+            if entry.is_symlink() and not _leads_to_file_inside(root, entry):
+                links.append(name)
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(name)
+                todo.append(f"{name}/")
+                facts.update(os.fsencode(f"{name}/\0"))
+            elif is_image(entry.name):
+                stat = entry.stat()
+                images.append(name)
+                facts.update(os.fsencode(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0"))
+            elif below:
+                others.append(name)
+    return Tree(tuple(images), tuple(others), tuple(folders), tuple(links), facts.hexdigest())
+
+
+def _sorted_entries(root: Path, below: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(root / below) as entries:
+            return sorted((entry for entry in entries if not _hidden(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"The folder {shown(str(root / below))} cannot be listed: {error.strerror}.") from error
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _leads_to_file_inside(root: Path, entry: os.DirEntry[str]) -> bool:
+    target = Path(os.path.realpath(entry.path))
+    return target.is_file() and target.is_relative_to(root)
+
+
+def _links(links: tuple[str, ...]) -> tuple[str, ...]:
+    if not links:
+        return ()
+    return (
+        f"{len(links):,} links were not followed, such as {shown(links[0])}: "
+        "they lead out of the data folder, to a folder, or nowhere.",
+    )

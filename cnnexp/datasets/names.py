@@ -1,0 +1,30 @@
+"""Names of files and classes, made safe to show and put in the order people expect."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_DIGITS = re.compile(r"(\d{1,18})")
+
+
+def shown(name: str) -> str:
+    """Replace what would disturb a terminal, a table or UTF-8 by its escape: control characters, undecodable bytes."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def class_name(name: str) -> str:
+    """Give a class name its one spelling: macOS and Linux write the same accented letter in two ways."""
+    return shown(unicodedata.normalize("NFC", name))
+
+
+def natural_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort so that numbers inside names count as numbers: 2 before 10."""
+    return tuple(sorted(set(names), key=_natural_key))
+
+
+def _natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    parts = _DIGITS.split(name)
+    key = [(0, int(part), "") if number % 2 else (1, 0, part.casefold()) for number, part in enumerate(parts) if part]
+    return key, name

@@ -1,0 +1,73 @@
+"""Fewer training images on purpose: `data.limit` and `data.imbalance`. The other splits are never thinned."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.errors import DataError
+from cnnexp.records import Labels
+
+Rows = NDArray[np.int64]
+
+
+def thin(labels: Labels, *, limit: int | None, imbalance: float | None, seed: int) -> Rows:
+    """Choose the training images that are kept; first the imbalance, then the limit, which keeps its proportions.
+
+    For one seed the images of a smaller limit are among those of a larger one, class by class.
+
+    Args:
+        labels: (N,) of the training split; every class is there
+        limit: images to keep at most; None: all
+        imbalance: the largest class is to have this many times the smallest; None: as they are
+        seed: which images of a class are kept
+
+    Returns:
+        Sorted positions within `labels`
+
+    Raises:
+        DataError: a class would be left without an image.
+
+    """
+    counts = np.bincount(labels)
+    kept = counts
+    if imbalance is not None:
+        kept = _exponential_profile(kept, imbalance)
+    if limit is not None and limit < kept.sum():
+        kept = _share_out(kept, limit)
+    if np.array_equal(kept, counts):
+        return np.arange(len(labels))
+    random = np.random.RandomState(seed)  # the one stream of numbers that NumPy promises never to change
+    rows = [random.permutation(np.flatnonzero(labels == label))[:count] for label, count in enumerate(kept)]
+    return np.sort(np.concatenate(rows))
+
+
+def _exponential_profile(counts: Rows, ratio: float) -> Rows:
+    """Class sizes that fall geometrically from the largest to the smallest class (Cui et al. 2019, section 5.1).
+
+    The largest such profile that fits under the sizes there are; equal classes keep their order.
+    """
+    rank = np.empty(len(counts))
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    decay = ratio ** (-rank / max(len(counts) - 1, 1))
+    kept = np.floor((counts / decay).min() * decay + 0.5).astype(np.int64)
+    if kept.min() < 1:
+        raise DataError(
+            f"data.imbalance must leave every class a training image; {ratio:g} leaves the smallest class none of "
+            f"{counts.max():,} in the largest. Lower data.imbalance."
+        )
+    return np.minimum(kept, counts)
+
+
+def _share_out(counts: Rows, limit: int) -> Rows:
+    """Share `limit` images out in proportion, by largest remainder, at least one a class."""
+    if limit < len(counts):
+        raise DataError(
+            f"data.limit must leave every class a training image; got {limit} for {len(counts)} classes. "
+            f"Take at least {len(counts)}."
+        )
+    exact = counts * (limit / counts.sum())
+    kept = np.maximum(np.floor(exact), 1).astype(np.int64)
+    for label in np.argsort(kept - exact, kind="stable")[: max(limit - int(kept.sum()), 0)]:
+        kept[label] += 1
+    while kept.sum() > limit:
+        kept[kept.argmax()] -= 1
+    return kept

@@ -1,0 +1,104 @@
+"""Cause 3, the training method: was it given enough epochs?"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import theilslopes
+
+from cnnexp.diagnosis.facts import Facts
+from cnnexp.diagnosis.intervals import Z
+from cnnexp.records import Finding
+
+MINIMUM_EPOCHS = 3  # two losses make a line, not a trend
+WINDOW_SHARE = 1 / 4  # "the end" is the last quarter: the slope of more would be that of the early, steep part
+MINIMUM_FALL = 0.05  # of all that was learned, in the last quarter; a run that levels off gives 1 or 2 %
+ANNEALED = 0.1  # last rate over highest: below, the schedule has ended the training
+MINIMUM_FALL_ANNEALED = 0.2  # a rate that goes to zero brings 10 % late by itself, and more epochs move it, not end it
+MINIMUM_GAIN = 0.01  # of validation accuracy in the last quarter: then as many epochs again can bring 2 points
+ROOM = 0.98  # above this validation accuracy there are no 2 points to win
+WOBBLE = 2.0  # the fall must be twice the largest rise of the second half: a noisy curve also falls now and then
+CONFIDENCE = 0.75  # curves alone cannot tell too few epochs from a rate too low, though both need the loss to go on
+CONFIDENCE_ANNEALED = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The validation loss over the last quarter of the epochs."""
+
+    window: int  # epochs
+    slope: float  # nats an epoch, median of all pairs (Theil-Sen)
+    fall: float  # nats over the window, along that slope
+    fall_low: float  # 99 % interval
+    fall_high: float
+    share: float  # of the fall since the start
+    accuracy_gain: float  # of validation accuracy over the window, along its own slope
+    annealed: bool
+
+
+def undertrained(facts: Facts) -> Finding | None:
+    """Name T3 when the validation loss was still falling, surely and by enough to matter, when the epochs ran out."""
+    trend = improving_at_the_end(facts)
+    if trend is None:
+        return None
+    ran, share = len(facts.history.epochs), f"{trend.share:.0%}"
+    return Finding(
+        id="T3",
+        cause=3,
+        title="under-trained",
+        sentence=(
+            f"Training ended while it was still working: the last {trend.window} of {ran} epochs brought {share} of "
+            f"all the validation loss has fallen ({trend.fall:.3f}, 99 % interval {trend.fall_low:.3f} to "
+            f"{trend.fall_high:.3f}), so more epochs should give a better model."
+        ),
+        evidence={
+            "epochs": ran,
+            "last_epochs": trend.window,
+            "loss_slope_per_epoch": trend.slope,
+            "loss_fall": trend.fall,
+            "loss_fall_low": trend.fall_low,
+            "loss_fall_high": trend.fall_high,
+            "share_of_total_fall": trend.share,
+            "accuracy_gain": trend.accuracy_gain,
+            "validation_accuracy": facts.val_accuracy,
+        },
+        confidence=CONFIDENCE_ANNEALED if trend.annealed else CONFIDENCE,
+        repair=f"training.epochs={2 * facts.epochs}",
+    )
+
+
+def improving_at_the_end(facts: Facts) -> Trend | None:
+    """Return the trend of the validation loss if it was still falling at the end; None if not, or if nobody can say."""
+    epochs = facts.history.epochs
+    if len(epochs) < MINIMUM_EPOCHS or facts.history.stopped_early or facts.val_accuracy > ROOM:
+        return None
+    losses = np.array([epoch.val_loss for epoch in epochs])
+    trend = _trend(facts, losses)
+    rises = np.diff(losses[len(losses) // 2 - 1 :])
+    at_the_end = losses.argmin() >= len(losses) - 2 and epochs[-1].train_loss < epochs[-trend.window].train_loss
+    sure = trend.fall_low > 0 and trend.fall > WOBBLE * max(rises.max(), 0)
+    enough = trend.share >= (MINIMUM_FALL_ANNEALED if trend.annealed else MINIMUM_FALL)
+    return trend if at_the_end and sure and enough and trend.accuracy_gain >= MINIMUM_GAIN else None
+
+
+def _trend(facts: Facts, losses: np.ndarray) -> Trend:
+    epochs = facts.history.epochs
+    window = max(MINIMUM_EPOCHS, math.ceil(len(epochs) * WINDOW_SHARE))
+    slope = float(theilslopes(losses[-window:]).slope)
+    accuracies = [epoch.val_accuracy for epoch in epochs[-window:]]
+    fall = -slope * (window - 1)
+    # the loss of an image varies about as much as its mean: two means of independent images would differ by
+    noise = Z * losses[-1] * math.sqrt(2 / facts.val_images)
+    ignorance = math.log(len(facts.class_counts["train"]))  # loss of a network that knows nothing
+    learned = max(ignorance, losses[0]) - losses.min()
+    rates = [epoch.learning_rate for epoch in epochs]
+    return Trend(
+        window=window,
+        slope=slope,
+        fall=fall,
+        fall_low=fall - noise,
+        fall_high=fall + noise,
+        share=fall / learned if learned > 0 else 0.0,
+        accuracy_gain=float(theilslopes(accuracies).slope) * (window - 1),
+        annealed=rates[-1] < ANNEALED * max(rates),
+    )

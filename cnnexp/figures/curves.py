@@ -1,0 +1,130 @@
+"""How training went, epoch by epoch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from cnnexp.figures.canvas import BLUE, INK, MUTED, ORANGE, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet
+from cnnexp.records import History
+
+WIDTH = 7.4  # inches
+LEFT, ACROSS = 0.85, 5.5  # of the panels
+LOGARITHMIC_FROM = 30.0  # largest loss over smallest, from which a linear axis hides the later epochs
+FEW = 25  # up to this many epochs, each has a dot
+
+
+def curves(history: History) -> Figure:
+    """Loss, accuracy and learning rate over epochs under one another; the kept epoch is marked in all three.
+
+    Values that are not finite leave a gap.
+    """
+    figure = sheet(WIDTH, 6.5)
+    loss = place(figure, left=LEFT, bottom=3.75, width=ACROSS, height=1.95)
+    accuracy = place(figure, left=LEFT, bottom=1.6, width=ACROSS, height=1.95)
+    rate = place(figure, left=LEFT, bottom=0.55, width=ACROSS, height=0.85)
+    epochs = [values.epoch for values in history.epochs]
+    _pair(
+        loss,
+        epochs,
+        train=[values.train_loss for values in history.epochs],
+        validation=[values.val_loss for values in history.epochs],
+    )
+    _pair(
+        accuracy,
+        epochs,
+        train=[values.train_accuracy for values in history.epochs],
+        validation=[values.val_accuracy for values in history.epochs],
+    )
+    rate.plot(epochs, [values.learning_rate for values in history.epochs], color=INK, linewidth=1.4, **_dots(epochs))
+    rate.set_ylim(bottom=0)
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy"), (rate, "learning rate")):
+        _finish(axes, name, history, last=axes is rate)
+    _scale_loss(loss, history)
+    _mark_best(loss, history)
+    _explain(figure, history)
+    return figure
+
+
+def _pair(axes: Axes, epochs: Sequence[int], *, train: Sequence[float], validation: Sequence[float]) -> None:
+    lines = []
+    for values, colour, style in ((train, ORANGE, (0, (4, 1.5))), (validation, BLUE, "-")):
+        shown = np.where(np.isfinite(values), values, np.nan)
+        lines += axes.plot(epochs, shown, color=colour, linestyle=style, linewidth=1.7, **_dots(epochs))
+    _label_ends(axes, lines[0].get_ydata(), lines[1].get_ydata(), x=epochs[-1])
+
+
+def _dots(epochs: Sequence[int]) -> dict[str, object]:
+    return {"marker": "o", "markersize": 3.2} if len(epochs) <= FEW else {}
+
+
+def _label_ends(axes: Axes, train: np.ndarray, validation: np.ndarray, *, x: int) -> None:
+    """Write each curve's name at its end, apart from each other where the ends are close."""
+    train_above = float(np.nan_to_num(train[-1])) > float(np.nan_to_num(validation[-1]))
+    for values, name, colour, up in (
+        (train, "training", ORANGE, train_above),
+        (validation, "validation", BLUE, not train_above),
+    ):
+        if np.isfinite(values[-1]):
+            text = f"{name} {values[-1]:.3g}"
+            offset = (8, 5 if up else -5)
+            axes.annotate(
+                text,
+                (x, values[-1]),
+                offset,
+                textcoords="offset points",
+                size=SMALL_SIZE,
+                color=colour,
+                va="center",
+                annotation_clip=False,
+            )
+
+
+def _finish(axes: Axes, name: str, history: History, *, last: bool) -> None:
+    axes.set_ylabel(name, size=TEXT_SIZE, color=INK)
+    axes.yaxis.set_label_coords(-0.62 / ACROSS, 0.5)
+    axes.grid(axis="y", color=RULE, linewidth=0.7)
+    final = history.epochs[-1].epoch
+    axes.set_xlim(1 - 0.02 * final, final + 0.02 * final) if final > 1 else axes.set_xlim(0.5, 1.5)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    axes.axvline(history.best_epoch, color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
+    if last:
+        axes.set_xlabel("epoch", size=TEXT_SIZE, color=INK)
+        axes.yaxis.set_major_locator(MaxNLocator(2))
+        axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+    else:
+        axes.xaxis.set_major_formatter(NullFormatter())
+
+
+def _scale_loss(axes: Axes, history: History) -> None:
+    values = np.array([(epoch.train_loss, epoch.val_loss) for epoch in history.epochs])
+    values = values[np.isfinite(values)]
+    if values.size and values.min() > 0 and values.max() / values.min() >= LOGARITHMIC_FROM:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+
+
+def _mark_best(axes: Axes, history: History) -> None:
+    axes.annotate(
+        f"kept: epoch {history.best_epoch}",
+        (history.best_epoch, 1),
+        (0, 4),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        size=SMALL_SIZE,
+        color=MUTED,
+        ha="center",
+    )
+
+
+def _explain(figure: Figure, history: History) -> None:
+    stopped = ", stopped early" if history.stopped_early else ""
+    heading(
+        figure,
+        "Training",
+        f"{len(history.epochs)} epochs{stopped}, {history.updates:,} updates. "
+        "Training values are means while the weights moved, penalties included.",
+    )

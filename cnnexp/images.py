@@ -1,0 +1,241 @@
+"""Any image file or array in, uint8 pixels at the network's input size out: the only place that reads or resizes.
+
+Training, evaluation and single images all come through :func:`read_image`, so a single image can meet no other code
+than the training images met. This file needs nothing but the standard library, NumPy and Pillow, and nothing of its
+own package: it is copied as it stands into every logged model and every export.
+
+The steps, in this order: open (by content, never by name) → first frame → EXIF rotation → 8 bit → transparency
+composited → colour mode → resize.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import __version__ as _pillow
+
+# What decoded pixels depend on besides the file and its ImageSpec: raise the first number when a rule below changes.
+READER = f"1 (Pillow {_pillow})"
+
+# File name endings of the formats below, lower case.
+ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+
+# Pixels above which a file is refused before it is decoded: a quarter of a gigabyte of RGB, and where Pillow warns.
+PIXEL_LIMIT = 89_478_485
+
+# An allow-list, because Pillow would hand PostScript to Ghostscript, which executes it.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+
+COLORS = ("rgb", "grey")
+RESIZES = ("stretch", "pad", "crop")
+_KERNELS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+
+Source = str | Path | bytes | NDArray[Any]
+Box = tuple[float, float, float, float]  # left, upper, right, lower; pixels of the image it is cut from
+
+
+class UnreadableImageError(ValueError):
+    """No image could be made of a file or array; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """How any image becomes network input: the one description of size, colour and resize rule."""
+
+    height: int  # pixels
+    width: int  # pixels
+    color: str  # rgb | grey
+    resize: str  # stretch | pad | crop
+    kernel: str  # nearest | bilinear | bicubic | lanczos
+    antialias: bool  # widen the kernel when shrinking
+    background: int  # grey level 0..255 under transparency and around padding
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("color", COLORS), ("resize", RESIZES), ("kernel", tuple(_KERNELS))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}.")
+        if min(self.height, self.width) < 1:
+            raise ValueError(f"height and width must be at least 1 pixel; got {self.height} × {self.width}.")
+        if not 0 <= self.background <= 255:
+            raise ValueError(f"background must be a grey level from 0 to 255; got {self.background}.")
+        if self.kernel == "lanczos" and not self.antialias:
+            raise ValueError("kernel lanczos exists with antialias only; take antialias=true or another kernel.")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return (self.height, self.width, 3 if self.color == "rgb" else 1)
+
+
+def read_image(source: Source, spec: ImageSpec) -> NDArray[np.uint8]:
+    """Read one image as the network wants it.
+
+    Parameters
+    ----------
+    source
+        Path of a JPEG, PNG, BMP, GIF, TIFF or WebP file, or its bytes, or an array (H, W), (H, W, 1), (H, W, 3: RGB) or
+        (H, W, 4: RGBA) of uint8, uint16 (0..65535), floating point (0..1) or bool. Of an animation the first frame
+        counts.
+    spec
+        Size, colour and resize rule.
+
+    Returns
+    -------
+    uint8 of ``spec.shape``, red first. An array that already is uint8 of that shape comes back unchanged.
+
+    Raises
+    ------
+    UnreadableImageError
+        The file is missing, truncated, no image, of another format, or larger than ``PIXEL_LIMIT``; the array has
+        another shape, type or range.
+
+    """
+    return fit(decode(source, spec), spec)
+
+
+def decode(source: Source, spec: ImageSpec) -> Image.Image:
+    """Read one image upright, at its own size, 8 bit, in the colour mode of the spec (Pillow mode ``RGB`` or ``L``).
+
+    Sixteen bits become eight by their upper byte, which maps the full range (12,000 → 46). Transparency is composited
+    on the spec's background. Colour becomes grey by ITU-R 601-2 luma. Colour profiles are not applied.
+
+    Raises
+    ------
+    UnreadableImageError
+        As :func:`read_image` says.
+
+    """
+    image = _from_array(source) if isinstance(source, np.ndarray) else _from_file(source)
+    if image.has_transparency_data:
+        image = _on_background(image.convert("RGBA"), spec.background)
+    return image.convert("RGB" if spec.color == "rgb" else "L")
+
+
+def fit(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
+    """Resize a decoded image by the rule of the spec.
+
+    ``stretch`` fills the target and changes the aspect ratio; ``crop`` keeps it and cuts what stands over, from the
+    centre; ``pad`` keeps it and fills what is missing with the background, the image in the centre.
+
+    Returns
+    -------
+    uint8 of ``spec.shape``
+
+    """
+    target = (spec.width, spec.height)
+    width, height = image.size
+    if spec.resize == "crop":
+        scale = max(spec.width / width, spec.height / height)
+        cut_x, cut_y = (width - spec.width / scale) / 2, (height - spec.height / scale) / 2
+        image = _resample(image, target, (cut_x, cut_y, width - cut_x, height - cut_y), spec)
+    elif spec.resize == "pad":
+        scale = min(spec.width / width, spec.height / height)
+        inner = (min(spec.width, max(1, round(width * scale))), min(spec.height, max(1, round(height * scale))))
+        image = _padded(_resample(image, inner, (0, 0, width, height), spec), spec)
+    else:
+        image = _resample(image, target, (0, 0, width, height), spec)
+    return np.asarray(image).reshape(spec.shape)
+
+
+def _resample(image: Image.Image, size: tuple[int, int], box: Box, spec: ImageSpec) -> Image.Image:
+    kernel = _KERNELS[spec.kernel]
+    left, upper, right, lower = box
+    if spec.antialias or size == (right - left, lower - upper) == image.size:
+        return image.resize(size, kernel, box=box)
+    # Pillow's resize always widens the kernel when it shrinks; its affine transform never does.
+    step_x, step_y = (right - left) / size[0], (lower - upper) / size[1]
+    return image.transform(size, Image.Transform.AFFINE, (step_x, 0, left, 0, step_y, upper), resample=kernel)
+
+
+def _padded(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    canvas = Image.new(image.mode, (spec.width, spec.height), (spec.background,) * len(image.getbands()))
+    canvas.paste(image, ((spec.width - image.width) // 2, (spec.height - image.height) // 2))
+    return canvas
+
+
+def _on_background(image: Image.Image, level: int) -> Image.Image:
+    canvas = Image.new("RGB", image.size, (level, level, level))
+    canvas.paste(image, mask=image.getchannel("A"))
+    return canvas
+
+
+def _from_file(source: str | Path | bytes) -> Image.Image:
+    """Decode the first frame, upright; 16 bit and floating-point pixels become 8 bit."""
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as file:
+            _refuse_bomb(file)
+            image: Image.Image = file
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen kinds of exception on damaged files
+        raise UnreadableImageError(_reason(source, error)) from error
+    if image.mode in _SIXTEEN_BIT:
+        return _from_array(np.asarray(image).astype(np.uint16))
+    if image.mode in ("F", "I"):
+        return _from_array(np.asarray(image))
+    return image
+
+
+def _refuse_bomb(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > PIXEL_LIMIT:
+        raise UnreadableImageError(
+            f"{width} × {height} pixels are more than the {PIXEL_LIMIT:,} that are read; make the image smaller."
+        )
+
+
+def _reason(source: str | Path | bytes, error: Exception) -> str:
+    """Say in words why a file could not be read."""
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"it has more than the {PIXEL_LIMIT:,} pixels that are read; make the image smaller."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror.lower()}."
+    if not isinstance(source, bytes) and not Path(source).stat().st_size:
+        return "the file is empty."
+    if isinstance(error, UnidentifiedImageError) or source == b"":
+        return f"it is no {', '.join(_FORMATS)} image."
+    return f"the file is damaged or truncated ({str(error) or type(error).__name__})."
+
+
+def _from_array(pixels: NDArray[Any]) -> Image.Image:
+    """Make an 8-bit image of an array whose type says what its numbers mean."""
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or pixels.size == 0:
+        raise UnreadableImageError(
+            f"an image array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) and not empty; got {pixels.shape}."
+        )
+    bytes_ = np.ascontiguousarray(_eight_bit(pixels))
+    return Image.fromarray(bytes_[..., 0] if pixels.ndim == 3 and channels == 1 else bytes_)
+
+
+def _eight_bit(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return (pixels >> 8).astype(np.uint8)
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    if np.issubdtype(pixels.dtype, np.floating):
+        low, high = pixels.min(), pixels.max()
+        if not (low >= 0 and high <= 1):  # also true of NaN
+            raise UnreadableImageError(
+                f"floating-point pixels must lie in 0..1; got {low:g}..{high:g}. Divide by their largest possible "
+                "value, or pass 0..255 as uint8."
+            )
+        return np.rint(pixels * np.float64(255)).astype(np.uint8)
+    raise UnreadableImageError(
+        f"pixels must be uint8, uint16, floating point in 0..1, or bool; got {pixels.dtype}. "
+        "Pass 0..255 as uint8: array.astype(numpy.uint8)."
+    )

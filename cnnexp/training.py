@@ -1,0 +1,241 @@
+"""Training: whole stretches of updates as one graph call, one order a (seed, epoch), the best weights kept."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cnnexp import augmentation, inference
+from cnnexp.augmentation import Augmentation
+from cnnexp.datasets import Split
+from cnnexp.errors import NonFiniteLossError
+from cnnexp.records import EpochValues, History, Labels
+from cnnexp.schedules import Plateau
+
+# Updates in one graph call: Python, and with it Ctrl-C and the progress display, has its turn in between.
+# The numbers do not depend on it.
+STRETCH = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What `fit` needs to know beside model and data."""
+
+    batch_size: int
+    rates: NDArray[np.float32]  # (epochs, updates per epoch)
+    plateau: Plateau
+    patience: int | None  # epochs without improvement before stopping; None: never
+    monitor: str  # val/loss | val/accuracy
+    class_weights: NDArray[np.float32]  # (K,)
+    label_smoothing: float
+    augmentation: Augmentation
+    seed: int
+
+
+def fit(
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    plan: Plan,
+    *,
+    train: Split,
+    validation: Split,
+    on_epoch: Callable[[EpochValues], None],
+    on_update: Callable[[int, int], None],
+) -> History:
+    """Train `model` in place; it ends with the weights of its best epoch by `plan.monitor`.
+
+    `on_epoch` gets each epoch's values, `on_update` (updates done, updates in all) after every stretch.
+
+    Raises:
+        NonFiniteLossError: at the first update whose loss is not finite.
+    """
+    start = time.perf_counter()
+    stretch = _Stretch(model, optimizer, plan)
+    judge = inference.compiled(inference.with_logits(model))
+    best = _Best(plan.monitor)
+    done: list[EpochValues] = []
+    for epoch, full_rates in enumerate(plan.rates, start=1):
+        began = time.perf_counter()
+        rates = full_rates * np.float32(plan.plateau.share)
+        loss, accuracy = _train_epoch(stretch, plan, train, epoch, rates, on_update)
+        val_loss, val_accuracy = loss_and_accuracy(judge(validation.images, validation.rows), validation.labels)
+        seconds = time.perf_counter() - began
+        values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, float(rates[-1]), seconds)
+        done.append(values)
+        best.update(values, model)
+        plan.plateau.step(improved=best.epoch == epoch)
+        on_epoch(values)
+        if plan.patience is not None and epoch - best.epoch >= plan.patience:
+            break
+    model.set_weights(best.weights)
+    updates = len(done) * plan.rates.shape[1]
+    stopped_early = len(done) < len(plan.rates)
+    return History(tuple(done), best.epoch, stopped_early, updates, time.perf_counter() - start)
+
+
+def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[float, float]:
+    """Return mean cross-entropy and share of right answers; logits are (N, K), labels (N,)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    losses = log_sum - shifted[np.arange(len(labels)), labels]
+    return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean())
+
+
+def balanced_class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:
+    """Return N / (K × count) for each class (K,), as scikit-learn's ``balanced`` has it; 0 for a class without images."""
+    counts = np.bincount(labels, minlength=num_classes)
+    weights = np.zeros(num_classes)
+    np.divide(len(labels), num_classes * counts, out=weights, where=counts > 0)
+    return weights.astype(np.float32)
+
+
+class _Best:
+    """The best epoch so far and its weights."""
+
+    def __init__(self, monitor: str) -> None:
+        self._score = (lambda v: -v.val_loss) if monitor == "val/loss" else (lambda v: v.val_accuracy)
+        self._best = -math.inf
+        self.epoch = 0
+        self.weights: list[NDArray[np.float32]] = []
+
+    def update(self, values: EpochValues, model: keras.Model) -> None:
+        if self._score(values) > self._best:
+            self._best = self._score(values)
+            self.epoch = values.epoch
+            self.weights = model.get_weights()
+
+
+def _train_epoch(
+    stretch: "_Stretch",
+    plan: Plan,
+    train: Split,
+    epoch: int,
+    rates: NDArray[np.float32],
+    on_update: Callable[[int, int], None],
+) -> tuple[float, float]:
+    """Run one epoch; return its mean loss and accuracy over images, taken while the weights moved."""
+    batches: Iterator[object] = iter(_batches(train, plan, epoch))
+    before = (epoch - 1) * len(rates)
+    total_loss = total_right = 0.0
+    for first in range(0, len(rates), STRETCH):
+        portion = rates[first : first + STRETCH]
+        loss, right, finished, finite = stretch(batches, portion)
+        if not finite:
+            _refuse_to_go_on(epoch, before + first + finished, float(portion[finished - 1]))
+        total_loss += loss
+        total_right += right
+        on_update(before + first + finished, plan.rates.size)
+    return total_loss / len(train), total_right / len(train)
+
+
+def _refuse_to_go_on(epoch: int, update: int, rate: float) -> None:
+    raise NonFiniteLossError(
+        f"The training loss must stay finite; it became NaN or infinite at update {update} (epoch {epoch}) with a "
+        f"learning rate of {rate:g}. Try optimizer.learning_rate={rate / 10:g}, schedule=warmup_cosine, or "
+        "training.precision=float32 if it was bfloat16."
+    )
+
+
+def _batches(train: Split, plan: Plan, epoch: int) -> tf.data.Dataset:
+    """Return the batches of one epoch: (images uint8 or float32, labels), in the order of (seed, epoch)."""
+    order = np.random.default_rng((plan.seed, epoch)).permutation(len(train))
+    shape = train.images.shape[1:]
+
+    def gather(positions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        return train.images[train.rows[positions]], train.labels[positions]
+
+    def load(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = tf.numpy_function(gather, [positions], [tf.uint8, tf.int64])
+        return tf.ensure_shape(images, (None, *shape)), tf.ensure_shape(labels, (None,))
+
+    batches = tf.data.Dataset.from_tensor_slices(order).batch(plan.batch_size).map(load)
+    if plan.augmentation:
+        batches = batches.enumerate().map(_augmenter(plan, epoch, shape[0], shape[1]))
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1  # its own thread, so that an update never waits for its batch
+    return batches.prefetch(4).with_options(options)
+
+
+def _augmenter(
+    plan: Plan, epoch: int, height: int, width: int
+) -> Callable[[tf.Tensor, tuple[tf.Tensor, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]]:
+    def maps(batch: NDArray[np.int64], count: NDArray[np.int32]) -> NDArray[np.float32]:
+        return augmentation.transforms(
+            plan.augmentation,
+            count=int(count),
+            height=height,
+            width=width,
+            seed=plan.seed,
+            epoch=epoch,
+            batch=int(batch),
+        )
+
+    def augment(batch: tf.Tensor, images_and_labels: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = images_and_labels
+        transforms = tf.ensure_shape(tf.numpy_function(maps, [batch, tf.shape(images)[0]], tf.float32), (None, 8))
+        moved = tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=transforms,
+            output_shape=(height, width),
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="NEAREST",
+        )
+        return tf.ensure_shape(moved, images.shape), labels
+
+    return augment
+
+
+class _Stretch:
+    """Many updates in one graph call; stops right after an update whose loss is not finite."""
+
+    def __init__(self, model: keras.Model, optimizer: keras.Optimizer, plan: Plan) -> None:
+        optimizer.build(model.trainable_variables)
+        self._model = model
+        self._logits = inference.with_logits(model)
+        self._optimizer = optimizer
+        self._plan = plan
+        self._graph = tf.function(self._run, jit_compile=False, autograph=False, reduce_retracing=True)
+
+    def __call__(self, batches: Iterator[object], rates: NDArray[np.float32]) -> tuple[float, float, int, bool]:
+        """Return summed loss, right answers, updates done, and whether the last loss was finite."""
+        done, loss, right, last = self._graph(batches, tf.constant(rates))
+        return float(loss), float(right), int(done), bool(np.isfinite(last))
+
+    def _run(self, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], rates: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def body(done: tf.Tensor, loss: tf.Tensor, right: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            images, labels = next(batches)
+            self._optimizer.learning_rate.assign(rates[done])
+            batch_loss, batch_right = self._update(images, labels)
+            size = tf.cast(tf.shape(labels)[0], tf.float32)
+            return done + 1, loss + batch_loss * size, right + batch_right, batch_loss
+
+        def unfinished(done: tf.Tensor, _loss: tf.Tensor, _right: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+            return tf.logical_and(done < tf.shape(rates)[0], tf.math.is_finite(last))
+
+        return tf.while_loop(unfinished, body, (0, 0.0, 0.0, 0.0), parallel_iterations=1)
+
+    def _update(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = self._logits(images, training=True)
+            loss = tf.reduce_mean(self._losses(logits, labels))
+            if self._logits.losses:
+                loss += tf.add_n(self._logits.losses)
+        variables = self._model.trainable_variables
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
+        return loss, right
+
+    def _losses(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Cross-entropy against the smoothed label (Szegedy et al. 2016, arXiv:1512.00567), weighted by class."""
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        smoothing = self._plan.label_smoothing
+        if smoothing:
+            everywhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
+            losses = (1 - smoothing) * losses + smoothing * everywhere
+        return losses * tf.gather(tf.constant(self._plan.class_weights), labels)

@@ -1,0 +1,211 @@
+"""Records as a run would fill them, built from seeded numbers, for tests of what comes after a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from cnnexp import config
+from cnnexp.records import (
+    ClassScore,
+    EpochValues,
+    Evaluation,
+    Finding,
+    History,
+    RunPlan,
+    RunResult,
+    SplitPredictions,
+)
+
+OVERFITTING = Finding(
+    id="F1",
+    cause=2,
+    title="over-fitting",
+    sentence="The network knows its training images better than new ones: it went on learning them by heart.",
+    evidence={"gap": 0.1234567, "gap_low": 0.08, "gap_high": 0.17, "best_epoch": 6.0},
+    confidence=0.9,
+    repair="regularization=dropout_l2 training.patience=5",
+)
+BAD_LABELS = Finding(
+    id="D1",
+    cause=1,
+    title="doubtful labels",
+    sentence="Some images look like another class than the one they are filed under.",
+    evidence={"images": 12.0},
+    confidence=0.6,
+    repair="look at the twelve files and move those that are wrong",
+)
+
+
+def class_names(count: int) -> tuple[str, ...]:
+    """`count` names, some of them longer than a column."""
+    stems = ("zebra", "lorry", "sea anemone", "n02085620 wire-haired fox terrier", "maple", "cup")
+    return tuple(f"{stems[i % len(stems)]} {i}" for i in range(count)) if count != 10 else tuple("0123456789")
+
+
+def settings(**training: Any) -> dict[str, Any]:
+    """The whole configuration as nested plain values; `training` replaces values of that group."""
+    whole = config.ExperimentConfig(
+        seed=0,
+        data=config.BuiltinDataConfig(
+            name="digits", path=None, validation=0.1, calibration=0.1, test=0.2, split_seed=0, limit=None,
+            imbalance=None, scaling="unit", size=None, color="auto", resize="auto", kernel="bilinear",
+            antialias=True, background=0, mirror=False, cache=None,
+        ),
+        model=config.PlainModelConfig(name="baseline", width=32, depth=3, dense=128),
+        optimizer=config.SgdConfig(
+            name="sgd", learning_rate=0.01, batch_scaling="linear", reference_batch_size=32, momentum=0.9, nesterov=True
+        ),
+        schedule=config.WarmupCosineScheduleConfig(name="warmup_cosine", final=0.01, warmup_epochs=2),
+        regularization=config.RegularizationConfig(
+            name="dropout_l2", dropout=0.5, l1=0.0, l2=0.001, label_smoothing=0.0
+        ),
+        augmentation=config.AugmentationConfig(name="basic", flip="auto", shift=0.1, zoom=0.0),
+        training=config.TrainingConfig(
+            **(
+                {
+                    "name": "default", "epochs": 20, "batch_size": 64, "patience": 5, "monitor": "val/loss",
+                    "class_weight": "none", "threads": "auto", "precision": "auto",
+                }
+                | training
+            )
+        ),
+        tracking=config.TrackingConfig(
+            uri="sqlite:///mlflow.db", artifacts=None, experiment="cnnexp", run_name=None, outbox="outbox"
+        ),
+    )  # fmt: skip
+    return asdict(whole)
+
+
+def run_plan(
+    names: Sequence[str] = class_names(10), counts: Mapping[str, Sequence[int]] | None = None, notes: Sequence[str] = ()
+) -> RunPlan:
+    """A plan over `names`; `counts` per split, 100/10/10/20 images a class unless given."""
+    if counts is None:
+        sizes = {"train": 100, "validation": 10, "calibration": 10, "test": 20}
+        counts = {split: (size,) * len(names) for split, size in sizes.items()}
+    return RunPlan(
+        name="digits-baseline-sgd-brave-otter",
+        data_name="digits",
+        data_digest="9f86d081884c7d65",
+        data_source="scikit-learn load_digits",
+        class_names=tuple(names),
+        class_counts={split: tuple(values) for split, values in counts.items()},
+        input_shape=(8, 8, 1),
+        parameters=241_546,
+        learning_rate=0.02,
+        threads=2,
+        precision="float32",
+        augmentation="shift 0.1",
+        updates_per_epoch=16,
+        notes=tuple(notes),
+    )
+
+
+def history(epochs: int = 20, best: int | None = None, stopped_early: bool = False) -> History:
+    """Curves that fall, with validation turning up after `best` (two thirds of the way unless given)."""
+    best = best or max(1, epochs * 2 // 3)
+    values = []
+    for epoch in range(1, epochs + 1):
+        progress = epoch / best
+        val_loss = 0.12 + 1.6 * np.exp(-4 * progress) + 0.05 * max(0.0, progress - 1) ** 2
+        values.append(
+            EpochValues(
+                epoch=epoch,
+                train_loss=float(0.02 + 1.9 * np.exp(-4.2 * progress)),
+                train_accuracy=float(0.999 - 0.55 * np.exp(-3.5 * progress)),
+                val_loss=float(val_loss),
+                val_accuracy=float(0.97 - 0.4 * np.exp(-4 * progress)),
+                learning_rate=float(0.02 * (0.505 + 0.495 * np.cos(np.pi * epoch / epochs))),
+                seconds=0.31,
+            )
+        )
+    return History(
+        epochs=tuple(values), best_epoch=best, stopped_early=stopped_early, updates=16 * epochs, seconds=0.31 * epochs
+    )
+
+
+def probabilities(labels: np.ndarray, classes: int, *, skill: float = 3.0, seed: int = 0) -> np.ndarray:
+    """(N, K) float32 softmax of noise that favours the true class by `skill` and its right neighbour by a third."""
+    logits = np.random.default_rng(seed).normal(size=(len(labels), classes))
+    logits[np.arange(len(labels)), labels] += skill
+    logits[np.arange(len(labels)), (labels + 1) % classes] += skill / 3
+    exponentials = np.exp(logits)
+    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def evaluation(
+    names: Sequence[str] = class_names(10), counts: Sequence[int] | None = None, *, skill: float = 3.0
+) -> Evaluation:
+    """Scores of seeded predictions on `counts` images per class; a class without images has no scores."""
+    labels = np.repeat(np.arange(len(names)), counts if counts is not None else [20] * len(names))
+    predicted = probabilities(labels, len(names), skill=skill).argmax(axis=1)
+    indices = np.arange(len(names))
+    scores = precision_recall_fscore_support(labels, predicted, labels=indices, zero_division=np.nan)
+    accuracy = float((labels == predicted).mean())
+    return Evaluation(
+        metrics={
+            "accuracy": accuracy,
+            "balanced_accuracy": float(np.nanmean(scores[1])),
+            "macro_f1": float(np.nanmean(scores[2])),
+            "log_loss": 0.3456,
+            "ece": 0.0123,
+        },
+        intervals={"accuracy": (accuracy - 0.02, min(1.0, accuracy + 0.02)), "macro_f1": (0.7, 0.9)},
+        per_class=tuple(
+            ClassScore(
+                name=name,
+                support=int(support),
+                precision=_defined(precision, support),
+                recall=_defined(recall, support),
+                f1=_defined(f1, support),
+                roc_auc=None,
+            )
+            for name, precision, recall, f1, support in zip(names, *scores, strict=True)
+        ),
+        confusion=confusion_matrix(labels, predicted, labels=indices).astype(np.int64),
+        notes=() if all(scores[3]) else ("A class has no test image: its scores are left out.",),
+    )
+
+
+def _defined(score: float, support: int) -> float | None:
+    return float(score) if support and np.isfinite(score) else None
+
+
+def predictions(names: Sequence[str], split: str, per_class: int) -> SplitPredictions:
+    """`per_class` images of each class, named after their split and position."""
+    labels = np.repeat(np.arange(len(names)), per_class)
+    files = tuple(f"{split}/index-{i}" for i in range(len(labels)))
+    return SplitPredictions(files=files, labels=labels, probabilities=probabilities(labels, len(names)))
+
+
+def run_result(
+    names: Sequence[str] = class_names(10),
+    *,
+    epochs: int = 20,
+    findings: Sequence[Finding] = (OVERFITTING,),
+    notes: Sequence[str] = (),
+) -> RunResult:
+    """A finished run over `names`."""
+    judged = evaluation(names)
+    return RunResult(
+        plan=run_plan(names),
+        settings=settings(epochs=epochs),
+        history=history(epochs),
+        metrics={f"test/{key}": value for key, value in judged.metrics.items()}
+        | {"test/ece_uncalibrated": 0.0456, "best/val_loss": 0.1493, "best/val_accuracy": 0.963},
+        evaluation=judged,
+        predictions={
+            "validation": predictions(names, "validation", 2),
+            "calibration": predictions(names, "calibration", 2),
+            "test": predictions(names, "test", 20),
+        },
+        findings=tuple(findings),
+        notes=tuple(notes),
+        model_file=b"",
+        card={"class_names": list(names), "input_shape": (8, 8, 1), "scale": np.float32(0.5)},
+        example=np.zeros((2, 8, 8, 1), np.uint8),
+        environment={"python": "3.11.7", "threads": 2, "flags": {"amx": False}},
+    )
