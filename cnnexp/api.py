@@ -19,7 +19,9 @@ from cnnexp.records import Evaluation
 from cnnexp.report.evaluation import print_evaluation
 
 
-def preprocess_image(path: str | Path | bytes | NDArray[np.generic], target_size: tuple[int, int] = (224, 224)) -> NDArray[np.float32]:
+def preprocess_image(
+    path: str | Path | bytes | NDArray[np.generic], target_size: tuple[int, int] = (224, 224)
+) -> NDArray[np.float32]:
     """Return an image as the network of `create_cnn_with_dropout` takes it: float32 (height, width, 3) in [0, 1].
 
     Reads, resizes and only then scales, once: 8-bit, 16-bit and float images of the same picture give the same
@@ -32,6 +34,7 @@ def preprocess_image(path: str | Path | bytes | NDArray[np.generic], target_size
 
     Raises:
         UnreadableImageError: the file is not an image, is damaged, or the array has another form.
+
     """
     height, width = target_size
     spec = ImageSpec(
@@ -62,6 +65,7 @@ def create_cnn_with_dropout(
         num_classes: number of outputs.
         dropout_rate: share of units dropped before the softmax, in [0, 1).
         regularization_strength: weight of the L2 penalty.
+
     """
     model = models.build(
         PlainModelConfig(name="regularized", width=32, depth=3, dense=128),
@@ -88,6 +92,7 @@ def evaluate_model(
 
     Raises:
         ValueError: `labels` is not one-hot over `class_names`.
+
     """
     labels = np.asarray(labels)
     if labels.shape != (len(images), len(class_names)) or not np.all(np.sort(labels, axis=1)[:, -1] == 1):

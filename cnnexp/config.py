@@ -36,12 +36,15 @@ def _within(
     """Require ``low <= value <= high``; ``above`` and ``below`` make a bound strict; None passes."""
     if value is None:
         return
-    if (value > low if above else value >= low) and (value < high if below else value <= high):
+    finite = math.isfinite(value)
+    if finite and (value > low if above else value >= low) and (value < high if below else value <= high):
         return
-    bounds = f"{'above' if above else 'at least'} {low:g}"
+    bounds = f"{'above' if above else 'at least'} {low}"
     if math.isfinite(high):
-        bounds += f" and {'below' if below else 'at most'} {high:g}"
-    raise ConfigError(f"{name} must be {bounds}; got {value:g}.")
+        bounds += f" and {'below' if below else 'at most'} {high}"
+    elif not finite:
+        bounds += " and finite"
+    raise ConfigError(f"{name} must be {bounds}; got {value}.")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -11,18 +11,19 @@ import numpy as np
 
 from cnnexp import augmentation, environment, inference, models, optimizers, runtime, schedules, training
 from cnnexp.augmentation import Augmentation
-from cnnexp.calibration import MINIMUM_IMAGES, apply_temperature, fit_temperature
+from cnnexp.calibration import MINIMUM_IMAGES, expected_calibration_error, fit_temperature
 from cnnexp.card import FORMAT, Card, ChannelStatistics, channel_statistics, fit_scaling
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits, load_splits
 from cnnexp.diagnosis import Facts, diagnose
-from cnnexp.evaluation import evaluate, expected_calibration_error
+from cnnexp.evaluation import evaluate
 from cnnexp.records import (
     SPLIT_NAMES,
     EpochValues,
     Evaluation,
     Finding,
     History,
+    Labels,
     Probabilities,
     RunPlan,
     RunResult,
@@ -49,6 +50,7 @@ def run(
 
     Raises:
         CnnexpError: see `cnnexp.errors`; everything that can be known before training is raised before it.
+
     """
     splits = load_splits(config.data, seed=config.seed, on_progress=partial(on_progress, "reading images"))
     setup = _set_up(config, splits)
@@ -66,7 +68,7 @@ def run(
         metrics=_metrics(history, judged),
         evaluation=judged.evaluation,
         predictions=judged.predictions,
-        findings=_findings(config, plan, history, judged),
+        findings=_findings(config, splits, plan, history, judged),
         notes=(*splits.notes, *judged.notes),
         model_file=inference.to_bytes(model),
         card=_card(splits, setup, judged).as_dict(),
@@ -198,8 +200,7 @@ class _Judged:
     train_accuracy: float
     val_accuracy: float
     val_loss: float  # before calibration, which never has a say in selection
-    temperature: float
-    calibration_images: int  # 0: not calibrated
+    temperature: float | None  # None: not calibrated
     ece_uncalibrated: float
     predictions: Mapping[str, SplitPredictions]
     evaluation: Evaluation
@@ -214,13 +215,9 @@ def _judge(config: ExperimentConfig, splits: Splits, model: keras.Model) -> _Jud
     _, train_accuracy = _loss_and_accuracy(probabilities["train"], splits.train.labels)
     uncalibrated = expected_calibration_error(probabilities=probabilities["test"], labels=splits.test.labels)
 
-    images = len(splits.calibration)
-    calibrated = images >= MINIMUM_IMAGES
-    temperature = 1.0
-    if calibrated:
-        temperature = fit_temperature(
-            probabilities=probabilities["calibration"], labels=splits.calibration.labels
-        )
+    temperature = None
+    if len(splits.calibration) >= MINIMUM_IMAGES:
+        temperature = fit_temperature(probabilities=probabilities["calibration"], labels=splits.calibration.labels)
         inference.fold_temperature(model, temperature)
         probabilities = {name: answer(splits[name].images, splits[name].rows) for name in PREDICTED_SPLITS}
     return _Judged(
@@ -228,7 +225,6 @@ def _judge(config: ExperimentConfig, splits: Splits, model: keras.Model) -> _Jud
         val_accuracy=val_accuracy,
         val_loss=val_loss,
         temperature=temperature,
-        calibration_images=images if calibrated else 0,
         ece_uncalibrated=uncalibrated,
         predictions={
             name: SplitPredictions(splits[name].files, splits[name].labels, probabilities[name])
@@ -240,18 +236,20 @@ def _judge(config: ExperimentConfig, splits: Splits, model: keras.Model) -> _Jud
             class_names=splits.class_names,
             seed=config.seed,
         ),
-        notes=() if calibrated else (_not_calibrated(images),),
+        notes=_calibration_notes(temperature, len(splits.calibration)),
     )
 
 
-def _not_calibrated(images: int) -> str:
+def _calibration_notes(temperature: float | None, images: int) -> tuple[str, ...]:
+    if temperature is not None:
+        return ()
     return (
         f"Probabilities are not calibrated: that takes at least {MINIMUM_IMAGES} calibration images, and the split has "
-        f"{images}; raise data.calibration."
+        f"{images}; raise data.calibration.",
     )
 
 
-def _loss_and_accuracy(probabilities: Probabilities, labels: np.ndarray) -> tuple[float, float]:
+def _loss_and_accuracy(probabilities: Probabilities, labels: Labels) -> tuple[float, float]:
     smallest = np.finfo(np.float32).tiny  # a probability that underflowed has a large loss, not an infinite one
     return training.loss_and_accuracy(np.log(np.maximum(probabilities, smallest)), labels)
 
@@ -269,7 +267,49 @@ def _metrics(history: History, judged: _Judged) -> dict[str, float]:
         "best/val_accuracy": judged.val_accuracy,
         "best/train_accuracy": judged.train_accuracy,
         "gap/accuracy": judged.train_accuracy - judged.val_accuracy,
-        "temperature": judged.temperature,
+        "temperature": 1.0 if judged.temperature is None else judged.temperature,
         "updates": float(history.updates),
         "seconds/train": history.seconds,
     }
+
+
+def _findings(
+    config: ExperimentConfig, splits: Splits, plan: RunPlan, history: History, judged: _Judged
+) -> tuple[Finding, ...]:
+    return diagnose(
+        Facts(
+            history=history,
+            train_accuracy=judged.train_accuracy,
+            train_images=len(splits.train),
+            val_accuracy=judged.val_accuracy,
+            val_images=len(splits.validation),
+            class_counts=plan.class_counts,
+            evaluation=judged.evaluation,
+            confidences=judged.predictions["test"].probabilities.max(axis=1),
+            ece_uncalibrated=judged.ece_uncalibrated,
+            calibration_images=len(splits.calibration),
+            temperature=judged.temperature,
+            epochs=config.training.epochs,
+            patience=config.training.patience,
+            class_weight=config.training.class_weight,
+            dropout=config.regularization.dropout,
+            l2=config.regularization.l2,
+            label_smoothing=config.regularization.label_smoothing,
+            augmentation=plan.augmentation,
+            seed=config.seed,
+        )
+    )
+
+
+def _card(splits: Splits, setup: _Setup, judged: _Judged) -> Card:
+    return Card(
+        format=FORMAT,
+        class_names=splits.class_names,
+        image=splits.spec,
+        scaling=setup.scaling,
+        temperature=1.0 if judged.temperature is None else judged.temperature,
+        calibration_images=0 if judged.temperature is None else len(splits.calibration),
+        training_pixels=setup.statistics,
+        data={"name": splits.name, "digest": splits.digest},
+        versions=environment.versions(),
+    )

@@ -66,6 +66,7 @@ def configure(*, threads: int, seed: int) -> None:
 
     Raises:
         ConfigError: if TensorFlow already runs in this process with another number of threads.
+
     """
     import keras
     import tensorflow as tf

@@ -53,6 +53,7 @@ def fit(
 
     Raises:
         NonFiniteLossError: at the first update whose loss is not finite.
+
     """
     start = time.perf_counter()
     stretch = _Stretch(model, optimizer, plan)
@@ -87,7 +88,7 @@ def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[floa
 
 
 def balanced_class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:
-    """Return N / (K × count) for each class (K,), as scikit-learn's ``balanced`` has it; 0 for a class without images."""
+    """Return N / (K × count) for each class (K,), scikit-learn's ``balanced``; 0 for a class without images."""
     counts = np.bincount(labels, minlength=num_classes)
     weights = np.zeros(num_classes)
     np.divide(len(labels), num_classes * counts, out=weights, where=counts > 0)

@@ -102,7 +102,9 @@ def test_a_folded_temperature_divides_the_logits():
     images = pixels(20, (8, 8, 1))
     before = inference.predict(inference.with_logits(model), images)
     inference.fold_temperature(model, 2.5)
-    np.testing.assert_allclose(inference.predict(inference.with_logits(model), images), before / 2.5, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        inference.predict(inference.with_logits(model), images), before / 2.5, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_rows_are_answered_in_their_order():

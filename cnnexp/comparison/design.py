@@ -50,12 +50,12 @@ def mean_by_seed(runs: Sequence[RunSummary], metric: Metric) -> dict[str, float]
 
 def seed_of(run: RunSummary) -> str:
     """The run's seed; a run recorded without one is its own seed, so that it is paired with nothing."""
-    return run.settings["seed"] if "seed" in run.settings else run.run_id
+    return run.settings.get("seed", run.run_id)
 
 
 def value_of(run: RunSummary, setting: str) -> str:
     """The run's level of a setting."""
-    return run.settings[setting] if setting in run.settings else ABSENT
+    return run.settings.get(setting, ABSENT)
 
 
 def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Setting, ...]:
@@ -108,11 +108,11 @@ def _move_together(first: Sequence[str], second: Sequence[str]) -> bool:
     pairs = set(zip(first, second, strict=True))
     if not len(pairs) == len(set(first)) == len(set(second)):
         return False
-    numbers = [(_number(a), _number(b)) for a, b in pairs]
-    if any(a is None or b is None for a, b in numbers):
+    numbers = [(x, y) for a, b in pairs if (x := _number(a)) is not None and (y := _number(b)) is not None]
+    if len(numbers) < len(pairs):
         return True
-    in_order = [b for _, b in sorted(numbers)]  # type: ignore[type-var]
-    return in_order in (sorted(in_order), sorted(in_order, reverse=True))  # type: ignore[type-var]
+    in_order = [y for _, y in sorted(numbers)]
+    return in_order in (sorted(in_order), sorted(in_order, reverse=True))
 
 
 def _ordered(levels: set[str]) -> tuple[str, ...]:

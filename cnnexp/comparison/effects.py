@@ -8,7 +8,7 @@ import numpy as np
 from cnnexp.comparison.design import Setting, seed_of, value_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate, holm, t_interval
-from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Difference, Effect
+from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Effect
 from cnnexp.comparison.seeds import gain
 from cnnexp.records import RunSummary
 
@@ -52,8 +52,8 @@ def _effect(
     blocks = _paired_differences(runs, setting.name, (setting.levels[0], level), others, images, metric)
     by_seed: dict[str, list[float]] = {}
     for differences in blocks.values():
-        for seed, difference in differences.items():
-            by_seed.setdefault(seed, []).append(difference)
+        for seed, value in differences.items():
+            by_seed.setdefault(seed, []).append(value)
     difference = gain(np.array([np.mean(values) for values in by_seed.values()]), metric, None)
     if difference is None:
         return None
@@ -99,13 +99,15 @@ def _reversed_in(blocks: _Differences, overall: Estimate, others: Sequence[str],
 
 
 def _corrected(found: Sequence[Effect]) -> tuple[Effect, ...]:
-    testable = [effect for effect in found if effect.difference.gain.n >= SEEDS_FOR_A_VERDICT]
-    adjusted = iter(holm([effect.difference.p for effect in testable]))
+    p_values = {
+        index: effect.difference.p
+        for index, effect in enumerate(found)
+        if effect.difference.p is not None and effect.difference.gain.n >= SEEDS_FOR_A_VERDICT
+    }
+    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return tuple(
-        replace(effect, difference=_with_p(effect.difference, float(next(adjusted)))) if effect in testable else effect
-        for effect in found
+        replace(effect, difference=replace(effect.difference, p_adjusted=float(adjusted[index])))
+        if index in adjusted
+        else effect
+        for index, effect in enumerate(found)
     )
-
-
-def _with_p(difference: Difference, p_adjusted: float) -> Difference:
-    return replace(difference, p_adjusted=p_adjusted)

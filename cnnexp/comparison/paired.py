@@ -48,8 +48,8 @@ def t_interval(values: ArrayLike, *, level: float = 1 - CONFIDENCE) -> Estimate:
 def paired_t(differences: ArrayLike) -> PairedTest:
     """Student's paired t-test of ``differences`` (n,) against zero.
 
-    Scores on a few hundred images are so coarse that all pairs can differ by the same amount. Student's p would then be 0;
-    the exact sign test's, 2 / 2**n, is what so few pairs can really show.
+    Scores on a few hundred images are so coarse that all pairs can differ by the same amount. Student's p would then
+    be 0; the exact sign test's, 2 / 2**n, is what so few pairs can really show.
     """
     sample = np.asarray(differences, dtype=np.float64)
     estimate = t_interval(sample)

@@ -83,6 +83,7 @@ class Comparison:
 
     metric: Metric
     objective: Metric
+    by: tuple[str, ...]  # settings the reader asked for; empty: all that differ
     settings: tuple[Setting, ...]
     rows: tuple[Row, ...]  # best on validation first
     effects: tuple[Effect, ...]

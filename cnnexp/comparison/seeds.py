@@ -31,7 +31,7 @@ class SeedScores:
     def difference(self, row: int, reference: int) -> NDArray[np.float64]:
         """Row minus reference under each seed that both have."""
         both = self.values[row] - self.values[reference]
-        return both[np.isfinite(both)]
+        return np.asarray(both[np.isfinite(both)])
 
 
 def adjusted_p_values(scores: SeedScores) -> dict[tuple[int, int], float]:
@@ -48,9 +48,7 @@ def adjusted_p_values(scores: SeedScores) -> dict[tuple[int, int], float]:
     if not testable.any():
         return {}
     adjusted = holm(t_p_values(differences[testable]))
-    return {
-        (int(a), int(b)): float(p) for a, b, p in zip(i[testable], j[testable], adjusted, strict=True)
-    }
+    return {(int(a), int(b)): float(p) for a, b, p in zip(i[testable], j[testable], adjusted, strict=True)}
 
 
 def compare_over_seeds(scores: SeedScores, metric: Metric) -> tuple[Difference | None, ...]:

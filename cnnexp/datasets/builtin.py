@@ -64,9 +64,9 @@ def builtin_source(name: str, path: str | None) -> Source:
     if found := _in_folder(name, keras_cache) or _in_folder(name, keras_cache / name.replace("_", "-")):
         return found
     raise DataError(
-        f"{name} is in none of its places: data.path is not set, {system} has no such files, {keras_cache} neither, and "
-        f"Keras could not download it ({problem}). On Debian: apt install dataset-{name.replace('_', '-')}; or copy its "
-        f"files here and say data.path=FOLDER; or connect to the network once."
+        f"{name} must be in one of its places and is in none: data.path is not set, {system} has no such files, "
+        f"{keras_cache} neither, and Keras could not download it ({problem}). Copy its files to this machine and say "
+        "data.path=FOLDER, or connect to the network once, or take another data set, such as data=digits."
     )
 
 
@@ -87,12 +87,10 @@ def _in_folder(name: str, folder: Path) -> Source | None:
             if all(batch.is_file() for batch in batches):
                 return _arrays_source(name, batches, partial(_read_batches, batches))
         return None
-    idx = tuple(
-        next((path for path in (folder / f"{file}.gz", folder / file) if path.is_file()), None) for file in _IDX
-    )
-    if all(idx):
-        paths = tuple(path for path in idx if path)
-        return _arrays_source(name, paths, partial(_read_idx_files, paths))
+    for ending in (".gz", ""):
+        idx = tuple(folder / f"{file}{ending}" for file in _IDX)
+        if all(path.is_file() for path in idx):
+            return _arrays_source(name, idx, partial(_read_idx_files, idx))
     npz = folder / f"{name}.npz"
     return _arrays_source(name, (npz,), partial(_read_keras_npz, npz)) if npz.is_file() else None
 
@@ -103,9 +101,7 @@ def _arrays_source(name: str, files: tuple[Path, ...], read: Callable[[], Arrays
         labels = np.concatenate([train_labels, test_labels]).astype(np.int64).ravel()
         images = np.concatenate([train_images, test_images])
         if len(labels) != len(images) or labels.min() < 0 or labels.max() >= len(CLASS_NAMES[name]):
-            raise DataError(
-                f"{files[0].parent} does not hold {name}: its images and labels do not fit. Fetch it again."
-            )
+            raise DataError(f"{files[0].parent} does not hold {name}: images and labels do not fit. Fetch it again.")
         return Catalogue(
             class_names=CLASS_NAMES[name],
             labels=labels,

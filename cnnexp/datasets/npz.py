@@ -67,7 +67,7 @@ def _catalogue(arrays: Mapping[str, NDArray[Any]], path: Path) -> Catalogue:
             f"{path}: images must be (N, H, W) or (N, H, W, C) and labels (N,) of the same N; "
             f"got {images.shape} and {labels.shape}."
         )
-    class_names, numbers = _classes(labels, arrays["class_names"] if "class_names" in arrays else None, path)
+    class_names, numbers = _classes(labels, arrays.get("class_names"), path)
     return Catalogue(
         class_names=class_names,
         labels=numbers,

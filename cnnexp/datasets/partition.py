@@ -68,7 +68,8 @@ def same_side(copies: Rows, groups: Rows | None) -> Rows:
     count = len(copies)
     edges = (np.tile(np.arange(count), 2), np.concatenate([copies, count + group]))
     graph = coo_array((np.ones(2 * count, np.int8), edges), shape=(count + len(group),) * 2)
-    return connected_components(graph, directed=False)[1][:count].astype(np.int64)
+    _, component = connected_components(graph, directed=False)
+    return np.asarray(component[:count], np.int64)
 
 
 def _stratified(labels: Labels, *, shares: NDArray[np.float64], units: Rows, seed: int) -> Assignment:

@@ -48,7 +48,8 @@ class ArrayPictures:
         return len(self.pixels)
 
     def __getitem__(self, row: int) -> ImageSource:
-        return self.pixels[row]
+        pixels: NDArray[Any] = self.pixels[row]
+        return pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
 from cnnexp.records import Images
 
-FORMAT = 1  # of an entry; raise it when the files below change
+FORMAT = 2  # of an entry; raise it when the files below change
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_AT_ONCE = 2**22  # bytes
 
@@ -174,13 +174,12 @@ class _Journal:
 
 def _finish(entry: Path, job: workers.Job, source: Source, catalogue: Catalogue, unreadable: Unreadable) -> None:
     fingerprints = np.fromfile(job.fingerprints, np.uint8).reshape(-1, FINGERPRINT)
-    groups = {} if catalogue.groups is None else {"groups": catalogue.groups}
     np.savez(
         entry / "catalogue.npz",
         labels=catalogue.labels,
         declared=catalogue.declared,
         copies=first_copies(fingerprints, unreadable),
-        **groups,
+        groups=np.empty(0, np.int64) if catalogue.groups is None else catalogue.groups,
     )
     (entry / "files.txt").write_text("\n".join(catalogue.files), encoding="utf-8")
     facts = {
@@ -231,7 +230,7 @@ def _opened(entry: Path) -> Decoded:
             labels=arrays["labels"],
             files=tuple((entry / "files.txt").read_text(encoding="utf-8").split("\n")),
             declared=arrays["declared"],
-            groups=arrays["groups"] if "groups" in arrays.files else None,
+            groups=arrays["groups"] if len(arrays["groups"]) else None,
             notes=tuple(facts["notes"]),
         )
         copies = arrays["copies"]

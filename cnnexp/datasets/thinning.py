@@ -48,13 +48,13 @@ def _exponential_profile(counts: Rows, ratio: float) -> Rows:
     rank = np.empty(len(counts))
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     decay = ratio ** (-rank / max(len(counts) - 1, 1))
-    kept = np.floor((counts / decay).min() * decay + 0.5).astype(np.int64)
+    kept: Rows = np.floor((counts / decay).min() * decay + 0.5).astype(np.int64)
     if kept.min() < 1:
         raise DataError(
             f"data.imbalance must leave every class a training image; {ratio:g} leaves the smallest class none of "
             f"{counts.max():,} in the largest. Lower data.imbalance."
         )
-    return np.minimum(kept, counts)
+    return kept
 
 
 def _share_out(counts: Rows, limit: int) -> Rows:
@@ -65,7 +65,7 @@ def _share_out(counts: Rows, limit: int) -> Rows:
             f"Take at least {len(counts)}."
         )
     exact = counts * (limit / counts.sum())
-    kept = np.maximum(np.floor(exact), 1).astype(np.int64)
+    kept: Rows = np.maximum(np.floor(exact), 1).astype(np.int64)
     for label in np.argsort(kept - exact, kind="stable")[: max(limit - int(kept.sum()), 0)]:
         kept[label] += 1
     while kept.sum() > limit:

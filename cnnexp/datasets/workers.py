@@ -9,16 +9,17 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
+from typing import Any
 
 from cnnexp.datasets.decoding import FINGERPRINT, Unreadable, decode_rows
-from cnnexp.datasets.sources import Pictures
+from cnnexp.datasets.sources import ArrayPictures, Pictures
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec
 
@@ -61,7 +62,7 @@ def _write(path: Path, content: bytes, *, at: int) -> None:
             view = view[file.write(view) :]
 
 
-def run(job: Job, chunks: list[int]) -> Iterator[tuple[int, Unreadable]]:
+def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, None]:
     """Decode the given chunks, in any order; yield each with the rows that could not be read.
 
     Raises:
@@ -69,7 +70,8 @@ def run(job: Job, chunks: list[int]) -> Iterator[tuple[int, Unreadable]]:
         DataError: a process died.
 
     """
-    processes = min(_cores(), len(chunks)) if len(chunks) * CHUNK >= WORTH_WORKERS else 1
+    worth_it = len(chunks) * CHUNK >= WORTH_WORKERS and not isinstance(job.pictures, ArrayPictures)  # those are here
+    processes = min(_cores(), len(chunks)) if worth_it else 1
     if processes == 1:
         for chunk in chunks:
             yield chunk, job.run(chunk)
@@ -152,7 +154,7 @@ def serve() -> None:
     job: Job = pickle.load(requests)
     for line in requests:
         try:
-            answer = {"unreadable": job.run(int(line))}
+            answer: dict[str, Any] = {"unreadable": job.run(int(line))}
         except OSError as error:
             answer = {"errno": error.errno, "error": error.strerror, "file": str(error.filename or job.images)}
         answers.write(json.dumps(answer).encode() + b"\n")

@@ -14,6 +14,7 @@ MINIMUM_GAP = 0.03  # a repair closes a part of a gap: below 3 points it cannot 
 GAP_ALONE = 0.10  # without a rising loss: good networks on CIFAR-10 keep 5 to 8 points for ever, and are not ill
 MINIMUM_AFTER_BEST = 3  # epochs; one or two worse ones are noise
 MINIMUM_RISE = 0.10  # of the lowest validation loss, already smoothed; within patience a healthy loss drifts by less
+VISIBLE = 0.0005  # a difference that shows in accuracies printed to a tenth of a point
 CONFIDENCE = 0.9  # gap and rising loss
 CONFIDENCE_GAP_ALONE = 0.7  # too few images or wrong labels look the same
 
@@ -94,14 +95,15 @@ def loss_turn(history: History) -> Turn:
 
 def _sentence(facts: Facts, turn: Turn, gap: tuple[float, float, float]) -> str:
     value, low, high = (100 * number for number in gap)
+    shifted = abs(facts.train_accuracy - facts.val_accuracy - gap[0]) >= VISIBLE
+    reference = " at equal class shares" if shifted else ""
     text = (
         f"The network knows its training images better than new ones: {facts.train_accuracy:.1%} right on train, "
-        f"{facts.val_accuracy:.1%} on validation, {value:.1f} points apart (99 % interval {low:.1f} to {high:.1f})"
+        f"{facts.val_accuracy:.1%} on validation; {value:.1f} points apart{reference} "
+        f"(99 % interval {low:.1f} to {high:.1f})"
     )
     if turn.turned:
-        return (
-            f"{text}; from epoch {turn.epoch} on the validation loss rose by {turn.rise:.0%} while that of train fell."
-        )
+        return f"{text}; after epoch {turn.epoch} the validation loss rose by {turn.rise:.0%} while that of train fell."
     return f"{text}; too few images or wrong labels could look the same."
 
 

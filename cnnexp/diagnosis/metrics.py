@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnexp.calibration import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.diagnosis.facts import Facts
-from cnnexp.diagnosis.intervals import LEVEL, combination_interval, recalls, wilson_interval
+from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval, recalls
 from cnnexp.records import Finding
 
 MINIMUM_FLATTERY = 0.05  # accuracy above balanced accuracy; a rare class that is merely harder costs 1 to 3 points
@@ -115,7 +115,7 @@ def overconfident(facts: Facts) -> Finding | None:
     """
     claimed, images = float(facts.confidences.mean(dtype=np.float64)), len(facts.confidences)
     accuracy, ece = facts.evaluation.metrics["accuracy"], facts.evaluation.metrics["ece"]
-    low, high = (claimed - bound for bound in reversed(wilson_interval(accuracy, images)))
+    low, high = (claimed - bound for bound in reversed(exact_interval(accuracy, images)))
     if low <= 0 or claimed - accuracy < MINIMUM_EXCESS:
         return None
     noise = float(np.quantile(ece_of_a_calibrated_model(confidences=facts.confidences, seed=facts.seed), LEVEL))
@@ -150,7 +150,7 @@ def _calibration_repair(facts: Facts) -> str:
     """Ask for the images a temperature needs; where it has had them, for softer training labels."""
     images = sum(sum(counts) for counts in facts.class_counts.values())
     share = max(0.1, math.ceil(100 * MINIMUM_IMAGES / images) / 100)
-    if facts.calibration_images < MINIMUM_IMAGES and share <= LARGEST_CALIBRATION:
+    if facts.temperature is None and share <= LARGEST_CALIBRATION:
         return f"data.calibration={share:g}"
     if facts.label_smoothing == 0:
         return "regularization.label_smoothing=0.1"

@@ -18,8 +18,8 @@ SMALLEST_TEXT = 6.5  # points; a smaller number in a cell cannot be read
 NAME_LIMIT = 18  # letters
 HEAD = 1.0  # inches above the matrix
 
-RIGHT = colormaps["Blues"]
-WRONG = colormaps["Oranges"]
+CORRECT = colormaps["Blues"]
+MISTAKEN = colormaps["Oranges"]
 
 
 def confusion_matrix(evaluation: Evaluation, *, normalized: bool, split: str) -> Figure:
@@ -88,7 +88,7 @@ def _label_step(cell: float) -> int:
 
 def _paint(axes: Axes, shades: NDArray[np.float64]) -> None:
     diagonal = np.eye(len(shades), dtype=bool)[..., None]
-    colours = np.where(diagonal, RIGHT(0.95 * shades), WRONG(0.9 * shades))
+    colours = np.where(diagonal, CORRECT(0.95 * shades), MISTAKEN(0.9 * shades))
     colours[shades == 0] = 1.0
     colours[np.isnan(shades)] = (0.94, 0.94, 0.94, 1.0)
     axes.imshow(colours, interpolation="nearest", aspect="equal")
@@ -122,9 +122,9 @@ def _write_cells(axes: Axes, texts: list[list[str]], shades: NDArray[np.float64]
 def _legend(figure: Figure, *, left: float, bottom: float, top: float, normalized: bool) -> None:
     """Two strips of shades, for matrices whose cells are too small for numbers."""
     ramp = np.linspace(0, 1, 128)[:, None]
-    ticks = np.array([0, 0.05, 0.25, 0.5, 1.0]) * top if normalized else np.unique(np.round(top * ramp[::32, 0] ** 2))
-    for number, (colours, word) in enumerate(((RIGHT(0.95 * ramp), "right"), (WRONG(0.9 * ramp), "wrong"))):
-        strip = place(figure, left=left + 0.4 * number, bottom=bottom + 0.3, width=0.16, height=2.2)
+    ticks = np.array([0, 0.05, 0.25, 0.5, 1.0]) * top if normalized else np.unique(np.round(top * np.linspace(0, 1, 5) ** 2))
+    for number, (colours, word) in enumerate(((CORRECT(0.95 * ramp), "right"), (MISTAKEN(0.9 * ramp), "wrong"))):
+        strip = place(figure, left=left + 0.45 * number, bottom=bottom + 0.3, width=0.16, height=2.2)
         strip.imshow(colours, aspect="auto", origin="lower", extent=(0, 1, 0, 1))
         strip.set_title(word, size=SMALL_SIZE, color=MUTED, pad=5)
         strip.set_xticks([])
@@ -140,7 +140,10 @@ def _title(normalized: bool) -> str:
 def _summary(evaluation: Evaluation, names: Sequence[str], split: str) -> list[str]:
     counts = evaluation.confusion
     total, right = int(counts.sum()), int(np.trace(counts))
-    lines = [f"{split} split: {right:,} of {total:,} images right ({right / max(total, 1):.1%})"]
+    lines = [f"{split} split: {right:,} of {total:,} images right, accuracy {right / max(total, 1):.3f}"]
+    if "accuracy" in evaluation.intervals:
+        low, high = evaluation.intervals["accuracy"]
+        lines[0] += f" ({low:.3f} to {high:.3f})"
     mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     worst = [divmod(int(flat), len(counts)) for flat in np.argsort(-mistakes, axis=None, kind="stable")[:3]]
     said = [f"{names[true]} as {names[taken]} ({counts[true, taken]})" for true, taken in worst if mistakes[true, taken]]

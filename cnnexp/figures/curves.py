@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from cnnexp.figures.canvas import BLUE, INK, MUTED, ORANGE, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet
 from cnnexp.records import History
@@ -13,6 +13,7 @@ from cnnexp.records import History
 WIDTH = 7.4  # inches
 LEFT, ACROSS = 0.85, 5.5  # of the panels
 LOGARITHMIC_FROM = 30.0  # largest loss over smallest, from which a linear axis hides the later epochs
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 FEW = 25  # up to this many epochs, each has a dot
 
 
@@ -21,8 +22,8 @@ def curves(history: History) -> Figure:
 
     Values that are not finite leave a gap.
     """
-    figure = sheet(WIDTH, 6.5)
-    loss = place(figure, left=LEFT, bottom=3.75, width=ACROSS, height=1.95)
+    figure = sheet(WIDTH, 6.7)
+    loss = place(figure, left=LEFT, bottom=3.85, width=ACROSS, height=1.95)
     accuracy = place(figure, left=LEFT, bottom=1.6, width=ACROSS, height=1.95)
     rate = place(figure, left=LEFT, bottom=0.55, width=ACROSS, height=0.85)
     epochs = [values.epoch for values in history.epochs]
@@ -86,14 +87,15 @@ def _finish(axes: Axes, name: str, history: History, *, last: bool) -> None:
     axes.set_ylabel(name, size=TEXT_SIZE, color=INK)
     axes.yaxis.set_label_coords(-0.62 / ACROSS, 0.5)
     axes.grid(axis="y", color=RULE, linewidth=0.7)
+    axes.margins(y=0.1)
     final = history.epochs[-1].epoch
     axes.set_xlim(1 - 0.02 * final, final + 0.02 * final) if final > 1 else axes.set_xlim(0.5, 1.5)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     axes.axvline(history.best_epoch, color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
     if last:
         axes.set_xlabel("epoch", size=TEXT_SIZE, color=INK)
-        axes.yaxis.set_major_locator(MaxNLocator(2))
-        axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+        axes.yaxis.set_major_formatter(PLAIN)
     else:
         axes.xaxis.set_major_formatter(NullFormatter())
 
@@ -103,15 +105,18 @@ def _scale_loss(axes: Axes, history: History) -> None:
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() / values.min() >= LOGARITHMIC_FROM:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(PLAIN)
+        axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.set_ylim(bottom=0)
 
 
 def _mark_best(axes: Axes, history: History) -> None:
     axes.annotate(
-        f"kept: epoch {history.best_epoch}",
+        f"best epoch: {history.best_epoch}",
         (history.best_epoch, 1),
-        (0, 4),
+        (0, 5),
         xycoords=axes.get_xaxis_transform(),
         textcoords="offset points",
         size=SMALL_SIZE,
@@ -125,6 +130,6 @@ def _explain(figure: Figure, history: History) -> None:
     heading(
         figure,
         "Training",
-        f"{len(history.epochs)} epochs{stopped}, {history.updates:,} updates. "
+        f"{len(history.epochs)} epoch{'s' if len(history.epochs) > 1 else ''}{stopped}, {history.updates:,} updates. "
         "Training values are means while the weights moved, penalties included.",
     )

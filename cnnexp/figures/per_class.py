@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cnnexp.figures import lettering
-from cnnexp.figures.canvas import BLUE, INK, MUTED, ORANGE, RULE, SMALL_SIZE, heading, place, sheet
+from cnnexp.figures.canvas import BLUE, INK, MUTED, RULE, SMALL_SIZE, heading, place, sheet
 from cnnexp.records import ClassScore, Evaluation
 
 MOST_ROWS = 30  # of more classes the worst are shown
+ROOMY = 12  # up to this many rows stand further apart
 NAME_LIMIT = 24  # letters
-BARS = (("precision", -0.26, "#8ecae6"), ("recall", 0.0, ORANGE), ("f1", 0.26, BLUE))  # name, place in the row, colour
+BARS = (("precision", -0.26, "#8ecae6"), ("recall", 0.0, "#e69f00"), ("f1", 0.26, BLUE))  # name, place in the row, colour
 BAR = 0.24  # height, as a share of the row
 
 
@@ -26,7 +27,7 @@ def per_class(evaluation: Evaluation, *, split: str) -> Figure:
     names = lettering.drawable([scores[index].name for index in shown], limit=NAME_LIMIT)
     chosen = [scores[index] for index in shown]
     left = 0.35 + max(lettering.width(name, SMALL_SIZE) for name in names)
-    height = max(0.42, min(0.6, 5 / len(chosen)) if len(chosen) <= 12 else 0.28) * len(chosen)
+    height = (0.44 if len(chosen) <= ROOMY else 0.27) * len(chosen)
     figure = sheet(left + 6.3, height + 1.55)
     bars = place(figure, left=left, bottom=0.5, width=4.3, height=height)
     images = place(figure, left=left + 4.95, bottom=0.5, width=0.95, height=height)

@@ -1,0 +1,149 @@
+"""Do the statistics keep their promise? Thousands of sweeps with a known truth, judged by `cnnexp.comparison`.
+
+    python benchmarks/statistics_simulation.py [--trials 1000]
+
+A simulated run has a seed's luck (shared by all settings under that seed), a run's own luck, which shows on validation
+and on test, and the luck of the images: validation and test accuracy are counts of right answers among images of
+unequal difficulty. A trial is one whole call of `compare` on such runs, and the claims are counted as a reader meets them:
+
+- no true difference: the share of sweeps with any claim about a setting, rows and effects together, is at most 5 %;
+- three points of true difference: the share of sweeps that find it, next to the power of the paired t-test by theory
+  (noncentral t, from the variance of the paired differences as it was simulated);
+- two trained models of equal quality on the same images: McNemar's and the bootstrap's share of claims.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy import stats
+
+from cnnexp.comparison import Comparison, Standing, compare
+from cnnexp.records import RecordedPredictions, RunSummary
+
+SEED_SD, RUN_SD = 0.006, 0.012  # of true accuracy: shared by a seed's runs, and a run's own
+IMAGES, CLASSES = 600, 10
+DIFFICULTY_SD = 1.5  # of the images, in logits
+CLAIMS = (Standing.BETTER, Standing.WORSE)
+
+
+@dataclass(frozen=True)
+class Design:
+    name: str
+    levels: dict[str, tuple[str, ...]]
+    seeds: int
+
+
+NULL_DESIGNS = (
+    Design("2 settings x 5 seeds", {"regularization.dropout": ("0", "0.3")}, 5),
+    Design("6 settings x 5 seeds", {"training.batch_size": ("8", "16", "32", "64", "128", "256")}, 5),
+    Design("12 settings x 5 seeds", {"optimizer.learning_rate": tuple(f"{2.0**-k:g}" for k in range(12))}, 5),
+    Design("2 x 3 settings x 5 seeds", {"a.x": ("0", "1"), "b.y": ("0", "1", "2")}, 5),
+    Design("3 x 3 settings x 10 seeds", {"a.x": ("0", "1", "2"), "b.y": ("0", "1", "2")}, 10),
+)
+
+
+def simulated_run(
+    *, settings: dict[str, str], seed: int, quality: float, rng: np.random.Generator
+) -> RunSummary:
+    validation, test = rng.binomial(IMAGES, np.clip(quality, 0, 1), size=2) / IMAGES
+    return RunSummary(
+        run_id=f"{settings}-{seed}", name="simulated", experiment="simulation", status="FINISHED", parent_id=None,
+        started=0.0, seconds=1.0, settings={**settings, "seed": str(seed)}, tags={}, data_digest="same",
+        metrics={"best/val_loss": 1 - validation, "test/accuracy": test},
+        read_curves=dict, read_predictions=lambda: None, read_findings=tuple,
+    )  # fmt: skip
+
+
+def simulated_sweep(design: Design, gains: dict[str, float], rng: np.random.Generator) -> list[RunSummary]:
+    luck = rng.normal(0, SEED_SD, design.seeds)
+    runs = []
+    for values in product(*design.levels.values()):
+        settings = dict(zip(design.levels, values, strict=True))
+        gain = sum(gains.get(value, 0.0) for value in values)
+        for seed in range(design.seeds):
+            quality = 0.90 + gain + luck[seed] + rng.normal(0, RUN_SD)
+            runs.append(simulated_run(settings=settings, seed=seed, quality=quality, rng=rng))
+    return runs
+
+
+def claims_something(comparison: Comparison) -> bool:
+    rows = any(row.standing in CLAIMS for row in comparison.rows)
+    return rows or any(effect.difference.standing in CLAIMS for effect in comparison.effects)
+
+
+def false_claims(design: Design, trials: int) -> float:
+    rng = np.random.default_rng(1)
+    claimed = [
+        claims_something(compare(simulated_sweep(design, {}, rng), metric_name="test/accuracy", by=()))
+        for _ in range(trials)
+    ]
+    return float(np.mean(claimed))
+
+
+def power(seeds: int, trials: int, *, gain: float = 0.03) -> tuple[float, float]:
+    """Share of sweeps that find a true gain, and what theory gives for the same variance."""
+    rng = np.random.default_rng(2)
+    design = Design("power", {"regularization.dropout": ("0", "0.3")}, seeds)
+    found = []
+    for _ in range(trials):
+        comparison = compare(simulated_sweep(design, {"0.3": gain}, rng), metric_name="test/accuracy", by=())
+        found.append(comparison.effects[0].difference.standing is Standing.BETTER)
+    images = sum(p * (1 - p) / IMAGES for p in (0.90, 0.90 + gain))
+    sd = np.sqrt(2 * RUN_SD**2 + images)
+    critical = stats.t.ppf(0.975, seeds - 1)
+    theory = stats.nct.sf(critical, seeds - 1, gain / (sd / np.sqrt(seeds)))
+    return float(np.mean(found)), float(theory)
+
+
+def simulated_predictions(difficulty: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> RecordedPredictions:
+    logits = rng.normal(0, 1, (len(labels), CLASSES))
+    logits[np.arange(len(labels)), labels] += 3.5 - difficulty
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    files = tuple(f"index-{i}" for i in range(len(labels)))
+    names = tuple(str(k) for k in range(CLASSES))
+    return RecordedPredictions(names, files, labels, probabilities.astype(np.float32))
+
+
+def false_claims_about_models(metric_name: str, trials: int) -> float:
+    """Two models of one quality, drawn anew, on images that are hard or easy for both."""
+    rng = np.random.default_rng(3)
+    claimed = []
+    for _ in range(trials):
+        labels = rng.integers(0, CLASSES, IMAGES)
+        difficulty = rng.normal(0, DIFFICULTY_SD, IMAGES)
+        runs = []
+        for level in ("0", "0.3"):
+            run = simulated_run(settings={"regularization.dropout": level}, seed=0, quality=0.9, rng=rng)
+            predictions = simulated_predictions(difficulty, labels, rng)
+            runs.append(_with(run, metric_name, predictions))
+        comparison = compare(runs, metric_name=metric_name, by=())
+        claimed.append(comparison.models[0].difference.standing in CLAIMS)
+    return float(np.mean(claimed))
+
+
+def _with(run: RunSummary, metric_name: str, predictions: RecordedPredictions) -> RunSummary:
+    from dataclasses import replace
+
+    return replace(run, metrics={**run.metrics, metric_name: 0.9}, read_predictions=lambda: predictions)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=1000)
+    trials = parser.parse_args().trials
+    found = {
+        "trials": trials,
+        "false claims about settings": {design.name: false_claims(design, trials) for design in NULL_DESIGNS},
+        "power at 3 points (found, theory)": {f"{seeds} seeds": power(seeds, trials) for seeds in (5, 7, 10)},
+        "false claims about models": {
+            name: false_claims_about_models(name, trials) for name in ("test/accuracy", "test/macro_f1", "test/log_loss")
+        },
+    }
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""``python -m cnnexp``, and the command ``cnnexp``: command words go to their command, everything else to Hydra."""
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from cnnexp import __version__, quiet
+from cnnexp.cli import COMMANDS
+from cnnexp.errors import CnnexpError, ConfigError
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Do what `words` (default: those of the command line) ask for and return the exit code.
+
+    0: done · 1: it failed · 2: the command line or a setting is wrong, nothing was started · 130: Ctrl-C ·
+    143: SIGTERM. An expected failure is one line on standard error; ``HYDRA_FULL_ERROR=1`` shows the traceback.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    quiet.set_environment()
+    show_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    try:
+        return _dispatch(words)
+    except CnnexpError as error:
+        if show_all:
+            raise
+        print(f"cnnexp: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output has left, as in ``--help | head``
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt as interrupt:
+        print("cnnexp: stopped.", file=sys.stderr)
+        return getattr(interrupt, "exit_code", 130)  # SIGTERM arrives as a kind of KeyboardInterrupt with its own
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    if words and words[0] in COMMANDS:
+        from cnnexp.cli._group import run_command
+
+        return run_command(words)
+    if words and (near := get_close_matches(words[0], COMMANDS, n=1)):
+        raise ConfigError(f"{words[0]!r} is no command; choose from {', '.join(COMMANDS)}. Did you mean {near[0]}?")
+    if list(words) == ["--version"]:
+        print(f"cnnexp {__version__}")
+        return 0
+    from cnnexp.train import launch
+
+    return launch(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

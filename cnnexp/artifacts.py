@@ -1,0 +1,127 @@
+"""The files at the root of a recorded run, under names that never change.
+
+MLflow compares only files at the root of runs, by name.
+"""
+
+import io
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cnnexp import figures
+from cnnexp.records import SPLIT_NAMES, ClassScore, Evaluation, Finding, RunResult, SplitPredictions
+
+# A list of plain values that json has spread over lines. A string cannot hold a line break in JSON, so a break
+# after the bracket is always layout.
+_SPREAD_LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
+
+
+def files(result: RunResult) -> dict[str, bytes]:
+    """Every root file of the run, name -> content: four figures, four JSON documents, the predictions."""
+    evaluation = result.evaluation
+    return {
+        "confusion_matrix.png": figures.png(figures.confusion_matrix(evaluation, normalized=False, split="test")),
+        "confusion_matrix_normalized.png": figures.png(
+            figures.confusion_matrix(evaluation, normalized=True, split="test")
+        ),
+        "curves.png": figures.png(figures.curves(result.history)),
+        "per_class.png": figures.png(figures.per_class(evaluation, split="test")),
+        "classification_report.json": to_json(_classification_report(evaluation)),
+        "predictions.parquet": to_parquet(result.predictions, result.plan.class_names),
+        "card.json": to_json(result.card),
+        "findings.json": to_json([_as_dict(finding) for finding in result.findings]),
+        "environment.json": to_json(result.environment),
+    }
+
+
+def to_json(value: Any) -> bytes:
+    """Indented UTF-8 JSON in the order of the mapping; what JSON has no word for (NaN, infinity) becomes null.
+
+    Raises:
+        TypeError: if a value is not a number, text, truth value, None, sequence, array or mapping.
+    """
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return (_SPREAD_LIST.sub(_on_one_line, text) + "\n").encode()
+
+
+def to_parquet(predictions: Mapping[str, SplitPredictions], class_names: Sequence[str]) -> bytes:
+    """One row an image: file, split, label, predicted, correct, confidence, and ``p/<class>`` for each class.
+
+    Splits follow one another in their usual order, images in the order they were judged in. Names of splits and
+    classes are dictionary-encoded; a class's code is its index.
+    """
+    present = [split for split in SPLIT_NAMES if split in predictions]
+    return _table_bytes(pa.concat_tables([_table(split, predictions[split], class_names) for split in present]))
+
+
+def _table(split: str, predicted: SplitPredictions, class_names: Sequence[str]) -> pa.Table:
+    probabilities = predicted.probabilities
+    best = probabilities.argmax(axis=1)
+    columns: dict[str, Any] = {
+        "file": pa.array(predicted.files, pa.string()),
+        "split": _coded(np.full(len(best), SPLIT_NAMES.index(split)), SPLIT_NAMES),
+        "label": _coded(predicted.labels, class_names),
+        "predicted": _coded(best, class_names),
+        "correct": pa.array(best == predicted.labels),
+        "confidence": pa.array(probabilities.max(axis=1)),
+    }
+    for index, name in enumerate(class_names):
+        columns[f"p/{name}"] = pa.array(np.ascontiguousarray(probabilities[:, index]))
+    return pa.table(columns)
+
+
+def _coded(codes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def _table_bytes(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _classification_report(evaluation: Evaluation) -> dict[str, Any]:
+    """The test evaluation as one document; `interval` is null for a metric that has none."""
+    return {
+        "split": "test",
+        "images": int(evaluation.confusion.sum()),
+        "metrics": {
+            name: {"value": value, "interval": evaluation.intervals[name] if name in evaluation.intervals else None}
+            for name, value in evaluation.metrics.items()
+        },
+        "per_class": [_as_dict(score) for score in evaluation.per_class],
+        "confusion_matrix": {"rows": "true class", "columns": "predicted class", "counts": evaluation.confusion},
+        "notes": evaluation.notes,
+    }
+
+
+def _as_dict(record: ClassScore | Finding) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def _plain(value: Any) -> Any:
+    """The same value in JSON's own types."""
+    match value:
+        case Mapping():
+            return {str(key): _plain(inner) for key, inner in value.items()}
+        case np.ndarray() | np.generic():
+            return _plain(value.tolist())
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case _:
+            return value
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    """Rows of numbers are read as rows; what would be longer than a screen stays spread."""
+    line = "[" + re.sub(r"\n\s*", " ", match[1]) + "]"
+    return line if len(line) <= 400 else match[0]

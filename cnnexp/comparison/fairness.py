@@ -1,0 +1,157 @@
+"""What makes a comparison unfair: said, never hidden, because the numbers alone do not show it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from cnnexp.comparison.design import Configuration, Setting, seed_of
+from cnnexp.comparison.metric import Metric
+from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
+from cnnexp.records import RunSummary
+
+_UPDATES_RATIO = 1.25  # below, early stopping alone explains the difference
+_SPLIT_SETTINGS = ("data.split_seed", "data.validation", "data.calibration", "data.test")
+_MACHINE_SETTINGS = {"training.threads": "threads", "training.precision": "precision"}
+
+
+def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
+    """Why no best run is named: ``groups`` of runs that saw the same test images, more than one of them."""
+    if len(groups) < 2:
+        return ()
+    shown = "; ".join(f"{len(group)} like {group[0].name} ({_data_of(group[0])})" for group in groups[:4])
+    more = f"; and {len(groups) - 4} more sets" if len(groups) > 4 else ""
+    return (
+        f"Runs can only be compared on the same test images; these were tested on {len(groups)} different sets: "
+        f"{shown}{more}. Compare the runs of one set, or train again with the same data and data.split_seed.",
+    )
+
+
+def _data_of(run: RunSummary) -> str:
+    names = ("data", "data.path", *_SPLIT_SETTINGS[:1])
+    known = [f"{name}={run.settings[name]}" for name in names if name in run.settings and run.settings[name] != "None"]
+    return ", ".join([*known, f"digest {run.data_digest[:8]}"] if run.data_digest else known)
+
+
+def warnings(
+    rows: Sequence[Configuration], settings: Sequence[Setting], metric: Metric, left_out: Sequence[RunSummary]
+) -> tuple[str, ...]:
+    """Sentences about what is not equal between ``rows`` although it may move the numbers."""
+    runs = [run for row in rows for run in row.runs]
+    named = {name for setting in settings for name in (setting.name, *setting.moves_with)}
+    found = [
+        _different_splits(runs),
+        _different_data(runs, named),
+        _different_updates(rows),
+        *_different_machines(runs, named),
+        _selected_on_test(runs),
+        _seeds(rows),
+        _unequal_seeds(rows),
+        *(_tied(setting) for setting in settings if setting.moves_with),
+        _survivors(left_out),
+        None if metric.name.startswith("test/") else f"{metric.name} is not a number of the test split.",
+    ]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _values(runs: Sequence[RunSummary], name: str) -> list[str]:
+    return sorted({run.settings[name] for run in runs if name in run.settings})
+
+
+def _different_splits(runs: Sequence[RunSummary]) -> str | None:
+    different = [f"{name} ({', '.join(values)})" for name in _SPLIT_SETTINGS if len(values := _values(runs, name)) > 1]
+    if not different:
+        return None
+    return f"The runs split their data differently: {'; '.join(different)}. They learned from different images."
+
+
+def _different_data(runs: Sequence[RunSummary], named: set[str]) -> str | None:
+    digests = {run.data_digest for run in runs}
+    explained = any(name == "data" or name.startswith("data.") for name in named)
+    thinned = any(value != "None" for name in ("data.limit", "data.imbalance") for value in _values(runs, name))
+    if len(digests) < 2 or explained or thinned:
+        return None
+    return (
+        f"The data behind the runs is not the same: {len(digests)} different digests, although no data setting "
+        "differs. Files were added, removed or changed between the runs."
+    )
+
+
+def _different_updates(rows: Sequence[Configuration]) -> str | None:
+    if not all("updates" in run.metrics for row in rows for run in row.runs):
+        return None
+    means = {_label(row): float(np.mean([run.metrics["updates"] for run in row.runs])) for row in rows}
+    if len(means) < 2:
+        return None
+    fewest, most = min(means, key=_at(means)), max(means, key=_at(means))
+    if means[most] <= _UPDATES_RATIO * max(means[fewest], 1):
+        return None
+    return (
+        f"Numbers of updates differ: {means[fewest]:,.0f} ({fewest}) to {means[most]:,.0f} ({most}). "
+        "Fewer updates can look like a worse setting; compare at equal updates too."
+    )
+
+
+def _at(means: Mapping[str, float]) -> Callable[[str], float]:
+    return lambda label: means[label]
+
+
+def _label(row: Configuration) -> str:
+    return ", ".join(f"{name}={value}" for name, value in row.values.items()) or row.runs[0].name
+
+
+def _different_machines(runs: Sequence[RunSummary], named: set[str]) -> list[str]:
+    found = []
+    for name, word in _MACHINE_SETTINGS.items():
+        if name not in named and len(values := _machine_values(runs, name)) > 1:
+            found.append(f"The runs used different {word} ({', '.join(values)}), which changes the numbers by itself.")
+    return found
+
+
+def _machine_values(runs: Sequence[RunSummary], name: str) -> list[str]:
+    """What was used, where the record tells it apart from what was asked for."""
+    used = name.rpartition(".")[2]
+    return sorted({run.tags[used] for run in runs if used in run.tags}) or _values(runs, name)
+
+
+def _selected_on_test(runs: Sequence[RunSummary]) -> str | None:
+    watched = {
+        value
+        for run in runs
+        for name, value in (*run.settings.items(), *run.tags.items())
+        if name.endswith(("monitor", "objective", "order_by_key")) and value.lstrip("-").startswith("test/")
+    }
+    if not watched:
+        return None
+    return f"The search selected on the test split ({', '.join(sorted(watched))}): its test numbers flatter the winner."
+
+
+def _seeds(rows: Sequence[Configuration]) -> str | None:
+    fewest = min(len({seed_of(run) for run in row.runs}) for row in rows)
+    if fewest >= SEEDS_FOR_A_VERDICT:
+        return None
+    seeds = "A single seed" if fewest == 1 else f"Only {fewest} seeds"
+    return (
+        f"{seeds} for some settings: a verdict about a setting needs {SEEDS_FOR_A_VERDICT}. "
+        f"Repeat with seed={','.join(str(seed) for seed in range(SEEDS_FOR_A_VERDICT))}."
+    )
+
+
+def _unequal_seeds(rows: Sequence[Configuration]) -> str | None:
+    seeds = [{seed_of(run) for run in row.runs} for row in rows]
+    shared = set.intersection(*seeds)
+    if all(own == shared for own in seeds) or all(len(own) == 1 for own in seeds):
+        return None
+    return "Not every setting ran with the same seeds; pairs are measured on the seeds both have."
+
+
+def _tied(setting: Setting) -> str:
+    others = ", ".join(setting.moves_with)
+    return f"{setting.name} never changed without {others}: what is said of it may be owed to {others}."
+
+
+def _survivors(left_out: Sequence[RunSummary]) -> str | None:
+    failed = [run for run in left_out if run.status == "FAILED"]
+    if not failed:
+        return None
+    runs = "1 failed run is" if len(failed) == 1 else f"{len(failed)} failed runs are"
+    return f"{runs} left out: a setting that fails under some seeds looks better than it is."

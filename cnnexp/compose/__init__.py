@@ -1,0 +1,20 @@
+"""From YAML files and command-line words to one typed configuration; nothing below knows Hydra or OmegaConf."""
+
+from cnnexp.compose.composing import check_words, compose_config, to_typed
+from cnnexp.compose.folder import CONF
+from cnnexp.compose.recorded import parameters, run_name, to_yaml
+from cnnexp.compose.refusals import came_from_hydra, explain
+from cnnexp.compose.sweeps import check_sweep
+
+__all__ = [
+    "CONF",
+    "came_from_hydra",
+    "check_sweep",
+    "check_words",
+    "compose_config",
+    "explain",
+    "parameters",
+    "run_name",
+    "to_typed",
+    "to_yaml",
+]

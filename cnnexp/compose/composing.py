@@ -1,0 +1,106 @@
+"""Compose with Hydra's own machinery, then convert to dataclasses once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cnnexp.compose.folder import CONF
+from cnnexp.compose.refusals import explain, no_folder, set_by_option, unknown_setting, without_schema
+from cnnexp.compose.schemas import ROOT, VARIANTS, register
+from cnnexp.config import ExperimentConfig
+from cnnexp.errors import ConfigError
+
+register()
+
+
+def compose_config(overrides: Sequence[str], *, config_dir: Path | None = None) -> ExperimentConfig:
+    """Compose one configuration as the command line does.
+
+    Args:
+        overrides: words such as ``model=regularized`` and ``training.epochs=5``.
+        config_dir: a folder of further YAML files, as ``--config-dir``.
+
+    Raises:
+        ConfigError: a word or a file is wrong; one line says which, what is allowed and what was probably meant.
+
+    """
+    check_words(overrides)
+    words = [*overrides, *_search_path(config_dir)]
+    try:
+        with hydra.initialize_config_dir(str(CONF), job_name="cnnexp", version_base="1.3"):
+            cfg = hydra.compose("config", overrides=words)
+    except Exception as error:  # whatever composing raises is about what the user wrote
+        raise explain(error, overrides) from error
+    return to_typed(cfg)
+
+
+def check_words(overrides: Sequence[str]) -> None:
+    """Refuse words that Hydra would take although they say something untrue.
+
+    Raises:
+        ConfigError: the name of an option is replaced without the option.
+
+    """
+    for word in overrides:
+        key, _, value = word.lstrip("+").partition("=")
+        group, _, name = key.partition(".")
+        if name == "name" and group in {field.name for field in fields(ROOT)}:
+            raise set_by_option(group, value)
+
+
+def _search_path(config_dir: Path | None) -> Iterator[str]:
+    if config_dir is None:
+        return
+    if not config_dir.is_dir():
+        raise no_folder(config_dir)
+    quoted = str(config_dir.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    yield f"hydra.searchpath=['file://{quoted}']"
+
+
+def to_typed(cfg: DictConfig) -> ExperimentConfig:
+    """Convert what Hydra composed to dataclasses, which check their values on the way.
+
+    Raises:
+        ConfigError: a setting is unknown, missing, out of range, or contradicts another.
+
+    """
+    if OmegaConf.get_type(cfg) is not ROOT:
+        raise ConfigError(
+            "The main YAML file must begin with the default /schema/experiment@_global_, as conf/config.yaml does."
+        )
+    _refuse_forced(cfg)
+    _refuse_untyped(cfg)
+    try:
+        config = OmegaConf.to_object(cfg)
+    except OmegaConfBaseException as error:
+        raise explain(error) from error
+    assert isinstance(config, ExperimentConfig)
+    return config
+
+
+def _refuse_forced(cfg: DictConfig) -> None:
+    """Refuse what ``+key=value`` forced in: there is no field to keep it."""
+    for prefix, node in (("", cfg), *((f"{group}.", node) for group, node in _groups(cfg))):
+        owner = OmegaConf.get_type(node)
+        known = {field.name for field in fields(owner)} if is_dataclass(owner) else set()
+        for key in map(str, node):
+            if key not in known:
+                raise unknown_setting(f"{prefix}{key}", node)
+
+
+def _refuse_untyped(cfg: DictConfig) -> None:
+    """Refuse a group that only has the base type: its YAML file named no schema, so nothing was checked."""
+    for group, node in _groups(cfg):
+        if group in VARIANTS and OmegaConf.get_type(node) not in VARIANTS[group].values():
+            raise without_schema(group)
+
+
+def _groups(cfg: DictConfig) -> Iterator[tuple[str, DictConfig]]:
+    for key in map(str, cfg):
+        node = None if OmegaConf.is_missing(cfg, key) else cfg._get_node(key)
+        if isinstance(node, DictConfig):
+            yield key, node

@@ -1,0 +1,77 @@
+"""What of a configuration is recorded, and under which names."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from omegaconf import OmegaConf
+
+from cnnexp.config import ExperimentConfig
+
+Scalar = str | int | float | bool
+
+# A parameter is a setting that can change what is learned: places and the record itself cannot. What is null is left
+# out, so that a column is empty where a setting is not in use.
+UNRECORDED = ("data.path", "data.cache", "tracking")
+
+ABBREVIATIONS = {"optimizer.learning_rate": "lr", "training.batch_size": "bs", "model.width": "w", "model.depth": "d"}
+UNNAMED = ("data.cache", "tracking", "training.threads")  # say nothing about what a run asks
+
+
+def to_yaml(config: ExperimentConfig) -> str:
+    """Return the whole configuration as YAML; ``config.yaml`` of a run."""
+    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
+
+
+def parameters(config: ExperimentConfig) -> dict[str, Scalar]:
+    """Return flat names and values: ``model`` is the option that was chosen, ``model.width`` a value of it."""
+    recorded: dict[str, Scalar] = {}
+    for group, settings in dataclasses.asdict(config).items():
+        for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
+            name = group if key in ("", "name") else f"{group}.{key}"
+            if value is not None and name not in UNRECORDED and group not in UNRECORDED:
+                recorded[name] = value if isinstance(value, Scalar) else str(value)
+    return recorded
+
+
+def run_name(config: ExperimentConfig, overrides: Sequence[str]) -> str:
+    """Return a short name that says what was asked for, such as ``regularized-sgd-bs64``.
+
+    Args:
+        config: the composed configuration.
+        overrides: the words it was composed with, as Hydra records them; their order does not matter.
+
+    """
+    chosen = dict(word.lstrip("+").split("=", 1) for word in overrides if "=" in word and word[0] != "~")
+    preset = chosen.pop("experiment", "")
+    if not preset:
+        chosen.setdefault("model", config.model.name)
+    order = [field.name for field in dataclasses.fields(config)]
+    order.append(order.pop(0))  # the seed last
+    keys = sorted(chosen, key=lambda key: (order.index(key.split(".")[0]), key))
+    words = [_word(key, chosen[key].strip("'\"")) for key in keys if not _unnamed(key)]
+    return "-".join(word for word in (preset, *words) if word)
+
+
+def _unnamed(key: str) -> bool:
+    return key in UNNAMED or key.split(".", maxsplit=1)[0] in UNNAMED
+
+
+def _word(key: str, value: str) -> str:
+    group, _, name = key.partition(".")
+    if key == "data.path":
+        return PurePath(value).name
+    if name or group == "seed":
+        label = ABBREVIATIONS.get(key, name or group)
+        return f"{label}{float(value):.4g}" if _is_number(value) else f"{label}_{value}"
+    if value == "none":
+        return f"no_{group}"
+    return "" if value == "default" else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

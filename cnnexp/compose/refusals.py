@@ -1,0 +1,229 @@
+"""What Hydra and OmegaConf refuse, said in one line: the rule, what came, what is allowed, what was probably meant."""
+
+import re
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Any, get_args
+
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from cnnexp.compose.folder import options
+from cnnexp.compose.schemas import ROOT, VARIANTS
+from cnnexp.errors import ConfigError
+
+READERS = ("hydra", "omegaconf", "yaml", "antlr4")
+
+TYPE_WORDS: dict[object, str] = {
+    int: "a whole number",
+    int | str: "a whole number or auto",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    NoneType: "null",
+    list[int]: "a list of whole numbers such as [28, 28]",
+    list[str]: "a list of words such as [a, b]",
+}
+
+
+def came_from_hydra(error: Exception) -> bool:
+    """Tell whether `error` was raised while configuration was read, by Hydra, OmegaConf or the YAML parser."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and frames[-1][0].f_globals["__name__"].split(".")[0] in READERS
+
+
+def explain(error: Exception, overrides: Sequence[str] = ()) -> ConfigError:
+    """Return the one-line refusal for `error`, which reading `overrides` (or the files they name) raised."""
+    if isinstance(error, ConfigError):
+        return error
+    refusal = _refusal(_origin(error), overrides)
+    file = re.match(r"In '([^']+)'", str(error))
+    if file and file[1] != "config" and not file[1].startswith("hydra/"):
+        return ConfigError(f"{file[1]}.yaml: {refusal}")
+    return refusal
+
+
+def _origin(error: Exception) -> Exception:
+    """Return the OmegaConf error that Hydra wrapped, or `error` itself."""
+    for inner in (error.__cause__, error.__context__):
+        if isinstance(inner, OmegaConfBaseException):
+            return inner
+    return error
+
+
+def _refusal(error: Exception, overrides: Sequence[str]) -> ConfigError:
+    match error:
+        case MissingConfigException():
+            refusal = _unknown_option(error)
+        case OverrideParseException():
+            refusal = _unreadable(error.override)
+        case MissingMandatoryValue():
+            refusal = _no_value(str(error.full_key))
+        case InterpolationResolutionError():
+            refusal = ConfigError(f"{error.full_key or 'A setting'} points to nothing: {_first_line(error)}.")
+        case ConfigKeyError() | ConfigAttributeError() if isinstance(error.parent_node, DictConfig):
+            refusal = unknown_setting(str(error.full_key), error.parent_node)
+        case ValidationError() if error.full_key:
+            refusal = _wrong_type(str(error.full_key), error.value)
+        case _:
+            refusal = _other(error, overrides)
+    return refusal
+
+
+def unknown_setting(full_key: str, node: DictConfig) -> ConfigError:
+    """Return the refusal of `full_key`, which is no field of `node`."""
+    group, _, key = full_key.rpartition(".")
+    owner = OmegaConf.get_type(node)
+    if not is_dataclass(owner) or group.startswith("hydra"):
+        closest = _closest(key, map(str, node))
+        return ConfigError(f"{full_key} is not a setting of Hydra; --cfg hydra shows all. {closest}".rstrip())
+    if group in VARIANTS and owner not in VARIANTS[group].values():
+        return without_schema(group)
+    known = [field.name for field in fields(owner) if field.name != "name"]
+    subject = f"{group}={node['name']} has" if group in VARIANTS else f"{group} has" if group else "There is"
+    message = f"{subject} no setting {key!r}; choose from {', '.join(known) or 'none'}."
+    return ConfigError(f"{message} {_meant(key, group, known)}".rstrip())
+
+
+def _meant(key: str, group: str, known: Sequence[str]) -> str:
+    """Say where `key` belongs, or which setting it resembles."""
+    others = [name for name, variant in VARIANTS.get(group, {}).items() if key in _names(variant)]
+    if others:
+        return f"{key} belongs to {group}={', '.join(others)}."
+    near = get_close_matches(key, [*known, *([] if group else ["experiment"])], n=1)
+    if near:
+        return f"Did you mean {f'{group}.' if group else ''}{near[0]}?"
+    elsewhere = sorted(full for full in _all_settings() if full.endswith(f".{key}"))
+    return f"Did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
+
+
+def _names(owner: type) -> set[str]:
+    return {field.name for field in fields(owner)}
+
+
+def _all_settings() -> set[str]:
+    return {f"{group}.{name}" for group in _names(ROOT) for owner in _types(group) for name in _names(owner)}
+
+
+def _types(group: str) -> list[Any]:
+    """Return every dataclass that `group` can be; none for a plain value."""
+    base = next((field.type for field in fields(ROOT) if field.name == group), None)
+    return [base, *VARIANTS.get(group, {}).values()] if is_dataclass(base) else []
+
+
+def without_schema(group: str) -> ConfigError:
+    """Return the refusal of a YAML file of `group` that does not say which settings it has."""
+    return ConfigError(
+        f"The YAML file chosen for {group} names no schema, so its settings cannot be checked; begin it with an option "
+        f"it differs from, as in defaults: [{options(group)[0]}, _self_], or with [/schema/{group}/X@_here_, _self_], "
+        f"X one of {', '.join(VARIANTS[group])}."
+    )
+
+
+def no_folder(path: object) -> ConfigError:
+    """Return the refusal of a folder of YAML files that is none."""
+    return ConfigError(f"--config-dir must be an existing folder; got {str(path)!r}.")
+
+
+def set_by_option(group: str, value: str) -> ConfigError:
+    """Return the refusal to rename an option, which would leave the settings of another one behind its name."""
+    return ConfigError(f"{group}.name is set by the option; got {value!r}. Choose an option: {group}={value}.")
+
+
+def _unknown_option(error: MissingConfigException) -> ConfigError:
+    group, _, option = str(error.missing_cfg_file).rpartition("/")
+    if not group:
+        return ConfigError(f"--config-name must name a YAML file of the configuration folder; got {option!r}.")
+    options = list(error.options or ())
+    choices = f"choose from {', '.join(options)}" if options else "there is none yet"
+    return ConfigError(f"{group}={option} does not exist; {choices}. {_closest(option, options)}".rstrip())
+
+
+def _unreadable(override: str) -> ConfigError:
+    if override.startswith("="):
+        return ConfigError(f"{override!r} names no setting; a setting is written key=value.")
+    if "=" not in override:
+        return ConfigError(f"{override!r} is neither a command nor a setting; a setting is written key=value.")
+    return ConfigError(
+        f"{override!r} cannot be read; a setting is written key=value, and a value with spaces, quotes, commas, "
+        "brackets or braces needs quotes inside the shell's, as in 'data.path=\"a (b)\"'."
+    )
+
+
+def _no_value(full_key: str) -> ConfigError:
+    choices = options(full_key)
+    allowed = f"choose {full_key}=X, X one of {', '.join(choices)}" if choices else f"write {full_key}=VALUE"
+    return ConfigError(f"{full_key} has no value; {allowed}.")
+
+
+def _wrong_type(full_key: str, value: object) -> ConfigError:
+    group, _, name = re.sub(r"\[\d+\]$", "", full_key).partition(".")
+    owners = _types(group) if name else [ROOT]
+    expected = [field.type for owner in owners for field in fields(owner) if field.name == (name or group)]
+    if not expected:
+        return ConfigError(f"{full_key} does not take the value {value!r}.")
+    hint = f" Write {value:.0f}." if isinstance(value, float) and value.is_integer() else ""
+    return ConfigError(f"{full_key.partition('[')[0]} must be {_in_words(expected[-1])}; got {_shown(value)}.{hint}")
+
+
+def _in_words(annotation: object) -> str:
+    if is_dataclass(annotation):
+        return "a group of settings"
+    if annotation in TYPE_WORDS:
+        return TYPE_WORDS[annotation]
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return " or ".join(TYPE_WORDS[kind] for kind in kinds)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return repr(value) if value != "" else "nothing"
+
+
+def _other(error: Exception, overrides: Sequence[str]) -> ConfigError:
+    """Refuse by message where Hydra has no type of error for it."""
+    message = str(error)
+    if several := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", message):
+        return ConfigError(f"{several[1]} names several values: add -m to run each, or write key=[a,b] for one list.")
+    if message.startswith("Config group override must be"):
+        return _not_an_option(overrides)
+    if "does not support deletion" in message and isinstance(error, OmegaConfBaseException):
+        return ConfigError(f"{error.full_key} cannot be taken away: every setting has a value. Give it another one.")
+    if missing := re.match(r"Additional config directory '(.+)' not found", message):
+        return no_folder(missing[1])
+    said = " ".join(message.partition("See https")[0].split()).rstrip(".")
+    return ConfigError(f"This cannot be composed: {' '.join(overrides)}. {said or type(error).__name__}.")
+
+
+def _not_an_option(overrides: Iterable[str]) -> ConfigError:
+    """Find the word whose value is a number or null where the name of an option belongs."""
+    for word in overrides:
+        key, _, value = word.lstrip("+").partition("=")
+        choices = options(key)
+        if not key:
+            return _unreadable(word)
+        if choices and value not in choices:
+            return ConfigError(f"{word} does not exist; choose from {', '.join(choices)}.")
+    return ConfigError("A group takes the name of one of its options; --help lists them.")
+
+
+def _closest(word: str, choices: Iterable[str]) -> str:
+    near = get_close_matches(word, list(choices), n=1)
+    return f"Did you mean {near[0]}? " if near else ""
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,44 @@
+"""A first look at the values of a sweep, before its first run starts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+
+from cnnexp.compose.composing import compose_config
+from cnnexp.compose.refusals import explain
+
+
+def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> None:
+    """Compose every value of every list once, the other lists at their first value.
+
+    That is the sum of the lists' lengths, not their product: it finds each value that is wrong by itself, and a
+    contradiction with a first value. The rest is refused when its job is composed.
+
+    Raises:
+        ConfigError: one of the values is wrong.
+
+    """
+    try:
+        lists = [_words(override) for override in OverridesParser.create().parse_overrides(list(overrides))]
+    except Exception as error:  # the parser knows many complaints, all about what the user wrote
+        raise explain(error, overrides) from error
+    first = [words[0] for words in lists]
+    compose_config(first, config_dir=config_dir)
+    for place, words in enumerate(lists):
+        for word in words[1:]:
+            compose_config([*first[:place], word, *first[place + 1 :]], config_dir=config_dir)
+
+
+def _words(override: Override) -> list[str]:
+    if not override.is_sweep_override() or override.value_type is None:
+        return [str(override.input_line)]
+    key = override.get_key_element()
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [f"{key}={value.start}", f"{key}={value.end}"]
+    if override.is_range_sweep():  # our rules are intervals, so the ends speak for what lies between
+        steps = list(override.sweep_string_iterator())
+        return [f"{key}={step}" for step in dict.fromkeys((steps[0], steps[-1]))]
+    return [f"{key}={choice}" for choice in override.sweep_string_iterator()]

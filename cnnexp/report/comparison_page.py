@@ -1,0 +1,141 @@
+"""A comparison as one HTML page that opens from disk, without network and without scripts."""
+
+import base64
+import io
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from cnnexp.comparison.metric import metric
+from cnnexp.comparison.result import Comparison, Row
+from cnnexp.records import Finding, RunSummary
+from cnnexp.report.comparison_charts import (
+    COLORS,
+    CURVE_ROWS,
+    curves_chart,
+    effects_chart,
+    parallel_coordinates,
+)
+from cnnexp.report.comparison_confusions import Pair, pair
+from cnnexp.report.comparison_table import secondary_metrics, table
+from cnnexp.report.comparison_words import (
+    LEGEND,
+    effect_sentence,
+    model_sentence,
+    row_label,
+    verdict,
+)
+
+_CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
+_PAIRS = 3  # the best model beside the next ones on validation
+_RUNS_LISTED = 100
+_THUMBNAIL = 56  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run's line under "runs"."""
+
+    run: RunSummary
+    label: str
+    color: str | None  # of its curve; None: not drawn
+    findings: tuple[Finding, ...]
+    command: str
+
+
+def page(comparison: Comparison, *, command: str) -> str:
+    """The whole page; ``command`` makes it again. Everything recorded is escaped."""
+    environment = Environment(
+        loader=PackageLoader("cnnexp.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    charts = [curves_chart(comparison, name) for name in _CURVES]
+    runs = _run_facts(comparison)
+    return environment.get_template("comparison_page.html.j2").render(
+        comparison=comparison,
+        verdict=verdict(comparison),
+        legend=LEGEND,
+        table=table(comparison),
+        command=command,
+        coordinates=Markup(parallel_coordinates(comparison)),
+        effects=Markup(effects_chart(comparison)),
+        effect_sentences=[(effect, effect_sentence(effect, comparison.metric)) for effect in comparison.effects],
+        curves=[Markup(chart) for chart in charts if chart],
+        curve_labels=[(color, row_label(comparison, row)) for color, row in zip(COLORS, comparison.rows, strict=False)],
+        curve_rows=CURVE_ROWS,
+        model_sentences=[model_sentence(model, comparison) for model in comparison.models],
+        pairs=_pairs(comparison),
+        picture=Markup,
+        thumbnail=_thumbnail,
+        secondary=_secondary(comparison),
+        runs=runs[:_RUNS_LISTED],
+        more_runs=max(0, len(runs) - _RUNS_LISTED),
+        seconds=sum(facts.run.seconds or 0.0 for facts in runs),
+        failed_seconds=sum(run.seconds or 0.0 for run, _ in comparison.left_out),
+    )
+
+
+def _pairs(comparison: Comparison) -> list[Pair]:
+    """The best model beside the best of the next rows; of a single row, beside its other seeds."""
+    if comparison.refusals:
+        return []
+    reference = comparison.reference.best_run
+    others = [row.best_run for row in comparison.rows[1:]] or [
+        run for run in comparison.reference.configuration.runs if run is not reference
+    ]
+    return [shown for run in others[:_PAIRS] if (shown := pair(reference, run)) is not None]
+
+
+def _secondary(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:
+    """Names of the other test metrics, and each row's label with its means."""
+    names = secondary_metrics(comparison)
+    lines = [(row_label(comparison, row), tuple(f"{row.means[name]:.4f}" for name in names)) for row in comparison.rows]
+    return tuple(metric(name).short for name in names), lines
+
+
+def _run_facts(comparison: Comparison) -> list[RunFacts]:
+    return [
+        RunFacts(
+            run=run,
+            label=row_label(comparison, row),
+            color=COLORS[index] if index < CURVE_ROWS else None,
+            findings=run.read_findings() if place < _RUNS_LISTED else (),
+            command=_command(comparison, row, run),
+        )
+        for place, (index, row, run) in enumerate(
+            (index, row, run) for index, row in enumerate(comparison.rows) for run in row.configuration.runs
+        )
+    ]
+
+
+def _command(comparison: Comparison, row: Row, run: RunSummary) -> str:
+    """What trains this run again, as far as the settings that differ tell; the whole of it is its config.yaml."""
+    chosen = {name: run.settings[name] for name in ("data", "model") if name in run.settings}
+    for setting in comparison.settings:
+        for name in (setting.name, *setting.moves_with):
+            if name in run.settings:
+                chosen[name] = run.settings[name]
+    if "seed" in run.settings:
+        chosen["seed"] = run.settings["seed"]
+    return shlex.join(["cnnexp", *(f"{name}={value}" for name, value in chosen.items())])
+
+
+def _thumbnail(run: RunSummary, file: str) -> str | None:
+    """The image as a data URI, where the file of the data folder can be reached from here; else None."""
+    folder = run.tags.get("data.source")
+    if folder is None:
+        return None
+    source = Path(folder) / file
+    if not source.is_file():
+        return None
+    try:
+        with Image.open(source) as image:
+            image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+            encoded = io.BytesIO()
+            image.convert("RGB").save(encoded, "PNG")
+    except OSError:  # not an image any more: its name is shown alone
+        return None
+    return f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"

@@ -1,0 +1,208 @@
+"""The sentences of a comparison, the same in the terminal, the page and MLflow."""
+
+from collections.abc import Sequence
+
+from cnnexp.comparison.metric import Metric
+from cnnexp.comparison.paired import Estimate
+from cnnexp.comparison.result import (
+    SEEDS_FOR_A_VERDICT,
+    Comparison,
+    Difference,
+    Effect,
+    ModelDifference,
+    Row,
+    Standing,
+)
+from cnnexp.comparison.same_images import MCNEMAR
+
+MARKS = {
+    Standing.REFERENCE: "★",
+    Standing.WORSE: "▼",
+    Standing.BETTER: "▲",
+    Standing.ALIKE: "≈",
+    Standing.UNTESTED: "·",
+}
+LEGEND = (
+    "★ best on validation   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
+    "± is half a 95 % interval"
+)
+
+
+def value_text(estimate: Estimate, metric: Metric) -> str:
+    """Such as ``0.981 ± 0.003``."""
+    digits = _digits(estimate.mean, metric)
+    spread = "" if estimate.half_width is None else f" ± {estimate.half_width:.{digits}f}"
+    return f"{estimate.mean:.{digits}f}{spread}"
+
+
+def _digits(value: float, metric: Metric) -> int:
+    if abs(value) >= 100:
+        return 0
+    return 4 if metric.is_share or abs(value) < 10 else 2
+
+
+def amount_text(value: float, metric: Metric, *, signed: bool = False) -> str:
+    """A difference without its unit: points for shares, such as ``0.8``."""
+    scaled = 100 * value if metric.is_share else value
+    digits = 2 if metric.is_share else 4
+    return f"{scaled:+.{digits}f}" if signed else f"{scaled:.{digits}f}"
+
+
+def unit_text(metric: Metric) -> str:
+    """What follows a difference."""
+    return "points" if metric.is_share else f"in {metric.short}"
+
+
+def gain_text(estimate: Estimate, metric: Metric) -> str:
+    """Such as ``+0.80 ± 0.31``; an interval that is not symmetric is written out."""
+    mean = amount_text(estimate.mean, metric, signed=True)
+    if estimate.low is None or estimate.high is None or estimate.half_width is None:
+        return mean
+    if abs((estimate.low + estimate.high) / 2 - estimate.mean) < 1e-9:
+        return f"{mean} ± {amount_text(estimate.half_width, metric)}"
+    low, high = (amount_text(end, metric, signed=True) for end in (estimate.low, estimate.high))
+    return f"{mean} [{low}, {high}]"
+
+
+def p_text(p: float | None) -> str:
+    """Such as ``p = 0.031``."""
+    if p is None:
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Settings by their last word where that names only one of them."""
+    last = [name.rpartition(".")[2] for name in names]
+    return {name: word if last.count(word) == 1 else name for name, word in zip(names, last, strict=True)}
+
+
+def row_label(comparison: Comparison, row: Row) -> str:
+    """Such as ``dropout=0.3, learning_rate=0.001``; the run's name where nothing differs."""
+    short = short_names([setting.name for setting in comparison.settings])
+    label = ", ".join(f"{short[name]}={value}" for name, value in row.configuration.values.items())
+    return label or row.best_run.name
+
+
+def effect_sentence(effect: Effect, metric: Metric) -> str:
+    """What a reader takes home about one level of a setting."""
+    level = f"{effect.setting.name}={effect.level}"
+    difference = effect.difference
+    n = f"n = {difference.gain.n}"
+    plain = gain_text(difference.gain, metric)
+    if difference.standing is Standing.UNTESTED:
+        return (
+            f"{level} against {effect.against}: {plain} {unit_text(metric)} "
+            f"({n}; a verdict needs {SEEDS_FOR_A_VERDICT} seeds)"
+        )
+    if difference.standing is Standing.ALIKE:
+        return f"{level} against {effect.against}: no difference shown, {plain} {unit_text(metric)} ({n})"
+    return f"{level} {_verb(difference, metric)} against {effect.against} ({n}, {p_text(difference.p_adjusted)})"
+
+
+def _verb(difference: Difference, metric: Metric) -> str:
+    gains, costs = ("gains", "costs") if metric.is_share else ("improves by", "worsens by")
+    verb = gains if difference.standing is Standing.BETTER else costs
+    half = difference.gain.half_width
+    spread = "" if half is None else f" ± {amount_text(half, metric)}"
+    return f"{verb} {amount_text(abs(difference.gain.mean), metric)} {unit_text(metric)}{spread}"
+
+
+def model_sentence(model: ModelDifference, comparison: Comparison) -> str:
+    """One trained model against the reference model."""
+    plain = f"{gain_text(model.difference.gain, comparison.metric)} {unit_text(comparison.metric)}"
+    verdict = {Standing.BETTER: "better", Standing.WORSE: "worse"}.get(model.difference.standing, "no difference shown")
+    name, reference = model.run.name, comparison.reference.best_run.name
+    return f"{name} against {reference}: {verdict}, {plain} ({p_text(model.difference.p_adjusted)})"
+
+
+def verdict(comparison: Comparison) -> tuple[str, ...]:
+    """The answer first; what it rests on after it."""
+    if comparison.refusals:
+        return tuple(f"Refused. {refusal}" for refusal in comparison.refusals)
+    if len(comparison.rows) == 1:
+        score = value_text(comparison.reference.score, comparison.metric)
+        return (f"One setting, nothing to compare it with: {comparison.metric.name} {score}.",)
+    if comparison.enough_seeds:
+        return (_settings_verdict(comparison), *_effects_that_stand(comparison))
+    return (*_models_verdict(comparison), _too_few_seeds(comparison))
+
+
+def _settings_verdict(comparison: Comparison) -> str:
+    best = f"{row_label(comparison, comparison.reference)} is best on validation"
+    judged = {standing: _labels(comparison, standing) for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)}
+    parts = []
+    if judged[Standing.WORSE]:
+        parts.append(f"on test it is better than {_some(judged[Standing.WORSE])}")
+    if judged[Standing.BETTER]:
+        parts.append(f"on test {_some(judged[Standing.BETTER])} did better")
+    if judged[Standing.ALIKE] and parts:
+        parts.append(f"not distinguishable from {_some(judged[Standing.ALIKE])}")
+    if not parts:
+        alike = _some(judged[Standing.ALIKE])
+        return f"No difference shown: {best}, but on test it cannot be told from {alike}. {_reach(comparison)}"
+    return f"{best}; {'; '.join(parts)}."
+
+
+def _reach(comparison: Comparison) -> str:
+    """What the data leave open: no difference shown is not the same as none."""
+    gains = [row.over_seeds.gain for row in comparison.rows if row.over_seeds is not None]
+    low = min(gain.low for gain in gains if gain.low is not None)
+    high = max(gain.high for gain in gains if gain.high is not None)
+    return (
+        f"The intervals still allow differences from {amount_text(low, comparison.metric, signed=True)} "
+        f"to {amount_text(high, comparison.metric, signed=True)} {unit_text(comparison.metric)}."
+    )
+
+
+def _effects_that_stand(comparison: Comparison) -> tuple[str, ...]:
+    claimed = [
+        effect for effect in comparison.effects if effect.difference.standing in (Standing.BETTER, Standing.WORSE)
+    ]
+    largest = sorted(claimed, key=lambda effect: -abs(effect.difference.gain.mean))[:5]
+    return tuple(f"{effect_sentence(effect, comparison.metric)}." for effect in largest)
+
+
+def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
+    if not comparison.models:
+        best = row_label(comparison, comparison.reference)
+        return (f"{best} is best on validation; whether that is more than chance cannot be said.",)
+    images = comparison.models[0].difference.gain.n
+    test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
+    if len(comparison.models) == 1:
+        return (f"On the same {images} test images ({test}): {model_sentence(comparison.models[0], comparison)}.",)
+    counted = {
+        standing: _models(comparison, standing) for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
+    }
+    parts = [
+        f"{text} {_some(counted[standing])}"
+        for standing, text in (
+            (Standing.WORSE, "is better than"),
+            (Standing.BETTER, "is worse than"),
+            (Standing.ALIKE, "cannot be told from"),
+        )
+        if counted[standing]
+    ]
+    name = comparison.reference.best_run.name
+    return (f"As trained models on the same {images} test images ({test}): {name} {', '.join(parts)}.",)
+
+
+def _too_few_seeds(comparison: Comparison) -> str:
+    most = max(row.seeds for row in comparison.rows)
+    there = "there is a single seed" if most == 1 else f"there are {most}"
+    return f"No verdict about the settings themselves: that needs {SEEDS_FOR_A_VERDICT} seeds for each, {there}."
+
+
+def _labels(comparison: Comparison, standing: Standing) -> list[str]:
+    return [row_label(comparison, row) for row in comparison.rows if row.standing is standing]
+
+
+def _models(comparison: Comparison, standing: Standing) -> list[str]:
+    return [model.run.name for model in comparison.models if model.difference.standing is standing]
+
+
+def _some(labels: Sequence[str]) -> str:
+    """All of a few, the number of many."""
+    if len(labels) <= 3:
+        return " and ".join(labels)
+    return f"{len(labels)} others"

@@ -1,0 +1,101 @@
+"""The logged model as ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` run it.
+
+This file and ``images.py`` are copied side by side into every logged model, so they need nothing else of this package:
+Keras, NumPy, pandas and Pillow are enough to serve.
+
+One column in, ``image``: an image file as bytes or base64 text, or an array as :func:`read_image` takes it. Four
+columns out: ``label``, ``probability``, ``probabilities`` (class name to probability) and ``error`` (why there is no
+answer for this row; null when there is one).
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .images import ImageSpec, UnreadableImageError, read_image
+
+_BATCH = 256  # images in memory at once
+
+
+def _load_pyfunc(data_path: str) -> "Classifier":
+    """Load the model; the name and the argument are MLflow's."""
+    folder = Path(data_path)
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    return Classifier(
+        model=keras.models.load_model(folder / "model.keras", compile=False),
+        class_names=tuple(card["class_names"]),
+        spec=ImageSpec(**card["image"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """From image files or arrays to class names and probabilities."""
+
+    model: keras.Model  # uint8 (N, H, W, C) -> float32 (N, K)
+    class_names: tuple[str, ...]
+    spec: ImageSpec
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """Answer each row of the column ``image``; a row that cannot be read gets its reason, not a crash."""
+        sources = list(model_input["image"])
+        answers = [
+            answer for start in range(0, len(sources), _BATCH) for answer in self._answer(sources[start : start + _BATCH])
+        ]
+        columns = ["label", "probability", "probabilities", "error"]
+        return pd.DataFrame(answers, columns=columns, index=model_input.index, dtype=object)
+
+    def _answer(self, sources: list[Any]) -> list[dict[str, Any]]:
+        read = [_read(source, self.spec) for source in sources]
+        images = [image for image in read if not isinstance(image, str)]
+        rows = iter(self.model.predict_on_batch(np.stack(images)) if images else ())
+        return [_failure(image) if isinstance(image, str) else self._success(next(rows)) for image in read]
+
+    def _success(self, row: NDArray[np.float32]) -> dict[str, Any]:
+        best = int(row.argmax())
+        return {
+            "label": self.class_names[best],
+            "probability": float(row[best]),
+            "probabilities": dict(zip(self.class_names, row.tolist(), strict=True)),
+            "error": None,
+        }
+
+
+def _failure(reason: str) -> dict[str, Any]:
+    return {"label": None, "probability": None, "probabilities": None, "error": reason}
+
+
+def _read(source: Any, spec: ImageSpec) -> NDArray[np.uint8] | str:
+    """Return the pixels, or why there are none."""
+    try:
+        return read_image(_decoded(source), spec)
+    except UnreadableImageError as error:
+        return str(error)
+
+
+def _decoded(source: Any) -> bytes | NDArray[Any]:
+    """Undo what JSON did to an image: base64 text back to bytes, nested lists back to pixels."""
+    if isinstance(source, bytes | np.ndarray):
+        return source  # never a path: a server must not open files its caller names
+    if isinstance(source, str):
+        try:
+            return base64.b64decode(source, validate=True)
+        except (binascii.Error, ValueError):
+            raise UnreadableImageError("An image in text must be the base64 of an image file; this is not.") from None
+    try:
+        pixels = np.asarray(source, dtype=np.float64)
+    except (TypeError, ValueError):
+        pixels = np.empty(0)
+    if pixels.size == 0 or not (np.isfinite(pixels).all() and 0 <= pixels.min() and pixels.max() <= 255):
+        raise UnreadableImageError(
+            "An image in numbers must be rows of pixels from 0 to 255, all rows of one length; this is not."
+        )
+    return np.rint(pixels).astype(np.uint8)

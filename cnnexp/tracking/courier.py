@@ -1,0 +1,108 @@
+"""The training process's end of the process that delivers (see `writer`).
+
+There is one for each training process, kept for its next run. Nothing here waits but :meth:`Courier.wait`.
+"""
+
+import atexit
+import contextlib
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_logger = logging.getLogger("cnnexp.tracking")
+_GONE = {"event": "kept", "reason": "The delivering process has ended before its time."}
+
+Answer = dict[str, Any]
+
+
+class Courier:
+    """A running writer process."""
+
+    def __init__(self) -> None:
+        self._owner = os.getpid()
+        self._answers: dict[str, queue.SimpleQueue[Answer]] = defaultdict(queue.SimpleQueue)
+        self._incoming, outgoing = os.pipe()  # bare: a file object read by a daemon thread can abort Python's exit
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cnnexp.tracking.writer"],
+            stdin=subprocess.PIPE,
+            stdout=outgoing,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is meant for the training process, which says how the run ended
+        )
+        os.close(outgoing)
+        threading.Thread(target=self._listen, name="cnnexp-courier", daemon=True).start()
+
+    @property
+    def usable(self) -> bool:
+        """Is the process there, and this process its parent rather than a fork of it?"""
+        return self._owner == os.getpid() and self._process.poll() is None
+
+    def tell(self, folder: Path, *, ended: bool) -> None:
+        """Say that a record has grown, or has ended."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it is gone: `wait` will say so
+            self._process.stdin.write(json.dumps({"folder": str(folder), "ended": ended}) + "\n")
+            self._process.stdin.flush()
+
+    def answers(self, folder: Path) -> list[Answer]:
+        """Return what has been answered about a record since the last time, without waiting."""
+        waiting = self._answers[str(folder)]
+        return [waiting.get() for _ in range(waiting.qsize())]
+
+    def wait(self, folder: Path, *, patience: float) -> Answer | None:
+        """Return the next answer about a record; None after `patience` seconds without one."""
+        try:
+            return self._answers[str(folder)].get(timeout=patience)
+        except queue.Empty:
+            return None
+
+    def stop(self) -> None:
+        """End it at once: what it was about to deliver stays on disk."""
+        self._process.kill()
+        self._process.wait()
+
+    def dismiss(self) -> None:
+        """Let it end by itself when it has nothing left to deliver."""
+        if self._owner == os.getpid() and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def _listen(self) -> None:
+        for line in _lines(self._incoming):
+            answer = json.loads(line)
+            if answer["event"] == "warning":
+                _logger.warning("%s", answer["text"])
+            else:
+                self._answers[answer["folder"]].put(answer)
+        for waiting in list(self._answers.values()):
+            waiting.put(_GONE)
+
+
+def _lines(handle: int) -> Iterator[bytes]:
+    rest = b""
+    while portion := os.read(handle, 65_536):
+        *whole, rest = (rest + portion).split(b"\n")
+        yield from whole
+    os.close(handle)
+
+
+_current: Courier | None = None
+
+
+def courier() -> Courier:
+    """Return this process's courier; start one where there is none, or none any more."""
+    global _current  # noqa: PLW0603 - one process for all runs, as MLflow takes seconds to import
+    if _current is None or not _current.usable:
+        _current = Courier()
+        atexit.register(_current.dismiss)
+    return _current

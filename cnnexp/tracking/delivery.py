@@ -1,0 +1,148 @@
+"""From the outbox into MLflow: the same steps live, after an outage, and for ``cnnexp send``.
+
+Every step can be cut off anywhere and done again: it asks the record what is left, and where the store may have more
+than the record knows, it asks the store. MLflow keeps equal metrics, parameters, tags, data sets and files once.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnexp.tracking import batches, image_grid, logged_model, outbox, store
+from cnnexp.tracking.progress import Progress
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_KEY_TAG = "cnnexp.record"  # names the folder a run was delivered from
+
+
+class Delivery:
+    """One record on its way into its store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.opening = outbox.read_opening(folder)
+        self.progress = Progress.load(folder)
+        self._client: MlflowClient | None = None
+
+    @property
+    def client(self) -> "MlflowClient":
+        """Of the store; the experiment exists once it is there."""
+        if self._client is None:
+            with store.one_line_errors(self.opening.uri):
+                self._client, self.progress.experiment_id = store.connect(
+                    uri=self.opening.uri, artifacts=self.opening.artifacts, experiment=self.opening.experiment
+                )
+        return self._client
+
+    @property
+    def run_id(self) -> str:
+        """Of the run, which has been opened."""
+        assert self.progress.run_id is not None
+        return self.progress.run_id
+
+    def advance(self) -> bool:
+        """Deliver what there is by now; return whether the run has ended and the store has all of it.
+
+        Raises
+        ------
+        TrackingError
+            The store cannot be reached or refuses; calling again goes on from there.
+
+        """
+        ending = outbox.read_ending(self.folder)
+        client = self.client
+        with store.one_line_errors(self.opening.uri):
+            if self.progress.run_id is None:
+                self._open(client)
+            self._send_entries(client, ended=ending is not None)
+            if ending is None:
+                return False
+            self._send_files(client)
+            client.set_terminated(self.run_id, ending.status, ending.ended)
+        return True
+
+    def _open(self, client: "MlflowClient") -> None:
+        run_id = self.opening.run_id or self._lost_answer(client)
+        if run_id is None:
+            self.progress.asked = True
+            self.progress.save(self.folder)
+            run = client.create_run(
+                str(self.progress.experiment_id),
+                start_time=self.opening.started,
+                tags={**self.opening.tags, _KEY_TAG: self.opening.key},
+                run_name=self.opening.run_name,
+            )
+        else:
+            run = self._continue(client, run_id)
+        self.progress.run_id, self.progress.experiment_id = run.info.run_id, run.info.experiment_id
+        self.progress.save(self.folder)
+
+    def _lost_answer(self, client: "MlflowClient") -> str | None:
+        """Return the run that was asked for before, if the store made it and only its answer was lost."""
+        if not self.progress.asked:
+            return None
+        found = client.search_runs([str(self.progress.experiment_id)], f"tags.`{_KEY_TAG}` = '{self.opening.key}'")
+        return str(found[0].info.run_id) if found else None
+
+    def _continue(self, client: "MlflowClient", run_id: str) -> Any:
+        client.update_run(run_id, status="RUNNING")
+        for name, value in self.opening.tags.items():
+            client.set_tag(run_id, name, value)
+        return client.get_run(run_id)
+
+    def _send_entries(self, client: "MlflowClient", *, ended: bool) -> None:
+        entries = outbox.read_entries(self.folder, start=self.progress.entries)
+        if not ended:  # final values are linked to the model, which comes with the end
+            entries = list(_before_final(entries))
+        elif (self.folder / "model").exists() and not self.progress.model_done:
+            self._send_model(client)
+        if entries:
+            batches.send(client, self.run_id, entries, model_id=self.progress.model_id, continued=self._continued)
+            self.progress.entries += len(entries)
+            self.progress.save(self.folder)
+
+    @property
+    def _continued(self) -> bool:
+        return self.opening.run_id is not None
+
+    def _send_model(self, client: "MlflowClient") -> None:
+        """Log the model; a model that was begun before is gone on with."""
+        from mlflow.entities import LoggedModelOutput
+
+        run_id = self.run_id
+        if self.progress.model_id is None:
+            self.progress.model_id = logged_model.find_or_create(
+                client, experiment_id=str(self.progress.experiment_id), run_id=run_id
+            )
+            self.progress.save(self.folder)
+        model_id = self.progress.model_id
+        if not any(output.model_id == model_id for output in client.get_run(run_id).outputs.model_outputs):
+            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+        with tempfile.TemporaryDirectory() as parent:
+            built = Path(parent) / "model"
+            logged_model.build(self.folder / "model", built, run_id=run_id, model_id=model_id)
+            client.log_model_artifacts(model_id, str(built))
+        client.finalize_logged_model(model_id, "READY")
+        self.progress.model_done = True
+        self.progress.save(self.folder)
+
+    def _send_files(self, client: "MlflowClient") -> None:
+        root = self.folder / "files"
+        left = [path for path in sorted(root.rglob("*")) if path.is_file()]
+        left = [path for path in left if str(path.relative_to(root)) not in self.progress.files]
+        for path in left:
+            within = path.relative_to(root)
+            client.log_artifact(self.run_id, str(path), None if within.parent == Path() else str(within.parent))
+            self.progress.files.append(str(within))
+            self.progress.save(self.folder)
+        image_grid.send(client, self.run_id, root, outbox.read_entries(self.folder, start=0))
+
+
+def _before_final(entries: Sequence[outbox.Entry]) -> Iterator[outbox.Entry]:
+    for entry in entries:
+        if entry["kind"] == "final":
+            return
+        yield entry

@@ -1,0 +1,80 @@
+"""What goes into a record's journal: one entry each, within what MLflow accepts."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cnnexp.records import RunPlan
+from cnnexp.tracking.outbox import Entry, now
+
+_PARAM_LENGTH = 6_000  # characters; MLflow cuts longer ones without a word
+_TAG_LENGTH = 8_000
+
+Parameter = str | int | float | bool | None
+
+
+def params(values: Mapping[str, Parameter]) -> Entry:
+    """Parameters, written as YAML writes them; a value that is too long says that it was cut."""
+    return {"kind": "params", "values": {_key(name): _fitting(_text(v), _PARAM_LENGTH) for name, v in values.items()}}
+
+
+def tags(values: Mapping[str, str]) -> Entry:
+    """Tags, cut in the same way."""
+    return {"kind": "tags", "values": {name: _fitting(value, _TAG_LENGTH) for name, value in values.items()}}
+
+
+def metrics(values: Mapping[str, float], *, step: int, kind: str, notes: list[str]) -> Entry:
+    """Metrics of a step, or the `final` ones; values that are not finite are left out, and noted in `notes`.
+
+    MLflow would record infinity as 1.8e308, which ruins the axis of every chart it is in.
+    """
+    finite = {_key(name): float(value) for name, value in values.items() if math.isfinite(value)}
+    notes += [f"{name} at step {step} was {v}, which is not recorded." for name, v in values.items() if not math.isfinite(v)]
+    return {"kind": kind, "step": step, "time": now(), "values": finite}
+
+
+def image(key: str, file: str, *, step: int) -> Entry:
+    """Show an artifact in the UI's image grid, too."""
+    return {"kind": "image", "key": key, "file": file, "step": step, "time": now()}
+
+
+def dataset(plan: RunPlan) -> Entry:
+    """The data set, known by the digest of its content."""
+    profile = {
+        "classes": list(plan.class_names),
+        "counts": {split: list(counts) for split, counts in plan.class_counts.items()},
+        "input_shape": list(plan.input_shape),
+        "digest": plan.data_digest,
+    }
+    source = {"name": plan.data_name, "digest": plan.data_digest, "source": plan.data_source}
+    return {"kind": "dataset", **source, "profile": profile}
+
+
+def resolved(plan: RunPlan) -> dict[str, Parameter]:
+    """What `auto` and batch scaling came to, beside the settings as they were asked for."""
+    return {
+        "used.learning_rate": plan.learning_rate,
+        "used.threads": plan.threads,
+        "used.precision": plan.precision,
+        "used.augmentation": plan.augmentation,
+        "model.trainable_weights": plan.parameters,
+    }
+
+
+def _key(name: str) -> str:
+    """MLflow's names take letters, digits and ``_-. :/``."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _fitting(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    mark = f" … (cut: {len(text)} characters in all)"
+    return text[: limit - len(mark)] + mark

@@ -1,0 +1,61 @@
+"""Reading back what a run left among its artifacts."""
+
+import io
+import json
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import numpy as np
+
+from cnnexp.records import Finding, RecordedPredictions
+
+PROBABILITY = "p/"  # prefix of a column of predictions.parquet; the class name follows
+
+
+def read_file(artifact_uri: str, name: str) -> bytes | None:
+    """The artifact ``name`` of a run; None if there is none.
+
+    Files on this machine are read where they are. Anything else goes through MLflow, whose import takes a second.
+    """
+    parsed = urlparse(artifact_uri)
+    if parsed.scheme in ("", "file") or len(parsed.scheme) == 1:  # one letter: a drive
+        folder = Path(url2pathname(parsed.path)) if parsed.scheme == "file" else Path(artifact_uri)
+        path = folder / name
+        return path.read_bytes() if path.is_file() else None
+    return _download(artifact_uri, name)
+
+
+def _download(artifact_uri: str, name: str) -> bytes | None:
+    import mlflow.artifacts
+
+    if not any(item.path == name for item in mlflow.artifacts.list_artifacts(artifact_uri=artifact_uri)):
+        return None
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{artifact_uri.rstrip('/')}/{name}")).read_bytes()
+
+
+def predictions(artifact_uri: str) -> RecordedPredictions | None:
+    """What predictions.parquet says about the test split; None where the run has none."""
+    content = read_file(artifact_uri, "predictions.parquet")
+    if content is None:
+        return None
+    from pyarrow import parquet  # not every comparison reads predictions
+
+    table = parquet.read_table(io.BytesIO(content), filters=[("split", "=", "test")])
+    classes = tuple(name for name in table.column_names if name.startswith(PROBABILITY))
+    names = tuple(name.removeprefix(PROBABILITY) for name in classes)
+    index = {name: k for k, name in enumerate(names)}
+    return RecordedPredictions(
+        class_names=names,
+        files=tuple(str(file) for file in table["file"].to_pylist()),
+        labels=np.array([index[label] for label in table["label"].to_pylist()], dtype=np.int64),
+        probabilities=np.stack([table[name].to_numpy() for name in classes], axis=1).astype(np.float32),
+    )
+
+
+def findings(artifact_uri: str) -> tuple[Finding, ...]:
+    """The verdicts of findings.json; none where the run has no such file."""
+    content = read_file(artifact_uri, "findings.json")
+    if content is None:
+        return ()
+    return tuple(Finding(**{name: item[name] for name in Finding.__slots__}) for item in json.loads(content))

@@ -1,0 +1,127 @@
+"""The door of a run and of a sweep: Hydra composes, then one straight line."""
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra._internal.utils import get_args_parser  # Hydra's own flags; it offers no public way to read them
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from cnnexp import quiet
+from cnnexp.compose import (
+    CONF,
+    came_from_hydra,
+    check_sweep,
+    check_words,
+    explain,
+    parameters,
+    run_name,
+    to_typed,
+    to_yaml,
+)
+from cnnexp.config import ExperimentConfig
+from cnnexp.errors import CnnexpError, ConfigError
+
+if TYPE_CHECKING:
+    from cnnexp.records import EpochValues, RunPlan  # numpy, which no bad command line should wait for
+
+
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+def run(cfg: DictConfig) -> float:
+    """Do one run and return ``best/val_loss``, the objective of every search.
+
+    In a sweep an error is raised, so that the other runs go on; alone it leaves as SystemExit with the error as its
+    cause, because Hydra announces an exception with a line of its own.
+    """
+    try:
+        chosen = HydraConfig.get().overrides.task
+        config = to_typed(cfg)
+        return train(config, name=config.tracking.run_name or run_name(config, chosen))
+    except CnnexpError as error:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            raise
+        raise SystemExit(error.exit_code) from error
+
+
+def train(config: ExperimentConfig, *, name: str) -> float:
+    """Train, judge and record one configuration under `name`; return ``best/val_loss``."""
+    quiet.import_tensorflow()
+    from cnnexp import artifacts, experiment
+    from cnnexp.report.terminal import RunReport
+    from cnnexp.tracking import recording
+
+    report = RunReport()
+    with recording(
+        config.tracking, run_name=name, parameters=parameters(config), config_yaml=to_yaml(config), tags={}
+    ) as recorder:
+
+        def on_plan(plan: "RunPlan") -> None:
+            report.plan(plan)
+            recorder.plan(plan)
+
+        def on_epoch(values: "EpochValues") -> None:
+            report.epoch(values)
+            recorder.epoch(values)
+            recorder.check()
+
+        result = experiment.run(
+            config,
+            name=name,
+            on_plan=on_plan,
+            on_epoch=on_epoch,
+            on_progress=report.progress,
+        )
+        recorder.finish(result, artifacts.files(result))
+    report.finish(result, recorder.receipt)
+    return result.metrics["best/val_loss"]
+
+
+def launch(words: Sequence[str]) -> int:
+    """Hand the command line to Hydra: a run, a sweep, or a flag such as ``--cfg job``; return the exit code.
+
+    Raises:
+        ConfigError: the command line or a YAML file is wrong; nothing was started.
+        CnnexpError: what the run raised.
+
+    """
+    asked = _read(words)
+    sys.argv = ["cnnexp", *words]  # where Hydra reads its words, and the name its shell completion completes
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, and the line is ours
+    try:
+        check_words(asked.overrides)
+        if asked.multirun:
+            check_sweep(asked.overrides, config_dir=asked.config_dir and Path(asked.config_dir))
+        run()
+    except SystemExit as leaving:
+        if isinstance(leaving.__cause__, CnnexpError):
+            raise leaving.__cause__ from None
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except (CnnexpError, BrokenPipeError):
+        raise
+    except Exception as error:
+        if full_error or not came_from_hydra(error):
+            raise
+        raise explain(error, asked.overrides) from error
+    return 0
+
+
+def _read(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words as Hydra does, with one line instead of its usage where they are wrong."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return get_args_parser().parse_args(list(words))
+    except SystemExit as leaving:
+        if leaving.code == 0:  # --version
+            raise
+        reason = complaint.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+        raise ConfigError(f"{reason}; a setting is written key=value without dashes, --help shows all.") from None

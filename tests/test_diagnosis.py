@@ -1,0 +1,455 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from cnnexp.diagnosis import Facts, diagnose
+from cnnexp.diagnosis.fitting import accuracy_gap, loss_turn
+from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval
+from cnnexp.records import ClassScore, EpochValues, Evaluation, History
+
+# Ten epochs that level off, as those of a good run on the digits do.
+VAL_LOSS = (0.60, 0.28, 0.17, 0.12, 0.10, 0.09, 0.085, 0.083, 0.081, 0.08)
+TRAIN_LOSS = (1.00, 0.35, 0.20, 0.14, 0.10, 0.08, 0.06, 0.05, 0.045, 0.04)
+
+
+def history(*, val_loss=VAL_LOSS, train_loss=None, val_accuracy=None, rates=None, stopped_early=False):
+    train_loss = train_loss or [0.9 * loss for loss in val_loss]
+    val_accuracy = val_accuracy or [math.exp(-loss) for loss in val_loss]
+    rates = rates or [0.001] * len(val_loss)
+    epochs = tuple(
+        EpochValues(epoch, train, accuracy, val, accuracy, rate, 0.1)
+        for epoch, (train, val, accuracy, rate) in enumerate(
+            zip(train_loss, val_loss, val_accuracy, rates, strict=True), start=1
+        )
+    )
+    return History(epochs, 1 + int(np.argmin(val_loss)), stopped_early, updates=100, seconds=1.0)
+
+
+def evaluation(confusion, ece=0.01):
+    confusion = np.array(confusion)
+    support, right = confusion.sum(axis=1), np.diag(confusion)
+    per_class = tuple(
+        ClassScore(f"c{k}", int(n), None, float(r / n) if n else None, None, None)
+        for k, (n, r) in enumerate(zip(support, right, strict=True))
+    )
+    return Evaluation({"accuracy": right.sum() / support.sum(), "ece": ece}, {}, per_class, confusion, ())
+
+
+def diagonal(support, recalls):
+    """A confusion matrix with these recalls; what is wrong goes to the first class, or to the second from it."""
+    right = [round(n * recall) for n, recall in zip(support, recalls, strict=True)]
+    confusion = np.diag(right)
+    for k, (n, r) in enumerate(zip(support, right, strict=True)):
+        confusion[k, 1 if k == 0 else 0] += n - r
+    return confusion
+
+
+def facts(**changes):
+    """A healthy run on balanced classes; a test changes what it is about."""
+    healthy = {
+        "history": history(train_loss=TRAIN_LOSS),
+        "train_accuracy": 0.99,
+        "train_images": 1_000,
+        "val_accuracy": 0.98,
+        "val_images": 200,
+        "class_counts": {"train": (500, 500), "validation": (100, 100), "calibration": (60, 60), "test": (200, 200)},
+        "evaluation": evaluation(diagonal([200, 200], [0.98, 0.98])),
+        "confidences": np.full(400, 0.98, np.float32),
+        "ece_uncalibrated": 0.02,
+        "calibration_images": 120,
+        "temperature": 1.2,
+        "epochs": 10,
+        "patience": None,
+        "class_weight": "none",
+        "dropout": 0.0,
+        "l2": 0.0,
+        "label_smoothing": 0.0,
+        "augmentation": "none",
+        "seed": 0,
+    }
+    return Facts(**(healthy | changes))
+
+
+RISING = history(
+    val_loss=(0.9, 0.6, 0.5, 0.56, 0.63, 0.70, 0.78, 0.85),
+    train_loss=(1.0, 0.6, 0.4, 0.25, 0.15, 0.10, 0.06, 0.04),
+)
+OVERFITTED = {"history": RISING, "train_accuracy": 1.0, "val_accuracy": 0.85}
+STILL_FALLING = {
+    "history": history(val_loss=(0.69, 0.60, 0.52, 0.45, 0.39)),
+    "train_accuracy": 0.83,
+    "val_accuracy": 0.82,
+    "val_images": 2_000,
+    "epochs": 5,
+}
+TEN_TO_ONE = {"train": (1000, 100), "validation": (100, 10), "calibration": (60, 60), "test": (400, 40)}
+RARE_LOST = {"class_counts": TEN_TO_ONE, "evaluation": evaluation(diagonal([400, 40], [1.0, 0.0]))}
+TOO_SURE = {
+    "evaluation": evaluation(diagonal([200, 200], [0.9, 0.9]), ece=0.08),
+    "confidences": np.full(400, 0.98, np.float32),
+}
+
+
+HEALTHY = {
+    "a good run": {},
+    "validation accuracy 99 %": {"train_accuracy": 1.0, "val_accuracy": 0.99, "val_images": 5_000},
+    "all right": {"train_accuracy": 1.0, "val_accuracy": 1.0},
+    "train below validation, dropout": {"train_accuracy": 0.95, "val_accuracy": 0.97, "dropout": 0.5},
+    "a gap within the noise of a tiny validation set": {"train_accuracy": 1.0, "val_accuracy": 0.9, "val_images": 20},
+    "a sure gap too small to matter": {
+        "train_accuracy": 0.99,
+        "train_images": 50_000,
+        "val_accuracy": 0.975,
+        "val_images": 10_000,
+        "history": RISING,
+    },
+    "a lasting gap of 7 points without rising loss": {
+        "train_accuracy": 1.0,
+        "train_images": 45_000,
+        "val_accuracy": 0.93,
+        "val_images": 5_000,
+    },
+    "one noisy epoch at the end": {"history": history(val_loss=(*VAL_LOSS, 0.4)), "val_accuracy": 0.95},
+    "one noisy epoch in the middle": {"history": history(val_loss=(*VAL_LOSS[:5], 0.4, *VAL_LOSS[5:]))},
+    "stopped early, restored, small gap": {
+        "history": history(val_loss=(0.5, 0.2, 0.10, 0.11, 0.12, 0.12, 0.13), stopped_early=True),
+        "train_accuracy": 0.995,
+        "val_accuracy": 0.975,
+    },
+    "one epoch": {"history": history(val_loss=(0.6,)), "val_accuracy": 0.7, "train_accuracy": 0.7},
+    "two epochs": {"history": history(val_loss=(0.6, 0.5)), "val_accuracy": 0.7, "train_accuracy": 0.7},
+    "still creeping down at 99 %": {
+        "history": history(val_loss=(0.3, 0.2, 0.1, 0.05)),
+        "val_accuracy": 0.99,
+        "val_images": 10_000,
+    },
+    "cosine to zero, the late fall is the rate's": {
+        "history": history(
+            val_loss=(0.60, 0.50, 0.46, 0.43, 0.41, 0.39, 0.36, 0.34),
+            rates=[0.05 * (1 + math.cos(math.pi * epoch / 8)) for epoch in range(1, 9)],
+        ),
+        "train_accuracy": 0.89,
+        "val_accuracy": 0.87,
+        "val_images": 10_000,
+    },
+    "a rate too high, restless": {
+        "history": history(val_loss=(0.65, 0.4, 0.55, 0.35, 0.5, 0.3, 0.45, 0.32, 0.28)),
+        "train_accuracy": 0.9,
+        "val_accuracy": 0.89,
+        "val_images": 5_000,
+    },
+    "a fall within the noise of a tiny validation set": {
+        "history": history(val_loss=(0.65, 0.6, 0.55)),
+        "train_accuracy": 0.6,
+        "val_accuracy": 0.6,
+        "val_images": 20,
+    },
+    "a falling loss that no longer wins accuracy": {
+        "history": history(val_loss=(0.69, 0.60, 0.52, 0.45, 0.39), val_accuracy=(0.6, 0.8, 0.82, 0.82, 0.82)),
+        "train_accuracy": 0.83,
+        "val_accuracy": 0.82,
+        "val_images": 2_000,
+    },
+    "creeping on, surely but hardly": {
+        "history": history(
+            val_loss=(0.60, 0.45, 0.38, 0.34, 0.32, 0.31, 0.305, 0.300, 0.295, 0.290),
+            val_accuracy=(0.6, 0.7, 0.8, 0.82, 0.83, 0.84, 0.85, 0.855, 0.86, 0.865),
+        ),
+        "train_accuracy": 0.87,
+        "val_accuracy": 0.865,
+        "val_images": 1_000_000,
+    },
+    "a rare class that is merely harder, on many images": {
+        "class_counts": TEN_TO_ONE,
+        "evaluation": evaluation(diagonal([40_000, 4_000], [0.99, 0.95])),
+    },
+    "a plateau with noise": {
+        "history": history(val_loss=(0.65, 0.5, 0.45, 0.42, 0.44, 0.41, 0.43, 0.40, 0.42, 0.40)),
+        "train_accuracy": 0.85,
+        "val_accuracy": 0.84,
+        "val_images": 5_000,
+    },
+    "3:1 with good recalls": {
+        "class_counts": {"train": (1500, 500), "validation": (150, 50), "calibration": (90, 30), "test": (300, 100)},
+        "evaluation": evaluation(diagonal([300, 100], [0.99, 0.96])),
+    },
+    "imbalance and a tiny rare class": {
+        "class_counts": TEN_TO_ONE | {"test": (40, 3)},
+        "evaluation": evaluation(diagonal([40, 3], [1.0, 0.67])),
+    },
+    "a class missing from the test": {
+        "class_counts": TEN_TO_ONE | {"test": (400, 0)},
+        "evaluation": evaluation([[395, 5], [0, 0]]),
+    },
+    "under-confident": {"confidences": np.full(400, 0.80, np.float32), "evaluation": evaluation([[200, 0], [4, 196]])},
+    "a little sure, few images": {
+        "evaluation": evaluation(diagonal([20, 20], [0.95, 0.95]), ece=0.03),
+        "confidences": np.full(40, 0.98, np.float32),
+    },
+    "sure by one point on many images": {
+        "evaluation": evaluation(diagonal([50_000, 50_000], [0.97, 0.97]), ece=0.01),
+        "confidences": np.full(100_000, 0.98, np.float32),
+    },
+}
+
+
+@pytest.mark.parametrize("changes", HEALTHY.values(), ids=HEALTHY)
+def test_healthy_runs_are_left_alone(changes):
+    assert diagnose(facts(**changes)) == ()
+
+
+FAULTS = {
+    "over-fitted": (OVERFITTED, "M2", "regularization=dropout_l2 training.patience=5"),
+    "over-fitted, patience set": (OVERFITTED | {"patience": 3}, "M2", "regularization=dropout_l2"),
+    "over-fitted, regularized": (OVERFITTED | {"dropout": 0.5, "l2": 1e-3, "patience": 3}, "M2", "augmentation=basic"),
+    "over-fitted, everything set": (
+        OVERFITTED | {"dropout": 0.5, "l2": 1e-3, "patience": 3, "augmentation": "flip"},
+        "M2",
+        "model=small, or more training images",
+    ),
+    "learned by heart, loss flat": (
+        {
+            "train_accuracy": 1.0,
+            "val_accuracy": 0.75,
+            "history": history(val_loss=(0.8, 0.75, 0.74, 0.75, 0.745, 0.75)),
+        },
+        "M2",
+        "regularization=dropout_l2 training.patience=5",
+    ),
+    "five epochs too few": (STILL_FALLING, "T3", "training.epochs=10"),
+    "three epochs": (
+        {
+            "history": history(val_loss=(1.8, 1.2, 0.9)),
+            "train_accuracy": 0.7,
+            "val_accuracy": 0.68,
+            "class_counts": dict.fromkeys(("train", "validation", "calibration", "test"), (60,) * 10),
+            "evaluation": evaluation(np.diag([60] * 10)),
+            "epochs": 3,
+        },
+        "T3",
+        "training.epochs=6",
+    ),
+    "cosine that ended far too soon": (
+        STILL_FALLING
+        | {"history": history(val_loss=(0.69, 0.60, 0.45, 0.35, 0.28), rates=[0.1, 0.08, 0.05, 0.02, 0.001])},
+        "T3",
+        "training.epochs=10",
+    ),
+    "always the majority": (RARE_LOST, "E1", "training.class_weight=balanced"),
+    "always the majority, weighted": (
+        RARE_LOST | {"class_weight": "balanced"},
+        "E1",
+        "judge by test/balanced_accuracy",
+    ),
+    "train imbalanced, test not": (
+        {
+            "class_counts": TEN_TO_ONE | {"test": (200, 200)},
+            "evaluation": evaluation(diagonal([200, 200], [0.99, 0.6])),
+        },
+        "E1",
+        "training.class_weight=balanced",
+    ),
+    "test imbalanced, train not": (
+        {
+            "train_accuracy": 0.76,
+            "val_accuracy": 0.945,
+            "class_counts": TEN_TO_ONE | {"train": (500, 500)},
+            "evaluation": evaluation(diagonal([400, 40], [0.99, 0.5])),
+        },
+        "E1",
+        "judge by test/balanced_accuracy",
+    ),
+    "too sure": (TOO_SURE, "E3", "regularization.label_smoothing=0.1"),
+    "too sure, not calibrated": (
+        TOO_SURE | {"calibration_images": 0, "temperature": None},
+        "E3",
+        "data.calibration=0.1",
+    ),
+    "too sure, few images": (
+        TOO_SURE
+        | {
+            "calibration_images": 50,
+            "temperature": None,
+            "class_counts": {"train": (200, 200), "validation": (25, 25), "calibration": (25, 25), "test": (50, 50)},
+        },
+        "E3",
+        "data.calibration=0.17",  # 100 of 600
+    ),
+    "too sure, smoothed, hardly any images": (
+        TOO_SURE
+        | {
+            "calibration_images": 10,
+            "temperature": None,
+            "label_smoothing": 0.1,
+            "class_counts": {"train": (50, 50), "validation": (5, 5), "calibration": (5, 5), "test": (20, 20)},
+        },
+        "E3",
+        "more images",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "fault", "repair"), FAULTS.values(), ids=FAULTS)
+def test_faults_are_named_alone_with_their_repair(changes, fault, repair):
+    (finding,) = diagnose(facts(**changes))
+
+    assert finding.id == fault
+    assert finding.repair.startswith(repair)
+    assert 0 < finding.confidence <= 1
+    assert all(math.isfinite(value) for value in finding.evidence.values())
+    assert "99 % interval" in finding.sentence
+    assert finding.sentence.endswith(".")
+
+
+def test_an_over_fitted_run_reports_its_numbers():
+    (finding,) = diagnose(facts(**OVERFITTED))
+
+    assert finding.cause == 2
+    assert finding.evidence["gap"] == pytest.approx(0.15)
+    train, val = (binomtest(right, trials).proportion_ci(LEVEL) for right, trials in ((1000, 1000), (170, 200)))
+    assert finding.evidence["gap_low"] == pytest.approx(0.15 - math.hypot(1 - train.low, val.high - 0.85))
+    assert finding.evidence["gap_high"] == pytest.approx(0.15 + 0.85 - val.low)
+    assert finding.evidence["best_epoch"] == 3
+    assert finding.evidence["lowest_validation_loss"] == 0.56  # the median of 0.6, 0.5 and 0.56
+    assert finding.evidence["later_validation_loss"] == 0.70
+    assert finding.evidence["validation_loss_rise"] == pytest.approx(0.25)
+    assert "100.0% right on train, 85.0% on validation; 15.0 points apart (99 % interval" in finding.sentence
+
+
+def test_an_under_trained_run_reports_its_numbers():
+    (finding,) = diagnose(facts(**STILL_FALLING))
+
+    assert finding.cause == 3
+    assert finding.evidence["last_epochs"] == 3
+    assert finding.evidence["loss_slope_per_epoch"] == pytest.approx(-0.065)  # the median of -0.07, -0.065 and -0.06
+    assert finding.evidence["loss_fall"] == pytest.approx(0.13)
+    assert finding.evidence["share_of_total_fall"] == pytest.approx(0.13 / (math.log(2) - 0.39))
+    margin = finding.evidence["loss_fall"] - finding.evidence["loss_fall_low"]
+    assert margin == pytest.approx(2.5758 * 0.5 * 0.39 / math.sqrt(2000), rel=1e-4)
+
+
+def test_flattering_accuracy_reports_its_numbers():
+    (finding,) = diagnose(facts(**RARE_LOST))
+
+    assert finding.cause == 4
+    assert finding.evidence["accuracy"] == finding.evidence["majority_share"] == pytest.approx(10 / 11)
+    assert finding.evidence["balanced_accuracy"] == pytest.approx(0.5)
+    assert finding.evidence["classes_never_found"] == 1
+    assert finding.evidence["train_class_ratio"] == 10
+    assert "never found: c1" in finding.sentence
+
+
+def test_over_confidence_reports_its_numbers():
+    (finding,) = diagnose(facts(**TOO_SURE))
+
+    assert finding.evidence["excess"] == pytest.approx(0.08)
+    low, high = binomtest(360, 400).proportion_ci(LEVEL)
+    assert finding.evidence["excess_low"] == pytest.approx(0.98 - high)
+    assert finding.evidence["excess_high"] == pytest.approx(0.98 - low)
+    assert 0 < finding.evidence["ece_by_chance"] < finding.evidence["ece"] == 0.08
+
+
+def test_excess_without_a_calibration_error_beyond_chance_is_not_accused():
+    assert diagnose(facts(**(TOO_SURE | {"evaluation": evaluation(diagonal([200, 200], [0.9, 0.9]), ece=0.005)}))) == ()
+
+
+def test_several_findings_come_surest_first():
+    found = diagnose(facts(**(OVERFITTED | RARE_LOST | {"confidences": np.full(440, 0.999, np.float32)})))
+
+    assert [finding.id for finding in found][:2] == ["E1", "M2"]
+    assert [finding.confidence for finding in found] == sorted((f.confidence for f in found), reverse=True)
+
+
+def test_a_gap_that_the_class_shares_explain_is_no_over_fitting():
+    imbalanced = facts(
+        **OVERFITTED
+        | {"class_counts": TEN_TO_ONE | {"validation": (100, 100), "test": (200, 200)}}
+        | {"evaluation": evaluation(diagonal([200, 200], [1.0, 0.7])), "train_accuracy": 0.97}
+    )
+    gap, low, _ = accuracy_gap(imbalanced)
+
+    # train holds 10/11 of the easy class, validation 1/2: that alone makes (10/11 - 1/2) * (1 - 0.7) = 12.3 points
+    assert gap == pytest.approx(0.97 - 0.85 - (10 / 11 - 1 / 2) * 0.3)
+    assert low < 0
+    assert [finding.id for finding in diagnose(imbalanced)] == ["E1"]
+
+
+def test_a_still_improving_run_is_under_trained_not_over_fitted():
+    found = diagnose(facts(**(STILL_FALLING | {"train_accuracy": 0.95})))
+
+    assert [finding.id for finding in found] == ["T3"]
+
+
+@pytest.mark.parametrize(
+    ("val_loss", "train_loss", "turned"),
+    [
+        ((0.5, 0.4, 0.5, 0.6, 0.7), (0.5, 0.4, 0.3, 0.2, 0.1), True),
+        ((0.5, 0.4, 0.5, 0.6, 0.7), (0.5, 0.4, 0.5, 0.6, 0.7), False),  # the whole training diverges
+        ((0.5, 0.4, 0.41, 0.42, 0.43), (0.5, 0.4, 0.3, 0.2, 0.1), False),  # hardly
+        ((0.5, 0.4, 0.9, 0.4, 0.41), (0.5, 0.4, 0.3, 0.2, 0.1), False),  # one noisy epoch
+        ((0.5, 0.4, 0.9), (0.5, 0.4, 0.3), False),  # too soon to tell
+    ],
+)
+def test_a_turn_is_a_steady_rise_while_train_falls(val_loss, train_loss, turned):
+    assert loss_turn(history(val_loss=val_loss, train_loss=train_loss)).turned is turned
+
+
+@given(right=st.integers(0, 50), trials=st.integers(1, 50))
+def test_the_exact_interval_is_scipys(right, trials):
+    right = min(right, trials)
+    expected = binomtest(right, trials).proportion_ci(LEVEL)
+
+    assert exact_interval(right / trials, trials) == pytest.approx(expected, abs=1e-9)
+
+
+@given(
+    shares=st.lists(st.floats(0, 1), min_size=2, max_size=5),
+    trials=st.integers(1, 10_000),
+    first=st.floats(-1, 1),
+)
+def test_a_combination_lies_in_its_interval_which_mirrors_with_its_sign(shares, trials, first):
+    weights, numbers = np.array([first, *[1.0] * (len(shares) - 1)]), [trials] * len(shares)
+    value, low, high = combination_interval(weights, shares, numbers)
+    mirrored = combination_interval(-weights, shares, numbers)
+
+    assert low - 1e-12 <= value <= high + 1e-12
+    assert mirrored == pytest.approx((-value, -high, -low), abs=1e-12)
+
+
+@given(
+    train=st.floats(0, 1),
+    val=st.floats(0, 1),
+    images=st.integers(1, 100_000),
+    losses=st.lists(st.floats(0, 10), min_size=1, max_size=12),
+    confidence=st.floats(0.5, 1),
+)
+def test_every_run_gets_an_answer_and_every_accusation_its_reason(train, val, images, losses, confidence):
+    found = diagnose(
+        facts(
+            train_accuracy=train,
+            val_accuracy=val,
+            val_images=images,
+            history=history(val_loss=losses),
+            confidences=np.full(400, confidence, np.float32),
+        )
+    )
+
+    for finding in found:
+        if finding.id == "M2":
+            assert finding.evidence["gap_low"] > 0
+            assert train - val >= 0.02
+        if finding.id == "T3":
+            assert finding.evidence["loss_fall_low"] > 0
+            assert losses[-1] < losses[0]
+
+
+def test_diagnosis_starts_without_tensorflow_and_scikit_learn():
+    code = "import sys, cnnexp.diagnosis; print({'tensorflow', 'keras', 'sklearn', 'mlflow'} & set(sys.modules))"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -1,0 +1,214 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cnnexp import inference, models, optimizers, runtime, schedules, training
+from cnnexp.augmentation import Augmentation
+from cnnexp.config import PlainModelConfig, PlateauScheduleConfig, ScheduleConfig, SgdConfig
+from cnnexp.datasets import Split
+from cnnexp.errors import NonFiniteLossError
+from cnnexp.models import Regularization
+from cnnexp.records import Scaling
+
+CONSTANT = ScheduleConfig(name="constant")
+STILL = Augmentation(flip=False, shift=0.0, zoom=0.0)
+
+
+def stripes(count, seed=0):
+    """Images of two classes that differ in the direction of their stripes, plus noise."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count)
+    pattern = np.where(np.arange(8) % 2, 200, 50)
+    images = np.where(labels[:, None, None] == 1, pattern[None, None, :], pattern[None, :, None])
+    images = np.clip(images + random.normal(0, 40, (count, 8, 8)), 0, 255).astype(np.uint8)[..., None]
+    return Split(images, np.arange(count), labels.astype(np.int64), tuple(f"index-{i}" for i in range(count)))
+
+
+def network(regularization=None):
+    return models.build(
+        PlainModelConfig(name="small", width=4, depth=1, dense=8),
+        input_shape=(8, 8, 1),
+        num_classes=2,
+        scaling=Scaling("unit", (1 / 255,), (0.0,)),
+        regularization=regularization or Regularization(dropout=0.0, l1=0.0, l2=0.0),
+        precision="float32",
+    )
+
+
+def plan(*, train, epochs=3, batch_size=16, rate=0.1, schedule=CONSTANT, **changes):
+    settings = {
+        "batch_size": batch_size,
+        "rates": schedules.rates(schedule, rate=rate, epochs=epochs, updates_per_epoch=-(-len(train) // batch_size)),
+        "plateau": schedules.Plateau(schedule, rate=rate),
+        "patience": None,
+        "monitor": "val/loss",
+        "class_weights": np.ones(2, np.float32),
+        "label_smoothing": 0.0,
+        "augmentation": STILL,
+        "seed": 0,
+    }
+    return training.Plan(**(settings | changes))
+
+
+def sgd(rate=0.1, momentum=0.0):
+    config = SgdConfig(
+        name="sgd", learning_rate=rate, batch_scaling="none", reference_batch_size=32, momentum=momentum, nesterov=False
+    )
+    return optimizers.build(config, learning_rate=rate)
+
+
+def fit(made, *, train, validation=None, model=None, optimizer=None, seen=None, updates=None, seed=0):
+    runtime.configure(threads=1, seed=seed)
+    model = model() if model else network()
+    history = training.fit(
+        model,
+        optimizer or sgd(),
+        made,
+        train=train,
+        validation=validation or stripes(50, seed=1),
+        on_epoch=(seen if seen is not None else []).append,
+        on_update=lambda done, total: updates.append((done, total)) if updates is not None else None,
+    )
+    return model, history
+
+
+def test_it_learns_and_says_how():
+    train, seen, updates = stripes(200), [], []
+    _, history = fit(plan(train=train, epochs=8), train=train, seen=seen, updates=updates)
+    assert list(history.epochs) == seen
+    assert [values.epoch for values in seen] == list(range(1, 9))
+    assert history.updates == 8 * 13
+    assert updates[-1] == (104, 104)
+    assert seen[-1].train_loss < seen[0].train_loss
+    assert seen[-1].val_accuracy > 0.9
+    assert seen[0].learning_rate == pytest.approx(0.1)
+    assert not history.stopped_early
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
+    train = stripes(100)
+
+    def losses(seed):
+        made = plan(train=train, seed=seed, augmentation=Augmentation(flip=True, shift=0.1, zoom=0.1))
+        dropout = Regularization(dropout=0.5, l1=0.0, l2=0.001)
+        _, history = fit(made, train=train, model=lambda: network(dropout), seed=seed)
+        return [(values.train_loss, values.val_loss) for values in history.epochs]
+
+    assert losses(0) == losses(0)
+    assert losses(0) != losses(1)
+
+
+def test_the_numbers_do_not_depend_on_the_length_of_a_stretch(monkeypatch):
+    train = stripes(100)
+
+    def losses():
+        _, history = fit(plan(train=train), train=train)
+        return [values.val_loss for values in history.epochs]
+
+    whole = losses()
+    monkeypatch.setattr(training, "STRETCH", 3)
+    assert losses() == whole
+
+
+def test_the_order_differs_from_epoch_to_epoch_and_every_image_has_its_turn():
+    train = stripes(40)
+    orders = []
+    for epoch in (1, 2, 1):
+        batches = training._batches(train, plan(train=train), epoch)
+        orders.append(np.concatenate([images.numpy() for images, _ in batches]))
+    assert not np.array_equal(orders[0], orders[1])
+    np.testing.assert_array_equal(orders[0], orders[2])
+    np.testing.assert_array_equal(np.sort(orders[0].sum(axis=(1, 2, 3))), np.sort(train.images.sum(axis=(1, 2, 3))))
+
+
+def test_one_update_of_sgd_is_the_gradient_step_written_by_hand():
+    import keras
+
+    train = stripes(16)
+    made = plan(train=train, epochs=1, label_smoothing=0.2, class_weights=np.array([0.5, 2.0], np.float32), rate=0.05)
+    runtime.configure(threads=1, seed=3)
+    expected = network()
+    start = expected.get_weights()
+    images, labels = train.images, train.labels
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        targets = tf.one_hot(labels, 2) * 0.8 + 0.1
+        losses = keras.losses.categorical_crossentropy(targets, expected(images))
+        loss = tf.reduce_mean(losses * tf.gather([0.5, 2.0], labels))
+    gradients = tape.gradient(loss, expected.trainable_variables)
+    by_hand = [w - 0.05 * g.numpy() for w, g in zip(start, gradients, strict=True)]
+
+    def same_start():
+        model = network()
+        model.set_weights(start)
+        return model
+
+    model, _ = fit(made, train=train, model=same_start)
+    for got, wanted in zip(model.get_weights(), by_hand, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_early_stopping_restores_the_best_weights():
+    train = stripes(60)
+    shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
+    validation = stripes(50, seed=1)
+    made = plan(train=shuffled, epochs=60, patience=3, rate=0.3)
+    model, history = fit(made, train=shuffled, validation=validation)
+    assert history.stopped_early
+    assert len(history.epochs) == history.best_epoch + 3
+    best = min(history.epochs, key=lambda values: values.val_loss)
+    assert best.epoch == history.best_epoch
+    logits = inference.predict(inference.with_logits(model), validation.images)
+    loss, accuracy = training.loss_and_accuracy(logits, validation.labels)
+    assert (loss, accuracy) == pytest.approx((best.val_loss, best.val_accuracy), rel=1e-5)
+
+
+def test_the_monitor_decides_what_is_best():
+    train = stripes(60)
+    _, history = fit(plan(train=train, epochs=12, monitor="val/accuracy", rate=0.3), train=train)
+    best = max(values.val_accuracy for values in history.epochs)
+    first = next(values.epoch for values in history.epochs if values.val_accuracy == best)
+    assert history.best_epoch == first
+
+
+def test_a_plateau_lowers_the_rate_of_the_next_epoch():
+    train = stripes(40)
+    shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
+    schedule = PlateauScheduleConfig(name="plateau", factor=0.1, patience=1, minimum=0.0)
+    _, history = fit(plan(train=shuffled, epochs=20, schedule=schedule), train=shuffled)
+    best, share = float("inf"), 1.0
+    for values in history.epochs:
+        assert values.learning_rate == pytest.approx(0.1 * share, rel=1e-4)
+        if values.val_loss < best:
+            best = values.val_loss
+        else:
+            share *= 0.1
+    assert share < 1
+
+
+def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update():
+    train = stripes(200)
+    with pytest.raises(NonFiniteLossError, match=r"update \d+ \(epoch 1\).*optimizer\.learning_rate=1e\+19"):
+        fit(plan(train=train, rate=1e20), train=train)
+
+
+def test_balanced_class_weights_are_those_of_scikit_learn():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.array([0] * 6 + [1] * 3 + [3])
+    weights = training.balanced_class_weights(labels, 4)
+    expected = compute_class_weight("balanced", classes=np.array([0, 1, 3]), y=labels) * 3 / 4
+    np.testing.assert_allclose(weights[[0, 1, 3]], expected, rtol=1e-6)
+    assert weights[2] == 0
+
+
+def test_augmentation_leaves_labels_in_place_and_pixels_uint8():
+    train = stripes(40)
+    moved = plan(train=train, augmentation=Augmentation(flip=False, shift=0.2, zoom=0.0))
+    plain = list(training._batches(train, plan(train=train), 1))
+    for (images, labels), (old, old_labels) in zip(training._batches(train, moved, 1), plain, strict=True):
+        assert images.dtype == old.dtype == np.uint8
+        np.testing.assert_array_equal(labels, old_labels)
+        assert not np.array_equal(images, old)
