@@ -3,8 +3,7 @@
     python benchmarks/statistics_simulation.py [--trials 1000]
 
 A simulated run has a seed's luck (shared by all settings under that seed), a run's own luck, which shows on validation
-and on test, and the luck of the images: validation and test accuracy are counts of right answers among images of
-unequal difficulty. A trial is one whole call of `compare` on such runs, and the claims are counted as a reader meets them:
+and on test, and the luck of the images: validation and test accuracy are counts of right answers. A trial is one whole call of `compare` on such runs, and its claims are counted as a reader meets them:
 
 - no true difference: the share of sweeps with any claim about a setting, rows and effects together, is at most 5 %;
 - three points of true difference: the share of sweeps that find it, next to the power of the paired t-test by theory
@@ -45,9 +44,7 @@ NULL_DESIGNS = (
 )
 
 
-def simulated_run(
-    *, settings: dict[str, str], seed: int, quality: float, rng: np.random.Generator
-) -> RunSummary:
+def simulated_run(*, settings: dict[str, str], seed: int, quality: float, rng: np.random.Generator) -> RunSummary:
     validation, test = rng.binomial(IMAGES, np.clip(quality, 0, 1), size=2) / IMAGES
     return RunSummary(
         run_id=f"{settings}-{seed}", name="simulated", experiment="simulation", status="FINISHED", parent_id=None,
@@ -139,7 +136,8 @@ def main() -> None:
         "false claims about settings": {design.name: false_claims(design, trials) for design in NULL_DESIGNS},
         "power at 3 points (found, theory)": {f"{seeds} seeds": power(seeds, trials) for seeds in (5, 7, 10)},
         "false claims about models": {
-            name: false_claims_about_models(name, trials) for name in ("test/accuracy", "test/macro_f1", "test/log_loss")
+            name: false_claims_about_models(name, trials)
+            for name in ("test/accuracy", "test/macro_f1", "test/log_loss")
         },
     }
     print(json.dumps(found, indent=2))

@@ -89,8 +89,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side", choices=("ours", "fit"), help="used by the benchmark itself")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--words", nargs="*", default=[], help="further settings of our side")
     asked = parser.parse_args()
-    words = [*CASES[asked.case], *ALIKE, f"seed={asked.seed}"]
+    words = [*CASES[asked.case], *ALIKE, f"seed={asked.seed}", *asked.words]
     if asked.side:
         {"ours": ours, "fit": fit}[asked.side](words)
         return

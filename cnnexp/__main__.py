@@ -39,8 +39,10 @@ def _dispatch(words: Sequence[str]) -> int:
         from cnnexp.cli._group import run_command
 
         return run_command(words)
-    if words and (near := get_close_matches(words[0], COMMANDS, n=1)):
-        raise ConfigError(f"{words[0]!r} is no command; choose from {', '.join(COMMANDS)}. Did you mean {near[0]}?")
+    if words and words[0].replace("-", "").isalpha() and not words[0].startswith("-"):
+        near = get_close_matches(words[0], COMMANDS, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]}?" if near else "A setting is written key=value."
+        raise ConfigError(f"{words[0]!r} is no command; choose from {', '.join(COMMANDS)}. {hint}")
     if list(words) == ["--version"]:
         print(f"cnnexp {__version__}")
         return 0

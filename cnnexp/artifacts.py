@@ -122,6 +122,4 @@ def _plain(value: Any) -> Any:
 
 
 def _on_one_line(match: re.Match[str]) -> str:
-    """Rows of numbers are read as rows; what would be longer than a screen stays spread."""
-    line = "[" + re.sub(r"\n\s*", " ", match[1]) + "]"
-    return line if len(line) <= 400 else match[0]
+    return "[" + re.sub(r"\n\s*", " ", match[1]) + "]"

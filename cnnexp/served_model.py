@@ -44,12 +44,11 @@ class Classifier:
     class_names: tuple[str, ...]
     spec: ImageSpec
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Answer each row of the column ``image``; a row that cannot be read gets its reason, not a crash."""
         sources = list(model_input["image"])
-        answers = [
-            answer for start in range(0, len(sources), _BATCH) for answer in self._answer(sources[start : start + _BATCH])
-        ]
+        portions = (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
+        answers = [answer for portion in portions for answer in self._answer(portion)]
         columns = ["label", "probability", "probabilities", "error"]
         return pd.DataFrame(answers, columns=columns, index=model_input.index, dtype=object)
 
@@ -73,7 +72,7 @@ def _failure(reason: str) -> dict[str, Any]:
     return {"label": None, "probability": None, "probabilities": None, "error": reason}
 
 
-def _read(source: Any, spec: ImageSpec) -> NDArray[np.uint8] | str:
+def _read(source: object, spec: ImageSpec) -> NDArray[np.uint8] | str:
     """Return the pixels, or why there are none."""
     try:
         return read_image(_decoded(source), spec)
@@ -81,7 +80,7 @@ def _read(source: Any, spec: ImageSpec) -> NDArray[np.uint8] | str:
         return str(error)
 
 
-def _decoded(source: Any) -> bytes | NDArray[Any]:
+def _decoded(source: object) -> bytes | NDArray[Any]:
     """Undo what JSON did to an image: base64 text back to bytes, nested lists back to pixels."""
     if isinstance(source, bytes | np.ndarray):
         return source  # never a path: a server must not open files its caller names
@@ -91,10 +90,10 @@ def _decoded(source: Any) -> bytes | NDArray[Any]:
         except (binascii.Error, ValueError):
             raise UnreadableImageError("An image in text must be the base64 of an image file; this is not.") from None
     try:
-        pixels = np.asarray(source, dtype=np.float64)
+        pixels = np.array(source, dtype=np.float64)
     except (TypeError, ValueError):
         pixels = np.empty(0)
-    if pixels.size == 0 or not (np.isfinite(pixels).all() and 0 <= pixels.min() and pixels.max() <= 255):
+    if pixels.size == 0 or not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 255):
         raise UnreadableImageError(
             "An image in numbers must be rows of pixels from 0 to 255, all rows of one length; this is not."
         )

@@ -58,7 +58,7 @@ def settings(**training: Any) -> dict[str, Any]:
         optimizer=config.SgdConfig(
             name="sgd", learning_rate=0.01, batch_scaling="linear", reference_batch_size=32, momentum=0.9, nesterov=True
         ),
-        schedule=config.WarmupCosineScheduleConfig(name="warmup_cosine", final=0.01, warmup_epochs=2),
+        schedule=config.WarmupCosineScheduleConfig(name="warmup_cosine", final=0.01, warmup_epochs=1),
         regularization=config.RegularizationConfig(
             name="dropout_l2", dropout=0.5, l1=0.0, l2=0.001, label_smoothing=0.0
         ),

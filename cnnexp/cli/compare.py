@@ -28,8 +28,7 @@ def command(
     html: Path | None,
     csv: Path | None,
     as_json: bool,
-    uri: str | None,
-) -> None:
+) -> int:
     """Say what differs between recorded runs, and what of it is more than chance.
 
     Rows are settings, folded over seeds and ranked on validation; they are compared on test, paired by seed. The best
@@ -51,10 +50,11 @@ def command(
     _show(comparison, as_json=as_json)
     if comparison.refusals:
         raise DataError(comparison.refusals[0])
+    return 0
 
 
 def _without_store(words: Sequence[str]) -> tuple[list[str], str]:
-    """The targets, and the store: the last ``tracking.uri=...`` among the words, as for a run, or the configured one."""
+    """The targets, and the store: the last ``tracking.uri=...`` among the words, or the configured one."""
     named = [word for word in words if not word.startswith(_STORE)]
     stores = [word.removeprefix(_STORE) for word in words if word.startswith(_STORE)]
     return named, stores[-1] if stores else _configured_uri()

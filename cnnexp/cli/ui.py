@@ -1,44 +1,45 @@
 """``cnnexp ui``: look at what was recorded."""
 
-import socket
+import json
 import subprocess
-import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
 from cnnexp.compose import compose_config
-from cnnexp.config import TrackingConfig
-from cnnexp.errors import ConfigError, TrackingError
+from cnnexp.errors import TrackingError
 
-# Without the parameter a first visit lands in MLflow's view for language models.
-LANDING = "/#/experiments?workflowType=machine_learning"
+HOST = "127.0.0.1"
+START_SECONDS = 60.0  # a server that takes longer to start will not
 
 
 @click.command()
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port on this machine.")
-def command(overrides: tuple[str, ...], port: int) -> int:
-    """Open the MLflow UI on the store that runs are written to, for this machine alone; Ctrl-C ends it.
-
-    Settings choose another store, as for a run: cnnexp ui tracking.uri=sqlite:///other.db
-    """
-    tracking = compose_config(overrides).tracking
-    if urlsplit(tracking.uri).scheme in ("http", "https"):
-        click.echo(f"This store is a server and brings its own UI: {tracking.uri.rstrip('/')}{LANDING}")
+@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
+@click.option("--uri", help="The store; the same as tracking.uri=URI.")
+@click.option("--run", "run_id", metavar="ID", help="Land on this run's curves.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine [default: the first free from 5000].")
+def command(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: int | None) -> int:
+    """Open the MLflow UI on the store that runs are written to, for this machine alone; Ctrl-C ends it."""
+    uri = uri or compose_config(settings).tracking.uri
+    if uri.startswith(("http://", "https://")):
+        click.echo(f"This store is a server and brings its own UI: {_link(uri, run_id)}")
         return 0
-    _require_store(tracking.uri)
-    _require_port(port)
-    click.echo(f"Open http://127.0.0.1:{port}{LANDING}")
-    return subprocess.call(_server(tracking, port))
+    _require_store(uri)
+    from cnnexp.tracking import ui
 
-
-def _server(tracking: TrackingConfig, port: int) -> list[str]:
-    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking.uri]
-    if tracking.artifacts is not None:
-        server += ["--artifacts-destination", tracking.artifacts]
-    return [*server, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    port = port or ui.free_port(HOST)
+    server = ui.serve_ui(uri, HOST, port)
+    try:
+        address = f"http://{HOST}:{port}"
+        _wait(server, address)
+        click.echo(f"Open {_link(address, run_id)}")
+        return server.wait()
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def _require_store(uri: str) -> None:
@@ -51,12 +52,36 @@ def _require_store(uri: str) -> None:
         )
 
 
-def _require_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _wait(server: "subprocess.Popen[bytes]", address: str) -> None:
+    """Wait until the server answers, so that the link works when it is printed."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
         try:
-            probe.bind(("127.0.0.1", port))
+            urllib.request.urlopen(f"{address}/health", timeout=1).close()
         except OSError:
-            raise ConfigError(
-                f"Port {port} of this machine is taken, perhaps by a UI that is open already; choose --port X."
-            ) from None
+            time.sleep(0.2)
+        else:
+            return
+    raise TrackingError("The MLflow UI did not start; it said why above.")
+
+
+def _link(address: str, run_id: str | None) -> str:
+    """Return where something is to be seen: a run's curves, or the experiments."""
+    from cnnexp.tracking import ui
+
+    if run_id is None:
+        # Without the parameter a first visit lands in MLflow's view for language models.
+        return f"{address.rstrip('/')}/?workflowType=machine_learning#/experiments?workflowType=machine_learning"
+    return ui.run_link(address, _experiment_of(address, run_id), run_id)
+
+
+def _experiment_of(address: str, run_id: str) -> str:
+    question = f"{address.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
+    try:
+        with urllib.request.urlopen(question, timeout=10) as answer:
+            return str(json.load(answer)["run"]["info"]["experiment_id"])
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise TrackingError(f"The store at {address} has no run {run_id!r}.") from None
+    except OSError as error:
+        raise TrackingError(f"The store at {address} does not answer: {error}.") from None

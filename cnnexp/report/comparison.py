@@ -10,6 +10,8 @@ from cnnexp.report.comparison_table import table
 from cnnexp.report.comparison_words import LEGEND, effect_sentence, verdict
 
 _ROWS_SHOWN = 40
+_WIDE = 100  # characters
+_RESULT_COLUMNS = 4  # at the right; a number is never broken over lines
 _NAMES_SHOWN = 5  # of runs left out, for each reason
 _STYLES = {
     Standing.REFERENCE: "bold green",
@@ -23,7 +25,7 @@ _STYLES = {
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print verdict, table, effects, what was left out and what is unfair, in that order."""
     _print_verdict(comparison, console)
-    console.print(_rich_table(comparison))
+    console.print(_rich_table(comparison, console.width))
     if len(comparison.rows) > _ROWS_SHOWN:
         console.print(f"... and {len(comparison.rows) - _ROWS_SHOWN} rows below them; --csv writes all.")
     console.print(f"[dim]{LEGEND}[/dim]")
@@ -41,14 +43,19 @@ def _print_verdict(comparison: Comparison, console: Console) -> None:
     console.print()
 
 
-def _rich_table(comparison: Comparison) -> RichTable:
+def _rich_table(comparison: Comparison, width: int) -> RichTable:
     cells = table(comparison)
-    drawn = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name, numeric in zip(cells.header, cells.numeric, strict=True):
-        drawn.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
-    shown = list(zip(comparison.rows, cells.rows, strict=True))[:_ROWS_SHOWN]
-    for row, texts in shown:
-        drawn.add_row(*(escape(text) for text in texts), style=_STYLES[row.standing])
+    columns = len(cells.header) - (width < _WIDE)  # the last, the time, is what a narrow terminal can do without
+    drawn = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    for index in range(columns):
+        drawn.add_column(
+            escape(cells.header[index].replace("_", " ")),  # so that a long name breaks between words
+            justify="right" if cells.numeric[index] else "left",
+            overflow="fold",
+            no_wrap=index >= len(cells.header) - _RESULT_COLUMNS,
+        )
+    for row, texts in list(zip(comparison.rows, cells.rows, strict=True))[:_ROWS_SHOWN]:
+        drawn.add_row(*(escape(text) for text in texts[:columns]), style=_STYLES[row.standing])
     return drawn
 
 

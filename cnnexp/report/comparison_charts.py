@@ -1,12 +1,12 @@
 """The charts of a comparison as SVG: parallel coordinates, effects, learning curves."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cnnexp.comparison.design import Setting
 from cnnexp.comparison.result import Comparison, Effect, Row, Standing
 from cnnexp.records import Curves
-from cnnexp.report.comparison_words import amount_text, effect_sentence, row_label, short_names, unit_text
+from cnnexp.report.comparison_words import effect_sentence, gain_text, row_label, short_names, unit_text
 from cnnexp.report.svg import Scale, element, line, number, padded, path, picture, text, tooltip
 
 # Okabe & Ito's colours, told apart by readers who do not see red and green alike
@@ -45,14 +45,14 @@ def parallel_coordinates(comparison: Comparison) -> str:
 
 
 _Ticks = list[tuple[float, str]]
-_Places = Mapping[str | float, float]
+_Places = dict[str | float, float]
 
 
 def _axis(setting: Setting, rows: Sequence[Row], bottom: float, top: float) -> tuple[_Ticks, _Places]:
     levels = setting.levels
     if not setting.is_numeric or len(levels) <= 2:
-        places = {level: _spread(index, len(levels), bottom, top) for index, level in enumerate(levels)}
-        return [(place, level) for level, place in places.items()], places
+        places: _Places = {level: _spread(index, len(levels), bottom, top) for index, level in enumerate(levels)}
+        return [(place, str(level)) for level, place in places.items()], places
     values = [float(level) for level in levels]
     scale = Scale(min(values), max(values), bottom, top, log=_spans_decades(values))
     few = len(levels) <= 8
@@ -134,8 +134,7 @@ def _effect(effect: Effect, comparison: Comparison, scale: Scale, y: float, fact
         parts.append(line(ends[0], y, ends[1], y, stroke=color, stroke_width=3.0, stroke_linecap="round"))
     hover = tooltip(effect_sentence(effect, comparison.metric))
     parts.append(element("circle", hover, cx=scale(factor * gain.mean), cy=y, r=5.5, fill=color))
-    spread = "" if gain.half_width is None else f" ± {amount_text(gain.half_width, comparison.metric)}"
-    told = f"{amount_text(gain.mean, comparison.metric, signed=True)}{spread}  (n = {gain.n})"
+    told = f"{gain_text(gain, comparison.metric)} (n = {gain.n})"
     parts.append(text(scale.end + 14, y + 4, told, class_="label", fill=color))
     return element("g", "".join(parts))
 
@@ -152,7 +151,7 @@ def curves_chart(comparison: Comparison, name: str) -> str:
         return ""
     width, height, left, bottom = 520.0, 280.0, 56.0, 244.0
     epochs = [epoch for _, _, curve in drawn for epoch, _ in curve]
-    x = Scale(min(epochs), max(max(epochs), min(epochs) + 1), left, width - 12)
+    x = Scale(min(epochs), max(*epochs, min(epochs) + 1), left, width - 12)
     y = Scale(*padded([value for _, _, curve in drawn for _, value in curve]), bottom, 30)
     parts = [
         line(left, at, width - 12, at, class_="grid") + text(left - 8, at + 4, label, text_anchor="end", class_="tick")

@@ -72,7 +72,7 @@ def _won(
     chosen: NDArray[np.bool_], files: Sequence[str], labels: Labels, wrong: Probabilities, names: Sequence[str]
 ) -> tuple[WonImage, ...]:
     confidence = wrong.max(axis=1)
-    indices = sorted(np.flatnonzero(chosen), key=lambda index: -float(confidence[index]))[:_IMAGES_LISTED]
+    indices = sorted(map(int, np.flatnonzero(chosen)), key=lambda index: -float(confidence[index]))[:_IMAGES_LISTED]
     return tuple(
         WonImage(files[i], names[labels[i]], names[int(wrong[i].argmax())], float(confidence[i])) for i in indices
     )

@@ -30,7 +30,7 @@ def table(comparison: Comparison) -> Table:
             "seeds",
             comparison.objective.name.removeprefix("best/"),
             f"{comparison.metric.name}{lower}",
-            f"gain on ★, {unit_text(comparison.metric)}",
+            f"vs ★, {unit_text(comparison.metric)}",
             "train s",
         ),
         numeric=(False, *numeric, True, True, True, True, True),

@@ -1,5 +1,6 @@
 """The sentences of a comparison, the same in the terminal, the page and MLflow."""
 
+import math
 from collections.abc import Sequence
 
 from cnnexp.comparison.metric import Metric
@@ -29,23 +30,24 @@ LEGEND = (
 
 
 def value_text(estimate: Estimate, metric: Metric) -> str:
-    """Such as ``0.981 ± 0.003``."""
-    digits = _digits(estimate.mean, metric)
+    """Such as ``0.981 ± 0.003``; two digits of the interval decide how many of the mean are worth reading."""
+    most = 4 if metric.is_share or abs(estimate.mean) < 10 else 1
+    digits = _digits(estimate.half_width, most)
     spread = "" if estimate.half_width is None else f" ± {estimate.half_width:.{digits}f}"
     return f"{estimate.mean:.{digits}f}{spread}"
 
 
-def _digits(value: float, metric: Metric) -> int:
-    if abs(value) >= 100:
-        return 0
-    return 4 if metric.is_share or abs(value) < 10 else 2
+def _digits(half_width: float | None, most: int) -> int:
+    if half_width is None or half_width <= 0:
+        return most
+    return max(0, min(most, 1 - math.floor(math.log10(half_width))))
 
 
-def amount_text(value: float, metric: Metric, *, signed: bool = False) -> str:
-    """A difference without its unit: points for shares, such as ``0.8``."""
-    scaled = 100 * value if metric.is_share else value
-    digits = 2 if metric.is_share else 4
-    return f"{scaled:+.{digits}f}" if signed else f"{scaled:.{digits}f}"
+def amount_text(value: float, metric: Metric, *, signed: bool = False, half_width: float | None = None) -> str:
+    """A difference without its unit: points for shares, such as ``0.8``; ``half_width`` decides the digits."""
+    factor = 100 if metric.is_share else 1
+    digits = _digits(half_width and factor * half_width, 2 if metric.is_share else 4)
+    return f"{factor * value:{'+' if signed else ''}.{digits}f}"
 
 
 def unit_text(metric: Metric) -> str:
@@ -55,12 +57,13 @@ def unit_text(metric: Metric) -> str:
 
 def gain_text(estimate: Estimate, metric: Metric) -> str:
     """Such as ``+0.80 ± 0.31``; an interval that is not symmetric is written out."""
-    mean = amount_text(estimate.mean, metric, signed=True)
-    if estimate.low is None or estimate.high is None or estimate.half_width is None:
+    half = estimate.half_width
+    mean = amount_text(estimate.mean, metric, signed=True, half_width=half)
+    if estimate.low is None or estimate.high is None or half is None:
         return mean
     if abs((estimate.low + estimate.high) / 2 - estimate.mean) < 1e-9:
-        return f"{mean} ± {amount_text(estimate.half_width, metric)}"
-    low, high = (amount_text(end, metric, signed=True) for end in (estimate.low, estimate.high))
+        return f"{mean} ± {amount_text(half, metric, half_width=half)}"
+    low, high = (amount_text(end, metric, signed=True, half_width=half) for end in (estimate.low, estimate.high))
     return f"{mean} [{low}, {high}]"
 
 
@@ -104,8 +107,9 @@ def _verb(difference: Difference, metric: Metric) -> str:
     gains, costs = ("gains", "costs") if metric.is_share else ("improves by", "worsens by")
     verb = gains if difference.standing is Standing.BETTER else costs
     half = difference.gain.half_width
-    spread = "" if half is None else f" ± {amount_text(half, metric)}"
-    return f"{verb} {amount_text(abs(difference.gain.mean), metric)} {unit_text(metric)}{spread}"
+    amount = amount_text(abs(difference.gain.mean), metric, half_width=half)
+    spread = "" if half is None else f" ± {amount_text(half, metric, half_width=half)}"
+    return f"{verb} {amount} {unit_text(metric)}{spread}"
 
 
 def model_sentence(model: ModelDifference, comparison: Comparison) -> str:

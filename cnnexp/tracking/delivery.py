@@ -4,16 +4,16 @@ Every step can be cut off anywhere and done again: it asks the record what is le
 than the record knows, it asks the store. MLflow keeps equal metrics, parameters, tags, data sets and files once.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnnexp.tracking import batches, image_grid, logged_model, outbox, store
 from cnnexp.tracking.progress import Progress
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _KEY_TAG = "cnnexp.record"  # names the folder a run was delivered from
 
@@ -87,7 +87,7 @@ class Delivery:
         found = client.search_runs([str(self.progress.experiment_id)], f"tags.`{_KEY_TAG}` = '{self.opening.key}'")
         return str(found[0].info.run_id) if found else None
 
-    def _continue(self, client: "MlflowClient", run_id: str) -> Any:
+    def _continue(self, client: "MlflowClient", run_id: str) -> "Run":
         client.update_run(run_id, status="RUNNING")
         for name, value in self.opening.tags.items():
             client.set_tag(run_id, name, value)
@@ -97,7 +97,7 @@ class Delivery:
         entries = outbox.read_entries(self.folder, start=self.progress.entries)
         if not ended:  # final values are linked to the model, which comes with the end
             entries = list(_before_final(entries))
-        elif (self.folder / "model").exists() and not self.progress.model_done:
+        elif (self.folder / "model").exists() and self.progress.model_id is None:
             self._send_model(client)
         if entries:
             batches.send(client, self.run_id, entries, model_id=self.progress.model_id, continued=self._continued)
@@ -112,21 +112,15 @@ class Delivery:
         """Log the model; a model that was begun before is gone on with."""
         from mlflow.entities import LoggedModelOutput
 
-        run_id = self.run_id
-        if self.progress.model_id is None:
-            self.progress.model_id = logged_model.find_or_create(
-                client, experiment_id=str(self.progress.experiment_id), run_id=run_id
-            )
-            self.progress.save(self.folder)
-        model_id = self.progress.model_id
-        if not any(output.model_id == model_id for output in client.get_run(run_id).outputs.model_outputs):
-            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-        with tempfile.TemporaryDirectory() as parent:
-            built = Path(parent) / "model"
-            logged_model.build(self.folder / "model", built, run_id=run_id, model_id=model_id)
-            client.log_model_artifacts(model_id, str(built))
-        client.finalize_logged_model(model_id, "READY")
-        self.progress.model_done = True
+        folder = self.folder / "model"
+        logged = logged_model.find_or_create(client, experiment_id=str(self.progress.experiment_id), run_id=self.run_id)
+        outputs = client.get_run(self.run_id).outputs.model_outputs
+        if all(output.model_id != logged.model_id for output in outputs):
+            client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        logged_model.complete(folder, logged, run_id=self.run_id)
+        client.log_model_artifacts(logged.model_id, str(folder))
+        client.finalize_logged_model(logged.model_id, "READY")
+        self.progress.model_id = logged.model_id
         self.progress.save(self.folder)
 
     def _send_files(self, client: "MlflowClient") -> None:

@@ -1,4 +1,4 @@
-"""A run in a few lines of Markdown, as the MLflow UI shows it: the verdict first, because it folds after three lines."""
+"""A run in a few lines of Markdown: the verdict first, because the MLflow UI folds them after three."""
 
 from collections.abc import Iterable
 

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from cnnexp.records import RunPlan
 from cnnexp.tracking.outbox import Entry, now
@@ -30,7 +29,8 @@ def metrics(values: Mapping[str, float], *, step: int, kind: str, notes: list[st
     MLflow would record infinity as 1.8e308, which ruins the axis of every chart it is in.
     """
     finite = {_key(name): float(value) for name, value in values.items() if math.isfinite(value)}
-    notes += [f"{name} at step {step} was {v}, which is not recorded." for name, v in values.items() if not math.isfinite(v)]
+    lost = {name: value for name, value in values.items() if not math.isfinite(value)}
+    notes += [f"{name} at step {step} was {value}, which is not recorded." for name, value in lost.items()]
     return {"kind": kind, "step": step, "time": now(), "values": finite}
 
 
@@ -67,7 +67,7 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
-def _text(value: Any) -> str:
+def _text(value: Parameter) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -47,7 +47,7 @@ class LiveRecord:
             yield {"event": "opened", "run_id": self._delivery.run_id}
         if complete:
             remove(self._folder)
-            yield {"event": "delivered"}
+            yield {"event": "delivered", "run_id": self._delivery.run_id}
         elif ended:
             yield {"event": "kept", "reason": "The record has no end."}
 

@@ -1,14 +1,15 @@
 """The model of a run as an MLflow model that loads and serves without this package.
 
-What it is made of is laid out in the outbox when the run ends; whoever delivers makes an MLflow model of it. A loader
-module, rather than a pickled or executed ``python_model``, lets MLflow write it without importing Keras, and written
-requirements spare the seconds of guessing them.
+Laid out as MLflow documents its model format, instead of by ``pyfunc.save_model``: that one guesses requirements for
+seconds, or compares given ones with every installed package (0.4 s), and needs MLflow in the training process. A
+loader module, rather than a ``python_model``, is never executed before it serves.
 """
 
 import base64
 import importlib.metadata
 import io
 import json
+import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,16 +22,23 @@ from cnnexp.records import Images
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-PACKAGE = "cnnexp_served"  # name of the folder of code inside the model
+_PACKAGE = "cnnexp_served"  # name of the folder of code inside the model
 _SOURCES = ("images.py", "served_model.py")
 _NEEDS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow")
 _EXAMPLES = 2  # images in the input example
+_EXAMPLE_INFO = {
+    "type": "dataframe",
+    "pandas_orient": "split",
+    "artifact_path": "input_example.json",
+    "serving_input_path": "serving_input_example.json",
+}
 
 
 def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], example: Images) -> None:
-    """Write into `folder` all that :func:`build` needs, so that it can be built later, by another version of cnnexp.
+    """Write all of the MLflow model into `folder` but its ``MLmodel`` file, which :func:`complete` adds.
 
     Parameters
     ----------
@@ -46,15 +54,41 @@ def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], example
     """
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "model.keras").write_bytes(model_file)
-    (folder / "data" / "card.json").write_text(json.dumps(card, ensure_ascii=False, indent=2), encoding="utf-8")
-    code = folder / PACKAGE
-    code.mkdir()
+    _write(folder / "data" / "card.json", json.dumps(card, ensure_ascii=False, indent=2, default=_plain))
+    code = folder / "code" / _PACKAGE
+    code.mkdir(parents=True)
     (code / "__init__.py").touch()
     for name in _SOURCES:
         shutil.copyfile(Path(__file__).parents[1] / name, code / name)
-    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _NEEDS]
-    (folder / "requirements.json").write_text(json.dumps(requirements))
-    (folder / "example.json").write_text(json.dumps([_as_text(image) for image in example[:_EXAMPLES]]))
+    _write_environment(folder)
+    table = {"columns": ["image"], "data": [[_as_text(image)] for image in example[:_EXAMPLES]]}
+    _write(folder / _EXAMPLE_INFO["artifact_path"], json.dumps(table))
+    _write(folder / _EXAMPLE_INFO["serving_input_path"], json.dumps({"dataframe_split": table}))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_environment(folder: Path) -> None:
+    """Pin what serves the model, in the three ways MLflow's environment managers read."""
+    pinned = [f"{name}=={importlib.metadata.version(name)}" for name in _NEEDS]
+    python = platform.python_version()
+    _write(folder / "requirements.txt", "\n".join(pinned) + "\n")
+    _write(
+        folder / "python_env.yaml",
+        f"python: {python}\nbuild_dependencies:\n- pip\ndependencies:\n- -r requirements.txt\n",
+    )
+    packages = "".join(f"  - {requirement}\n" for requirement in pinned)
+    _write(
+        folder / "conda.yaml",
+        f"name: mlflow-env\nchannels:\n- conda-forge\ndependencies:\n- python={python}\n- pip\n- pip:\n{packages}",
+    )
+
+
+def _plain(value: "np.generic | NDArray[Any]") -> object:
+    """NumPy's numbers as JSON's."""
+    return value.tolist()
 
 
 def _as_text(image: NDArray[np.uint8]) -> str:
@@ -66,30 +100,34 @@ def _as_text(image: NDArray[np.uint8]) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def find_or_create(client: "MlflowClient", *, experiment_id: str, run_id: str) -> str:
-    """Return the id of the run's logged model; a lost answer to an earlier creation makes no second one."""
+def find_or_create(client: "MlflowClient", *, experiment_id: str, run_id: str) -> "LoggedModel":
+    """Return the run's logged model; a lost answer to an earlier creation makes no second one."""
     found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'", max_results=1)
-    if found:
-        return str(found[0].model_id)
-    return str(client.create_logged_model(experiment_id, name="model", source_run_id=run_id).model_id)
+    return found[0] if found else client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
 
 
-def build(folder: Path, destination: Path, *, run_id: str, model_id: str) -> None:
-    """Make an MLflow model in `destination` of what :func:`lay_out` left in `folder`."""
-    import pandas as pd
+def complete(folder: Path, logged: "LoggedModel", *, run_id: str) -> None:
+    """Write the ``MLmodel`` file, which names the run and the logged model."""
     from mlflow import pyfunc
     from mlflow.models import Model
 
-    pyfunc.save_model(
-        destination,
-        loader_module=f"{PACKAGE}.served_model",
-        data_path=str(folder / "data"),
-        code_paths=[str(folder / PACKAGE)],
-        mlflow_model=Model(run_id=run_id, model_id=model_id),
+    model = Model(
+        artifact_path=logged.artifact_location,
+        run_id=run_id,
+        model_id=logged.model_id,
+        model_uuid=logged.model_id,
         signature=_signature(),
-        input_example=pd.DataFrame({"image": json.loads((folder / "example.json").read_text())}),
-        pip_requirements=json.loads((folder / "requirements.json").read_text()),
+        saved_input_example_info=_EXAMPLE_INFO,
     )
+    pyfunc.add_to_model(
+        model,
+        loader_module=f"{_PACKAGE}.served_model",
+        data="data",
+        code="code",
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+    )
+    model.save(folder / "MLmodel")
 
 
 def _signature() -> "ModelSignature":

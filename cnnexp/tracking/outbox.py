@@ -96,7 +96,7 @@ class Outgoing:
             locks.hold(self._journal)
             write_json(self.folder / "run.json", dataclasses.asdict(opening))
 
-    def append(self, **entry: Any) -> None:
+    def append(self, entry: Entry) -> None:
         """Add one entry to the journal; what is written survives the death of this process."""
         with _writing():
             self._journal.write(json.dumps(entry, ensure_ascii=False) + "\n")

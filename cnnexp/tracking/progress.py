@@ -16,8 +16,7 @@ class Progress:
     experiment_id: str | None = None
     entries: int = 0  # lines of the journal
     files: list[str] = field(default_factory=list)
-    model_id: str | None = None
-    model_done: bool = False
+    model_id: str | None = None  # of the logged model, once it is complete
 
     @classmethod
     def load(cls, folder: Path) -> "Progress":

@@ -15,7 +15,7 @@ from cnnexp.errors import TrackingError
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.tracking import description, entries, handover, logged_model, store
 from cnnexp.tracking.courier import courier
-from cnnexp.tracking.outbox import Opening, Outgoing, new_key, now
+from cnnexp.tracking.outbox import Entry, Opening, Outgoing, new_key, now
 from cnnexp.tracking.provenance import CommitReader, source_tags
 from cnnexp.tracking.receipt import Receipt
 from cnnexp.tracking.signals import raising_on_sigterm
@@ -171,8 +171,8 @@ class Recorder:
             raise RuntimeError("The receipt is written when the block of recording() ends.")
         return self._receipt
 
-    def _append(self, entry: entries.Entry) -> None:
-        self._outgoing.append(**entry)
+    def _append(self, entry: Entry) -> None:
+        self._outgoing.append(entry)
 
     def _nudge(self) -> None:
         self._keep_commit(wait=False)

@@ -47,7 +47,7 @@ def absolute_uri(uri: str) -> str:
     if uri.startswith(_SQLITE):
         path, question, query = uri.removeprefix(_SQLITE).partition("?")
         return _SQLITE + str(Path(path).absolute()) + question + query
-    if "://" not in uri and uri != "databricks" or uri.startswith("file:"):
+    if ("://" not in uri and uri != "databricks") or uri.startswith("file:"):
         raise TrackingError(
             "tracking.uri must name a database or a server, because MLflow has given up its folder store; "
             f"got {uri!r}. Use sqlite:///mlflow.db or http://host:port."
@@ -185,7 +185,7 @@ def _experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> 
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client.create_experiment(name, artifact_location=artifacts)
+            return str(client.create_experiment(name, artifact_location=artifacts))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -196,5 +196,3 @@ def _experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> 
             f"`mlflow experiments restore --experiment-id {found.experiment_id}` or choose another name."
         )
     return str(found.experiment_id)
-
-

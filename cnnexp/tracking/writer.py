@@ -47,7 +47,7 @@ def _replier() -> Reply:
     os.dup2(2, 1)
     lock = threading.Lock()
 
-    def reply(**answer: Any) -> None:
+    def reply(**answer: object) -> None:
         with lock:
             try:
                 print(json.dumps(answer), file=answers, flush=True)

@@ -1,0 +1,52 @@
+"""The share of this machine's matrix ceiling that training reaches.
+
+    python benchmarks/ceiling.py
+
+The ceiling is the fastest dense multiplication TensorFlow does here (2048 × 2048, median of 20). Training the
+reference network on Fashion-MNIST, batch 128, costs three forward passes an image (forward, and backward to inputs and
+to weights), each of twice its multiply-adds.
+"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import measuring
+
+SIDE = 2048
+FORWARD_MULTIPLY_ADDS = 28 * 28 * 9 * 32 + 14 * 14 * 9 * 32 * 64 + 7 * 7 * 9 * 64 * 128 + 3 * 3 * 128 * 128 + 128 * 10
+
+
+def matrix_ceiling(dtype: str) -> float:
+    """Return operations a second of a dense multiplication."""
+    import tensorflow as tf
+
+    a, b = (tf.cast(tf.random.normal((SIDE, SIDE)), dtype) for _ in range(2))
+    multiply = tf.function(tf.matmul)
+    multiply(a, b)
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        multiply(a, b).numpy()
+        times.append(time.perf_counter() - start)
+    return 2 * SIDE**3 / statistics.median(times)
+
+
+def main() -> None:
+    print(measuring.machine())
+    for precision in ("float32", "bfloat16"):
+        ceiling = matrix_ceiling(precision)
+        command = [sys.executable, str(Path(__file__).with_name("throughput.py")), "fashion_mnist", "--side", "ours"]
+        _, output = measuring.seconds(
+            [*command, "--words", f"training.precision={precision}"], cwd=Path.cwd(), env={"TF_CPP_MIN_LOG_LEVEL": "3"}
+        )
+        reached = json.loads(output.splitlines()[-1])["rate"] * FORWARD_MULTIPLY_ADDS * 2 * 3
+        print(
+            f"{precision}: {reached / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s, {reached / ceiling:.0%} of the matrix ceiling"
+        )
+
+
+if __name__ == "__main__":
+    main()

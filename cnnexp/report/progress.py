@@ -1,0 +1,115 @@
+"""Progress: a few lasting lines everywhere, and on a terminal a bar that moves below them."""
+
+import time
+from math import ceil, isfinite
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from cnnexp.records import EpochValues
+
+LASTING_LINES = 10  # about how many epochs of a run leave a line
+SPOKEN_AFTER = 2.0  # seconds a stage may stay silent where no bar can move
+REFRESHES = 4  # of the bar, per second: seen as moving, and costs training nothing
+TRAINING = "training"
+
+HEAD = (
+    "              training              validation",
+    "   epoch       loss  accuracy       loss  accuracy        rate   seconds",
+)
+
+
+class ProgressReport:
+    """Follows stages and epochs; `stop` takes the bar away and gives the terminal back."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("  {task.description}", markup=False, style="label"),
+            BarColumn(bar_width=36),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left", markup=False, style="progress.remaining"),
+            console=console,
+            auto_refresh=False,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._spoken: dict[str, tuple[float, int]] = {}  # stage -> when and which quarter was last said
+        self._epochs = 0
+        self._last: EpochValues | None = None
+        self._last_is_printed = True
+        self._live = Live(  # asks for what is moving at once, so everything above has to be there
+            console=console,
+            get_renderable=self._moving,
+            refresh_per_second=REFRESHES,
+            transient=True,
+        )
+
+    def begin_epochs(self, epochs: int) -> None:
+        """Announce at most `epochs` epochs."""
+        self._epochs = epochs
+        for line in HEAD:
+            self._console.print(Text(line, style="label"))
+        self._move(TRAINING, 0, epochs)
+
+    def epoch(self, values: EpochValues) -> None:
+        """Show an epoch; the first, the last and about every tenth part leave a line."""
+        self._last, self._last_is_printed = values, False
+        every = ceil(self._epochs / LASTING_LINES)
+        if values.epoch in {1, self._epochs} or values.epoch % every == 0:
+            self._print_last()
+        self._move(TRAINING, values.epoch, self._epochs)
+
+    def stage(self, stage: str, done: int, total: int) -> None:
+        """Show how far a stage is, such as the decoding of images."""
+        if self._console.is_interactive:
+            self._move(stage, done, total)
+            if done >= total:
+                self._bars.remove_task(self._tasks.pop(stage))
+        else:
+            self._say(stage, done, total)
+
+    def stop(self) -> None:
+        """Take the bar away; the last epoch gets its line, wherever training stopped."""
+        self._live.stop()
+        self._print_last()
+
+    def _move(self, task: str, done: int, total: int) -> None:
+        if not self._console.is_interactive:
+            return
+        self._live.start()  # does nothing once started
+        if task not in self._tasks:
+            self._tasks[task] = self._bars.add_task(task, total=total)
+        self._bars.update(self._tasks[task], completed=done)
+
+    def _say(self, stage: str, done: int, total: int) -> None:
+        """A line for each quarter of a stage that takes long, none for one that is over at once."""
+        now, quarter = time.monotonic(), 4 * done // max(total, 1)
+        since, said = self._spoken.setdefault(stage, (now, 0))
+        if quarter > said and now - since >= SPOKEN_AFTER:
+            self._spoken[stage] = (now, quarter)
+            self._console.print(f"  {stage}: {done:,} of {total:,}")
+
+    def _print_last(self) -> None:
+        if self._last is not None and not self._last_is_printed:
+            self._last_is_printed = True
+            self._console.print(Text(epoch_line(self._last)))
+
+    def _moving(self) -> RenderableType:
+        if self._last is None or self._last_is_printed:
+            return self._bars
+        return Group(Text(epoch_line(self._last), style="aside"), self._bars)
+
+
+def epoch_line(values: EpochValues) -> str:
+    """One epoch under the columns of the table of epochs."""
+    return (
+        f"{values.epoch:>8} {_loss(values.train_loss):>10} {values.train_accuracy:>9.3f} "
+        f"{_loss(values.val_loss):>10} {values.val_accuracy:>9.3f}  {values.learning_rate:>10.3g} {values.seconds:>9.1f}"
+    )
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if isfinite(value) and value < 1000 else f"{value:.3g}"

@@ -1,0 +1,126 @@
+"""Reading runs back from real MLflow stores."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recorded_runs import Recorder, record_sweep
+
+from cnnexp.errors import TrackingError
+from cnnexp.tracking.client_runs import ClientRuns
+from cnnexp.tracking.sqlite_runs import SqliteRuns
+from cnnexp.tracking.summaries import find_runs
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    recorder = Recorder(tmp_path_factory.mktemp("store"))
+    recorder.run(
+        "alone", {"model": "small", "seed": "0"}, {"test/accuracy": float("nan"), "best/val_loss": float("inf")}
+    )
+    parent = record_sweep(recorder, seeds=2, dropouts=("0.0", "0.3"), images=30)
+    deleted = recorder.run("deleted", {"seed": "0"}, {})
+    recorder.client.delete_run(deleted)
+    return recorder, parent
+
+
+def both(store):
+    recorder, _ = store
+    return SqliteRuns(Path(recorder.uri.removeprefix("sqlite:///"))), ClientRuns(recorder.uri)
+
+
+@pytest.mark.parametrize("question", ["named", "with_id", "children", "in_experiment"])
+def test_the_fast_reader_and_mlflow_agree(store, question):
+    target = {"named": "alone", "with_id": store[1][:8], "children": store[1], "in_experiment": "signs"}[question]
+    fast, official = (sorted(map(repr, getattr(reader, question)(target))) for reader in both(store))
+    assert fast
+    assert fast == official
+
+
+def test_the_readers_agree_on_curves_and_experiments(store):
+    fast, official = both(store)
+    run_id = fast.named("lr0.01-do0.3-s1")[0].run_id
+    assert fast.curves(run_id) == official.curves(run_id)
+    assert len(fast.curves(run_id)["val/loss"]) == 8
+    assert sorted(fast.experiments()) == sorted(official.experiments())
+
+
+def test_a_sweep_is_its_children(store):
+    recorder, parent = store
+    for target in (parent, parent[:10], "dropout-sweep", "latest"):
+        assert len(find_runs([target], uri=recorder.uri)) == 11
+    assert {run.parent_id for run in find_runs(["latest"], uri=recorder.uri)} == {parent}
+
+
+def test_an_experiment_is_its_runs_without_the_parents(store):
+    names = {run.name for run in find_runs(["signs"], uri=store[0].uri)}
+    assert "alone" in names
+    assert not names & {"dropout-sweep", "deleted"}
+
+
+def test_a_run_named_twice_is_read_once(store):
+    assert len(find_runs(["alone", "alone"], uri=store[0].uri)) == 1
+
+
+def test_what_a_run_left_behind(store):
+    (run,) = find_runs(["lr0.001-do0.3-s0"], uri=store[0].uri)
+    predictions = run.read_predictions()
+    assert predictions.class_names == ("stop", "yield", "no entry")
+    assert predictions.probabilities.shape == (30, 3)  # the validation row is not among them
+    assert predictions.files[1] == "yield/1.png"
+    assert (predictions.probabilities.argmax(1) == predictions.labels).mean() == pytest.approx(
+        run.metrics["test/accuracy"]
+    )
+    assert run.read_findings()[0].title == "over-fitting"
+    assert run.data_digest == "d1"
+    assert run.read_curves()["val/loss"][0][0] == 1
+
+
+def test_infinity_and_nan_come_back(store):
+    (run,) = find_runs(["alone"], uri=store[0].uri)
+    assert run.metrics["best/val_loss"] == float("inf")
+    assert run.metrics["test/accuracy"] != run.metrics["test/accuracy"]
+    assert run.read_predictions() is None
+    assert run.read_findings() == ()
+
+
+def test_what_cannot_be_found_is_an_error_that_helps(store, tmp_path):
+    with pytest.raises(TrackingError, match=r"Did you mean signs\?"):
+        find_runs(["sings"], uri=store[0].uri)
+    with pytest.raises(TrackingError, match="there is no file"):
+        find_runs(["latest"], uri=f"sqlite:///{tmp_path / 'none.db'}")
+
+
+def test_a_name_that_two_runs_share_needs_an_id(tmp_path):
+    recorder = Recorder(tmp_path)
+    for seed in ("0", "1"):
+        recorder.run("twin", {"seed": seed}, {})
+    with pytest.raises(TrackingError, match="is 2 runs"):
+        find_runs(["twin"], uri=recorder.uri)
+
+
+def test_a_store_with_other_tables_is_left_to_mlflow(tmp_path):
+    import sqlite3
+
+    from mlflow.exceptions import MlflowException
+
+    database = tmp_path / "other.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.execute("INSERT INTO alembic_version VALUES ('451aebb31d03')")
+    connection.close()
+    with pytest.raises((TrackingError, MlflowException)):
+        find_runs(["latest"], uri=f"sqlite:///{database}")
+
+
+def test_comparing_imports_neither_tensorflow_nor_mlflow(store):
+    code = (
+        "import sys; from cnnexp.__main__ import main; "
+        f"code = main(['compare', 'latest', 'tracking.uri={store[0].uri}']); "
+        "heavy = {'tensorflow', 'keras', 'mlflow', 'sklearn', 'matplotlib', 'pandas'} & set(sys.modules); "
+        "sys.exit(f'{code} {heavy}' if heavy or code else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "is best on validation" in done.stdout

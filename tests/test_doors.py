@@ -1,0 +1,166 @@
+"""The command line from outside: bad ones are one line and exit code 2, and nothing is started or left behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnnexp import __version__
+from cnnexp.__main__ import main
+from cnnexp.cli import COMMANDS
+
+BAD = [
+    (["training.epoch=3"], "training has no setting 'epoch'; choose from epochs,", "Did you mean training.epochs?"),
+    (["epochs=3"], "There is no setting 'epochs'", "Did you mean training.epochs?"),
+    (["optimiser=sgd"], "There is no setting 'optimiser'", "Did you mean optimizer?"),
+    (["optimizer.momentum=0.9"], "optimizer=adam has no setting 'momentum'", "momentum belongs to optimizer=sgd"),
+    (["optimizer=adma"], "optimizer=adma does not exist; choose from adam,", "Did you mean adam?"),
+    (["data=3"], "data=3 does not exist; choose from", "digits"),
+    (["experiment=no_such_question"], "experiment=no_such_question does not exist", ""),
+    (["training.epochs=many"], "training.epochs must be a whole number; got 'many'.", ""),
+    (["training.epochs=1e3"], "training.epochs must be a whole number; got 1000.0.", "Write 1000."),
+    (["data.antialias=maybe"], "data.antialias must be true or false; got 'maybe'.", ""),
+    (["seed=null"], "seed must be a whole number; got null.", ""),
+    (["optimizer.learning_rate="], "optimizer.learning_rate must be a number; got nothing.", ""),
+    (["training.threads=2.5"], "training.threads must be a whole number or auto; got 2.5.", ""),
+    (["data.size=[a,b]"], "data.size must be a list of whole numbers such as [28, 28] or null; got 'a'.", ""),
+    (["regularization.dropout=1.5"], "regularization.dropout must be at least 0 and below 1; got 1.5.", ""),
+    (["seed=-1"], "seed must be at least 0 and at most 4294967295; got -1.", ""),
+    (
+        ["training.class_weight=balance"],
+        "training.class_weight must be one of none, balanced",
+        "Did you mean balanced?",
+    ),
+    (
+        ["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"],
+        "optimizer.nesterov=true looks ahead along the momentum",
+        "got 0",
+    ),
+    (["data.validation=0.5", "data.test=0.5"], "must leave images to train on; got 0.5 + 0.1 + 0.5 = 1.1", ""),
+    (["schedule=warmup_cosine", "training.epochs=2"], "schedule.warmup_epochs must be below training.epochs", "3 of 2"),
+    (["=3"], "'=3' names no setting", "key=value"),
+    (["training.epochs=[1,2"], "'training.epochs=[1,2' cannot be read", "key=value"),
+    (["epochs"], "'epochs' is no command; choose from", "key=value"),
+    (["training.epochs"], "'training.epochs' is neither a command nor a setting", "key=value"),
+    (["iu"], "'iu' is no command", "Did you mean ui?"),
+    (["+unknown=1"], "There is no setting 'unknown'", ""),
+    (["+training.foo=1"], "training has no setting 'foo'", ""),
+    (["~data"], "data has no value; choose data=X", "digits"),
+    (["~training.epochs"], "training.epochs cannot be taken away", ""),
+    (["training.epochs=${nope}"], "points to nothing", "'nope'"),
+    (["training.epochs=???"], "training.epochs has no value", ""),
+    (["model.name=resnet"], "model.name is set by the option", "model=resnet"),
+    (["optimizer=adam,sgd"], "optimizer=adam,sgd names several values", "add -m"),
+    (["data.size.foo=3"], "This cannot be composed: data.size.foo=3", ""),
+    (["model@other=small"], "This cannot be composed: model@other=small", ""),
+    (["hydra/launcher=foo"], "hydra/launcher=foo does not exist; choose from", ""),
+    (["hydra.foo=1"], "hydra.foo is not a setting of Hydra", ""),
+    (["--epochs", "3"], "unrecognized arguments: --epochs", "key=value"),
+    (["--cfg", "jb"], "invalid choice: 'jb'", ""),
+    (["--config-dir", "/nowhere/at/all"], "--config-dir must be an existing folder", "/nowhere/at/all"),
+    (["--config-name", "nothing"], "--config-name must name a YAML file", "'nothing'"),
+    (["-m", "training.batch_size=16,0,32"], "training.batch_size must be at least 1", "got 0"),
+    (["-m", "optimizer=adam,sgd", "optimizer.momentum=0.9"], "optimizer=adam has no setting 'momentum'", ""),
+    (["-m", "--config-dir", "/nowhere/at/all", "seed=1,2"], "--config-dir must be an existing folder", ""),
+    (["ui", "--prt", "80"], "--prt", "--port"),
+    (["ui", "tracking.url=x"], "tracking has no setting 'url'", "Did you mean tracking.uri?"),
+]
+
+
+@pytest.fixture
+def empty(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)  # restored: the door hands its words to Hydra there
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("words", "message", "hint"), BAD, ids=[" ".join(words) for words, _, _ in BAD])
+def test_a_bad_command_line_is_one_line_and_exit_code_two(empty, capfd, words, message, hint):
+    assert main(words) == 2
+    printed = capfd.readouterr()
+    assert message in printed.err
+    assert hint in printed.err
+    assert printed.err.startswith("cnnexp: ")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not list(empty.iterdir())
+
+
+def run(words, folder):
+    command = [sys.executable, "-m", "cnnexp", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("words", [["training.epoch=3"], ["regularization.dropout=2"], ["-m", "seed=0,-1"]])
+def test_the_process_says_the_same(tmp_path, words):
+    done = run(words, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    done = run(["training.epochs=0"], tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--help"], "regularized"),
+        (["--cfg", "job", "optimizer=sgd"], "learning_rate: 0.05"),
+        (["--info", "defaults", "optimizer=sgd"], "optimizer/sgd"),
+        (["--version"], f"cnnexp {__version__}"),
+        (["-sc", "install=bash"], "hydra_bash_completion cnnexp"),
+    ],
+)
+def test_what_hydra_users_expect_answers_from_any_folder(tmp_path, words, expected):
+    done = run(words, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert expected in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_help_names_every_command(empty, capfd):
+    main(["--help"])
+    words = capfd.readouterr().out.replace(",", " ").split()
+    assert [name for name in COMMANDS if name not in words] == []
+
+
+def test_shell_completion_knows_groups_options_and_settings(empty, capfd, monkeypatch):
+    for typed, offered in [
+        ("optim", "optimizer="),
+        ("optimizer=", "optimizer=sgd"),
+        ("training.ep", "training.epochs="),
+    ]:
+        monkeypatch.setenv("COMP_LINE", f"cnnexp {typed}")
+        main(["-sc", "query=bash"])
+        assert offered in capfd.readouterr().out.split()
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    command = f"{sys.executable} -m cnnexp --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(empty, capfd, name):
+    assert main([name, "--help"]) == 0
+    assert f"Usage: cnnexp {name}" in capfd.readouterr().out
+
+
+def test_the_ui_of_nothing_says_how_to_begin(empty, capfd):
+    assert main(["ui"]) == 1
+    printed = capfd.readouterr()
+    assert "mlflow.db does not exist" in printed.err
+    assert not Path("mlflow.db").exists()
+
+
+def test_the_ui_of_a_server_is_its_own(empty, capfd):
+    assert main(["ui", "tracking.uri=https://example.org/"]) == 0
+    assert "https://example.org/?workflowType=machine_learning#/experiments" in capfd.readouterr().out

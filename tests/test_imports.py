@@ -1,0 +1,52 @@
+"""What is heavy stays behind its door: help, bad command lines and light commands wait for no TensorFlow."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "mlflow", "sklearn", "scipy", "matplotlib", "pyarrow", "pandas", "numpy")
+
+
+def imported(words, folder):
+    """Return the heavy packages that a process of its own has imported when it has dealt with `words`."""
+    program = (
+        "import sys; from cnnexp.__main__ import main; main(sys.argv[1:]); "
+        f"print('imported', *(name for name in {HEAVY} if name in sys.modules))"
+    )
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--cfg", "job"],
+        ["-sc", "install=bash"],
+        ["training.epochs=0"],
+        ["optimizer=adma"],
+        ["-m", "seed=0,-1"],
+        ["ui"],
+        ["ui", "--help"],
+        ["send", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported(tmp_path, words):
+    assert imported(words, tmp_path) == []
+
+
+def test_the_probe_sees_what_is_imported(tmp_path):
+    program = "import numpy, sys; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_a_bad_command_line_loads_no_click(tmp_path):
+    program = (
+        "import sys; from cnnexp.__main__ import main; main(['training.epochs=0']); "
+        "assert 'click' not in sys.modules, 'click is for commands'"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -1,0 +1,171 @@
+"""What is written for MLflow, and how its places are named: no store is needed."""
+
+import math
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tracking_samples as samples
+from samples import run_plan
+
+from cnnexp.errors import TrackingError
+from cnnexp.tracking import description, entries, outbox, provenance, store, ui
+from cnnexp.tracking.receipt import Receipt
+
+
+def test_parameters_read_as_yaml_writes_them():
+    assert entries.params({"a": None, "b": True, "c": 0.001, "d": "x", "e": 0})["values"] == {
+        "a": "null", "b": "true", "c": "0.001", "d": "x", "e": "0",
+    }  # fmt: skip
+
+
+def test_a_parameter_that_is_too_long_says_so_within_the_limit():
+    value = entries.params({"long": "x" * 9_000})["values"]["long"]
+    assert len(value) == 6_000
+    assert value.endswith("(cut: 9000 characters in all)")
+    assert entries.params({"fits": "x" * 6_000})["values"]["fits"] == "x" * 6_000
+
+
+def test_keys_mlflow_refuses_are_rewritten_and_others_kept():
+    assert list(entries.params({"a=b@c": 1, "test/größe.x-y z": 2})["values"]) == ["a_b_c", "test/größe.x-y z"]
+
+
+def test_values_that_are_not_finite_are_left_out_and_noted():
+    notes: list[str] = []
+    values = {"loss": math.inf, "accuracy": 0.5, "rate": math.nan}
+    assert entries.metrics(values, step=3, kind="metrics", notes=notes)["values"] == {"accuracy": 0.5}
+    assert notes == ["loss at step 3 was inf, which is not recorded.", "rate at step 3 was nan, which is not recorded."]
+
+
+def test_a_description_opens_with_the_verdict():
+    result = samples.result()
+    text = description.of_result(result, notes=["one more"])
+    assert text.startswith(f"**test accuracy {result.metrics['test/accuracy']:.3f}** (")
+    assert "**over-fitting**: The network knows" in text
+    assert text.index("over-fitting") < text.index("weights") < text.index("- one more")
+
+
+def test_a_plan_is_described_by_its_numbers():
+    text = description.of_plan(run_plan(notes=["the rate was scaled"]))
+    assert "1000 train, 100 validation" in text
+    assert "- the rate was scaled" in text
+
+
+def test_uris_mean_the_same_store_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert store.absolute_uri("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
+    assert store.absolute_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    assert store.absolute_uri("http://h:5000") == "http://h:5000"
+    assert store.absolute_location("mlartifacts") == (tmp_path / "mlartifacts").as_uri()
+    assert store.absolute_location("s3://bucket/a") == "s3://bucket/a"
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "./mlruns", "file:mlruns"])
+def test_the_folder_store_is_refused_in_one_line(uri):
+    with pytest.raises(TrackingError, match=r"Use sqlite:///mlflow\.db") as error:
+        store.absolute_uri(uri)
+    assert repr(uri) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_passwords_are_shown_nowhere():
+    assert (
+        store.masked("postgresql://me:s3cr3t@host/db and http://u:p@h")
+        == "postgresql://me:***@host/db and http://u:***@h"
+    )
+    assert store.masked("sqlite:////home/a:b/mlflow.db") == "sqlite:////home/a:b/mlflow.db"
+
+
+def test_a_closed_port_is_an_error_at_once():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, never listening
+        began = time.monotonic()
+        with pytest.raises(TrackingError, match="did not") as error:
+            store.reach(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert time.monotonic() - began < 2
+    assert "tracking.uri=sqlite:///mlflow.db" in str(error.value)
+
+
+def test_a_port_that_accepts_and_never_answers_is_an_error_within_ten_seconds():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(TrackingError, match="did not"):
+            store.reach(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert time.monotonic() - began < 10
+
+
+def test_a_database_whose_folder_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrackingError, match="cannot be made"):
+        store.reach(f"sqlite:///{tmp_path}/file/mlflow.db")
+
+
+def test_run_keys_are_readable_names_of_folders():
+    key = outbox.new_key("größe 直進/../☃")
+    assert "/" not in key
+    assert "größe-直進" in key
+    assert key != outbox.new_key("größe 直進/../☃")
+    assert len(outbox.new_key("x" * 500)) < 100
+
+
+def test_a_line_that_is_still_being_written_is_not_read(tmp_path):
+    (tmp_path / outbox.JOURNAL).write_bytes('{"a": 1}\n{"b": "ü"}\n{"c": '.encode())
+    assert outbox.read_entries(tmp_path, start=0) == [{"a": 1}, {"b": "ü"}]
+    assert outbox.read_entries(tmp_path, start=1) == [{"b": "ü"}]
+
+
+def _git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@e", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_commit_and_uncommitted_changes_are_read(tmp_path):
+    _git(tmp_path, "init", "-q")
+    assert provenance.read_commit(tmp_path) is None  # no commit yet
+    (tmp_path / "a.txt").write_text("one\n")
+    _git(tmp_path, "add", "a.txt")
+    _git(tmp_path, "commit", "-qm", "first")
+    clean = provenance.read_commit(tmp_path)
+    (tmp_path / "a.txt").write_text("two\n" * 1_000_000)
+    dirty = provenance.read_commit(tmp_path)
+    assert clean is not None
+    assert dirty is not None
+    assert (clean.sha, clean.diff) == (_git(tmp_path, "rev-parse", "HEAD").strip(), b"")
+    assert b"-one\n+two\n" in dirty.diff
+    assert len(dirty.diff) < 2_100_000
+    assert dirty.diff.endswith(b"bytes in all\n")
+
+
+def test_no_repository_and_no_git_are_fine(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.read_commit(tmp_path) is None
+    monkeypatch.setenv("PATH", "")
+    assert provenance.read_commit(tmp_path) is None
+
+
+def test_a_receipt_names_the_command_that_completes_the_run():
+    kept = Receipt(run_id=None, url_command=None, kept_folder=Path("/a b/c"), reason="gone")
+    assert kept.send_command == "cnnexp send '/a b/c'"
+
+
+def test_links_carry_what_the_ui_needs():
+    assert ui.command(uri="sqlite:////x/mlflow.db", run_id="r1") == "cnnexp ui --uri sqlite:////x/mlflow.db --run r1"
+    assert "workflowType=machine_learning" in ui.run_link("http://h:5000/", "1", "r1")
+    link = ui.sweep_link("http://h:5000", "1", "s 1", "best/val_accuracy")
+    assert "searchFilter=tags.sweep_id%20%3D%20%27s%201%27" in link
+    assert "compareRunsMode=CHART" in link
+
+
+def test_a_taken_port_is_passed_over():
+    port = ui.free_port("127.0.0.1")
+    with socket.create_server(("127.0.0.1", port)):
+        assert port < ui.free_port("127.0.0.1") < 5100
+
+
+def test_recording_imports_no_mlflow_and_no_keras():
+    words = "import sys, cnnexp.tracking; print([m for m in ('mlflow', 'keras', 'tensorflow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
