@@ -43,9 +43,8 @@ def main() -> None:
             [*command, "--words", f"training.precision={precision}"], cwd=Path.cwd(), env={"TF_CPP_MIN_LOG_LEVEL": "3"}
         )
         reached = json.loads(output.splitlines()[-1])["rate"] * FORWARD_MULTIPLY_ADDS * 2 * 3
-        print(
-            f"{precision}: {reached / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s, {reached / ceiling:.0%} of the matrix ceiling"
-        )
+        share = reached / ceiling
+        print(f"{precision}: {reached / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s, {share:.0%} of the matrix ceiling")
 
 
 if __name__ == "__main__":

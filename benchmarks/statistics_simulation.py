@@ -3,7 +3,8 @@
     python benchmarks/statistics_simulation.py [--trials 1000]
 
 A simulated run has a seed's luck (shared by all settings under that seed), a run's own luck, which shows on validation
-and on test, and the luck of the images: validation and test accuracy are counts of right answers. A trial is one whole call of `compare` on such runs, and its claims are counted as a reader meets them:
+and on test, and the luck of the images: validation and test accuracy are counts of right answers.
+A trial is one whole call of `compare` on such runs, and its claims are counted as a reader meets them:
 
 - no true difference: the share of sweeps with any claim about a setting, rows and effects together, is at most 5 %;
 - three points of true difference: the share of sweeps that find it, next to the power of the paired t-test by theory
@@ -48,7 +49,7 @@ def simulated_run(*, settings: dict[str, str], seed: int, quality: float, rng: n
     validation, test = rng.binomial(IMAGES, np.clip(quality, 0, 1), size=2) / IMAGES
     return RunSummary(
         run_id=f"{settings}-{seed}", name="simulated", experiment="simulation", status="FINISHED", parent_id=None,
-        started=0.0, seconds=1.0, settings={**settings, "seed": str(seed)}, tags={}, data_digest="same",
+        started=0.0, seconds=1.0, settings={**settings, "seed": str(seed)}, tags={}, data_digest="same", data_source=None,
         metrics={"best/val_loss": 1 - validation, "test/accuracy": test},
         read_curves=dict, read_predictions=lambda: None, read_findings=tuple,
     )  # fmt: skip

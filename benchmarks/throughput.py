@@ -49,9 +49,7 @@ def fit(words: list[str]) -> None:
     config = compose_config(words)
     splits = load_splits(config.data, seed=config.seed, on_progress=lambda *_: None)
     keras.utils.set_random_seed(config.seed)
-    x, validation = (
-        split.images[split.rows].astype(np.float32) / 255 for split in (splits.train, splits.validation)
-    )
+    x, validation = (split.images[split.rows].astype(np.float32) / 255 for split in (splits.train, splits.validation))
     layers = [keras.Input(splits.spec.shape)]
     for filters in (32, 64, 128):
         layers += [keras.layers.Conv2D(filters, 3, padding="same", activation="relu"), keras.layers.MaxPooling2D()]

@@ -1,3 +1,19 @@
-"""Config-driven CNN experiments on images."""
+"""Config-driven CNN experiments on images: ``python -m cnnexp``, and three functions for a notebook."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cnnexp.api import create_cnn_with_dropout, evaluate_model, preprocess_image
 
 __version__ = "0.1.0"
+__all__ = ["create_cnn_with_dropout", "evaluate_model", "preprocess_image"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the notebook functions, and with them TensorFlow, only when one is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cnnexp import api
+
+    function: object = getattr(api, name)
+    return function

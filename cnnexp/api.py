@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from cnnexp import models
 from cnnexp.config import PlainModelConfig
 from cnnexp.evaluation import evaluate
-from cnnexp.images import ImageSpec, read_image
+from cnnexp.images import ImageSpec, UnreadableImageError, read_image
 from cnnexp.records import Evaluation
-from cnnexp.report.evaluation import print_evaluation
+from cnnexp.report.console import open_console
+from cnnexp.report.scores import print_scores
 
 
 def preprocess_image(
@@ -46,7 +47,12 @@ def preprocess_image(
         antialias=True,
         background=255,
     )
-    return read_image(path, spec).astype(np.float32) / np.float32(255)
+    try:
+        return read_image(path, spec).astype(np.float32) / np.float32(255)
+    except UnreadableImageError as error:
+        if isinstance(path, str | Path):
+            raise UnreadableImageError(f"{path}: {error}") from error
+        raise
 
 
 def create_cnn_with_dropout(
@@ -106,5 +112,5 @@ def evaluate_model(
         class_names=tuple(class_names),
         seed=0,
     )
-    print_evaluation(evaluation)
+    print_scores(open_console(), evaluation, {}, title="evaluation")
     return evaluation

@@ -41,11 +41,10 @@ def files(result: RunResult) -> dict[str, bytes]:
     }
 
 
-def to_json(value: Any) -> bytes:
+def to_json(value: object) -> bytes:
     """Indented UTF-8 JSON in the order of the mapping; what JSON has no word for (NaN, infinity) becomes null.
 
-    Raises:
-        TypeError: if a value is not a number, text, truth value, None, sequence, array or mapping.
+    Raises TypeError if a value is not a number, text, truth value, None, list, tuple, array or mapping.
     """
     text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
     return (_SPREAD_LIST.sub(_on_one_line, text) + "\n").encode()
@@ -93,7 +92,7 @@ def _classification_report(evaluation: Evaluation) -> dict[str, Any]:
         "split": "test",
         "images": int(evaluation.confusion.sum()),
         "metrics": {
-            name: {"value": value, "interval": evaluation.intervals[name] if name in evaluation.intervals else None}
+            name: {"value": value, "interval": evaluation.intervals.get(name)}
             for name, value in evaluation.metrics.items()
         },
         "per_class": [_as_dict(score) for score in evaluation.per_class],
@@ -106,7 +105,7 @@ def _as_dict(record: ClassScore | Finding) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """The same value in JSON's own types."""
     match value:
         case Mapping():

@@ -109,6 +109,8 @@ class FolderDataConfig(DataConfig):
     def __post_init__(self) -> None:
         # slots=True replaces the class, which breaks a bare super() inside a dataclass
         DataConfig.__post_init__(self)
+        if self.path is None:
+            raise ConfigError("data=folder needs to know where the images are: data.path=FOLDER; got null.")
         _one_of("data.on_bad_file", self.on_bad_file, ("error", "skip"))
         _within("data.max_bad_files", self.max_bad_files, 0, 1)
 

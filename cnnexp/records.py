@@ -158,6 +158,7 @@ class RunSummary:
     metrics: Mapping[str, float]  # final values
     tags: Mapping[str, str]
     data_digest: str | None
+    data_source: str | None  # folder or name of the data, as recorded
     read_curves: Callable[[], Curves]
     read_predictions: Callable[[], RecordedPredictions | None]  # of the test split; None: none were recorded
     read_findings: Callable[[], tuple[Finding, ...]]

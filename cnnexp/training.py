@@ -99,14 +99,15 @@ class _Best:
     """The best epoch so far and its weights."""
 
     def __init__(self, monitor: str) -> None:
-        self._score = (lambda v: -v.val_loss) if monitor == "val/loss" else (lambda v: v.val_accuracy)
+        self._monitor = monitor
         self._best = -math.inf
         self.epoch = 0
         self.weights: list[NDArray[np.float32]] = []
 
     def update(self, values: EpochValues, model: keras.Model) -> None:
-        if self._score(values) > self._best:
-            self._best = self._score(values)
+        score = -values.val_loss if self._monitor == "val/loss" else values.val_accuracy
+        if score > self._best:
+            self._best = score
             self.epoch = values.epoch
             self.weights = model.get_weights()
 
@@ -219,7 +220,8 @@ class _Stretch:
         def unfinished(done: tf.Tensor, _loss: tf.Tensor, _right: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
             return tf.logical_and(done < tf.shape(rates)[0], tf.math.is_finite(last))
 
-        return tf.while_loop(unfinished, body, (0, 0.0, 0.0, 0.0), parallel_iterations=1)
+        state: tuple[tf.Tensor, ...] = tf.while_loop(unfinished, body, (0, 0.0, 0.0, 0.0), parallel_iterations=1)
+        return state
 
     def _update(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:

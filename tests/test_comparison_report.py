@@ -134,7 +134,7 @@ def test_the_command_writes_what_it_is_asked_for(recorded, tmp_path, capsys):
     ]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["metric"] == "test/macro_f1"
-    assert f"cnnexp compare {recorded[1]} --metric test/macro_f1 --html report.html" in html.read_text(encoding="utf-8")
+    assert f"cnnexp compare {recorded[1]} {store} --metric test/macro_f1" in html.read_text(encoding="utf-8")
     assert table.read_text(encoding="utf-8").startswith("kind,")
 
 

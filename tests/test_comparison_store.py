@@ -100,18 +100,14 @@ def test_a_name_that_two_runs_share_needs_an_id(tmp_path):
         find_runs(["twin"], uri=recorder.uri)
 
 
-def test_a_store_with_other_tables_is_left_to_mlflow(tmp_path):
-    import sqlite3
-
-    from mlflow.exceptions import MlflowException
-
-    database = tmp_path / "other.db"
-    with sqlite3.connect(database) as connection:
-        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
-        connection.execute("INSERT INTO alembic_version VALUES ('451aebb31d03')")
-    connection.close()
-    with pytest.raises((TrackingError, MlflowException)):
-        find_runs(["latest"], uri=f"sqlite:///{database}")
+def test_an_address_for_mlflow_gives_the_same_summaries(store):
+    recorder, parent = store
+    plain, through_mlflow = (find_runs([parent], uri=f"{recorder.uri}{options}") for options in ("", "?timeout=20"))
+    facts = [
+        [(r.run_id, r.name, r.status, r.settings, r.metrics, r.data_digest, r.seconds, r.started) for r in runs]
+        for runs in (plain, through_mlflow)
+    ]
+    assert facts[0] == facts[1]
 
 
 def test_comparing_imports_neither_tensorflow_nor_mlflow(store):

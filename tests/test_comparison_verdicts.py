@@ -19,7 +19,7 @@ def summary(score: float, *, seed: int = 0, validation: float | None = None, sta
     name = "-".join([*named.values(), f"s{seed}"])
     return RunSummary(
         run_id=name, name=name, experiment="e", status=status, parent_id=None, started=0.0, seconds=2.0,
-        settings={**named, "seed": str(seed)}, tags={}, data_digest="d",
+        settings={**named, "seed": str(seed)}, tags={}, data_digest="d", data_source=None,
         metrics={"test/accuracy": score, "best/val_loss": 1 - (score if validation is None else validation)},
         read_curves=dict, read_predictions=lambda: None, read_findings=tuple,
     )  # fmt: skip

@@ -30,7 +30,7 @@ CONTRACT = {
 
 def needs(group, option):
     """What an option cannot do without."""
-    return ["data.path=somewhere"] if group == "data" and option in ("table", "npz") else []
+    return ["data.path=somewhere"] if group == "data" and option in ("folder", "table", "npz") else []
 
 
 @pytest.mark.parametrize(("group", "option"), CHOICES)

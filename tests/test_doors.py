@@ -1,7 +1,12 @@
 """The command line from outside: bad ones are one line and exit code 2, and nothing is started or left behind."""
 
+import re
+import signal
+import sqlite3
 import subprocess
 import sys
+import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,6 +43,7 @@ BAD = [
         "got 0",
     ),
     (["data.validation=0.5", "data.test=0.5"], "must leave images to train on; got 0.5 + 0.1 + 0.5 = 1.1", ""),
+    (["data=folder"], "data=folder needs to know where the images are: data.path=FOLDER", ""),
     (["schedule=warmup_cosine", "training.epochs=2"], "schedule.warmup_epochs must be below training.epochs", "3 of 2"),
     (["=3"], "'=3' names no setting", "key=value"),
     (["training.epochs=[1,2"], "'training.epochs=[1,2' cannot be read", "key=value"),
@@ -164,3 +170,71 @@ def test_the_ui_of_nothing_says_how_to_begin(empty, capfd):
 def test_the_ui_of_a_server_is_its_own(empty, capfd):
     assert main(["ui", "tracking.uri=https://example.org/"]) == 0
     assert "https://example.org/?workflowType=machine_learning#/experiments" in capfd.readouterr().out
+
+
+# --- real runs
+
+
+def recorded(folder):
+    """Name, status and id of every run in the folder's store, oldest first."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as store:
+        return store.execute("select name, status, run_uuid from runs order by start_time").fetchall()
+
+
+def start(words, folder):
+    command = [sys.executable, "-u", "-m", "cnnexp", *words]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process, text):
+    for line in process.stdout:
+        if text in line:
+            return line
+    raise AssertionError(f"{text!r} never came; {process.stderr.read()}")
+
+
+@pytest.fixture(scope="module")
+def after_a_sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    command = [sys.executable, "-m", "cnnexp", "-m", "training=smoke", "model=small", "seed=1,2"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    return folder, done
+
+
+@pytest.mark.slow
+def test_a_sweep_is_silent_about_its_machinery_and_leaves_its_record_alone(after_a_sweep):
+    folder, done = after_a_sweep
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {file.name for file in folder.iterdir()} <= {"mlflow.db", "mlartifacts", "multirun", "outbox"}
+    assert [run[:2] for run in recorded(folder)] == [
+        ("small-smoke-seed1", "FINISHED"),
+        ("small-smoke-seed2", "FINISHED"),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_says_so(tmp_path, number, code):
+    process = start(["model=small", "training.epochs=5000", "training.patience=null"], tmp_path)
+    wait_for(process, "epoch")
+    wait_for(process, "5")  # an epoch has been made
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (code, "cnnexp: stopped.\n")
+    assert [run[1] for run in recorded(tmp_path)] == ["KILLED"]
+
+
+@pytest.mark.slow
+def test_the_ui_opens_where_the_run_is(after_a_sweep):
+    folder, _ = after_a_sweep
+    run_id = recorded(folder)[0][2]
+    process = start(["ui", "--run", run_id], folder)
+    try:
+        link = wait_for(process, "Open http").split()[1]
+        assert re.fullmatch(rf"http://127\.0\.0\.1:\d+/.+/runs/{run_id}/.+workflowType=machine_learning", link)
+        with urllib.request.urlopen(link, timeout=10) as page:
+            assert page.status == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130

@@ -89,6 +89,7 @@ def test_a_closed_port_is_an_error_at_once():
     assert "tracking.uri=sqlite:///mlflow.db" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_port_that_accepts_and_never_answers_is_an_error_within_ten_seconds():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()

@@ -19,6 +19,7 @@ _STORE = "tracking.uri="
 @click.option("--metric", default="test/accuracy", show_default=True, help="What is compared, such as test/macro_f1.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one page.")
 @click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write every number as a table.")
+@click.option("--uri", help="The store; the same as tracking.uri=URI.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
 def command(
     *,
@@ -27,6 +28,7 @@ def command(
     metric: str,
     html: Path | None,
     csv: Path | None,
+    uri: str | None,
     as_json: bool,
 ) -> int:
     """Say what differs between recorded runs, and what of it is more than chance.
@@ -37,13 +39,13 @@ def command(
     \b
     cnnexp compare latest
     cnnexp compare latest --by optimizer.learning_rate,regularization.dropout --html report.html
-    cnnexp compare 3f9a2c 81be07 --metric test/macro_f1 tracking.uri=sqlite:///other.db
+    cnnexp compare 3f9a2c 81be07 --metric test/macro_f1 --uri sqlite:///other.db
     """  # noqa: D301 - \b keeps click from joining the lines
     from cnnexp.comparison import compare
     from cnnexp.errors import DataError
     from cnnexp.tracking.summaries import find_runs
 
-    named, uri = _without_store(targets)
+    named, uri = _without_store([*targets, *([f"{_STORE}{uri}"] if uri else [])])
     runs = find_runs(named, uri=uri)
     comparison = compare(runs, metric_name=metric, by=[name for name in by.split(",") if name])
     _write(comparison, html=html, csv=csv, targets=targets)

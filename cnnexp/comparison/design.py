@@ -10,7 +10,7 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 
 ABSENT = "–"  # stands for a setting that a run does not have
-_NOT_SETTINGS = ("seed", "tracking")  # neither changes what is learned from which setting
+_NOT_SETTINGS = ("seed", "tracking", "used", "model.trainable_weights")  # luck, places, and what followed from the rest
 _NEUTRAL = ("none", "null", "off", "false", "constant", "unit", "baseline")  # levels that mean "nothing added"
 
 
@@ -64,7 +64,7 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
     A setting that only follows another is not shown twice: ``optimizer.momentum`` that is there because
     ``optimizer=sgd`` was chosen, or a second setting that changed exactly when the first did.
     """
-    names = sorted({name for run in runs for name in run.settings if name.split(".")[0] not in _NOT_SETTINGS})
+    names = sorted({name for run in runs for name in run.settings if not _is_no_setting(name)})
     columns = {name: tuple(value_of(run, name) for run in runs) for name in names}
     if unknown := [name for name in by if name not in columns]:
         raise ConfigError(_unknown_setting(unknown[0], columns))
@@ -80,6 +80,10 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
         else:
             leaders[leader].append(name)
     return tuple(Setting(name, _ordered(set(free[name])), tuple(others)) for name, others in leaders.items())
+
+
+def _is_no_setting(name: str) -> bool:
+    return name in _NOT_SETTINGS or name.split(".", maxsplit=1)[0] in _NOT_SETTINGS
 
 
 def configurations(runs: Sequence[RunSummary], settings: Sequence[Setting]) -> tuple[Configuration, ...]:
@@ -137,6 +141,6 @@ def _number(text: str) -> float | None:
 def _unknown_setting(name: str, known: Mapping[str, object]) -> str:
     from difflib import get_close_matches  # only an error needs it
 
-    near = get_close_matches(name, known, n=1)
+    near = [full for full in known if full.endswith(f".{name}")] or get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"--by takes settings that the runs recorded; got {name!r}, allowed are {', '.join(known)}.{hint}"

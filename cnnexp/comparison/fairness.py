@@ -108,9 +108,9 @@ def _different_machines(runs: Sequence[RunSummary], named: set[str]) -> list[str
 
 
 def _machine_values(runs: Sequence[RunSummary], name: str) -> list[str]:
-    """What was used, where the record tells it apart from what was asked for."""
-    used = name.rpartition(".")[2]
-    return sorted({run.tags[used] for run in runs if used in run.tags}) or _values(runs, name)
+    """What ``auto`` became, where it is recorded; else what was asked for."""
+    used = f"used.{name.rpartition('.')[2]}"
+    return _values(runs, used) or _values(runs, name)
 
 
 def _selected_on_test(runs: Sequence[RunSummary]) -> str | None:

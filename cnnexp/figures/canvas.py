@@ -4,13 +4,16 @@ Places are computed instead of found by a layout engine: that would draw every f
 """
 
 import io
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from cnnexp.figures.lettering import LATIN
+
 DPI = 110
+EDGE = 0.2  # inches left of a heading
 
 INK = "#1f2328"
 MUTED = "#656d76"
@@ -41,13 +44,13 @@ def place(figure: Figure, *, left: float, bottom: float, width: float, height: f
     return axes
 
 
-def heading(figure: Figure, title: str, *lines: str, left: float = 0.2, **style: Any) -> None:
-    """A title and muted lines under it, from the upper left corner; `style` goes to the lines."""
+def heading(figure: Figure, title: str, *lines: str, family: Sequence[str] = (LATIN,)) -> None:
+    """A title and muted lines under it, from the upper left corner; the lines may need more fonts."""
     across, up = figure.get_size_inches()
-    figure.text(left / across, 1 - 0.3 / up, title, size=TITLE_SIZE, weight="bold", color=INK)
+    figure.text(EDGE / across, 1 - 0.3 / up, title, size=TITLE_SIZE, weight="bold", color=INK)
     for number, line in enumerate(lines):
         y = 1 - (0.52 + 0.19 * number) / up
-        figure.text(left / across, y, line, size=SMALL_SIZE, color=MUTED, parse_math=False, **style)
+        figure.text(EDGE / across, y, line, size=SMALL_SIZE, color=MUTED, parse_math=False, family=list(family))
 
 
 def png(figure: Figure) -> bytes:

@@ -1,6 +1,7 @@
 """The confusion matrix: what each class was taken for."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -57,7 +58,8 @@ def confusion_matrix(evaluation: Evaluation, *, normalized: bool, split: str) ->
 
 def _row_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    shares: NDArray[np.float64] = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    return shares
 
 
 def _cell_texts(values: NDArray[np.float64], *, normalized: bool) -> list[list[str]]:
@@ -101,8 +103,8 @@ def _paint(axes: Axes, shades: NDArray[np.float64]) -> None:
 
 def _name_axes(axes: Axes, names: Sequence[str], *, step: int, size: float, flat: bool) -> None:
     ticks = range(0, len(names), step)
-    shown = {"size": size, "color": INK, "parse_math": False, "family": lettering.families()}
-    slant = {} if flat else {"rotation": 45, "ha": "right", "va": "top", "rotation_mode": "anchor"}
+    shown: dict[str, Any] = {"size": size, "color": INK, "parse_math": False, "family": lettering.families()}
+    slant: dict[str, Any] = {} if flat else {"rotation": 45, "ha": "right", "va": "top", "rotation_mode": "anchor"}
     axes.set_xticks(ticks, names[::step], **shown, **slant)
     axes.set_yticks(ticks, names[::step], **shown)
     if step > 1:
@@ -122,7 +124,11 @@ def _write_cells(axes: Axes, texts: list[list[str]], shades: NDArray[np.float64]
 def _legend(figure: Figure, *, left: float, bottom: float, top: float, normalized: bool) -> None:
     """Two strips of shades, for matrices whose cells are too small for numbers."""
     ramp = np.linspace(0, 1, 128)[:, None]
-    ticks = np.array([0, 0.05, 0.25, 0.5, 1.0]) * top if normalized else np.unique(np.round(top * np.linspace(0, 1, 5) ** 2))
+    ticks = (
+        np.array([0, 0.05, 0.25, 0.5, 1.0]) * top
+        if normalized
+        else np.unique(np.round(top * np.linspace(0, 1, 5) ** 2))
+    )
     for number, (colours, word) in enumerate(((CORRECT(0.95 * ramp), "right"), (MISTAKEN(0.9 * ramp), "wrong"))):
         strip = place(figure, left=left + 0.45 * number, bottom=bottom + 0.3, width=0.16, height=2.2)
         strip.imshow(colours, aspect="auto", origin="lower", extent=(0, 1, 0, 1))
@@ -146,7 +152,9 @@ def _summary(evaluation: Evaluation, names: Sequence[str], split: str) -> list[s
         lines[0] += f" ({low:.3f} to {high:.3f})"
     mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     worst = [divmod(int(flat), len(counts)) for flat in np.argsort(-mistakes, axis=None, kind="stable")[:3]]
-    said = [f"{names[true]} as {names[taken]} ({counts[true, taken]})" for true, taken in worst if mistakes[true, taken]]
+    said = [
+        f"{names[true]} as {names[taken]} ({counts[true, taken]})" for true, taken in worst if mistakes[true, taken]
+    ]
     while len(said) > 1 and sum(map(len, said)) > 52:
         said.pop()
     return [*lines, f"most often mistaken: {', '.join(said)}" if said else "no mistakes"]

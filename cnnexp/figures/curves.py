@@ -39,7 +39,14 @@ def curves(history: History) -> Figure:
         train=[values.train_accuracy for values in history.epochs],
         validation=[values.val_accuracy for values in history.epochs],
     )
-    rate.plot(epochs, [values.learning_rate for values in history.epochs], color=INK, linewidth=1.4, **_dots(epochs))
+    rate.plot(
+        epochs,
+        [values.learning_rate for values in history.epochs],
+        color=INK,
+        linewidth=1.4,
+        marker=_marker(epochs),
+        markersize=3.2,
+    )
     rate.set_ylim(bottom=0)
     for axes, name in ((loss, "loss"), (accuracy, "accuracy"), (rate, "learning rate")):
         _finish(axes, name, history, last=axes is rate)
@@ -50,31 +57,28 @@ def curves(history: History) -> Figure:
 
 
 def _pair(axes: Axes, epochs: Sequence[int], *, train: Sequence[float], validation: Sequence[float]) -> None:
-    lines = []
     for values, colour, style in ((train, ORANGE, (0, (4, 1.5))), (validation, BLUE, "-")):
         shown = np.where(np.isfinite(values), values, np.nan)
-        lines += axes.plot(epochs, shown, color=colour, linestyle=style, linewidth=1.7, **_dots(epochs))
-    _label_ends(axes, lines[0].get_ydata(), lines[1].get_ydata(), x=epochs[-1])
+        axes.plot(epochs, shown, color=colour, linestyle=style, linewidth=1.7, marker=_marker(epochs), markersize=3.2)
+    _label_ends(axes, train[-1], validation[-1], x=epochs[-1])
 
 
-def _dots(epochs: Sequence[int]) -> dict[str, object]:
-    return {"marker": "o", "markersize": 3.2} if len(epochs) <= FEW else {}
+def _marker(epochs: Sequence[int]) -> str:
+    return "o" if len(epochs) <= FEW else ""
 
 
-def _label_ends(axes: Axes, train: np.ndarray, validation: np.ndarray, *, x: int) -> None:
-    """Write each curve's name at its end, apart from each other where the ends are close."""
-    train_above = float(np.nan_to_num(train[-1])) > float(np.nan_to_num(validation[-1]))
-    for values, name, colour, up in (
-        (train, "training", ORANGE, train_above),
-        (validation, "validation", BLUE, not train_above),
+def _label_ends(axes: Axes, train: float, validation: float, *, x: int) -> None:
+    """Write each curve's name at its end, the upper one a little higher, so that close ends stay readable."""
+    above = 5 if train > validation else -5
+    for value, name, colour, rise in (
+        (train, "training", ORANGE, above),
+        (validation, "validation", BLUE, -above),
     ):
-        if np.isfinite(values[-1]):
-            text = f"{name} {values[-1]:.3g}"
-            offset = (8, 5 if up else -5)
+        if np.isfinite(value):
             axes.annotate(
-                text,
-                (x, values[-1]),
-                offset,
+                f"{name} {value:.3g}",
+                (x, value),
+                (8, rise),
                 textcoords="offset points",
                 size=SMALL_SIZE,
                 color=colour,

@@ -13,7 +13,11 @@ from cnnexp.records import ClassScore, Evaluation
 MOST_ROWS = 30  # of more classes the worst are shown
 ROOMY = 12  # up to this many rows stand further apart
 NAME_LIMIT = 24  # letters
-BARS = (("precision", -0.26, "#8ecae6"), ("recall", 0.0, "#e69f00"), ("f1", 0.26, BLUE))  # name, place in the row, colour
+BARS = (
+    ("precision", -0.26, "#8ecae6"),
+    ("recall", 0.0, "#e69f00"),
+    ("f1", 0.26, BLUE),
+)  # name, place in the row, colour
 BAR = 0.24  # height, as a share of the row
 
 

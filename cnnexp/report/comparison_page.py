@@ -125,11 +125,8 @@ def _command(comparison: Comparison, row: Row, run: RunSummary) -> str:
 
 def _thumbnail(run: RunSummary, file: str) -> str | None:
     """The image as a data URI, where the file of the data folder can be reached from here; else None."""
-    folder = run.tags.get("data.source")
-    if folder is None:
-        return None
-    source = Path(folder) / file
-    if not source.is_file():
+    source = Path(run.data_source or "") / file
+    if run.data_source is None or not source.is_file():
         return None
     try:
         with Image.open(source) as image:

@@ -28,7 +28,7 @@ def _rows(plan: RunPlan, settings: Mapping[str, Any], *, columns: bool) -> Table
     grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=True)
     grid.add_column(style="label", no_wrap=True)
     grid.add_column(overflow="fold")
-    for label, text in (
+    rows: list[tuple[str, str | Text]] = [
         ("data", _data(plan)),
         ("images", _images(plan)),
         ("classes", _classes(plan, columns=columns)),
@@ -40,7 +40,8 @@ def _rows(plan: RunPlan, settings: Mapping[str, Any], *, columns: bool) -> Table
         ("training", _training(plan, settings["training"])),
         ("machine", f"{_count(plan.threads, 'thread')}, {plan.precision}, seed {settings['seed']}"),
         *(("note", printable(note)) for note in plan.notes),
-    ):
+    ]
+    for label, text in rows:
         grid.add_row(label, text)
     return grid
 
@@ -94,7 +95,7 @@ def _optimizer(plan: RunPlan, settings: Mapping[str, Any]) -> str:
         rate += f" ({optimizer['learning_rate']:g} × {factor})"
     told = [name for name in ("momentum", "weight_decay") if name in optimizer and optimizer[name] != 0]
     extras = _worded({name: optimizer[name] for name in told})
-    if "nesterov" in optimizer and optimizer["nesterov"]:
+    if optimizer.get("nesterov"):
         extras.append("nesterov")
     return ", ".join([optimizer["name"], rate, *extras])
 

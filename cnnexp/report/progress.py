@@ -1,6 +1,6 @@
 """Progress: a few lasting lines everywhere, and on a terminal a bar that moves below them."""
 
-import time
+from collections.abc import Callable
 from math import ceil, isfinite
 
 from rich.console import Console, Group, RenderableType
@@ -24,8 +24,10 @@ HEAD = (
 class ProgressReport:
     """Follows stages and epochs; `stop` takes the bar away and gives the terminal back."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, clock: Callable[[], float]) -> None:
+        """Write to `console`; `clock` gives seconds from any fixed moment."""
         self._console = console
+        self._clock = clock
         self._bars = Progress(
             TextColumn("  {task.description}", markup=False, style="label"),
             BarColumn(bar_width=36),
@@ -86,7 +88,7 @@ class ProgressReport:
 
     def _say(self, stage: str, done: int, total: int) -> None:
         """A line for each quarter of a stage that takes long, none for one that is over at once."""
-        now, quarter = time.monotonic(), 4 * done // max(total, 1)
+        now, quarter = self._clock(), 4 * done // max(total, 1)
         since, said = self._spoken.setdefault(stage, (now, 0))
         if quarter > said and now - since >= SPOKEN_AFTER:
             self._spoken[stage] = (now, quarter)
@@ -107,7 +109,8 @@ def epoch_line(values: EpochValues) -> str:
     """One epoch under the columns of the table of epochs."""
     return (
         f"{values.epoch:>8} {_loss(values.train_loss):>10} {values.train_accuracy:>9.3f} "
-        f"{_loss(values.val_loss):>10} {values.val_accuracy:>9.3f}  {values.learning_rate:>10.3g} {values.seconds:>9.1f}"
+        f"{_loss(values.val_loss):>10} {values.val_accuracy:>9.3f} "
+        f"{values.learning_rate:>11.3g} {values.seconds:>9.1f}"
     )
 
 

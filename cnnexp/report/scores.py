@@ -43,9 +43,11 @@ def print_training(console: Console, history: History) -> None:
     console.print()
 
 
-def print_scores(console: Console, evaluation: Evaluation, metrics: Mapping[str, float]) -> None:
-    """Print the tables of the test split; `metrics` are the run's, by their recorded names."""
-    console.print(Text.assemble(("test split", "title"), f", {int(evaluation.confusion.sum()):,} images"))
+def print_scores(
+    console: Console, evaluation: Evaluation, metrics: Mapping[str, float], *, title: str = "test split"
+) -> None:
+    """Print the tables of an evaluation; `metrics` are the run's, by their recorded names."""
+    console.print(Text.assemble((title, "title"), f", {int(evaluation.confusion.sum()):,} images"))
     console.print(Padding.indent(_overall(evaluation, metrics, blocks=2 if console.width >= TWO_BLOCKS else 1), 2))
     console.print()
     console.print(Padding.indent(_per_class(evaluation), 2))

@@ -1,6 +1,7 @@
 """One run, told in the terminal."""
 
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +24,7 @@ class RunReport:
 
     def __init__(self) -> None:
         self._console = open_console()
-        self._progress = ProgressReport(self._console)
+        self._progress = ProgressReport(self._console, clock=time.monotonic)
 
     def __enter__(self) -> Self:
         return self

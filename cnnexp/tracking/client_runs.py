@@ -4,25 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
-from cnnexp.errors import TrackingError
 from cnnexp.tracking.stored_run import CURVES, PARENT, StoredRun
 
 _PAGE = 1000  # runs a request
 
 
 class ClientRuns:
-    """A `RunStore` over an MLflow tracking URI; raises TrackingError when it does not answer."""
+    """A `RunStore` over an MLflow tracking URI; raises what its client raises."""
 
     def __init__(self, uri: str) -> None:
         self._client = MlflowClient(uri)
-        try:
-            self._experiments = {item.experiment_id: item.name for item in self._client.search_experiments()}
-        except MlflowException as error:
-            raise TrackingError(
-                f"The store at {uri} must answer before runs can be compared; it said: {error}"
-            ) from error
+        self._experiments = {item.experiment_id: item.name for item in self._client.search_experiments()}
 
     def with_id(self, beginning: str) -> Sequence[StoredRun]:
         """Runs whose id begins so."""
@@ -84,7 +77,7 @@ class ClientRuns:
             params=dict(run.data.params),
             metrics=dict(run.data.metrics),
             tags=dict(run.data.tags),
-            dataset_digests=tuple(sorted({item.dataset.digest for item in run.inputs.dataset_inputs})),
+            datasets=tuple(sorted({(item.dataset.digest, item.dataset.source) for item in run.inputs.dataset_inputs})),
         )
 
 

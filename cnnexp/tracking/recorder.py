@@ -93,6 +93,7 @@ class Recorder:
         self._commit: CommitReader | None = CommitReader(Path.cwd())
         self._notes: list[str] = []  # what could not be recorded as it came
         self._receipt: Receipt | None = None
+        self.run_id: str | None = None  # known some time after the store has taken the run, from `check`
 
     def begin(self, parameters: Mapping[str, entries.Parameter], config_yaml: str) -> None:
         """Record what was asked for."""
@@ -140,6 +141,7 @@ class Recorder:
         for answer in courier().answers(self._outgoing.folder):
             if answer["event"] == "refused":
                 raise TrackingError(answer["reason"])
+            self.run_id = answer["run_id"]
 
     def finish(self, result: RunResult, files: Mapping[str, bytes]) -> None:
         """Record what came out: final metrics, artifacts under their names at the root, the model, a description."""

@@ -25,7 +25,7 @@ _METRICS = (
     "SELECT run_uuid, key, CASE WHEN is_nan THEN NULL ELSE value END FROM latest_metrics WHERE run_uuid IN ({chosen})"
 )
 _DATASETS = """
-    SELECT i.destination_id, d.dataset_uuid, d.digest FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id
+    SELECT i.destination_id, d.digest, d.dataset_source FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id
     WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN' AND i.destination_id IN ({chosen})
 """
 _CURVES = """
@@ -93,7 +93,7 @@ class SqliteRuns:
                 params=params.get(run_id, {}),
                 metrics={key: math.nan if v is None else float(v) for key, v in metrics.get(run_id, {}).items()},
                 tags=tags.get(run_id, {}),
-                dataset_digests=tuple(sorted(set(datasets.get(run_id, {}).values()))),
+                datasets=tuple(sorted(datasets.get(run_id, {}).items())),
             )
             for run_id, name, experiment, status, started, ended, artifacts in self._rows(
                 _RUNS.format(where=where), value

@@ -22,7 +22,7 @@ class StoredRun:
     params: Mapping[str, str]
     metrics: Mapping[str, float]  # last values; NaN as NaN, infinities as MLflow keeps them: ±1.8e308
     tags: Mapping[str, str]
-    dataset_digests: tuple[str, ...]
+    datasets: tuple[tuple[str, str], ...]  # digest and source (JSON) of each data set, sorted
 
     @property
     def parent_id(self) -> str | None:

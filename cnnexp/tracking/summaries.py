@@ -1,5 +1,6 @@
 """From a tracking store to run summaries: which runs are meant, and what they recorded."""
 
+import json
 import math
 import re
 import sqlite3
@@ -12,6 +13,7 @@ from cnnexp.errors import TrackingError
 from cnnexp.records import Curves, RecordedPredictions, RunSummary
 from cnnexp.tracking import recorded_files
 from cnnexp.tracking.sqlite_runs import SqliteRuns
+from cnnexp.tracking.store import load_mlflow, one_line_errors, reach
 from cnnexp.tracking.stored_run import RunStore, StoredRun
 
 LATEST = "latest"
@@ -36,13 +38,21 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
             return _summaries(SqliteRuns(path), targets)
         except sqlite3.OperationalError:  # tables of another MLflow, or held by a writer: its client knows them
             pass
+    return _through_mlflow(uri, targets)
+
+
+def _through_mlflow(uri: str, targets: Sequence[str]) -> tuple[RunSummary, ...]:
+    reach(uri)
+    load_mlflow()
     from cnnexp.tracking.client_runs import ClientRuns  # a second of imports, for stores that need it
 
-    return _summaries(ClientRuns(uri), targets)
+    with one_line_errors(uri):
+        return _summaries(ClientRuns(uri), targets)
 
 
 def _sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+    """The file of a plain SQLite address; one with options is for MLflow to understand."""
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) and "?" not in uri else None
 
 
 def _summaries(store: RunStore, targets: Sequence[str]) -> tuple[RunSummary, ...]:
@@ -100,11 +110,20 @@ def _summary(run: StoredRun, store: RunStore) -> RunSummary:
         settings=run.params,
         metrics={name: _unbounded(value) for name, value in run.metrics.items()},
         tags=run.tags,
-        data_digest=" ".join(run.dataset_digests) or None,
+        data_digest=" ".join(digest for digest, _ in run.datasets) or None,
+        data_source=_source(run.datasets[0][1]) if run.datasets else None,
         read_curves=cache(partial(_curves, store, run.run_id)),
         read_predictions=cache(partial(_predictions, run.artifact_uri)),
         read_findings=cache(partial(recorded_files.findings, run.artifact_uri)),
     )
+
+
+def _source(recorded: str) -> str | None:
+    """The place a data set came from, such as a folder, of MLflow's JSON about it."""
+    try:
+        return str(json.loads(recorded)["uri"])
+    except (ValueError, KeyError, TypeError):  # a kind of source that has no address
+        return None
 
 
 def _unbounded(value: float) -> float:

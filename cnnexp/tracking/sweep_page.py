@@ -1,9 +1,6 @@
 """Putting a comparison where a reader of the MLflow UI opens the sweep."""
 
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-
-from cnnexp.errors import TrackingError
+from cnnexp.tracking.store import load_mlflow, one_line_errors
 
 PAGE = "comparison.html"
 _DESCRIPTION = "mlflow.note.content"
@@ -15,12 +12,17 @@ def log_comparison(*, uri: str, parent_id: str, page: str, description: str) -> 
 
     Raises TrackingError when the store refuses or does not answer.
     """
-    if len(description) > _LONGEST_TAG:
-        whole_lines = description[:_LONGEST_TAG].rpartition("\n")[0]
-        description = f"{whole_lines}\n\nThe rest stands in {PAGE}."
-    client = MlflowClient(uri)
-    try:
+    load_mlflow()
+    from mlflow import MlflowClient
+
+    with one_line_errors(uri):
+        client = MlflowClient(uri)
         client.log_text(parent_id, page, PAGE)
-        client.set_tag(parent_id, _DESCRIPTION, description)
-    except MlflowException as error:
-        raise TrackingError(f"The comparison could not be logged to run {parent_id} at {uri}: {error}") from error
+        client.set_tag(parent_id, _DESCRIPTION, _shortened(description))
+
+
+def _shortened(description: str) -> str:
+    if len(description) <= _LONGEST_TAG:
+        return description
+    whole_lines = description[:_LONGEST_TAG].rpartition("\n")[0]
+    return f"{whole_lines}\n\nThe rest stands in {PAGE}."

@@ -1,0 +1,284 @@
+import os
+import pty
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+from samples import BAD_LABELS, OVERFITTING, class_names, evaluation, history, run_plan, run_result, settings
+
+from cnnexp.report.console import open_console
+from cnnexp.report.progress import ProgressReport, epoch_line
+from cnnexp.report.terminal import RunReport
+
+STORY = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from samples import history, run_plan, run_result, settings
+from cnnexp.report.terminal import RunReport
+
+names = ["[red]apple", "caf\\u00e9 \\u732b", "\\x1b[31mevil"]
+with RunReport() as report:
+    report.progress("decoding data", 900, 1797)
+    report.progress("decoding data", 1797, 1797)
+    report.plan(run_plan(names), settings(epochs=30))
+    for values in history(30).epochs:
+        report.epoch(values)
+    report.warn("this matters")
+    report.result(run_result(names, epochs=30))
+    report.closing([("open", "python -m cnnexp ui")])
+"""
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("CI", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def tell(environment=()):
+    """Run the story in a process whose output is a pipe."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", STORY],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"} | dict(environment),
+    )
+
+
+def tell_on_terminal(environment=()) -> str:
+    """Run the story in a process whose output is a terminal of 80 columns."""
+    master, slave = pty.openpty()
+    variables = os.environ | {"TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"} | dict(environment)
+    with subprocess.Popen([sys.executable, "-c", STORY], stdin=slave, stdout=slave, stderr=slave, env=variables):
+        os.close(slave)
+        chunks = []
+        try:
+            while chunk := os.read(master, 65536):
+                chunks.append(chunk)
+        except OSError:  # Linux's end of a terminal
+            pass
+    os.close(master)
+    return b"".join(chunks).decode()
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def header(capsys, plan, **training) -> str:
+    RunReport().plan(plan, settings(**training))
+    return capsys.readouterr().out
+
+
+def scores(capsys, result) -> str:
+    RunReport().result(result)
+    return capsys.readouterr().out
+
+
+def test_header_says_what_will_be_done(capsys):
+    out = header(capsys, run_plan(notes=["auto became 2"]))
+    for expected in (
+        "digits-baseline-sgd-brave-otter",
+        "digits, 10 classes, 8 × 8 × 1; scikit-learn load_digits",
+        "train 1,000, validation 100, calibration 100, test 200",
+        "100 train images each",
+        "baseline, 241,546 parameters",
+        "sgd, rate 0.02 (0.01 × 64/32), momentum 0.9, nesterov",
+        "warmup_cosine, final 0.01, warmup epochs 1",
+        "dropout 0.5, l2 0.001",
+        "shift 0.1",
+        "20 epochs of 16 updates, batch 64, patience 5 on val/loss",
+        "2 threads, float32, seed 0",
+        "auto became 2",
+    ):
+        assert expected in out
+
+
+def test_header_leaves_out_what_does_not_apply(capsys):
+    plain = settings(patience=None, batch_size=32)
+    plain["regularization"] = {"name": "none", "dropout": 0.0, "l1": 0.0, "l2": 0.0, "label_smoothing": 0.0}
+    plain["schedule"] = {"name": "constant"}
+    plain["optimizer"] = {
+        "name": "adam", "learning_rate": 0.001, "batch_scaling": "none", "reference_batch_size": 32,
+        "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7,
+    }  # fmt: skip
+    RunReport().plan(replace(run_plan(), learning_rate=0.001), plain)
+    out = lines(capsys.readouterr().out)
+    assert "  optimizer       adam, rate 0.001" in out
+    assert "  schedule        constant" in out
+    assert "  regularization  none" in out
+    assert "  training        20 epochs of 16 updates, batch 32" in out
+
+
+def test_imbalance_is_seen(capsys):
+    counts = {"train": [100, 50, 5], "test": [10, 10, 10]}
+    out = header(capsys, run_plan(("cat", "dog", "eel"), counts))
+    assert "5 to 100 train images each, imbalance 20 : 1  █▅▁" in out
+    assert "cat (100), dog (50), eel (5)" in out
+    assert "1 class without any" in header(capsys, run_plan(("cat", "dog"), {"train": [0, 9]}))
+
+
+def test_a_hundred_classes_are_summed_up(capsys):
+    counts = {"train": range(10, 110), "test": [1] * 100}
+    out = header(capsys, run_plan(class_names(100), counts))
+    assert "10 to 109 train images each, imbalance 10.9 : 1" in out
+    assert "fewest:" in out
+    assert len(out.splitlines()) < 22
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(1, 1), (7, 7), (30, 12), (999, 12), (100_000, 12)])
+def test_any_number_of_epochs_leaves_few_lines(capsys, epochs, most):
+    report = RunReport()
+    report.plan(run_plan(), settings() | {"training": settings()["training"] | {"epochs": epochs}})
+    capsys.readouterr()
+    first = history(1).epochs[0]
+    for epoch in range(1, epochs + 1):
+        report.epoch(replace(first, epoch=epoch))
+    told = [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert len(told) <= most
+    assert {told[0], told[-1]} == {1, epochs}
+
+
+def test_training_that_stops_early_shows_its_last_epoch(capsys):
+    run = history(7, best=2, stopped_early=True)
+    with RunReport() as report:
+        report.plan(run_plan(), settings(epochs=100))
+        for values in run.epochs:
+            report.epoch(values)
+        report.result(replace(run_result(), history=run))
+    out = capsys.readouterr().out
+    assert out.count(epoch_line(run.epochs[-1])) == 1
+    assert "best epoch 2 of 7, stopped early, val loss" in out
+
+
+def test_epoch_line_shows_every_number():
+    values = replace(history(1).epochs[0], epoch=12, train_loss=0.25, train_accuracy=0.5, val_loss=float("nan"))
+    assert epoch_line(replace(values, val_accuracy=0.75, learning_rate=1e-5, seconds=61.25)).split() == [
+        "12", "0.2500", "0.500", "nan", "0.750", "1e-05", "61.2",
+    ]  # fmt: skip
+
+
+def test_scores_overall_and_per_class(capsys):
+    result = run_result()
+    out = scores(capsys, result)
+    assert "test split, 200 images" in out
+    accuracy = result.evaluation.metrics["accuracy"]
+    low, high = result.evaluation.intervals["accuracy"]
+    assert re.search(rf"accuracy +{accuracy:.3f}  {low:.3f}–{high:.3f} ", out)
+    assert re.search(r"ECE +0\.012", out)
+    assert re.search(r" uncalibrated +0\.046", out)
+    score = result.evaluation.per_class[3]
+    assert re.search(rf"^  3 +{score.precision:.3f} +{score.recall:.3f} +{score.f1:.3f} +20 ", out, re.MULTILINE)
+
+
+def test_missing_metrics_and_classes_show_a_dash_and_the_note(capsys):
+    judged = evaluation(("cat", "dog", "eel"), counts=[20, 20, 0])
+    result = replace(run_result(("cat", "dog", "eel")), evaluation=replace(judged, intervals={}), metrics={})
+    out = scores(capsys, result)
+    assert re.search(r"ROC AUC +–", out)
+    assert re.search(r"^  eel +– +– +– +0", out, re.MULTILINE)
+    assert "note: A class has no test image: its scores are left out." in out
+
+
+def test_many_classes_show_the_worst_and_count_the_rest(capsys):
+    result = run_result(class_names(100))
+    out = scores(capsys, result)
+    assert "85 more classes, F1 from" in out
+    worst = min(result.evaluation.per_class, key=lambda score: score.f1)
+    shown = [line for line in out.splitlines() if re.search(r"\d\.\d{3} +\d\.\d{3} +\d\.\d{3} +20", line)]
+    assert len(shown) == 15
+    assert f"{worst.f1:.3f}" in shown[0]
+
+
+def test_findings_end_in_a_repair_that_can_be_copied(capsys):
+    long = replace(OVERFITTING, repair=" ".join(f"training.setting_{i}=value" for i in range(9)))
+    out = lines(scores(capsys, run_result(findings=(OVERFITTING, BAD_LABELS, long))))
+    assert "  over-fitting  fit, 90 % sure" in out
+    assert "    gap 0.1235, gap low 0.08, gap high 0.17, best epoch 6" in out
+    assert "    add  regularization=dropout_l2 training.patience=5" in out
+    assert f"    add  {long.repair}" in out
+    assert f"    do   {BAD_LABELS.repair}" in out
+
+
+def test_no_finding_is_said_too(capsys):
+    assert "findings: none, every check passed" in scores(capsys, run_result(findings=()))
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_eighty_columns_are_enough(capsys, classes):
+    names = class_names(classes)
+    with RunReport() as report:
+        report.plan(run_plan(names), settings())
+        for values in history().epochs:
+            report.epoch(values)
+        report.result(run_result(names, notes=["a note " * 30]))
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert "…" not in out  # nothing was cut off
+
+
+def test_closing_lines_are_never_wrapped(capsys):
+    link = "http://127.0.0.1:5000/#/experiments/1/runs/" + "0123456789abcdef" * 8
+    RunReport().closing([("open", link)])
+    assert capsys.readouterr().out == f"open      {link}\n"
+
+
+def test_a_pipe_gets_plain_lines_and_warnings_go_to_stderr():
+    told = tell()
+    out = told.stdout.decode()
+    assert not {"\x1b", "\r"} & set(out)
+    assert all(name in out for name in ("[red]apple", "café 猫", "�[31mevil"))
+    assert "decoding data" not in out  # over at once: not worth a line
+    assert told.stderr.decode() == "warning: this matters\n"
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("ascii", "cafe ??"), ("latin-1", "café ??")])
+def test_letters_the_output_lacks_are_replaced(encoding, name):
+    out = tell({"PYTHONIOENCODING": encoding}).stdout.decode(encoding)
+    assert name in out
+    assert re.search(r"accuracy +\d\.\d{3}  \d\.\d{3}-\d\.\d{3}", out)
+
+
+def test_a_terminal_gets_a_bar_and_is_given_back():
+    out = tell_on_terminal()
+    assert "━" in out
+    assert "30/30" in out
+    assert out.count("\x1b[?25l") == out.count("\x1b[?25h") > 0  # the cursor is shown again
+    assert "\x1b[31mevil" not in out
+
+
+@pytest.mark.parametrize("variables", [{"CI": "true"}, {"TERM": "dumb"}])
+def test_ci_and_dumb_terminals_get_no_control_codes(variables):
+    out = tell_on_terminal(variables)
+    assert "\x1b" not in out
+    assert "best epoch 20 of 30" in out
+
+
+def test_no_color_leaves_colours_out_and_forced_colour_moves_nothing():
+    assert not re.search(r"\x1b\[[\d;]*3\d", tell_on_terminal({"NO_COLOR": "1"}))
+    forced = tell({"FORCE_COLOR": "1"}).stdout.decode()
+    assert "\x1b[36m" in forced
+    assert not re.search(r"\x1b\[[\d?]*[A-LhJKl]", forced)
+
+
+def test_an_error_gives_the_terminal_back():
+    story = STORY.replace('report.warn("this matters")', 'raise SystemExit("stopped")')
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        subprocess.run([sys.executable, "-c", story], capture_output=True, check=True)
+    assert b"stopped" in caught.value.stderr
+    assert b"Traceback" not in caught.value.stderr
+
+
+def test_long_stages_speak_by_the_quarter(capsys):
+    seconds = count(step=3)
+    report = ProgressReport(open_console(), clock=lambda: float(next(seconds)))
+    for done in range(0, 1001, 10):
+        report.stage("decoding data", done, 1000)
+    assert lines(capsys.readouterr().out) == [f"  decoding data: {done} of 1,000" for done in (250, 500, 750)] + [
+        "  decoding data: 1,000 of 1,000"
+    ]

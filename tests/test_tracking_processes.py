@@ -1,0 +1,161 @@
+"""Real processes: killed ones, several at once, and a server that goes away while a run is recorded."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import tracking_samples as samples
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from cnnexp.tracking import outbox, prepare_store
+
+PROGRAM = Path(__file__).with_name("tracked_process.py")
+SEND = "import sys, pathlib, cnnexp.tracking as t; print(t.send(pathlib.Path(sys.argv[1])).run_id)"
+
+
+def start(folder: Path, *, uri: str = "", epochs: int = 1000, seconds: float = 0.05) -> "subprocess.Popen[str]":
+    words = [sys.executable, str(PROGRAM), str(folder), uri, str(epochs), str(seconds)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def lines_until(process: "subprocess.Popen[str]", beginning: str) -> list[list[str]]:
+    """Read the words of its lines up to the first one that begins so."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line.split())
+        if line.startswith(beginning):
+            return lines
+    raise AssertionError(f"ended without {beginning!r}: {process.communicate()[1]}")
+
+
+def ended(client: MlflowClient, run_id: str, *, within: float = 20.0) -> Run:
+    deadline = time.monotonic() + within
+    while (run := client.get_run(run_id)).info.status == "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    prepare_store(samples.settings(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(home) -> MlflowClient:
+    return MlflowClient(samples.settings(home).uri)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_process_that_is_stopped_leaves_a_killed_run_with_all_its_epochs(home, client, number):
+    process = start(home)
+    run_id = lines_until(process, "opened")[-1][1]
+    lines_until(process, "epoch 5 ")
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    run = ended(client, run_id)
+    assert run.info.status == "KILLED"
+    recorded = [metric.step for metric in client.get_metric_history(run_id, "val/loss")]
+    assert recorded[:5] == [1, 2, 3, 4, 5]
+    assert set(recorded) >= {int(line.split()[1]) for line in said.splitlines()}
+    assert not (home / "outbox").exists()
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_on_no_store_all_record(tmp_path):
+    processes = [start(tmp_path, epochs=2, seconds=0.0) for _ in range(4)]
+    receipts = [lines_until(process, "receipt")[-1] for process in processes]
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert [receipt[2] for receipt in receipts] == ["-"] * 4
+    assert errors == [""] * 4  # nor any noise
+    client = MlflowClient(samples.settings(tmp_path).uri)
+    assert [client.get_run(receipt[1]).info.status for receipt in receipts] == ["FINISHED"] * 4
+    assert len(client.search_experiments(filter_string="name = 'signs'")) == 1
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: int):
+    """A real server, killed at the end if it is still there."""
+    words = ["server", "--backend-store-uri", f"sqlite:///{folder}/served.db", "--port", str(port), "--workers", "1"]
+    words += ["--artifacts-destination", str(folder / "served")]
+    with (folder / "server.log").open("ab") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield server
+    finally:
+        kill_group(server)
+
+
+def kill_group(server: "subprocess.Popen[bytes]") -> None:
+    """As a machine that loses power: the server and its workers, at once."""
+    import os
+
+    if server.poll() is None:
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_holds_nothing_up_and_gets_the_whole_run_later(tmp_path):
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    with mlflow_server(tmp_path, port) as server:
+        process = start(tmp_path, uri=uri, epochs=60, seconds=0.1)
+        run_id = lines_until(process, "opened")[-1][1]
+        lines_until(process, "epoch 10 ")
+        kill_group(server)
+        *epochs, receipt = lines_until(process, "receipt")
+        said = process.communicate(timeout=60)[1]
+    assert max(float(words[2]) for words in epochs) < 2
+    kept = Path(receipt[2])
+    assert receipt[1] == run_id
+    assert f"cnnexp send {kept}" in said
+    assert "Traceback" not in said
+    assert kept.stat().st_mode & 0o077 == 0  # it may hold a password
+
+    away = subprocess.run([sys.executable, "-c", SEND, str(kept)], capture_output=True, text=True, check=False)
+    assert "must answer" in away.stderr
+    assert kept.exists()
+    with mlflow_server(tmp_path, port):
+        senders = [
+            subprocess.Popen(
+                [sys.executable, "-c", SEND, str(kept)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
+        answers = [sender.communicate(timeout=120) for sender in senders]
+        assert run_id in {said.strip() for said, _ in answers}, answers
+        client = MlflowClient(uri)
+        run = client.get_run(run_id)
+        assert (run.info.status, run.info.run_name) == ("FINISHED", "process")
+        assert [metric.step for metric in client.get_metric_history(run_id, "val/loss")] == list(range(1, 61))
+        assert len(client.search_runs([run.info.experiment_id])) == 1
+        assert len(client.search_logged_models([run.info.experiment_id])) == 1
+        names = {item.path for item in client.list_artifacts(run_id)}
+        assert names >= {"config.yaml", "images", *samples.FILES}
+        assert len(client.list_artifacts(run_id, "images")) == 2
+    assert not kept.exists()
+    assert outbox.JOURNAL not in {path.name for path in tmp_path.rglob("*")}

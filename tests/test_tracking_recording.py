@@ -1,0 +1,277 @@
+"""Recording into a real SQLite store, read back with MLflow's own client."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import tracking_samples as samples
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from cnnexp.errors import NonFiniteLossError, TrackingError
+from cnnexp.records import EpochValues
+from cnnexp.tracking import entries, outbox, prepare_store, recording, send
+from cnnexp.tracking.progress import Progress
+
+RESULT = samples.result(epochs=4)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("größe store")
+    prepare_store(samples.settings(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(home) -> MlflowClient:
+    return MlflowClient(samples.settings(home).uri)
+
+
+def record(folder: Path, *, name="größe ☃", parameters=None, tags=None, **settings):
+    return recording(
+        samples.settings(folder, **settings),
+        run_name=name,
+        parameters=parameters or {"optimizer.learning_rate": 0.1},
+        config_yaml="seed: 0  # größe\n",
+        tags=tags or {},
+    )
+
+
+def newest(client: MlflowClient) -> Run:
+    experiment = client.get_experiment_by_name("signs")
+    return client.search_runs([experiment.experiment_id], max_results=1)[0]
+
+
+def artifacts(run: Run) -> Path:
+    return Path(unquote(run.info.artifact_uri.removeprefix("file://")))
+
+
+def whole(folder: Path):
+    """Record a whole run; return its recorder."""
+    with record(folder, tags={"sweep_id": "s1"}) as recorder:
+        recorder.plan(RESULT.plan)
+        for values in RESULT.history.epochs:
+            recorder.epoch(values)
+            recorder.check()
+        recorder.finish(RESULT, samples.FILES)
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def finished(home, client) -> Run:
+    receipt = whole(home).receipt
+    assert (receipt.kept_folder, receipt.reason) == (None, "")
+    run = client.get_run(receipt.run_id)
+    assert receipt.url_command == f"cnnexp ui --uri '{samples.settings(home).uri}' --run {run.info.run_id}"
+    return run
+
+
+def test_a_finished_run_is_finished_and_leaves_nothing_beside_the_store(home, finished):
+    assert (finished.info.status, finished.info.run_name) == ("FINISHED", "größe ☃")
+    assert finished.info.start_time <= finished.info.end_time
+    assert {path.name for path in home.iterdir()} <= {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"}
+
+
+def test_every_epoch_is_a_step_of_each_curve(client, finished):
+    history = {
+        name: [(metric.step, metric.value) for metric in client.get_metric_history(finished.info.run_id, name)]
+        for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")
+    }
+    epochs = RESULT.history.epochs
+    assert history["train/loss"] == [(values.epoch, values.train_loss) for values in epochs]
+    assert history["val/accuracy"] == [(values.epoch, values.val_accuracy) for values in epochs]
+    assert history["learning_rate"] == [(values.epoch, values.learning_rate) for values in epochs]
+
+
+def test_final_metrics_and_parameters_have_their_names(finished):
+    assert {name: finished.data.metrics[name] for name in RESULT.metrics} == dict(RESULT.metrics)
+    params = finished.data.params
+    assert params["optimizer.learning_rate"] == "0.1"
+    assert (params["used.learning_rate"], params["used.threads"], params["used.precision"]) == ("0.02", "2", "float32")
+
+
+def test_the_source_and_the_description_are_tags(finished):
+    tags = finished.data.tags
+    assert tags["sweep_id"] == "s1"
+    assert tags["mlflow.note.content"].startswith("**test accuracy")
+    assert tags["mlflow.source.name"]
+    assert tags["mlflow.user"]
+    assert tags["mlflow.source.git.commit"] is not None
+
+
+def test_the_data_set_is_known_by_its_content(finished):
+    (used,) = finished.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("digits", RESULT.plan.data_digest)
+    profile = json.loads(used.dataset.profile)
+    assert profile["classes"] == list(samples.CLASS_NAMES)
+    assert profile["counts"]["test"] == [20, 20, 20]
+
+
+def test_artifacts_are_at_the_root_under_their_names(finished):
+    root = artifacts(finished)
+    for name, content in samples.FILES.items():
+        assert (root / name).read_bytes() == content
+    assert (root / "config.yaml").read_text(encoding="utf-8") == "seed: 0  # größe\n"
+
+
+def test_the_image_grid_has_the_confusion_matrix_and_nothing_foreign(client, finished):
+    paths = [item.path for item in client.list_artifacts(finished.info.run_id, "images")]
+    assert len(paths) == 2  # the picture and MLflow's smaller copy of it
+    assert all(f"confusion_matrix+step+{RESULT.history.best_epoch}+" in path for path in paths)
+    assert finished.data.tags["mlflow.loggedImages"] == "True"
+
+
+def test_the_model_is_ready_and_has_the_final_metrics(client, finished):
+    (output,) = finished.outputs.model_outputs
+    model = client.get_logged_model(output.model_id)
+    assert (model.name, str(model.status), model.source_run_id) == ("model", "READY", finished.info.run_id)
+    assert {metric.key: metric.value for metric in model.metrics} == dict(RESULT.metrics)
+
+
+def test_an_exception_is_recorded_with_its_traceback_and_raised_again(home, client):
+    with pytest.raises(NonFiniteLossError, match="step 7"), record(home) as recorder:  # noqa: PT012
+        recorder.plan(RESULT.plan)
+        raise NonFiniteLossError("The loss became NaN at step 7.")
+    run = newest(client)
+    assert (run.info.status, run.info.run_id) == ("FAILED", recorder.receipt.run_id)
+    text = (artifacts(run) / "traceback.txt").read_text(encoding="utf-8")
+    assert text.startswith("Traceback")
+    assert text.endswith("NonFiniteLossError: The loss became NaN at step 7.\n")
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"),
+    [
+        (KeyboardInterrupt(), "KILLED"),
+        (SystemExit(3), "FAILED"),
+        (SystemExit("no"), "FAILED"),
+        (SystemExit(0), "FINISHED"),
+    ],
+)
+def test_how_it_stops_is_how_it_ends(home, client, stop, status):
+    with pytest.raises(type(stop)), record(home):
+        raise stop
+    assert newest(client).info.status == status
+
+
+def test_a_store_that_refuses_is_heard_of_in_check_and_leaves_nothing(home, client):
+    client.delete_experiment(client.create_experiment("given up"))
+    refused = pytest.raises(TrackingError, match="must not be a deleted experiment")
+    with refused, record(home, experiment="given up") as recorder:
+        while True:
+            recorder.check()
+    assert not (home / "outbox").exists()
+
+
+def test_an_unreachable_store_is_an_error_before_the_block(home):
+    with pytest.raises(TrackingError, match="must answer"), record(home, uri="http://127.0.0.1:9"):
+        pytest.fail("the block must not be entered")
+    assert not (home / "outbox").exists()
+
+
+def test_a_run_inside_a_run_goes_under_its_parent(home, client):
+    with record(home, name="sweep") as parent:
+        parent.metrics({"best/val_accuracy": 0.5}, step=0)
+        while (parent_id := parent.run_id) is None:
+            parent.check()
+        with record(home, tags={"mlflow.parentRunId": parent_id}) as child:
+            child.metrics({"best/val_accuracy": 0.75}, step=0)
+        assert client.get_run(parent_id).info.status == "RUNNING"
+    run = client.get_run(child.receipt.run_id)
+    assert run.data.tags["mlflow.parentRunId"] == parent.receipt.run_id == parent_id
+    assert (run.info.status, client.get_run(parent_id).info.status) == ("FINISHED", "FINISHED")
+
+
+def test_a_run_named_in_the_environment_is_continued(home, client, monkeypatch):
+    with pytest.raises(KeyboardInterrupt), record(home, parameters={"seed": 0}) as first:
+        raise KeyboardInterrupt
+    monkeypatch.setenv("MLFLOW_RUN_ID", first.receipt.run_id)
+    with record(home, parameters={"seed": 1, "model": "small"}) as second:
+        second.metrics({"val/loss": 0.5}, step=1)
+    run = client.get_run(first.receipt.run_id)
+    assert second.receipt.run_id == run.info.run_id
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"seed": "0", "model": "small"}  # MLflow keeps the first value of a parameter
+    assert run.data.metrics == {"val/loss": 0.5}
+
+
+def test_recording_works_outside_the_main_thread(home, client):
+    receipts = []
+
+    def run() -> None:
+        with record(home) as recorder:
+            recorder.metrics({"val/loss": 1.0}, step=1)
+        receipts.append(recorder.receipt)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert client.get_run(receipts[0].run_id).info.status == "FINISHED"
+
+
+def test_no_epoch_waits_for_the_store(home):
+    values = EpochValues(1, 0.5, 0.5, 0.5, 0.5, 0.1, 0.01)
+    longest = 0.0
+    with record(home) as recorder:
+        for _ in range(200):
+            began = time.perf_counter()
+            recorder.epoch(values)
+            recorder.check()
+            longest = max(longest, time.perf_counter() - began)
+    assert longest < 0.5  # two seconds are promised; it takes microseconds
+
+
+def left_behind(home: Path) -> Path:
+    """A whole record on disk that nobody has begun to deliver."""
+    settings = samples.settings(home)
+    opening = outbox.Opening(
+        key=outbox.new_key("kept"), uri=settings.uri, artifacts=None, experiment="signs", run_name="kept",
+        run_id=None, started=outbox.now(), tags={"sweep_id": "kept"},
+    )  # fmt: skip
+    outgoing = outbox.Outgoing(Path(settings.outbox), opening)
+    outgoing.append(entries.params({"seed": 0}))
+    outgoing.append(entries.dataset(RESULT.plan))
+    for step in range(1, 1_201):  # more than MLflow takes at once
+        outgoing.append(entries.metrics({"val/loss": 1 / step}, step=step, kind="metrics", notes=[]))
+    outgoing.file("curves.png", samples.png())
+    outgoing.append(entries.image("confusion_matrix", "curves.png", step=1))
+    outgoing.end("FAILED")
+    return outgoing.folder
+
+
+def kept_runs(client: MlflowClient, name: str) -> list[Run]:
+    experiment = client.get_experiment_by_name("signs")
+    return client.search_runs([experiment.experiment_id], f"tags.`cnnexp.record` = '{name}'")
+
+
+def test_sending_again_from_any_state_loses_and_doubles_nothing(home, client, tmp_path):
+    folder = left_behind(home)
+    Progress(asked=True).save(folder)  # as if the answer to the creation of the run had been lost
+    untouched = tmp_path / folder.name
+    shutil.copytree(folder, untouched)
+    run_id = send(folder).run_id
+    assert not folder.exists()
+    for progress in (Progress(asked=True), Progress(asked=True, run_id=run_id, experiment_id="1", entries=600)):
+        shutil.copytree(untouched, folder)
+        progress.save(folder)
+        assert send(folder).run_id == run_id
+    (run,) = kept_runs(client, folder.name)
+    assert (run.info.status, run.data.params) == ("FAILED", {"seed": "0"})
+    steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "val/loss")]
+    assert steps == list(range(1, 1_201))
+    assert len(client.list_artifacts(run.info.run_id, "images")) == 2
+    assert len(run.inputs.dataset_inputs) == 1
+
+
+def test_a_folder_that_is_no_record_and_a_run_that_goes_on_cannot_be_sent(home, tmp_path):
+    with pytest.raises(TrackingError, match="needs the folder of a kept record"):
+        send(tmp_path)
+    with record(home):
+        (folder,) = (home / "outbox").iterdir()
+        with pytest.raises(TrackingError, match="still going"):
+            send(folder)
