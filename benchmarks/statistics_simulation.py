@@ -49,8 +49,8 @@ def simulated_run(*, settings: dict[str, str], seed: int, quality: float, rng: n
     validation, test = rng.binomial(IMAGES, np.clip(quality, 0, 1), size=2) / IMAGES
     return RunSummary(
         run_id=f"{settings}-{seed}", name="simulated", experiment="simulation", status="FINISHED", parent_id=None,
-        started=0.0, seconds=1.0, settings={**settings, "seed": str(seed)}, tags={}, data_digest="same", data_source=None,
-        metrics={"best/val_loss": 1 - validation, "test/accuracy": test},
+        started=0.0, seconds=1.0, settings={**settings, "seed": str(seed)}, tags={}, data_digest="same",
+        data_source=None, metrics={"best/val_loss": 1 - validation, "test/accuracy": test},
         read_curves=dict, read_predictions=lambda: None, read_findings=tuple,
     )  # fmt: skip
 

@@ -1,17 +1,31 @@
-"""The card: what a saved model must remember to be used as it was trained."""
+"""The card: what a saved model must remember to be used as it was trained; ``card.json`` beside the weights.
+
+This file, ``images.py``, ``golden.py``, ``reference.py`` and ``classifier.py`` are copied as they stand into every
+logged model and every export, so they need nothing of this package but each other.
+
+A card knows the digests of the files it belongs to, and its own. That finds damage, mix-ups and careless editing; it is
+no signature, and whoever wants to deceive can compute it again.
+"""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from .images import ImageSpec
 
-from cnnexp.datasets import Split
-from cnnexp.images import ImageSpec
-from cnnexp.records import Scaling
+FORMAT = 2  # of card.json; raised when a reader of the old format would misunderstand the new one
+DIGEST = "digest"  # key of card.json that holds the digest of all others
 
-FORMAT = 1  # of card.json; raised when a reader of the old format would misunderstand the new one
+CARD_FILE = "card.json"
+MODEL_FILE = "model.keras"
+REFERENCE_FILE = "features.npz"
+
+
+class UnfitModelError(ValueError):
+    """A saved model is damaged, belongs to another card, or no longer answers as it promised; the message says how."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,44 +37,115 @@ class ChannelStatistics:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GoldenSample:
+    """One image file, and what became of it at every step on the machine that trained the model."""
+
+    name: str  # of the training image; "chart" for the one that is drawn
+    file: str  # the image file, base64
+    size: tuple[int, int]  # (width, height) after decoding, upright
+    picture: tuple[float, ...]  # the decoded image, averaged over an 8 × 8 grid, 0..255, channels last
+    pixels: tuple[float, ...]  # what the model was given, averaged in the same way
+    pixels_digest: str  # sha256 (hex) of what the model was given
+    label: str  # the most probable class
+    probabilities: tuple[float, ...]  # (K,) in the order of the class names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thresholds:
+    """Where prediction sets and the warning begin, by the calibration split; empty or None: it was too small."""
+
+    images: int  # in the calibration split
+    coverage: Mapping[str, float]  # coverage, such as "0.9" -> least probability of a class in the prediction set
+    unlike_p: float  # an image with a p-value below this is called unlike the training data
+    unlike_distance: float | None  # the distance to the reference features that has this p-value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
     """Everything between a file and its class name, beside the weights."""
 
     format: int
     class_names: tuple[str, ...]  # in the order of the model's outputs
     image: ImageSpec  # how a file becomes the uint8 pixels the model takes
-    scaling: Scaling  # inside the model; here to be read
+    scaling: Mapping[str, Any]  # rule, scale, offset of the model's first layer; here to be read
     temperature: float  # folded into the model's last layer; 1: not calibrated
     calibration_images: int  # how many images the temperature was fitted on; 0: it was not
     training_pixels: ChannelStatistics
+    thresholds: Thresholds
     data: Mapping[str, str]  # name and digest of the data set
     versions: Mapping[str, str]  # of the libraries that trained it
+    made_on: Mapping[str, str]  # what answers depend on beside the files: processor and libraries
+    files: Mapping[str, str]  # name -> sha256 (hex) of the files this card belongs to
+    golden: tuple[GoldenSample, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the contents of ``card.json``."""
-        return dataclasses.asdict(self)
+        """Return the contents of ``card.json``, with their digest."""
+        content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return content | {DIGEST: _digest(content)}
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Card":
+        """Read ``card.json``.
+
+        Raises
+        ------
+        UnfitModelError
+            It is damaged, was changed, is of another format, or lacks something.
+
+        """
+        content = _object(text)
+        if content.get("format") != FORMAT:
+            raise UnfitModelError(
+                f"{CARD_FILE} must have format {FORMAT}; got {content.get('format')!r}. Use the version of cnnexp that "
+                "made it, or train and export again."
+            )
+        said = content.pop(DIGEST, None)
+        if said != _digest(content):
+            raise UnfitModelError(
+                f"{CARD_FILE} has been changed since it was written: its content has the digest "
+                f"{_digest(content)[:12]}, and it says {str(said)[:12]}. Take the original from the run."
+            )
+        return _build(cls, content, CARD_FILE)
 
 
-def channel_statistics(train: Split) -> ChannelStatistics:
-    """Return mean and deviation of each channel over all pixels of `train`, read in portions."""
-    channels = train.images.shape[-1]
-    total, squares = np.zeros(channels), np.zeros(channels)
-    for start in range(0, len(train), 1024):
-        pixels = train.images[train.rows[start : start + 1024]].reshape(-1, channels).astype(np.float64)
-        total += pixels.sum(axis=0)
-        squares += np.square(pixels).sum(axis=0)
-    count = len(train) * np.prod(train.images.shape[1:3])
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
-    return ChannelStatistics(mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist()))
+def digest_of(content: bytes) -> str:
+    """Return the sha256 (hex) of a file's content."""
+    return hashlib.sha256(content).hexdigest()
 
 
-def fit_scaling(rule: str, statistics: ChannelStatistics) -> Scaling:
-    """Return the model's first layer: ``unit`` maps 0..255 to 0..1, ``standardize`` to mean 0 and deviation 1."""
-    if rule == "unit":
-        channels = len(statistics.mean)
-        return Scaling(rule, (1 / 255,) * channels, (0.0,) * channels)
-    deviation = [max(value, 1.0) for value in statistics.deviation]  # a constant channel must not be blown up
-    scale = tuple(1 / value for value in deviation)
-    offset = tuple(-mean / value for mean, value in zip(statistics.mean, deviation, strict=True))
-    return Scaling(rule, scale, offset)
+def _object(text: str | bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise UnfitModelError(f"{CARD_FILE} must be JSON; it is not: {error}. Take the original from the run.") from None
+    if not isinstance(content, dict):
+        raise UnfitModelError(f"{CARD_FILE} must hold one JSON object; got {type(content).__name__}.")
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return the digest of a document, whatever its layout and the order of its keys."""
+    return digest_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _build(kind: Any, content: Any, place: str) -> Any:
+    """Make a dataclass of a JSON object, with exactly its fields."""
+    if not isinstance(content, dict):
+        raise UnfitModelError(f"{place} must be an object; got {content!r}.")
+    names = [field.name for field in dataclasses.fields(kind)]
+    if wrong := sorted(set(names) ^ set(content)):
+        said = ", ".join(f"{name} {'is missing' if name in names else 'is unknown'}" for name in wrong)
+        raise UnfitModelError(f"{place} must have the fields {', '.join(names)}; {said}.")
+    nested = {"image": ImageSpec, "training_pixels": ChannelStatistics, "thresholds": Thresholds}
+    values = {}
+    for name, value in content.items():
+        if name == "golden":
+            values[name] = tuple(_build(GoldenSample, item, f"{place}: golden sample") for item in value)
+        elif name in nested:
+            values[name] = _build(nested[name], value, f"{place}: {name}")
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except ValueError as error:  # what ImageSpec refuses
+        raise UnfitModelError(f"{place} says something impossible: {error}") from None

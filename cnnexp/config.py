@@ -116,6 +116,22 @@ class FolderDataConfig(DataConfig):
 
 
 @dataclass(kw_only=True, slots=True)
+class TableDataConfig(FolderDataConfig):
+    """A CSV or Parquet table with a line an image; `path` is the table."""
+
+    root: str | None  # folder that the table's paths start from, and never leave; None: the table's own
+    image: str  # column of the paths
+    label: str  # column of the class names
+    split: str  # column that says train, validation, calibration or test; auto: `split` where there is one; none
+    group: str  # column; images of one group stay on one side of every split; auto: `group` where there is one; none
+
+
+@dataclass(kw_only=True, slots=True)
+class NpzDataConfig(DataConfig):
+    """Arrays `images`, `labels` and perhaps `class_names` in one NumPy archive; `path` is the archive."""
+
+
+@dataclass(kw_only=True, slots=True)
 class ModelConfig:
     """What every architecture has."""
 
@@ -395,6 +411,33 @@ class TrackingConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class SweepConfig:
+    """How the runs of a sweep are carried out; nothing here changes what one of them learns."""
+
+    workers: int | str  # runs at a time; auto: as many as their threads fit into the cores
+    retries: int  # further attempts for a run whose process was killed, ran out of memory or took too long
+    time_limit: float | None  # seconds one attempt may take; None: as long as it needs
+    zip: list[str]  # settings whose lists are walked together instead of combined
+    resume: str  # auto: go on with the newest sweep of the same words; never; or the id of a sweep's parent run
+    dry_run: bool  # print the runs instead of doing them
+    objective: str  # what a search improves: a metric of the validation split
+    pruning: str  # none | asha | hyperband | median | patience: which hopeless runs are stopped early
+    pruning_start: int  # epochs before a run can be stopped
+
+    def __post_init__(self) -> None:
+        if isinstance(self.workers, str):
+            if self.workers != "auto":
+                raise ConfigError(f"sweep.workers must be auto or a whole number from 1; got {self.workers!r}.")
+        else:
+            _within("sweep.workers", self.workers, 1, 1024)
+        _within("sweep.retries", self.retries, 0, 100)
+        _within("sweep.time_limit", self.time_limit, 0, above=True)
+        _one_of("sweep.objective", self.objective, ("best/val_loss", "best/val_accuracy"))
+        _one_of("sweep.pruning", self.pruning, ("none", "asha", "hyperband", "median", "patience"))
+        _within("sweep.pruning_start", self.pruning_start, 1)
+
+
+@dataclass(kw_only=True, slots=True)
 class ExperimentConfig:
     """One run, whole."""
 
@@ -407,6 +450,7 @@ class ExperimentConfig:
     augmentation: AugmentationConfig
     training: TrainingConfig
     tracking: TrackingConfig
+    sweep: SweepConfig
 
     def __post_init__(self) -> None:
         _within("seed", self.seed, 0, 2**32 - 1)

@@ -9,10 +9,11 @@ from functools import partial
 import keras
 import numpy as np
 
-from cnnexp import augmentation, environment, inference, models, optimizers, runtime, schedules, training
+from cnnexp import augmentation, contract, environment, inference, models, optimizers, runtime, schedules, training
 from cnnexp.augmentation import Augmentation
 from cnnexp.calibration import MINIMUM_IMAGES, expected_calibration_error, fit_temperature
-from cnnexp.card import FORMAT, Card, ChannelStatistics, channel_statistics, fit_scaling
+from cnnexp.card import ChannelStatistics
+from cnnexp.classifier import forward_of
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits, load_splits
 from cnnexp.diagnosis import Facts, diagnose
@@ -30,6 +31,7 @@ from cnnexp.records import (
     Scaling,
     SplitPredictions,
 )
+from cnnexp.scaling import channel_statistics, fit_scaling
 
 PREDICTED_SPLITS = ("validation", "calibration", "test")
 EXAMPLE_IMAGES = 2  # in the model's input example
@@ -61,6 +63,8 @@ def run(
     history = _train(config, splits, setup, model, on_epoch=on_epoch, on_progress=partial(on_progress, "training"))
     model = _finished(config, splits, setup, model)
     judged = _judge(config, splits, model)
+    model_file = inference.to_bytes(model)
+    drawn_up = _contract(splits, setup, judged, model, model_file)
     return RunResult(
         plan=plan,
         settings=dataclasses.asdict(config),
@@ -70,8 +74,9 @@ def run(
         predictions=judged.predictions,
         findings=_findings(config, splits, plan, history, judged),
         notes=(*splits.notes, *judged.notes),
-        model_file=inference.to_bytes(model),
-        card=_card(splits, setup, judged).as_dict(),
+        model_file=model_file,
+        card=drawn_up.card.as_dict(),
+        features_file=drawn_up.reference_file,
         example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
         environment=environment.describe(threads=setup.threads, precision=setup.precision),
     )
@@ -301,15 +306,16 @@ def _findings(
     )
 
 
-def _card(splits: Splits, setup: _Setup, judged: _Judged) -> Card:
-    return Card(
-        format=FORMAT,
-        class_names=splits.class_names,
-        image=splits.spec,
+def _contract(
+    splits: Splits, setup: _Setup, judged: _Judged, model: keras.Model, model_file: bytes
+) -> contract.Contract:
+    return contract.draw_up(
+        splits=splits,
+        forward=forward_of(model),
+        model_file=model_file,
+        calibration=judged.predictions["calibration"].probabilities,
+        statistics=setup.statistics,
         scaling=setup.scaling,
-        temperature=1.0 if judged.temperature is None else judged.temperature,
-        calibration_images=0 if judged.temperature is None else len(splits.calibration),
-        training_pixels=setup.statistics,
-        data={"name": splits.name, "digest": splits.digest},
+        temperature=judged.temperature,
         versions=environment.versions(),
     )

@@ -126,6 +126,7 @@ class RunResult:
     notes: tuple[str, ...]
     model_file: bytes  # the .keras file
     card: Mapping[str, Any]  # contents of card.json
+    features_file: bytes  # features.npz: training images to compare with, and calibration scores
     example: Images  # (n, H, W, C) a few test images for the model's input example
     environment: Mapping[str, Any]  # versions, processor, threads
 

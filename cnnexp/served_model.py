@@ -1,7 +1,7 @@
 """The logged model as ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` run it.
 
-This file and ``images.py`` are copied side by side into every logged model, so they need nothing else of this package:
-Keras, NumPy, pandas and Pillow are enough to serve.
+This file and what it imports from beside it are copied side by side into every logged model, so they need nothing else
+of this package: Keras, NumPy, pandas and Pillow are enough to serve.
 
 One column in, ``image``: an image file as bytes or base64 text, or an array as :func:`read_image` takes it. Four
 columns out: ``label``, ``probability``, ``probabilities`` (class name to probability) and ``error`` (why there is no
@@ -10,39 +10,30 @@ answer for this row; null when there is one).
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .classifier import Classifier, load
 from .images import ImageSpec, UnreadableImageError, read_image
 
 _BATCH = 256  # images in memory at once
 
 
-def _load_pyfunc(data_path: str) -> "Classifier":
+def _load_pyfunc(data_path: str) -> "ImageModel":
     """Load the model; the name and the argument are MLflow's."""
-    folder = Path(data_path)
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    return Classifier(
-        model=keras.models.load_model(folder / "model.keras", compile=False),
-        class_names=tuple(card["class_names"]),
-        spec=ImageSpec(**card["image"]),
-    )
+    return ImageModel(load(Path(data_path)))
 
 
 @dataclass(frozen=True, slots=True)
-class Classifier:
-    """From image files or arrays to class names and probabilities."""
+class ImageModel:
+    """From a table of image files or arrays to a table of answers."""
 
-    model: keras.Model  # uint8 (N, H, W, C) -> float32 (N, K)
-    class_names: tuple[str, ...]
-    spec: ImageSpec
+    classifier: Classifier
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Answer each row of the column ``image``; a row that cannot be read gets its reason, not a crash."""
@@ -53,17 +44,17 @@ class Classifier:
         return pd.DataFrame(answers, columns=columns, index=model_input.index, dtype=object)
 
     def _answer(self, sources: list[Any]) -> list[dict[str, Any]]:
-        read = [_read(source, self.spec) for source in sources]
+        read = [_read(source, self.classifier.card.image) for source in sources]
         images = [image for image in read if not isinstance(image, str)]
-        rows = iter(self.model.predict_on_batch(np.stack(images)) if images else ())
+        rows = iter(self.classifier.forward(np.stack(images))[0] if images else ())
         return [_failure(image) if isinstance(image, str) else self._success(next(rows)) for image in read]
 
     def _success(self, row: NDArray[np.float32]) -> dict[str, Any]:
         best = int(row.argmax())
         return {
-            "label": self.class_names[best],
+            "label": self.classifier.card.class_names[best],
             "probability": float(row[best]),
-            "probabilities": dict(zip(self.class_names, row.tolist(), strict=True)),
+            "probabilities": dict(zip(self.classifier.card.class_names, row.tolist(), strict=True)),
             "error": None,
         }
 
@@ -93,7 +84,11 @@ def _decoded(source: object) -> bytes | NDArray[Any]:
         pixels = np.array(source, dtype=np.float64)
     except (TypeError, ValueError):
         pixels = np.empty(0)
-    if pixels.size == 0 or not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 255):
+    if (
+        pixels.ndim < 2
+        or pixels.size == 0
+        or not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 255)
+    ):
         raise UnreadableImageError(
             "An image in numbers must be rows of pixels from 0 to 255, all rows of one length; this is not."
         )

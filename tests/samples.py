@@ -206,6 +206,7 @@ def run_result(
         notes=tuple(notes),
         model_file=b"",
         card={"class_names": list(names), "input_shape": (8, 8, 1), "scale": np.float32(0.5)},
+        features_file=b"",
         example=np.zeros((2, 8, 8, 1), np.uint8),
         environment={"python": "3.11.7", "threads": 2, "flags": {"amx": False}},
     )

@@ -237,3 +237,13 @@ def test_an_effect_that_turns_round_is_said():
     effects = compare(runs, metric_name="test/accuracy", by=()).effects
     dropout = next(effect for effect in effects if effect.setting.name == "regularization.dropout")
     assert dropout.reversed_in == ("model=small",)
+
+
+def test_one_model_is_no_evidence_about_its_setting_beside_a_mean_over_seeds():
+    many = [with_predictions(run, predicted("1" * 20)) for run in dropouts(0.0)]
+    lone = with_predictions(summary(0.2, regularization__dropout="0.9"), predicted("0" * 20))
+    comparison = compare([*many, lone], metric_name="test/accuracy", by=())
+    row = next(row for row in comparison.rows if row.configuration.values["regularization.dropout"] == "0.9")
+    assert row.standing is Standing.UNTESTED
+    assert "0.9" not in verdict(comparison)[0]
+    assert any(model.run is lone and model.difference.standing is Standing.WORSE for model in comparison.models)

@@ -53,10 +53,39 @@ def model_file() -> bytes:
 
 def result(*, epochs: int = 3, model: bytes = b"not loaded in this test") -> RunResult:
     """A finished run; give `model` where it is loaded."""
-    card = {"class_names": list(CLASS_NAMES), "image": SPEC, "scale": np.float32(0.5)}
+    card, features = contract(model) if model[:2] == b"PK" else ({"class_names": list(CLASS_NAMES), "image": SPEC}, b"")
     return dataclasses.replace(
-        run_result(CLASS_NAMES, epochs=epochs), model_file=model, card=card, example=pixels(count=3)
+        run_result(CLASS_NAMES, epochs=epochs),
+        model_file=model,
+        card=card,
+        features_file=features,
+        example=pixels(count=3),
     )
+
+
+def contract(model: bytes) -> tuple[dict, bytes]:
+    """The card and the features of a model that was trained on noise."""
+    from cnnexp import classifier
+    from cnnexp.card import ChannelStatistics
+    from cnnexp.contract import draw_up
+    from cnnexp.datasets import Split, Splits
+    from cnnexp.images import ImageSpec
+    from cnnexp.records import Scaling
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "model.keras").write_bytes(model)
+        forward = classifier.forward_of(classifier._load_keras(Path(folder) / "model.keras"))
+    rows = np.arange(30)
+    split = Split(pixels(count=30), rows, rows % 3, tuple(f"index-{row}" for row in rows))
+    splits = Splits(
+        "noise", CLASS_NAMES, ImageSpec(**SPEC), *[split] * 4, digest="0", source="nowhere", notes=()
+    )  # fmt: skip
+    drawn_up = draw_up(
+        splits=splits, forward=forward, model_file=model, calibration=forward(split.images)[0],
+        statistics=ChannelStatistics(mean=(127.5,), deviation=(73.9,)), scaling=Scaling("unit", (1 / 255,), (0.0,)),
+        temperature=None, versions={},
+    )  # fmt: skip
+    return drawn_up.card.as_dict(), drawn_up.reference_file
 
 
 def pixels(*, count: int, seed: int = 0) -> np.ndarray:

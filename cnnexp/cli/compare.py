@@ -45,10 +45,11 @@ def command(
     from cnnexp.errors import DataError
     from cnnexp.tracking.summaries import find_runs
 
-    named, uri = _without_store([*targets, *([f"{_STORE}{uri}"] if uri else [])])
-    runs = find_runs(named, uri=uri)
+    words = list(targets) if uri is None else [*targets, f"{_STORE}{uri}"]
+    named, store = _without_store(words)
+    runs = find_runs(named, uri=store)
     comparison = compare(runs, metric_name=metric, by=[name for name in by.split(",") if name])
-    _write(comparison, html=html, csv=csv, targets=targets)
+    _write(comparison, html=html, csv=csv, words=words)
     _show(comparison, as_json=as_json)
     if comparison.refusals:
         raise DataError(comparison.refusals[0])
@@ -71,7 +72,7 @@ def _configured_uri() -> str:
     return str(settings["uri"])
 
 
-def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, targets: Sequence[str]) -> None:
+def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, words: Sequence[str]) -> None:
     if csv is not None:
         from cnnexp.report.comparison_files import csv_text
 
@@ -79,14 +80,14 @@ def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, tar
     if html is not None:
         from cnnexp.report.comparison_page import page
 
-        html.write_text(page(comparison, command=_repeated(comparison, targets)), encoding="utf-8")
+        html.write_text(page(comparison, command=_repeated(comparison, words)), encoding="utf-8")
 
 
-def _repeated(comparison: "Comparison", targets: Sequence[str]) -> str:
+def _repeated(comparison: "Comparison", words: Sequence[str]) -> str:
     """The command that makes this report again; ``latest`` will be another sweep by then."""
     runs = [run for row in comparison.rows for run in row.configuration.runs]
     lasting = runs[0].parent_id or runs[0].run_id
-    named = [lasting if word == "latest" else word for word in targets]
+    named = [lasting if word == "latest" else word for word in words]
     by = ["--by", ",".join(comparison.by)] if comparison.by else []
     return shlex.join(["cnnexp", "compare", *named, "--metric", comparison.metric.name, *by, "--html", "report.html"])
 

@@ -9,7 +9,7 @@ from cnnexp.comparison.design import Configuration, Setting, configurations, var
 from cnnexp.comparison.effects import effects
 from cnnexp.comparison.fairness import refusals, warnings
 from cnnexp.comparison.metric import Metric, metric, validation_objective
-from cnnexp.comparison.paired import Estimate, t_interval
+from cnnexp.comparison.paired import t_interval
 from cnnexp.comparison.result import Comparison, Difference, Effect, ModelDifference, Row, Standing
 from cnnexp.comparison.same_images import compare_models, differing_groups, identify_test_images, name_of_test
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
@@ -45,7 +45,15 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
         by=tuple(by),
         settings=settings,
         rows=tuple(
-            _row(row, run, difference, first=index == 0 and not refused, models=models, metrics=(objective, compared))
+            _row(
+                row,
+                run,
+                difference,
+                first=index == 0 and not refused,
+                models=models,
+                single_reference=len(ranked[0].runs) == 1,
+                metrics=(objective, compared),
+            )
             for index, (row, run, difference) in enumerate(zip(ranked, best, over_seeds, strict=True))
         ),
         effects=found,
@@ -148,6 +156,7 @@ def _row(
     *,
     first: bool,
     models: Sequence[ModelDifference],
+    single_reference: bool,
     metrics: tuple[Metric, Metric],
 ) -> Row:
     objective, score = (t_interval(list(configuration.by_seed(metric).values())) for metric in metrics)
@@ -159,17 +168,23 @@ def _row(
         means=_means(configuration.runs),
         best_run=best_run,
         over_seeds=over_seeds,
-        standing=Standing.REFERENCE if first else _standing(over_seeds, configuration, models, score),
+        standing=Standing.REFERENCE if first else _standing(over_seeds, configuration, models, single_reference),
     )
 
 
 def _standing(
-    over_seeds: Difference | None, configuration: Configuration, models: Sequence[ModelDifference], score: Estimate
+    over_seeds: Difference | None,
+    configuration: Configuration,
+    models: Sequence[ModelDifference],
+    single_reference: bool,
 ) -> Standing:
-    """Over seeds where there are enough; a single run stands as the model it is."""
+    """Over seeds where there are enough; one run beside one run stands as the model it is.
+
+    A single run beside a mean over seeds stays untested: that one model is worse says nothing about its setting.
+    """
     if over_seeds is not None and over_seeds.p_adjusted is not None:
         return over_seeds.standing
-    if score.n == 1 and len(configuration.runs) == 1:
+    if single_reference and len(configuration.runs) == 1:
         for model in models:
             if model.run is configuration.runs[0]:
                 return model.difference.standing

@@ -99,6 +99,11 @@ class Comparison:
         return self.rows[0]
 
     @property
+    def of_single_models(self) -> bool:
+        """Whether the reference is one trained model, so that a row of one run can be compared with it as a model."""
+        return len(self.reference.configuration.runs) == 1
+
+    @property
     def enough_seeds(self) -> bool:
         """Whether at least one row was compared with the reference over enough seeds."""
         return any(row.over_seeds is not None and row.over_seeds.p_adjusted is not None for row in self.rows)

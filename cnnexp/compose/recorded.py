@@ -12,10 +12,10 @@ Scalar = str | int | float | bool
 
 # A parameter is a setting that can change what is learned: places and the record itself cannot. What is null is left
 # out, so that a column is empty where a setting is not in use.
-UNRECORDED = ("data.path", "data.cache", "tracking")
+UNRECORDED = ("data.path", "data.cache", "tracking", "sweep")
 
 ABBREVIATIONS = {"optimizer.learning_rate": "lr", "training.batch_size": "bs", "model.width": "w", "model.depth": "d"}
-UNNAMED = ("data.cache", "tracking", "training.threads")  # say nothing about what a run asks
+UNNAMED = ("data.cache", "tracking", "sweep", "training.threads")  # say nothing about what a run asks
 
 
 def to_yaml(config: ExperimentConfig) -> str:

@@ -12,7 +12,12 @@ from cnnexp import config
 ROOT = config.ExperimentConfig
 
 VARIANTS: dict[str, dict[str, type]] = {
-    "data": {"builtin": config.BuiltinDataConfig, "folder": config.FolderDataConfig},
+    "data": {
+        "builtin": config.BuiltinDataConfig,
+        "folder": config.FolderDataConfig,
+        "table": config.TableDataConfig,
+        "npz": config.NpzDataConfig,
+    },
     "model": {
         "plain": config.PlainModelConfig,
         "alexnet": config.AlexNetConfig,

@@ -90,7 +90,7 @@ def walk(root: Path) -> Tree:
                 folders.append(name)
                 todo.append(f"{name}/")
                 facts.update(os.fsencode(f"{name}/\0"))
-            elif is_image(entry.name):
+            elif entry.is_file() and is_image(entry.name):  # a pipe of that name would never end
                 stat = entry.stat()
                 images.append(name)
                 facts.update(os.fsencode(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0"))

@@ -42,12 +42,15 @@ class Request:
         )
 
 
-def resolve(request: Request, pictures: Pictures) -> ImageSpec:
+def resolve(request: Request, pictures: Pictures) -> tuple[ImageSpec, tuple[str, ...]]:
     """Replace every `auto` by what suits the images.
 
     Size: the images' own where 95 % of the sample share one of at most 64 × 64; else a square of the median shorter
     side, rounded down to a multiple of 8, from 8 to 64. Colour: grey if red, green and blue are equal in every sampled
     image. Resize: stretch where 95 % of the sample agree in aspect ratio to 5 %, else pad.
+
+    Returns:
+        the specification, and a note where images are not taken at their own size
 
     Raises:
         DataError: none of the sampled images can be read.
@@ -57,7 +60,7 @@ def resolve(request: Request, pictures: Pictures) -> ImageSpec:
     sizes, colored = _look(request, pictures)
     height, width = request.size or _found_size(sizes)
     try:
-        return ImageSpec(
+        spec = ImageSpec(
             height=height,
             width=width,
             color=("rgb" if colored else "grey") if request.color == "auto" else request.color,
@@ -68,6 +71,17 @@ def resolve(request: Request, pictures: Pictures) -> ImageSpec:
         )
     except ValueError as error:
         raise ConfigError(f"data: {error}") from error
+    return spec, _note(spec, sizes, request)
+
+
+def _note(spec: ImageSpec, sizes: NDArray[np.int64], request: Request) -> tuple[str, ...]:
+    if request.size is not None or (sizes == (spec.height, spec.width)).all():
+        return ()
+    height, width = np.median(sizes, axis=0).astype(int)
+    return (
+        f"Images are read as {spec.height} × {spec.width} {spec.color} ({spec.resize}), found from a sample of "
+        f"{len(sizes)} whose median is {height} × {width}; data.size=[height,width] changes it.",
+    )
 
 
 def _look(request: Request, pictures: Pictures) -> tuple[NDArray[np.int64], bool]:

@@ -8,15 +8,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig
+from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.datasets import cache, checks
 from cnnexp.datasets.builtin import builtin_source
 from cnnexp.datasets.folder import folder_source
 from cnnexp.datasets.geometry import Request
+from cnnexp.datasets.npz import npz_source
 from cnnexp.datasets.partition import partition, same_side
 from cnnexp.datasets.sources import Source
 from cnnexp.datasets.splits import Split, Splits
 from cnnexp.datasets.store import Decoded, decoded
+from cnnexp.datasets.table import Columns, table_source
 from cnnexp.datasets.thinning import thin
 from cnnexp.errors import ConfigError
 from cnnexp.records import SPLIT_NAMES
@@ -66,6 +68,11 @@ def find(data: DataConfig) -> Source:
 
     """
     match data:
+        case TableDataConfig():
+            columns = Columns(image=data.image, label=data.label, split=data.split, group=data.group)
+            return table_source(data.path, name=data.name, root=data.root, columns=columns)
+        case NpzDataConfig():
+            return npz_source(data.path, name=data.name)
         case FolderDataConfig():
             return folder_source(data.path, name=data.name)
         case BuiltinDataConfig():

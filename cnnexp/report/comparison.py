@@ -9,7 +9,7 @@ from cnnexp.comparison.result import Comparison, Standing
 from cnnexp.report.comparison_table import table
 from cnnexp.report.comparison_words import LEGEND, effect_sentence, verdict
 
-_ROWS_SHOWN = 40
+_ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
 _WIDE = 100  # characters
 _RESULT_COLUMNS = 4  # at the right; a number is never broken over lines
 _NAMES_SHOWN = 5  # of runs left out, for each reason
@@ -63,10 +63,12 @@ def _print_effects(comparison: Comparison, console: Console) -> None:
     if not comparison.effects:
         return
     console.print(f"\n[bold]What each setting does to {comparison.metric.name}[/bold], the others and the seed held")
-    for effect in comparison.effects:
+    for effect in comparison.effects[:_EFFECTS_SHOWN]:
         console.print(f"  {escape(effect_sentence(effect, comparison.metric))}")
         if effect.reversed_in:
             console.print(f"    but the opposite with {escape('; '.join(effect.reversed_in))}")
+    if len(comparison.effects) > _EFFECTS_SHOWN:
+        console.print(f"  ... and {len(comparison.effects) - _EFFECTS_SHOWN} more; --csv writes all.")
 
 
 def _print_left_out(comparison: Comparison, console: Console) -> None:

@@ -36,12 +36,15 @@ def parallel_coordinates(comparison: Comparison) -> str:
     numbers = [[row.objective.mean for row in rows], [row.score.mean for row in rows]]
     signs = (comparison.objective.sign, comparison.metric.sign)
     axes += [_number_axis(values, sign, bottom, top) for values, sign in zip(numbers, signs, strict=True)]
-    parts = [_axis_drawing(x, title, ticks, top, bottom) for x, title, (ticks, _) in zip(xs, titles, axes, strict=True)]
+    drawn_axes = [
+        _axis_drawing(x, title, ticks, top, bottom) for x, title, (ticks, _) in zip(xs, titles, axes, strict=True)
+    ]
+    parts: list[str] = []
     for index, row in reversed(list(enumerate(rows))):
         values: list[str | float] = [*row.configuration.values.values(), row.objective.mean, row.score.mean]
         points = [(x, places[value]) for x, (_, places), value in zip(xs, axes, values, strict=True)]
         parts.append(_row_line(comparison, row, points, first=index == 0))
-    return picture(width, height, *parts, label="Parallel coordinates of settings and results")
+    return picture(width, height, *parts, *drawn_axes, label="Parallel coordinates of settings and results")
 
 
 _Ticks = list[tuple[float, str]]
@@ -50,7 +53,7 @@ _Places = dict[str | float, float]
 
 def _axis(setting: Setting, rows: Sequence[Row], bottom: float, top: float) -> tuple[_Ticks, _Places]:
     levels = setting.levels
-    if not setting.is_numeric or len(levels) <= 2:
+    if not setting.is_numeric:
         places: _Places = {level: _spread(index, len(levels), bottom, top) for index, level in enumerate(levels)}
         return [(place, str(level)) for level, place in places.items()], places
     values = [float(level) for level in levels]

@@ -55,7 +55,7 @@ def _gain(comparison: Comparison, row: Row) -> str:
     if row.over_seeds is not None and row.over_seeds.gain.n > 1:
         return gain_text(row.over_seeds.gain, comparison.metric)
     for model in comparison.models:
-        if model.run is row.best_run and row.seeds == 1:
+        if model.run is row.best_run and comparison.of_single_models and len(row.configuration.runs) == 1:
             return gain_text(model.difference.gain, comparison.metric)
     return "" if row.over_seeds is None else gain_text(row.over_seeds.gain, comparison.metric)
 

@@ -18,7 +18,7 @@ OVERRIDE = re.compile(r"[+~]*[\w./@-]+=\S+")
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """Print each finding with its numbers and a repair that can be copied; say so when there is none."""
     if not findings:
-        console.print(Text.assemble(("findings", "title"), ": none, every check passed"))
+        console.print(Text.assemble(("findings", "title"), ": none, no check found a fault"))
     else:
         console.print(Text("findings", style="title"))
     for finding in findings:

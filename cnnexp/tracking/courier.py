@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 _logger = logging.getLogger("cnnexp.tracking")
-_GONE = {"event": "kept", "reason": "The delivering process has ended before its time."}
+GONE = {"event": "kept", "reason": "The delivering process has ended before its time."}
 
 Answer = dict[str, Any]
 
@@ -85,7 +85,7 @@ class Courier:
             else:
                 self._answers[answer["folder"]].put(answer)
         for waiting in list(self._answers.values()):
-            waiting.put(_GONE)
+            waiting.put(GONE)
 
 
 def _lines(handle: int) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_KEY_TAG = "cnnexp.record"  # names the folder a run was delivered from
+KEY_TAG = "cnnexp.record"  # names the folder a run was delivered from
 
 
 class Delivery:
@@ -72,11 +72,13 @@ class Delivery:
             run = client.create_run(
                 str(self.progress.experiment_id),
                 start_time=self.opening.started,
-                tags={**self.opening.tags, _KEY_TAG: self.opening.key},
+                tags={**self.opening.tags, KEY_TAG: self.opening.key},
                 run_name=self.opening.run_name,
             )
         else:
             run = self._continue(client, run_id)
+        if self.opening.replaces is not None:
+            self._delete(client, self.opening.replaces)
         self.progress.run_id, self.progress.experiment_id = run.info.run_id, run.info.experiment_id
         self.progress.save(self.folder)
 
@@ -84,8 +86,16 @@ class Delivery:
         """Return the run that was asked for before, if the store made it and only its answer was lost."""
         if not self.progress.asked:
             return None
-        found = client.search_runs([str(self.progress.experiment_id)], f"tags.`{_KEY_TAG}` = '{self.opening.key}'")
+        found = self._runs_of(client, self.opening.key)
         return str(found[0].info.run_id) if found else None
+
+    def _delete(self, client: "MlflowClient", key: str) -> None:
+        """Delete the run of a broken attempt, so that a configuration has one run; MLflow can restore it."""
+        for run in self._runs_of(client, key):
+            client.delete_run(run.info.run_id)
+
+    def _runs_of(self, client: "MlflowClient", key: str) -> "Sequence[Run]":
+        return client.search_runs([str(self.progress.experiment_id)], f"tags.`{KEY_TAG}` = '{key}'")
 
     def _continue(self, client: "MlflowClient", run_id: str) -> "Run":
         client.update_run(run_id, status="RUNNING")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 _PACKAGE = "cnnexp_served"  # name of the folder of code inside the model
-_SOURCES = ("images.py", "served_model.py")
+_SOURCES = ("images.py", "card.py", "golden.py", "reference.py", "classifier.py", "served_model.py")
 _NEEDS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow")
 _EXAMPLES = 2  # images in the input example
 _EXAMPLE_INFO = {
@@ -37,7 +37,9 @@ _EXAMPLE_INFO = {
 }
 
 
-def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], example: Images) -> None:
+def lay_out(
+    folder: Path, *, model_file: bytes, card: Mapping[str, Any], features_file: bytes, example: Images
+) -> None:
     """Write all of the MLflow model into `folder` but its ``MLmodel`` file, which :func:`complete` adds.
 
     Parameters
@@ -48,12 +50,15 @@ def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], example
         A ``.keras`` file that takes uint8 (N, H, W, C).
     card
         Contents of ``card.json``.
+    features_file
+        Contents of ``features.npz``, which belongs to the card.
     example
         uint8 (n, H, W, C), images for the input example.
 
     """
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "model.keras").write_bytes(model_file)
+    (folder / "data" / "features.npz").write_bytes(features_file)
     _write(folder / "data" / "card.json", json.dumps(card, ensure_ascii=False, indent=2, default=_plain))
     code = folder / "code" / _PACKAGE
     code.mkdir(parents=True)

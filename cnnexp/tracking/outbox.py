@@ -43,6 +43,7 @@ class Opening:
     run_id: str | None  # continue this run instead of making one
     started: int  # milliseconds since 1970
     tags: Mapping[str, str]
+    replaces: str | None = None  # key of a record whose run is deleted, because this one repeats it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,20 @@ class Outgoing:
             self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
             locks.hold(self._journal)
             write_json(self.folder / "run.json", dataclasses.asdict(opening))
+
+    @classmethod
+    def shared(cls, folder: Path) -> "Outgoing":
+        """Return a second writer of a record that another process holds, and ends."""
+        outgoing = cls.__new__(cls)
+        outgoing.folder = folder
+        with _writing():
+            outgoing._journal = (folder / JOURNAL).open("a", encoding="utf-8")
+        return outgoing
+
+    def mend(self) -> None:
+        """Cut off a line that a second writer left unfinished when it died."""
+        with _writing(), (self.folder / JOURNAL).open("rb+") as journal:
+            journal.truncate(journal.read().rfind(b"\n") + 1)
 
     def append(self, entry: Entry) -> None:
         """Add one entry to the journal; what is written survives the death of this process."""

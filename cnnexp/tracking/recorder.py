@@ -57,16 +57,7 @@ def recording(
     uri = store.absolute_uri(settings.uri)
     courier()  # first of all: it imports MLflow while this process goes on
     store.reach(uri)
-    opening = Opening(
-        key=new_key(run_name),
-        uri=uri,
-        artifacts=store.absolute_location(settings.artifacts),
-        experiment=settings.experiment,
-        run_name=run_name,
-        run_id=os.environ.get("MLFLOW_RUN_ID"),
-        started=now(),
-        tags={**source_tags(), **tags},
-    )
+    opening = opening_of(settings, run_name=run_name, run_id=os.environ.get("MLFLOW_RUN_ID"), tags=tags)
     with raising_on_sigterm():
         recorder = Recorder(Outgoing(Path(settings.outbox).absolute(), opening), uri=uri)
         try:
@@ -76,6 +67,28 @@ def recording(
             recorder.end(_status(error), error)
             raise
         recorder.end("FINISHED", None)
+
+
+def opening_of(
+    settings: TrackingConfig,
+    *,
+    run_name: str,
+    run_id: str | None,
+    tags: Mapping[str, str],
+    replaces: str | None = None,
+) -> Opening:
+    """Return how the record of a run that starts now begins."""
+    return Opening(
+        key=new_key(run_name),
+        uri=store.absolute_uri(settings.uri),
+        artifacts=store.absolute_location(settings.artifacts),
+        experiment=settings.experiment,
+        run_name=run_name,
+        run_id=run_id,
+        started=now(),
+        tags={**source_tags(), **tags},
+        replaces=replaces,
+    )
 
 
 def _status(error: BaseException) -> str:
@@ -90,13 +103,14 @@ class Recorder:
     def __init__(self, outgoing: Outgoing, *, uri: str) -> None:
         self._outgoing = outgoing
         self._uri = uri
-        self._commit: CommitReader | None = CommitReader(Path.cwd())
+        self._commit: CommitReader | None = None
         self._notes: list[str] = []  # what could not be recorded as it came
         self._receipt: Receipt | None = None
         self.run_id: str | None = None  # known some time after the store has taken the run, from `check`
 
     def begin(self, parameters: Mapping[str, entries.Parameter], config_yaml: str) -> None:
         """Record what was asked for."""
+        self._commit = CommitReader(Path.cwd())
         self._append(entries.params(parameters))
         self.files({"config.yaml": store.masked(config_yaml).encode()})
         self._nudge()
@@ -124,6 +138,10 @@ class Recorder:
         self._append(entries.metrics(metrics, step=step, kind="metrics", notes=self._notes))
         self._nudge()
 
+    def tags(self, tags: Mapping[str, str]) -> None:
+        """Record tags."""
+        self._append(entries.tags(tags))
+
     def files(self, files: Mapping[str, bytes]) -> None:
         """Keep artifacts under their names."""
         for name, content in files.items():
@@ -147,7 +165,11 @@ class Recorder:
         """Record what came out: final metrics, artifacts under their names at the root, the model, a description."""
         self.files(files)
         logged_model.lay_out(
-            self._outgoing.folder / "model", model_file=result.model_file, card=result.card, example=result.example
+            self._outgoing.folder / "model",
+            model_file=result.model_file,
+            card=result.card,
+            features_file=result.features_file,
+            example=result.example,
         )
         if "confusion_matrix.png" in files:
             self._append(entries.image("confusion_matrix", "confusion_matrix.png", step=result.history.best_epoch))

@@ -30,7 +30,7 @@ _MLFLOW_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",  # seconds of silence
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_UV_AUTO_DETECT": "false",  # a uv.lock beside the user says nothing about the logged model
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # its link opens another view than ours
     "MLFLOW_DISABLE_TELEMETRY": "true",  # recording a run should tell nobody but the store
 }
 

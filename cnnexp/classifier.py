@@ -1,0 +1,142 @@
+"""A saved model as it is used: three files in a folder, checked, and then asked.
+
+This file is copied as it stands into every logged model and every export, so that a run's own evaluation, ``cnnexp
+predict``, an exported folder and a server give one answer. It needs Keras on TensorFlow, NumPy and Pillow.
+"""
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import golden
+from .card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
+from .images import READER
+from .reference import Features, Probabilities, Reference, normalized
+
+Forward = Callable[[NDArray[np.uint8]], tuple[Probabilities, Features]]
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """From pixels to probabilities and features, with what its card says about both."""
+
+    card: Card
+    reference: Reference
+    forward: Forward  # uint8 (N, H, W, C) -> probabilities (N, K), features (N, F)
+
+
+def load(folder: Path) -> Classifier:
+    """Load a model folder, compare its files with its card, and replay the golden samples.
+
+    Nothing in the folder is executed: files are compared before they are opened, and Keras reads the model in safe
+    mode, without lambdas and without code of others.
+
+    Raises
+    ------
+    UnfitModelError
+        A file is missing, damaged or not the card's, or the answers moved; the message says which.
+
+    """
+    card = Card.from_json(_content(folder, CARD_FILE))
+    for name in (MODEL_FILE, REFERENCE_FILE):
+        _require_unchanged(folder, name, card)
+    model = _load_keras(folder / MODEL_FILE)
+    classifier = Classifier(card=card, reference=_load_reference(folder), forward=forward_of(model))
+    golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
+    return classifier
+
+
+def forward_of(model: Any) -> Forward:
+    """Return a function that asks a Keras model for probabilities and the normalized input of its last dense layer."""
+    import tensorflow as tf
+    from keras import Model
+
+    whole = Model(model.inputs, [model.outputs[0], _last_dense(model).input])
+    signature = [tf.TensorSpec(model.inputs[0].shape, tf.uint8)]
+    traced = tf.function(
+        lambda pixels: whole(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
+    )
+
+    def forward(pixels: NDArray[np.uint8]) -> tuple[Probabilities, Features]:
+        probabilities, features = traced(pixels)
+        return probabilities.numpy(), normalized(features.numpy())
+
+    return forward
+
+
+@cache
+def machine() -> dict[str, str]:
+    """Return what a model's answers depend on beside its files."""
+    libraries = {name: _version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"processor": _processor(), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "unset"), "reader": READER} | (
+        libraries
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # such as tensorflow-cpu
+        return "unknown"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _content(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise UnfitModelError(
+            f"A model is a folder with {CARD_FILE}, {MODEL_FILE} and {REFERENCE_FILE}; {folder / name} cannot be read: "
+            f"{(error.strerror or str(error)).lower()}."
+        ) from error
+
+
+def _require_unchanged(folder: Path, name: str, card: Card) -> None:
+    found = digest_of(_content(folder, name))
+    if found != card.files.get(name):
+        raise UnfitModelError(
+            f"{name} in {folder} is not the file its card was written for: its digest is {found[:12]}, the card's "
+            f"{str(card.files.get(name))[:12]}. It was replaced, changed or damaged; take the original from the run."
+        )
+
+
+def _load_keras(path: Path) -> Any:
+    from keras.models import load_model
+
+    try:
+        model = load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what its layers raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UnfitModelError(f"{path} is no model that can be loaded without executing code in it: {reason}") from error
+    return model
+
+
+def _load_reference(folder: Path) -> Reference:
+    try:
+        return Reference.from_bytes(_content(folder, REFERENCE_FILE))
+    except (ValueError, KeyError, OSError) as error:
+        raise UnfitModelError(f"{folder / REFERENCE_FILE} is damaged: {error}") from error
+
+
+def _last_dense(model: Any) -> Any:
+    from keras.layers import Dense
+
+    found = [layer for layer in model.layers if isinstance(layer, Dense)]
+    if not found:
+        raise UnfitModelError("A model must end in a dense layer and a softmax; this one has no dense layer.")
+    return found[-1]

@@ -1,0 +1,193 @@
+"""Made when a model is finished: its card and its reference, which say how it is to be used and what it has seen."""
+
+import dataclasses
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cnnexp import golden
+from cnnexp.card import (
+    FORMAT,
+    MODEL_FILE,
+    REFERENCE_FILE,
+    Card,
+    ChannelStatistics,
+    GoldenSample,
+    Thresholds,
+    digest_of,
+)
+from cnnexp.classifier import Forward, machine
+from cnnexp.datasets import Split, Splits
+from cnnexp.images import UnreadableImageError, read_image
+from cnnexp.records import Probabilities, Scaling
+from cnnexp.reference import NEIGHBOURS, Features, Reference, distances, least_probability
+
+GOLDEN_IMAGES = 3  # training images among the golden samples, of different classes; a drawn chart is the fourth
+GOLDEN_BYTES = 50_000  # a larger file is replaced by its pixels, so that the card stays below 300 kB
+REFERENCE_ROWS = 20_000  # training images that new ones are compared with, at most
+REFERENCE_BYTES = 8 * 2**20  # what they may take, features and pictures
+CALIBRATION_ROWS = 2_000  # calibration images whose distance is measured: p-values in steps of 0.0005
+COVERAGES = (0.8, 0.9, 0.95, 0.99)  # whose thresholds the card shows
+UNLIKE_P = 0.01  # at most this share of ordinary images is called unlike the training data
+_AT_ONCE = 512  # images
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What goes beside the model file."""
+
+    card: Card
+    reference_file: bytes
+
+
+def draw_up(
+    *,
+    splits: Splits,
+    forward: Forward,
+    model_file: bytes,
+    calibration: Probabilities,
+    statistics: ChannelStatistics,
+    scaling: Scaling,
+    temperature: float | None,
+    versions: Mapping[str, str],
+) -> Contract:
+    """Return the card and the reference of a finished model.
+
+    Parameters
+    ----------
+    splits
+        Training and calibration images are looked at, no others.
+    forward
+        Of the finished model, see `classifier.forward_of`.
+    model_file
+        The ``.keras`` file, whose digest the card keeps.
+    calibration
+        (n, K) what the model says about the calibration split.
+    statistics, scaling, temperature
+        What the model was made with; no temperature: it is not calibrated.
+    versions
+        Of the libraries that trained it.
+
+    """
+    reference = make_reference(splits, forward, calibration)
+    reference_file = reference.to_bytes()
+    card = Card(
+        format=FORMAT,
+        class_names=splits.class_names,
+        image=splits.spec,
+        scaling=dataclasses.asdict(scaling),
+        temperature=1.0 if temperature is None else temperature,
+        calibration_images=0 if temperature is None else len(splits.calibration),
+        training_pixels=statistics,
+        thresholds=_thresholds(reference),
+        data={"name": splits.name, "digest": splits.digest},
+        versions=versions,
+        made_on=machine(),
+        files={MODEL_FILE: digest_of(model_file), REFERENCE_FILE: digest_of(reference_file)},
+        golden=_golden_samples(splits, forward),
+    )
+    return Contract(card, reference_file)
+
+
+def make_reference(splits: Splits, forward: Forward, calibration: Probabilities) -> Reference:
+    """Return features and pictures of training images, and the scores of calibration images."""
+    places = _evenly_by_class(splits.train, _affordable(splits, forward))
+    features = _features(splits.train, places, forward).astype(np.float16)
+    known = splits.calibration
+    true = calibration[np.arange(len(known)), known.labels]
+    measured = _evenly(len(known), CALIBRATION_ROWS)
+    near = distances(_features(known, measured, forward), features) if len(features) >= NEIGHBOURS else []
+    return Reference(
+        features=features,
+        pixels=splits.train.images[splits.train.rows[places]],
+        labels=splits.train.labels[places],
+        files=tuple(splits.train.files[place] for place in places.tolist()),
+        label_scores=np.sort(1 - true).astype(np.float32),
+        distances=np.sort(near).astype(np.float32),
+    )
+
+
+def _affordable(splits: Splits, forward: Forward) -> int:
+    """Return how many training images may be kept."""
+    _, features = forward(splits.train.images[splits.train.rows[:1]])
+    return min(REFERENCE_ROWS, REFERENCE_BYTES // (int(np.prod(splits.spec.shape)) + 2 * features.shape[1]))
+
+
+def _evenly_by_class(train: Split, count: int) -> Rows:
+    """Return positions within the split, in rising order: of each class its share, spread evenly over its images."""
+    share = min(1.0, count / len(train))
+    chosen = []
+    for label in np.unique(train.labels):
+        of_class = np.flatnonzero(train.labels == label)
+        chosen.append(of_class[_evenly(len(of_class), max(1, int(len(of_class) * share)))])
+    return np.sort(np.concatenate(chosen))
+
+
+def _evenly(total: int, count: int) -> Rows:
+    """Return at most `count` of 0..total-1, in rising order."""
+    return np.arange(total) if total <= count else np.linspace(0, total - 1, count).astype(np.int64)
+
+
+def _features(split: Split, places: Rows, forward: Forward) -> Features:
+    rows = split.rows[places]
+    portions = [forward(split.images[rows[start : start + _AT_ONCE]])[1] for start in range(0, len(rows), _AT_ONCE)]
+    return np.concatenate(portions) if portions else np.empty((0, 1), np.float32)
+
+
+def _thresholds(reference: Reference) -> Thresholds:
+    count = len(reference.distances)
+    # The largest distance whose p-value, (number at least as large + 1) / (n + 1), is still UNLIKE_P or more.
+    larger = int(np.ceil(UNLIKE_P * (count + 1) - 1 - 1e-9))
+    return Thresholds(
+        images=len(reference.label_scores),
+        coverage={
+            f"{coverage:g}": least_probability(reference.label_scores, coverage)
+            for coverage in COVERAGES
+            if len(reference.label_scores)
+        },
+        unlike_p=UNLIKE_P,
+        unlike_distance=float(reference.distances[count - larger]) if 0 < larger <= count else None,
+    )
+
+
+def _golden_samples(splits: Splits, forward: Forward) -> tuple[GoldenSample, ...]:
+    def answer(pixels: NDArray[np.uint8]) -> Probabilities:
+        return forward(pixels)[0]
+
+    labels = np.unique(splits.train.labels)
+    first = [int(np.argmax(splits.train.labels == labels[place])) for place in _evenly(len(labels), GOLDEN_IMAGES)]
+    files = [(splits.train.files[place], _file_of(splits, place)) for place in first]
+    return tuple(
+        golden.record(name, content, splits.spec, splits.class_names, answer)
+        for name, content in [*files, ("chart", golden.chart())]
+    )
+
+
+def _file_of(splits: Splits, place: int) -> bytes:
+    """Return the file of a training image; its pixels as a PNG file where there is none, or a large one."""
+    pixels = splits.train.images[splits.train.rows[place]]
+    content = _original(Path(splits.source), splits.train.files[place])
+    if content is not None and len(content) <= GOLDEN_BYTES:
+        try:
+            if np.array_equal(read_image(content, splits.spec), pixels):
+                return content
+        except UnreadableImageError:
+            pass  # another file has taken its place
+    return golden.to_png(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+
+
+def _original(source: Path, name: str) -> bytes | None:
+    try:
+        if zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
+                return archive.read(name)
+        return (source / name).read_bytes() if (source / name).stat().st_size <= GOLDEN_BYTES else None
+    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, NotImplementedError):
+        return None  # images from arrays have no files; others may be gone by now

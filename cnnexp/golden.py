@@ -1,0 +1,184 @@
+"""Golden samples: image files whose way through reader and model is known, step by step.
+
+Replaying them says whether a model, moved to another machine, another version of a library or another program, still
+gives the answers it gave, and which step differs where it does not: decoding, colour, resizing, scaling and weights, or
+the order of the classes.
+
+This file is copied as it stands into every logged model and every export.
+"""
+
+import base64
+import hashlib
+import io
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from .card import Card, GoldenSample, UnfitModelError
+from .images import ImageSpec, UnreadableImageError, decode, fit
+
+GRID = 8  # cells a side of the average that stands for a picture
+PIXEL_TOLERANCE = 2.0  # of 255; decoders and resamplers of other versions differ by one or two
+ROUNDING = 0.01  # of 255; averages are recorded to two places
+SAME_MACHINE = 1e-5  # of a probability; the size of a batch alone moves float32 by 1.4e-6
+ELSEWHERE = 1e-3  # of a probability; another processor or library adds in another order
+
+Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, C) -> probabilities (N, K)
+
+
+def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...], answer: Answer) -> GoldenSample:
+    """Return what becomes of an image file here and now.
+
+    Raises
+    ------
+    UnreadableImageError
+        It is no image file.
+
+    """
+    picture = decode(file, spec)
+    pixels = fit(picture, spec)
+    probabilities = answer(pixels[None])[0]
+    return GoldenSample(
+        name=name,
+        file=base64.b64encode(file).decode(),
+        size=picture.size,
+        picture=_averages(_array(picture)),
+        pixels=_averages(pixels),
+        pixels_digest=_digest(pixels),
+        label=class_names[int(probabilities.argmax())],
+        probabilities=tuple(probabilities.tolist()),
+    )
+
+
+def replay(card: Card, answer: Answer, *, same_machine: bool) -> None:
+    """Send every golden sample through reader and model again.
+
+    Parameters
+    ----------
+    card
+        With the samples.
+    answer
+        The model.
+    same_machine
+        Processor and libraries are those that the samples were recorded with.
+
+    Raises
+    ------
+    UnfitModelError
+        Something differs; the message names the step.
+
+    """
+    for sample in card.golden:
+        pixels = _pixels_as_recorded(sample, card.image, same_machine=same_machine)
+        exact = _digest(pixels) == sample.pixels_digest
+        probabilities = answer(pixels[None])[0]
+        _compare(sample, probabilities, card.class_names, SAME_MACHINE if same_machine and exact else ELSEWHERE)
+
+
+def chart() -> bytes:
+    """Draw a picture that every step of the reader changes: 61 × 47 pixels, colour, half transparent at the right; PNG.
+
+    Models that were trained on arrays, or on pictures of exactly their input size, have no file of their own that needs
+    decoding and resizing.
+    """
+    width, height = 61, 47
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = np.empty((height, width, 4), np.uint8)
+    pixels[..., 0] = x * 255 // (width - 1)
+    pixels[..., 1] = y * 255 // (height - 1)
+    pixels[..., 2] = (x // 6 + y // 6) % 2 * 160
+    pixels[..., 3] = np.where(x >= width // 2, 160, 255)
+    image = Image.fromarray(pixels)
+    ImageDraw.Draw(image).ellipse((6, 8, 24, 40), outline=(255, 255, 255, 255), width=3)
+    return to_png(image)
+
+
+def to_png(image: Image.Image) -> bytes:
+    """Return an image as the content of a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _pixels_as_recorded(sample: GoldenSample, spec: ImageSpec, *, same_machine: bool) -> NDArray[np.uint8]:
+    try:
+        picture = decode(base64.b64decode(sample.file), spec)
+    except (UnreadableImageError, ValueError) as error:
+        raise _moved(sample, "decoding", f"the file cannot be read here: {error}") from error
+    if picture.size != sample.size:
+        raise _moved(sample, "decoding", f"the picture must be {_by(sample.size)} pixels; here it is {_by(picture.size)}")
+    difference = _difference(_averages(_array(picture)), sample.picture)
+    if difference > PIXEL_TOLERANCE:
+        raise _moved(sample, *_blame_decoding(_array(picture), sample, difference))
+    pixels = fit(picture, spec)
+    difference = _difference(_averages(pixels), sample.pixels)
+    exact = _digest(pixels) == sample.pixels_digest
+    if difference > PIXEL_TOLERANCE or (same_machine and not exact):
+        raise _moved(sample, "resizing", f"the pixels differ, by {max(difference, ROUNDING):.3g} of 255 on average")
+    return pixels
+
+
+def _blame_decoding(picture: NDArray[np.uint8], sample: GoldenSample, difference: float) -> tuple[str, str]:
+    """Tell colour from the rest: are the channels in another order, or inverted?"""
+    for change, tried in (("red and blue are swapped", picture[..., ::-1]), ("it is inverted", 255 - picture)):
+        if _difference(_averages(tried), sample.picture) <= PIXEL_TOLERANCE:
+            return "colour", change
+    return "decoding or colour", f"the picture differs by up to {difference:.3g} of 255"
+
+
+def _compare(
+    sample: GoldenSample, probabilities: NDArray[np.float32], class_names: tuple[str, ...], tolerance: float
+) -> None:
+    expected = np.array(sample.probabilities, np.float32)
+    if expected.shape != probabilities.shape or len(class_names) != len(expected):
+        raise _moved(
+            sample, "class order", f"there must be {len(expected)} classes; the model gives {len(probabilities)}"
+        )
+    if class_names[int(expected.argmax())] != sample.label:
+        said = class_names[int(expected.argmax())]
+        raise _moved(sample, "class order", f"the answer must be called {sample.label}; here it is called {said}")
+    difference = float(np.abs(probabilities - expected).max())
+    if difference <= tolerance:  # also false for NaN
+        return
+    permuted = np.abs(np.sort(probabilities) - np.sort(expected)).max() <= tolerance
+    step = "class order" if permuted else "scaling or weights"
+    raise _moved(sample, step, f"a probability differs by {difference:.2g}; at most {tolerance:g} is allowed")
+
+
+def _moved(sample: GoldenSample, step: str, what: str) -> UnfitModelError:
+    return UnfitModelError(
+        f"This model no longer answers as it was recorded; the step that differs is {step}: for the golden sample "
+        f"{sample.name}, {what}. Install the versions its card names, or take the original files from the run."
+    )
+
+
+def _array(picture: Image.Image) -> NDArray[np.uint8]:
+    pixels = np.asarray(picture)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _averages(pixels: NDArray[np.uint8]) -> tuple[float, ...]:
+    """Return the mean of each cell of a grid and each channel, to two places; small pictures have smaller grids."""
+    for axis in (0, 1):
+        size = pixels.shape[axis]
+        cells = min(GRID, size)
+        starts = np.arange(cells) * size // cells
+        widths = np.diff(np.append(starts, size))
+        shape = [1, 1, 1]
+        shape[axis] = cells
+        pixels = np.add.reduceat(pixels.astype(np.float64), starts, axis=axis) / widths.reshape(shape)
+    return tuple(np.round(pixels.ravel(), 2).tolist())
+
+
+def _difference(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    return float(np.abs(np.subtract(one, other)).max()) if len(one) == len(other) else float("inf")
+
+
+def _digest(pixels: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} × {size[1]}"

@@ -1,0 +1,141 @@
+"""A run's record in the hands of the process that started the run.
+
+A sweep holds the records of its runs: whatever happens to a run's own process, its record says how it ended, and one
+delivering process serves all. The run's process writes into the record through a `SharedRecorder`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from cnnexp.config import TrackingConfig
+from cnnexp.errors import TrackingError
+from cnnexp.tracking import entries, outbox, store
+from cnnexp.tracking.courier import GONE, Answer, courier
+from cnnexp.tracking.outbox import Outgoing
+from cnnexp.tracking.provenance import Commit
+from cnnexp.tracking.recorder import Recorder, opening_of
+
+_PATIENCE = 60.0  # seconds of silence from the delivering process before it is given up
+
+
+class HeldRecord:
+    """One record, from its opening to its delivery."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+        self.folder = outgoing.folder
+        self.run_id: str | None = None  # known once the store has taken the run
+        self.kept: str | None = None  # why it could not be delivered; None: it was, or will be
+
+    @classmethod
+    def begin(
+        cls,
+        settings: TrackingConfig,
+        *,
+        run_name: str,
+        parameters: Mapping[str, entries.Parameter],
+        config_yaml: str,
+        tags: Mapping[str, str],
+        commit: Commit | None,
+        run_id: str | None = None,
+        replaces: str | None = None,
+    ) -> Self:
+        """Begin a record; `run_id` continues a run, `replaces` is the key of the record of a run to delete."""
+        opening = opening_of(settings, run_name=run_name, run_id=run_id, tags=tags, replaces=replaces)
+        outgoing = Outgoing(Path(settings.outbox).absolute(), opening)
+        outgoing.append(entries.params(parameters))
+        outgoing.file("config.yaml", store.masked(config_yaml).encode())
+        if commit is not None:
+            outgoing.append(entries.tags({"mlflow.source.git.commit": commit.sha}))
+            if commit.diff:
+                outgoing.file("uncommitted.diff", commit.diff)
+        record = cls(outgoing)
+        record.grown()
+        return record
+
+    @property
+    def key(self) -> str:
+        """Names the record, and its run through a tag."""
+        return self.folder.name
+
+    def grown(self) -> None:
+        """Have what there is by now delivered."""
+        courier().tell(self.folder, ended=False)
+
+    def add(self, *, tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+        """Record tags and files of the holder; only while nobody shares the record."""
+        self._outgoing.mend()
+        self._outgoing.append(entries.tags(tags))
+        for name, content in files.items():
+            self._outgoing.file(name, content)
+
+    def end(self, status: str) -> None:
+        """Say how the run ended and have all of it delivered."""
+        self._outgoing.mend()
+        self._outgoing.end(status)
+        courier().tell(self.folder, ended=True)
+
+    def opened(self) -> str:
+        """Wait until the store has taken the run and return its id.
+
+        Raises
+        ------
+        TrackingError
+            It refuses, or says nothing.
+
+        """
+        while self.run_id is None:
+            answer = courier().wait(self.folder, patience=_PATIENCE)
+            if answer is None:
+                raise TrackingError(f"The MLflow store has said nothing for {_PATIENCE:g} seconds.")
+            self._take(answer)
+            if answer["event"] in ("refused", "kept"):
+                raise TrackingError(answer["reason"])
+        return self.run_id
+
+    def wait(self) -> None:
+        """Wait until all of it is in the store, or kept in the outbox for a reason."""
+        self._until_over()
+        if self.kept == GONE["reason"]:  # the delivering process died: another one begins where it ended
+            courier().tell(self.folder, ended=True)
+            self._until_over()
+
+    def _until_over(self) -> None:
+        self.kept = None
+        while (answer := courier().wait(self.folder, patience=_PATIENCE)) is not None:
+            if self._take(answer):
+                return
+        self.kept = f"The MLflow store has said nothing for {_PATIENCE:g} seconds."
+
+    def _take(self, answer: Answer) -> bool:
+        if answer["event"] in ("opened", "delivered"):
+            self.run_id = answer["run_id"]
+        elif answer["event"] == "kept":
+            self.kept = answer["reason"]
+        return answer["event"] in ("delivered", "kept")
+
+
+class SharedRecorder(Recorder):
+    """The recorder of a run whose record another process holds."""
+
+    def __init__(self, folder: Path, *, on_growth: Callable[[], None]) -> None:
+        super().__init__(Outgoing.shared(folder), uri="")
+        self._on_growth = on_growth
+
+    def check(self) -> None:
+        """The holder hears what the store says."""
+
+    def _nudge(self) -> None:
+        self._on_growth()
+
+
+def deliver_left_behind(folder: Path) -> None:
+    """Deliver what sweeps that died have left in the outbox; what the store does not take stays there."""
+    for path in sorted(folder.absolute().glob("*/run.json")):
+        record = path.parent
+        if "sweep_id" in outbox.read_opening(record).tags and not outbox.locks.is_held(record / outbox.JOURNAL):
+            courier().tell(record, ended=True)
+            while (answer := courier().wait(record, patience=_PATIENCE)) is not None:
+                if answer["event"] in ("delivered", "kept"):
+                    break
