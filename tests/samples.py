@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from cnnexp import config
+from cnnexp.compose import compose_config
 from cnnexp.records import (
     ClassScore,
     EpochValues,
@@ -47,36 +47,22 @@ def class_names(count: int) -> tuple[str, ...]:
 
 def settings(**training: Any) -> dict[str, Any]:
     """The whole configuration as nested plain values; `training` replaces values of that group."""
-    whole = config.ExperimentConfig(
-        seed=0,
-        data=config.BuiltinDataConfig(
-            name="digits", path=None, validation=0.1, calibration=0.1, test=0.2, split_seed=0, limit=None,
-            imbalance=None, scaling="unit", size=None, color="auto", resize="auto", kernel="bilinear",
-            antialias=True, background=0, mirror=False, cache=None,
-        ),
-        model=config.PlainModelConfig(name="baseline", width=32, depth=3, dense=128),
-        optimizer=config.SgdConfig(
-            name="sgd", learning_rate=0.01, batch_scaling="linear", reference_batch_size=32, momentum=0.9, nesterov=True
-        ),
-        schedule=config.WarmupCosineScheduleConfig(name="warmup_cosine", final=0.01, warmup_epochs=1),
-        regularization=config.RegularizationConfig(
-            name="dropout_l2", dropout=0.5, l1=0.0, l2=0.001, label_smoothing=0.0
-        ),
-        augmentation=config.AugmentationConfig(name="basic", flip="auto", shift=0.1, zoom=0.0),
-        training=config.TrainingConfig(
-            **(
-                {
-                    "name": "default", "epochs": 20, "batch_size": 64, "patience": 5, "monitor": "val/loss",
-                    "class_weight": "none", "threads": "auto", "precision": "auto",
-                }
-                | training
-            )
-        ),
-        tracking=config.TrackingConfig(
-            uri="sqlite:///mlflow.db", artifacts=None, experiment="cnnexp", run_name=None, outbox="outbox"
-        ),
-    )  # fmt: skip
-    return asdict(whole)
+    words = [
+        "data.calibration=0.1",
+        "optimizer=sgd",
+        "optimizer.learning_rate=0.01",
+        "optimizer.batch_scaling=linear",
+        "optimizer.nesterov=true",
+        "schedule=warmup_cosine",
+        "schedule.warmup_epochs=1",
+        "regularization=dropout_l2",
+        "augmentation.zoom=0",
+        "training.batch_size=64",
+        "training.epochs=20",
+        "training.patience=5",
+    ]
+    words += [f"training.{name}={'null' if value is None else value}" for name, value in training.items()]
+    return asdict(compose_config(words))
 
 
 def run_plan(
