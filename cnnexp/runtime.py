@@ -12,7 +12,7 @@ from cnnexp.errors import ConfigError
 
 # Values in the first feature map of one update: batch × height × width × filters. Below this, an operation is so
 # short that a second thread costs more in waking than it saves, and so does converting to bfloat16 and back.
-SMALL_WORK = 2**20
+SMALL_WORK = 2**19
 
 # Instruction sets with native bfloat16 multiply-add; without one it is emulated and slower than float32.
 BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")

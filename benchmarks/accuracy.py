@@ -1,0 +1,72 @@
+"""Test accuracy of the defaults on four cases, mean and spread over seeds.
+
+    python benchmarks/accuracy.py digits fashion_mnist fashion_mnist_sgd sign_digits --seeds 0 1 2
+
+Every seed is a run of its own process; the split stays the same, so the spread is that of weights, order and
+augmentation. `sign_digits` wants --signs, the folder of the sign photographs.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import measuring
+
+CASES = {
+    "digits": [],
+    "fashion_mnist": ["data=fashion_mnist"],
+    "fashion_mnist_sgd": ["data=fashion_mnist", "model=regularized", "optimizer=sgd"],
+    "sign_digits": ["data=folder"],
+}
+
+
+def train(words: list[str]) -> None:
+    """Do one run and print its numbers as JSON."""
+    from cnnexp import experiment
+    from cnnexp.compose import compose_config
+
+    result = experiment.run(
+        compose_config(words),
+        name="accuracy",
+        on_plan=lambda _: None,
+        on_epoch=lambda _: None,
+        on_progress=lambda *_: None,
+    )
+    print(json.dumps({"metrics": dict(result.metrics), "precision": result.plan.precision}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="case", help=", ".join(CASES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--signs", help="folder of the sign photographs, a directory a class")
+    parser.add_argument("--words", nargs="+", help="used by the benchmark itself")
+    asked = parser.parse_args()
+    if asked.words:
+        train(asked.words)
+        return
+    print(measuring.machine())
+    for case in asked.cases:
+        words = [*CASES[case], *([f"data.path={asked.signs}"] if case == "sign_digits" else [])]
+        results = [_run([*words, f"seed={seed}"]) for seed in asked.seeds]
+        accuracy = [result["metrics"]["test/accuracy"] for result in results]
+        deviation = statistics.stdev(accuracy) if len(accuracy) > 1 else float("nan")
+        seconds = [result["metrics"]["seconds/train"] for result in results]
+        print(
+            f"{case:18} test accuracy {statistics.mean(accuracy):.4f}, deviation {deviation:.4f}, "
+            f"seeds {', '.join(f'{value:.4f}' for value in accuracy)}; {results[0]['precision']}, "
+            f"training {measuring.spread(seconds, ' s')}",
+            flush=True,
+        )
+
+
+def _run(words: list[str]) -> dict:
+    command = [sys.executable, __file__, "--words", *words]
+    _, output = measuring.seconds(command, cwd=Path.cwd(), env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    return json.loads(output.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
