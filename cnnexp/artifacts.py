@@ -25,19 +25,26 @@ _SPREAD_LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
 
 def files(result: RunResult) -> dict[str, bytes]:
     """Every root file of the run, name -> content: four figures, four JSON documents, the predictions."""
-    evaluation = result.evaluation
+    return evaluation_files(result.evaluation, result.predictions, result.plan.class_names) | {
+        "curves.png": figures.png(figures.curves(result.history)),
+        "card.json": to_json(result.card),
+        "findings.json": to_json([_as_dict(finding) for finding in result.findings]),
+        "environment.json": to_json(result.environment),
+    }
+
+
+def evaluation_files(
+    evaluation: Evaluation, predictions: Mapping[str, SplitPredictions], class_names: Sequence[str]
+) -> dict[str, bytes]:
+    """Those root files that say how a model did on its test images, however it came to be."""
     return {
         "confusion_matrix.png": figures.png(figures.confusion_matrix(evaluation, normalized=False, split="test")),
         "confusion_matrix_normalized.png": figures.png(
             figures.confusion_matrix(evaluation, normalized=True, split="test")
         ),
-        "curves.png": figures.png(figures.curves(result.history)),
         "per_class.png": figures.png(figures.per_class(evaluation, split="test")),
         "classification_report.json": to_json(_classification_report(evaluation)),
-        "predictions.parquet": to_parquet(result.predictions, result.plan.class_names),
-        "card.json": to_json(result.card),
-        "findings.json": to_json([_as_dict(finding) for finding in result.findings]),
-        "environment.json": to_json(result.environment),
+        "predictions.parquet": to_parquet(predictions, class_names),
     }
 
 

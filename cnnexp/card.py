@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from .images import ImageSpec
 
@@ -22,6 +22,9 @@ DIGEST = "digest"  # key of card.json that holds the digest of all others
 CARD_FILE = "card.json"
 MODEL_FILE = "model.keras"
 REFERENCE_FILE = "features.npz"
+
+
+Record = TypeVar("Record")
 
 
 class UnfitModelError(ValueError):
@@ -57,7 +60,7 @@ class Thresholds:
     images: int  # in the calibration split
     coverage: Mapping[str, float]  # coverage, such as "0.9" -> least probability of a class in the prediction set
     unlike_p: float  # an image with a p-value below this is called unlike the training data
-    unlike_distance: float | None  # the distance to the reference features that has this p-value
+    unlike_distance: float | None  # the largest Mahalanobis distance to the training features that is not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +120,9 @@ def _object(text: str | bytes) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise UnfitModelError(f"{CARD_FILE} must be JSON; it is not: {error}. Take the original from the run.") from None
+        raise UnfitModelError(
+            f"{CARD_FILE} must be JSON; it is not: {error}. Take the original from the run."
+        ) from None
     if not isinstance(content, dict):
         raise UnfitModelError(f"{CARD_FILE} must hold one JSON object; got {type(content).__name__}.")
     return content
@@ -128,16 +133,16 @@ def _digest(content: Mapping[str, Any]) -> str:
     return digest_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _build(kind: Any, content: Any, place: str) -> Any:
+def _build(kind: type[Record], content: object, place: str) -> Record:
     """Make a dataclass of a JSON object, with exactly its fields."""
     if not isinstance(content, dict):
         raise UnfitModelError(f"{place} must be an object; got {content!r}.")
-    names = [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # they all are dataclasses
     if wrong := sorted(set(names) ^ set(content)):
         said = ", ".join(f"{name} {'is missing' if name in names else 'is unknown'}" for name in wrong)
         raise UnfitModelError(f"{place} must have the fields {', '.join(names)}; {said}.")
     nested = {"image": ImageSpec, "training_pixels": ChannelStatistics, "thresholds": Thresholds}
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in content.items():
         if name == "golden":
             values[name] = tuple(_build(GoldenSample, item, f"{place}: golden sample") for item in value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from . import golden
 from .card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
 from .images import READER
 from .reference import Features, Probabilities, Reference, normalized
+
+if TYPE_CHECKING:
+    import keras
 
 Forward = Callable[[NDArray[np.uint8]], tuple[Probabilities, Features]]
 
@@ -48,13 +51,34 @@ def load(folder: Path) -> Classifier:
     card = Card.from_json(_content(folder, CARD_FILE))
     for name in (MODEL_FILE, REFERENCE_FILE):
         _require_unchanged(folder, name, card)
-    model = _load_keras(folder / MODEL_FILE)
+    model = load_keras(folder / MODEL_FILE)
     classifier = Classifier(card=card, reference=_load_reference(folder), forward=forward_of(model))
     golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
     return classifier
 
 
-def forward_of(model: Any) -> Forward:
+def load_keras(path: Path) -> "keras.Model":
+    """Return the Keras model in a file, in safe mode: no code of the file is executed.
+
+    Raises
+    ------
+    UnfitModelError
+        It is damaged, or would need code of its own.
+
+    """
+    from keras.models import load_model
+
+    try:
+        model = load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what its layers raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UnfitModelError(
+            f"{path} is no model that can be loaded without executing code in it: {reason}"
+        ) from error
+    return model
+
+
+def forward_of(model: "keras.Model") -> Forward:
     """Return a function that asks a Keras model for probabilities and the normalized input of its last dense layer."""
     import tensorflow as tf
     from keras import Model
@@ -115,17 +139,6 @@ def _require_unchanged(folder: Path, name: str, card: Card) -> None:
         )
 
 
-def _load_keras(path: Path) -> Any:
-    from keras.models import load_model
-
-    try:
-        model = load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises what its layers raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UnfitModelError(f"{path} is no model that can be loaded without executing code in it: {reason}") from error
-    return model
-
-
 def _load_reference(folder: Path) -> Reference:
     try:
         return Reference.from_bytes(_content(folder, REFERENCE_FILE))
@@ -133,7 +146,7 @@ def _load_reference(folder: Path) -> Reference:
         raise UnfitModelError(f"{folder / REFERENCE_FILE} is damaged: {error}") from error
 
 
-def _last_dense(model: Any) -> Any:
+def _last_dense(model: "keras.Model") -> "keras.layers.Dense":
     from keras.layers import Dense
 
     found = [layer for layer in model.layers if isinstance(layer, Dense)]

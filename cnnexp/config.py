@@ -110,7 +110,7 @@ class FolderDataConfig(DataConfig):
         # slots=True replaces the class, which breaks a bare super() inside a dataclass
         DataConfig.__post_init__(self)
         if self.path is None:
-            raise ConfigError("data=folder needs to know where the images are: data.path=FOLDER; got null.")
+            raise ConfigError(f"data={self.name} needs to know where the images are: data.path=PLACE; got null.")
         _one_of("data.on_bad_file", self.on_bad_file, ("error", "skip"))
         _within("data.max_bad_files", self.max_bad_files, 0, 1)
 
@@ -129,6 +129,11 @@ class TableDataConfig(FolderDataConfig):
 @dataclass(kw_only=True, slots=True)
 class NpzDataConfig(DataConfig):
     """Arrays `images`, `labels` and perhaps `class_names` in one NumPy archive; `path` is the archive."""
+
+    def __post_init__(self) -> None:
+        DataConfig.__post_init__(self)
+        if self.path is None:
+            raise ConfigError(f"data={self.name} needs to know where the arrays are: data.path=FILE.npz; got null.")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """Made when a model is finished: its card and its reference, which say how it is to be used and what it has seen."""
 
 import dataclasses
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,13 +25,13 @@ from cnnexp.card import (
 from cnnexp.classifier import Forward, machine
 from cnnexp.datasets import Split, Splits
 from cnnexp.images import UnreadableImageError, read_image
-from cnnexp.records import Probabilities, Scaling
-from cnnexp.reference import NEIGHBOURS, Features, Reference, distances, least_probability
+from cnnexp.records import Labels, Probabilities, Scaling
+from cnnexp.reference import Features, Reference, fit_spread, least_probability
 
 GOLDEN_IMAGES = 3  # training images among the golden samples, of different classes; a drawn chart is the fourth
 GOLDEN_BYTES = 50_000  # a larger file is replaced by its pixels, so that the card stays below 300 kB
-REFERENCE_ROWS = 20_000  # training images that new ones are compared with, at most
-REFERENCE_BYTES = 8 * 2**20  # what they may take, features and pictures
+REFERENCE_ROWS = 5_000  # training images whose features are looked at
+REFERENCE_BYTES = 4 * 2**20  # what is kept of them, to be shown beside new ones
 CALIBRATION_ROWS = 2_000  # calibration images whose distance is measured: p-values in steps of 0.0005
 COVERAGES = (0.8, 0.9, 0.95, 0.99)  # whose thresholds the card shows
 UNLIKE_P = 0.01  # at most this share of ordinary images is called unlike the training data
@@ -98,34 +99,36 @@ def draw_up(
 
 def make_reference(splits: Splits, forward: Forward, calibration: Probabilities) -> Reference:
     """Return features and pictures of training images, and the scores of calibration images."""
-    places = _evenly_by_class(splits.train, _affordable(splits, forward))
-    features = _features(splits.train, places, forward).astype(np.float16)
-    known = splits.calibration
+    train, known = splits.train, splits.calibration
+    places = _evenly_by_class(train.labels, REFERENCE_ROWS)
+    features = _features(train, places, forward)
+    spread = fit_spread(features, train.labels[places], classes=len(splits.class_names))
+    kept = _evenly_by_class(train.labels[places], REFERENCE_BYTES // _bytes(splits, features))
+    shown = places[kept]
     true = calibration[np.arange(len(known)), known.labels]
-    measured = _evenly(len(known), CALIBRATION_ROWS)
-    near = distances(_features(known, measured, forward), features) if len(features) >= NEIGHBOURS else []
+    measured = _features(known, _evenly(len(known), CALIBRATION_ROWS), forward)
     return Reference(
-        features=features,
-        pixels=splits.train.images[splits.train.rows[places]],
-        labels=splits.train.labels[places],
-        files=tuple(splits.train.files[place] for place in places.tolist()),
+        features=features[kept].astype(np.float16),
+        pixels=train.images[train.rows[shown]],
+        labels=train.labels[shown],
+        files=tuple(train.files[place] for place in shown.tolist()),
+        spread=spread,
         label_scores=np.sort(1 - true).astype(np.float32),
-        distances=np.sort(near).astype(np.float32),
+        distances=np.sort(spread.distances(measured)) if len(known) else np.empty(0, np.float32),
     )
 
 
-def _affordable(splits: Splits, forward: Forward) -> int:
-    """Return how many training images may be kept."""
-    _, features = forward(splits.train.images[splits.train.rows[:1]])
-    return min(REFERENCE_ROWS, REFERENCE_BYTES // (int(np.prod(splits.spec.shape)) + 2 * features.shape[1]))
+def _bytes(splits: Splits, features: Features) -> int:
+    """Return what one image takes, its pixels and its features as float16."""
+    return math.prod(splits.spec.shape) + 2 * int(features.shape[1])
 
 
-def _evenly_by_class(train: Split, count: int) -> Rows:
-    """Return positions within the split, in rising order: of each class its share, spread evenly over its images."""
-    share = min(1.0, count / len(train))
+def _evenly_by_class(labels: Labels, count: int) -> Rows:
+    """Return positions in rising order: of each class its share of `count`, at least one, spread over its images."""
+    share = min(1.0, count / len(labels))
     chosen = []
-    for label in np.unique(train.labels):
-        of_class = np.flatnonzero(train.labels == label)
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
         chosen.append(of_class[_evenly(len(of_class), max(1, int(len(of_class) * share)))])
     return np.sort(np.concatenate(chosen))
 
@@ -188,6 +191,7 @@ def _original(source: Path, name: str) -> bytes | None:
         if zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
                 return archive.read(name)
-        return (source / name).read_bytes() if (source / name).stat().st_size <= GOLDEN_BYTES else None
+        path = (source.parent if source.is_file() else source) / name  # a table lies beside its images
+        return path.read_bytes() if path.stat().st_size <= GOLDEN_BYTES else None
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, NotImplementedError):
         return None  # images from arrays have no files; others may be gone by now

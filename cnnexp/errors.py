@@ -5,6 +5,7 @@
     ├── DataError          the data set is missing, unreadable or unfit for this run
     ├── ModelError         a saved model is missing, damaged, or no longer gives the answers it promised
     ├── NonFiniteLossError training produced NaN or infinity
+    ├── SweepError         a sweep cannot go on, or some of its runs failed
     └── TrackingError      the MLflow store cannot be reached or refuses
 
 A message says, in this order: the rule, what came, what is allowed, what to do.
@@ -33,6 +34,10 @@ class ModelError(CnnexpError):
 
 class NonFiniteLossError(CnnexpError):
     """The training loss became NaN or infinite."""
+
+
+class SweepError(CnnexpError):
+    """A sweep cannot go on, or some of its runs failed."""
 
 
 class TrackingError(CnnexpError):

@@ -52,7 +52,7 @@ def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...]
     )
 
 
-def replay(card: Card, answer: Answer, *, same_machine: bool) -> None:
+def replay(card: Card, answer: Answer, *, same_machine: bool, tolerance: float | None = None) -> None:
     """Send every golden sample through reader and model again.
 
     Parameters
@@ -63,6 +63,8 @@ def replay(card: Card, answer: Answer, *, same_machine: bool) -> None:
         The model.
     same_machine
         Processor and libraries are those that the samples were recorded with.
+    tolerance
+        How far a probability may be off; None: 1e-5 on the same machine, 1e-3 elsewhere.
 
     Raises
     ------
@@ -74,16 +76,17 @@ def replay(card: Card, answer: Answer, *, same_machine: bool) -> None:
         pixels = _pixels_as_recorded(sample, card.image, same_machine=same_machine)
         exact = _digest(pixels) == sample.pixels_digest
         probabilities = answer(pixels[None])[0]
-        _compare(sample, probabilities, card.class_names, SAME_MACHINE if same_machine and exact else ELSEWHERE)
+        allowed = tolerance or (SAME_MACHINE if same_machine and exact else ELSEWHERE)
+        _compare(sample, probabilities, card.class_names, allowed)
 
 
 def chart() -> bytes:
-    """Draw a picture that every step of the reader changes: 61 × 47 pixels, colour, half transparent at the right; PNG.
+    """Draw a picture that every step of the reader changes: 67 × 29 pixels, colour, half transparent at the right; PNG.
 
     Models that were trained on arrays, or on pictures of exactly their input size, have no file of their own that needs
     decoding and resizing.
     """
-    width, height = 61, 47
+    width, height = 67, 29  # an aspect ratio that no network asks for
     y, x = np.mgrid[0:height, 0:width]
     pixels = np.empty((height, width, 4), np.uint8)
     pixels[..., 0] = x * 255 // (width - 1)
@@ -91,7 +94,7 @@ def chart() -> bytes:
     pixels[..., 2] = (x // 6 + y // 6) % 2 * 160
     pixels[..., 3] = np.where(x >= width // 2, 160, 255)
     image = Image.fromarray(pixels)
-    ImageDraw.Draw(image).ellipse((6, 8, 24, 40), outline=(255, 255, 255, 255), width=3)
+    ImageDraw.Draw(image).ellipse((6, 4, 24, 24), outline=(255, 255, 255, 255), width=3)
     return to_png(image)
 
 
@@ -108,7 +111,9 @@ def _pixels_as_recorded(sample: GoldenSample, spec: ImageSpec, *, same_machine: 
     except (UnreadableImageError, ValueError) as error:
         raise _moved(sample, "decoding", f"the file cannot be read here: {error}") from error
     if picture.size != sample.size:
-        raise _moved(sample, "decoding", f"the picture must be {_by(sample.size)} pixels; here it is {_by(picture.size)}")
+        raise _moved(
+            sample, "decoding", f"the picture must be {_by(sample.size)} pixels; here it is {_by(picture.size)}"
+        )
     difference = _difference(_averages(_array(picture)), sample.picture)
     if difference > PIXEL_TOLERANCE:
         raise _moved(sample, *_blame_decoding(_array(picture), sample, difference))
@@ -161,6 +166,7 @@ def _array(picture: Image.Image) -> NDArray[np.uint8]:
 
 def _averages(pixels: NDArray[np.uint8]) -> tuple[float, ...]:
     """Return the mean of each cell of a grid and each channel, to two places; small pictures have smaller grids."""
+    means = pixels.astype(np.float64)
     for axis in (0, 1):
         size = pixels.shape[axis]
         cells = min(GRID, size)
@@ -168,8 +174,8 @@ def _averages(pixels: NDArray[np.uint8]) -> tuple[float, ...]:
         widths = np.diff(np.append(starts, size))
         shape = [1, 1, 1]
         shape[axis] = cells
-        pixels = np.add.reduceat(pixels.astype(np.float64), starts, axis=axis) / widths.reshape(shape)
-    return tuple(np.round(pixels.ravel(), 2).tolist())
+        means = np.add.reduceat(means, starts, axis=axis) / widths.reshape(shape)
+    return tuple(np.round(means.ravel(), 2).tolist())
 
 
 def _difference(one: tuple[float, ...], other: tuple[float, ...]) -> float:

@@ -9,13 +9,15 @@ composited → colour mode → resize.
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL import __version__ as _pillow
 
 # What decoded pixels depend on besides the file and its ImageSpec: raise the first number when a rule below changes.
@@ -38,6 +40,7 @@ _KERNELS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_ORIENTATION, _TURNED = ExifTags.Base.Orientation, (5, 6, 7, 8)  # those that exchange width and height
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 Source = str | Path | bytes | NDArray[Any]
@@ -80,24 +83,18 @@ class ImageSpec:
 def read_image(source: Source, spec: ImageSpec) -> NDArray[np.uint8]:
     """Read one image as the network wants it.
 
-    Parameters
-    ----------
-    source
-        Path of a JPEG, PNG, BMP, GIF, TIFF or WebP file, or its bytes, or an array (H, W), (H, W, 1), (H, W, 3: RGB) or
-        (H, W, 4: RGBA) of uint8, uint16 (0..65535), floating point (0..1) or bool. Of an animation the first frame
-        counts.
-    spec
-        Size, colour and resize rule.
+    Args:
+        source: path of a JPEG, PNG, BMP, GIF, TIFF or WebP file, or its bytes, or an array (H, W), (H, W, 1),
+            (H, W, 3: RGB) or (H, W, 4: RGBA) of uint8, uint16 (0..65535), floating point (0..1) or bool. Of an
+            animation the first frame counts.
+        spec: size, colour and resize rule
 
-    Returns
-    -------
-    uint8 of ``spec.shape``, red first. An array that already is uint8 of that shape comes back unchanged.
+    Returns:
+        uint8 of ``spec.shape``, red first. An array that already is uint8 of that shape comes back unchanged.
 
-    Raises
-    ------
-    UnreadableImageError
-        The file is missing, truncated, no image, of another format, or larger than ``PIXEL_LIMIT``; the array has
-        another shape, type or range.
+    Raises:
+        UnreadableImageError: the file is missing, truncated, no image, of another format, or larger than
+            ``PIXEL_LIMIT``; the array has another shape, type or range.
 
     """
     return fit(decode(source, spec), spec)
@@ -109,16 +106,32 @@ def decode(source: Source, spec: ImageSpec) -> Image.Image:
     Sixteen bits become eight by their upper byte, which maps the full range (12,000 → 46). Transparency is composited
     on the spec's background. Colour becomes grey by ITU-R 601-2 luma. Colour profiles are not applied.
 
-    Raises
-    ------
-    UnreadableImageError
-        As :func:`read_image` says.
+    Raises:
+        UnreadableImageError: as :func:`read_image` says.
 
     """
     image = _from_array(source) if isinstance(source, np.ndarray) else _from_file(source)
-    if image.has_transparency_data:
-        image = _on_background(image.convert("RGBA"), spec.background)
-    return image.convert("RGB" if spec.color == "rgb" else "L")
+    try:
+        if image.has_transparency_data:
+            image = _on_background(image.convert("RGBA"), spec.background)
+        mode = "RGB" if spec.color == "rgb" else "L"
+        return image if image.mode == mode else image.convert(mode)
+    except ValueError as error:  # such as LAB
+        raise UnreadableImageError(f"pixels of the kind {image.mode} cannot become {spec.color} ({error}).") from error
+
+
+def upright_size(source: Source) -> tuple[int, int]:
+    """Read (height, width) after EXIF rotation, of a file from its header alone.
+
+    Raises:
+        UnreadableImageError: as :func:`read_image` says; damage behind the header is not noticed.
+
+    """
+    if isinstance(source, np.ndarray):
+        return source.shape[0], source.shape[1]
+    with _opened(source) as image:
+        turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _TURNED  # Pillow turns TIFF's itself
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def fit(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
@@ -127,40 +140,45 @@ def fit(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
     ``stretch`` fills the target and changes the aspect ratio; ``crop`` keeps it and cuts what stands over, from the
     centre; ``pad`` keeps it and fills what is missing with the background, the image in the centre.
 
-    Returns
-    -------
-    uint8 of ``spec.shape``
+    Returns:
+        uint8 of ``spec.shape``
 
     """
-    target = (spec.width, spec.height)
-    width, height = image.size
-    if spec.resize == "crop":
-        scale = max(spec.width / width, spec.height / height)
-        cut_x, cut_y = (width - spec.width / scale) / 2, (height - spec.height / scale) / 2
-        image = _resample(image, target, (cut_x, cut_y, width - cut_x, height - cut_y), spec)
-    elif spec.resize == "pad":
-        scale = min(spec.width / width, spec.height / height)
-        inner = (min(spec.width, max(1, round(width * scale))), min(spec.height, max(1, round(height * scale))))
-        image = _padded(_resample(image, inner, (0, 0, width, height), spec), spec)
-    else:
-        image = _resample(image, target, (0, 0, width, height), spec)
+    if image.size != (spec.width, spec.height):
+        image = {"stretch": _stretched, "pad": _padded, "crop": _cropped}[spec.resize](image, spec)
     return np.asarray(image).reshape(spec.shape)
+
+
+def _stretched(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    return _resample(image, (spec.width, spec.height), (0, 0, *image.size), spec)
+
+
+def _cropped(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    width, height = image.size
+    scale = max(spec.width / width, spec.height / height)
+    # never below zero, not even by a rounding error, which Pillow refuses
+    cut_x, cut_y = max(0.0, (width - spec.width / scale) / 2), max(0.0, (height - spec.height / scale) / 2)
+    return _resample(image, (spec.width, spec.height), (cut_x, cut_y, width - cut_x, height - cut_y), spec)
+
+
+def _padded(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    width, height = image.size
+    scale = min(spec.width / width, spec.height / height)
+    inner = (min(spec.width, max(1, round(width * scale))), min(spec.height, max(1, round(height * scale))))
+    canvas = Image.new(image.mode, (spec.width, spec.height), (spec.background,) * len(image.getbands()))
+    place = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
+    canvas.paste(_resample(image, inner, (0, 0, width, height), spec), place)
+    return canvas
 
 
 def _resample(image: Image.Image, size: tuple[int, int], box: Box, spec: ImageSpec) -> Image.Image:
     kernel = _KERNELS[spec.kernel]
-    left, upper, right, lower = box
-    if spec.antialias or size == (right - left, lower - upper) == image.size:
+    if spec.antialias:
         return image.resize(size, kernel, box=box)
     # Pillow's resize always widens the kernel when it shrinks; its affine transform never does.
+    left, upper, right, lower = box
     step_x, step_y = (right - left) / size[0], (lower - upper) / size[1]
     return image.transform(size, Image.Transform.AFFINE, (step_x, 0, left, 0, step_y, upper), resample=kernel)
-
-
-def _padded(image: Image.Image, spec: ImageSpec) -> Image.Image:
-    canvas = Image.new(image.mode, (spec.width, spec.height), (spec.background,) * len(image.getbands()))
-    canvas.paste(image, ((spec.width - image.width) // 2, (spec.height - image.height) // 2))
-    return canvas
 
 
 def _on_background(image: Image.Image, level: int) -> Image.Image:
@@ -171,21 +189,27 @@ def _on_background(image: Image.Image, level: int) -> Image.Image:
 
 def _from_file(source: str | Path | bytes) -> Image.Image:
     """Decode the first frame, upright; 16 bit and floating-point pixels become 8 bit."""
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as file:
-            _refuse_bomb(file)
-            image: Image.Image = file
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # Pillow's decoders raise a dozen kinds of exception on damaged files
-        raise UnreadableImageError(_reason(source, error)) from error
+    with _opened(source) as image:
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
     if image.mode in _SIXTEEN_BIT:
         return _from_array(np.asarray(image).astype(np.uint16))
     if image.mode in ("F", "I"):
         return _from_array(np.asarray(image))
     return image
+
+
+@contextmanager
+def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
+    """Open a file by what is in it, and say of any error that happens with it why the file is unreadable."""
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as image:
+            _refuse_bomb(image)
+            yield image
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen kinds of exception on damaged files
+        raise UnreadableImageError(_reason(source, error)) from error
 
 
 def _refuse_bomb(image: Image.Image) -> None:
@@ -202,10 +226,9 @@ def _reason(source: str | Path | bytes, error: Exception) -> str:
         return f"it has more than the {PIXEL_LIMIT:,} pixels that are read; make the image smaller."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror.lower()}."
-    if not isinstance(source, bytes) and not Path(source).stat().st_size:
-        return "the file is empty."
-    if isinstance(error, UnidentifiedImageError) or source == b"":
-        return f"it is no {', '.join(_FORMATS)} image."
+    if isinstance(error, UnidentifiedImageError):
+        size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+        return "the file is empty." if size == 0 else f"it is no {', '.join(_FORMATS)} image."
     return f"the file is damaged or truncated ({str(error) or type(error).__name__})."
 
 

@@ -15,11 +15,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEIGHBOURS = 5  # the distance of an image is that to its 5th nearest training image (Sun et al. 2022)
-_AT_ONCE = 2**24  # distances computed at once
+DIRECTIONS = 128  # in which the spread of the features is measured one by one; one number stands for all others
+RIDGE = 1e-4  # of the total variance, added to each: directions in which training images hardly differ say little
 
 Features = NDArray[np.float32]  # (N, F), rows of length 1
 Probabilities = NDArray[np.float32]  # (N, K)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spread:
+    """Where the features of each class are, and how far they spread: one Gaussian a class, with a common covariance."""
+
+    means: NDArray[np.float32]  # (K, F)
+    axes: NDArray[np.float32]  # (D, F) orthonormal, D at most DIRECTIONS
+    variances: NDArray[np.float32]  # (D,) along the axes
+    rest: NDArray[np.float32]  # () variance along every other direction
+
+    def distances(self, features: Features) -> NDArray[np.float32]:
+        """Return (N,) the Mahalanobis distance of each image to the class it is nearest to.
+
+        Lee, Lee, Lee & Shin 2018 (arXiv:1807.03888), on features of length 1 (Mueller & Hein 2025, arXiv:2505.18032).
+        """
+        found = np.full(len(features), np.inf, np.float32)
+        for mean in self.means:
+            apart = features - mean
+            along = apart @ self.axes.T
+            outside = np.maximum((apart**2).sum(axis=1) - (along**2).sum(axis=1), 0)
+            found = np.minimum(found, (along**2 / self.variances).sum(axis=1) + outside / self.rest)
+        distance: NDArray[np.float32] = np.sqrt(found).astype(np.float32)
+        return distance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,8 +54,9 @@ class Reference:
     pixels: NDArray[np.uint8]  # (R, H, W, C) the same images as the model takes them
     labels: NDArray[np.int64]  # (R,)
     files: tuple[str, ...]  # (R,)
+    spread: Spread  # of the features of more training images than these
     label_scores: NDArray[np.float32]  # (n,) sorted: 1 - probability of the true class of each calibration image
-    distances: NDArray[np.float32]  # (n,) sorted: of each calibration image to the training images
+    distances: NDArray[np.float32]  # (n,) sorted: of calibration images to the training images; may be fewer than n
 
     def to_bytes(self) -> bytes:
         """Return the file."""
@@ -42,6 +67,7 @@ class Reference:
             pixels=self.pixels,
             labels=self.labels,
             files=np.frombuffer("\0".join(self.files).encode("utf-8", "surrogateescape"), np.uint8),
+            **{name: getattr(self.spread, name) for name in Spread.__slots__},
             label_scores=self.label_scores,
             distances=self.distances,
         )
@@ -57,6 +83,7 @@ class Reference:
                 pixels=arrays["pixels"],
                 labels=arrays["labels"],
                 files=tuple(files) if len(arrays["labels"]) else (),
+                spread=Spread(**{name: arrays[name] for name in Spread.__slots__}),
                 label_scores=arrays["label_scores"],
                 distances=arrays["distances"],
             )
@@ -65,11 +92,9 @@ class Reference:
         """Return (N,) how likely an image of the calibration images' kind is as far off as this one, in (0, 1].
 
         A conformal p-value (Bates et al. 2023, arXiv:2104.08279): below 0.01 for at most 1 % of images of that kind.
-        None without calibration images, or without enough training images to be near to.
+        None without calibration images.
         """
-        if not len(self.distances) or len(self.features) < NEIGHBOURS:
-            return None
-        return p_values(distances(features, self.features), self.distances)
+        return p_values(self.spread.distances(features), self.distances) if len(self.distances) else None
 
     def nearest(self, features: Features, *, count: int) -> NDArray[np.int64]:
         """Return (N, count) the most similar training images, nearest first; fewer where there are fewer."""
@@ -81,27 +106,28 @@ def normalized(features: NDArray[np.floating]) -> Features:
     """Return features as rows of length 1, (N, F) float32."""
     values = features.reshape(len(features), -1).astype(np.float32)
     length = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    rows: Features = np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    return rows
 
 
-def distances(features: Features, to: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Return (N,) the Euclidean distance of each image to its 5th nearest among the training images, 0..2.
-
-    On normalized features of the last hidden layer: "Out-of-Distribution Detection with Deep Nearest Neighbors", Sun,
-    Ming, Zhu & Li, ICML 2022.
-    """
-    training = to.astype(np.float32).T
-    rows = max(1, _AT_ONCE // max(1, training.shape[1]))
-    found = [
-        np.partition(features[start : start + rows] @ training, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
-        for start in range(0, len(features), rows)
-    ]
-    similarity = np.concatenate(found) if found else np.empty(0, np.float32)
-    return np.sqrt(np.maximum(2 - 2 * similarity, 0)).astype(np.float32)
+def fit_spread(features: Features, labels: NDArray[np.int64], *, classes: int) -> Spread:
+    """Return the spread of training features (N, F) with labels (N,); every class has at least one image."""
+    means = np.stack([features[labels == label].mean(axis=0) for label in range(classes)])
+    _, singular, axes = np.linalg.svd(features - means[labels], full_matrices=False)
+    variances = singular**2 / len(features)
+    ridge = RIDGE * variances.sum() + np.finfo(np.float32).eps
+    others = features.shape[1] - DIRECTIONS
+    rest = variances[DIRECTIONS:].sum() / others if others > 0 else 0.0
+    return Spread(
+        means=means,
+        axes=axes[:DIRECTIONS],
+        variances=(variances[:DIRECTIONS] + ridge).astype(np.float32),
+        rest=np.asarray(rest + ridge, np.float32),
+    )
 
 
 def p_values(scores: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return (N,) the share of `calibration`, sorted, that is at least as large, the new one counted: (k + 1)/(n + 1)."""
+    """Return (N,) the share of `calibration`, sorted, that is at least as large, itself counted: (k + 1)/(n + 1)."""
     larger = len(calibration) - np.searchsorted(calibration, scores, side="left")
     shares: NDArray[np.float64] = (larger + 1) / (len(calibration) + 1)
     return shares

@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +31,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.errors import CnnexpError, ConfigError
 
 if TYPE_CHECKING:
-    from cnnexp.records import EpochValues, RunPlan, RunResult  # numpy, which no bad command line should wait for
-    from cnnexp.report.terminal import RunReport
-    from cnnexp.tracking import Receipt, Recorder
+    from cnnexp.tracking import Receipt
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -55,44 +52,34 @@ def run(cfg: DictConfig) -> float:
 
 
 def train(config: ExperimentConfig, *, name: str) -> float:
-    """Train, judge and record one configuration under `name`; return ``best/val_loss``.
+    """Train, judge and record one configuration under `name`; return ``sweep.objective``, by default best/val_loss.
 
     Raises:
         CnnexpError: the data, the store or the training failed; the record says how.
 
     """
     from cnnexp.report.terminal import RunReport
+    from cnnexp.sweeps.membership import membership
     from cnnexp.tracking import recording
 
+    sweep = membership()
     with (
         RunReport() as report,
         recording(
-            config.tracking, run_name=name, parameters=parameters(config), config_yaml=to_yaml(config), tags={}
+            config.tracking,
+            run_name=name,
+            parameters=parameters(config),
+            config_yaml=to_yaml(config),
+            tags=sweep.tags,
+            replaces=sweep.replaces,
         ) as recorder,
     ):
         quiet.import_tensorflow()  # while the recorder's own process imports MLflow
-        result = _run(config, name, report, recorder)
-        report.result(result)
+        from cnnexp.recorded_run import carry_out
+
+        outcome = carry_out(config, name=name, report=report, recorder=recorder, hopeless=sweep.hopeless)
     report.closing(_closing(recorder.receipt))
-    return result.metrics["best/val_loss"]
-
-
-def _run(config: ExperimentConfig, name: str, report: "RunReport", recorder: "Recorder") -> "RunResult":
-    """Do the work, telling it on the way to the terminal and to the store."""
-    from cnnexp import artifacts, experiment
-
-    def on_plan(plan: "RunPlan") -> None:
-        report.plan(plan, asdict(config))
-        recorder.plan(plan)
-
-    def on_epoch(values: "EpochValues") -> None:
-        report.epoch(values)
-        recorder.epoch(values)
-        recorder.check()
-
-    result = experiment.run(config, name=name, on_plan=on_plan, on_epoch=on_epoch, on_progress=report.progress)
-    recorder.finish(result, artifacts.files(result))
-    return result
+    return outcome.metrics[config.sweep.objective]
 
 
 def _closing(receipt: "Receipt") -> list[tuple[str, str]]:

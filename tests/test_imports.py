@@ -31,6 +31,9 @@ def imported(words, folder):
         ["ui"],
         ["ui", "--help"],
         ["send", "--help"],
+        ["predict", "--help"],
+        ["export", "--help"],
+        ["evaluate", "--help"],
     ],
     ids=" ".join,
 )

@@ -54,7 +54,9 @@ def client(home) -> MlflowClient:
     return MlflowClient(samples.settings(home).uri)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_process_that_is_stopped_leaves_a_killed_run_with_all_its_epochs(home, client, number):
     process = start(home)
     run_id = lines_until(process, "opened")[-1][1]

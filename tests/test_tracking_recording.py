@@ -122,7 +122,7 @@ def test_artifacts_are_at_the_root_under_their_names(finished):
 def test_the_image_grid_has_the_confusion_matrix_and_nothing_foreign(client, finished):
     paths = [item.path for item in client.list_artifacts(finished.info.run_id, "images")]
     assert len(paths) == 2  # the picture and MLflow's smaller copy of it
-    assert all(f"confusion_matrix+step+{RESULT.history.best_epoch}+" in path for path in paths)
+    assert all("confusion_matrix+step+0+" in path for path in paths)
     assert finished.data.tags["mlflow.loggedImages"] == "True"
 
 

@@ -36,7 +36,9 @@ def model_file() -> bytes:
     """A .keras file that takes uint8 (N, 8, 8, 1) and gives three probabilities."""
     import keras
 
-    keras.utils.set_random_seed(0)
+    from cnnexp import runtime
+
+    runtime.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), dtype="uint8"),
@@ -74,7 +76,7 @@ def contract(model: bytes) -> tuple[dict, bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model.keras").write_bytes(model)
-        forward = classifier.forward_of(classifier._load_keras(Path(folder) / "model.keras"))
+        forward = classifier.forward_of(classifier.load_keras(Path(folder) / "model.keras"))
     rows = np.arange(30)
     split = Split(pixels(count=30), rows, rows % 3, tuple(f"index-{row}" for row in rows))
     splits = Splits(

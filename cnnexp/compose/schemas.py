@@ -52,7 +52,9 @@ def register() -> None:
 
 
 def _root() -> object:
-    # While Hydra merges, OmegaConf 2.3 fails with an AssertionError on a union (training.threads) inside a nested type
-    # that is still missing; a type that is expanded beforehand is merged without that step.
-    training = OmegaConf.structured(config.TrainingConfig)
-    return OmegaConf.merge(OmegaConf.structured(ROOT), {"training": training})
+    # While Hydra merges, OmegaConf 2.3 fails with an AssertionError on a union (training.threads, sweep.workers) inside
+    # a nested type that is still missing; a type that is expanded beforehand is merged without that step.
+    expanded = {"training": config.TrainingConfig, "sweep": config.SweepConfig}
+    return OmegaConf.merge(
+        OmegaConf.structured(ROOT), {name: OmegaConf.structured(owner) for name, owner in expanded.items()}
+    )

@@ -76,7 +76,7 @@ def _given(name: str, path: Path) -> Source:
         raise DataError(f"data.path must exist; there is nothing at {path}.")
     if path.suffix == ".npz":
         return _arrays_source(name, (path,), partial(_read_keras_npz, path))
-    return (path.is_dir() and _in_folder(name, path)) or folder_source(str(path), name=name)
+    return (path.is_dir() and _in_folder(name, path)) or folder_source(path, name=name)
 
 
 def _in_folder(name: str, folder: Path) -> Source | None:

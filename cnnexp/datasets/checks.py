@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets.store import Decoded
+from cnnexp.datasets.entry import Decoded
 from cnnexp.errors import DataError
 from cnnexp.records import SPLIT_NAMES
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets.cache import READY
-from cnnexp.datasets.decoding import FINGERPRINT, Unreadable, first_copies
+from cnnexp.datasets.decoding import Unreadable
+from cnnexp.datasets.fingerprints import LENGTH, first_copies
 from cnnexp.datasets.sources import Catalogue, Source
 from cnnexp.datasets.workers import Job
 from cnnexp.images import READER, ImageSpec
@@ -36,12 +37,12 @@ class Decoded:
 
 def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadable: Unreadable) -> None:
     """Turn decoded pixels into a finished entry; the file that says so is the last one written."""
-    fingerprints = np.fromfile(job.fingerprints, np.uint8).reshape(-1, FINGERPRINT)
+    fingerprints = np.fromfile(job.fingerprints, np.uint8).reshape(-1, LENGTH)
     np.savez(
         entry / "catalogue.npz",
         labels=catalogue.labels,
         declared=catalogue.declared,
-        copies=first_copies(fingerprints, unreadable),
+        copies=first_copies(fingerprints, job.pictures, job.spec, unreadable=set(unreadable)),
         groups=np.empty(0, np.int64) if catalogue.groups is None else catalogue.groups,
     )
     (entry / "files.txt").write_text("\n".join(catalogue.files), encoding="utf-8")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import zipfile
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 from cnnexp.datasets.layout import is_image, read_layout, unread_formats
@@ -23,16 +24,14 @@ class Tree:
     state: str  # sha256 (hex) of path, size and time of every image, and of the folders
 
 
-def folder_source(path: str | None, *, name: str) -> Source:
+def folder_source(path: Path, *, name: str) -> Source:
     """Find a data set of image files.
 
     Raises:
         DataError: there is no such folder or archive.
 
     """
-    if path is None:
-        raise DataError(f"data={name} needs to know where the images are: data.path=FOLDER.")
-    root = Path(path).expanduser()
+    root = path.expanduser()
     if zipfile.is_zipfile(root):
         return zip_source(root, name=name)
     if not root.is_dir():
@@ -53,7 +52,7 @@ def zip_source(path: Path, *, name: str) -> Source:
 
     def read() -> tuple[Catalogue, Pictures]:
         with zipfile.ZipFile(path) as archive:
-            names = [entry for entry in archive.namelist() if not _hidden(entry)]
+            names = [entry for entry in archive.namelist() if not any(map(_is_hidden, filter(None, entry.split("/"))))]
         images = [entry for entry in names if is_image(entry)]
         folders = {entry.rstrip("/") for entry in names if entry.endswith("/")}
         catalogue, ordered = read_layout(images, folders=folders, origin=str(path))
@@ -77,8 +76,7 @@ def walk(root: Path) -> Tree:
         DataError: a folder cannot be listed.
 
     """
-    images, others, folders, links = [], [], [], []
-    facts = hashlib.sha256()
+    images, others, folders, links, facts = [], [], [], [], []
     todo = [""]
     while todo:
         below = todo.pop()
@@ -89,26 +87,27 @@ def walk(root: Path) -> Tree:
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(name)
                 todo.append(f"{name}/")
-                facts.update(os.fsencode(f"{name}/\0"))
+                facts.append(f"{name}/")
             elif entry.is_file() and is_image(entry.name):  # a pipe of that name would never end
                 stat = entry.stat()
                 images.append(name)
-                facts.update(os.fsencode(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0"))
+                facts.append(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}")
             elif below:
                 others.append(name)
-    return Tree(tuple(images), tuple(others), tuple(folders), tuple(links), facts.hexdigest())
+    state = hashlib.sha256(os.fsencode("\0".join(facts))).hexdigest()
+    return Tree(tuple(images), tuple(others), tuple(folders), tuple(links), state)
 
 
 def _sorted_entries(root: Path, below: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(root / below) as entries:
-            return sorted((entry for entry in entries if not _hidden(entry.name)), key=lambda entry: entry.name)
+            return sorted((entry for entry in entries if not _is_hidden(entry.name)), key=attrgetter("name"))
     except OSError as error:
         raise DataError(f"The folder {shown(str(root / below))} cannot be listed: {error.strerror}.") from error
 
 
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+def _is_hidden(name: str) -> bool:
+    return name[0] == "." or name == "__MACOSX"
 
 
 def _leads_to_file_inside(root: Path, entry: os.DirEntry[str]) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cnnexp.config import DataConfig
 from cnnexp.datasets.sources import Pictures
 from cnnexp.errors import ConfigError, DataError
-from cnnexp.images import ImageSpec, UnreadableImageError, decode
+from cnnexp.images import ImageSpec, UnreadableImageError, decode, upright_size
 
 SAMPLE = 64  # images looked at, evenly spaced over the data set
 AGREE = 0.95  # share of the sample that has to agree, so that a few stray photographs decide nothing
@@ -90,14 +90,13 @@ def _look(request: Request, pictures: Pictures) -> tuple[NDArray[np.int64], bool
     sizes, colored, reason = [], False, ""
     for row in np.unique(np.linspace(0, len(pictures) - 1, min(SAMPLE, len(pictures))).astype(int)):
         try:
-            image = decode(pictures[row], probe)
+            source = pictures[row]
+            sizes.append(upright_size(source))
+            if request.color == "auto" and not colored:  # the first coloured image settles it
+                pixels = np.asarray(decode(source, probe))
+                colored = bool((pixels != pixels[..., :1]).any())
         except UnreadableImageError as error:
             reason = str(error)
-            continue
-        sizes.append((image.height, image.width))
-        if request.color == "auto" and not colored:
-            pixels = np.asarray(image)
-            colored = bool((pixels != pixels[..., :1]).any())
     if not sizes:
         raise DataError(f"The images cannot be read; none of {min(SAMPLE, len(pictures))} tried could: {reason}")
     return np.array(sizes, np.int64), colored

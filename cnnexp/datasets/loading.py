@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.datasets import cache, checks
 from cnnexp.datasets.builtin import builtin_source
+from cnnexp.datasets.entry import Decoded
 from cnnexp.datasets.folder import folder_source
 from cnnexp.datasets.geometry import Request
 from cnnexp.datasets.npz import npz_source
 from cnnexp.datasets.partition import partition, same_side
 from cnnexp.datasets.sources import Source
 from cnnexp.datasets.splits import Split, Splits
-from cnnexp.datasets.store import Decoded, decoded
+from cnnexp.datasets.store import decoded
 from cnnexp.datasets.table import Columns, table_source
 from cnnexp.datasets.thinning import thin
 from cnnexp.errors import ConfigError
@@ -68,16 +70,16 @@ def find(data: DataConfig) -> Source:
 
     """
     match data:
-        case TableDataConfig():
+        case TableDataConfig(path=str(path)):
             columns = Columns(image=data.image, label=data.label, split=data.split, group=data.group)
-            return table_source(data.path, name=data.name, root=data.root, columns=columns)
-        case NpzDataConfig():
-            return npz_source(data.path, name=data.name)
-        case FolderDataConfig():
-            return folder_source(data.path, name=data.name)
+            return table_source(Path(path), name=data.name, root=data.root, columns=columns)
+        case NpzDataConfig(path=str(path)):
+            return npz_source(Path(path), name=data.name)
+        case FolderDataConfig(path=str(path)):
+            return folder_source(Path(path), name=data.name)
         case BuiltinDataConfig():
             return builtin_source(data.name, data.path)
-    raise ConfigError(f"data must be one of the kinds that cnnexp knows; got {type(data).__name__}.")
+    raise ConfigError(f"data must be of a kind that cnnexp knows, with its path; got {data}.")
 
 
 def _skips(data: DataConfig) -> bool:

@@ -16,7 +16,7 @@ from cnnexp.errors import DataError
 from cnnexp.records import Labels
 
 
-def npz_source(path: str | None, *, name: str) -> Source:
+def npz_source(path: Path, *, name: str) -> Source:
     """Find a data set of arrays `images` (N, H, W) or (N, H, W, C), `labels` (N,) and, if wanted, `class_names` (K,).
 
     Images are uint8, uint16, floating point in 0..1 or bool. Labels are text, or whole numbers: positions in
@@ -26,9 +26,7 @@ def npz_source(path: str | None, *, name: str) -> Source:
         DataError: there is no such file.
 
     """
-    if path is None:
-        raise DataError("data=npz needs to know where the arrays are: data.path=FILE.npz.")
-    file = Path(path).expanduser()
+    file = path.expanduser()
     if not file.is_file():
         raise DataError(f"data.path must be a NumPy archive (.npz); there is no file {file}.")
 
@@ -47,10 +45,10 @@ def read_arrays(path: Path, *, needed: tuple[str, ...], optional: tuple[str, ...
 
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             present = tuple(archive.files)
             arrays = {name: archive[name] for name in (*needed, *optional) if name in present}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read as a NumPy archive of plain arrays: {error}.") from error
     if missing := [name for name in needed if name not in arrays]:
         raise DataError(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnexp.datasets import cache, workers
-from cnnexp.datasets.decoding import FINGERPRINT, Unreadable, decode_rows, first_copies
+from cnnexp.datasets import cache, fingerprints, workers
+from cnnexp.datasets.decoding import Unreadable, decode_rows
 from cnnexp.datasets.entry import Decoded, finish, is_whole, opened
 from cnnexp.datasets.geometry import Request, resolve
 from cnnexp.datasets.journal import Journal
@@ -22,7 +22,7 @@ from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
 
 JOURNAL = "journal.jsonl"
-FORMAT = 3  # of an entry; raise it when the files below change
+FORMAT = 4  # of an entry; raise it when the files below change
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 OnProgress = Callable[[int, int], None]  # (images done, images in all)
@@ -59,7 +59,7 @@ def _in_memory(source: Source, request: Request) -> Decoded:
         catalogue=_with_notes(catalogue, notes),
         spec=spec,
         images=chunk.images,
-        copies=first_copies(chunk.fingerprints, chunk.unreadable),
+        copies=fingerprints.first_copies(chunk.fingerprints, pictures, spec, unreadable=set(chunk.unreadable)),
         unreadable=chunk.unreadable,
         content=hashlib.sha256(np.ascontiguousarray(chunk.images).data).hexdigest(),
     )
@@ -109,7 +109,7 @@ def _fill(
 
 def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> workers.Job:
     """Create both files at full size, so that a full disk is known before the work and not after half of it."""
-    images, fingerprints = entry / "images.part.npy", entry / "fingerprints.part"
+    images, prints = entry / "images.part.npy", entry / "fingerprints.part"
     shape = (len(pictures), *spec.shape)
     if not images.exists():
         Journal(entry / JOURNAL).discard()
@@ -119,11 +119,11 @@ def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> workers.Job:
             np.lib.format.write_array_header_1_0(file, header)
             file.flush()
             _allocate(file.fileno(), file.tell() + int(np.prod(shape)))
-        with fingerprints.open("wb") as file:
-            _allocate(file.fileno(), len(pictures) * FINGERPRINT)
+        with prints.open("wb") as file:
+            _allocate(file.fileno(), len(pictures) * fingerprints.LENGTH)
         beginning.rename(images)
     offset = images.stat().st_size - int(np.prod(shape))
-    return workers.Job(pictures, spec, images, offset, fingerprints)
+    return workers.Job(pictures, spec, images, offset, prints)
 
 
 def _allocate(file: int, size: int) -> None:

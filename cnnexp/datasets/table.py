@@ -32,7 +32,7 @@ class Columns:
     group: str
 
 
-def table_source(path: str | None, *, name: str, root: str | None, columns: Columns) -> Source:
+def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -> Source:
     """Find a data set by its table.
 
     Raises:
@@ -40,9 +40,7 @@ def table_source(path: str | None, *, name: str, root: str | None, columns: Colu
         ConfigError: a column that is set by name does not exist.
 
     """
-    if path is None:
-        raise DataError(f"data={name} needs to know where the table is: data.path=TABLE.csv or TABLE.parquet.")
-    table = Path(path).expanduser()
+    table = path.expanduser()
     if not table.is_file():
         raise DataError(f"data.path must be a CSV or Parquet table; there is no file {table}.")
     folder = (Path(root).expanduser() if root is not None else table.parent).resolve()

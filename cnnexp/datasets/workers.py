@@ -18,14 +18,17 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-from cnnexp.datasets.decoding import FINGERPRINT, Unreadable, decode_rows
+from cnnexp.datasets import fingerprints
+from cnnexp.datasets.decoding import Unreadable, decode_rows
 from cnnexp.datasets.sources import ArrayPictures, Pictures
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec
 
-CHUNK = 256  # images decoded, written and noted down together
+CHUNK = 64  # images decoded, written and noted down together; small, so that no core waits long at the end
 WORTH_WORKERS = 2048  # images from which starting processes pays
 
+# Pillow gives the memory of every image back to the system and asks for it again; keeping some halves decoding time.
+_KEEP_MEMORY = {"PILLOW_BLOCKS_MAX": "8", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 _ROOT = Path(__file__).parents[2]  # where `cnnexp` is imported from
 
 
@@ -37,7 +40,7 @@ class Job:
     spec: ImageSpec
     images: Path  # a .npy file of (N, H, W, C), already there at its full size
     offset: int  # bytes before its first pixel
-    fingerprints: Path  # N * FINGERPRINT bytes
+    fingerprints: Path  # N * fingerprints.LENGTH bytes
 
     @property
     def chunks(self) -> int:
@@ -50,7 +53,7 @@ class Job:
         decoded = decode_rows(self.pictures, rows, self.spec)
         height, width, channels = self.spec.shape
         _write(self.images, decoded.images.tobytes(), at=self.offset + rows.start * height * width * channels)
-        _write(self.fingerprints, decoded.fingerprints.tobytes(), at=rows.start * FINGERPRINT)
+        _write(self.fingerprints, decoded.fingerprints.tobytes(), at=rows.start * fingerprints.LENGTH)
         return decoded.unreadable
 
 
@@ -107,7 +110,7 @@ class _Worker:
             [sys.executable, "-c", "from cnnexp.datasets.workers import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
         )
         self._send(pickle.dumps(job))

@@ -33,6 +33,10 @@ class ClientRuns:
         """All runs of an experiment."""
         return self._search("", [key for key, value in self._experiments.items() if value == name])
 
+    def tagged(self, name: str, value: str) -> Sequence[StoredRun]:
+        """Runs with this value of a tag."""
+        return self._search(f"tags.`{name}` = {_quoted(value)}")
+
     def newest(self) -> Sequence[StoredRun]:
         """The run started last."""
         found = self._client.search_runs(

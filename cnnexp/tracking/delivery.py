@@ -53,8 +53,13 @@ class Delivery:
 
         """
         ending = outbox.read_ending(self.folder)
+        if ending is not None and ending.discarded and not self.progress.asked:
+            return True
         client = self.client
         with store.one_line_errors(self.opening.uri):
+            if ending is not None and ending.discarded:
+                self._delete(client, self.opening.key)
+                return True
             if self.progress.run_id is None:
                 self._open(client)
             self._send_entries(client, ended=ending is not None)
@@ -95,7 +100,8 @@ class Delivery:
             client.delete_run(run.info.run_id)
 
     def _runs_of(self, client: "MlflowClient", key: str) -> "Sequence[Run]":
-        return client.search_runs([str(self.progress.experiment_id)], f"tags.`{KEY_TAG}` = '{key}'")
+        found: Sequence[Run] = client.search_runs([str(self.progress.experiment_id)], f"tags.`{KEY_TAG}` = '{key}'")
+        return found
 
     def _continue(self, client: "MlflowClient", run_id: str) -> "Run":
         client.update_run(run_id, status="RUNNING")

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cnnexp.records import RunPlan
 from cnnexp.tracking.outbox import Entry, now
@@ -41,14 +41,33 @@ def image(key: str, file: str, *, step: int) -> Entry:
 
 def dataset(plan: RunPlan) -> Entry:
     """The data set, known by the digest of its content."""
+    return judged_dataset(
+        name=plan.data_name,
+        digest=plan.data_digest,
+        source=plan.data_source,
+        class_names=plan.class_names,
+        counts=plan.class_counts,
+        input_shape=plan.input_shape,
+    )
+
+
+def judged_dataset(
+    *,
+    name: str,
+    digest: str,
+    source: str,
+    class_names: Sequence[str],
+    counts: Mapping[str, Sequence[int]],
+    input_shape: Sequence[int],
+) -> Entry:
+    """A data set; `counts` are images of each class, by split."""
     profile = {
-        "classes": list(plan.class_names),
-        "counts": {split: list(counts) for split, counts in plan.class_counts.items()},
-        "input_shape": list(plan.input_shape),
-        "digest": plan.data_digest,
+        "classes": list(class_names),
+        "counts": {split: list(per_class) for split, per_class in counts.items()},
+        "input_shape": list(input_shape),
+        "digest": digest,
     }
-    source = {"name": plan.data_name, "digest": plan.data_digest, "source": plan.data_source}
-    return {"kind": "dataset", **source, "profile": profile}
+    return {"kind": "dataset", "name": name, "digest": digest, "source": source, "profile": profile}
 
 
 def resolved(plan: RunPlan) -> dict[str, Parameter]:

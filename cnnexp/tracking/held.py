@@ -4,13 +4,13 @@ A sweep holds the records of its runs: whatever happens to a run's own process, 
 delivering process serves all. The run's process writes into the record through a `SharedRecorder`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Self
 
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
-from cnnexp.tracking import entries, outbox, store
+from cnnexp.tracking import entries, locks, outbox, store
 from cnnexp.tracking.courier import GONE, Answer, courier
 from cnnexp.tracking.outbox import Outgoing
 from cnnexp.tracking.provenance import Commit
@@ -35,7 +35,7 @@ class HeldRecord:
         *,
         run_name: str,
         parameters: Mapping[str, entries.Parameter],
-        config_yaml: str,
+        config_yaml: str | None,
         tags: Mapping[str, str],
         commit: Commit | None,
         run_id: str | None = None,
@@ -45,7 +45,8 @@ class HeldRecord:
         opening = opening_of(settings, run_name=run_name, run_id=run_id, tags=tags, replaces=replaces)
         outgoing = Outgoing(Path(settings.outbox).absolute(), opening)
         outgoing.append(entries.params(parameters))
-        outgoing.file("config.yaml", store.masked(config_yaml).encode())
+        if config_yaml is not None:
+            outgoing.file("config.yaml", store.masked(config_yaml).encode())
         if commit is not None:
             outgoing.append(entries.tags({"mlflow.source.git.commit": commit.sha}))
             if commit.diff:
@@ -74,6 +75,11 @@ class HeldRecord:
         """Say how the run ended and have all of it delivered."""
         self._outgoing.mend()
         self._outgoing.end(status)
+        courier().tell(self.folder, ended=True)
+
+    def discard(self) -> None:
+        """Give up a broken attempt that is repeated: nothing of it stays in the store."""
+        self._outgoing.end("KILLED", discarded=True)
         courier().tell(self.folder, ended=True)
 
     def opened(self) -> str:
@@ -130,12 +136,25 @@ class SharedRecorder(Recorder):
         self._on_growth()
 
 
-def deliver_left_behind(folder: Path) -> None:
-    """Deliver what sweeps that died have left in the outbox; what the store does not take stays there."""
-    for path in sorted(folder.absolute().glob("*/run.json")):
-        record = path.parent
-        if "sweep_id" in outbox.read_opening(record).tags and not outbox.locks.is_held(record / outbox.JOURNAL):
+def going_on(folder: Path, *, tag: str, value: str) -> bool:
+    """Tell whether a living process holds a record with this tag in the outbox."""
+    return any(
+        locks.is_held(record / outbox.JOURNAL)
+        for record, opening in _records(folder)
+        if tag in opening.tags and opening.tags[tag] == value
+    )
+
+
+def deliver_left_behind(folder: Path, *, tags: Collection[str]) -> None:
+    """Deliver records with one of the tags whose process is gone; what the store does not take stays there."""
+    for record, opening in _records(folder):
+        if not opening.tags.keys().isdisjoint(tags) and not locks.is_held(record / outbox.JOURNAL):
             courier().tell(record, ended=True)
             while (answer := courier().wait(record, patience=_PATIENCE)) is not None:
                 if answer["event"] in ("delivered", "kept"):
                     break
+
+
+def _records(folder: Path) -> list[tuple[Path, outbox.Opening]]:
+    found = sorted(folder.absolute().glob("[!.]*/run.json"))
+    return [(path.parent, outbox.read_opening(path.parent)) for path in found]

@@ -24,16 +24,16 @@ class LiveRecord:
         self._held = ExitStack()
         self._delivery: Delivery | None = None
         self._opened = False
+        self._complete = False
         self._not_before = 0.0
 
     def visit(self, *, ended: bool) -> Iterator[dict[str, Any]]:
         """Deliver what there is by now and yield what the training process should know of it."""
-        if not ended and time.monotonic() < self._not_before:
-            return
-        try:
-            yield from self._advance(ended=ended)
-        except Exception as error:  # whatever it is: training and the other records go on, and this one is kept
-            yield from self._failed(error, ended=ended)
+        if not self._complete and (ended or time.monotonic() >= self._not_before):
+            try:
+                yield from self._advance(ended=ended)
+            except Exception as error:  # whatever it is: training and the other records go on, and this one is kept
+                yield from self._failed(error, ended=ended)
         if ended:
             self._held.close()
 
@@ -41,13 +41,13 @@ class LiveRecord:
         if self._delivery is None:
             self._held.enter_context(locked(self._folder, patience=0.0))
             self._delivery = Delivery(self._folder)
-        complete = self._delivery.advance()
-        if not self._opened:
+        self._complete = self._delivery.advance()
+        if not self._opened and self._delivery.progress.run_id is not None:
             self._opened = True
             yield {"event": "opened", "run_id": self._delivery.run_id}
-        if complete:
+        if self._complete:
             remove(self._folder)
-            yield {"event": "delivered", "run_id": self._delivery.run_id}
+            yield {"event": "delivered", "run_id": self._delivery.progress.run_id}
         elif ended:
             yield {"event": "kept", "reason": "The record has no end."}
 

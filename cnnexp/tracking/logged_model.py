@@ -37,9 +37,7 @@ _EXAMPLE_INFO = {
 }
 
 
-def lay_out(
-    folder: Path, *, model_file: bytes, card: Mapping[str, Any], features_file: bytes, example: Images
-) -> None:
+def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], features_file: bytes, example: Images) -> None:
     """Write all of the MLflow model into `folder` but its ``MLmodel`` file, which :func:`complete` adds.
 
     Parameters

@@ -52,6 +52,7 @@ class Ending:
 
     status: str  # FINISHED | FAILED | KILLED
     ended: int  # milliseconds since 1970
+    discarded: bool = False  # a broken attempt that is repeated: its run is deleted
 
 
 def now() -> int:
@@ -124,10 +125,10 @@ class Outgoing:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
-    def end(self, status: str) -> None:
+    def end(self, status: str, *, discarded: bool = False) -> None:
         """Write how it ended and let go of the record: from here on anybody may complete its delivery."""
         with _writing():
-            write_json(self.folder / "status.json", {"status": status, "ended": now()})
+            write_json(self.folder / "status.json", dataclasses.asdict(Ending(status, now(), discarded)))
         self._journal.close()
 
 

@@ -29,6 +29,7 @@ def recording(
     parameters: Mapping[str, entries.Parameter],
     config_yaml: str,
     tags: Mapping[str, str],
+    replaces: str | None = None,
 ) -> Iterator["Recorder"]:
     """Record one run, from here to the end of the block, however it ends.
 
@@ -47,6 +48,8 @@ def recording(
         The whole configuration, kept as the artifact ``config.yaml``.
     tags
         More of the run; ``mlflow.parentRunId`` puts it under a parent.
+    replaces
+        Key of the record of a broken run that this one repeats: that run is deleted.
 
     Raises
     ------
@@ -57,7 +60,9 @@ def recording(
     uri = store.absolute_uri(settings.uri)
     courier()  # first of all: it imports MLflow while this process goes on
     store.reach(uri)
-    opening = opening_of(settings, run_name=run_name, run_id=os.environ.get("MLFLOW_RUN_ID"), tags=tags)
+    opening = opening_of(
+        settings, run_name=run_name, run_id=os.environ.get("MLFLOW_RUN_ID"), tags=tags, replaces=replaces
+    )
     with raising_on_sigterm():
         recorder = Recorder(Outgoing(Path(settings.outbox).absolute(), opening), uri=uri)
         try:
@@ -122,6 +127,13 @@ class Recorder:
         self._append(entries.tags({"mlflow.note.content": description.of_plan(plan)}))
         self._nudge()
 
+    def judged(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:
+        """Record what an evaluation of a saved model found: the data, see `entries.judged_dataset`, and the numbers."""
+        self._append(dataset)
+        self._append(entries.metrics(metrics, step=0, kind="metrics", notes=self._notes))
+        self._append(entries.tags({"mlflow.note.content": description}))
+        self._nudge()
+
     def epoch(self, values: EpochValues) -> None:
         """Record the metrics of one epoch under its number."""
         metrics = {
@@ -171,8 +183,8 @@ class Recorder:
             features_file=result.features_file,
             example=result.example,
         )
-        if "confusion_matrix.png" in files:
-            self._append(entries.image("confusion_matrix", "confusion_matrix.png", step=result.history.best_epoch))
+        if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
+            self._append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
         self._append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
         self._append(entries.tags({"mlflow.note.content": description.of_result(result, notes=self._notes)}))
 

@@ -56,6 +56,12 @@ class SqliteRuns:
         """All runs of an experiment."""
         return self._select("e.name = ?1", name)
 
+    def tagged(self, name: str, value: str) -> Sequence[StoredRun]:
+        """Runs with this value of a tag."""
+        return self._select(
+            "r.run_uuid IN (SELECT run_uuid FROM tags WHERE key || '=' || value = ?1)", f"{name}={value}"
+        )
+
     def newest(self) -> Sequence[StoredRun]:
         """The run started last."""
         last = "SELECT run_uuid FROM runs WHERE lifecycle_stage = ?1 ORDER BY start_time DESC, run_uuid LIMIT 1"

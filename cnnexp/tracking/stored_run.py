@@ -45,6 +45,9 @@ class RunStore(Protocol):
     def in_experiment(self, name: str) -> Sequence[StoredRun]:
         """All runs of an experiment."""
 
+    def tagged(self, name: str, value: str) -> Sequence[StoredRun]:
+        """Runs with this value of a tag."""
+
     def newest(self) -> Sequence[StoredRun]:
         """The run started last; empty for an empty store."""
 

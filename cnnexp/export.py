@@ -1,0 +1,130 @@
+"""A model as a folder that works by itself: no MLflow, none of this package, and ONNX on request."""
+
+import contextlib
+import io
+import shutil
+import tempfile
+import warnings
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from cnnexp import golden
+from cnnexp.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, UnfitModelError
+from cnnexp.classifier import Classifier, load_keras
+from cnnexp.errors import ConfigError, ModelError
+from cnnexp.prediction import open_model
+from cnnexp.records import Images, Probabilities
+
+READER = ("images.py", "card.py", "golden.py", "reference.py", "classifier.py")  # the package `reader` of the folder
+SCRIPT = "exported_predict.py"  # becomes predict.py
+ONNX_FILE = "model.onnx"
+ONNX_TOLERANCE = 1e-4  # of a probability
+_NEEDS = ("tensorflow", "keras", "numpy", "pillow")
+_ONNX_PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
+_PACKAGE = Path(__file__).parent
+
+_README = """\
+An image classifier, trained on {data} by cnnexp.
+
+    pip install -r requirements.txt
+    python predict.py photo.jpg
+
+{model}: a Keras model. It takes uint8 (N, {height}, {width}, {channels}) and gives {classes} probabilities.
+    Scaling is its first layer: do not scale pixels before.
+{card}: class names in order, how an image file becomes these pixels, thresholds, and golden samples.
+{reference}: training images to compare with, and calibration scores.
+reader/: the code that read the training images, and that loads and checks the model. reader.images.read_image is the
+    only right way from a file to the pixels.
+predict.py: a command, and at its top an example for a program of your own.
+{onnx}
+Loading compares every file with the card and sends the golden samples through; a model whose answers moved is refused.
+"""
+_ONNX_README = """model.onnx: the same model for ONNX runtimes, which need no TensorFlow. It is not checked at loading.
+"""
+
+
+def export(source: Path, target: Path, *, onnx: bool) -> None:
+    """Write a model folder's export and check it.
+
+    Args:
+        source: a folder with model file, card and features.
+        target: the folder to make; must not exist, or be empty.
+        onnx: also write ``model.onnx``.
+
+    Raises:
+        ConfigError: the target is in use, or what ONNX needs is not installed.
+        ModelError: the model is damaged, or what was written answers differently; nothing is left behind.
+
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
+    if onnx:
+        _require_onnx()
+    model = open_model(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as part:
+        folder = Path(part) / "export"
+        folder.mkdir()
+        _write(folder, source, model, onnx=onnx)
+        open_model(folder)
+        if onnx:
+            _write_onnx(folder, model)
+        folder.replace(target)
+
+
+def _write(folder: Path, source: Path, model: Classifier, *, onnx: bool) -> None:
+    for name in (MODEL_FILE, CARD_FILE, REFERENCE_FILE):
+        shutil.copyfile(source / name, folder / name)
+    (folder / "reader").mkdir()
+    (folder / "reader" / "__init__.py").touch()
+    for name in READER:
+        shutil.copyfile(_PACKAGE / name, folder / "reader" / name)
+    shutil.copyfile(_PACKAGE / SCRIPT, folder / "predict.py")
+    needs = [f"{name}=={version(name)}" for name in _NEEDS]
+    (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
+    height, width, channels = model.card.image.shape
+    readme = _README.format(
+        data=model.card.data["name"],
+        model=MODEL_FILE,
+        card=CARD_FILE,
+        reference=REFERENCE_FILE,
+        height=height,
+        width=width,
+        channels=channels,
+        classes=len(model.card.class_names),
+        onnx=_ONNX_README if onnx else "",
+    )
+    (folder / "README.txt").write_text(readme, encoding="utf-8")
+
+
+def _require_onnx() -> None:
+    if missing := [name for name in _ONNX_PACKAGES if find_spec(name) is None]:
+        raise ConfigError(
+            f"--onnx needs {', '.join(_ONNX_PACKAGES)}; missing: {', '.join(missing)}. "
+            "Install them: pip install 'cnnexp[onnx]'."
+        )
+
+
+def _write_onnx(folder: Path, model: Classifier) -> None:
+    """Convert, then ask the converted model about the golden samples: a conversion that fails still reports success."""
+    keras_model = load_keras(folder / MODEL_FILE)
+    keras_model.predict_on_batch(np.zeros((1, *model.card.image.shape), np.uint8))  # or the export finds no function
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy whether it still has np.object
+        keras_model.export(folder / ONNX_FILE, format="onnx", verbose=False)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+
+    def answer(pixels: Images) -> Probabilities:
+        probabilities: Probabilities = session.run(None, {source.name: pixels})[0]
+        return probabilities
+
+    try:
+        golden.replay(model.card, answer, same_machine=True, tolerance=ONNX_TOLERANCE)
+    except UnfitModelError as error:
+        raise ModelError(f"{ONNX_FILE} does not answer as the model does. {error}") from error

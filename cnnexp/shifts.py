@@ -1,0 +1,91 @@
+"""Shifts: what a camera, the light or a lens does to images, as formulas over pixels.
+
+All on uint8 (N, H, W, C) at the model's input size; x is a pixel in 0..255, results are rounded and clipped to 0..255.
+
+==============  ==========================================  ====================================================
+brightness      x + 255 a                                   -1 <= a <= 1
+contrast        m + a (x - m), m the mean of the image      a >= 0; 1: as it is
+gain_offset     g x + 255 o                                 g >= 0, -1 <= o <= 1; written g,o
+gamma           255 (x / 255) ** a                          a > 0; 1: as it is, above: darker
+noise           x + 255 a n, n standard normal, seeded      a >= 0; each pixel and channel by itself
+blur            Gaussian of standard deviation a pixels     a >= 0; three box blurs (Gwosdek et al. 2011), as in Pillow
+==============  ==========================================  ====================================================
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from cnnexp.errors import ConfigError
+from cnnexp.records import Images
+
+Pixels = NDArray[np.float64]
+_INFINITE = float("inf")
+# Smallest and largest value of each number of a shift's amount.
+_BOUNDS: dict[str, tuple[tuple[float, float], ...]] = {
+    "brightness": ((-1, 1),),
+    "contrast": ((0, _INFINITE),),
+    "gain_offset": ((0, _INFINITE), (-1, 1)),
+    "gamma": ((0.01, 100),),
+    "noise": ((0, _INFINITE),),
+    "blur": ((0, _INFINITE),),
+}
+NAMES = tuple(_BOUNDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One of the formulas above with its amount."""
+
+    name: str
+    amount: tuple[float, ...]
+
+    @classmethod
+    def parse(cls, name: str, amount: str) -> "Shift":
+        """Read what stands on the command line, such as ``blur`` and ``1.5``; raise ConfigError where it is wrong."""
+        if name not in _BOUNDS:
+            raise ConfigError(f"shift must be one of {', '.join(NAMES)}; got {name!r}.")
+        bounds = _BOUNDS[name]
+        try:
+            numbers = tuple(float(part) for part in amount.strip("[]").split(","))
+        except ValueError:
+            numbers = ()
+        inside = len(numbers) == len(bounds) and all(
+            low <= number <= high and number < _INFINITE for number, (low, high) in zip(numbers, bounds, strict=True)
+        )
+        if not inside:
+            allowed = " and ".join(f"one from {low:g} to {high:g}" for low, high in bounds)
+            raise ConfigError(f"shift.amount of shift={name} must be a number, {allowed}; got {amount!r}.")
+        return cls(name, numbers)
+
+    def __str__(self) -> str:
+        return f"{self.name} {','.join(f'{number:g}' for number in self.amount)}"
+
+
+def apply(shift: Shift, images: Images, *, seed: int) -> Images:
+    """Return shifted images, (N, H, W, C); equal for equal `seed`, which only noise needs."""
+    if shift.name == "blur":
+        return np.stack([_blurred(image, shift.amount[0]) for image in images])
+    change: dict[str, Callable[..., Pixels]] = {
+        "brightness": lambda x, a: x + 255 * a,
+        "contrast": _contrast,
+        "gain_offset": lambda x, gain, offset: gain * x + 255 * offset,
+        "gamma": lambda x, a: 255 * (x / 255) ** a,
+        "noise": lambda x, a: x + 255 * a * np.random.default_rng(seed).standard_normal(x.shape),
+    }
+    shifted = change[shift.name](images.astype(np.float64), *shift.amount)
+    return np.clip(np.rint(shifted), 0, 255).astype(np.uint8)
+
+
+def _contrast(images: Pixels, amount: float) -> Pixels:
+    mean = images.mean(axis=(1, 2, 3), keepdims=True)
+    result: Pixels = mean + amount * (images - mean)
+    return result
+
+
+def _blurred(image: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(deviation))).reshape(image.shape)

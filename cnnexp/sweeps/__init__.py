@@ -1,0 +1,1 @@
+"""Sweeps: many runs from one command, on this machine or through another launcher of Hydra."""

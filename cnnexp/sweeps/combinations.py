@@ -1,0 +1,116 @@
+"""From the words of a command to the runs it means: every combination of its lists, zipped lists walked together."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from cnnexp.errors import ConfigError
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Settings that change together, in steps."""
+
+    keys: tuple[str, ...]
+    steps: tuple[Words, ...]  # each sets every key
+
+
+@dataclass(frozen=True, slots=True)
+class Combinations:
+    """The runs of a sweep, in the order of its words; the last list changes fastest."""
+
+    fixed: Words  # what all runs have in common
+    axes: tuple[Axis, ...]
+
+    def __len__(self) -> int:
+        return math.prod(len(axis.steps) for axis in self.axes)
+
+    def __iter__(self) -> Iterator[Words]:
+        """Yield, for each run, the words that it does not share with all others."""
+        for steps in itertools.product(*(axis.steps for axis in self.axes)):
+            yield tuple(itertools.chain.from_iterable(steps))
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Settings that differ between runs."""
+        return tuple(itertools.chain.from_iterable(axis.keys for axis in self.axes))
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The values each of those settings takes, in their order."""
+        words = itertools.chain.from_iterable(itertools.chain.from_iterable(axis.steps) for axis in self.axes)
+        taken: dict[str, dict[str, None]] = {key: {} for key in self.varied}
+        for word in words:
+            key, _, value = word.lstrip("+").partition("=")
+            if key in taken:
+                taken[key][value] = None
+        return {key: ", ".join(values) for key, values in taken.items()}
+
+
+def combinations(words: Sequence[str], *, params: Mapping[str, str], zipped: Sequence[str]) -> Combinations:
+    """Return the runs that `words` mean.
+
+    Args:
+        words: of the command line, such as ``training.batch_size=16,64`` and ``seed=range(5)``.
+        params: lists that a preset brings, setting -> values; a word for the same setting replaces one.
+        zipped: settings whose lists are walked together.
+
+    Raises:
+        ConfigError: a list has no steps to walk, or zipped lists do not fit together.
+
+    """
+    chosen = {override.get_key_element().lstrip("+"): override for override in parse(words, params)}
+    axes = {key: _axis(key, override) for key, override in chosen.items() if override.is_sweep_override()}
+    fixed = tuple(str(override.input_line) for key, override in chosen.items() if key not in axes)
+    return Combinations(fixed, _zip(axes, zipped) if zipped else tuple(axes.values()))
+
+
+def given(jobs: Sequence[Sequence[str]]) -> Combinations:
+    """Return runs that another sweeper has made up: each with all its words, differing in some of them."""
+    settings = [dict(word.lstrip("+").split("=", 1) for word in job if "=" in word) for job in jobs]
+    varied = [key for key in settings[0] if len({job[key] for job in settings if key in job}) > 1]
+    return Combinations((), (Axis(tuple(varied), tuple(tuple(job) for job in jobs)),))
+
+
+def parse(words: Sequence[str], params: Mapping[str, str]) -> list[Override]:
+    """Read words as Hydra does; those of the command line come after, and so replace, those of a preset."""
+    brought = [f"{key}={value}" for key, value in params.items()]
+    overrides: list[Override] = OverridesParser.create().parse_overrides([*brought, *words])
+    return overrides
+
+
+def _axis(key: str, override: Override) -> Axis:
+    if not override.is_discrete_sweep():
+        raise ConfigError(
+            f"{key} must be a list of values, because every value is run; got {override.input_line}. Write "
+            f"{key}=A,B,C or {key}=range(0,10,2), or have the interval searched: hydra/sweeper=optuna."
+        )
+    element = override.get_key_element()
+    return Axis((key,), tuple((f"{element}={value}",) for value in override.sweep_string_iterator()))
+
+
+def _zip(axes: Mapping[str, Axis], zipped: Sequence[str]) -> tuple[Axis, ...]:
+    """Make one axis of the zipped ones, in the place of the first of them."""
+    for key in zipped:
+        if key not in axes:
+            known = ", ".join(axes) or "none"
+            raise ConfigError(f"sweep.zip names settings that are given as lists; {key} is not. Lists: {known}.")
+    lengths = {key: len(axes[key].steps) for key in zipped}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise ConfigError(f"Lists that sweep.zip walks together must be equally long; {told}.")
+    together = Axis(
+        tuple(zipped),
+        tuple(
+            tuple(itertools.chain.from_iterable(step))
+            for step in zip(*(axes[key].steps for key in zipped), strict=True)
+        ),
+    )
+    first = next(key for key in axes if key in zipped)
+    return tuple(together if key == first else axis for key, axis in axes.items() if key == first or key not in zipped)

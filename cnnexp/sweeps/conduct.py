@@ -1,0 +1,276 @@
+"""Carrying out a sweep: free cores get the next run, lost runs are tried again, every state is told and recorded.
+
+Knows neither Hydra nor where runs come from.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cnnexp import runtime
+from cnnexp.compose import parameters, to_yaml
+from cnnexp.config import SweepConfig
+from cnnexp.errors import CnnexpError
+from cnnexp.records import EpochValues, RunPlan
+from cnnexp.report.sweep import SweepReport
+from cnnexp.sweeps import child, identity, messages
+from cnnexp.sweeps.interrupts import Interrupts
+from cnnexp.sweeps.jobs import Job
+from cnnexp.sweeps.messages import Message
+from cnnexp.sweeps.parent import Parent, Past, in_words
+from cnnexp.sweeps.results import Result, Results
+from cnnexp.sweeps.surveyor import Surveyor
+from cnnexp.sweeps.workers import Worker, Workers
+from cnnexp.tracking.delivery import KEY_TAG
+from cnnexp.tracking.held import HeldRecord
+
+_PATIENCE = 0.5  # seconds to listen before looking around
+
+
+class Source(Protocol):
+    """Where the runs of a sweep come from, and who hears how they go."""
+
+    may_stop: bool  # it has a say after every epoch
+
+    def next(self) -> Job | None:
+        """Return the next run; None: there is none, or none before another has ended.
+
+        Raises:
+            ConfigError: the settings of this run contradict each other; asking again gives the run after it.
+
+        """
+
+    def hopeless(self, number: int, values: EpochValues) -> bool:
+        """Hear of an epoch and say whether the run should stop."""
+
+    def ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
+        """Hear how a run ended; None: it failed, or was not let finish."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run and its current attempt."""
+
+    job: Job
+    identity: str
+    threads: int
+    attempt: int = 0
+    began: float = 0.0  # monotonic seconds
+    record: HeldRecord | None = None
+    plan: RunPlan | None = None
+    epochs: int = 0
+
+
+class Conductor:
+    """One sweep while it is carried out."""
+
+    def __init__(
+        self,
+        *,
+        settings: SweepConfig,
+        source: Source,
+        parent: Parent,
+        past: Past,
+        workers: Workers,
+        surveyor: Surveyor,
+        report: SweepReport,
+        folder: Path,
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._parent = parent
+        self._past = past
+        self._workers = workers
+        self._surveyor = surveyor
+        self._report = report
+        self._folder = folder
+        self._running: dict[Worker, _Run] = {}
+        self._waiting: list[_Run] = []  # composed, or lost and to be tried again
+        self._ended: list[HeldRecord] = []
+        self.results = Results(settings.objective)
+
+    def conduct(self) -> str:
+        """Carry out all runs; return FINISHED, or KILLED after Ctrl-C."""
+        with Interrupts(self._report.note) as interrupts:
+            try:
+                while not interrupts.asked or self._running:
+                    if not interrupts.asked:
+                        self._fill()
+                    if not self._running:
+                        break
+                    for worker, message in self._workers.listen(patience=_PATIENCE):
+                        self._hear(worker, message)
+            except BaseException:
+                self._kill_all()
+                raise
+        return "KILLED" if interrupts.asked else "FINISHED"
+
+    def deliver(self) -> list[HeldRecord]:
+        """Wait until every record is in the store; return those that had to be kept."""
+        for record in self._ended:
+            record.wait()
+        return [record for record in self._ended if record.kept is not None]
+
+    def _fill(self) -> None:
+        """Start runs while there is room."""
+        while (run := self._next()) is not None:
+            if not self._workers.has_room(run.threads):
+                self._waiting.insert(0, run)
+                return
+            self._start(run)
+
+    def _next(self) -> _Run | None:
+        if self._waiting:
+            return self._waiting.pop(0)
+        if not self._workers.has_room(1):
+            return None
+        while (job := self._composed()) is not None:
+            run = self._prepared(job)
+            if run is not None:
+                return run
+        return None
+
+    def _composed(self) -> Job | None:
+        while True:
+            try:
+                return self._source.next()
+            except CnnexpError as error:
+                self.results.refused(str(error))
+                self._report.ended(-1, "not composed", str(error), good=False, best=self.results.best_in_words)
+
+    def _prepared(self, job: Job) -> _Run | None:
+        """Return the run of a job; None: it is done already, or cannot be done on its data."""
+        try:
+            facts = self._surveyor.facts(job.config.data, otherwise=self._hear)
+        except CnnexpError as error:
+            if not self.results.all and not self._running:
+                raise  # nothing has begun, and most likely nothing can
+            run = _Run(job, identity="", threads=1)
+            self._begin_record(run)
+            self._failed(run, str(error), traceback="")
+            return None
+        config = job.config
+        mark = identity.run_identity(config, facts)
+        work = identity.work_of_update(config, facts)
+        if mark in self._past.finished:
+            self._done_before(job, mark)
+            return None
+        if self.results.knows(mark):
+            self._report.note(f"{job.name} is the same run as one before; it is done once.")
+            self._source.ended(job.number, self.results.metrics_of(mark), pruned=False)
+            return None
+        self.results.expect(mark, job.number)
+        return _Run(job, mark, runtime.resolve_threads(config.training.threads, work=work))
+
+    def _done_before(self, job: Job, mark: str) -> None:
+        if self.results.knows(mark):
+            return
+        self.results.expect(mark, job.number)
+        recorded = self._past.finished[mark]
+        self.results.add(Result.recorded(job.number, job.name, job.varied, recorded))
+        self._source.ended(job.number, recorded.metrics, pruned="pruned" in recorded.tags)
+        self._report.skipped(self.results.best_in_words)
+
+    def _start(self, run: _Run) -> None:
+        run.attempt += 1
+        run.began = time.monotonic()
+        self._begin_record(run)
+        assert run.record is not None
+        job = run.job
+        worker = self._workers.start(
+            child.run,
+            child.Assignment(
+                name=job.name,
+                config=job.config,
+                record=run.record.folder,
+                environment=job.environment,
+                may_be_stopped=self._source.may_stop,
+            ),
+            log=self._folder / f"{job.number:04}-{job.name}.log",
+            threads=run.threads,
+            time_limit=self._settings.time_limit,
+        )
+        self._running[worker] = run
+        self._report.started(job.number, job.name, epochs=job.config.training.epochs)
+
+    def _begin_record(self, run: _Run) -> None:
+        config = run.job.config
+        broken = self._past.broken.get(in_words(run.job.varied)) if run.attempt <= 1 else None
+        run.record = HeldRecord.begin(
+            config.tracking,
+            run_name=run.job.name,
+            parameters=parameters(config),
+            config_yaml=to_yaml(config),
+            tags=self._parent.tags(varied=run.job.varied, identity=run.identity),
+            commit=self._parent.commit,
+            replaces=broken.tags[KEY_TAG] if broken is not None else None,
+        )
+
+    def _hear(self, worker: Worker, message: Message) -> None:
+        run = self._running[worker]
+        number = run.job.number
+        match message:
+            case messages.Grown():
+                assert run.record is not None
+                run.record.grown()
+            case messages.Planned(plan):
+                run.plan = plan
+            case messages.Progressed(stage, done, total):
+                self._report.stage(number, stage, done, total)
+            case messages.EpochEnded(values):
+                run.epochs = values.epoch
+                self._report.epoch(number, values)
+                hopeless = self._source.hopeless(number, values)
+                if self._source.may_stop:
+                    worker.answer(hopeless)
+            case messages.Finished(metrics, pruned):
+                del self._running[worker]
+                self._finished(run, metrics, pruned)
+            case messages.Failed(reason, traceback, expected):
+                del self._running[worker]
+                self._broken(run, reason, traceback, again=not expected)
+            case messages.Lost(reason):
+                del self._running[worker]
+                self._broken(run, reason, "", again=True)
+
+    def _finished(self, run: _Run, metrics: Mapping[str, float], pruned: int | None) -> None:
+        self._end_record(run, "FINISHED", {})
+        result = Result.of(run.job, "pruned" if pruned else "FINISHED", metrics, run.plan, time.monotonic() - run.began)
+        self.results.add(result)
+        self._source.ended(run.job.number, metrics, pruned=pruned is not None)
+        self._report.ended(run.job.number, run.job.name, result.in_words, good=True, best=self.results.best_in_words)
+
+    def _broken(self, run: _Run, reason: str, traceback: str, *, again: bool) -> None:
+        if again and run.attempt <= self._settings.retries:
+            assert run.record is not None
+            run.record.discard()
+            self._ended.append(run.record)
+            self._waiting.insert(0, run)
+            self._report.again(run.job.number, run.job.name, reason)
+            return
+        self._failed(run, reason, traceback)
+
+    def _failed(self, run: _Run, reason: str, traceback: str) -> None:
+        self._end_record(run, "FAILED", {"failure": reason}, traceback or f"{reason}\n")
+        self.results.add(Result.of(run.job, "FAILED", {}, run.plan, None, reason=reason))
+        self._source.ended(run.job.number, None, pruned=False)
+        self._report.ended(run.job.number, run.job.name, reason, good=False, best=self.results.best_in_words)
+
+    def _end_record(self, run: _Run, status: str, tags: Mapping[str, str], traceback: str | None = None) -> None:
+        assert run.record is not None
+        files = {} if traceback is None else {"traceback.txt": traceback.encode()}
+        attempts = {"attempts": str(run.attempt)} if run.attempt > 1 else {}
+        run.record.add(tags={**tags, **attempts}, files=files)
+        run.record.end(status)
+        self._ended.append(run.record)
+
+    def _kill_all(self) -> None:
+        """Stop now: what was running is KILLED."""
+        for worker in self._workers.kill_all():
+            with suppress(KeyError):  # a reader of data has no run
+                run = self._running.pop(worker)
+                self._end_record(run, "KILLED", {})
+                self.results.add(Result.of(run.job, "KILLED", {}, run.plan, None))

@@ -1,0 +1,85 @@
+"""What a command would do, without doing it."""
+
+import statistics
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from cnnexp import runtime
+from cnnexp.config import DataConfig, SweepConfig, TrackingConfig
+from cnnexp.report.console import open_console, printable
+from cnnexp.sweeps import identity, survey
+from cnnexp.sweeps.grid import Grid
+from cnnexp.sweeps.jobs import Job
+from cnnexp.sweeps.parent import Past, Plan, read_past
+from cnnexp.sweeps.survey import DataFacts
+from cnnexp.tracking.stored_run import StoredRun
+from cnnexp.tracking.sweep_runs import runs_like
+
+MOST_ROWS = 200  # runs that are listed
+
+
+def show(grid: Grid, plan: Plan, settings: SweepConfig, tracking: TrackingConfig, *, total: int) -> None:
+    """Print the runs with only the settings that differ, how many are done, and about how long the others take."""
+    console = open_console()
+    past = read_past(tracking, plan, resume=settings.resume)
+    jobs = list(grid)
+    done = _done(jobs, past)
+    _print_runs(console, jobs, done, list(plan.varied))
+    left = total - len(done)
+    console.print(f"{total} runs, {len(done)} done, {left} to do")
+    if left:
+        example = next(job for job in jobs if job.number not in done)
+        console.print(_estimate(example, runs_like(tracking.uri, experiment=tracking.experiment), left, settings))
+
+
+def _done(jobs: Sequence[Job], past: Past) -> set[int]:
+    """Return the numbers of finished runs; the data are only read where there are any."""
+    known: dict[str, DataFacts] = {}
+    return {job.number for job in jobs if past.finished and _mark(job, known) in past.finished}
+
+
+def _mark(job: Job, known: dict[str, DataFacts]) -> str:
+    data: DataConfig = job.config.data
+    key = survey.key(data)
+    if key not in known:
+        known[key] = survey.survey(survey.surveyed(data), lambda _done, _total: None)
+    return identity.run_identity(job.config, known[key])
+
+
+def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Sequence[str]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
+    table.add_column("run", justify="right")
+    for key in keys:
+        table.add_column(key, justify="right", no_wrap=True)
+    table.add_column("")
+    for job in jobs[:MOST_ROWS]:
+        values = [printable(job.varied[key]) for key in keys]
+        table.add_row(str(job.number + 1), *values, "done" if job.number in done else "")
+    console.print(table)
+    if len(jobs) > MOST_ROWS:
+        console.print(f"... and {len(jobs) - MOST_ROWS} more")
+
+
+def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: SweepConfig) -> str:
+    """Go by the runs of the same data and model that the store has, at the same number of epochs at most."""
+    config = example.config
+    wanted = {
+        "data": config.data.name,
+        "model": config.model.name,
+        "training.epochs": str(config.training.epochs),
+    }
+    alike = [run for run in recorded if all(run.params.get(key) == value for key, value in wanted.items())]
+    seconds = [(run.ended_ms - run.started_ms) / 1000 for run in alike if run.ended_ms is not None]
+    if not seconds:
+        told = ", ".join(f"{key}={value}" for key, value in wanted.items())
+        return f"no estimate of the time: the store has no finished run with {told}"
+    threads = int(alike[0].params["used.threads"])
+    auto = max(1, runtime.cores() // threads)
+    at_a_time = settings.workers if isinstance(settings.workers, int) else auto
+    minutes = statistics.median(seconds) * left / min(at_a_time, left) / 60
+    return (
+        f"about {minutes:.1f} minutes: {statistics.median(seconds):.1f} s a run (median of {len(seconds)} alike), "
+        f"{min(at_a_time, left)} at a time"
+    )

@@ -1,0 +1,133 @@
+"""A sweep under one of Hydra's own launchers (basic, joblib, ...): they start the jobs, and each records itself."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+
+from cnnexp import runtime
+from cnnexp.config import SweepConfig, TrackingConfig
+from cnnexp.errors import SweepError
+from cnnexp.sweeps import identity, survey
+from cnnexp.sweeps.grid import Grid
+from cnnexp.sweeps.jobs import Job
+from cnnexp.sweeps.membership import Invitation
+from cnnexp.sweeps.parent import Parent, Past, Plan, in_words, read_past, settle
+from cnnexp.sweeps.results import Result, Results
+from cnnexp.sweeps.survey import DataFacts
+from cnnexp.tracking.delivery import KEY_TAG
+from cnnexp.tracking.sweep_runs import VARIED, runs_of
+
+if TYPE_CHECKING:
+    from cnnexp.sweeps.search import Search
+
+
+def carry_out(launcher: Launcher, grid: Grid, plan: Plan, settings: SweepConfig, tracking: TrackingConfig) -> None:
+    """Have the launcher do every run that is not finished, all as one batch, under one parent.
+
+    Raises:
+        SweepError: some runs failed.
+        CnnexpError: the sweep could not begin.
+
+    """
+    with _Elsewhere(launcher, plan, settings, tracking).begun() as sweep:
+        returns = sweep.launch([(job, None) for job in grid])
+    _raise_failures([one for one in returns if one is not None])
+
+
+def search(launcher: Launcher, source: "Search", plan: Plan, settings: SweepConfig, tracking: TrackingConfig) -> None:
+    """Have the launcher do a search, batch by batch: a launcher returns when the last of its jobs has ended.
+
+    Raises:
+        SweepError: some runs failed.
+        CnnexpError: the search could not begin.
+
+    """
+    at_a_time = settings.workers if isinstance(settings.workers, int) else runtime.cores()
+    all_returns: list[JobReturn] = []
+    with _Elsewhere(launcher, plan, settings, tracking).begun() as sweep:
+        while jobs := list(itertools.islice(iter(source.next, None), at_a_time)):
+            returns = sweep.launch([(job, source) for job in jobs])
+            for job, one in zip(jobs, returns, strict=True):
+                done = one is not None and one.status is JobStatus.COMPLETED
+                source.ended(
+                    job.number, {settings.objective: one._return_value} if one and done else None, pruned=False
+                )
+            all_returns += [one for one in returns if one is not None]
+    _raise_failures(all_returns)
+
+
+class _Elsewhere:
+    """One sweep and what it knows."""
+
+    def __init__(self, launcher: Launcher, plan: Plan, settings: SweepConfig, tracking: TrackingConfig) -> None:
+        settle(tracking, plan)
+        self._launcher = launcher
+        self._settings = settings
+        self._tracking = tracking
+        self._past: Past = read_past(tracking, plan, resume=settings.resume)
+        self._parent = Parent(tracking, plan, self._past)
+        self._known: dict[str, DataFacts] = {}
+        self._jobs: dict[str, Job] = {}  # by identity
+        self._launched = 0
+
+    @contextmanager
+    def begun(self) -> Iterator["_Elsewhere"]:
+        """End the parent with the block, truly."""
+        status = "FAILED"
+        try:
+            yield self
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            self._parent.end(status, self._results().description()).wait()
+
+    def launch(self, jobs: Sequence[tuple[Job, "Search | None"]]) -> list[JobReturn | None]:
+        """Do jobs as one batch; return what came of each, None for what was done before or is there twice."""
+        words: dict[int, list[str]] = {}
+        for job, source in jobs:
+            mark = identity.run_identity(job.config, self._facts(job))
+            if mark not in self._past.finished and mark not in self._jobs:
+                self._jobs[mark] = job
+                words[job.number] = [*job.words, self._invitation(job, mark, source).word()]
+        returns = self._launcher.launch(list(words.values()), initial_job_idx=self._launched) if words else []
+        self._launched += len(words)
+        by_number = dict(zip(words, returns, strict=True))
+        return [by_number.get(job.number) for job, _ in jobs]
+
+    def _invitation(self, job: Job, mark: str, source: "Search | None") -> Invitation:
+        broken = self._past.broken.get(in_words(job.varied))
+        return Invitation(
+            tags=self._parent.tags(varied=job.varied, identity=mark),
+            replaces=None if broken is None else broken.tags[KEY_TAG],
+            search=None if source is None else dataclasses.asdict(source.rules),
+            trial=None if source is None else job.number,
+        )
+
+    def _facts(self, job: Job) -> DataFacts:
+        data = survey.surveyed(job.config.data)
+        if (key := survey.key(data)) not in self._known:
+            self._known[key] = survey.survey(data, lambda _done, _total: None)
+        return self._known[key]
+
+    def _results(self) -> Results:
+        """Return what the store knows of the runs: under another launcher nobody else does."""
+        jobs = {in_words(job.varied): job for job in self._jobs.values()}
+        results = Results(self._settings.objective)
+        for run in runs_of(self._tracking.uri, self._parent.run_id):
+            if (text := run.tags[VARIED]) in jobs:
+                results.add(Result.recorded(jobs[text].number, jobs[text].name, jobs[text].varied, run))
+        return results
+
+
+def _raise_failures(returns: Sequence[JobReturn]) -> None:
+    failed = [one for one in returns if one.status is not JobStatus.COMPLETED]
+    if failed:
+        reasons = "; ".join(" ".join(str(one._return_value).split())[:200] for one in failed[:3])
+        raise SweepError(f"{len(failed)} of {len(returns)} runs failed: {reasons}")

@@ -1,0 +1,58 @@
+"""When two runs are the same run: equal in everything that can change what comes out."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from cnnexp import runtime
+from cnnexp.compose import parameters
+from cnnexp.config import ExperimentConfig
+from cnnexp.sweeps.survey import DataFacts
+
+# The name of an option says which values it brought, and those are compared: `regularization=dropout` is the same
+# run as `regularization.dropout=0.5`. Where options have different fields the name is part of what is built.
+_COSMETIC = ("regularization", "augmentation", "training")
+
+# Words that change how a sweep is carried out, not which runs it has.
+_MANNERS = (
+    "sweep.workers",
+    "sweep.retries",
+    "sweep.time_limit",
+    "sweep.resume",
+    "sweep.dry_run",
+    "tracking.outbox",
+    "hydra.sweep",
+    "hydra.launcher",
+    "hydra/launcher",
+    "hydra.sweeper.n_trials",
+    "hydra.verbose",
+)
+
+
+def run_identity(config: ExperimentConfig, facts: DataFacts) -> str:
+    """Return a hash of settings, data, seed, threads and precision; 32 hexadecimal digits."""
+    settings = {name: value for name, value in parameters(config).items() if name not in _COSMETIC}
+    work = work_of_update(config, facts)
+    settings["training.threads"] = runtime.resolve_threads(config.training.threads, work=work)
+    settings["training.precision"] = runtime.resolve_precision(config.training.precision, work=work)
+    return _hash({"settings": settings, "data": facts.digest})
+
+
+def work_of_update(config: ExperimentConfig, facts: DataFacts) -> int:
+    """Return what the rules for threads and precision go by: values in the first feature map of one update."""
+    return config.training.batch_size * facts.height * facts.width * config.model.width
+
+
+def sweep_identity(words: Sequence[str], *, experiment: str) -> str:
+    """Return a hash of the words of a sweep, whatever their order, without those that only say how it is done."""
+    return _hash([experiment, *sorted(word for word in words if not is_manner(word))])
+
+
+def is_manner(word: str) -> bool:
+    """Tell whether a word says how a sweep is carried out."""
+    key = word.lstrip("+~").partition("=")[0]
+    return any(key == name or key.startswith(f"{name}.") for name in _MANNERS)
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,120 @@
+"""A sweep on this machine: a process a run, forked from a warm one."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cnnexp import runtime
+from cnnexp.config import SweepConfig, TrackingConfig
+from cnnexp.errors import SweepError
+from cnnexp.report.sweep import SweepReport
+from cnnexp.sweeps import warm
+from cnnexp.sweeps.conduct import Conductor, Source
+from cnnexp.sweeps.parent import Parent, Plan, read_past, settle
+from cnnexp.sweeps.results import Results
+from cnnexp.sweeps.surveyor import Surveyor
+from cnnexp.sweeps.workers import Workers
+from cnnexp.tracking.held import HeldRecord
+
+
+class Sweep:
+    """Begins at once what takes seconds elsewhere: the imports of TensorFlow and MLflow."""
+
+    def __init__(self, plan: Plan, settings: SweepConfig, tracking: TrackingConfig, *, folder: Path) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._tracking = tracking
+        self._folder = folder
+        self._report = SweepReport()
+        self._context = warm.start()
+        settle(tracking, plan)
+        self._past = read_past(tracking, plan, resume=settings.resume)
+        self._parent: Parent | None = Parent(tracking, plan, self._past)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._report.stop()
+        if self._parent is not None:
+            self._parent.discard()
+
+    def carry_out(self, source: Source, *, total: int | None, failures_raise: bool = True) -> Results:
+        """Do every run that is not finished; return what all came to.
+
+        Raises:
+            SweepError: some runs failed.
+            KeyboardInterrupt: the sweep was stopped; everything is recorded.
+            CnnexpError: the sweep could not begin.
+
+        """
+        conductor = self._conductor(source)
+        self._announce(total)
+        try:
+            status = conductor.conduct()
+        except KeyboardInterrupt:
+            self._close(conductor, "KILLED")
+            raise
+        except BaseException:
+            if conductor.results.all:
+                self._close(conductor, "FAILED")
+            raise
+        self._close(conductor, status)
+        if status == "KILLED":
+            raise KeyboardInterrupt
+        failed = len(conductor.results.with_status("FAILED")) + len(conductor.results.refusals)
+        if failed and failures_raise:
+            raise SweepError(f"{failed} of {len(conductor.results.all)} runs failed; the reasons stand above.")
+        return conductor.results
+
+    def _conductor(self, source: Source) -> Conductor:
+        limit = self._settings.workers if isinstance(self._settings.workers, int) else None
+        workers = Workers(self._context, cores=runtime.cores(), limit=limit)
+        assert self._parent is not None
+        return Conductor(
+            settings=self._settings,
+            source=source,
+            parent=self._parent,
+            past=self._past,
+            workers=workers,
+            surveyor=Surveyor(workers, self._report, self._folder),
+            report=self._report,
+            folder=self._folder,
+        )
+
+    def _announce(self, total: int | None) -> None:
+        cores = runtime.cores()
+        workers = self._settings.workers
+        at_a_time = f"{workers} at a time" if workers != "auto" else f"as many at a time as fit {cores} cores"
+        runs = "runs" if total is None else f"{total} runs"
+        lines = [("runs", f"{runs}, {at_a_time}"), *((key, values) for key, values in self._plan.varied.items())]
+        if self._past.parent is not None:
+            lines.append(
+                ("goes on", f"{len(self._past.finished)} runs were finished before; sweep.resume=never begins anew")
+            )
+        self._report.begin(self._plan.name, lines, total=total)
+
+    def _close(self, conductor: Conductor, status: str) -> None:
+        """Record how the sweep ended, see to the delivery of all of it, and say what to type next."""
+        assert self._parent is not None
+        parent, self._parent = self._parent, None
+        record = parent.end(status, conductor.results.description())
+        self._report.stop()
+        kept = conductor.deliver()
+        record.wait()
+        self._tell(conductor.results, record, [*kept, *([record] if record.kept is not None else [])])
+
+    def _tell(self, results: Results, record: HeldRecord, kept: list[HeldRecord]) -> None:
+        if results.fairness():
+            self._report.table(("run", "batch", "rate used", "updates"), results.fairness())
+        if results.fairness_note():
+            self._report.note(results.fairness_note(), attention=True)
+        lines = [("best", results.best_in_words)] if results.best_in_words else []
+        for one in kept:
+            lines.append(("kept", f"{one.kept} Complete it later: cnnexp send {one.folder}"))
+        if record.run_id is not None and record.kept is None:
+            lines.append(("compare", f"cnnexp compare {record.run_id[:12]} tracking.uri={self._tracking.uri}"))
+            lines.append(("open", f"cnnexp ui --uri {self._tracking.uri} --run {record.run_id}"))
+        self._report.closing(lines)

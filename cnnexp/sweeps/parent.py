@@ -1,0 +1,144 @@
+"""The parent run of a sweep: begun before its first run, gone on with by a later command of the same words."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cnnexp.config import TrackingConfig
+from cnnexp.errors import SweepError
+from cnnexp.tracking.held import HeldRecord, deliver_left_behind, going_on
+from cnnexp.tracking.provenance import Commit, CommitReader
+from cnnexp.tracking.stored_run import PARENT, StoredRun
+from cnnexp.tracking.sweep_runs import (
+    IDENTITY,
+    SWEEP_ID,
+    SWEEP_KEY,
+    SWEEP_WORDS,
+    VARIED,
+    runs_of,
+    sweeps_with,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier commands of the same words have come to."""
+
+    parent: StoredRun | None  # None: this is the first
+    finished: Mapping[str, StoredRun]  # by identity
+    broken: Mapping[str, StoredRun]  # begun and not finished, by what varied: repeated, and then deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sweep is, before anything of it is done."""
+
+    name: str
+    key: str  # see `identity.sweep_identity`
+    words: Sequence[str]  # of the command
+    varied: Mapping[str, str]  # setting -> its values, as written
+
+
+def read_past(tracking: TrackingConfig, plan: Plan, *, resume: str) -> Past:
+    """Return what there is of the sweep already.
+
+    Raises:
+        SweepError: `resume` names no such sweep.
+
+    """
+    found = [] if resume == "never" else list(sweeps_with(tracking.uri, key=plan.key))
+    if resume not in ("auto", "never"):
+        found = [run for run in found if run.run_id.startswith(resume)]
+        if not found:
+            raise SweepError(
+                f"sweep.resume must be auto, never, or the id of a sweep of these very words; {resume!r} is none. "
+                f"`cnnexp resume {resume}` uses the words of that sweep."
+            )
+    if not found:
+        return Past(None, {}, {})
+    children = [run for run in runs_of(tracking.uri, found[0].run_id) if IDENTITY in run.tags]
+    finished = {run.tags[IDENTITY]: run for run in children if run.status == "FINISHED"}
+    broken = {run.tags[VARIED]: run for run in children if run.status != "FINISHED"}
+    return Past(found[0], finished, broken)
+
+
+def settle(tracking: TrackingConfig, plan: Plan) -> None:
+    """Deliver what sweeps left behind whose process was killed.
+
+    Raises:
+        SweepError: this very sweep is going on in another process.
+
+    """
+    outbox = Path(tracking.outbox)
+    if going_on(outbox, tag=SWEEP_KEY, value=plan.key):
+        raise SweepError(
+            "A sweep is carried out by one process at a time; one with these words is going on. Wait for it, or begin "
+            "another: sweep.resume=never."
+        )
+    deliver_left_behind(outbox, tags=(SWEEP_ID, SWEEP_KEY))
+
+
+class Parent:
+    """The parent's record, held while the sweep lasts."""
+
+    def __init__(self, tracking: TrackingConfig, plan: Plan, past: Past) -> None:
+        self._commit_reader = CommitReader(Path.cwd())
+        self._tracking = tracking
+        self._before = past.parent
+        self._record = HeldRecord.begin(
+            tracking,
+            run_name=plan.name,
+            parameters=plan.varied,
+            config_yaml=None,
+            tags={
+                SWEEP_KEY: plan.key,
+                SWEEP_WORDS: json.dumps(list(plan.words)),
+                VARIED: ", ".join(plan.varied),
+            },
+            commit=None,
+            run_id=None if past.parent is None else past.parent.run_id,
+        )
+
+    @cached_property
+    def run_id(self) -> str:
+        """Its id; waits until the store has taken it.
+
+        Raises:
+            TrackingError: the store refuses, or says nothing.
+
+        """
+        return self._record.opened()
+
+    @property
+    def commit(self) -> Commit | None:
+        """The state of the code, the same for all runs."""
+        return self._commit_reader.result()
+
+    def tags(self, *, varied: Mapping[str, str], identity: str) -> dict[str, str]:
+        """Return the tags of one of its runs."""
+        return {
+            PARENT: self.run_id,
+            SWEEP_ID: self.run_id,
+            VARIED: in_words(varied),
+            IDENTITY: identity,
+        }
+
+    def discard(self) -> None:
+        """Take a parent back whose sweep cannot begin; one that was there before is left as it was."""
+        if self._before is None:
+            self._record.discard()
+        else:
+            self._record.end(self._before.status)
+
+    def end(self, status: str, description: str) -> HeldRecord:
+        """End the parent with a description in Markdown; its delivery is still to be waited for."""
+        self._record.add(tags={"mlflow.note.content": description}, files={})
+        self._record.end(status)
+        return self._record
+
+
+def in_words(varied: Mapping[str, str]) -> str:
+    """Return what distinguishes a run from the others of its sweep, whatever the order of the words."""
+    return ", ".join(f"{key}={value}" for key, value in sorted(varied.items()))

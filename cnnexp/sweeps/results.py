@@ -1,0 +1,173 @@
+"""What the runs of a sweep came to: the best so far, the table of the parent run, and how fair a comparison is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from cnnexp.records import RunPlan
+from cnnexp.sweeps.jobs import Job
+from cnnexp.tracking.stored_run import StoredRun
+from cnnexp.tracking.sweep_runs import PRUNED
+
+MOST_ROWS = 60  # of the table in the parent's description
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one run ended."""
+
+    number: int
+    name: str
+    varied: Mapping[str, str]
+    status: str  # FINISHED | pruned | FAILED | KILLED
+    metrics: Mapping[str, float]
+    learning_rate: float | None  # that was used, after batch scaling
+    batch_size: int | None
+    seconds: float | None
+    reason: str
+
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        status: str,
+        metrics: Mapping[str, float],
+        plan: RunPlan | None,
+        seconds: float | None,
+        reason: str = "",
+    ) -> Self:
+        """Return the result of a run of this command."""
+        rate = plan.learning_rate if plan is not None else None
+        return cls(
+            job.number, job.name, job.varied, status, metrics, rate, job.config.training.batch_size, seconds, reason
+        )
+
+    @classmethod
+    def recorded(cls, number: int, name: str, varied: Mapping[str, str], run: StoredRun) -> Self:
+        """Return the result of a run that an earlier command finished."""
+        rate, batch = (run.params.get(key) for key in ("used.learning_rate", "training.batch_size"))
+        return cls(
+            number=number,
+            name=name,
+            varied=varied,
+            status="pruned" if PRUNED in run.tags else run.status,
+            metrics=run.metrics,
+            learning_rate=None if rate is None else float(rate),
+            batch_size=None if batch is None else int(batch),
+            seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
+            reason="",
+        )
+
+    @property
+    def in_words(self) -> str:
+        """The numbers of one line."""
+        scores = f"val loss {self.metrics['best/val_loss']:.4f}, accuracy {self.metrics['best/val_accuracy']:.3f}"
+        took = "" if self.seconds is None else f", {self.seconds:.1f} s"
+        stopped = ", stopped as hopeless" if self.status == "pruned" else ""
+        return f"{scores} (epoch {self.metrics['best/epoch']:.0f}{took}{stopped})"
+
+
+class Results:
+    """All results so far."""
+
+    def __init__(self, objective: str) -> None:
+        self._objective = objective
+        self._numbers: dict[str, int] = {}
+        self.all: list[Result] = []
+        self.refusals: list[str] = []  # combinations whose settings contradict each other
+
+    def expect(self, mark: str, number: int) -> None:
+        """Note the identity of a run that is going to be done."""
+        self._numbers[mark] = number
+
+    def knows(self, mark: str) -> bool:
+        """Tell whether a run of this identity is, or was, done."""
+        return mark in self._numbers
+
+    def metrics_of(self, mark: str) -> Mapping[str, float] | None:
+        """Return what the run of this identity came to; None: nothing yet."""
+        number = self._numbers[mark]
+        return next((result.metrics for result in self.all if result.number == number and result.metrics), None)
+
+    def add(self, result: Result) -> None:
+        """Add what a run came to."""
+        self.all.append(result)
+
+    def refused(self, reason: str) -> None:
+        """Note a combination that cannot be run."""
+        self.refusals.append(reason)
+
+    def with_status(self, *statuses: str) -> list[Result]:
+        """Return the results with one of the statuses."""
+        return [result for result in self.all if result.status in statuses]
+
+    @property
+    def ranked(self) -> list[Result]:
+        """All results, best first by the objective, which is of the validation split; failed ones last."""
+        return sorted(self.all, key=self._rank)
+
+    @property
+    def best_in_words(self) -> str:
+        """The best so far, or nothing."""
+        best = self.ranked[:1]
+        return f"{best[0].name}: {best[0].in_words}" if best and best[0].metrics else ""
+
+    def _rank(self, result: Result) -> float:
+        if self._objective not in result.metrics:
+            return math.inf
+        value = result.metrics[self._objective]
+        return -value if self._objective.endswith("accuracy") else value
+
+    def description(self) -> str:
+        """Return the sweep in Markdown: verdict first, then a table, best first."""
+        if not self.all:
+            return "No run has ended."
+        best = self.best_in_words
+        counts = {status: len(self.with_status(status)) for status in ("FINISHED", "pruned", "FAILED", "KILLED")}
+        told = ", ".join(f"{count} {status.lower()}" for status, count in counts.items() if count)
+        verdict = f"**best on validation: {best}**" if best else "No run has finished."
+        keys = list(self.all[0].varied)
+        columns = [*keys, self._objective, "best/val_accuracy", "status"]
+        rows = [_row([*(result.varied[key] for key in keys), *self._cells(result)]) for result in self.ranked]
+        table = "\n".join([_row(columns), _row(["---"] * len(columns)), *rows[:MOST_ROWS]])
+        notes = [note for note in (self.fairness_note(),) if note]
+        return "\n\n".join([verdict, f"{told}.", table, *notes])
+
+    def _cells(self, result: Result) -> list[str]:
+        names = (self._objective, "best/val_accuracy")
+        numbers = [f"{result.metrics[name]:.4f}" if name in result.metrics else "" for name in names]
+        return [*numbers, f"{result.status.lower()} {result.reason}".strip()]
+
+    def fairness(self) -> list[tuple[str, str, str, str]]:
+        """Return name, batch size, rate used and updates of each finished run; empty where all batches are equal."""
+        finished = [result for result in self.with_status("FINISHED") if "updates" in result.metrics]
+        if len({result.batch_size for result in finished}) < 2:
+            return []
+        return [
+            (result.name, str(result.batch_size), f"{result.learning_rate:g}", f"{result.metrics['updates']:,.0f}")
+            for result in sorted(finished, key=lambda result: (result.batch_size or 0, result.name))
+        ]
+
+    def fairness_note(self) -> str:
+        """Say what a comparison of batch sizes compares beside them; nothing where they do not differ."""
+        rows = self.fairness()
+        updates = {row[3] for row in rows}
+        if len(updates) < 2:
+            return ""
+        rates = sorted({row[2] for row in rows}, key=float)
+        told = "one rate" if len(rates) == 1 else "rates"
+        return (
+            f"These runs differ in batch size and made different numbers of updates ({_span(updates)}), at {told} of "
+            f"{', '.join(rates)}: a difference between them is not the batch size's alone. Let the rate follow with "
+            "optimizer.batch_scaling=linear or sqrt, or give large batches more training.epochs."
+        )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _span(updates: set[str]) -> str:
+    ordered = sorted(updates, key=lambda text: int(text.replace(",", "")))
+    return f"{ordered[0]} to {ordered[-1]}"

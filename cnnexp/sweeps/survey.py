@@ -1,0 +1,40 @@
+"""What a sweep has to know of the data before its first run: read once, which also decodes it for all runs."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cnnexp.config import DataConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """A data set as the runs will find it, before `data.limit` and `data.imbalance` thin it."""
+
+    digest: str  # of pixels, labels, files and splits
+    height: int  # pixels, as the network sees them
+    width: int
+
+
+def survey(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFacts:
+    """Read a data set; `on_progress` gets (images decoded, images in all).
+
+    Raises:
+        DataError: it is missing, unreadable, or unfit.
+
+    """
+    from cnnexp.datasets import load_splits
+
+    splits = load_splits(data, seed=0, on_progress=on_progress)
+    height, width, _ = splits.spec.shape
+    return DataFacts(splits.digest, height, width)
+
+
+def surveyed(data: DataConfig) -> DataConfig:
+    """Return the settings without what thins the data: runs that differ only in that share one survey."""
+    return dataclasses.replace(data, limit=None, imbalance=None, scaling="unit")
+
+
+def key(data: DataConfig) -> str:
+    """Return what tells two surveys apart."""
+    return repr(surveyed(data))

@@ -1,0 +1,61 @@
+"""Reads the data of a sweep in processes of their own, once for all runs that share it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cnnexp.config import DataConfig
+from cnnexp.errors import DataError
+from cnnexp.report.sweep import SweepReport
+from cnnexp.sweeps import child, messages, survey
+from cnnexp.sweeps.messages import Message
+from cnnexp.sweeps.survey import DataFacts
+from cnnexp.sweeps.workers import Worker, Workers
+
+_NUMBER = -1  # under which the reading is shown among the runs
+_PATIENCE = 0.5  # seconds
+
+Hear = Callable[[Worker, Message], None]
+
+
+class Surveyor:
+    """Knows every data set that was read."""
+
+    def __init__(self, workers: Workers, report: SweepReport, folder: Path) -> None:
+        self._workers = workers
+        self._report = report
+        self._folder = folder
+        self._known: dict[str, DataFacts | DataError] = {}
+
+    def facts(self, data: DataConfig, *, otherwise: Hear) -> DataFacts:
+        """Return what a data set is; `otherwise` hears what runs say while it is read.
+
+        Raises:
+            DataError: it is missing, unreadable, or unfit.
+
+        """
+        key = survey.key(data)
+        if key not in self._known:
+            self._report.started(_NUMBER, "the data", epochs=0)
+            self._known[key] = self._read(data, otherwise)
+            self._report.gone(_NUMBER)
+        known = self._known[key]
+        if isinstance(known, DataError):
+            raise known
+        return known
+
+    def _read(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError:
+        reader = self._workers.start(
+            child.look, survey.surveyed(data), log=self._folder / "data.log", threads=1, time_limit=None
+        )
+        while True:
+            for worker, message in self._workers.listen(patience=_PATIENCE):
+                if worker is not reader:
+                    otherwise(worker, message)
+                    continue
+                match message:
+                    case messages.Surveyed(facts):
+                        return facts
+                    case messages.Failed(reason=reason) | messages.Lost(reason=reason):
+                        return DataError(reason)
+                    case messages.Progressed(stage, done, total):
+                        self._report.stage(_NUMBER, stage, done, total)

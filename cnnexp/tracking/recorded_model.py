@@ -1,0 +1,126 @@
+"""The model that a recorded run left behind, wherever its files are."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from cnnexp.errors import ModelError
+from cnnexp.records import RunSummary
+from cnnexp.tracking import recorded_files
+from cnnexp.tracking.summaries import find_runs
+
+EVALUATES = "cnnexp.evaluates"  # tag of a run that judges a saved model: the run, or the exported folder, it is of
+
+_SQLITE = "sqlite:///"
+_DATA = "data"  # folder of the logged model with the model file, the card and the features
+
+# The newest model of a run: a run that was continued may have logged one before.
+_PLACES = """
+    SELECT r.artifact_uri, m.artifact_location FROM runs r
+    LEFT JOIN logged_models m ON m.source_run_id = r.run_uuid AND m.lifecycle_stage = 'active'
+    WHERE r.run_uuid = ? ORDER BY m.creation_timestamp_ms DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedModel:
+    """A run with a model."""
+
+    run: RunSummary
+    artifacts: str  # URI of the run's files
+    location: str  # URI of the logged model's files
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """Give the folder with model file, card and features; a copy, for as long as the block, if they are remote.
+
+        Raises
+        ------
+        ModelError
+            The files are gone.
+
+        """
+        local = _local(self.location)
+        if local is not None:
+            if not (local / _DATA).is_dir():
+                raise ModelError(
+                    f"The model of run {self.run.run_id} must be in {local}; it is not there. Was the folder of the "
+                    "store moved or deleted? An exported folder can be moved: cnnexp export."
+                )
+            yield local / _DATA
+            return
+        import mlflow.artifacts
+
+        with tempfile.TemporaryDirectory() as copy:
+            found = mlflow.artifacts.download_artifacts(artifact_uri=f"{self.location}/{_DATA}", dst_path=copy)
+            yield Path(found)
+
+    def config_yaml(self) -> str | None:
+        """Return the run's whole configuration; None where it was not recorded."""
+        content = recorded_files.read_file(self.artifacts, "config.yaml")
+        return None if content is None else content.decode("utf-8")
+
+
+def recorded_model(target: str, *, uri: str) -> RecordedModel:
+    """Find the model of one run.
+
+    Parameters
+    ----------
+    target
+        A run id or its first six characters or more, a run's name, or ``latest``; a run that evaluated the model of
+        another run means that one.
+    uri
+        Of the store.
+
+    Raises
+    ------
+    TrackingError
+        The store is missing, or the target names nothing.
+    ModelError
+        The target is several runs, or the run has no model.
+
+    """
+    runs = find_runs([target], uri=uri)
+    if len(runs) > 1:
+        ids = ", ".join(f"{run.run_id[:12]} ({run.name})" for run in runs[:5])
+        raise ModelError(f"One run has one model; {target!r} is {len(runs)} runs. Name one of them: {ids}.")
+    (run,) = runs
+    artifacts, location = _places(run.run_id, uri)
+    if location is None and EVALUATES in run.tags:
+        return recorded_model(run.tags[EVALUATES], uri=uri)
+    if location is None:
+        raise ModelError(
+            f"A run has a model when it is finished; run {run.run_id} ({run.name}) has none and is {run.status}."
+        )
+    return RecordedModel(run, artifacts, location)
+
+
+def _places(run_id: str, uri: str) -> tuple[str, str | None]:
+    """Return where the run's files are, and its model's."""
+    if uri.startswith(_SQLITE):
+        address = f"{Path(uri.removeprefix(_SQLITE)).resolve().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(address, uri=True, timeout=10)) as connection:
+                artifacts, location = connection.execute(_PLACES, (run_id,)).fetchone()
+                return artifacts, location
+        except sqlite3.OperationalError:  # tables of another MLflow: its client knows them
+            pass
+    from mlflow import MlflowClient  # a second of imports, for stores that need it
+
+    client = MlflowClient(uri)
+    run = client.get_run(run_id)
+    models = run.outputs.model_outputs if run.outputs else []
+    return run.info.artifact_uri, client.get_logged_model(models[-1].model_id).artifact_location if models else None
+
+
+def _local(uri: str) -> Path | None:
+    """Return the folder a URI means on this machine; None for a remote one."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(url2pathname(parsed.path))
+    return Path(uri) if len(parsed.scheme) <= 1 else None  # one letter: a drive

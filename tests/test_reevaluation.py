@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import trained
+from PIL import Image
+
+from cnnexp import reevaluation
+from cnnexp.compose import compose_config
+from cnnexp.errors import DataError
+from cnnexp.shifts import Shift
+
+NAMES = ("stop", "yield", "no entry")
+
+
+def find(words):
+    return reevaluation.find_images(
+        compose_config(words).data, trained.card(), seed=0, on_progress=lambda done, total: None
+    )
+
+
+def judge(judged, shift=None):
+    return reevaluation.judge(trained.model(), judged, shift=shift, seed=0)
+
+
+def folder_of(root, *, classes, count=6, prefix=""):
+    """Digits as photographs of another size, a folder a class; `classes` maps folder names to digits."""
+    pixels, labels = trained.digits()
+    for name, digit in classes.items():
+        (root / name).mkdir(parents=True)
+        for index in np.flatnonzero(labels == digit)[:count]:
+            Image.fromarray(pixels[index]).resize((32, 32), 0).convert("RGB").save(root / name / f"{prefix}{index}.png")
+    return root
+
+
+def test_the_own_test_split_gives_the_recorded_numbers():
+    run = trained.result()
+    found = judge(find(["data=digits"]))
+    assert found.predictions.files == run.predictions["test"].files
+    assert np.abs(found.predictions.probabilities - run.predictions["test"].probabilities).max() <= 1e-5
+    for name, value in run.evaluation.metrics.items():
+        assert found.metrics[f"test/{name}"] == pytest.approx(value, abs=1e-4), name
+    assert found.metrics["test/set_coverage_0.9"] > 0.83
+    assert found.metrics["test/unlike"] < 0.04
+    assert found.notes == run.plan.notes
+
+
+def test_a_shift_lowers_the_score_and_raises_the_warnings():
+    plain, blurred = judge(find(["data=digits"])), judge(find(["data=digits"]), Shift("blur", (1.5,)))
+    assert blurred.metrics["test/accuracy"] < plain.metrics["test/accuracy"] - 0.1
+    assert blurred.metrics["test/unlike"] > plain.metrics["test/unlike"]
+
+
+def test_classes_are_matched_by_name_and_the_rest_is_said(tmp_path):
+    root = folder_of(tmp_path / "photos", classes={"7": 7, "0": 0, "3": 3, "moon": 5})
+    judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
+    assert (judged.part, judged.class_names) == ("all images", ("0", "3", "7", "moon"))
+    found = judge(judged)
+    assert found.metrics["test/accuracy"] > 0.7
+    assert [score.support for score in found.evaluation.per_class] == [6, 0, 0, 6, 0, 0, 0, 6, 0, 0]
+    notes = " ".join(found.notes)
+    assert "The model knows no class moon: 6 images were left out." in notes
+    assert "The data has no class 1, 2, 4, 5, 6, 8, 9, which the model knows." in notes
+
+
+def test_training_images_among_the_judged_are_counted(tmp_path):
+    run = trained.result()
+    known = trained.model().reference.files
+    own, new = [name for name in known if trained.digits()[1][int(name[6:])] == 4][:3], run.predictions["test"].files
+    new = [name for name in new if trained.digits()[1][int(name[6:])] == 4][:4]
+    trained.save_digits(tmp_path / "d" / "4", [*own, *new])
+    trained.save_digits(tmp_path / "d" / "other", [new[0]])
+    found = judge(find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"]))
+    assert "At least 3 of these images are training images of the model" in " ".join(found.notes)
+
+
+def test_a_declared_test_split_is_the_one_that_is_judged(tmp_path):
+    for split, count in (("train", 3), ("test", 5)):
+        folder_of(tmp_path / "d" / split, classes={"1": 1, "2": 2}, count=count, prefix=split)
+    judged = find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"])
+    assert (judged.part, len(judged.labels)) == ("test split", 10)
+    assert all(file.startswith("test/") for file in judged.files)
+
+
+def test_no_class_in_common_is_an_error(tmp_path):
+    root = folder_of(tmp_path / "d", classes={"zero": 0, "one": 1})
+    judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
+    with pytest.raises(
+        DataError, match=r"none of .* is one of the model's. The data has one, zero; the model has 0, 1"
+    ):
+        judge(judged)
+
+
+def test_matching_follows_names_not_positions():
+    labels = np.array([0, 1, 2, 1])
+    matched, notes = reevaluation.match_classes(("yield", "no entry", "stop"), NAMES, labels, source="d")
+    assert [NAMES[label] for label in matched] == ["yield", "no entry", "stop", "no entry"]
+    assert notes == ()
+    matched, notes = reevaluation.match_classes(("stop", "bus", "x"), NAMES, labels, source="d")
+    assert matched.tolist() == [0, -1, -1, -1]
+    assert notes == (
+        "The model knows no class bus, x: 3 images were left out.",
+        "The data has no class yield, no entry, which the model knows.",
+    )

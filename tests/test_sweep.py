@@ -1,0 +1,122 @@
+"""Sweeps from outside: what they print, what they record, and that a run is the same run as alone."""
+
+import pytest
+from sweeping import WORDS, recorded, sweep, table
+
+LISTS = ["optimizer=sgd", "regularization.l2=0.1", "optimizer.learning_rate=0.05,100", "training.batch_size=32,64"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A sweep of four runs, of which the two at the rate 100 diverge."""
+    folder = tmp_path_factory.mktemp("swept")
+    printed = sweep(*WORDS, *LISTS, folder=folder, code=1)
+    parents, runs = recorded(folder)
+    return folder, printed, parents, runs
+
+
+def test_what_is_possible_is_finished_and_the_rest_has_failed(swept):
+    _, printed, parents, runs = swept
+    assert [(parent.status, parent.params["training.batch_size"]) for parent in parents] == [("FINISHED", "32, 64")]
+    assert sorted(run.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+    assert {run.params["optimizer.learning_rate"] for run in runs if run.status == "FAILED"} == {"100.0"}
+    assert "cnnexp: 2 of 4 runs failed" in printed
+    assert printed.count("Try optimizer.learning_rate=10") == 2, "the reason is told at once"
+    assert "\x1b" not in printed
+
+
+def test_runs_are_children_of_the_parent_and_say_what_varied(swept):
+    _, _, (parent,), runs = swept
+    assert {run.tags["mlflow.parentRunId"] for run in runs} == {run.tags["sweep_id"] for run in runs} == {parent.run_id}
+    assert sorted(run.tags["sweep.varied"] for run in runs)[0] == (
+        "optimizer.learning_rate=0.05, training.batch_size=32"
+    )
+    assert parent.tags["sweep.varied"] == "optimizer.learning_rate, training.batch_size"
+    assert len({run.tags["identity"] for run in runs}) == 4
+
+
+def test_the_parent_tells_the_verdict_first(swept):
+    _, _, (parent,), _ = swept
+    lines = parent.tags["mlflow.note.content"].splitlines()
+    assert lines[0].startswith("**best on validation: ")
+    assert lines[2] == "2 finished, 2 failed."
+    assert lines[4] == "| optimizer.learning_rate | training.batch_size | best/val_loss | best/val_accuracy | status |"
+    assert "updates" in lines[-1]
+
+
+def test_runs_of_different_batch_sizes_say_how_far_they_can_be_compared(swept):
+    _, printed, _, _ = swept
+    assert "These runs differ in batch size" in printed
+    assert "rate used" in printed
+
+
+def test_a_diverging_run_is_not_tried_again_and_says_why(swept):
+    *_, runs = swept
+    failed = [run for run in runs if run.status == "FAILED"]
+    assert all("The training loss must stay finite" in run.tags["failure"] for run in failed)
+    assert not any("attempts" in run.tags for run in runs)
+
+
+def test_a_run_has_the_same_numbers_alone(swept, tmp_path):
+    *_, runs = swept
+    sweep(*WORDS, *LISTS[:2], "optimizer.learning_rate=0.05", folder=tmp_path, multirun=False)
+    _, (alone,) = recorded(tmp_path)
+    (same,) = [run for run in runs if run.params == alone.params]
+    assert len(alone.metrics) > 20
+    differing = {key for key, value in alone.metrics.items() if same.metrics[key] != value}
+    assert {key for key in differing if not key.startswith("seconds/")} == set()
+
+
+def test_a_dry_run_lists_what_differs_and_what_is_done(swept):
+    folder, *_ = swept
+    printed = sweep(*WORDS, *LISTS, "sweep.dry_run=true", folder=folder)
+    assert printed.splitlines()[0].split() == ["run", "optimizer.learning_rate", "training.batch_size"]
+    assert [line.split() for line in printed.splitlines()[1:5]] == [
+        ["1", "0.05", "32", "done"],
+        ["2", "0.05", "64", "done"],
+        ["3", "100", "32"],
+        ["4", "100", "64"],
+    ]
+    assert "4 runs, 2 done, 2 to do" in printed
+    assert "s a run (median of 2 alike)" in printed
+
+
+def test_the_same_command_again_repeats_only_what_is_not_finished(swept):
+    folder, _, (parent,), before = swept
+    printed = sweep(*reversed(LISTS), *WORDS, folder=folder, code=1)
+    assert "2 runs were finished before" in printed
+    parents, runs = recorded(folder)
+    assert [one.run_id for one in parents] == [parent.run_id]
+    assert parents[0].status == "FINISHED"
+    finished = {run.run_id for run in before if run.status == "FINISHED"}
+    assert {run.run_id for run in runs if run.status == "FINISHED"} == finished
+    repeated = [run for run in runs if run.status == "FAILED"]
+    assert len(repeated) == 2
+    assert not {run.run_id for run in repeated} & {run.run_id for run in before}
+    assert table(runs).keys() == table(before).keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["seed=0,1", "sweep.zip=[seed,training.epochs]"], "training.epochs is not. Lists: seed"),
+        (["seed=0,1", "sweep.pruning=asha"], "add hydra/sweeper=optuna"),
+        (["optimizer.learning_rate=interval(1e-4,1e-2)"], "hydra/sweeper=optuna"),
+        (["seed=0,1", "sweep.workers=0"], "sweep.workers must be at least 1 and at most 1024; got 0."),
+        (["seed=0,1", "sweep.objective=test/accuracy"], "sweep.objective must be one of best/val_loss"),
+        (["sweep=batch_size", "training.batch_size=0,1"], "training.batch_size must be at least 1"),
+        (["hydra/sweeper=optuna", "model=small"], "A search needs settings to choose"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_sweep_is_one_line_and_starts_nothing(tmp_path, words, message):
+    printed = sweep(*words, folder=tmp_path, code=2)
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_that_cannot_be_read_begin_no_sweep(tmp_path):
+    printed = sweep("data=folder", f"data.path={tmp_path}/nowhere", "seed=0,1", folder=tmp_path, code=1)
+    assert "nowhere" in printed.splitlines()[-1]
+    assert recorded(tmp_path) == ([], [])

@@ -1,0 +1,144 @@
+"""What a sweep does when runs, the whole of it, or its user's patience end early. Nothing is left RUNNING, or twice."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from sweeping import WORDS, epochs, kill, recorded, start, sweep, table, wait_for, workers
+
+LONG = [*WORDS, "training.epochs=40"]  # about two seconds
+
+
+def finish(process, code):
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == code, printed
+    return printed
+
+
+def states(folder):
+    parents, runs = recorded(folder)
+    return [parent.status for parent in parents], sorted(run.status for run in runs)
+
+
+def test_a_killed_run_is_tried_again_and_is_there_once(tmp_path):
+    process = start(*LONG, "seed=0,1", folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    kill(workers(process.pid)[0])
+    printed = finish(process, 0)
+    assert "ended by SIGKILL, most likely because memory ran out. It is tried again." in printed
+    parents, runs = recorded(tmp_path)
+    assert [run.status for run in (*parents, *runs)] == ["FINISHED"] * 3
+    assert sorted(run.tags.get("attempts", "1") for run in runs) == ["1", "2"]
+    assert not list(tmp_path.glob("outbox/*"))
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_too_often_has_failed(tmp_path):
+    process = start(*LONG, "seed=0,1", "sweep.retries=0", folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    kill(workers(process.pid)[0])
+    finish(process, 1)
+    assert states(tmp_path) == (["FINISHED"], ["FAILED", "FINISHED"])
+    _, runs = recorded(tmp_path)
+    (failed,) = [run for run in runs if run.status == "FAILED"]
+    assert "SIGKILL" in failed.tags["failure"]
+    assert "val/loss" in failed.metrics, "what was recorded before stays"
+
+
+@pytest.mark.slow
+def test_a_run_that_takes_too_long_is_ended_and_the_others_go_on(tmp_path):
+    words = ["training.epochs=1,100000", "sweep.time_limit=12", "sweep.retries=1"]
+    printed = sweep(*WORDS, *words, folder=tmp_path, code=1)
+    assert printed.count("It took longer than sweep.time_limit=12 seconds.") == 2
+    assert states(tmp_path) == (["FINISHED"], ["FAILED", "FINISHED"])
+
+
+@pytest.mark.slow
+def test_a_dead_fork_server_costs_the_runs_that_were_going_on(tmp_path):
+    process = start(*LONG, "seed=0,1,2", folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    running = workers(process.pid)
+    with open(f"/proc/{running[0]}/stat") as file:
+        kill(int(file.read().rpartition(")")[2].split()[1]))
+    finish(process, 0)
+    assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 3)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in running)
+
+
+@pytest.mark.slow
+def test_ctrl_c_once_lets_runs_finish(tmp_path):
+    process = start(*LONG, "seed=0,1,2,3", folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    kill(process.pid, signal.SIGINT)
+    printed = finish(process, 130)
+    assert "no new runs" in printed
+    assert states(tmp_path) == (["KILLED"], ["FINISHED", "FINISHED"])
+    sweep("resume", "latest", folder=tmp_path, multirun=False)
+    assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signals", "code"), [([signal.SIGINT, signal.SIGINT], 130), ([signal.SIGTERM], 143)])
+def test_ctrl_c_twice_and_sigterm_stop_now(tmp_path, signals, code):
+    process = start(*WORDS, "training.epochs=100000", "seed=0,1,2", folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    running = workers(process.pid)
+    for number in signals:
+        kill(process.pid, number)
+        time.sleep(0.5)
+    finish(process, code)
+    assert states(tmp_path) == (["KILLED"], ["KILLED", "KILLED"])
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in running)
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_the_terminal_reaches_only_the_sweep(tmp_path):
+    """A terminal sends SIGINT to every process of the group."""
+    process = start(*LONG, "seed=0,1", folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    for pid in (*workers(process.pid), process.pid):
+        kill(pid, signal.SIGINT)
+    finish(process, 130)
+    assert states(tmp_path) == (["KILLED"], ["FINISHED", "FINISHED"])
+
+
+@pytest.mark.slow
+def test_resuming_after_the_sweep_itself_was_killed(tmp_path):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    sweep(*LONG, "seed=0,1,2", folder=whole)
+    process = start(*LONG, "seed=0,1,2", folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    running = workers(process.pid)
+    kill(process.pid)
+    process.communicate(timeout=60)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in running), seconds=5)
+    wait_for(lambda: "RUNNING" not in states(tmp_path)[0] + states(tmp_path)[1], seconds=20)
+    printed = sweep("resume", "latest", folder=tmp_path, multirun=False)
+    assert "goes on" in printed
+    assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 3)
+    assert table(recorded(tmp_path)[1]) == table(recorded(whole)[1])
+
+
+@pytest.mark.slow
+def test_violence_at_random_moments(tmp_path):
+    """Ten times a random process of the sweep is killed; the table in the end is that of a sweep left in peace."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    words = [*LONG, "seed=range(6)", "sweep.retries=3"]
+    sweep(*words, folder=whole)
+    chance = random.Random(1)
+    for _ in range(10):
+        process = start(*words, folder=tmp_path)
+        time.sleep(chance.uniform(3, 12))
+        victims = [process.pid, *workers(process.pid)] if process.poll() is None else []
+        if victims:
+            kill(chance.choice(victims))
+            time.sleep(1)
+            kill(process.pid) if process.poll() is None else None
+        process.communicate(timeout=60)
+    sweep(*words, folder=tmp_path)
+    assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 6)
+    assert table(recorded(tmp_path)[1]) == table(recorded(whole)[1])

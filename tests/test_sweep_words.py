@@ -1,0 +1,104 @@
+"""Which runs the words of a sweep mean, and which of them are the same run."""
+
+import pytest
+
+from cnnexp.compose import compose_config
+from cnnexp.errors import ConfigError
+from cnnexp.sweeps.combinations import combinations, given
+from cnnexp.sweeps.identity import run_identity, sweep_identity
+from cnnexp.sweeps.survey import DataFacts
+
+FACTS = DataFacts(digest="d1", height=8, width=8)
+
+
+def meant(*words, params=None, zipped=()):
+    return combinations(words, params=params or {}, zipped=zipped)
+
+
+def test_every_combination_the_last_list_fastest():
+    found = meant("model=small", "training.batch_size=16,64", "seed=range(2)")
+    assert found.fixed == ("model=small",)
+    assert found.varied == ("training.batch_size", "seed")
+    assert list(found) == [
+        ("training.batch_size=16", "seed=0"),
+        ("training.batch_size=16", "seed=1"),
+        ("training.batch_size=64", "seed=0"),
+        ("training.batch_size=64", "seed=1"),
+    ]
+    assert len(found) == 4
+    assert found.values == {"training.batch_size": "16, 64", "seed": "0, 1"}
+
+
+def test_without_lists_there_is_one_run():
+    assert list(meant("model=small")) == [()]
+
+
+def test_zipped_lists_are_walked_together():
+    words = ("training.batch_size=16,64", "seed=0,1,2", "optimizer.learning_rate=1e-3,4e-3")
+    found = meant(*words, zipped=["training.batch_size", "optimizer.learning_rate"])
+    assert len(found) == 6
+    assert list(found)[3] == ("training.batch_size=64", "optimizer.learning_rate=0.004", "seed=0")
+
+
+def test_zipped_lists_must_be_equally_long():
+    with pytest.raises(ConfigError, match=r"training\.batch_size has 3, seed has 2"):
+        meant("training.batch_size=1,2,3", "seed=0,1", zipped=["training.batch_size", "seed"])
+
+
+def test_what_is_zipped_must_be_a_list():
+    with pytest.raises(ConfigError, match=r"seed is not. Lists: training.batch_size"):
+        meant("training.batch_size=1,2", "seed=0", zipped=["training.batch_size", "seed"])
+
+
+def test_the_command_line_replaces_what_a_preset_brings():
+    params = {"training.batch_size": "16,32,64", "seed": "0,1"}
+    assert list(meant("training.batch_size=8", params=params)) == [("seed=0",), ("seed=1",)]
+
+
+def test_an_interval_is_for_a_search():
+    with pytest.raises(ConfigError, match="hydra/sweeper=optuna"):
+        meant("optimizer.learning_rate=interval(1e-4,1e-1)")
+
+
+def test_jobs_of_another_sweeper_differ_in_what_varies():
+    found = given([["model=small", "seed=0"], ["model=small", "seed=1"]])
+    assert (found.varied, list(found)[1]) == (("seed",), ("model=small", "seed=1"))
+
+
+def identity(*words, facts=FACTS):
+    return run_identity(compose_config(words), facts)
+
+
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["tracking.uri=sqlite:///other.db"], True),
+        (["tracking.run_name=a"], True),
+        (["data.cache=/tmp"], True),
+        (["sweep.workers=7"], True),
+        (["regularization=dropout", "regularization.dropout=0"], True),
+        (["training.threads=1"], True),  # what auto comes to for so small a model
+        (["training.threads=2"], False),
+        (["training.precision=bfloat16"], False),
+        (["seed=1"], False),
+        (["training.batch_size=33"], False),
+        (["data.limit=100"], False),
+        (["model=small"], False),
+    ],
+    ids=str,
+)
+def test_the_same_run_is_what_gives_the_same_result(words, same):
+    assert (identity(*words) == identity()) is same
+
+
+def test_other_data_make_another_run():
+    assert identity(facts=DataFacts(digest="d2", height=8, width=8)) != identity()
+
+
+def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():
+    key = sweep_identity(["seed=0,1", "model=small"], experiment="a")
+    manners = ["sweep.workers=3", "sweep.resume=never", "sweep.dry_run=true", "hydra.sweep.dir=/tmp", "sweep.retries=0"]
+    assert sweep_identity(["model=small", "seed=0,1", *manners], experiment="a") == key
+    assert sweep_identity(["seed=0,1,2", "model=small"], experiment="a") != key
+    assert sweep_identity(["seed=0,1", "model=small"], experiment="b") != key
+    assert sweep_identity(["seed=0,1", "model=small", "sweep.zip=[seed]"], experiment="a") != key
