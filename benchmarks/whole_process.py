@@ -8,6 +8,7 @@ fresh store is timed apart.
 """
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
@@ -25,7 +26,8 @@ def recorded(folder: Path) -> tuple[int, int, int]:
     experiment = client.get_experiment_by_name("cnnexp")
     run = client.search_runs([experiment.experiment_id], max_results=1)[0]
     epochs = len(client.get_metric_history(run.info.run_id, "val/loss"))
-    return int(run.data.params["images.train"]), int(run.data.params["images.validation"]), epochs
+    counts = json.loads(run.inputs.dataset_inputs[0].dataset.profile)["counts"]
+    return sum(counts["train"]), sum(counts["validation"]), epochs
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def preprocess_image(
         resize="stretch",
         kernel="bilinear",
         antialias=True,
-        background=255,
+        background=0,
     )
     try:
         return read_image(path, spec).astype(np.float32) / np.float32(255)
@@ -101,7 +101,8 @@ def evaluate_model(
 
     """
     labels = np.asarray(labels)
-    if labels.shape != (len(images), len(class_names)) or not np.all(np.sort(labels, axis=1)[:, -1] == 1):
+    one_hot = labels.shape == (len(images), len(class_names)) and np.isin(labels, (0, 1)).all()
+    if not one_hot or not (labels.sum(axis=1) == 1).all():
         raise ValueError(
             f"labels must be one-hot, shape ({len(images)}, {len(class_names)}) for these images and class names; got "
             f"shape {labels.shape}. keras.utils.to_categorical makes them from class indices."

@@ -98,7 +98,7 @@ class _Setup:
 def _set_up(config: ExperimentConfig, splits: Splits) -> _Setup:
     height, width, _ = splits.spec.shape
     batch_size = config.training.batch_size
-    work = batch_size * height * width * config.model.width
+    work = min(batch_size, len(splits.train)) * height * width * config.model.width
     statistics = channel_statistics(splits.train)
     return _Setup(
         threads=runtime.resolve_threads(config.training.threads, work=work),

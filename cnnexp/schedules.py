@@ -25,7 +25,7 @@ def scaled_rate(optimizer: OptimizerConfig, *, batch_size: int) -> float:
     return float(optimizer.learning_rate * ratio**exponent)
 
 
-def rates(schedule: ScheduleConfig, *, rate: float, epochs: int, updates_per_epoch: int) -> NDArray[np.float32]:
+def rates(schedule: ScheduleConfig, *, rate: float, epochs: int, updates_per_epoch: int) -> NDArray[np.float64]:
     """Return the rate of each update, shape (epochs, updates_per_epoch).
 
     A plateau schedule depends on how training goes: its rates start constant and `Plateau` lowers them.
@@ -33,7 +33,7 @@ def rates(schedule: ScheduleConfig, *, rate: float, epochs: int, updates_per_epo
     total = epochs * updates_per_epoch
     update = np.arange(total, dtype=np.float64)
     shares = _shares(schedule, update / updates_per_epoch, update / max(1, total - 1), epochs)
-    return (rate * shares).astype(np.float32).reshape(epochs, updates_per_epoch)
+    return (rate * shares).reshape(epochs, updates_per_epoch)
 
 
 def _shares(

@@ -27,7 +27,7 @@ class Plan:
     """What `fit` needs to know beside model and data."""
 
     batch_size: int
-    rates: NDArray[np.float32]  # (epochs, updates per epoch)
+    rates: NDArray[np.float64]  # (epochs, updates per epoch)
     plateau: Plateau
     patience: int | None  # epochs without improvement before stopping; None: never
     monitor: str  # val/loss | val/accuracy
@@ -62,7 +62,7 @@ def fit(
     done: list[EpochValues] = []
     for epoch, full_rates in enumerate(plan.rates, start=1):
         began = time.perf_counter()
-        rates = full_rates * np.float32(plan.plateau.share)
+        rates = full_rates * plan.plateau.share
         loss, accuracy = _train_epoch(stretch, plan, train, epoch, rates, on_update)
         val_loss, val_accuracy = loss_and_accuracy(judge(validation.images, validation.rows), validation.labels)
         seconds = time.perf_counter() - began
@@ -71,6 +71,8 @@ def fit(
         best.update(values, model)
         plan.plateau.step(improved=best.epoch == epoch)
         on_epoch(values)
+        if not math.isfinite(val_loss):
+            _refuse_to_go_on("validation", epoch, epoch * len(rates), float(rates[-1]))
         if plan.patience is not None and epoch - best.epoch >= plan.patience:
             break
     model.set_weights(best.weights)
@@ -117,7 +119,7 @@ def _train_epoch(
     plan: Plan,
     train: Split,
     epoch: int,
-    rates: NDArray[np.float32],
+    rates: NDArray[np.float64],
     on_update: Callable[[int, int], None],
 ) -> tuple[float, float]:
     """Run one epoch; return its mean loss and accuracy over images, taken while the weights moved."""
@@ -128,16 +130,16 @@ def _train_epoch(
         portion = rates[first : first + STRETCH]
         loss, right, finished, finite = stretch(batches, portion)
         if not finite:
-            _refuse_to_go_on(epoch, before + first + finished, float(portion[finished - 1]))
+            _refuse_to_go_on("training", epoch, before + first + finished, float(portion[finished - 1]))
         total_loss += loss
         total_right += right
         on_update(before + first + finished, plan.rates.size)
     return total_loss / len(train), total_right / len(train)
 
 
-def _refuse_to_go_on(epoch: int, update: int, rate: float) -> None:
+def _refuse_to_go_on(which: str, epoch: int, update: int, rate: float) -> None:
     raise NonFiniteLossError(
-        f"The training loss must stay finite; it became NaN or infinite at update {update} (epoch {epoch}) with a "
+        f"The {which} loss must stay finite; it became NaN or infinite at update {update} (epoch {epoch}) with a "
         f"learning rate of {rate:g}. Try optimizer.learning_rate={rate / 10:g}, schedule=warmup_cosine, or "
         "training.precision=float32 if it was bfloat16."
     )
@@ -204,9 +206,9 @@ class _Stretch:
         self._plan = plan
         self._graph = tf.function(self._run, jit_compile=False, autograph=False, reduce_retracing=True)
 
-    def __call__(self, batches: Iterator[object], rates: NDArray[np.float32]) -> tuple[float, float, int, bool]:
+    def __call__(self, batches: Iterator[object], rates: NDArray[np.float64]) -> tuple[float, float, int, bool]:
         """Return summed loss, right answers, updates done, and whether the last loss was finite."""
-        done, loss, right, last = self._graph(batches, tf.constant(rates))
+        done, loss, right, last = self._graph(batches, tf.constant(rates, tf.float32))
         return float(loss), float(right), int(done), bool(np.isfinite(last))
 
     def _run(self, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], rates: tf.Tensor) -> tuple[tf.Tensor, ...]:

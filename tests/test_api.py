@@ -1,4 +1,5 @@
 import io
+import re
 
 import keras
 import numpy as np
@@ -76,18 +77,28 @@ def test_build_train_and_evaluate_with_one_hot_labels(capsys):
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, 200)
     images = (random.random((200, 8, 8, 1)) * 0.5 + labels[:, None, None, None] * 0.5).astype(np.float32)
+    labels[:10] = 1 - labels[:10]  # no network gets these right, and the accuracy is no round number
     one_hot = keras.utils.to_categorical(labels, 2)
     model = cnnexp.create_cnn_with_dropout((8, 8, 1), 2, dropout_rate=0.2)
     model.fit(images, one_hot, epochs=5, verbose=0)
     evaluation = cnnexp.evaluate_model(model, images, one_hot, ["dark", "bright"])
     printed = capsys.readouterr().out
-    assert evaluation.metrics["accuracy"] > 0.95
+    assert 0.9 < evaluation.metrics["accuracy"] < 1
     assert "dark" in printed
     assert "bright" in printed
-    assert f"{evaluation.metrics['accuracy']:.3f}" in printed
+    assert re.search(rf"accuracy +{evaluation.metrics['accuracy']:.3f} ", printed)
 
 
-@pytest.mark.parametrize("labels", [np.array([0, 1]), np.array([[0, 0], [0, 1]]), np.array([[1, 0, 0], [0, 1, 0]])])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0, 1]),
+        np.array([[0, 0], [0, 1]]),
+        np.array([[1, 1], [0, 1]]),
+        np.array([[-3, 1], [0, 1]]),
+        np.array([[1, 0, 0], [0, 1, 0]]),
+    ],
+)
 def test_labels_that_are_not_one_hot_over_the_classes_are_refused(labels):
     model = cnnexp.create_cnn_with_dropout((8, 8, 1), 2)
     with pytest.raises(ValueError, match=r"labels must be one-hot, shape \(2, 2\).*to_categorical"):

@@ -26,6 +26,7 @@ with RunReport() as report:
     report.progress("decoding data", 1797, 1797)
     report.plan(run_plan(names), settings(epochs=30))
     for values in history(30).epochs:
+        report.progress("training", 31 * values.epoch - 10, 930)
         report.epoch(values)
     report.warn("this matters")
     report.result(run_result(names, epochs=30))

@@ -19,7 +19,7 @@ CONSTANT = ScheduleConfig(name="constant")
 def flat(schedule, *, epochs, updates):
     values = rates(schedule, rate=0.1, epochs=epochs, updates_per_epoch=updates)
     assert values.shape == (epochs, updates)
-    assert values.dtype == np.float32
+    assert values.dtype == np.float64
     return values.ravel()
 
 

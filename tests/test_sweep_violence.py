@@ -1,9 +1,9 @@
 """What a sweep does when runs, the whole of it, or its user's patience end early. Nothing is left RUNNING, or twice."""
 
-import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from sweeping import WORDS, epochs, kill, recorded, start, sweep, table, wait_for, workers
@@ -60,11 +60,11 @@ def test_a_dead_fork_server_costs_the_runs_that_were_going_on(tmp_path):
     process = start(*LONG, "seed=0,1,2", folder=tmp_path)
     wait_for(lambda: len(epochs(tmp_path)) == 2)
     running = workers(process.pid)
-    with open(f"/proc/{running[0]}/stat") as file:
+    with Path(f"/proc/{running[0]}/stat").open() as file:
         kill(int(file.read().rpartition(")")[2].split()[1]))
     finish(process, 0)
     assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 3)
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in running)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in running)
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_ctrl_c_twice_and_sigterm_stop_now(tmp_path, signals, code):
         time.sleep(0.5)
     finish(process, code)
     assert states(tmp_path) == (["KILLED"], ["KILLED", "KILLED"])
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in running)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in running)
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_resuming_after_the_sweep_itself_was_killed(tmp_path):
     running = workers(process.pid)
     kill(process.pid)
     process.communicate(timeout=60)
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in running), seconds=5)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in running), seconds=5)
     wait_for(lambda: "RUNNING" not in states(tmp_path)[0] + states(tmp_path)[1], seconds=20)
     printed = sweep("resume", "latest", folder=tmp_path, multirun=False)
     assert "goes on" in printed

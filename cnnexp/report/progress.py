@@ -65,8 +65,10 @@ class ProgressReport:
         self._move(TRAINING, values.epoch, self._epochs)
 
     def stage(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is, such as the decoding of images."""
-        if self._console.is_interactive:
+        """Show how far a stage is, such as the decoding of images; updates move the bar of the epochs."""
+        if stage == TRAINING:
+            self._move(TRAINING, self._epochs * done / total, self._epochs)
+        elif self._console.is_interactive:
             self._move(stage, done, total)
             if done >= total:
                 self._bars.remove_task(self._tasks.pop(stage))
@@ -78,7 +80,7 @@ class ProgressReport:
         self._live.stop()
         self._print_last()
 
-    def _move(self, task: str, done: int, total: int) -> None:
+    def _move(self, task: str, done: float, total: int) -> None:
         if not self._console.is_interactive:
             return
         self._live.start()  # does nothing once started

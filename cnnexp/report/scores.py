@@ -71,8 +71,8 @@ def _overall(evaluation: Evaluation, metrics: Mapping[str, float], *, blocks: in
 
 
 def _metric(name: str, evaluation: Evaluation, metrics: Mapping[str, float]) -> tuple[str, str, str]:
-    recorded = f"test/{name}"
-    value = f"{metrics[recorded]:.3f}" if recorded in metrics else UNDEFINED
+    known = evaluation.metrics.get(name, metrics.get(f"test/{name}"))  # uncalibrated is a number of the run
+    value = UNDEFINED if known is None else f"{known:.3f}"
     if name not in evaluation.intervals:
         return NAMES[name], value, ""
     low, high = evaluation.intervals[name]

@@ -97,7 +97,8 @@ class SweepReport:
     def again(self, number: int, name: str, reason: str) -> None:
         """Print that a run was lost and begins anew."""
         self._running.pop(number, None)
-        self._console.print(Text(f"        ! {printable(name)}  {reason} It is tried again.", style="attention"))
+        line = f"        ! {printable(name)}  {printable(reason)} It is tried again."
+        self._console.print(Text(line, style="attention"), soft_wrap=True)
 
     def skipped(self, best: str) -> None:
         """Show that a run was done before; it counts as done without a line."""
@@ -111,7 +112,7 @@ class SweepReport:
 
     def note(self, text: str, *, attention: bool = False) -> None:
         """Print a sentence."""
-        self._console.print(Text(printable(text), style="attention" if attention else ""))
+        self._console.print(Text(printable(text), style="attention" if attention else ""), soft_wrap=True)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a small table; all columns but the first hold numbers."""

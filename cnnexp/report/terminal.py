@@ -48,12 +48,12 @@ class RunReport:
         self._progress.epoch(values)
 
     def result(self, result: RunResult) -> None:
-        """Print the best epoch, the scores on the test split, the findings and the notes."""
+        """Print the best epoch, the scores on the test split, the findings and what the header did not note."""
         self._progress.stop()
         print_training(self._console, result.history)
         print_scores(self._console, result.evaluation, result.metrics)
         print_findings(self._console, result.findings)
-        for note in result.notes:
+        for note in (note for note in result.notes if note not in result.plan.notes):  # those stand in the header
             self._console.print(Text(f"note: {printable(note)}", style="attention"))
 
     def closing(self, lines: Iterable[tuple[str, str]]) -> None:

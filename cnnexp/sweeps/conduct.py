@@ -34,6 +34,7 @@ class Source(Protocol):
     """Where the runs of a sweep come from, and who hears how they go."""
 
     may_stop: bool  # it has a say after every epoch
+    ahead: bool  # what comes next does not depend on how the runs before it go
 
     def next(self) -> Job | None:
         """Return the next run; None: there is none, or none before another has ended.
@@ -90,23 +91,26 @@ class Conductor:
         self._running: dict[Worker, _Run] = {}
         self._waiting: list[_Run] = []  # composed, or lost and to be tried again
         self._ended: list[HeldRecord] = []
+        self._interrupts = Interrupts(report.note)
         self.results = Results(settings.objective)
 
     def conduct(self) -> str:
         """Carry out all runs; return FINISHED, or KILLED after Ctrl-C."""
-        with Interrupts(self._report.note) as interrupts:
+        with self._interrupts:
             try:
-                while not interrupts.asked or self._running:
-                    if not interrupts.asked:
-                        self._fill()
-                    if not self._running:
-                        break
+                while self._goes_on():
                     for worker, message in self._workers.listen(patience=_PATIENCE):
                         self._hear(worker, message)
             except BaseException:
                 self._kill_all()
                 raise
-        return "KILLED" if interrupts.asked else "FINISHED"
+        return "KILLED" if self._interrupts.asked else "FINISHED"
+
+    def _goes_on(self) -> bool:
+        """Start what there is room for; tell whether anything is running."""
+        if not self._interrupts.asked:
+            self._fill()
+        return bool(self._running)
 
     def deliver(self) -> list[HeldRecord]:
         """Wait until every record is in the store; return those that had to be kept."""
@@ -125,7 +129,7 @@ class Conductor:
     def _next(self) -> _Run | None:
         if self._waiting:
             return self._waiting.pop(0)
-        if not self._workers.has_room(1):
+        if not self._source.ahead and not self._workers.has_room(1):
             return None
         while (job := self._composed()) is not None:
             run = self._prepared(job)
@@ -244,14 +248,16 @@ class Conductor:
         self._report.ended(run.job.number, run.job.name, result.in_words, good=True, best=self.results.best_in_words)
 
     def _broken(self, run: _Run, reason: str, traceback: str, *, again: bool) -> None:
-        if again and run.attempt <= self._settings.retries:
+        if not again or run.attempt > self._settings.retries:
+            self._failed(run, reason, traceback)
+        elif self._interrupts.asked:
+            self._killed(run)
+        else:
             assert run.record is not None
             run.record.discard()
             self._ended.append(run.record)
             self._waiting.insert(0, run)
             self._report.again(run.job.number, run.job.name, reason)
-            return
-        self._failed(run, reason, traceback)
 
     def _failed(self, run: _Run, reason: str, traceback: str) -> None:
         self._end_record(run, "FAILED", {"failure": reason}, traceback or f"{reason}\n")
@@ -271,6 +277,9 @@ class Conductor:
         """Stop now: what was running is KILLED."""
         for worker in self._workers.kill_all():
             with suppress(KeyError):  # a reader of data has no run
-                run = self._running.pop(worker)
-                self._end_record(run, "KILLED", {})
-                self.results.add(Result.of(run.job, "KILLED", {}, run.plan, None))
+                self._killed(self._running.pop(worker))
+
+    def _killed(self, run: _Run) -> None:
+        self._end_record(run, "KILLED", {})
+        self.results.add(Result.of(run.job, "KILLED", {}, run.plan, None))
+        self._source.ended(run.job.number, None, pruned=False)

@@ -11,6 +11,7 @@ class Grid:
     """A source of runs that has no say in how they go."""
 
     may_stop = False
+    ahead = True
 
     def __init__(self, composer: Composer, combinations: Combinations, *, first: int = 0) -> None:
         self._composer = composer

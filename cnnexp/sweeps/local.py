@@ -1,5 +1,6 @@
 """A sweep on this machine: a process a run, forked from a warm one."""
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -104,6 +105,7 @@ class Sweep:
         self._report.stop()
         kept = conductor.deliver()
         record.wait()
+        _remove_empty(self._folder)
         self._tell(conductor.results, record, [*kept, *([record] if record.kept is not None else [])])
 
     def _tell(self, results: Results, record: HeldRecord, kept: list[HeldRecord]) -> None:
@@ -118,3 +120,10 @@ class Sweep:
             lines.append(("compare", f"cnnexp compare {record.run_id[:12]} tracking.uri={self._tracking.uri}"))
             lines.append(("open", f"cnnexp ui --uri {self._tracking.uri} --run {record.run_id}"))
         self._report.closing(lines)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Leave no folder behind, nor the day it stands in, when no run has printed anything."""
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()

@@ -94,6 +94,8 @@ class Judge:
 class Search:
     """A source of runs: trials of a study."""
 
+    ahead = False
+
     def __init__(
         self,
         composer: Composer,

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
 # Libraries that would start threads when they are imported; a process must be forked while it has one.
@@ -24,6 +24,7 @@ def start() -> ForkServerContext:
     """Start the warm process, or find it running, without waiting for its imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cnnexp.sweeps.preloaded"])
+    resource_tracker.ensure_running()  # here, because it lets interrupts through when it has started
     with _environment(_ONE_THREAD), _without_interrupts():
         forkserver.ensure_running()
     return context

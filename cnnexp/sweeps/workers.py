@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -29,7 +30,8 @@ class Worker:
 
     def answer(self, verdict: bool) -> None:
         """Tell a run that asked whether to stop."""
-        self.wire.send(verdict)
+        with suppress(OSError):  # it has just died, which its wire is about to say
+            self.wire.send(verdict)
 
 
 class Workers:

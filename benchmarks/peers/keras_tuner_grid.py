@@ -1,0 +1,27 @@
+"""A peer of `sweep_throughput.py`: Keras Tuner's grid search, in one process as it comes; nothing is logged.
+
+usage: keras_tuner_grid.py EPOCHS RATES DROPOUTS BATCHES   (each a list such as 1e-3,1e-2)
+"""
+
+import sys
+
+import keras_tuner
+from cnn import build, load
+
+epochs = int(sys.argv[1])
+rates, dropouts, batches = ([float(text) for text in words.split(",")] for words in sys.argv[2:5])
+train, validation, _ = load(988, 269)
+
+
+class Grid(keras_tuner.HyperModel):
+    def build(self, hp):
+        return build(hp.Choice("dropout", dropouts), hp.Choice("learning_rate", rates))
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, batch_size=int(hp.Choice("batch_size", batches)), **kwargs)
+
+
+trials = len(rates) * len(dropouts) * len(batches)
+tuner = keras_tuner.GridSearch(Grid(), objective="val_accuracy", max_trials=trials, overwrite=True, directory="tuner")
+tuner.search(*train, epochs=epochs, validation_data=validation, verbose=0)
+print("trials", len(tuner.oracle.trials))

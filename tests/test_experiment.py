@@ -1,0 +1,127 @@
+"""Whole runs on real data: every option trains, the same seed gives the same numbers, edge cases are told."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cnnexp import experiment
+from cnnexp.compose import compose_config
+from cnnexp.compose.folder import options
+from cnnexp.errors import NonFiniteLossError
+
+SHORT = ["training.threads=1", "data.limit=150", "training.epochs=2"]
+TRAINED_GROUPS = ("model", "optimizer", "regularization", "augmentation", "schedule")
+
+
+def run(*words, plans=None):
+    return experiment.run(
+        compose_config([*SHORT, *words]),
+        name="test",
+        on_plan=(plans if plans is not None else []).append,
+        on_epoch=lambda _: None,
+        on_progress=lambda *_: None,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("group", "option"), [(group, name) for group in TRAINED_GROUPS for name in options(group)])
+def test_every_option_trains_and_is_judged(group, option):
+    words = ["training.epochs=4"] if option == "warmup_cosine" else []
+    result = run(f"{group}={option}", *words)
+    assert result.history.updates == len(result.history.epochs) * 5
+    assert 0 <= result.metrics["test/accuracy"] <= 1
+    assert all(np.isfinite(value) for value in result.metrics.values())
+
+
+def test_what_a_run_records_has_its_promised_names():
+    result = run("seed=0")
+    promised = (
+        "accuracy balanced_accuracy macro_precision macro_recall macro_f1 weighted_f1 roc_auc pr_auc log_loss brier "
+        "ece accuracy_low accuracy_high ece_uncalibrated"
+    )
+    names = {f"test/{name}" for name in promised.split()}
+    names |= {"best/epoch", "best/val_loss", "best/val_accuracy", "best/train_accuracy", "gap/accuracy", "updates"}
+    assert names | {"seconds/train"} <= set(result.metrics)
+    assert result.metrics["gap/accuracy"] == pytest.approx(
+        result.metrics["best/train_accuracy"] - result.metrics["best/val_accuracy"]
+    )
+
+
+NUMBERS = """
+import json, sys
+from cnnexp import experiment
+from cnnexp.compose import compose_config
+result = experiment.run(compose_config(sys.argv[1:]), name="test", on_plan=lambda _: None, on_epoch=lambda _: None,
+                        on_progress=lambda *_: None)
+print(json.dumps({name: value for name, value in result.metrics.items() if not name.startswith("seconds")}))
+"""
+
+
+def test_the_same_seed_gives_the_same_numbers_in_a_new_process():
+    words = ["model=regularized", "augmentation=basic", "seed=0"]
+    done = subprocess.run([sys.executable, "-c", NUMBERS, *SHORT, *words], check=True, capture_output=True, text=True)
+    here = {name: value for name, value in run(*words).metrics.items() if not name.startswith("seconds")}
+    assert json.loads(done.stdout.splitlines()[-1]) == here
+
+
+def test_without_a_hundred_calibration_images_the_temperature_is_left_out_and_said():
+    result = run("data.calibration=0.05")
+    assert any("at least 100 calibration images" in note for note in result.notes)
+    assert result.metrics["temperature"] == 1
+    assert result.metrics["test/ece"] == pytest.approx(result.metrics["test/ece_uncalibrated"])
+
+
+def test_a_class_missing_from_the_test_split_is_noted_and_nothing_breaks(tmp_path):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for split, classes, count in (("train", "abc", 12), ("val", "abc", 6), ("test", "ab", 6)):
+        for name in classes:
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 256, (16, 16), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    result = run("data=folder", f"data.path={tmp_path}", f"data.cache={tmp_path / 'cache'}", "data.limit=null")
+    assert result.plan.class_counts["test"] == (6, 6, 0)
+    assert any("c" in note and "test" in note.lower() for note in (*result.notes, *result.evaluation.notes))
+    assert result.evaluation.per_class[2].recall is None
+
+
+def test_a_batch_larger_than_the_training_split_is_one_update_and_small_work():
+    plans = []
+    result = run("training.batch_size=65536", "training.threads=auto", plans=plans)
+    assert result.history.updates == 2
+    assert (plans[0].threads, plans[0].precision) == (1, "float32")
+
+
+def test_a_rate_far_too_high_is_a_clear_error_not_a_number():
+    with pytest.raises(NonFiniteLossError, match=r"must stay finite.*optimizer\.learning_rate="):
+        run(
+            "optimizer=sgd",
+            "optimizer.learning_rate=100",
+            "optimizer.batch_scaling=linear",
+            "optimizer.reference_batch_size=1",
+            "training.batch_size=4096",
+            "training.epochs=40",
+            "regularization=l2",
+            "regularization.l2=10",
+        )
+
+
+@pytest.mark.slow
+def test_the_defaults_reach_their_floor_on_digits():
+    whole = [
+        experiment.run(
+            compose_config([f"seed={seed}"]),
+            name="test",
+            on_plan=lambda _: None,
+            on_epoch=lambda _: None,
+            on_progress=lambda *_: None,
+        ).metrics["test/accuracy"]
+        for seed in range(3)
+    ]
+    assert np.mean(whole) >= 0.98
