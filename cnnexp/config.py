@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnnexp.errors import ConfigError
+from cnnexp.store_uri import require_store
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
@@ -413,6 +414,9 @@ class TrackingConfig:
     experiment: str  # name of the MLflow experiment
     run_name: str | None  # None: made from what was chosen
     outbox: str  # folder for records that could not be delivered; `cnnexp send` delivers them
+
+    def __post_init__(self) -> None:
+        require_store(self.uri)
 
 
 @dataclass(kw_only=True, slots=True)

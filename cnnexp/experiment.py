@@ -16,13 +16,12 @@ from cnnexp.card import ChannelStatistics
 from cnnexp.classifier import forward_of
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits, load_splits
-from cnnexp.diagnosis import Facts, diagnose
+from cnnexp.diagnosis import Facts, diagnose, unjudged
 from cnnexp.evaluation import evaluate
 from cnnexp.records import (
     SPLIT_NAMES,
     EpochValues,
     Evaluation,
-    Finding,
     History,
     Labels,
     Probabilities,
@@ -63,6 +62,7 @@ def run(
     history = _train(config, splits, setup, model, on_epoch=on_epoch, on_progress=partial(on_progress, "training"))
     model = _finished(config, splits, setup, model)
     judged = _judge(config, splits, model)
+    facts = _facts(config, splits, plan, history, judged)
     model_file = inference.to_bytes(model)
     drawn_up = _contract(splits, setup, judged, model, model_file)
     return RunResult(
@@ -72,8 +72,8 @@ def run(
         metrics=_metrics(history, judged),
         evaluation=judged.evaluation,
         predictions=judged.predictions,
-        findings=_findings(config, splits, plan, history, judged),
-        notes=(*splits.notes, *judged.notes),
+        findings=diagnose(facts),
+        notes=(*splits.notes, *judged.notes, *unjudged(facts)),
         model_file=model_file,
         card=drawn_up.card.as_dict(),
         features_file=drawn_up.reference_file,
@@ -278,31 +278,28 @@ def _metrics(history: History, judged: _Judged) -> dict[str, float]:
     }
 
 
-def _findings(
-    config: ExperimentConfig, splits: Splits, plan: RunPlan, history: History, judged: _Judged
-) -> tuple[Finding, ...]:
-    return diagnose(
-        Facts(
-            history=history,
-            train_accuracy=judged.train_accuracy,
-            train_images=len(splits.train),
-            val_accuracy=judged.val_accuracy,
-            val_images=len(splits.validation),
-            class_counts=plan.class_counts,
-            evaluation=judged.evaluation,
-            confidences=judged.predictions["test"].probabilities.max(axis=1),
-            ece_uncalibrated=judged.ece_uncalibrated,
-            calibration_images=len(splits.calibration),
-            temperature=judged.temperature,
-            epochs=config.training.epochs,
-            patience=config.training.patience,
-            class_weight=config.training.class_weight,
-            dropout=config.regularization.dropout,
-            l2=config.regularization.l2,
-            label_smoothing=config.regularization.label_smoothing,
-            augmentation=plan.augmentation,
-            seed=config.seed,
-        )
+def _facts(config: ExperimentConfig, splits: Splits, plan: RunPlan, history: History, judged: _Judged) -> Facts:
+    return Facts(
+        history=history,
+        train_accuracy=judged.train_accuracy,
+        train_images=len(splits.train),
+        val_accuracy=judged.val_accuracy,
+        val_images=len(splits.validation),
+        class_counts=plan.class_counts,
+        evaluation=judged.evaluation,
+        confidences=judged.predictions["test"].probabilities.max(axis=1),
+        ece_uncalibrated=judged.ece_uncalibrated,
+        calibration_images=len(splits.calibration),
+        temperature=judged.temperature,
+        epochs=config.training.epochs,
+        patience=config.training.patience,
+        learning_rate=config.optimizer.learning_rate,
+        class_weight=config.training.class_weight,
+        dropout=config.regularization.dropout,
+        l2=config.regularization.l2,
+        label_smoothing=config.regularization.label_smoothing,
+        augmentation=plan.augmentation,
+        seed=config.seed,
     )
 
 

@@ -23,6 +23,7 @@ from cnnexp.compose import (
     check_words,
     explain,
     parameters,
+    quote_home,
     run_name,
     to_typed,
     to_yaml,
@@ -99,6 +100,7 @@ def launch(words: Sequence[str]) -> int:
         CnnexpError: what the run raised.
 
     """
+    words = quote_home(words)
     asked = _read(words)
     sys.argv = ["cnnexp", *words]  # where Hydra reads its words, and the name its shell completion completes
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"

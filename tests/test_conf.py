@@ -8,7 +8,7 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from cnnexp.compose import CONF, check_sweep, compose_config, parameters, run_name, to_yaml
+from cnnexp.compose import CONF, check_sweep, compose_config, parameters, quote_home, run_name, to_yaml
 from cnnexp.config import ExperimentConfig
 from cnnexp.errors import ConfigError
 
@@ -194,6 +194,17 @@ def test_a_sweep_of_good_values_passes():
 # --- what is recorded
 
 
+@pytest.mark.parametrize("place", ["~/photos", "~/my photos", "~/it's (a=b)", "~"])
+def test_a_place_at_home_needs_no_quotes(place):
+    assert compose_config(["data=folder", f"data.path={place}"]).data.path == place
+    assert compose_config([f"+data.cache={place}"]).data.cache == place
+
+
+def test_several_places_at_home_are_a_sweep():
+    assert quote_home(["data.path=~/a,/b,~/c", "~data", "seed=1"]) == ["data.path='~/a',/b,'~/c'", "~data", "seed=1"]
+    check_sweep(quote_home(["data=folder", "data.path=~/a,~/b"]))
+
+
 def test_parameters_are_flat_and_named_as_the_settings():
     recorded = parameters(compose_config(["optimizer=sgd", "data.limit=100", "seed=0"]))
     assert recorded["optimizer"] == "sgd"
@@ -217,6 +228,7 @@ def test_a_setting_that_is_not_in_use_is_no_parameter():
         (["optimizer.learning_rate=1e-3"], "baseline-lr0.001"),
         (["augmentation=none", "training=default"], "baseline-no_augmentation"),
         (["data=folder", "data.path=/photos/of signs", "tracking.uri=http://x"], "folder-of signs-baseline"),
+        (["seed=12345", "data.limit=1000000"], "limit1000000-baseline-seed12345"),
         (
             ["training.monitor=val/accuracy", "optimizer.batch_scaling=sqrt"],
             "baseline-batch_scaling_sqrt-monitor_val/accuracy",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from cnnexp.diagnosis import Facts, diagnose
+from cnnexp.diagnosis import Facts, diagnose, unjudged
 from cnnexp.diagnosis.fitting import accuracy_gap, loss_turn
 from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval
 from cnnexp.records import ClassScore, EpochValues, Evaluation, History
@@ -66,6 +66,7 @@ def facts(**changes):
         "temperature": 1.2,
         "epochs": 10,
         "patience": None,
+        "learning_rate": 0.001,
         "class_weight": "none",
         "dropout": 0.0,
         "l2": 0.0,
@@ -94,6 +95,19 @@ TOO_SURE = {
     "evaluation": evaluation(diagonal([200, 200], [0.9, 0.9]), ece=0.08),
     "confidences": np.full(400, 0.98, np.float32),
 }
+
+# 40 of 400 right, as many as always answering one class of ten gives; ln 10 = 2.303
+GUESSING = {
+    "class_counts": {"train": (80,) * 10, "validation": (20,) * 10, "calibration": (12,) * 10, "test": (40,) * 10},
+    "evaluation": evaluation(np.eye(10, dtype=int)[[0] * 10] * 40, ece=0.4),
+    "confidences": np.full(400, 0.5, np.float32),
+    "train_accuracy": 0.1,
+    "val_accuracy": 0.1,
+}
+
+
+def guessing(train_loss, val_loss, rate):
+    return GUESSING | {"history": history(train_loss=train_loss, val_loss=val_loss), "learning_rate": rate}
 
 
 HEALTHY = {
@@ -137,6 +151,12 @@ HEALTHY = {
         "train_accuracy": 0.89,
         "val_accuracy": 0.87,
         "val_images": 10_000,
+    },
+    "a late fall that ends above the start": {
+        "history": history(val_loss=(1.0, 9.0, 5.0, 0.9, 1.1)),
+        "train_accuracy": 0.5,
+        "val_accuracy": 0.5,
+        "val_images": 5_000,
     },
     "a rate too high, restless": {
         "history": history(val_loss=(0.65, 0.4, 0.55, 0.35, 0.5, 0.3, 0.45, 0.32, 0.28)),
@@ -192,6 +212,17 @@ HEALTHY = {
         "evaluation": evaluation(diagonal([20, 20], [0.95, 0.95]), ece=0.03),
         "confidences": np.full(40, 0.98, np.float32),
     },
+    "validation lacks a class of train": {
+        "class_counts": {"train": (6, 6, 6), "validation": (4, 4, 0), "calibration": (1, 1, 0), "test": (4, 4, 0)},
+        "evaluation": evaluation([[0, 0, 4], [0, 0, 4], [0, 0, 0]]),  # it answers only the class that is missing
+        "train_accuracy": 1 / 3,
+        "train_images": 1_800,
+        "val_accuracy": 0.0,
+    },
+    "one epoch, sure of nothing": guessing((2.31,), (2.304,), 0.001),
+    "guessing, but the loss has begun to fall": guessing((2.60, 2.50, 2.45), (2.55, 2.46, 2.40), 0.001),
+    "guessing, but the loss is below that of knowing nothing": guessing((2.0, 2.05), (2.1, 2.1), 0.001),
+    "standing still at a rate that cannot be too low": guessing((2.303, 2.303), (2.303, 2.303), 1.0),
     "sure by one point on many images": {
         "evaluation": evaluation(diagonal([50_000, 50_000], [0.97, 0.97]), ece=0.01),
         "confidences": np.full(100_000, 0.98, np.float32),
@@ -240,6 +271,27 @@ FAULTS = {
         | {"history": history(val_loss=(0.69, 0.60, 0.45, 0.35, 0.28), rates=[0.1, 0.08, 0.05, 0.02, 0.001])},
         "T3",
         "training.epochs=10",
+    ),
+    "the loss exploded": (
+        guessing((1.9e16, 73.5, 64.9, 63.8), (107.7, 63.2, 90.7, 41.8), 100.0),
+        "T1",
+        "optimizer.learning_rate=10",
+    ),
+    "exploded in its only epoch": (guessing((1.9e16,), (107.7,), 100.0), "T1", "optimizer.learning_rate=10"),
+    "exploded, then dead": (
+        guessing((53.04, 2.34, 2.31, 2.32), (2.34, 2.31, 2.31, 2.31), 0.1),
+        "T1",
+        "optimizer.learning_rate=0.01",
+    ),
+    "a rising loss": (
+        guessing((2.344, 2.398, 2.359, 2.399), (2.42, 2.33, 2.37, 2.41), 1.0),
+        "T1",
+        "optimizer.learning_rate=0.1",
+    ),
+    "standing still": (
+        guessing((2.3044, 2.3043, 2.3043, 2.3044), (2.3038,) * 4, 1e-7),
+        "T2",
+        "optimizer.learning_rate=1e-06",
     ),
     "always the majority": (RARE_LOST, "E1", "training.class_weight=balanced"),
     "always the majority, weighted": (
@@ -357,6 +409,50 @@ def test_over_confidence_reports_its_numbers():
 
 def test_excess_without_a_calibration_error_beyond_chance_is_not_accused():
     assert diagnose(facts(**(TOO_SURE | {"evaluation": evaluation(diagonal([200, 200], [0.9, 0.9]), ece=0.005)}))) == ()
+
+
+def test_a_run_that_learned_nothing_reports_its_numbers():
+    (finding,) = diagnose(facts(**guessing((2.344, 2.398, 2.399), (2.42, 2.33, 2.41), 1.0)))
+
+    assert finding.cause == 3
+    assert finding.evidence["accuracy"] == finding.evidence["majority_share"] == 0.1
+    assert finding.evidence["loss_knowing_nothing"] == pytest.approx(2.302585)
+    low, high = binomtest(40, 400).proportion_ci(LEVEL)
+    assert f"10.0% right on test (99 % interval {low:.1%} to {high:.1%})" in finding.sentence
+
+
+def test_a_guessing_network_is_not_called_over_confident_until_it_beats_the_majority():
+    guesses, learned = (
+        facts(confidences=np.full(400, 0.98, np.float32), evaluation=evaluation(diagonal([200, 200], recalls), ece=0.3))
+        for recalls in ((0.5, 0.6), (0.6, 0.6))
+    )
+
+    # 220 of 400 are surely more than 48 %, 240 surely more than 53 %; always the same class: 50 %
+    assert "E3" not in {finding.id for finding in diagnose(guesses)}
+    assert "E3" in {finding.id for finding in diagnose(learned)}
+    assert unjudged(learned) == ()
+    assert unjudged(guesses) == (
+        "Over-confidence is not judged: 55.0% right on test is not surely more than the 50.0% of always answering its "
+        "most common class.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("val_loss", "expected"),
+    [
+        ((0.6,), ("One epoch is too few to judge whether training was long enough; from 3 on.",)),
+        ((0.6, 0.5), ("Two epochs are too few to judge whether training was long enough; from 3 on.",)),
+        ((0.6, 0.5, 0.45), ()),
+    ],
+)
+def test_too_few_epochs_are_said_to_be_too_few(val_loss, expected):
+    assert unjudged(facts(history=history(val_loss=val_loss))) == expected
+
+
+def test_the_classes_validation_lacks_are_named():
+    (reason,) = unjudged(facts(class_counts={"train": (500, 500), "validation": (200, 0), "test": (200, 200)}))
+
+    assert reason.startswith("Over-fitting cannot be judged: validation has no image of c1, so")
 
 
 def test_several_findings_come_surest_first():

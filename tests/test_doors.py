@@ -5,15 +5,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import tracking_samples
 
 from cnnexp import __version__
 from cnnexp.__main__ import main
 from cnnexp.cli import COMMANDS
+from cnnexp.tracking import prepare_store
 
 BAD = [
     (["training.epoch=3"], "training has no setting 'epoch'; choose from epochs,", "Did you mean training.epochs?"),
@@ -31,6 +34,7 @@ BAD = [
     (["training.threads=2.5"], "training.threads must be a whole number or auto; got 2.5.", ""),
     (["data.size=[a,b]"], "data.size must be a list of whole numbers such as [28, 28] or null; got 'a'.", ""),
     (["regularization.dropout=1.5"], "regularization.dropout must be at least 0 and below 1; got 1.5.", ""),
+    (["tracking.uri=foo"], "tracking.uri must name a database or a server", "Use sqlite:///mlflow.db"),
     (["seed=-1"], "seed must be at least 0 and at most 4294967295; got -1.", ""),
     (
         ["training.class_weight=balance"],
@@ -43,7 +47,7 @@ BAD = [
         "got 0",
     ),
     (["data.validation=0.5", "data.test=0.5"], "must leave images to train on; got 0.5 + 0.1 + 0.5 = 1.1", ""),
-    (["data=folder"], "data=folder needs to know where the images are: data.path=FOLDER", ""),
+    (["data=folder"], "data=folder needs to know where the images are: data.path=PLACE", ""),
     (["schedule=warmup_cosine", "training.epochs=2"], "schedule.warmup_epochs must be below training.epochs", "3 of 2"),
     (["=3"], "'=3' names no setting", "key=value"),
     (["training.epochs=[1,2"], "'training.epochs=[1,2' cannot be read", "key=value"),
@@ -148,10 +152,10 @@ def test_shell_completion_knows_groups_options_and_settings(empty, capfd, monkey
         assert offered in capfd.readouterr().out.split()
 
 
-def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path):
     command = f"{sys.executable} -m cnnexp --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stderr == ""
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -222,6 +226,20 @@ def test_a_run_that_is_stopped_says_so(tmp_path, number, code):
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (code, "cnnexp: stopped.\n")
     assert [run[1] for run in recorded(tmp_path)] == ["KILLED"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
+def test_the_ui_is_quiet_and_leaves_no_server_behind(tmp_path, number, code):
+    prepare_store(tracking_samples.settings(tmp_path))
+    process = start(["ui", f"tracking.uri={tracking_samples.settings(tmp_path).uri}"], tmp_path)
+    link = wait_for(process, "Open http").split()[1]
+    urllib.request.urlopen(link, timeout=10).close()
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, printed, errors.strip()) == (code, "", "cnnexp: stopped.")
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(link, timeout=10)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from cnnexp.errors import NonFiniteLossError, TrackingError
 from cnnexp.records import EpochValues
 from cnnexp.tracking import entries, outbox, prepare_store, recording, send
+from cnnexp.tracking.commands import program
 from cnnexp.tracking.progress import Progress
 
 RESULT = samples.result(epochs=4)
@@ -67,7 +68,7 @@ def finished(home, client) -> Run:
     receipt = whole(home).receipt
     assert (receipt.kept_folder, receipt.reason) == (None, "")
     run = client.get_run(receipt.run_id)
-    assert receipt.url_command == f"cnnexp ui --uri '{samples.settings(home).uri}' --run {run.info.run_id}"
+    assert receipt.url_command == f"{program()} ui --uri '{samples.settings(home).uri}' --run {run.info.run_id}"
     return run
 
 
@@ -107,6 +108,9 @@ def test_the_source_and_the_description_are_tags(finished):
 def test_the_data_set_is_known_by_its_content(finished):
     (used,) = finished.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("digits", RESULT.plan.data_digest)
+    assert (used.dataset.source_type, json.loads(used.dataset.source)) == (
+        "code", {"tags": {"mlflow.source.name": RESULT.plan.data_source}},
+    )  # fmt: skip
     profile = json.loads(used.dataset.profile)
     assert profile["classes"] == list(samples.CLASS_NAMES)
     assert profile["counts"]["test"] == [20, 20, 20]

@@ -1,7 +1,6 @@
 """The UI server on a real store, and what its links ask it for."""
 
 import json
-import signal
 import time
 import urllib.request
 
@@ -18,16 +17,12 @@ def test_the_ui_serves_the_store_on_loopback(tmp_path):
     with recording(settings, run_name="größe", parameters={}, config_yaml="", tags={"sweep_id": "s1"}) as recorder:
         recorder.finish(samples.result(), samples.FILES)
     port = ui.free_port("127.0.0.1")
-    server = ui.serve_ui(settings.uri, "127.0.0.1", port)
-    try:
+    with ui.serving(settings.uri, "127.0.0.1", port):
         base = f"http://127.0.0.1:{port}"
         page = read_when_up(ui.run_link(base, experiment_id, recorder.receipt.run_id))
         assert b"<title>MLflow</title>" in page
         listed = read_when_up(f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={recorder.receipt.run_id}")
         assert {file["path"] for file in json.loads(listed)["files"]} >= {"images", *samples.FILES}
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=60)
 
 
 def read_when_up(address: str) -> bytes:

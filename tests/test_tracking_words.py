@@ -11,8 +11,10 @@ import pytest
 import tracking_samples as samples
 from samples import run_plan
 
-from cnnexp.errors import TrackingError
+from cnnexp.errors import ConfigError, TrackingError
+from cnnexp.store_uri import masked
 from cnnexp.tracking import description, entries, outbox, provenance, store, ui
+from cnnexp.tracking.commands import program
 from cnnexp.tracking.receipt import Receipt
 
 
@@ -63,20 +65,17 @@ def test_uris_mean_the_same_store_from_any_folder(tmp_path, monkeypatch):
     assert store.absolute_location("s3://bucket/a") == "s3://bucket/a"
 
 
-@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "./mlruns", "file:mlruns"])
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "./mlruns", "file:mlruns", "sqlite://a.db"])
 def test_the_folder_store_is_refused_in_one_line(uri):
-    with pytest.raises(TrackingError, match=r"Use sqlite:///mlflow\.db") as error:
+    with pytest.raises(ConfigError, match=r"Use sqlite:///mlflow\.db") as error:
         store.absolute_uri(uri)
     assert repr(uri) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_passwords_are_shown_nowhere():
-    assert (
-        store.masked("postgresql://me:s3cr3t@host/db and http://u:p@h")
-        == "postgresql://me:***@host/db and http://u:***@h"
-    )
-    assert store.masked("sqlite:////home/a:b/mlflow.db") == "sqlite:////home/a:b/mlflow.db"
+    assert masked("postgresql://me:s3cr3t@host/db and http://u:p@h") == "postgresql://me:***@host/db and http://u:***@h"
+    assert masked("sqlite:////home/a:b/mlflow.db") == "sqlite:////home/a:b/mlflow.db"
 
 
 def test_a_closed_port_is_an_error_at_once():
@@ -140,6 +139,38 @@ def test_commit_and_uncommitted_changes_are_read(tmp_path):
     assert dirty.diff.endswith(b"bytes in all\n")
 
 
+def test_new_files_are_uncommitted_changes_too(tmp_path):
+    _git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("ignored.py\n")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-qm", "first")
+    (tmp_path / "mlartifacts").mkdir()
+    for name in ("ignored.py", ".env", "mlartifacts/a.json", "new größe.py"):
+        (tmp_path / name).write_text(f"in_{name[:3]} = 1\n")
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "large.csv").write_text("1,2\n" * 1_000_000)
+    (tmp_path / "src").mkdir()
+    state = provenance.read_commit(tmp_path / "src")
+    assert state is not None
+    assert state.diff.count(b"diff --git") == 1
+    assert b"new file" in state.diff
+    _git(tmp_path, "stash", "-u")
+    subprocess.run(["git", "apply"], cwd=tmp_path, input=state.diff, check=True)
+    assert (tmp_path / "new größe.py").read_text() == "in_new = 1\n"
+
+
+@pytest.mark.parametrize("start", ["activated", "below", "elsewhere"])
+def test_a_command_is_one_that_the_users_shell_finds(tmp_path, monkeypatch, start):
+    scripts = tmp_path / "my .venv" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "cnnexp").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(scripts / "python"))
+    monkeypatch.setenv("PATH", str(scripts) if start == "activated" else "/nowhere")
+    monkeypatch.chdir("/" if start == "elsewhere" else tmp_path)
+    python = {"below": "'my .venv/bin/python'", "elsewhere": f"'{scripts.relative_to('/')}/python'"}
+    assert program() == ("cnnexp" if start == "activated" else f"{python[start]} -m cnnexp")
+
+
 def test_no_repository_and_no_git_are_fine(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.read_commit(tmp_path) is None
@@ -149,11 +180,12 @@ def test_no_repository_and_no_git_are_fine(tmp_path, monkeypatch):
 
 def test_a_receipt_names_the_command_that_completes_the_run():
     kept = Receipt(run_id=None, url_command=None, kept_folder=Path("/a b/c"), reason="gone")
-    assert kept.send_command == "cnnexp send '/a b/c'"
+    assert kept.send_command == f"{program()} send '/a b/c'"
 
 
 def test_links_carry_what_the_ui_needs():
-    assert ui.command(uri="sqlite:////x/mlflow.db", run_id="r1") == "cnnexp ui --uri sqlite:////x/mlflow.db --run r1"
+    command = ui.command(uri="sqlite:////x/mlflow.db", run_id="r1")
+    assert command == f"{program()} ui --uri sqlite:////x/mlflow.db --run r1"
     assert "workflowType=machine_learning" in ui.run_link("http://h:5000/", "1", "r1")
     link = ui.sweep_link("http://h:5000", "1", "s 1", "best/val_accuracy")
     assert "searchFilter=tags.sweep_id%20%3D%20%27s%201%27" in link

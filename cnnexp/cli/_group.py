@@ -32,8 +32,9 @@ def run_command(words: Sequence[str]) -> int:
     """
     try:
         code = _Commands(name="cnnexp").main(list(words), prog_name="cnnexp", standalone_mode=False)
-    except click.Abort:
-        raise KeyboardInterrupt from None
+    except click.Abort as abort:
+        # click's word for Ctrl-C; a SIGTERM among them keeps its exit code
+        raise abort.__cause__ if isinstance(abort.__cause__, KeyboardInterrupt) else KeyboardInterrupt from None
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         raise ConfigError(f"{message} See cnnexp {words[0]} --help.") from error

@@ -1,6 +1,7 @@
 """``cnnexp ui``: look at what was recorded."""
 
 import json
+import signal
 import subprocess
 import time
 import urllib.error
@@ -28,18 +29,14 @@ def command(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, p
         click.echo(f"This store is a server and brings its own UI: {_link(uri, run_id)}")
         return 0
     _require_store(uri)
-    from cnnexp.tracking import ui
+    from cnnexp.tracking import raising_on_sigterm, ui
 
     port = port or ui.free_port(HOST)
-    server = ui.serve_ui(uri, HOST, port)
-    try:
+    with raising_on_sigterm(signal.SIGHUP), ui.serving(uri, HOST, port) as server:
         address = f"http://{HOST}:{port}"
         _wait(server, address)
         click.echo(f"Open {_link(address, run_id)}")
         return server.wait()
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def _require_store(uri: str) -> None:
@@ -52,7 +49,7 @@ def _require_store(uri: str) -> None:
         )
 
 
-def _wait(server: "subprocess.Popen[bytes]", address: str) -> None:
+def _wait(server: "subprocess.Popen[str]", address: str) -> None:
     """Wait until the server answers, so that the link works when it is printed."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and server.poll() is None:

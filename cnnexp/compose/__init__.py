@@ -1,6 +1,6 @@
 """From YAML files and command-line words to one typed configuration; nothing below knows Hydra or OmegaConf."""
 
-from cnnexp.compose.composing import check_words, compose_config, to_typed
+from cnnexp.compose.composing import check_words, compose_config, quote_home, to_typed
 from cnnexp.compose.folder import CONF
 from cnnexp.compose.recorded import parameters, run_name, to_yaml
 from cnnexp.compose.refusals import came_from_hydra, explain
@@ -14,6 +14,7 @@ __all__ = [
     "compose_config",
     "explain",
     "parameters",
+    "quote_home",
     "run_name",
     "to_typed",
     "to_yaml",

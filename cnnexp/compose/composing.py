@@ -1,5 +1,6 @@
 """Compose with Hydra's own machinery, then convert to dataclasses once."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from cnnexp.errors import ConfigError
 
 register()
 
+_PLACE_KEY = re.compile(r"\+{0,2}data\.(path|root|cache)=")
+_PLACE = re.compile(r"([=,])(~(?:/[^,]*)?)(?=,|$)")  # one of several, in a sweep
+
 
 def compose_config(overrides: Sequence[str], *, config_dir: Path | None = None) -> ExperimentConfig:
     """Compose one configuration as the command line does.
@@ -28,6 +32,7 @@ def compose_config(overrides: Sequence[str], *, config_dir: Path | None = None) 
         ConfigError: a word or a file is wrong; one line says which, what is allowed and what was probably meant.
 
     """
+    overrides = quote_home(overrides)
     check_words(overrides)
     words = [*overrides, *_search_path(config_dir)]
     try:
@@ -50,6 +55,15 @@ def check_words(overrides: Sequence[str]) -> None:
         group, _, name = key.partition(".")
         if name == "name" and group in {field.name for field in fields(ROOT)}:
             raise set_by_option(group, value)
+
+
+def quote_home(words: Sequence[str]) -> list[str]:
+    """Quote places such as ``data.path=~/photos``, which no shell expands there and Hydra's grammar has no ~ for."""
+    return [_PLACE.sub(_quoted, word) if _PLACE_KEY.match(word) else word for word in words]
+
+
+def _quoted(place: re.Match[str]) -> str:
+    return place[1] + "'" + place[2].replace("'", "\\'") + "'"
 
 
 def _search_path(config_dir: Path | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import PurePath
 
 from omegaconf import OmegaConf
@@ -63,15 +64,17 @@ def _word(key: str, value: str) -> str:
         return PurePath(value).name
     if name or group == "seed":
         label = ABBREVIATIONS.get(key, name or group)
-        return f"{label}{float(value):.4g}" if _is_number(value) else f"{label}_{value}"
+        number = _number(value)
+        return f"{label}_{value}" if number is None else f"{label}{number}"
     if value == "none":
         return f"no_{group}"
     return "" if value == "default" else value
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _number(text: str) -> str | None:
+    """Return a number in short, a whole one in full; None where `text` is none."""
+    with suppress(ValueError):
+        return str(int(text))
+    with suppress(ValueError):
+        return f"{float(text):.4g}"
+    return None

@@ -15,7 +15,7 @@ _LEVELS = 16
 
 def digits_source() -> Source:
     """Find the 1,797 digits of 8 × 8 pixels (Alpaydin & Kaynak 1998)."""
-    return Source(name="digits", origin="scikit-learn", state="", open=_read, cached=False)
+    return Source(name="digits", origin="sklearn.datasets.load_digits", state="", open=_read, cached=False)
 
 
 def _read() -> tuple[Catalogue, Pictures]:

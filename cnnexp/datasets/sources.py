@@ -98,7 +98,7 @@ class Source:
     """One data set that was found, and how to open it."""
 
     name: str
-    origin: str  # for a reader: a path, or the library that ships it
+    origin: str  # for a reader: a path, or the function that returns it
     state: str  # changes when any file changes that the images are made from
     open: Callable[[], tuple[Catalogue, Pictures]]
     cached: bool  # False: quicker to read again than to keep

@@ -6,17 +6,23 @@ handed in by the caller.
 """
 
 from cnnexp.diagnosis.facts import Facts
-from cnnexp.diagnosis.fitting import overfitted
-from cnnexp.diagnosis.metrics import flattering_accuracy, overconfident
-from cnnexp.diagnosis.training import undertrained
+from cnnexp.diagnosis.fitting import fit_unjudged, overfitted
+from cnnexp.diagnosis.metrics import confidence_unjudged, flattering_accuracy, overconfident
+from cnnexp.diagnosis.training import learned_nothing, length_unjudged, undertrained
 from cnnexp.records import Finding
 
-__all__ = ["Facts", "diagnose"]
+__all__ = ["Facts", "diagnose", "unjudged"]
 
-JUDGES = (overfitted, undertrained, flattering_accuracy, overconfident)
+JUDGES = (overfitted, learned_nothing, undertrained, flattering_accuracy, overconfident)
+ABSTENTIONS = (fit_unjudged, length_unjudged, confidence_unjudged)
 
 
 def diagnose(facts: Facts) -> tuple[Finding, ...]:
     """Return what the evidence supports, the surest first; empty when nothing is found."""
     found = [finding for judge in JUDGES if (finding := judge(facts)) is not None]
     return tuple(sorted(found, key=lambda finding: -finding.confidence))
+
+
+def unjudged(facts: Facts) -> tuple[str, ...]:
+    """Return a sentence for each check that could not judge this run, and why: its silence is no acquittal."""
+    return tuple(reason for abstention in ABSTENTIONS if (reason := abstention(facts)) is not None)

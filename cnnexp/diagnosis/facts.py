@@ -26,6 +26,7 @@ class Facts:
     temperature: float | None  # folded into the model; None: left out
     epochs: int  # training.epochs, at most
     patience: int | None  # training.patience
+    learning_rate: float  # optimizer.learning_rate, before batch scaling and schedule
     class_weight: str  # training.class_weight
     dropout: float  # regularization.dropout
     l2: float  # regularization.l2

@@ -14,6 +14,7 @@ MINIMUM_GAP = 0.03  # a repair closes a part of a gap: below 3 points it cannot 
 GAP_ALONE = 0.10  # without a rising loss: good networks on CIFAR-10 keep 5 to 8 points for ever, and are not ill
 MINIMUM_AFTER_BEST = 3  # epochs; one or two worse ones are noise
 MINIMUM_RISE = 0.10  # of the lowest validation loss, already smoothed; within patience a healthy loss drifts by less
+LISTED_NAMES = 3
 VISIBLE = 0.0005  # a difference that shows in accuracies printed to a tenth of a point
 CONFIDENCE = 0.9  # gap and rising loss
 CONFIDENCE_GAP_ALONE = 0.7  # too few images or wrong labels look the same
@@ -32,6 +33,8 @@ class Turn:
 
 def overfitted(facts: Facts) -> Finding | None:
     """Name M2 when train beats validation accuracy, surely and by enough, and the loss curves or the size agree."""
+    if _missing_from_validation(facts):
+        return None
     gap, low, high = accuracy_gap(facts)
     if low <= 0 or gap < MINIMUM_GAP:
         return None
@@ -58,6 +61,25 @@ def overfitted(facts: Facts) -> Finding | None:
         confidence=CONFIDENCE if turn.turned else CONFIDENCE_GAP_ALONE,
         repair=_repair(facts),
     )
+
+
+def fit_unjudged(facts: Facts) -> str | None:
+    """Say why nobody can tell whether the run over-fits; None when it was judged."""
+    missing = _missing_from_validation(facts)
+    if not missing:
+        return None
+    more = f" and {len(missing) - LISTED_NAMES} more" if len(missing) > LISTED_NAMES else ""
+    return (
+        f"Over-fitting cannot be judged: validation has no image of {', '.join(missing[:LISTED_NAMES])}{more}, so its "
+        "accuracy is not that of the classes of train; raise data.validation or add images."
+    )
+
+
+def _missing_from_validation(facts: Facts) -> list[str]:
+    """Return the classes of train that validation lacks: no weighting of shares makes up for an unknown accuracy."""
+    pairs = zip(facts.class_counts["train"], facts.class_counts["validation"], strict=True)
+    names = [score.name for score in facts.evaluation.per_class]
+    return [name for name, (train, val) in zip(names, pairs, strict=True) if train > 0 and val == 0]
 
 
 def accuracy_gap(facts: Facts) -> tuple[float, float, float]:

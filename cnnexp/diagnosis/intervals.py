@@ -44,3 +44,15 @@ def recalls(evaluation: Evaluation) -> NDArray[np.float64]:
     support = evaluation.confusion.sum(axis=1)
     found: NDArray[np.float64] = np.diag(evaluation.confusion)[support > 0] / support[support > 0]
     return found
+
+
+def majority_share(evaluation: Evaluation) -> float:
+    """Return the accuracy, 0..1, of always answering the most common class of the split."""
+    support = evaluation.confusion.sum(axis=1)
+    return float(support.max() / support.sum())
+
+
+def surely_better_than_the_majority(evaluation: Evaluation) -> bool:
+    """Say whether the 99 % interval of the accuracy lies above that of always answering the most common class."""
+    low, _ = exact_interval(evaluation.metrics["accuracy"], evaluation.confusion.sum())
+    return bool(low > majority_share(evaluation))

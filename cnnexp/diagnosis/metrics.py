@@ -8,7 +8,14 @@ import numpy as np
 
 from cnnexp.calibration import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.diagnosis.facts import Facts
-from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval, recalls
+from cnnexp.diagnosis.intervals import (
+    LEVEL,
+    combination_interval,
+    exact_interval,
+    majority_share,
+    recalls,
+    surely_better_than_the_majority,
+)
 from cnnexp.records import Finding
 
 MINIMUM_FLATTERY = 0.05  # accuracy above balanced accuracy; a rare class that is merely harder costs 1 to 3 points
@@ -110,9 +117,12 @@ def _never_found(names: Sequence[str]) -> str:
 def overconfident(facts: Facts) -> Finding | None:
     """Name E3 when the probabilities the saved model gives promise more than it keeps, surely and by enough.
 
-    Silent where a folded temperature has repaired the network. ECE is above 0 even for a perfect model, so it is held
+    Silent where a folded temperature has repaired the network, and where the network has learned nothing that softer
+    probabilities could be right about. ECE is above 0 even for a perfect model, so it is held
     against what a calibrated model with the same confidences scores on as many images.
     """
+    if not surely_better_than_the_majority(facts.evaluation):
+        return None
     claimed, images = float(facts.confidences.mean(dtype=np.float64)), len(facts.confidences)
     accuracy, ece = facts.evaluation.metrics["accuracy"], facts.evaluation.metrics["ece"]
     low, high = (claimed - bound for bound in reversed(exact_interval(accuracy, images)))
@@ -143,6 +153,16 @@ def overconfident(facts: Facts) -> Finding | None:
         },
         confidence=EXCESS_CONFIDENCE,
         repair=_calibration_repair(facts),
+    )
+
+
+def confidence_unjudged(facts: Facts) -> str | None:
+    """Say why nobody can tell whether the probabilities promise too much; None when they were judged."""
+    if surely_better_than_the_majority(facts.evaluation):
+        return None
+    return (
+        f"Over-confidence is not judged: {facts.evaluation.metrics['accuracy']:.1%} right on test is not surely more "
+        f"than the {majority_share(facts.evaluation):.1%} of always answering its most common class."
     )
 
 

@@ -1,5 +1,6 @@
 """A sweep on this machine: a process a run, forked from a warm one."""
 
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,10 @@ from cnnexp.sweeps.parent import Parent, Plan, read_past, settle
 from cnnexp.sweeps.results import Results
 from cnnexp.sweeps.surveyor import Surveyor
 from cnnexp.sweeps.workers import Workers
+from cnnexp.tracking import ui
+from cnnexp.tracking.commands import program
 from cnnexp.tracking.held import HeldRecord
+from cnnexp.tracking.store import absolute_uri
 
 
 class Sweep:
@@ -115,10 +119,11 @@ class Sweep:
             self._report.note(results.fairness_note(), attention=True)
         lines = [("best", results.best_in_words)] if results.best_in_words else []
         for one in kept:
-            lines.append(("kept", f"{one.kept} Complete it later: cnnexp send {one.folder}"))
+            lines.append(("kept", f"{one.kept} Complete it later: {program()} send {shlex.quote(str(one.folder))}"))
         if record.run_id is not None and record.kept is None:
-            lines.append(("compare", f"cnnexp compare {record.run_id[:12]} tracking.uri={self._tracking.uri}"))
-            lines.append(("open", f"cnnexp ui --uri {self._tracking.uri} --run {record.run_id}"))
+            store = shlex.quote(f"tracking.uri={absolute_uri(self._tracking.uri)}")
+            lines.append(("compare", f"{program()} compare {record.run_id[:12]} {store}"))
+            lines.append(("open", ui.command(uri=absolute_uri(self._tracking.uri), run_id=record.run_id)))
         self._report.closing(lines)
 
 

@@ -1,5 +1,6 @@
 """A search with Optuna: which run comes next, and which is hopeless."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
@@ -75,6 +76,10 @@ def _steps(key: str, distribution: BaseDistribution) -> Sequence[str | float]:
     return [low + number * step for number in range(round((high - low) / step) + 1)]
 
 
+def _size(space: Mapping[str, BaseDistribution]) -> int:
+    return math.prod(len(_steps(key, distribution)) for key, distribution in space.items())
+
+
 class Judge:
     """Reports a run's epochs to its study and says when to stop."""
 
@@ -117,7 +122,7 @@ class Search:
         if known and sampler != "grid":  # or a search that goes on would draw what it has drawn before
             self._study.sampler = _sampler(sampler, space, seed + known)
         self.done = len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
-        self.left = n_trials - self.done
+        self.left = (_size(space) if sampler == "grid" else n_trials) - self.done
         self._again()
         self._trials: dict[int, Trial] = {}
         self._judges: dict[int, Judge] = {}
@@ -128,6 +133,7 @@ class Search:
             self._study.tell(trial.number, state=TrialState.FAIL)
         trials = self._study.get_trials(deepcopy=False)
         done = [trial.params for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        done += [trial.system_attrs["fixed_params"] for trial in trials if trial.state is TrialState.WAITING]
         for trial in trials:
             if trial.state is TrialState.FAIL and trial.params and trial.params not in done:
                 done.append(trial.params)

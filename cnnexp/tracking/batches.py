@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnexp.tracking.outbox import Entry
@@ -76,11 +77,13 @@ def _metrics(entries: Sequence[Entry], model_id: str | None) -> "Iterator[Metric
 def _dataset(entry: dict[str, Any]) -> "DatasetInput":
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
+    local = Path(entry["source"]).is_absolute()  # else the function that returns the data
+    source = {"uri": entry["source"]} if local else {"tags": {"mlflow.source.name": entry["source"]}}
     dataset = Dataset(
         name=entry["name"],
         digest=entry["digest"][:_DIGEST],
-        source_type="local",
-        source=json.dumps({"uri": entry["source"]}, ensure_ascii=False),
+        source_type="local" if local else "code",
+        source=json.dumps(source, ensure_ascii=False),
         profile=json.dumps(entry["profile"], ensure_ascii=False),
     )
     return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "training")])

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from cnnexp.records import RunPlan
 from cnnexp.tracking.outbox import Entry, now
@@ -60,7 +61,8 @@ def judged_dataset(
     counts: Mapping[str, Sequence[int]],
     input_shape: Sequence[int],
 ) -> Entry:
-    """A data set; `counts` are images of each class, by split."""
+    """A data set; `counts` are images of each class, by split, and `source` is a path or the name of a function."""
+    source = str(Path(source).absolute()) if Path(source).exists() else source
     profile = {
         "classes": list(class_names),
         "counts": {split: list(per_class) for split, per_class in counts.items()},

@@ -10,7 +10,8 @@ from typing import Self
 
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
-from cnnexp.tracking import entries, locks, outbox, store
+from cnnexp.store_uri import masked
+from cnnexp.tracking import entries, locks, outbox
 from cnnexp.tracking.courier import GONE, Answer, courier
 from cnnexp.tracking.outbox import Outgoing
 from cnnexp.tracking.provenance import Commit
@@ -46,7 +47,7 @@ class HeldRecord:
         outgoing = Outgoing(Path(settings.outbox).absolute(), opening)
         outgoing.append(entries.params(parameters))
         if config_yaml is not None:
-            outgoing.file("config.yaml", store.masked(config_yaml).encode())
+            outgoing.file("config.yaml", masked(config_yaml).encode())
         if commit is not None:
             outgoing.append(entries.tags({"mlflow.source.git.commit": commit.sha}))
             if commit.diff:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 _SECONDS = 10.0  # a git that takes longer is given up
 _DIFF_LIMIT = 2_000_000  # bytes of uncommitted changes that are kept
+_NEW_FILES = 200  # at most so many files that git does not know yet: each is a process
+_PLAIN = ("--no-color", "--no-ext-diff")
+# What runs leave behind, and hidden files, where people keep passwords.
+_NO_CODE = ("mlartifacts/", "mlruns/", "multirun/", "outbox/", "outputs/", ".*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +46,52 @@ def read_commit(folder: Path) -> Commit | None:
     sha = _git(folder, "rev-parse", "HEAD")
     if sha is None:
         return None
-    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff") or b""
+    diff = (_git(folder, "diff", "HEAD", *_PLAIN) or b"") + _new_files(folder)
     if len(diff) > _DIFF_LIMIT:
         diff = diff[:_DIFF_LIMIT] + f"\n# cut: {len(diff)} bytes in all\n".encode()
     return Commit(sha.decode().strip(), diff)
 
 
-def _git(folder: Path, *arguments: str) -> bytes | None:
+def _new_files(folder: Path) -> bytes:
+    """Return as a diff the text files of the repository that git neither knows nor ignores."""
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    if top is None:
+        return b""
+    root = Path(os.fsdecode(top.rstrip(b"\n")))
+    listed = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *(f"--exclude={name}" for name in _NO_CODE))
+    names = [os.fsdecode(name) for name in (listed or b"").split(b"\0") if name]
+    texts = [name for name in names if _is_text(root / name)]
+    size, diffs = 0, []
+    for name in texts[:_NEW_FILES]:
+        diffs.append(_git(root, "diff", "--no-index", *_PLAIN, "--", os.devnull, name, differ=1) or b"")
+        size += len(diffs[-1])
+        if size > _DIFF_LIMIT:
+            break
+    if len(diffs) < len(texts):
+        diffs.append(f"# cut: {len(diffs)} of {len(texts)} new files\n".encode())
+    return b"".join(diffs)
+
+
+def _is_text(file: Path) -> bool:
+    """Tell text from images as git does, by a zero byte; what is too large for the diff is none either."""
+    try:
+        if not file.is_file() or file.is_symlink() or file.stat().st_size > _DIFF_LIMIT:
+            return False
+        with file.open("rb") as content:
+            return b"\0" not in content.read(8000)
+    except OSError:  # it may be gone by now
+        return False
+
+
+def _git(folder: Path, *arguments: str, differ: int = 0) -> bytes | None:
+    """Return what git prints; None where it fails. `differ` is a further exit code that is no failure."""
     # without optional locks: git must not write to the repository of somebody who only trains
     command = ["git", "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout if done.returncode in (0, differ) else None
 
 
 class CommitReader(threading.Thread):

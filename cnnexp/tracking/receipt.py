@@ -4,6 +4,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnnexp.tracking.commands import program
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -17,4 +19,4 @@ class Receipt:
     @property
     def send_command(self) -> str | None:
         """What delivers the kept folder; None when nothing is kept."""
-        return None if self.kept_folder is None else f"cnnexp send {shlex.quote(str(self.kept_folder))}"
+        return None if self.kept_folder is None else f"{program()} send {shlex.quote(str(self.kept_folder))}"

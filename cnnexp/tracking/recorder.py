@@ -13,6 +13,7 @@ from pathlib import Path
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
 from cnnexp.records import EpochValues, RunPlan, RunResult
+from cnnexp.store_uri import masked
 from cnnexp.tracking import description, entries, handover, logged_model, store
 from cnnexp.tracking.courier import courier
 from cnnexp.tracking.outbox import Entry, Opening, Outgoing, new_key, now
@@ -117,7 +118,7 @@ class Recorder:
         """Record what was asked for."""
         self._commit = CommitReader(Path.cwd())
         self._append(entries.params(parameters))
-        self.files({"config.yaml": store.masked(config_yaml).encode()})
+        self.files({"config.yaml": masked(config_yaml).encode()})
         self._nudge()
 
     def plan(self, plan: RunPlan) -> None:

@@ -18,13 +18,18 @@ def _raise(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def raising_on_sigterm() -> Iterator[None]:
-    """Raise :class:`Terminated` in the main thread when SIGTERM arrives within the block; elsewhere do nothing."""
+def raising_on_sigterm(*others: signal.Signals) -> Iterator[None]:
+    """Raise :class:`Terminated` in the main thread when SIGTERM arrives within the block; elsewhere do nothing.
+
+    `others` are treated alike, unless they are ignored, as nohup has it for SIGHUP.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before = signal.signal(signal.SIGTERM, _raise)
+    heeded = [number for number in others if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _raise) for number in (signal.SIGTERM, *heeded)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -3,7 +3,6 @@
 import http.client
 import logging
 import os
-import re
 import sqlite3
 import ssl
 import tempfile
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
+from cnnexp.store_uri import masked, require_store
 from cnnexp.tracking.locks import locked
 
 if TYPE_CHECKING:
@@ -40,18 +40,14 @@ def absolute_uri(uri: str) -> str:
 
     Raises
     ------
-    TrackingError
-        MLflow no longer writes to plain folders.
+    ConfigError
+        It names no store.
 
     """
+    require_store(uri)
     if uri.startswith(_SQLITE):
         path, question, query = uri.removeprefix(_SQLITE).partition("?")
         return _SQLITE + str(Path(path).absolute()) + question + query
-    if ("://" not in uri and uri != "databricks") or uri.startswith("file:"):
-        raise TrackingError(
-            "tracking.uri must name a database or a server, because MLflow has given up its folder store; "
-            f"got {uri!r}. Use sqlite:///mlflow.db or http://host:port."
-        )
     return uri
 
 
@@ -60,11 +56,6 @@ def absolute_location(artifacts: str | None) -> str | None:
     if artifacts is None or "://" in artifacts:
         return artifacts
     return Path(artifacts).absolute().as_uri()
-
-
-def masked(text: str) -> str:
-    """Return the text without the passwords of URIs in it."""
-    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1***@", text)
 
 
 def reach(uri: str) -> None:

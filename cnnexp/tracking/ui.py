@@ -6,22 +6,37 @@ shows neither the curves nor the columns of its children: hence the parameters o
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from cnnexp.errors import TrackingError
+from cnnexp.store_uri import masked
 from cnnexp.tracking import store
+from cnnexp.tracking.commands import program
 
 FIRST_PORT = 5000  # MLflow's own
 _PORTS = 100  # how many are tried
 _VIEW = "workflowType=machine_learning"
+_END_SECONDS = 10.0  # a server that takes longer to end is killed
+_ANNOUNCEMENT = "[MLflow] Security middleware enabled"  # said at every start, and no option says not to
+
+# What the user set goes before.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # for judging language models: five more processes
+    "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",  # MLflow's own business
+}
 
 
 def command(*, uri: str, run_id: str) -> str:
     """Return what a user types to open a run."""
-    return f"cnnexp ui --uri {shlex.quote(store.masked(uri))} --run {run_id}"
+    return f"{program()} ui --uri {shlex.quote(masked(uri))} --run {run_id}"
 
 
 def run_link(base_url: str, experiment_id: str, run_id: str) -> str:
@@ -60,13 +75,46 @@ def free_port(host: str) -> int:
     )
 
 
-def serve_ui(uri: str, host: str, port: int) -> "subprocess.Popen[bytes]":
-    """Start the MLflow UI on a store and return its process, which the caller waits for and ends.
+@contextmanager
+def serving(uri: str, host: str, port: int) -> "Iterator[subprocess.Popen[str]]":
+    """Run the MLflow UI on a store within the block, which gets its process.
 
     One worker: it is for one person, and each takes seconds and memory to start.
     """
     uri = store.absolute_uri(uri)
     store.reach(uri)
-    words = ["server", "--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true")}
-    return subprocess.Popen([sys.executable, "-m", "mlflow", *words], env=environment)
+    words = ["--backend-store-uri", uri, "--registry-store-uri", uri, "--host", host, "--port", str(port)]
+    words += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *words],
+        env={**_ENVIRONMENT, **os.environ},
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # a group of its own: Ctrl-C is for us, and all of its processes are ended together
+    )
+    errors = threading.Thread(target=_pass_errors_on, args=(server,), name="cnnexp-ui", daemon=True)
+    errors.start()
+    try:
+        yield server
+    finally:
+        _end(server, errors)
+
+
+def _pass_errors_on(server: "subprocess.Popen[str]") -> None:
+    assert server.stderr is not None
+    with server.stderr as lines:
+        for line in lines:
+            if not line.startswith(_ANNOUNCEMENT):
+                print(line, end="", file=sys.stderr, flush=True)
+
+
+def _end(server: "subprocess.Popen[str]", errors: threading.Thread) -> None:
+    """End the server and what it started; the last of them closes what `errors` reads."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        errors.join(timeout=_END_SECONDS)
+        if not errors.is_alive():
+            break
+    server.wait()

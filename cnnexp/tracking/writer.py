@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from cnnexp.store_uri import masked
 from cnnexp.tracking import store
 from cnnexp.tracking.live import LiveRecord
 
@@ -66,7 +67,7 @@ class _WarningsAsReplies(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info is None:  # what was raised is answered with its reason
-            self._reply(event="warning", text=store.masked(record.getMessage()))
+            self._reply(event="warning", text=masked(record.getMessage()))
 
 
 def _read(source: IO[str], commands: Commands) -> None:

@@ -1,0 +1,113 @@
+"""Searches with Optuna: spaces in Hydra's grammar, runs stopped early, and going on where a search ended."""
+
+import pytest
+from sweeping import WORDS, epochs, kill, recorded, start, sweep, wait_for
+
+from cnnexp.errors import ConfigError
+from cnnexp.sweeps.combinations import parse
+
+optuna = pytest.importorskip("optuna", reason="searches need the extra cnnexp[optuna]")
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
+
+from cnnexp.sweeps.rules import Rules  # noqa: E402
+from cnnexp.sweeps.space import space  # noqa: E402
+
+SEARCH = [*WORDS, "hydra/sweeper=optuna", "optimizer.learning_rate=tag(log,interval(1e-5,1e-1))"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("a=x,y", CategoricalDistribution(["x", "y"])),
+        ("a=0,0.5", CategoricalDistribution(["0", "0.5"])),
+        ("a=range(0,7,2)", IntDistribution(0, 6, step=2)),
+        ("a=range(0,1,0.25)", FloatDistribution(0, 0.75, step=0.25)),
+        ("a=interval(0,0.5)", FloatDistribution(0, 0.5)),
+        ("a=tag(log,interval(1e-5,1e-1))", FloatDistribution(1e-5, 1e-1, log=True)),
+        ("a=int(interval(1,10))", IntDistribution(1, 10)),
+        ("a=tag(log,int(interval(16,256)))", IntDistribution(16, 256, log=True)),
+    ],
+)
+def test_hydras_grammar_as_a_search_space(word, expected):
+    assert space(parse([word], {})) == {"a": expected}
+
+
+@pytest.mark.parametrize("word", ["a=tag(log,interval(0,1))", "a=tag(fast,interval(1,2))"])
+def test_a_space_that_makes_no_sense_is_refused(word):
+    with pytest.raises(ConfigError, match=r"^a: "):
+        space(parse([word], {}))
+
+
+def test_the_score_is_of_the_validation_split():
+    rules = Rules("optuna.log", "s", "best/val_accuracy", "asha", 1, 10)
+    assert (rules.better(0.5, 0.7), Rules("", "", "best/val_loss", "none", 1, 1).better(0.5, 0.7)) == (0.7, 0.5)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("searched")
+    words = [*SEARCH, "training.epochs=9", "hydra.sweeper.n_trials=8", "sweep.pruning=asha", "sweep.pruning_start=1"]
+    return folder, words, sweep(*words, folder=folder)
+
+
+@pytest.mark.slow
+def test_hopeless_runs_are_stopped_and_say_when(searched):
+    folder, _, printed = searched
+    (parent,), runs = recorded(folder)
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 9
+    pruned = [run for run in runs if "pruned" in run.tags]
+    assert 0 < len(pruned) < 8
+    assert printed.count("stopped as hopeless") == len(pruned)
+    for run in pruned:
+        assert 1 <= int(run.tags["pruned"]) < 9
+        assert run.metrics["best/epoch"] <= int(run.tags["pruned"])
+        assert "test/accuracy" not in run.metrics
+    best = min(runs, key=lambda run: run.metrics["best/val_loss"])
+    assert "pruned" not in best.tags
+    assert f"best     {best.name}" in printed
+
+
+@pytest.mark.slow
+def test_more_trials_go_on_with_the_same_search(searched):
+    folder, words, _ = searched
+    more = [word.replace("n_trials=8", "n_trials=10") for word in words]
+    sweep(*more, folder=folder)
+    parents, runs = recorded(folder)
+    assert (len(parents), len(runs)) == (1, 10)
+    assert len({run.params["optimizer.learning_rate"] for run in runs}) == 10, "nothing is drawn twice"
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_goes_on(tmp_path):
+    words = [*SEARCH, "training.epochs=40", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler=random"]
+    process = start(*words, folder=tmp_path)
+    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    kill(process.pid)
+    process.communicate(timeout=60)
+    wait_for(lambda: "RUNNING" not in {run.status for run in recorded(tmp_path)[1]}, seconds=20)
+    began = {run.params["optimizer.learning_rate"] for run in recorded(tmp_path)[1]}
+    sweep("resume", "latest", folder=tmp_path, multirun=False)
+    (parent,), runs = recorded(tmp_path)
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 5
+    assert began <= {run.params["optimizer.learning_rate"] for run in runs}
+
+
+@pytest.mark.slow
+def test_a_grid_visits_every_combination_once(tmp_path):
+    words = ["hydra.sweeper.sampler=grid", "optimizer.learning_rate=1e-3,1e-2", "seed=range(2)"]
+    sweep(*SEARCH[:-1], *words, folder=tmp_path)
+    _, runs = recorded(tmp_path)
+    found = sorted((run.params["optimizer.learning_rate"], run.params["seed"]) for run in runs)
+    assert found == [("0.001", "0"), ("0.001", "1"), ("0.01", "0"), ("0.01", "1")]
+
+
+@pytest.mark.slow
+def test_pruning_under_a_launcher_of_hydra(tmp_path):
+    words = ["hydra/launcher=basic", "training.epochs=9", "hydra.sweeper.n_trials=6"]
+    pruning = ["sweep.pruning=asha", "sweep.pruning_start=1", "sweep.workers=2"]
+    sweep(*SEARCH, *words, *pruning, folder=tmp_path)
+    (parent,), runs = recorded(tmp_path)
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 7
+    assert {run.tags["mlflow.parentRunId"] for run in runs} == {parent.run_id}
+    assert any("pruned" in run.tags for run in runs)
