@@ -87,12 +87,15 @@ class Judge:
         self._trial = trial
         self._rules = rules
         self._best: float | None = None
+        self._reported = 0  # the last epoch; a run that is tried again repeats what it has reported
 
     def hopeless(self, values: EpochValues) -> bool:
         """Tell after an epoch whether the run should stop; what is judged is its best so far, as in the objective."""
-        score = self._rules.score(values)
-        self._best = score if self._best is None else self._rules.better(self._best, score)
-        self._trial.report(self._best, step=values.epoch)
+        if values.epoch > self._reported:
+            score = self._rules.score(values)
+            self._best = score if self._best is None else self._rules.better(self._best, score)
+            self._trial.report(self._best, step=values.epoch)
+            self._reported = values.epoch
         return self._rules.pruning != "none" and self._trial.should_prune()
 
 
