@@ -51,7 +51,7 @@ BAD = [
     (["schedule=warmup_cosine", "training.epochs=2"], "schedule.warmup_epochs must be below training.epochs", "3 of 2"),
     (["=3"], "'=3' names no setting", "key=value"),
     (["training.epochs=[1,2"], "'training.epochs=[1,2' cannot be read", "key=value"),
-    (["epochs"], "'epochs' is no command; choose from", "key=value"),
+    (["momentum"], "'momentum' is no command; choose from", "key=value"),
     (["training.epochs"], "'training.epochs' is neither a command nor a setting", "key=value"),
     (["iu"], "'iu' is no command", "Did you mean ui?"),
     (["+unknown=1"], "There is no setting 'unknown'", ""),
