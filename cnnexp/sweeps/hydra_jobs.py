@@ -12,7 +12,7 @@ from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.sweeps.combinations import combinations, given
 from cnnexp.sweeps.grid import Grid
-from cnnexp.sweeps.identity import is_manner, sweep_identity
+from cnnexp.sweeps.identity import OF_ONE_COMMAND, is_manner, sweep_identity
 from cnnexp.sweeps.jobs import Composer
 from cnnexp.sweeps.parent import Plan
 from cnnexp.sweeps.results import Result
@@ -92,7 +92,7 @@ def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingCon
     return Plan(
         name=tracking.run_name or f"sweep-{short}".rstrip("-"),
         key=sweep_identity(words, experiment=tracking.experiment),
-        words=[word for word in words if not is_manner(word)],
+        words=[word for word in words if not is_manner(word, OF_ONE_COMMAND)],
         varied=varied,
     )
 

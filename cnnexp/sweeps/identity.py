@@ -14,7 +14,7 @@ from cnnexp.sweeps.survey import DataFacts
 _COSMETIC = ("regularization", "augmentation", "training")
 
 # Words that change how a sweep is carried out, not which runs it has.
-_MANNERS = (
+MANNERS = (
     "sweep.workers",
     "sweep.retries",
     "sweep.time_limit",
@@ -27,6 +27,7 @@ _MANNERS = (
     "hydra.sweeper.n_trials",
     "hydra.verbose",
 )
+OF_ONE_COMMAND = ("sweep.resume", "sweep.dry_run", "hydra.sweep")  # those that a later command does not repeat
 
 
 def run_identity(config: ExperimentConfig, facts: DataFacts) -> str:
@@ -48,10 +49,10 @@ def sweep_identity(words: Sequence[str], *, experiment: str) -> str:
     return _hash([experiment, *sorted(word for word in words if not is_manner(word))])
 
 
-def is_manner(word: str) -> bool:
+def is_manner(word: str, manners: Sequence[str] = MANNERS) -> bool:
     """Tell whether a word says how a sweep is carried out."""
     key = word.lstrip("+~").partition("=")[0]
-    return any(key == name or key.startswith(f"{name}.") for name in _MANNERS)
+    return any(key == name or key.startswith(f"{name}.") for name in manners)
 
 
 def _hash(value: object) -> str:

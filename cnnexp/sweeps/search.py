@@ -1,11 +1,11 @@
 """A search with Optuna: which run comes next, and which is hopeless."""
 
-import math
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
@@ -53,31 +53,37 @@ def _pruner(rules: Rules) -> optuna.pruners.BasePruner:
     return optuna.pruners.NopPruner()
 
 
-def _sampler(name: str, space: Mapping[str, BaseDistribution], seed: int) -> optuna.samplers.BaseSampler:
+def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     match name:
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
         case "tpe":  # constant liar: runs that are going on count as bad, so that those beside them look elsewhere
             return optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True)
-        case "grid":
-            return optuna.samplers.GridSampler(
-                {key: _steps(key, distribution) for key, distribution in space.items()}, seed=seed
-            )
+        case "grid":  # every trial is put in line beforehand: Optuna's own sampler ends a study that asks and tells
+            return optuna.samplers.RandomSampler(seed=seed)
     raise ConfigError(f"hydra.sweeper.sampler must be one of random, tpe, grid; got {name!r}.")
 
 
+def _grid(space: Mapping[str, BaseDistribution]) -> list[dict[str, str | float]]:
+    """Return every combination of values.
+
+    Raises:
+        ConfigError: a setting has more values than can be tried.
+
+    """
+    steps = [_steps(key, distribution) for key, distribution in space.items()]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*steps)]
+
+
 def _steps(key: str, distribution: BaseDistribution) -> Sequence[str | float]:
-    if isinstance(distribution, CategoricalDistribution):
-        return [choice for choice in distribution.choices if isinstance(choice, str)]
-    step = getattr(distribution, "step", None)
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    if step is None or getattr(distribution, "log", False):
-        raise ConfigError(f"hydra.sweeper.sampler=grid needs values one by one; {key} is an interval, not A,B,C.")
-    return [low + number * step for number in range(round((high - low) / step) + 1)]
-
-
-def _size(space: Mapping[str, BaseDistribution]) -> int:
-    return math.prod(len(_steps(key, distribution)) for key, distribution in space.items())
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return [choice for choice in choices if isinstance(choice, str)]
+        case IntDistribution(low=low, high=high, step=step, log=False):
+            return range(low, high + 1, step)
+        case FloatDistribution(low=low, high=high, step=float(step)):
+            return [low + number * step for number in range(round((high - low) / step) + 1)]
+    raise ConfigError(f"hydra.sweeper.sampler=grid needs values one by one; {key} is an interval, not A,B,C.")
 
 
 class Judge:
@@ -120,15 +126,19 @@ class Search:
         self._space = dict(space)
         self.rules = rules
         self.may_stop = rules.pruning != "none"
-        self._study = open_study(rules, _sampler(sampler, space, seed))
-        known = len(self._study.trials)
-        if known and sampler != "grid":  # or a search that goes on would draw what it has drawn before
-            self._study.sampler = _sampler(sampler, space, seed + known)
-        self.done = len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
-        self.left = (_size(space) if sampler == "grid" else n_trials) - self.done
+        self._study = open_study(rules, _sampler(sampler, seed))
+        if known := len(self._study.trials):  # or a search that goes on would draw what it has drawn before
+            self._study.sampler = _sampler(sampler, seed + known)
+        combinations = _grid(space) if sampler == "grid" else []
+        for params in combinations:
+            self._study.enqueue_trial(params, skip_if_exists=True)
+        self.left = (len(combinations) or n_trials) - self._finished()
         self._again()
         self._trials: dict[int, Trial] = {}
         self._judges: dict[int, Judge] = {}
+
+    def _finished(self) -> int:
+        return len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
 
     def _again(self) -> None:
         """Put first in line what was begun and not finished: a killed sweep leaves trials RUNNING, or FAILED."""
