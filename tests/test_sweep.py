@@ -1,7 +1,10 @@
 """Sweeps from outside: what they print, what they record, and that a run is the same run as alone."""
 
+import signal
+import time
+
 import pytest
-from sweeping import WORDS, recorded, sweep, table
+from sweeping import WORDS, kill, recorded, start, sweep, table, wait_for, workers
 
 LISTS = ["optimizer=sgd", "regularization.l2=0.1", "optimizer.learning_rate=0.05,100", "training.batch_size=32,64"]
 
@@ -114,6 +117,29 @@ def test_a_bad_sweep_is_one_line_and_starts_nothing(tmp_path, words, message):
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_store_that_is_not_there_begins_no_sweep(tmp_path):
+    printed = sweep("tracking.uri=http://127.0.0.1:9", "seed=0,1", folder=tmp_path, code=1)
+    assert "The MLflow server of tracking.uri must answer" in printed.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def seconds_to_the_first_run(seeds, folder):
+    folder.mkdir()
+    began = time.monotonic()
+    process = start(*WORDS, f"seed=range({seeds})", folder=folder)
+    wait_for(lambda: workers(process.pid) and list(folder.glob("outbox/*-seed0-*")))
+    took = time.monotonic() - began
+    kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    return took
+
+
+@pytest.mark.slow
+def test_the_first_of_a_thousand_runs_starts_as_soon_as_that_of_two(tmp_path):
+    two, thousand = (seconds_to_the_first_run(seeds, tmp_path / str(seeds)) for seeds in (2, 1000))
+    assert thousand < 2 * two
 
 
 def test_data_that_cannot_be_read_begin_no_sweep(tmp_path):

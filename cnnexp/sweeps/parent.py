@@ -10,6 +10,7 @@ from cnnexp.config import TrackingConfig
 from cnnexp.errors import SweepError
 from cnnexp.tracking.held import HeldRecord, deliver_left_behind, going_on
 from cnnexp.tracking.provenance import Commit, CommitReader
+from cnnexp.tracking.store import absolute_uri, reach
 from cnnexp.tracking.stored_run import PARENT, StoredRun
 from cnnexp.tracking.sweep_runs import (
     IDENTITY,
@@ -68,9 +69,11 @@ def settle(tracking: TrackingConfig, plan: Plan) -> None:
     """Deliver what sweeps left behind whose process was killed.
 
     Raises:
+        TrackingError: within ten seconds, where there is no store to deliver to.
         SweepError: this very sweep is going on in another process.
 
     """
+    reach(absolute_uri(tracking.uri))
     outbox = Path(tracking.outbox)
     if going_on(outbox, tag=SWEEP_KEY, value=plan.key):
         raise SweepError(

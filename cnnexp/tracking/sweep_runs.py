@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnnexp.errors import TrackingError
 from cnnexp.tracking.sqlite_runs import SqliteRuns
-from cnnexp.tracking.store import absolute_uri
+from cnnexp.tracking.store import absolute_uri, load_mlflow
 from cnnexp.tracking.stored_run import RunStore, StoredRun
 
 SWEEP_KEY = "sweep.key"  # tag of a parent: hash of the words, the same for the same command
@@ -75,6 +75,7 @@ def _ask(uri: str, question: Callable[[RunStore], Sequence[StoredRun]]) -> Seque
             return question(SqliteRuns(path))
         except sqlite3.OperationalError:  # tables of another MLflow: its client knows them
             pass
+    load_mlflow()
     from cnnexp.tracking.client_runs import ClientRuns
 
     return question(ClientRuns(uri))
