@@ -1,11 +1,16 @@
 """Which runs the words of a sweep mean, and which of them are the same run."""
 
+import hydra
 import pytest
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import HydraContext, RunMode
 
-from cnnexp.compose import compose_config
+from cnnexp.compose import CONF, compose_config
 from cnnexp.errors import ConfigError
 from cnnexp.sweeps.combinations import combinations, given
 from cnnexp.sweeps.identity import run_identity, sweep_identity
+from cnnexp.sweeps.jobs import Composer
 from cnnexp.sweeps.survey import DataFacts
 
 FACTS = DataFacts(digest="d1", height=8, width=8)
@@ -102,3 +107,37 @@ def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():
     assert sweep_identity(["seed=0,1,2", "model=small"], experiment="a") != key
     assert sweep_identity(["seed=0,1", "model=small"], experiment="b") != key
     assert sweep_identity(["seed=0,1", "model=small", "sweep.zip=[seed]"], experiment="a") != key
+
+
+@pytest.fixture
+def composer():
+    """What Hydra hands a launcher in a multirun."""
+    with hydra.initialize_config_dir(str(CONF), job_name="cnnexp", version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", ["hydra.mode=MULTIRUN"], run_mode=RunMode.MULTIRUN)
+        config.hydra.job.config_name = "config"
+    return Composer(HydraContext(config_loader=loader, callbacks=Callbacks(config)), config)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["optimizer.learning_rate=1e-3", "training.batch_size=64", "seed=3"],
+        ["optimizer=sgd", "optimizer.learning_rate=0.3", "optimizer.momentum=0.5"],
+        ["model=regularized", "regularization.dropout=0.1"],
+        ["training=smoke", "training.epochs=7", "data.limit=null", "training.patience=null"],
+        ["data.size=[16,16]", "data.mirror=true", "training.threads=2", "tracking.run_name='a b'"],
+    ],
+    ids=" ".join,
+)
+def test_a_job_is_composed_as_a_run_alone(composer, words):
+    varied = [word.partition("=")[0] for word in words]
+    for _ in range(2):  # the second time from what is known
+        assert composer.job(0, tuple(words), varied).config == compose_config(words)
+
+
+def test_a_job_with_a_wrong_value_is_refused(composer):
+    with pytest.raises(ConfigError, match=r"training.epochs must be a whole number; got 'many'"):
+        composer.job(0, ("training.epochs=many",), ["training.epochs"])
+    with pytest.raises(ConfigError, match=r"optimizer=adam has no setting 'momentum'"):
+        composer.job(0, ("optimizer.momentum=1",), ["optimizer.momentum"])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnnexp.cli._model import without_store
+
 if TYPE_CHECKING:
     from cnnexp.comparison import Comparison
-
-_STORE = "tracking.uri="
 
 
 @click.command()
@@ -45,8 +45,8 @@ def command(
     from cnnexp.errors import DataError
     from cnnexp.tracking.summaries import find_runs
 
-    words = list(targets) if uri is None else [*targets, f"{_STORE}{uri}"]
-    named, store = _without_store(words)
+    words = list(targets) if uri is None else [*targets, f"tracking.uri={uri}"]
+    named, store = without_store(words)
     runs = find_runs(named, uri=store)
     comparison = compare(runs, metric_name=metric, by=[name for name in by.split(",") if name])
     _write(comparison, html=html, csv=csv, words=words)
@@ -54,22 +54,6 @@ def command(
     if comparison.refusals:
         raise DataError(comparison.refusals[0])
     return 0
-
-
-def _without_store(words: Sequence[str]) -> tuple[list[str], str]:
-    """The targets, and the store: the last ``tracking.uri=...`` among the words, or the configured one."""
-    named = [word for word in words if not word.startswith(_STORE)]
-    stores = [word.removeprefix(_STORE) for word in words if word.startswith(_STORE)]
-    return named, stores[-1] if stores else _configured_uri()
-
-
-def _configured_uri() -> str:
-    import yaml
-
-    from cnnexp.compose import CONF
-
-    settings = yaml.safe_load((CONF / "tracking" / "default.yaml").read_text(encoding="utf-8"))
-    return str(settings["uri"])
 
 
 def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, words: Sequence[str]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from cnnexp.compose import explain, run_name, to_typed
 from cnnexp.config import ExperimentConfig, SweepConfig, TrackingConfig
@@ -90,7 +92,10 @@ class Composer:
     def _with_values(self, task: DictConfig, words: Sequence[str]) -> DictConfig:
         changed = copy.deepcopy(task)
         for override in OverridesParser.create().parse_overrides(list(words)):
-            OmegaConf.update(changed, override.get_key_element(), override.value())
+            try:
+                OmegaConf.update(changed, override.get_key_element(), override.value())
+            except OmegaConfBaseException as error:
+                raise ConfigCompositionException from error  # as Hydra does
         return changed
 
     def check(self, meant: Combinations, *, brought: Set[str]) -> None:
