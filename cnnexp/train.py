@@ -18,11 +18,12 @@ from omegaconf import DictConfig
 from cnnexp import quiet
 from cnnexp.compose import (
     CONF,
+    beside,
     came_from_hydra,
     check_sweep,
     check_words,
+    columns,
     explain,
-    parameters,
     quote_home,
     run_name,
     to_typed,
@@ -43,17 +44,17 @@ def run(cfg: DictConfig) -> float:
     cause, because Hydra announces an exception with a line of its own.
     """
     try:
-        chosen = HydraConfig.get().overrides.task
-        config = to_typed(cfg)
-        return train(config, name=config.tracking.run_name or run_name(config, chosen))
+        return train(to_typed(cfg), words=HydraConfig.get().overrides.task)
     except CnnexpError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise
         raise SystemExit(error.exit_code) from error
 
 
-def train(config: ExperimentConfig, *, name: str) -> float:
-    """Train, judge and record one configuration under `name`; return ``sweep.objective``, by default best/val_loss.
+def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
+    """Train, judge and record one configuration; return ``sweep.objective``, by default best/val_loss.
+
+    `words` are those it was composed with: they name the run, and say which settings are worth a column.
 
     Raises:
         CnnexpError: the data, the store or the training failed; the record says how.
@@ -64,14 +65,15 @@ def train(config: ExperimentConfig, *, name: str) -> float:
     from cnnexp.tracking import recording
 
     sweep = membership()
+    name = config.tracking.run_name or run_name(config, words)
     with (
         RunReport() as report,
         recording(
             config.tracking,
             run_name=name,
-            parameters=parameters(config),
+            parameters=columns(config, words),
             config_yaml=to_yaml(config),
-            tags=sweep.tags,
+            tags={**sweep.tags, **beside(config, words)},
             replaces=sweep.replaces,
         ) as recorder,
     ):

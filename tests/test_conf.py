@@ -1,6 +1,7 @@
 """The YAML files: every one composes and types, reads in the order of its dataclass, and explains its values."""
 
 import dataclasses
+import json
 import re
 import sys
 
@@ -8,9 +9,20 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from cnnexp.compose import CONF, check_sweep, compose_config, parameters, quote_home, run_name, to_yaml
+from cnnexp.compose import (
+    CONF,
+    beside,
+    check_sweep,
+    columns,
+    compose_config,
+    parameters,
+    quote_home,
+    run_name,
+    to_yaml,
+)
 from cnnexp.config import ExperimentConfig
 from cnnexp.errors import ConfigError
+from cnnexp.tracking.stored_run import SETTINGS
 
 GROUPS = [field.name for field in dataclasses.fields(ExperimentConfig) if field.name != "seed"]
 OPTIONS = {group: sorted(file.stem for file in (CONF / group).glob("*.yaml")) for group in [*GROUPS, "experiment"]}
@@ -214,6 +226,18 @@ def test_parameters_are_flat_and_named_as_the_settings():
     assert (recorded["data"], recorded["data.limit"], recorded["seed"]) == ("digits", 100, 0)
     assert not [name for name in recorded if name.startswith("tracking") or name.endswith(".name")]
     assert all(isinstance(value, str | int | float | bool) for value in recorded.values())
+
+
+def test_columns_are_few_and_what_a_run_sets_itself_is_one_of_them():
+    config = compose_config(["optimizer.beta_1=0.8", "data.kernel=bicubic"])
+    shown = columns(config, ["optimizer.beta_1=0.8"])
+    kept = json.loads(beside(config, ["optimizer.beta_1=0.8"])[SETTINGS])
+    assert len(columns(compose_config([]), [])) <= 24
+    assert shown["optimizer.beta_1"] == 0.8
+    assert "data.kernel" not in shown
+    assert kept["data.kernel"] == "bicubic"
+    assert {**kept, **shown}.keys() == parameters(config).keys()
+    assert not kept.keys() & shown.keys()
 
 
 def test_a_setting_that_is_not_in_use_is_no_parameter():

@@ -145,7 +145,7 @@ def test_new_files_are_uncommitted_changes_too(tmp_path):
     _git(tmp_path, "add", ".")
     _git(tmp_path, "commit", "-qm", "first")
     (tmp_path / "mlartifacts").mkdir()
-    for name in ("ignored.py", ".env", "mlartifacts/a.json", "new größe.py"):
+    for name in ("ignored.py", ".env", "secrets.txt", "login.json", "mlartifacts/a.json", "new größe.py"):
         (tmp_path / name).write_text(f"in_{name[:3]} = 1\n")
     (tmp_path / "image.png").write_bytes(b"\x89PNG\0\0")
     (tmp_path / "large.csv").write_text("1,2\n" * 1_000_000)

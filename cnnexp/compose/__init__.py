@@ -2,15 +2,17 @@
 
 from cnnexp.compose.composing import check_words, compose_config, quote_home, to_typed
 from cnnexp.compose.folder import CONF
-from cnnexp.compose.recorded import parameters, run_name, to_yaml
+from cnnexp.compose.recorded import beside, columns, parameters, run_name, to_yaml
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.sweeps import check_sweep
 
 __all__ = [
     "CONF",
+    "beside",
     "came_from_hydra",
     "check_sweep",
     "check_words",
+    "columns",
     "compose_config",
     "explain",
     "parameters",

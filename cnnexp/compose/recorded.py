@@ -1,6 +1,7 @@
 """What of a configuration is recorded, and under which names."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePath
@@ -8,12 +9,24 @@ from pathlib import PurePath
 from omegaconf import OmegaConf
 
 from cnnexp.config import ExperimentConfig
+from cnnexp.tracking.entries import in_text
+from cnnexp.tracking.stored_run import SETTINGS
 
 Scalar = str | int | float | bool
 
 # A parameter is a setting that can change what is learned: places and the record itself cannot. What is null is left
 # out, so that a column is empty where a setting is not in use.
 UNRECORDED = ("data.path", "data.cache", "tracking", "sweep")
+
+# Settings that few runs touch: they are a column of a comparison where a run sets them itself, else kept in a tag.
+SELDOM = (
+    *(f"data.{name}" for name in ("antialias", "background", "calibration", "color", "kernel", "mirror", "resize")),
+    *(f"data.{name}" for name in ("split_seed", "test", "validation", "on_bad_file", "max_bad_files")),
+    *(f"data.{name}" for name in ("root", "image", "label", "split", "group")),
+    *(f"optimizer.{name}" for name in ("beta_1", "beta_2", "epsilon", "rho", "nesterov", "reference_batch_size")),
+    *(f"augmentation.{name}" for name in ("flip", "shift", "zoom")),
+    *("training", "training.monitor", "training.precision", "training.threads"),
+)
 
 ABBREVIATIONS = {"optimizer.learning_rate": "lr", "training.batch_size": "bs", "model.width": "w", "model.depth": "d"}
 UNNAMED = ("data.cache", "tracking", "sweep", "training.threads")  # say nothing about what a run asks
@@ -22,6 +35,19 @@ UNNAMED = ("data.cache", "tracking", "sweep", "training.threads")  # say nothing
 def to_yaml(config: ExperimentConfig) -> str:
     """Return the whole configuration as YAML; ``config.yaml`` of a run."""
     return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
+
+
+def columns(config: ExperimentConfig, words: Sequence[str]) -> dict[str, Scalar]:
+    """Return those `parameters` that a comparison shows: the usual ones, and what `words` set."""
+    chosen = {word.lstrip("+").partition("=")[0] for word in words}
+    return {name: value for name, value in parameters(config).items() if name not in SELDOM or name in chosen}
+
+
+def beside(config: ExperimentConfig, words: Sequence[str]) -> dict[str, str]:
+    """Return the other `parameters` as the tag that keeps them."""
+    shown = columns(config, words)
+    others = {name: in_text(value) for name, value in parameters(config).items() if name not in shown}
+    return {SETTINGS: json.dumps(others)}
 
 
 def parameters(config: ExperimentConfig) -> dict[str, Scalar]:

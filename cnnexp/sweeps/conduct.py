@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cnnexp import runtime
-from cnnexp.compose import parameters, to_yaml
+from cnnexp.compose import beside, columns, to_yaml
 from cnnexp.config import SweepConfig
 from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues, RunPlan
@@ -206,9 +206,12 @@ class Conductor:
         run.record = HeldRecord.begin(
             config.tracking,
             run_name=run.job.name,
-            parameters=parameters(config),
+            parameters=columns(config, run.job.words),
             config_yaml=to_yaml(config),
-            tags=self._parent.tags(varied=run.job.varied, identity=run.identity),
+            tags={
+                **self._parent.tags(varied=run.job.varied, identity=run.identity),
+                **beside(config, run.job.words),
+            },
             commit=self._parent.commit,
             replaces=broken.tags[KEY_TAG] if broken is not None else None,
         )

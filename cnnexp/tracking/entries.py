@@ -16,7 +16,7 @@ Parameter = str | int | float | bool | None
 
 def params(values: Mapping[str, Parameter]) -> Entry:
     """Parameters, written as YAML writes them; a value that is too long says that it was cut."""
-    return {"kind": "params", "values": {_key(name): _fitting(_text(v), _PARAM_LENGTH) for name, v in values.items()}}
+    return {"kind": "params", "values": {_key(name): _fitting(in_text(v), _PARAM_LENGTH) for name, v in values.items()}}
 
 
 def tags(values: Mapping[str, str]) -> Entry:
@@ -88,7 +88,8 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
-def _text(value: Parameter) -> str:
+def in_text(value: Parameter) -> str:
+    """Write a value as YAML does."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,7 +13,9 @@ _SECONDS = 10.0  # a git that takes longer is given up
 _DIFF_LIMIT = 2_000_000  # bytes of uncommitted changes that are kept
 _NEW_FILES = 200  # at most so many files that git does not know yet: each is a process
 _PLAIN = ("--no-color", "--no-ext-diff")
-# What runs leave behind, and hidden files, where people keep passwords.
+# New files that are kept: what a run is made of, and nothing else, because people keep passwords beside their code.
+_CODE = (".py", ".yaml", ".yml", ".toml")
+# What runs leave behind, and hidden files.
 _NO_CODE = ("mlartifacts/", "mlruns/", "multirun/", "outbox/", "outputs/", ".*")
 
 
@@ -53,14 +55,14 @@ def read_commit(folder: Path) -> Commit | None:
 
 
 def _new_files(folder: Path) -> bytes:
-    """Return as a diff the text files of the repository that git neither knows nor ignores."""
+    """Return as a diff the code and settings of the repository that git neither knows nor ignores."""
     top = _git(folder, "rev-parse", "--show-toplevel")
     if top is None:
         return b""
     root = Path(os.fsdecode(top.rstrip(b"\n")))
     listed = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *(f"--exclude={name}" for name in _NO_CODE))
     names = [os.fsdecode(name) for name in (listed or b"").split(b"\0") if name]
-    texts = [name for name in names if _is_text(root / name)]
+    texts = [name for name in names if name.endswith(_CODE) and _is_text(root / name)]
     size, diffs = 0, []
     for name in texts[:_NEW_FILES]:
         diffs.append(_git(root, "diff", "--no-index", *_PLAIN, "--", os.devnull, name, differ=1) or b"")

@@ -1,11 +1,13 @@
 """One row of a tracking store, the same whichever way it was read."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")  # metrics with a value an epoch
 PARENT = "mlflow.parentRunId"
+SETTINGS = "cnnexp.settings"  # tag, JSON: settings beside the parameters, those that comparisons seldom show
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,12 @@ class StoredRun:
     metrics: Mapping[str, float]  # last values; NaN as NaN, infinities as MLflow keeps them: ±1.8e308
     tags: Mapping[str, str]
     datasets: tuple[tuple[str, str], ...]  # digest and source (JSON) of each data set, sorted
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Every setting that was recorded, as text: the parameters, and those beside them."""
+        beside = json.loads(self.tags[SETTINGS]) if SETTINGS in self.tags else {}
+        return {**beside, **self.params}
 
     @property
     def parent_id(self) -> str | None:

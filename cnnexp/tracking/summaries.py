@@ -107,7 +107,7 @@ def _summary(run: StoredRun, store: RunStore) -> RunSummary:
         parent_id=run.parent_id,
         started=run.started_ms / 1000,
         seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
-        settings=run.params,
+        settings=run.settings,
         metrics={name: _unbounded(value) for name, value in run.metrics.items()},
         tags=run.tags,
         data_digest=" ".join(digest for digest, _ in run.datasets) or None,
