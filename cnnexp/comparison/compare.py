@@ -121,7 +121,7 @@ def _one_rate_of_error(
     ranked: Sequence[Configuration],
     scores: SeedScores,
 ) -> tuple[tuple[Difference | None, ...], tuple[Effect, ...]]:
-    """Keep the whole page, rows and effects together, at 5 % false claims when nothing differs.
+    """Keep the whole page, rows and effects together, below 5 % false claims when nothing differs.
 
     With one setting, an effect *is* the difference of two rows, so it gets that comparison's p-value and the two
     cannot contradict each other. With several, rows are told apart only where some effect stands.

@@ -10,7 +10,7 @@ from cnnexp.comparison.paired import Estimate
 from cnnexp.records import RunSummary
 
 SEEDS_FOR_A_VERDICT = 5
-LEVEL = 0.05  # of every family of comparisons
+LEVEL = 0.04  # of every family of comparisons: with scores that are not quite normal, still at most 5 % false claims
 
 
 class Standing(Enum):
@@ -33,7 +33,7 @@ class Difference:
 
     @property
     def standing(self) -> Standing:
-        """The verdict at 5 % over all comparisons of its family."""
+        """The verdict at ``LEVEL`` over all comparisons of its family."""
         if self.p_adjusted is None:
             return Standing.UNTESTED
         if self.p_adjusted > LEVEL:
