@@ -96,7 +96,7 @@ def test_csv_holds_rows_effects_and_models(comparison):
 
 def test_json_is_complete(comparison):
     content = json.loads(json_text(comparison))
-    assert content["rows"][0]["standing"] == "best on validation"
+    assert content["rows"][0]["standing"] == "reference"
     assert len(content["rows"][0]["runs"]) == 5
     assert {item["reason"] for item in content["left_out"]} == {"failed", "pruned", "running"}
 

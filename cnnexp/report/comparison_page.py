@@ -23,8 +23,9 @@ from cnnexp.report.comparison_charts import (
 from cnnexp.report.comparison_confusions import Pair, pair
 from cnnexp.report.comparison_table import secondary_metrics, table
 from cnnexp.report.comparison_words import (
-    LEGEND,
     effect_sentence,
+    left_out_sentences,
+    legend,
     model_sentence,
     row_label,
     verdict,
@@ -57,7 +58,8 @@ def page(comparison: Comparison, *, command: str) -> str:
     return environment.get_template("comparison_page.html.j2").render(
         comparison=comparison,
         verdict=verdict(comparison),
-        legend=LEGEND,
+        legend=legend(comparison),
+        left_out=left_out_sentences(comparison),
         table=table(comparison),
         command=command,
         coordinates=Markup(parallel_coordinates(comparison)),

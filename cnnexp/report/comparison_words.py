@@ -23,10 +23,20 @@ MARKS = {
     Standing.ALIKE: "≈",
     Standing.UNTESTED: "·",
 }
-LEGEND = (
-    "★ best on validation   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
-    "± is half a 95 % interval"
-)
+_NAMES_SHOWN = 5  # of runs left out, for each reason
+
+
+def legend(comparison: Comparison) -> str:
+    """What the marks mean."""
+    return (
+        f"★ {reference_text(comparison)}   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
+        "± is half a 95 % interval"
+    )
+
+
+def reference_text(comparison: Comparison) -> str:
+    """What made the first row the one that others are compared with."""
+    return "the reference" if comparison.objective is None else "best on validation"
 
 
 def value_text(estimate: Estimate, metric: Metric) -> str:
@@ -83,24 +93,25 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 def row_label(comparison: Comparison, row: Row) -> str:
     """Such as ``dropout=0.3, learning_rate=0.001``; the run's name where nothing differs."""
     short = short_names([setting.name for setting in comparison.settings])
-    label = ", ".join(f"{short[name]}={value}" for name, value in row.configuration.values.items())
+    values = row.configuration.values
+    label = ", ".join(f"{short[one.name]}={one.text(values[one.name])}" for one in comparison.settings)
     return label or row.best_run.name
 
 
 def effect_sentence(effect: Effect, metric: Metric) -> str:
     """What a reader takes home about one level of a setting."""
-    level = f"{effect.setting.name}={effect.level}"
+    level, against = (effect.setting.text(one) for one in (effect.level, effect.against))
+    level = f"{effect.setting.name}={level}"
     difference = effect.difference
     n = f"n = {difference.gain.n}"
     plain = gain_text(difference.gain, metric)
     if difference.standing is Standing.UNTESTED:
         return (
-            f"{level} against {effect.against}: {plain} {unit_text(metric)} "
-            f"({n}; a verdict needs {SEEDS_FOR_A_VERDICT} seeds)"
+            f"{level} against {against}: {plain} {unit_text(metric)} ({n}; a verdict needs {SEEDS_FOR_A_VERDICT} seeds)"
         )
     if difference.standing is Standing.ALIKE:
-        return f"{level} against {effect.against}: no difference shown, {plain} {unit_text(metric)} ({n})"
-    return f"{level} {_verb(difference, metric)} against {effect.against} ({n}, {p_text(difference.p_adjusted)})"
+        return f"{level} against {against}: no difference shown, {plain} {unit_text(metric)} ({n})"
+    return f"{level} {_verb(difference, metric)} against {against} ({n}, {p_text(difference.p_adjusted)})"
 
 
 def _verb(difference: Difference, metric: Metric) -> str:
@@ -133,7 +144,7 @@ def verdict(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _settings_verdict(comparison: Comparison) -> str:
-    best = f"{row_label(comparison, comparison.reference)} is best on validation"
+    best = f"{row_label(comparison, comparison.reference)} is {reference_text(comparison)}"
     judged = {standing: _labels(comparison, standing) for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)}
     parts = []
     if judged[Standing.WORSE]:
@@ -170,7 +181,8 @@ def _effects_that_stand(comparison: Comparison) -> tuple[str, ...]:
 def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
     if not comparison.models:
         best = row_label(comparison, comparison.reference)
-        return (f"{best} is best on validation; whether that is more than chance cannot be said.",)
+        more = "differs by" if comparison.objective is None else "is"
+        return (f"{best} is {reference_text(comparison)}; whether it {more} more than chance cannot be said.",)
     images = comparison.models[0].difference.gain.n
     test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
     if len(comparison.models) == 1:
@@ -210,3 +222,17 @@ def _some(labels: Sequence[str]) -> str:
     if len(labels) <= 3:
         return " and ".join(labels)
     return f"{len(labels)} others"
+
+
+def left_out_sentences(comparison: Comparison) -> tuple[str, ...]:
+    """How many runs were left out for each reason, and which; a failed one with why it failed."""
+    by_reason: dict[str, list[str]] = {}
+    for run, reason in comparison.left_out:
+        why = f" ({run.tags['failure']})" if "failure" in run.tags else ""
+        by_reason.setdefault(reason, []).append(f"{run.name}{why}")
+    return tuple(_counted(reason, names) for reason, names in by_reason.items())
+
+
+def _counted(reason: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"{len(names)} {reason}: {', '.join(names[:_NAMES_SHOWN])}{more}"
