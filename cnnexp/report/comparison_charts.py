@@ -20,6 +20,7 @@ _STANDING_COLORS = {
     Standing.REFERENCE: "#0072b2",
 }
 _MOST_LINES = 200  # in parallel coordinates; the best on validation are drawn
+_DIVERGED = 1000  # times the smallest value
 CURVE_ROWS = 8  # as many as there are colours
 
 
@@ -169,7 +170,7 @@ def curves_chart(comparison: Comparison, name: str) -> str:
     width, height, left, bottom = 520.0, 280.0, 56.0, 244.0
     epochs = [epoch for _, _, curve in drawn for epoch, _ in curve]
     x = Scale(min(epochs), max(*epochs, min(epochs) + 1), left, width - 12)
-    y = Scale(*padded([value for _, _, curve in drawn for _, value in curve]), bottom, 30)
+    y = _curve_scale([value for _, _, curve in drawn for _, value in curve], bottom, 30)
     parts = [
         line(left, at, width - 12, at, class_="grid") + text(left - 8, at + 4, label, text_anchor="end", class_="tick")
         for at, label in _scale_ticks(y)
@@ -180,13 +181,20 @@ def curves_chart(comparison: Comparison, name: str) -> str:
         if epoch == round(epoch)
     ]
     parts += [
-        text(left, 16, name, class_="title"),
+        text(left, 16, f"{name} (log axis)" if y.log else name, class_="title"),
         text(width - 12, height - 4, "epoch", text_anchor="end", class_="tick"),
     ]
     for index, run, curve in reversed(drawn):
         points = [(x(epoch), y(value)) for epoch, value in curve]
         parts.append(path(points, run, stroke=COLORS[index], stroke_width=2.0 if index == 0 else 1.2, opacity=0.9))
     return picture(width, height, *parts, label=f"{name} over epochs")
+
+
+def _curve_scale(values: Sequence[float], bottom: float, top: float) -> Scale:
+    """By logarithm where one diverged run would press all others flat."""
+    if min(values) > 0 and max(values) / min(values) >= _DIVERGED:
+        return Scale(min(values), max(values), bottom, top, log=True)
+    return Scale(*padded(values), bottom, top)
 
 
 def _finite(curves: Curves, name: str) -> list[tuple[int, float]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import (
+    LEVEL,
     SEEDS_FOR_A_VERDICT,
     Comparison,
     Difference,
@@ -15,6 +16,7 @@ from cnnexp.comparison.result import (
     Standing,
 )
 from cnnexp.comparison.same_images import MCNEMAR
+from cnnexp.records import RunSummary
 
 MARKS = {
     Standing.REFERENCE: "★",
@@ -30,7 +32,7 @@ def legend(comparison: Comparison) -> str:
     """What the marks mean."""
     return (
         f"★ {reference_text(comparison)}   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
-        "± is half a 95 % interval"
+        f"± is half a 95 % interval; a difference is claimed at p ≤ {LEVEL:g}"
     )
 
 
@@ -81,7 +83,7 @@ def p_text(p: float | None) -> str:
     """Such as ``p = 0.031``."""
     if p is None:
         return ""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -127,8 +129,19 @@ def model_sentence(model: ModelDifference, comparison: Comparison) -> str:
     """One trained model against the reference model."""
     plain = f"{gain_text(model.difference.gain, comparison.metric)} {unit_text(comparison.metric)}"
     verdict = {Standing.BETTER: "better", Standing.WORSE: "worse"}.get(model.difference.standing, "no difference shown")
-    name, reference = model.run.name, comparison.reference.best_run.name
+    name, reference = (model_label(comparison, run) for run in (model.run, comparison.reference.best_run))
     return f"{name} against {reference}: {verdict}, {plain} ({p_text(model.difference.p_adjusted)})"
+
+
+def model_label(comparison: Comparison, run: RunSummary) -> str:
+    """A trained model by its settings, with its seed where it is one of several; its name where it is of no row."""
+    for row in comparison.rows:
+        if run in row.configuration.runs:
+            several = len(row.configuration.runs) > 1 and "seed" in run.settings
+            return (
+                f"{row_label(comparison, row)}, seed={run.settings['seed']}" if several else row_label(comparison, row)
+            )
+    return run.name
 
 
 def verdict(comparison: Comparison) -> tuple[str, ...]:
@@ -199,7 +212,7 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
         )
         if counted[standing]
     ]
-    name = comparison.reference.best_run.name
+    name = model_label(comparison, comparison.reference.best_run)
     return (f"As trained models on the same {images} test images ({test}): {name} {', '.join(parts)}.",)
 
 
@@ -214,7 +227,7 @@ def _labels(comparison: Comparison, standing: Standing) -> list[str]:
 
 
 def _models(comparison: Comparison, standing: Standing) -> list[str]:
-    return [model.run.name for model in comparison.models if model.difference.standing is standing]
+    return [model_label(comparison, model.run) for model in comparison.models if model.difference.standing is standing]
 
 
 def _some(labels: Sequence[str]) -> str:
