@@ -1,20 +1,28 @@
 """What a reader sees: terminal, page, CSV, JSON, Markdown, and the parent run in MLflow."""
 
+import base64
 import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from PIL import Image
 from recorded_runs import Recorder, record_sweep
 from rich.console import Console
+from sklearn.datasets import load_digits
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
 from cnnexp.report.comparison import print_comparison
 from cnnexp.report.comparison_files import csv_text, json_text, markdown
+from cnnexp.report.comparison_images import Thumbnails
 from cnnexp.report.comparison_page import page
+from cnnexp.sweeps import last_word
+from cnnexp.sweeps.results import Result, Results
 from cnnexp.tracking.summaries import find_runs
 from cnnexp.tracking.sweep_page import PAGE, log_comparison
 
@@ -75,7 +83,7 @@ def test_the_page_needs_nothing_from_elsewhere(comparison):
     assert "script" not in audit.tags
     assert not [link for link in audit.links if not link.startswith("data:")]
     assert audit.tags.count("svg") >= 2 + 4 + 9  # effects, coordinates, curves, three pairs of matrices
-    assert "Only lr0.001-do0.3" in html
+    assert "Only learning_rate=0.001, dropout=0.3, seed=" in html
 
 
 def test_the_page_escapes_what_was_recorded(comparison):
@@ -96,7 +104,7 @@ def test_csv_holds_rows_effects_and_models(comparison):
 
 def test_json_is_complete(comparison):
     content = json.loads(json_text(comparison))
-    assert content["rows"][0]["standing"] == "best on validation"
+    assert content["rows"][0]["standing"] == "reference"
     assert len(content["rows"][0]["runs"]) == 5
     assert {item["reason"] for item in content["left_out"]} == {"failed", "pruned", "running"}
 
@@ -115,6 +123,65 @@ def test_the_sweep_shows_it_in_mlflow(recorded, comparison):
     run = recorder.client.get_run(parent)
     assert run.data.tags["mlflow.note.content"].startswith("**learning")
     assert [item.path for item in recorder.client.list_artifacts(parent)] == [PAGE]
+
+
+def pixels(uri):
+    assert uri.startswith("data:image/png;base64,")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+
+
+def test_the_page_shows_images_of_files(comparison, tmp_path):
+    (tmp_path / "stop").mkdir()
+    Image.new("RGB", (200, 100), (200, 30, 30)).save(tmp_path / "stop" / "1.png")
+    (tmp_path / "stop" / "2.png").write_text("no image")
+    shown = Thumbnails(replace(comparison.reference.best_run, data_source=str(tmp_path)))
+    assert pixels(shown("stop/1.png")).shape == (28, 56, 3)
+    assert shown("stop/2.png") is None
+    assert shown("stop/gone.png") is None
+
+
+def test_the_page_shows_images_of_a_data_set_without_files(comparison):
+    run = replace(comparison.reference.best_run, settings={"data": "digits"}, data_source="sklearn.datasets")
+    shown = Thumbnails(run)
+    assert pixels(shown("index-7"))[:, :, 0] == pytest.approx(load_digits().images[7] * 255 / 16, abs=0.5)
+    assert shown("index-1797") is None
+    moved = replace(run, settings={"data": "cifar10"}, data_source="/gone")
+    assert Thumbnails(moved)("index-7") is None
+
+
+def test_the_images_stand_in_the_page(comparison, tmp_path):
+    row = comparison.reference
+    names = {name for row in comparison.rows for run in row.configuration.runs for name in run.read_predictions().files}
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 128).save(tmp_path / name)
+    with_images = replace(row, best_run=replace(row.best_run, data_source=str(tmp_path)))
+    html = page(replace(comparison, rows=(with_images, *comparison.rows[1:])), command="again")
+    assert html.count("<img src=") == html.count("<small>") > 3
+
+
+def test_compare_renews_what_the_sweep_shows(recorded, capsys):
+    recorder, parent = recorded
+    store = f"tracking.uri={recorder.uri}"
+    assert main(["compare", parent, store, "--log", "--metric", "test/macro_f1"]) == 0
+    note = recorder.client.get_run(parent).data.tags["mlflow.note.content"]
+    assert "test/macro_f1" in note
+    recorder.run("alone", {"seed": "0"}, {"test/accuracy": 0.5, "best/val_loss": 1.0})
+    assert main(["compare", "alone", store, "--log"]) == 2
+    assert "--log needs the runs of one sweep" in capsys.readouterr().err
+
+
+def test_a_comparison_that_fails_is_said_and_costs_nothing_else(tmp_path):
+    recorder = Recorder(tmp_path)
+    parent = recorder.sweep("untested")
+    scores = {"best/val_loss": 0.5, "best/val_accuracy": 0.9, "best/epoch": 3.0}
+    recorder.run("no-test-split", {"seed": "0"}, scores, parent=parent)
+    results = Results("best/val_loss")
+    results.add(Result(0, "no-test-split", {"seed": "0"}, "FINISHED", scores, 0.1, 32, 1.0, ""))
+    word = last_word.compared(results, uri=recorder.uri, parent_id=parent)
+    assert "comparing them failed (ConfigError: --metric takes" in word.trouble
+    assert word.description.startswith("**best on validation: no-test-split")
+    assert word.files == {}
 
 
 def test_the_command_writes_what_it_is_asked_for(recorded, tmp_path, capsys):

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from recorded_runs import Recorder, record_sweep
 
+from cnnexp.comparison import compare
 from cnnexp.errors import TrackingError
+from cnnexp.report.comparison_files import csv_text, json_text, markdown
+from cnnexp.report.comparison_page import page
+from cnnexp.report.comparison_words import effect_sentence, verdict
 from cnnexp.tracking.client_runs import ClientRuns
 from cnnexp.tracking.sqlite_runs import SqliteRuns
 from cnnexp.tracking.summaries import find_runs
@@ -23,6 +27,40 @@ def store(tmp_path_factory):
     deleted = recorder.run("deleted", {"seed": "0"}, {})
     recorder.client.delete_run(deleted)
     return recorder, parent
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A trained run beside evaluations of it, and a parent of five evaluations with and five without noise."""
+    recorder = Recorder(tmp_path_factory.mktemp("evaluated"), experiment="shifted")
+    recorder.run("trained", {"seed": "0"}, {"test/accuracy": 0.9, "best/val_loss": 0.1})
+    parent = recorder.sweep("by-noise")
+    for seed in range(5):
+        for noise, score in ((None, 0.9), ("0.2", 0.7)):
+            settings = {"seed": str(seed), "data": "digits"} | ({} if noise is None else {"shift.amount": noise})
+            recorder.run(
+                f"noise{noise}-s{seed}", settings, {"test/accuracy": score + 0.003 * seed * (noise is None)},
+                parent=parent, tags={"cnnexp.evaluates": "trained"},
+            )  # fmt: skip
+    return recorder, parent
+
+
+def test_an_experiment_is_its_runs_without_evaluations_of_them(evaluated):
+    recorder, _ = evaluated
+    assert [run.name for run in find_runs(["shifted"], uri=recorder.uri)] == ["trained"]
+    assert [run.name for run in find_runs(["noise0.2-s1"], uri=recorder.uri)] == ["noise0.2-s1"]
+
+
+def test_evaluations_are_compared_with_the_one_that_has_nothing_added(evaluated):
+    recorder, parent = evaluated
+    comparison = compare(find_runs([parent], uri=recorder.uri), metric_name="test/accuracy", by=())
+    assert comparison.objective is None
+    assert comparison.reference.configuration.values == {"shift.amount": "–"}
+    (effect,) = comparison.effects
+    assert effect_sentence(effect, comparison.metric).startswith("shift.amount=0.2 costs 20.60 points ± 0.59 against –")
+    assert verdict(comparison)[0] == "amount=– is the reference; on test it is better than amount=0.2."
+    told = [markdown(comparison), json_text(comparison), csv_text(comparison), page(comparison, command="again")]
+    assert not [text for text in told if "on validation, compared on test" in text or "val_loss" in text]
 
 
 def both(store):

@@ -126,6 +126,12 @@ def test_numbers_drawn_at_random_do_not_count_as_moving_together():
     assert len(compare(runs, metric_name="test/accuracy", by=()).settings) == 2
 
 
+def test_a_number_drawn_at_random_is_shown_by_the_digits_that_tell_it_apart():
+    runs = [summary(0.9, optimizer__learning_rate=r) for r in ("0.00187145006", "0.00187149999", "0.01")]
+    (rate,) = compare(runs, metric_name="test/accuracy", by=()).settings
+    assert [rate.text(level) for level in rate.levels] == ["0.00187145", "0.0018715", "0.01"]
+
+
 def test_two_models_on_the_same_images_by_mcnemar():
     # 7 images only the second has right, 1 only the first: mid-p 0.0391 (Fagerland 2013)
     first = with_predictions(summary(0.6, validation=0.9, model="small"), predicted("1" * 12 + "1" + "0" * 7))

@@ -39,12 +39,16 @@ def test_runs_are_children_of_the_parent_and_say_what_varied(swept):
 
 
 def test_the_parent_tells_the_verdict_first(swept):
-    _, _, (parent,), _ = swept
+    folder, printed, (parent,), _ = swept
     lines = parent.tags["mlflow.note.content"].splitlines()
-    assert lines[0].startswith("**best on validation: ")
-    assert lines[2] == "2 finished, 2 failed."
-    assert lines[4] == "| optimizer.learning_rate | training.batch_size | best/val_loss | best/val_accuracy | status |"
-    assert "updates" in lines[-1]
+    assert lines[0].startswith("**On the same 359 test images (McNemar): batch\\_size=")
+    assert next(line for line in lines if line.startswith("|")).startswith("|  | batch_size | seeds | val_loss |")
+    failed = next(line for line in lines if line.startswith("- 2 failed: "))
+    assert "The training loss must stay finite" in failed
+    assert any("Numbers of updates differ" in line for line in lines)
+    assert lines[0].replace("\\", "").strip("*") in printed.replace("\n", " ")
+    (page,) = folder.glob("mlartifacts/*/artifacts/comparison.html")
+    assert page.parent.parent.name == parent.run_id
 
 
 def test_runs_of_different_batch_sizes_say_how_far_they_can_be_compared(swept):

@@ -7,7 +7,9 @@ import urllib.request
 import pytest
 import tracking_samples as samples
 
+from cnnexp.cli.ui import _link
 from cnnexp.tracking import prepare_store, recording, ui
+from cnnexp.tracking.sweep_runs import SWEEP_KEY, VARIED
 
 
 @pytest.mark.slow
@@ -23,6 +25,26 @@ def test_the_ui_serves_the_store_on_loopback(tmp_path):
         assert b"<title>MLflow</title>" in page
         listed = read_when_up(f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={recorder.receipt.run_id}")
         assert {file["path"] for file in json.loads(listed)["files"]} >= {"images", *samples.FILES}
+
+
+@pytest.mark.slow
+def test_a_sweep_opens_with_what_varied_and_what_came_out(tmp_path):
+    settings = samples.settings(tmp_path)
+    prepare_store(settings)
+    tags = {SWEEP_KEY: "k", VARIED: "optimizer.learning_rate, seed"}
+    with recording(settings, run_name="sweep", parameters={}, config_yaml="", tags=tags) as recorder:
+        recorder.finish(samples.result(), samples.FILES)
+    port = ui.free_port("127.0.0.1")
+    with ui.serving(settings.uri, "127.0.0.1", port):
+        base, sweep = f"http://127.0.0.1:{port}", recorder.receipt.run_id
+        read_when_up(base)
+        assert f"viewStateShareKey={sweep}" in _link(base, sweep)
+        found = json.loads(read_when_up(f"{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name=signs"))
+    views = {tag["key"]: tag["value"] for tag in found["experiment"]["tags"]}
+    view = json.loads(views[f"mlflow.sharedViewState.{sweep}"])
+    assert view["searchFilter"] == f"tags.sweep_id = '{sweep}'"
+    assert view["selectedColumns"][:2] == ["params.`optimizer.learning_rate`", "params.`seed`"]
+    assert view["compareRunCharts"][0]["selectedParams"] == ["optimizer.learning_rate"]
 
 
 def read_when_up(address: str) -> bytes:

@@ -187,9 +187,7 @@ def test_links_carry_what_the_ui_needs():
     command = ui.command(uri="sqlite:////x/mlflow.db", run_id="r1")
     assert command == f"{program()} ui --uri sqlite:////x/mlflow.db --run r1"
     assert "workflowType=machine_learning" in ui.run_link("http://h:5000/", "1", "r1")
-    link = ui.sweep_link("http://h:5000", "1", "s 1", "best/val_accuracy")
-    assert "searchFilter=tags.sweep_id%20%3D%20%27s%201%27" in link
-    assert "compareRunsMode=CHART" in link
+    assert "viewStateShareKey=s1&compareRunsMode=TABLE" in ui.sweep_link("http://h:5000", "1", "s1")
 
 
 def test_a_taken_port_is_passed_over():

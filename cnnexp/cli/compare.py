@@ -1,6 +1,5 @@
 """``cnnexp compare``: is B really better than A?"""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,17 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from cnnexp.cli._model import without_store
+from cnnexp.tracking.sweep_page import METRIC, command_again
 
 if TYPE_CHECKING:
     from cnnexp.comparison import Comparison
+    from cnnexp.records import RunSummary
 
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="SWEEP | EXPERIMENT | RUN RUN ... | latest")
 @click.option("--by", default="", metavar="A,B", help="Settings to compare; runs are averaged over all others.")
-@click.option("--metric", default="test/accuracy", show_default=True, help="What is compared, such as test/macro_f1.")
+@click.option("--metric", default=METRIC, show_default=True, help="What is compared, such as test/macro_f1.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one page.")
 @click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write every number as a table.")
+@click.option("--log", is_flag=True, help="Put verdict and page into the sweep's run in MLflow, as its end did.")
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
 def command(
@@ -28,6 +30,7 @@ def command(
     metric: str,
     html: Path | None,
     csv: Path | None,
+    log: bool,
     uri: str | None,
     as_json: bool,
 ) -> int:
@@ -45,18 +48,27 @@ def command(
     from cnnexp.errors import DataError
     from cnnexp.tracking.summaries import find_runs
 
-    words = list(targets) if uri is None else [*targets, f"tracking.uri={uri}"]
-    named, store = without_store(words)
+    named, store = without_store(list(targets) if uri is None else [*targets, f"tracking.uri={uri}"])
     runs = find_runs(named, uri=store)
-    comparison = compare(runs, metric_name=metric, by=[name for name in by.split(",") if name])
-    _write(comparison, html=html, csv=csv, words=words)
+    settings = [name for name in by.split(",") if name]
+    comparison = compare(runs, metric_name=metric, by=settings)
+    lasting = [_lasting(runs) if word == "latest" else word for word in named]
+    again = command_again(lasting, uri=store, metric=metric, by=settings)
+    _write(comparison, html=html, csv=csv, command=again)
     _show(comparison, as_json=as_json)
+    if log:
+        _log(comparison, runs, uri=store, command=again)
     if comparison.refusals:
         raise DataError(comparison.refusals[0])
     return 0
 
 
-def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, words: Sequence[str]) -> None:
+def _lasting(runs: "Sequence[RunSummary]") -> str:
+    """Return the id of what ``latest`` names now; it will be another sweep by the time a command is repeated."""
+    return runs[0].parent_id or runs[0].run_id
+
+
+def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, command: str) -> None:
     if csv is not None:
         from cnnexp.report.comparison_files import csv_text
 
@@ -64,16 +76,22 @@ def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, wor
     if html is not None:
         from cnnexp.report.comparison_page import page
 
-        html.write_text(page(comparison, command=_repeated(comparison, words)), encoding="utf-8")
+        html.write_text(page(comparison, command=command), encoding="utf-8")
 
 
-def _repeated(comparison: "Comparison", words: Sequence[str]) -> str:
-    """The command that makes this report again; ``latest`` will be another sweep by then."""
-    runs = [run for row in comparison.rows for run in row.configuration.runs]
-    lasting = runs[0].parent_id or runs[0].run_id
-    named = [lasting if word == "latest" else word for word in words]
-    by = ["--by", ",".join(comparison.by)] if comparison.by else []
-    return shlex.join(["cnnexp", "compare", *named, "--metric", comparison.metric.name, *by, "--html", "report.html"])
+def _log(comparison: "Comparison", runs: "Sequence[RunSummary]", *, uri: str, command: str) -> None:
+    from cnnexp.errors import ConfigError
+    from cnnexp.report.comparison_files import markdown
+    from cnnexp.report.comparison_page import page
+    from cnnexp.tracking.sweep_page import log_comparison
+
+    parents = {run.parent_id for run in runs} - {None}
+    if len(parents) != 1 or any(run.parent_id is None for run in runs):
+        raise ConfigError(
+            f"--log needs the runs of one sweep, whose parent run it writes to; these are of {len(parents)}."
+        )
+    description = markdown(comparison)
+    log_comparison(uri=uri, parent_id=str(*parents), page=page(comparison, command=command), description=description)
 
 
 def _show(comparison: "Comparison", *, as_json: bool) -> None:

@@ -55,7 +55,7 @@ def _evaluate(model: "Classifier", config: "ExperimentConfig", *, shift: "Shift 
     from cnnexp import artifacts, reevaluation
     from cnnexp.compose import to_yaml
     from cnnexp.tracking import recording
-    from cnnexp.tracking.recorded_model import EVALUATES
+    from cnnexp.tracking.stored_run import EVALUATES
 
     with recording(
         config.tracking,

@@ -6,7 +6,10 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,7 +23,7 @@ START_SECONDS = 60.0  # a server that takes longer to start will not
 @click.command()
 @click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
-@click.option("--run", "run_id", metavar="ID", help="Land on this run's curves.")
+@click.option("--run", "run_id", metavar="ID", help="Land on this run's curves, or on this sweep's runs.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine [default: the first free from 5000].")
 def command(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: int | None) -> int:
     """Open the MLflow UI on the store that runs are written to, for this machine alone; Ctrl-C ends it."""
@@ -64,21 +67,36 @@ def _wait(server: "subprocess.Popen[str]", address: str) -> None:
 
 def _link(address: str, run_id: str | None) -> str:
     """Return where something is to be seen: a run's curves, or the experiments."""
-    from cnnexp.tracking import ui
+    from cnnexp.tracking import sweep_runs, sweep_view, ui
 
     if run_id is None:
         # Without the parameter a first visit lands in MLflow's view for language models.
         return f"{address.rstrip('/')}/?workflowType=machine_learning#/experiments?workflowType=machine_learning"
-    return ui.run_link(address, _experiment_of(address, run_id), run_id)
+    run = _ask(address, f"runs/get?run_id={run_id}", run_id=run_id)["run"]
+    tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
+    experiment = str(run["info"]["experiment_id"])
+    if sweep_runs.SWEEP_KEY not in tags:
+        return ui.run_link(address, experiment, run_id)
+    state = sweep_view.view(run_id, tags[sweep_runs.VARIED].split(", "))
+    tag = {"experiment_id": experiment, "key": f"{sweep_view.TAG}{run_id}", "value": state}
+    _ask(address, "experiments/set-experiment-tag", run_id=run_id, content=tag)
+    return ui.sweep_link(address, experiment, run_id)
 
 
-def _experiment_of(address: str, run_id: str) -> str:
-    question = f"{address.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
+def _ask(address: str, question: str, *, run_id: str, content: Mapping[str, str] | None = None) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"{address.rstrip('/')}/api/2.0/mlflow/{question}",
+        data=None if content is None else json.dumps(content).encode(),
+        headers={"Content-Type": "application/json"},
+    )
     try:
-        with urllib.request.urlopen(question, timeout=10) as answer:
-            return str(json.load(answer)["run"]["info"]["experiment_id"])
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
     except urllib.error.HTTPError as error:
         error.close()
+        if error.code != HTTPStatus.NOT_FOUND:
+            raise TrackingError(f"The store at {address} refused {question.partition('?')[0]}: {error}.") from None
         raise TrackingError(f"The store at {address} has no run {run_id!r}.") from None
     except OSError as error:
         raise TrackingError(f"The store at {address} does not answer: {error}.") from None

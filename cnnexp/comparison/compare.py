@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnnexp.comparison.design import Configuration, Setting, configurations, varying_settings
+from cnnexp.comparison.design import Configuration, Setting, configurations, seed_of, varying_settings
 from cnnexp.comparison.effects import effects
 from cnnexp.comparison.fairness import refusals, warnings
 from cnnexp.comparison.metric import Metric, metric, validation_objective
-from cnnexp.comparison.paired import t_interval
+from cnnexp.comparison.paired import Estimate, t_interval
 from cnnexp.comparison.result import Comparison, Difference, Effect, ModelDifference, Row, Standing
 from cnnexp.comparison.same_images import compare_models, differing_groups, identify_test_images, name_of_test
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
@@ -27,11 +27,12 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     """
     compared = metric(metric_name)
     usable, left_out = _usable(runs, compared)
-    objective = validation_objective(usable)
     settings = varying_settings(usable, by)
+    objective = validation_objective(usable)
     images = identify_test_images(usable)
     refused = refusals(differing_groups(usable, images))
-    ranked = _ranked(configurations(usable, settings), objective)
+    rows = configurations(usable, settings)
+    ranked = _by_settings(rows, settings) if objective is None else _ranked(rows, objective)
     varying = varying_settings(usable, ())
     found = effects(usable, settings=settings, blocked_by=varying, images=images, metric=compared)
     scores = SeedScores.of([row.by_seed(compared) for row in ranked])
@@ -52,7 +53,8 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
                 first=index == 0 and not refused,
                 models=models,
                 single_reference=len(ranked[0].runs) == 1,
-                metrics=(objective, compared),
+                objective=objective,
+                compared=compared,
             )
             for index, (row, run, difference) in enumerate(zip(ranked, best, over_seeds, strict=True))
         ),
@@ -68,19 +70,20 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
 def _usable(
     runs: Sequence[RunSummary], compared: Metric
 ) -> tuple[tuple[RunSummary, ...], tuple[tuple[RunSummary, str], ...]]:
-    reasons = {run.run_id: _why_left_out(run, compared) for run in runs}
+    needed = [compared.name, *(["best/val_loss"] if validation_objective(runs) else [])]
+    reasons = {run.run_id: _why_left_out(run, needed) for run in runs}
     usable = tuple(run for run in runs if reasons[run.run_id] is None)
     if not usable:
         raise ConfigError(_nothing_to_compare(runs, compared))
     return usable, tuple((run, reason) for run in runs if (reason := reasons[run.run_id]) is not None)
 
 
-def _why_left_out(run: RunSummary, compared: Metric) -> str | None:
+def _why_left_out(run: RunSummary, needed: Sequence[str]) -> str | None:
     if "pruned" in run.tags and run.tags["pruned"].lower() != "false":
         return "pruned"
     if run.status != "FINISHED":
         return {"SCHEDULED": "waiting"}.get(run.status, run.status.lower())
-    for name in (compared.name, "best/val_loss"):
+    for name in needed:
         if name not in run.metrics or not np.isfinite(run.metrics[name]):
             return f"no finite {name}"
     return None
@@ -110,7 +113,18 @@ def _ranked(rows: Sequence[Configuration], objective: Metric) -> tuple[Configura
     return tuple(sorted(rows, key=worse))
 
 
-def _best_run(row: Configuration, objective: Metric) -> RunSummary:
+def _by_settings(rows: Sequence[Configuration], settings: Sequence[Setting]) -> tuple[Configuration, ...]:
+    """Nothing added first: what is not ranked has a reference that no result has chosen."""
+
+    def place(row: Configuration) -> list[int]:
+        return [setting.levels.index(row.values[setting.name]) for setting in settings]
+
+    return tuple(sorted(rows, key=place))
+
+
+def _best_run(row: Configuration, objective: Metric | None) -> RunSummary:
+    if objective is None:
+        return min(row.runs, key=seed_of)
     return max(row.runs, key=lambda run: objective.sign * run.metrics[objective.name])
 
 
@@ -121,7 +135,7 @@ def _one_rate_of_error(
     ranked: Sequence[Configuration],
     scores: SeedScores,
 ) -> tuple[tuple[Difference | None, ...], tuple[Effect, ...]]:
-    """Keep the whole page, rows and effects together, at 5 % false claims when nothing differs.
+    """Keep the whole page, rows and effects together, below 5 % false claims when nothing differs.
 
     With one setting, an effect *is* the difference of two rows, so it gets that comparison's p-value and the two
     cannot contradict each other. With several, rows are told apart only where some effect stands.
@@ -157,19 +171,24 @@ def _row(
     first: bool,
     models: Sequence[ModelDifference],
     single_reference: bool,
-    metrics: tuple[Metric, Metric],
+    objective: Metric | None,
+    compared: Metric,
 ) -> Row:
-    objective, score = (t_interval(list(configuration.by_seed(metric).values())) for metric in metrics)
+    score = _over_seeds(configuration, compared)
     return Row(
         configuration=configuration,
         seeds=score.n,
-        objective=objective,
+        objective=None if objective is None else _over_seeds(configuration, objective),
         score=score,
         means=_means(configuration.runs),
         best_run=best_run,
         over_seeds=over_seeds,
         standing=Standing.REFERENCE if first else _standing(over_seeds, configuration, models, single_reference),
     )
+
+
+def _over_seeds(configuration: Configuration, metric: Metric) -> Estimate:
+    return t_interval(list(configuration.by_seed(metric).values()))
 
 
 def _standing(

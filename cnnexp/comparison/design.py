@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from cnnexp.records import RunSummary
 
 ABSENT = "–"  # stands for a setting that a run does not have
 _NOT_SETTINGS = ("seed", "tracking", "used", "model.trainable_weights")  # luck, places, and what followed from the rest
+_DIGITS = 4  # of a number, at least
 _NEUTRAL = ("none", "null", "off", "false", "constant", "unit", "baseline")  # levels that mean "nothing added"
 
 
@@ -26,6 +28,10 @@ class Setting:
     def is_numeric(self) -> bool:
         """Whether every level is a number."""
         return all(_number(level) is not None for level in self.levels)
+
+    def text(self, level: str) -> str:
+        """The level as it is shown: a number drawn at random by as many digits as tell it from the others."""
+        return _shown(self.levels)[level]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,20 @@ def _ordered(levels: set[str]) -> tuple[str, ...]:
         return (1, number, level) if number is not None else (2, 0.0, level)
 
     return tuple(sorted(levels, key=rank))
+
+
+@cache
+def _shown(levels: tuple[str, ...]) -> Mapping[str, str]:
+    for digits in range(_DIGITS, 18):
+        texts = {level: _rounded(level, digits) for level in levels}
+        if len(set(texts.values())) == len(levels):
+            return texts
+    return {level: level for level in levels}
+
+
+def _rounded(level: str, digits: int) -> str:
+    number = _number(level)
+    return level if number is None or len(level) <= digits + 3 else f"{number:.{digits}g}"
 
 
 def _number(text: str) -> float | None:

@@ -41,7 +41,7 @@ def warnings(
     found = [
         _different_splits(runs),
         _different_data(runs, named),
-        _different_updates(rows),
+        _different_updates(rows, settings),
         *_different_machines(runs, named),
         _selected_on_test(runs),
         _seeds(rows),
@@ -76,10 +76,10 @@ def _different_data(runs: Sequence[RunSummary], named: set[str]) -> str | None:
     )
 
 
-def _different_updates(rows: Sequence[Configuration]) -> str | None:
+def _different_updates(rows: Sequence[Configuration], settings: Sequence[Setting]) -> str | None:
     if not all("updates" in run.metrics for row in rows for run in row.runs):
         return None
-    means = {_label(row): float(np.mean([run.metrics["updates"] for run in row.runs])) for row in rows}
+    means = {_label(row, settings): float(np.mean([run.metrics["updates"] for run in row.runs])) for row in rows}
     if len(means) < 2:
         return None
     fewest, most = min(means, key=_at(means)), max(means, key=_at(means))
@@ -95,8 +95,9 @@ def _at(means: Mapping[str, float]) -> Callable[[str], float]:
     return lambda label: means[label]
 
 
-def _label(row: Configuration) -> str:
-    return ", ".join(f"{name}={value}" for name, value in row.values.items()) or row.runs[0].name
+def _label(row: Configuration, settings: Sequence[Setting]) -> str:
+    texts = (f"{setting.name}={setting.text(row.values[setting.name])}" for setting in settings)
+    return ", ".join(texts) or row.runs[0].name
 
 
 def _different_machines(runs: Sequence[RunSummary], named: set[str]) -> list[str]:

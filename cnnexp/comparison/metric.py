@@ -39,11 +39,14 @@ def metric(name: str) -> Metric:
     return Metric(name=name, lower_is_better=lower, is_share=short.endswith(_SHARES))
 
 
-def validation_objective(runs: Sequence[RunSummary]) -> Metric:
+def validation_objective(runs: Sequence[RunSummary]) -> Metric | None:
     """What the runs are ranked by: the validation number their training watched, the loss where they disagree.
 
-    Nothing is ever ranked by the test split, or its numbers would flatter the winner.
+    None where no run has one: evaluations of saved models. Nothing is ever ranked by the test split, or its numbers
+    would flatter the winner.
     """
+    if not any(name in run.metrics for run in runs for name in ("best/val_loss", "best/val_accuracy")):
+        return None
     watched = {run.settings["training.monitor"] for run in runs if "training.monitor" in run.settings}
     preferred = ["best/val_accuracy", "best/val_loss"] if watched == {"val/accuracy"} else ["best/val_loss"]
     for name in [*preferred, "best/val_accuracy"]:

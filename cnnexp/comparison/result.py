@@ -10,13 +10,13 @@ from cnnexp.comparison.paired import Estimate
 from cnnexp.records import RunSummary
 
 SEEDS_FOR_A_VERDICT = 5
-LEVEL = 0.05  # of every family of comparisons
+LEVEL = 0.04  # of every family of comparisons: with scores that are not quite normal, still at most 5 % false claims
 
 
 class Standing(Enum):
     """Where a row stands against the reference, on the test split."""
 
-    REFERENCE = "best on validation"
+    REFERENCE = "reference"
     WORSE = "worse"
     BETTER = "better"
     ALIKE = "not distinguishable"
@@ -33,7 +33,7 @@ class Difference:
 
     @property
     def standing(self) -> Standing:
-        """The verdict at 5 % over all comparisons of its family."""
+        """The verdict at ``LEVEL`` over all comparisons of its family."""
         if self.p_adjusted is None:
             return Standing.UNTESTED
         if self.p_adjusted > LEVEL:
@@ -47,10 +47,10 @@ class Row:
 
     configuration: Configuration
     seeds: int
-    objective: Estimate  # on the validation split
+    objective: Estimate | None  # on the validation split; None: nothing was trained
     score: Estimate  # the compared metric
     means: Mapping[str, float]  # every other recorded metric, mean over runs
-    best_run: RunSummary  # by the validation objective
+    best_run: RunSummary  # by the validation objective; without one, of the first seed
     over_seeds: Difference | None  # against the reference; None for the reference, or where nothing could be paired
     standing: Standing
 
@@ -82,10 +82,10 @@ class Comparison:
     """Everything there is to say about a set of runs."""
 
     metric: Metric
-    objective: Metric
+    objective: Metric | None  # what rows are ranked by; None: evaluations, in the order of their settings
     by: tuple[str, ...]  # settings the reader asked for; empty: all that differ
     settings: tuple[Setting, ...]
-    rows: tuple[Row, ...]  # best on validation first
+    rows: tuple[Row, ...]  # the reference first: best on validation, or with nothing added
     effects: tuple[Effect, ...]
     models: tuple[ModelDifference, ...]  # best run of each row against the first row's
     model_test: str | None  # how the models were compared; None: they were not
@@ -95,7 +95,7 @@ class Comparison:
 
     @property
     def reference(self) -> Row:
-        """The row that is best on validation."""
+        """The row that all others are compared with."""
         return self.rows[0]
 
     @property

@@ -7,12 +7,11 @@ from rich.table import Table as RichTable
 
 from cnnexp.comparison.result import Comparison, Standing
 from cnnexp.report.comparison_table import table
-from cnnexp.report.comparison_words import LEGEND, effect_sentence, verdict
+from cnnexp.report.comparison_words import effect_sentence, left_out_sentences, legend, verdict
 
 _ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
 _WIDE = 100  # characters
 _RESULT_COLUMNS = 4  # at the right; a number is never broken over lines
-_NAMES_SHOWN = 5  # of runs left out, for each reason
 _STYLES = {
     Standing.REFERENCE: "bold green",
     Standing.ALIKE: "",
@@ -28,7 +27,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(_rich_table(comparison, console.width))
     if len(comparison.rows) > _ROWS_SHOWN:
         console.print(f"... and {len(comparison.rows) - _ROWS_SHOWN} rows below them; --csv writes all.")
-    console.print(f"[dim]{LEGEND}[/dim]")
+    console.print(f"[dim]{escape(legend(comparison))}[/dim]")
     _print_effects(comparison, console)
     _print_left_out(comparison, console)
     for warning in comparison.warnings:
@@ -72,11 +71,5 @@ def _print_effects(comparison: Comparison, console: Console) -> None:
 
 
 def _print_left_out(comparison: Comparison, console: Console) -> None:
-    by_reason: dict[str, list[str]] = {}
-    for run, reason in comparison.left_out:
-        by_reason.setdefault(reason, []).append(run.name)
-    if by_reason:
-        console.print()
-    for reason, names in by_reason.items():
-        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        console.print(f"{len(names)} {reason}: {escape(', '.join(names[:_NAMES_SHOWN]))}{more}")
+    for sentence in left_out_sentences(comparison):
+        console.print(escape(sentence))

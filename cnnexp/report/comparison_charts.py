@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from cnnexp.comparison.design import Setting
+from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.result import Comparison, Effect, Row, Standing
 from cnnexp.records import Curves
 from cnnexp.report.comparison_words import effect_sentence, gain_text, row_label, short_names, unit_text
@@ -19,32 +20,41 @@ _STANDING_COLORS = {
     Standing.REFERENCE: "#0072b2",
 }
 _MOST_LINES = 200  # in parallel coordinates; the best on validation are drawn
+_DIVERGED = 1000  # times the smallest value
 CURVE_ROWS = 8  # as many as there are colours
 
 
 def parallel_coordinates(comparison: Comparison) -> str:
-    """An axis for each setting, validation and test beside them, a line for each row."""
+    """An axis for each setting, what came out beside them, a line for each row."""
     if not comparison.settings:
         return ""
     rows = comparison.rows[:_MOST_LINES]
     width, height, top, bottom = 1060.0, 360.0, 50.0, 330.0
     names = [setting.name for setting in comparison.settings]
     short = short_names(names)
-    titles = [short[name] for name in names] + [comparison.objective.name, comparison.metric.name]
+    results = _results(comparison)
+    titles = [short[name] for name in names] + [metric.name for metric, _ in results]
     xs = [90 + index * (width - 200) / (len(titles) - 1) for index in range(len(titles))]
     axes = [_axis(setting, rows, bottom, top) for setting in comparison.settings]
-    numbers = [[row.objective.mean for row in rows], [row.score.mean for row in rows]]
-    signs = (comparison.objective.sign, comparison.metric.sign)
-    axes += [_number_axis(values, sign, bottom, top) for values, sign in zip(numbers, signs, strict=True)]
+    axes += [_number_axis(values[: len(rows)], metric.sign, bottom, top) for metric, values in results]
     drawn_axes = [
         _axis_drawing(x, title, ticks, top, bottom) for x, title, (ticks, _) in zip(xs, titles, axes, strict=True)
     ]
     parts: list[str] = []
     for index, row in reversed(list(enumerate(rows))):
-        values: list[str | float] = [*row.configuration.values.values(), row.objective.mean, row.score.mean]
+        values: list[str | float] = [*row.configuration.values.values(), *(means[index] for _, means in results)]
         points = [(x, places[value]) for x, (_, places), value in zip(xs, axes, values, strict=True)]
         parts.append(_row_line(comparison, row, points, first=index == 0))
     return picture(width, height, *parts, *drawn_axes, label="Parallel coordinates of settings and results")
+
+
+def _results(comparison: Comparison) -> list[tuple[Metric, list[float]]]:
+    """What came out, with each row's mean: the validation number, where there is one, and the compared metric."""
+    scores = (comparison.metric, [row.score.mean for row in comparison.rows])
+    if comparison.objective is None:
+        return [scores]
+    found = [row.objective.mean for row in comparison.rows if row.objective is not None]
+    return [(comparison.objective, found), scores]
 
 
 _Ticks = list[tuple[float, str]]
@@ -55,11 +65,15 @@ def _axis(setting: Setting, rows: Sequence[Row], bottom: float, top: float) -> t
     levels = setting.levels
     if not setting.is_numeric:
         places: _Places = {level: _spread(index, len(levels), bottom, top) for index, level in enumerate(levels)}
-        return [(place, str(level)) for level, place in places.items()], places
+        return [(place, setting.text(str(level))) for level, place in places.items()], places
     values = [float(level) for level in levels]
     scale = Scale(min(values), max(values), bottom, top, log=_spans_decades(values))
     few = len(levels) <= 8
-    ticks = [(scale(v), level) for v, level in zip(values, levels, strict=True)] if few else _scale_ticks(scale)
+    ticks = (
+        [(scale(v), setting.text(level)) for v, level in zip(values, levels, strict=True)]
+        if few
+        else _scale_ticks(scale)
+    )
     return ticks, {level: scale(float(level)) for level in levels}
 
 
@@ -130,7 +144,8 @@ def _ends(effect: Effect) -> tuple[float, ...]:
 
 def _effect(effect: Effect, comparison: Comparison, scale: Scale, y: float, factor: int) -> str:
     gain, color = effect.difference.gain, _STANDING_COLORS[effect.difference.standing]
-    name = f"{effect.setting.name} {effect.level} against {effect.against}"
+    level, against = (effect.setting.text(one) for one in (effect.level, effect.against))
+    name = f"{effect.setting.name} {level} against {against}"
     parts = [text(scale.start - 12, y + 4, name, text_anchor="end", class_="label")]
     if gain.low is not None and gain.high is not None:
         ends = (scale(factor * gain.low), scale(factor * gain.high))
@@ -155,7 +170,7 @@ def curves_chart(comparison: Comparison, name: str) -> str:
     width, height, left, bottom = 520.0, 280.0, 56.0, 244.0
     epochs = [epoch for _, _, curve in drawn for epoch, _ in curve]
     x = Scale(min(epochs), max(*epochs, min(epochs) + 1), left, width - 12)
-    y = Scale(*padded([value for _, _, curve in drawn for _, value in curve]), bottom, 30)
+    y = _curve_scale([value for _, _, curve in drawn for _, value in curve], bottom, 30)
     parts = [
         line(left, at, width - 12, at, class_="grid") + text(left - 8, at + 4, label, text_anchor="end", class_="tick")
         for at, label in _scale_ticks(y)
@@ -166,13 +181,20 @@ def curves_chart(comparison: Comparison, name: str) -> str:
         if epoch == round(epoch)
     ]
     parts += [
-        text(left, 16, name, class_="title"),
+        text(left, 16, f"{name} (log axis)" if y.log else name, class_="title"),
         text(width - 12, height - 4, "epoch", text_anchor="end", class_="tick"),
     ]
     for index, run, curve in reversed(drawn):
         points = [(x(epoch), y(value)) for epoch, value in curve]
         parts.append(path(points, run, stroke=COLORS[index], stroke_width=2.0 if index == 0 else 1.2, opacity=0.9))
     return picture(width, height, *parts, label=f"{name} over epochs")
+
+
+def _curve_scale(values: Sequence[float], bottom: float, top: float) -> Scale:
+    """By logarithm where one diverged run would press all others flat."""
+    if min(values) > 0 and max(values) / min(values) >= _DIVERGED:
+        return Scale(min(values), max(values), bottom, top, log=True)
+    return Scale(*padded(values), bottom, top)
 
 
 def _finite(curves: Curves, name: str) -> list[tuple[int, float]]:

@@ -30,15 +30,14 @@ class WonImage:
 class Pair:
     """A model beside the reference model, ready to be drawn."""
 
-    reference: RunSummary
-    other: RunSummary
+    titles: tuple[str, str]  # of the reference, of the other
     matrices: tuple[str, str, str]  # SVG: reference, other, other minus reference
     only_reference: tuple[WonImage, ...]  # the most confidently missed first, at most 24
     only_other: tuple[WonImage, ...]
     counts: tuple[int, int]  # of all images only the reference has right, only the other
 
 
-def pair(reference: RunSummary, other: RunSummary) -> Pair | None:
+def pair(reference: RunSummary, other: RunSummary, *, titles: tuple[str, str]) -> Pair | None:
     """Set two runs side by side; None where one of them has no predictions."""
     first, second = reference.read_predictions(), other.read_predictions()
     if first is None or second is None:
@@ -49,11 +48,10 @@ def pair(reference: RunSummary, other: RunSummary) -> Pair | None:
     only = (hits[0] & ~hits[1], hits[1] & ~hits[0])
     names = first.class_names
     return Pair(
-        reference=reference,
-        other=other,
+        titles=titles,
         matrices=(
-            confusion_matrix(confusions[0], names, reference.name),
-            confusion_matrix(confusions[1], names, other.name),
+            confusion_matrix(confusions[0], names, titles[0]),
+            confusion_matrix(confusions[1], names, titles[1]),
             difference_matrix(confusions[1] - confusions[0], names),
         ),
         only_reference=_won(only[0], first.files, first.labels, probabilities[1], names),

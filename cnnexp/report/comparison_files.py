@@ -9,7 +9,7 @@ from cnnexp.comparison.design import seed_of
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, Row
 from cnnexp.report.comparison_table import secondary_metrics, table
-from cnnexp.report.comparison_words import LEGEND, effect_sentence, verdict
+from cnnexp.report.comparison_words import effect_sentence, left_out_sentences, legend, verdict
 
 _ROWS_IN_MARKDOWN = 50
 _RESULT_COLUMNS = ("n", "mean", "low", "high", "p", "p_adjusted", "standing")
@@ -44,7 +44,7 @@ def _configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
             "p": None if row.over_seeds is None else row.over_seeds.p,
             "p_adjusted": None if row.over_seeds is None else row.over_seeds.p_adjusted,
             "standing": row.standing.value,
-            **{f"{comparison.objective.name} {key}": value for key, value in _estimate(row.objective).items()},
+            **_objective(comparison, row),
             **(
                 {f"gain {key}": value for key, value in _estimate(row.over_seeds.gain).items()}
                 if row.over_seeds
@@ -57,6 +57,12 @@ def _configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
         }
         for row in comparison.rows
     ]
+
+
+def _objective(comparison: Comparison, row: Row) -> dict[str, float | int | None]:
+    if comparison.objective is None or row.objective is None:
+        return {}
+    return {f"{comparison.objective.name} {key}": value for key, value in _estimate(row.objective).items()}
 
 
 def _effect_lines(comparison: Comparison) -> list[dict[str, Any]]:
@@ -105,7 +111,7 @@ def json_text(comparison: Comparison) -> str:
     content = {
         "verdict": verdict(comparison),
         "metric": comparison.metric.name,
-        "objective": comparison.objective.name,
+        "objective": None if comparison.objective is None else comparison.objective.name,
         "settings": [{"name": s.name, "levels": s.levels, "moves_with": s.moves_with} for s in comparison.settings],
         "rows": [_row(row) for row in comparison.rows],
         "effects": [_effect(effect, comparison) for effect in comparison.effects],
@@ -135,7 +141,7 @@ def _row(row: Row) -> dict[str, Any]:
         "runs": [run.run_id for run in row.configuration.runs],
         "seeds": row.seeds,
         "standing": row.standing.value,
-        "objective": _estimate(row.objective),
+        "objective": None if row.objective is None else _estimate(row.objective),
         "score": _estimate(row.score),
         "gain": None if row.over_seeds is None else _difference(row.over_seeds),
         "means": row.means,
@@ -160,8 +166,9 @@ def markdown(comparison: Comparison) -> str:
     parts = [f"**{_escaped(answer)}**", "\n".join(_escaped(sentence) for sentence in rest), _markdown_table(comparison)]
     if len(comparison.rows) > _ROWS_IN_MARKDOWN:
         parts.append(f"and {len(comparison.rows) - _ROWS_IN_MARKDOWN} rows more")
-    parts.append(f"_{LEGEND}_")
+    parts.append(f"_{legend(comparison)}_")
     parts.append("\n".join(f"- {_escaped(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
+    parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in left_out_sentences(comparison)))
     parts.append("\n".join(f"- Mind: {_escaped(warning)}" for warning in comparison.warnings))
     return "\n\n".join(part for part in parts if part) + "\n"
 

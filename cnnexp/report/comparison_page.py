@@ -1,14 +1,10 @@
 """A comparison as one HTML page that opens from disk, without network and without scripts."""
 
-import base64
-import io
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Row
@@ -21,10 +17,13 @@ from cnnexp.report.comparison_charts import (
     parallel_coordinates,
 )
 from cnnexp.report.comparison_confusions import Pair, pair
+from cnnexp.report.comparison_images import Thumbnails
 from cnnexp.report.comparison_table import secondary_metrics, table
 from cnnexp.report.comparison_words import (
-    LEGEND,
     effect_sentence,
+    left_out_sentences,
+    legend,
+    model_label,
     model_sentence,
     row_label,
     verdict,
@@ -33,7 +32,6 @@ from cnnexp.report.comparison_words import (
 _CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
 _PAIRS = 3  # the best model beside the next ones on validation
 _RUNS_LISTED = 100
-_THUMBNAIL = 56  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,8 @@ def page(comparison: Comparison, *, command: str) -> str:
     return environment.get_template("comparison_page.html.j2").render(
         comparison=comparison,
         verdict=verdict(comparison),
-        legend=LEGEND,
+        legend=legend(comparison),
+        left_out=left_out_sentences(comparison),
         table=table(comparison),
         command=command,
         coordinates=Markup(parallel_coordinates(comparison)),
@@ -69,7 +68,7 @@ def page(comparison: Comparison, *, command: str) -> str:
         model_sentences=[model_sentence(model, comparison) for model in comparison.models],
         pairs=_pairs(comparison),
         picture=Markup,
-        thumbnail=_thumbnail,
+        thumbnail=Thumbnails(comparison.reference.best_run),
         secondary=_secondary(comparison),
         runs=runs[:_RUNS_LISTED],
         more_runs=max(0, len(runs) - _RUNS_LISTED),
@@ -86,7 +85,9 @@ def _pairs(comparison: Comparison) -> list[Pair]:
     others = [row.best_run for row in comparison.rows[1:]] or [
         run for run in comparison.reference.configuration.runs if run is not reference
     ]
-    return [shown for run in others[:_PAIRS] if (shown := pair(reference, run)) is not None]
+    titles = [model_label(comparison, run) for run in (reference, *others[:_PAIRS])]
+    drawn = [pair(reference, run, titles=(titles[0], title)) for run, title in zip(others, titles[1:], strict=False)]
+    return [shown for shown in drawn if shown is not None]
 
 
 def _secondary(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:
@@ -121,18 +122,3 @@ def _command(comparison: Comparison, row: Row, run: RunSummary) -> str:
     if "seed" in run.settings:
         chosen["seed"] = run.settings["seed"]
     return shlex.join(["cnnexp", *(f"{name}={value}" for name, value in chosen.items())])
-
-
-def _thumbnail(run: RunSummary, file: str) -> str | None:
-    """The image as a data URI, where the file of the data folder can be reached from here; else None."""
-    source = Path(run.data_source or "") / file
-    if run.data_source is None or not source.is_file():
-        return None
-    try:
-        with Image.open(source) as image:
-            image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-            encoded = io.BytesIO()
-            image.convert("RGB").save(encoded, "PNG")
-    except OSError:  # not an image any more: its name is shown alone
-        return None
-    return f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"

@@ -28,12 +28,12 @@ def table(comparison: Comparison) -> Table:
             "",
             *settings,
             "seeds",
-            comparison.objective.name.removeprefix("best/"),
+            *([] if comparison.objective is None else [comparison.objective.name.removeprefix("best/")]),
             f"{comparison.metric.name}{lower}",
             f"vs ★, {unit_text(comparison.metric)}",
             "train s",
         ),
-        numeric=(False, *numeric, True, True, True, True, True),
+        numeric=(False, *numeric, *[True] * (4 if comparison.objective is None else 5)),
         rows=tuple(_cells(comparison, row) for row in comparison.rows),
     )
 
@@ -41,9 +41,13 @@ def table(comparison: Comparison) -> Table:
 def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
     return (
         MARKS[row.standing],
-        *(tuple(row.configuration.values.values()) or (row.best_run.name,)),
+        *([one.text(row.configuration.values[one.name]) for one in comparison.settings] or [row.best_run.name]),
         str(row.seeds),
-        value_text(row.objective, comparison.objective),
+        *(
+            []
+            if row.objective is None or comparison.objective is None
+            else [value_text(row.objective, comparison.objective)]
+        ),
         value_text(row.score, comparison.metric),
         _gain(comparison, row),
         f"{row.means['seconds/train']:.1f}" if "seconds/train" in row.means else "",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import (
+    LEVEL,
     SEEDS_FOR_A_VERDICT,
     Comparison,
     Difference,
@@ -15,6 +16,7 @@ from cnnexp.comparison.result import (
     Standing,
 )
 from cnnexp.comparison.same_images import MCNEMAR
+from cnnexp.records import RunSummary
 
 MARKS = {
     Standing.REFERENCE: "★",
@@ -23,10 +25,20 @@ MARKS = {
     Standing.ALIKE: "≈",
     Standing.UNTESTED: "·",
 }
-LEGEND = (
-    "★ best on validation   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
-    "± is half a 95 % interval"
-)
+_NAMES_SHOWN = 5  # of runs left out, for each reason
+
+
+def legend(comparison: Comparison) -> str:
+    """What the marks mean."""
+    return (
+        f"★ {reference_text(comparison)}   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
+        f"± is half a 95 % interval; a difference is claimed at p ≤ {LEVEL:g}"
+    )
+
+
+def reference_text(comparison: Comparison) -> str:
+    """What made the first row the one that others are compared with."""
+    return "the reference" if comparison.objective is None else "best on validation"
 
 
 def value_text(estimate: Estimate, metric: Metric) -> str:
@@ -71,7 +83,7 @@ def p_text(p: float | None) -> str:
     """Such as ``p = 0.031``."""
     if p is None:
         return ""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -83,24 +95,25 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 def row_label(comparison: Comparison, row: Row) -> str:
     """Such as ``dropout=0.3, learning_rate=0.001``; the run's name where nothing differs."""
     short = short_names([setting.name for setting in comparison.settings])
-    label = ", ".join(f"{short[name]}={value}" for name, value in row.configuration.values.items())
+    values = row.configuration.values
+    label = ", ".join(f"{short[one.name]}={one.text(values[one.name])}" for one in comparison.settings)
     return label or row.best_run.name
 
 
 def effect_sentence(effect: Effect, metric: Metric) -> str:
     """What a reader takes home about one level of a setting."""
-    level = f"{effect.setting.name}={effect.level}"
+    level, against = (effect.setting.text(one) for one in (effect.level, effect.against))
+    level = f"{effect.setting.name}={level}"
     difference = effect.difference
     n = f"n = {difference.gain.n}"
     plain = gain_text(difference.gain, metric)
     if difference.standing is Standing.UNTESTED:
         return (
-            f"{level} against {effect.against}: {plain} {unit_text(metric)} "
-            f"({n}; a verdict needs {SEEDS_FOR_A_VERDICT} seeds)"
+            f"{level} against {against}: {plain} {unit_text(metric)} ({n}; a verdict needs {SEEDS_FOR_A_VERDICT} seeds)"
         )
     if difference.standing is Standing.ALIKE:
-        return f"{level} against {effect.against}: no difference shown, {plain} {unit_text(metric)} ({n})"
-    return f"{level} {_verb(difference, metric)} against {effect.against} ({n}, {p_text(difference.p_adjusted)})"
+        return f"{level} against {against}: no difference shown, {plain} {unit_text(metric)} ({n})"
+    return f"{level} {_verb(difference, metric)} against {against} ({n}, {p_text(difference.p_adjusted)})"
 
 
 def _verb(difference: Difference, metric: Metric) -> str:
@@ -116,8 +129,19 @@ def model_sentence(model: ModelDifference, comparison: Comparison) -> str:
     """One trained model against the reference model."""
     plain = f"{gain_text(model.difference.gain, comparison.metric)} {unit_text(comparison.metric)}"
     verdict = {Standing.BETTER: "better", Standing.WORSE: "worse"}.get(model.difference.standing, "no difference shown")
-    name, reference = model.run.name, comparison.reference.best_run.name
+    name, reference = (model_label(comparison, run) for run in (model.run, comparison.reference.best_run))
     return f"{name} against {reference}: {verdict}, {plain} ({p_text(model.difference.p_adjusted)})"
+
+
+def model_label(comparison: Comparison, run: RunSummary) -> str:
+    """A trained model by its settings, with its seed where it is one of several; its name where it is of no row."""
+    for row in comparison.rows:
+        if run in row.configuration.runs:
+            several = len(row.configuration.runs) > 1 and "seed" in run.settings
+            return (
+                f"{row_label(comparison, row)}, seed={run.settings['seed']}" if several else row_label(comparison, row)
+            )
+    return run.name
 
 
 def verdict(comparison: Comparison) -> tuple[str, ...]:
@@ -133,7 +157,7 @@ def verdict(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _settings_verdict(comparison: Comparison) -> str:
-    best = f"{row_label(comparison, comparison.reference)} is best on validation"
+    best = f"{row_label(comparison, comparison.reference)} is {reference_text(comparison)}"
     judged = {standing: _labels(comparison, standing) for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)}
     parts = []
     if judged[Standing.WORSE]:
@@ -170,7 +194,8 @@ def _effects_that_stand(comparison: Comparison) -> tuple[str, ...]:
 def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
     if not comparison.models:
         best = row_label(comparison, comparison.reference)
-        return (f"{best} is best on validation; whether that is more than chance cannot be said.",)
+        more = "differs by" if comparison.objective is None else "is"
+        return (f"{best} is {reference_text(comparison)}; whether it {more} more than chance cannot be said.",)
     images = comparison.models[0].difference.gain.n
     test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
     if len(comparison.models) == 1:
@@ -187,7 +212,7 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
         )
         if counted[standing]
     ]
-    name = comparison.reference.best_run.name
+    name = model_label(comparison, comparison.reference.best_run)
     return (f"As trained models on the same {images} test images ({test}): {name} {', '.join(parts)}.",)
 
 
@@ -202,7 +227,7 @@ def _labels(comparison: Comparison, standing: Standing) -> list[str]:
 
 
 def _models(comparison: Comparison, standing: Standing) -> list[str]:
-    return [model.run.name for model in comparison.models if model.difference.standing is standing]
+    return [model_label(comparison, model.run) for model in comparison.models if model.difference.standing is standing]
 
 
 def _some(labels: Sequence[str]) -> str:
@@ -210,3 +235,17 @@ def _some(labels: Sequence[str]) -> str:
     if len(labels) <= 3:
         return " and ".join(labels)
     return f"{len(labels)} others"
+
+
+def left_out_sentences(comparison: Comparison) -> tuple[str, ...]:
+    """How many runs were left out for each reason, and which; a failed one with why it failed."""
+    by_reason: dict[str, list[str]] = {}
+    for run, reason in comparison.left_out:
+        why = f" ({run.tags['failure']})" if "failure" in run.tags else ""
+        by_reason.setdefault(reason, []).append(f"{run.name}{why}")
+    return tuple(_counted(reason, names) for reason, names in by_reason.items())
+
+
+def _counted(reason: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"{len(names)} {reason}: {', '.join(names[:_NAMES_SHOWN])}{more}"

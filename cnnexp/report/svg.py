@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 Point = tuple[float, float]
+_MOST_POWERS = 6  # of ten, labelled on an axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Scale:
         """Round values within the scale: powers of ten where they fit, else about five even steps."""
         if self.log:
             powers = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
-            return [10.0**power for power in powers] if len(powers) > 1 else [self.low, self.high]
+            every = math.ceil(len(powers) / _MOST_POWERS)
+            return [10.0**power for power in powers[::every]] if len(powers) > 1 else [self.low, self.high]
         if self.high == self.low:
             return [self.low]
         step = _round_step((self.high - self.low) / 4)

@@ -12,7 +12,8 @@ from hydra.plugins.launcher import Launcher
 from cnnexp import runtime
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import SweepError
-from cnnexp.sweeps import identity, survey
+from cnnexp.report.sweep import SweepReport
+from cnnexp.sweeps import identity, last_word, survey
 from cnnexp.sweeps.grid import Grid
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.membership import Invitation
@@ -86,7 +87,15 @@ class _Elsewhere:
             status = "KILLED"
             raise
         finally:
-            self._parent.end(status, self._results().description()).wait()
+            self._close(status)
+
+    def _close(self, status: str) -> None:
+        results, tracking = self._results(), self._tracking
+        word = last_word.plain(results)
+        if status == "FINISHED":
+            word = last_word.compared(results, uri=tracking.uri, parent_id=self._parent.run_id)
+        self._parent.end(status, word.description, word.files).wait()
+        SweepReport().closing(last_word.next_steps(word, uri=tracking.uri, parent_id=self._parent.run_id))
 
     def launch(self, jobs: Sequence[tuple[Job, "Search | None"]]) -> list[JobReturn | None]:
         """Do jobs as one batch; return what came of each, None for what was done before or is there twice."""

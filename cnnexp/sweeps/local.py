@@ -10,16 +10,15 @@ from cnnexp import runtime
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import SweepError
 from cnnexp.report.sweep import SweepReport
-from cnnexp.sweeps import warm
+from cnnexp.sweeps import last_word, warm
 from cnnexp.sweeps.conduct import Conductor, Source
+from cnnexp.sweeps.last_word import LastWord
 from cnnexp.sweeps.parent import Parent, Plan, read_past, settle
 from cnnexp.sweeps.results import Results
 from cnnexp.sweeps.surveyor import Surveyor
 from cnnexp.sweeps.workers import Workers
-from cnnexp.tracking import ui
 from cnnexp.tracking.commands import program
 from cnnexp.tracking.held import HeldRecord
-from cnnexp.tracking.store import absolute_uri
 
 
 class Sweep:
@@ -105,14 +104,21 @@ class Sweep:
         """Record how the sweep ended, see to the delivery of all of it, and say what to type next."""
         assert self._parent is not None
         parent, self._parent = self._parent, None
-        record = parent.end(status, conductor.results.description())
         self._report.stop()
         kept = conductor.deliver()
+        word = self._last_word(conductor.results, parent, whole=status == "FINISHED" and not kept)
+        record = parent.end(status, word.description, word.files)
         record.wait()
         _remove_empty(self._folder)
-        self._tell(conductor.results, record, [*kept, *([record] if record.kept is not None else [])])
+        self._tell(conductor.results, word, record, [*kept, *([record] if record.kept is not None else [])])
 
-    def _tell(self, results: Results, record: HeldRecord, kept: list[HeldRecord]) -> None:
+    def _last_word(self, results: Results, parent: Parent, *, whole: bool) -> LastWord:
+        """Compare the runs of a sweep that was neither stopped nor is partly kept in the outbox."""
+        if not whole:
+            return last_word.plain(results)
+        return last_word.compared(results, uri=self._tracking.uri, parent_id=parent.run_id)
+
+    def _tell(self, results: Results, word: LastWord, record: HeldRecord, kept: list[HeldRecord]) -> None:
         if results.fairness():
             self._report.table(("run", "batch", "rate used", "updates"), results.fairness())
         if results.fairness_note():
@@ -121,9 +127,7 @@ class Sweep:
         for one in kept:
             lines.append(("kept", f"{one.kept} Complete it later: {program()} send {shlex.quote(str(one.folder))}"))
         if record.run_id is not None and record.kept is None:
-            store = shlex.quote(f"tracking.uri={absolute_uri(self._tracking.uri)}")
-            lines.append(("compare", f"{program()} compare {record.run_id[:12]} {store}"))
-            lines.append(("open", ui.command(uri=absolute_uri(self._tracking.uri), run_id=record.run_id)))
+            lines += last_word.next_steps(word, uri=self._tracking.uri, parent_id=record.run_id)
         self._report.closing(lines)
 
 

@@ -135,9 +135,9 @@ class Parent:
         else:
             self._record.end(self._before.status)
 
-    def end(self, status: str, description: str) -> HeldRecord:
+    def end(self, status: str, description: str, files: Mapping[str, bytes]) -> HeldRecord:
         """End the parent with a description in Markdown; its delivery is still to be waited for."""
-        self._record.add(tags={"mlflow.note.content": description}, files={})
+        self._record.add(tags={"mlflow.note.content": description}, files=files)
         self._record.end(status)
         return self._record
 

@@ -12,9 +12,8 @@ from urllib.request import url2pathname
 from cnnexp.errors import ModelError
 from cnnexp.records import RunSummary
 from cnnexp.tracking import recorded_files
+from cnnexp.tracking.stored_run import EVALUATES
 from cnnexp.tracking.summaries import find_runs
-
-EVALUATES = "cnnexp.evaluates"  # tag of a run that judges a saved model: the run, or the exported folder, it is of
 
 _SQLITE = "sqlite:///"
 _DATA = "data"  # folder of the logged model with the model file, the card and the features

@@ -8,6 +8,7 @@ from typing import Protocol
 CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")  # metrics with a value an epoch
 PARENT = "mlflow.parentRunId"
 SETTINGS = "cnnexp.settings"  # tag, JSON: settings beside the parameters, those that comparisons seldom show
+EVALUATES = "cnnexp.evaluates"  # tag of a run that judges a saved model: the run, or the exported folder, it is of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from cnnexp.records import Curves, RecordedPredictions, RunSummary
 from cnnexp.tracking import recorded_files
 from cnnexp.tracking.sqlite_runs import SqliteRuns
 from cnnexp.tracking.store import load_mlflow, one_line_errors, reach
-from cnnexp.tracking.stored_run import RunStore, StoredRun
+from cnnexp.tracking.stored_run import EVALUATES, RunStore, StoredRun
+from cnnexp.tracking.sweep_runs import SWEEP_KEY
 
 LATEST = "latest"
 _SQLITE = "sqlite:///"
@@ -25,7 +26,8 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
     """The runs that ``targets`` name in the store at ``uri``, oldest first, each once.
 
     A target is a run id or its first six characters or more, a run's name, an experiment's name, or ``latest``. A
-    sweep's parent stands for its children; ``latest`` is the newest sweep, or run. Raises TrackingError when the store
+    sweep's parent stands for its children; an experiment for its runs, without later evaluations of their models where
+    it has any other; ``latest`` is the newest sweep, or run. Raises TrackingError when the store
     is missing or a target names nothing, or more than one thing.
     """
     path = _sqlite_file(uri)
@@ -75,7 +77,8 @@ def _runs_meant(store: RunStore, target: str) -> Sequence[StoredRun]:
     if not in_experiment:
         raise TrackingError(_nothing_named(store, target))
     parents = {run.parent_id for run in in_experiment}
-    return [run for run in in_experiment if run.run_id not in parents]
+    runs = [run for run in in_experiment if run.run_id not in parents and SWEEP_KEY not in run.tags]
+    return [run for run in runs if EVALUATES not in run.tags] or runs
 
 
 def _latest(store: RunStore) -> Sequence[StoredRun]:

@@ -1,8 +1,13 @@
 """Putting a comparison where a reader of the MLflow UI opens the sweep."""
 
-from cnnexp.tracking.store import load_mlflow, one_line_errors
+import shlex
+from collections.abc import Sequence
+
+from cnnexp.store_uri import masked
+from cnnexp.tracking.store import absolute_uri, load_mlflow, one_line_errors
 
 PAGE = "comparison.html"
+METRIC = "test/accuracy"  # what is compared where nobody says otherwise
 _DESCRIPTION = "mlflow.note.content"
 _LONGEST_TAG = 7_500  # characters; MLflow refuses 8,000
 
@@ -18,10 +23,18 @@ def log_comparison(*, uri: str, parent_id: str, page: str, description: str) -> 
     with one_line_errors(uri):
         client = MlflowClient(uri)
         client.log_text(parent_id, page, PAGE)
-        client.set_tag(parent_id, _DESCRIPTION, _shortened(description))
+        client.set_tag(parent_id, _DESCRIPTION, shortened(description))
 
 
-def _shortened(description: str) -> str:
+def command_again(targets: Sequence[str], *, uri: str, metric: str, by: Sequence[str]) -> str:
+    """Return the command that makes a comparison's page again, from any folder."""
+    settings = ["--by", ",".join(by)] if by else []
+    store = f"tracking.uri={masked(absolute_uri(uri))}"
+    return shlex.join(["cnnexp", "compare", *targets, store, "--metric", metric, *settings, "--html", "report.html"])
+
+
+def shortened(description: str) -> str:
+    """Return a description that a tag can hold, in whole lines."""
     if len(description) <= _LONGEST_TAG:
         return description
     whole_lines = description[:_LONGEST_TAG].rpartition("\n")[0]

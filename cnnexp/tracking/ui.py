@@ -44,13 +44,14 @@ def run_link(base_url: str, experiment_id: str, run_id: str) -> str:
     return f"{base_url.rstrip('/')}/?{_VIEW}#/experiments/{experiment_id}/runs/{run_id}/model-metrics?{_VIEW}"
 
 
-def sweep_link(base_url: str, experiment_id: str, sweep_id: str, metric: str) -> str:
-    """Return the address of a sweep's runs: flat, best first, as charts."""
-    search = quote(f"tags.sweep_id = '{sweep_id}'")
-    order = quote(f"metrics.`{metric}`")
+def sweep_link(base_url: str, experiment_id: str, sweep_id: str) -> str:
+    """Return the address of a sweep's runs: flat, best on validation first, with what varied and what came out.
+
+    The view of this key has to be there, see `sweep_view`.
+    """
     return (
         f"{base_url.rstrip('/')}/?{_VIEW}#/experiments/{experiment_id}/runs?{_VIEW}"
-        f"&searchFilter={search}&orderByKey={order}&orderByAsc=false&compareRunsMode=CHART"
+        f"&viewStateShareKey={sweep_id}&compareRunsMode=TABLE"
     )
 
 
