@@ -28,10 +28,11 @@ def join(address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (OSError, RuntimeError, ValueError) as error:  # what Ray raises, after telling which of many causes it is
+        reason = " ".join(str(error).split())
         raise SweepError(
             f"hydra.launcher.address must name a Ray cluster of this machine; {address} could not be joined: "
-            f"{' '.join(str(error).split())}. Start one with `ray start --head`, join one with `ray start --address=HOST:PORT`, and "
-            "have RAY_AUTH_MODE and its token set alike everywhere."
+            f"{reason}. Start one with `ray start --head`, join one with `ray start --address=HOST:PORT`, and have "
+            "RAY_AUTH_MODE and its token set alike everywhere."
         ) from error
 
 

@@ -98,10 +98,7 @@ class Sweep:
 
     def _announce(self, total: int | None) -> None:
         runs = "runs" if total is None else f"{total} runs"
-        lines = [
-            ("runs", f"{runs}, {self._workers.in_words}"),
-            *((key, values) for key, values in self._plan.varied.items()),
-        ]
+        lines = [("runs", f"{runs}, {self._workers.in_words}"), *self._plan.varied.items()]
         if self._past.parent is not None:
             lines.append(
                 ("goes on", f"{len(self._past.finished)} runs were finished before; sweep.resume=never begins anew")

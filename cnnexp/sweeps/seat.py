@@ -1,7 +1,7 @@
 """What stands on a node of a cluster: a warm process for one run at a time, and somebody who watches that run.
 
-Knows nothing of Ray, whose actor it is made into (see `cluster`). A run's log and record grow in a folder of the node and
-go home with what the run says, so that the node needs neither the store nor a folder that it shares with the sweep.
+Knows nothing of Ray, whose actor it is made into (see `cluster`). A run's log and record grow in a folder of the node
+and go home with what the run says: the node needs neither the store nor a folder that it shares with the sweep.
 """
 
 import dataclasses

@@ -80,6 +80,7 @@ class Seats:
             self._give_up(one)  # or it would keep the cores that the larger one is waiting for
         if not self._coming:
             self._ask(threads)
+        self._tell_of_waiting()
         return False
 
     def start(
@@ -110,7 +111,6 @@ class Seats:
                 self._arrived(reference)
             else:
                 yield from self._heard(reference)
-        self._tell_of_waiting()
 
     def kill_all(self) -> list[Seat]:
         """Give up every seat at once and return those that had a run."""
@@ -187,10 +187,9 @@ class Seats:
     def _tell_of_waiting(self) -> None:
         """Say once that nothing can be done for want of a place."""
         since = self._waits_since
-        idle = all(one.node is None for one in self._working.values())
-        if since is not None and self._coming and idle and time.monotonic() - since > _LONG:
+        if since is not None and not self._working and time.monotonic() - since > _LONG:
             (one,) = self._coming.values()
-            self._say(f"Waiting for a node of the Ray cluster with {one.threads} free cores.")
+            self._say(f"Waiting for a Ray node that can spare training.threads={one.threads} cores.")
             self._waits_since = None
 
 
