@@ -17,6 +17,7 @@ from cnnexp.errors import SweepError
 from cnnexp.sweeps import cluster, growth, seat
 from cnnexp.sweeps.child import Assignment
 from cnnexp.sweeps.messages import LAST_WORDS, Lost, Message
+from cnnexp.sweeps.workers import remove_if_empty
 
 if TYPE_CHECKING:
     from ray.exceptions import RayError
@@ -180,6 +181,8 @@ class Seats:
             self._working[one.actor.listen.remote(_SILENCE)] = one
 
     def _leave(self, one: Seat) -> None:
+        assert one.homes is not None
+        remove_if_empty(one.homes[seat.LOG])
         one.homes = None
         if one.passing:
             self._give_up(one)

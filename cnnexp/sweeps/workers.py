@@ -130,7 +130,13 @@ class Workers:
         self._running.remove(worker)
         worker.process.join()
         worker.wire.close()
-        worker.log.unlink() if worker.log.exists() and worker.log.stat().st_size == 0 else None
+        remove_if_empty(worker.log)
+
+
+def remove_if_empty(log: Path) -> None:
+    """Leave no log in which nothing was printed."""
+    if log.exists() and log.stat().st_size == 0:
+        log.unlink()
 
 
 def _cause_of_death(exitcode: int | None) -> str:
