@@ -79,6 +79,7 @@ def ray_cluster():
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # Ray has its workers wait for everybody else of the machine
         patch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # or every new home has its fonts listed anew
         cluster = RayCluster(folder)
         try:
