@@ -8,6 +8,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,9 @@ class Seats:
         self._working: dict[Any, Seat] = {}  # by the reference to its next parcel
         self._waits_since: float | None = None  # monotonic seconds; None: for nothing, or it has been told
 
-    @property
+    @cached_property
     def cores(self) -> int:
-        """Cores of the smallest node that has any."""
+        """Cores of the smallest node that has any, for as long as the sweep lasts."""
         return min(cluster.cores_of_nodes(), default=runtime.cores())
 
     @property
@@ -73,7 +74,7 @@ class Seats:
 
     def has_room(self, threads: int) -> bool:
         """Tell whether there is an empty seat with so many cores; where there is none, ask Ray for one."""
-        if self._limit is not None and len(self._working) >= self._limit:
+        if self._limit is not None and sum(one.homes is not None for one in self._seats) >= self._limit:
             return False
         if self._empty(threads) is not None:
             return True
@@ -115,7 +116,7 @@ class Seats:
 
     def kill_all(self) -> list[Seat]:
         """Give up every seat at once and return those that had a run."""
-        at_work = list(self._working.values())
+        at_work = [one for one in self._seats if one.homes is not None]
         for one in list(self._seats):
             self._give_up(one)
         return at_work
@@ -142,6 +143,8 @@ class Seats:
 
         ray.kill(one.actor)
         self._seats.remove(one)
+        if one.homes is not None:
+            remove_if_empty(one.homes[seat.LOG])
         for awaited in (self._coming, self._working):
             for reference in [reference for reference, other in awaited.items() if other is one]:
                 del awaited[reference]
