@@ -37,8 +37,8 @@ def join(address: str) -> None:
 
 
 def _reach(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
         raise ConfigError(f"hydra.launcher.address must be auto, or host:port of the head of a cluster; got {address}.")
     try:
         socket.create_connection((host, int(port)), timeout=_REACH_SECONDS).close()
@@ -54,4 +54,4 @@ def cores_of_nodes() -> list[int]:
     import ray
 
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [int(offered["CPU"]) for offered in resources if "CPU" in offered]
+    return [int(offered["CPU"]) for offered in resources if "CPU" in offered and offered["CPU"] >= 1]

@@ -33,7 +33,8 @@ OF_ONE_COMMAND = ("sweep.resume", "sweep.dry_run", "hydra.sweep")  # those that 
 
 def settled(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> ExperimentConfig:
     """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
-    images = min(config.training.batch_size, facts.images, config.data.limit or facts.images)
+    kept = facts.images if config.data.limit is None else min(facts.images, config.data.limit)
+    images = min(config.training.batch_size, kept)
     work = images * facts.height * facts.width * config.model.width
     training = dataclasses.replace(
         config.training,

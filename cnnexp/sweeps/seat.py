@@ -1,6 +1,6 @@
 """What stands on a node of a cluster: a warm process for one run at a time, and somebody who watches that run.
 
-Knows nothing of Ray, whose actor it is made into (see `cluster`). A run's log and record grow in a folder of the node
+Knows nothing of Ray, whose actor it is made into (see `seats`). A run's log and record grow in a folder of the node
 and go home with what the run says: the node needs neither the store nor a folder that it shares with the sweep.
 """
 

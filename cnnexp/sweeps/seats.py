@@ -158,9 +158,9 @@ class Seats:
             one.node = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             raise SweepError(str(error.cause)) from error
-        except ray.exceptions.RayError as error:
+        except ray.exceptions.RayActorError as error:
             self._give_up(one)
-            if error.actor_init_failed:
+            if error.actor_init_failed:  # and would again, on every node like this one
                 raise SweepError(_reason(one, error)) from error
 
     def _heard(self, reference: object) -> Iterator[tuple[Seat, Message]]:
