@@ -10,7 +10,7 @@ from sweeping import recorded as recorded_here
 
 from cnnexp.sweeps.growth import Growth, put
 
-LONG = [*WORDS, "training.epochs=150"]  # some seconds
+LONG = [*WORDS, "training.epochs=100"]  # some seconds
 
 
 def test_files_come_home_piece_by_piece(tmp_path):
@@ -82,21 +82,20 @@ def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine(here, second, tmp_p
 
 @pytest.mark.slow
 def test_a_node_that_dies_costs_a_retry(here, second, tmp_path):
-    process = start(*LONG, "seed=0,1,2", *here.words("killed"), folder=tmp_path)
+    process = start(*LONG, "seed=0,1", *here.words("killed"), folder=tmp_path)
     wait_for(lambda: len(here.epochs("killed")) == 2, seconds=300)
     kill_tree(second)
-    printed, _ = process.communicate(timeout=400)
+    printed, _ = process.communicate(timeout=600)
     assert process.returncode == 0, printed
     assert printed.count("It is tried again.") == 1
     (parent,), runs = here.recorded("killed")
-    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 4
-    assert sorted(run.tags.get("attempts", "1") for run in runs) == ["1", "1", "2"]
-    assert {run.tags["sweep.varied"] for run in runs} == {"seed=0", "seed=1", "seed=2"}
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 3
+    assert sorted(run.tags.get("attempts", "1") for run in runs) == ["1", "2"]
 
 
 @pytest.mark.slow
 def test_resuming_after_the_sweep_was_killed(here, second, tmp_path):
-    words = [*LONG, "seed=0,1,2", *here.words("resumed")]
+    words = [*LONG, "seed=0,1", *here.words("resumed")]
     process = start(*words, folder=tmp_path)
     wait_for(lambda: len(here.epochs("resumed")) == 2, seconds=300)
     kill(process.pid)
@@ -105,7 +104,7 @@ def test_resuming_after_the_sweep_was_killed(here, second, tmp_path):
     printed = sweep(*words, folder=tmp_path)
     assert "goes on" in printed
     (parent,), runs = here.recorded("resumed")
-    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 4
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 3
 
 
 @pytest.mark.slow
@@ -129,7 +128,7 @@ def test_a_node_that_lacks_the_data_or_has_others_is_named(here, tmp_path):
     process = start(*words, *here.words("data"), folder=tmp_path)
     wait_for(lambda: here.epochs("data"), seconds=300)
     nodes = [here.ray.node(HOME=str(tmp_path / name)) for name in ("empty", "other")]
-    printed, _ = process.communicate(timeout=400)
+    printed, _ = process.communicate(timeout=600)
     for node in nodes:
         kill_tree(node)
     assert process.returncode == 1, printed
