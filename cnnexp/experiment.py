@@ -101,7 +101,7 @@ def _set_up(config: ExperimentConfig, splits: Splits) -> _Setup:
     work = min(batch_size, len(splits.train)) * height * width * config.model.width
     statistics = channel_statistics(splits.train)
     return _Setup(
-        threads=runtime.resolve_threads(config.training.threads, work=work),
+        threads=runtime.resolve_threads(config.training.threads, work=work, cores=runtime.cores()),
         precision=runtime.resolve_precision(config.training.precision, work=work),
         learning_rate=schedules.scaled_rate(config.optimizer, batch_size=batch_size),
         updates_per_epoch=math.ceil(len(splits.train) / batch_size),

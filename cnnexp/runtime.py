@@ -18,14 +18,14 @@ SMALL_WORK = 2**19
 BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
 
 
-def resolve_threads(threads: int | str, *, work: int) -> int:
+def resolve_threads(threads: int | str, *, work: int, cores: int) -> int:
     """Return the number of cores to compute on: the configured one, or for ``auto`` one core for small work, else all.
 
-    `work` is batch × height × width × filters of the first block.
+    `work` is batch × height × width × filters of the first block; `cores` are all there are for one run.
     """
     if isinstance(threads, int):
         return threads
-    return 1 if work < SMALL_WORK else cores()
+    return 1 if work < SMALL_WORK else cores
 
 
 def resolve_precision(precision: str, *, work: int) -> str:

@@ -33,7 +33,7 @@ def start(*words, folder, multirun=True):
 def sweep(*words, folder, code=0, multirun=True):
     """Run a command to its end and return what it printed."""
     process = start(*words, folder=folder, multirun=multirun)
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=600)
     assert process.returncode == code, printed
     return printed
 
@@ -41,12 +41,20 @@ def sweep(*words, folder, code=0, multirun=True):
 def recorded(folder):
     """Return (parents, other runs) of the store, oldest first."""
     with closing(sqlite3.connect(folder / "mlflow.db", timeout=30)) as store:
-        query = "SELECT run_uuid, name, status FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time"
-        runs = {row[0]: Run(*row) for row in store.execute(query)}
-        for table, kind in (("params", "params"), ("latest_metrics", "metrics"), ("tags", "tags")):
-            for run_id, key, value in store.execute(f"SELECT run_uuid, key, value FROM {table}"):
-                if run_id in runs:
-                    getattr(runs[run_id], kind)[key] = value
+        return runs_in(store)
+
+
+def runs_in(store, experiment="cnnexp"):
+    """Return (parents, other runs) of an open database, oldest first."""
+    query = (
+        "SELECT run_uuid, r.name, status FROM runs r JOIN experiments e USING (experiment_id) "
+        f"WHERE r.lifecycle_stage = 'active' AND e.name = '{experiment}' ORDER BY start_time"
+    )
+    runs = {row[0]: Run(*row) for row in store.execute(query)}
+    for table, kind in (("params", "params"), ("latest_metrics", "metrics"), ("tags", "tags")):
+        for run_id, key, value in store.execute(f"SELECT run_uuid, key, value FROM {table}"):
+            if run_id in runs:
+                getattr(runs[run_id], kind)[key] = value
     parents = [run for run in runs.values() if "sweep.key" in run.tags]
     return parents, [run for run in runs.values() if "sweep.key" not in run.tags]
 

@@ -9,11 +9,11 @@ from hydra.types import HydraContext, RunMode
 from cnnexp.compose import CONF, compose_config
 from cnnexp.errors import ConfigError
 from cnnexp.sweeps.combinations import combinations, given
-from cnnexp.sweeps.identity import run_identity, sweep_identity
+from cnnexp.sweeps.identity import run_identity, settled, sweep_identity
 from cnnexp.sweeps.jobs import Composer
 from cnnexp.sweeps.survey import DataFacts
 
-FACTS = DataFacts(digest="d1", height=8, width=8)
+FACTS = DataFacts(digest="d1", height=8, width=8, images=988)
 
 
 def meant(*words, params=None, zipped=()):
@@ -71,7 +71,7 @@ def test_jobs_of_another_sweeper_differ_in_what_varies():
 
 
 def identity(*words, facts=FACTS):
-    return run_identity(compose_config(words), facts)
+    return run_identity(settled(compose_config(words), facts, cores=2), facts)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,21 @@ def test_the_same_run_is_what_gives_the_same_result(words, same):
 
 
 def test_other_data_make_another_run():
-    assert identity(facts=DataFacts(digest="d2", height=8, width=8)) != identity()
+    assert identity(facts=DataFacts(digest="d2", height=8, width=8, images=988)) != identity()
+
+
+@pytest.mark.parametrize(
+    ("words", "threads"),
+    [
+        ([], 1),
+        (["training.batch_size=988"], 7),  # 988 × 8 × 8 × 32 values
+        (["training.batch_size=988", "data.limit=100"], 1),  # no update is larger than what there is to train on
+        (["training.threads=3"], 3),
+    ],
+    ids=str,
+)
+def test_threads_are_decided_by_the_work_and_the_cores_there_are(words, threads):
+    assert settled(compose_config(words), FACTS, cores=7).training.threads == threads
 
 
 def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():

@@ -1,4 +1,4 @@
-"""What the peers have in common: the article's CNN and the digits, in plain Keras."""
+"""What the peers have in common: the article's CNN and the data, in plain Keras."""
 
 import keras
 import numpy as np
@@ -15,10 +15,19 @@ def load(images, validation):
     return (x[:images], y[:images]), (x[images:cut], y[images:cut]), (x[cut:], y[cut:])
 
 
-def build(dropout, learning_rate):
+def load_file(path):
+    """Return (images, labels) to train on and to validate on, of a file that `time_to_accuracy.py` has written."""
+    with np.load(path) as arrays:
+        return tuple(
+            ((arrays[f"{split}_images"] / 255).astype(np.float32), arrays[f"{split}_labels"])
+            for split in ("train", "validation")
+        )
+
+
+def build(dropout, learning_rate, shape=(8, 8, 1)):
     model = keras.Sequential(
         [
-            keras.Input((8, 8, 1)),
+            keras.Input(shape),
             layers.Conv2D(32, 3, padding="same", activation="relu"),
             layers.MaxPooling2D(),
             layers.Conv2D(64, 3, padding="same", activation="relu"),

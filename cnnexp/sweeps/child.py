@@ -3,6 +3,7 @@
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from cnnexp.config import DataConfig, ExperimentConfig
-from cnnexp.errors import CnnexpError
+from cnnexp.errors import CnnexpError, DataError
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.sweeps import messages
 from cnnexp.sweeps.messages import Message
-from cnnexp.sweeps.survey import survey
+from cnnexp.sweeps.survey import survey, surveyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Assignment:
 
     name: str
     config: ExperimentConfig
+    digest: str | None  # of the data as the sweep read them elsewhere; None: it read them on this machine
     record: Path  # the folder of its record, which the sweep holds
     environment: Mapping[str, str]  # more variables, for this run alone
     may_be_stopped: bool  # the sweep has a say after every epoch
@@ -104,6 +106,21 @@ def _print_to(log: Path) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
 
 
+def _verify(data: DataConfig, digest: str, sweep: _Sweep) -> None:
+    """Refuse data that are missing on this machine, or are not those of the sweep."""
+    node = socket.gethostname()
+    try:
+        found = survey(surveyed(data), partial(sweep.progress, "reading images"))
+    except CnnexpError as error:
+        raise DataError(f"Node {node}: {error}") from error
+    if found.digest != digest:
+        place = f"data={data.name}" if data.path is None else f"data.path={data.path}"
+        raise DataError(
+            f"The data must be the same on every node; {place} on node {node} has the digest {found.digest[:12]}, "
+            f"the sweep has read {digest[:12]}. Copy them there again, or use a folder that all nodes share."
+        )
+
+
 def _run(assignment: Assignment, sweep: _Sweep) -> Message:
     from cnnexp import quiet
     from cnnexp.recorded_run import carry_out
@@ -113,6 +130,8 @@ def _run(assignment: Assignment, sweep: _Sweep) -> Message:
         sweep.tell(messages.EpochEnded(values))
         return False
 
+    if assignment.digest is not None:
+        _verify(assignment.config.data, assignment.digest, sweep)
     quiet.import_tensorflow()
     outcome = carry_out(
         assignment.config,

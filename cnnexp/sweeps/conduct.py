@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cnnexp import runtime
 from cnnexp.compose import beside, columns, to_yaml
-from cnnexp.config import SweepConfig
+from cnnexp.config import ExperimentConfig, SweepConfig
 from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues, RunPlan
 from cnnexp.report.sweep import SweepReport
@@ -23,7 +22,7 @@ from cnnexp.sweeps.messages import Message
 from cnnexp.sweeps.parent import Parent, Past, in_words
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.surveyor import Surveyor
-from cnnexp.sweeps.workers import Worker, Workers
+from cnnexp.sweeps.workforce import Worker, Workforce
 from cnnexp.tracking.delivery import KEY_TAG
 from cnnexp.tracking.held import HeldRecord
 
@@ -57,12 +56,18 @@ class _Run:
 
     job: Job
     identity: str
-    threads: int
+    config: ExperimentConfig  # of the job, with threads and precision decided
+    digest: str  # of its data
     attempt: int = 0
     began: float = 0.0  # monotonic seconds
     record: HeldRecord | None = None
     plan: RunPlan | None = None
     epochs: int = 0
+
+    @property
+    def threads(self) -> int:
+        """Cores it computes on."""
+        return int(self.config.training.threads)
 
 
 class Conductor:
@@ -75,7 +80,7 @@ class Conductor:
         source: Source,
         parent: Parent,
         past: Past,
-        workers: Workers,
+        workers: Workforce,
         surveyor: Surveyor,
         report: SweepReport,
         folder: Path,
@@ -101,16 +106,16 @@ class Conductor:
                 while self._goes_on():
                     for worker, message in self._workers.listen(patience=_PATIENCE):
                         self._hear(worker, message)
-            except BaseException:
+            finally:  # nothing is running any more, unless it is stopped now
                 self._kill_all()
-                raise
         return "KILLED" if self._interrupts.asked else "FINISHED"
 
     def _goes_on(self) -> bool:
-        """Start what there is room for; tell whether anything is running."""
-        if not self._interrupts.asked:
-            self._fill()
-        return bool(self._running)
+        """Start what there is room for; tell whether there is anything to wait for."""
+        if self._interrupts.asked:
+            return bool(self._running)
+        left = self._fill()
+        return left or bool(self._running)
 
     def deliver(self) -> list[HeldRecord]:
         """Wait until every record is in the store; return those that had to be kept."""
@@ -118,19 +123,20 @@ class Conductor:
             record.wait()
         return [record for record in self._ended if record.kept is not None]
 
-    def _fill(self) -> None:
-        """Start runs while there is room."""
-        while (run := self._next()) is not None:
+    def _fill(self) -> bool:
+        """Start runs while there is room; tell whether there may be more."""
+        while self._waiting or self._source.ahead or self._workers.has_room(1):
+            if (run := self._next()) is None:
+                return False
             if not self._workers.has_room(run.threads):
                 self._waiting.insert(0, run)
-                return
+                return True
             self._start(run)
+        return True
 
     def _next(self) -> _Run | None:
         if self._waiting:
             return self._waiting.pop(0)
-        if not self._source.ahead and not self._workers.has_room(1):
-            return None
         while (job := self._composed()) is not None:
             run = self._prepared(job)
             if run is not None:
@@ -152,13 +158,12 @@ class Conductor:
         except CnnexpError as error:
             if not self.results.all and not self._running:
                 raise  # nothing has begun, and most likely nothing can
-            run = _Run(job, identity="", threads=1)
+            run = _Run(job, identity="", config=job.config, digest="")
             self._begin_record(run)
             self._failed(run, str(error), traceback="")
             return None
-        config = job.config
+        config = identity.settled(job.config, facts, cores=self._workers.cores)
         mark = identity.run_identity(config, facts)
-        work = identity.work_of_update(config, facts)
         if mark in self._past.finished:
             self._done_before(job, mark)
             return None
@@ -167,7 +172,7 @@ class Conductor:
             self._source.ended(job.number, self.results.metrics_of(mark), pruned=False)
             return None
         self.results.expect(mark, job.number)
-        return _Run(job, mark, runtime.resolve_threads(config.training.threads, work=work))
+        return _Run(job, mark, config, facts.digest)
 
     def _done_before(self, job: Job, mark: str) -> None:
         if self.results.knows(mark):
@@ -188,7 +193,8 @@ class Conductor:
             child.run,
             child.Assignment(
                 name=job.name,
-                config=job.config,
+                config=run.config if self._workers.far else job.config,
+                digest=run.digest if self._workers.far else None,
                 record=run.record.folder,
                 environment=job.environment,
                 may_be_stopped=self._source.may_stop,

@@ -45,7 +45,7 @@ def _mark(job: Job, known: dict[str, DataFacts]) -> str:
     key = survey.key(data)
     if key not in known:
         known[key] = survey.survey(survey.surveyed(data), lambda _done, _total: None)
-    return identity.run_identity(job.config, known[key])
+    return identity.run_identity(identity.settled(job.config, known[key], cores=runtime.cores()), known[key])
 
 
 def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Sequence[str]) -> None:

@@ -101,7 +101,8 @@ class _Elsewhere:
         """Do jobs as one batch; return what came of each, None for what was done before or is there twice."""
         words: dict[int, list[str]] = {}
         for job, source in jobs:
-            mark = identity.run_identity(job.config, self._facts(job))
+            facts = self._facts(job)
+            mark = identity.run_identity(identity.settled(job.config, facts, cores=runtime.cores()), facts)
             if mark not in self._past.finished and mark not in self._jobs:
                 self._jobs[mark] = job
                 words[job.number] = [*job.words, self._invitation(job, mark, source).word()]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -16,6 +17,9 @@ from cnnexp.sweeps.identity import OF_ONE_COMMAND, is_manner, sweep_identity
 from cnnexp.sweeps.jobs import Composer
 from cnnexp.sweeps.parent import Plan
 from cnnexp.sweeps.results import Result
+
+if TYPE_CHECKING:
+    from cnnexp.sweeps.local import OwnLauncher
 
 
 def sweep(
@@ -41,7 +45,7 @@ def sweep(
     elif is_ours(launcher):
         from cnnexp.sweeps import local
 
-        with local.Sweep(plan, settings, tracking, folder=folder_of(config)) as begun:
+        with local.Sweep(launcher, plan, settings, tracking, folder=folder_of(config)) as begun:
             composer.check(meant, brought=params.keys())  # while TensorFlow is imported elsewhere
             begun.carry_out(grid, total=len(meant))
     else:
@@ -51,7 +55,11 @@ def sweep(
 
 
 def launch(
-    context: HydraContext, config: DictConfig, jobs: Sequence[Sequence[str]], initial_job_idx: int
+    launcher: "OwnLauncher",
+    context: HydraContext,
+    config: DictConfig,
+    jobs: Sequence[Sequence[str]],
+    initial_job_idx: int,
 ) -> Sequence[JobReturn]:
     """Carry out the jobs of another sweeper and return, for each, its objective or why it failed."""
     from cnnexp.sweeps import local
@@ -61,7 +69,7 @@ def launch(
     _refuse_pruning(settings)
     meant = given(jobs)
     plan = plan_of(config, meant.values, tracking)
-    with local.Sweep(plan, settings, tracking, folder=folder_of(config)) as begun:
+    with local.Sweep(launcher, plan, settings, tracking, folder=folder_of(config)) as begun:
         results = begun.carry_out(Grid(composer, meant, first=initial_job_idx), total=len(jobs), failures_raise=False)
     found = {result.number: result for result in results.all}
     return [_job_return(words, found.get(number), settings) for number, words in enumerate(jobs, start=initial_job_idx)]
@@ -97,8 +105,8 @@ def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingCon
     )
 
 
-def is_ours(launcher: Launcher) -> bool:
-    """Tell whether a launcher is the one that comes with cnnexp."""
+def is_ours(launcher: Launcher) -> "TypeGuard[OwnLauncher]":
+    """Tell whether a launcher is one of those that come with cnnexp."""
     return type(launcher).__module__.startswith("hydra_plugins.cnnexp_launcher")
 
 

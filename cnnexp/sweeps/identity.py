@@ -1,5 +1,6 @@
 """When two runs are the same run: equal in everything that can change what comes out."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -30,18 +31,23 @@ MANNERS = (
 OF_ONE_COMMAND = ("sweep.resume", "sweep.dry_run", "hydra.sweep")  # those that a later command does not repeat
 
 
+def settled(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> ExperimentConfig:
+    """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
+    kept = facts.images if config.data.limit is None else min(facts.images, config.data.limit)
+    images = min(config.training.batch_size, kept)
+    work = images * facts.height * facts.width * config.model.width
+    training = dataclasses.replace(
+        config.training,
+        threads=runtime.resolve_threads(config.training.threads, work=work, cores=cores),
+        precision=runtime.resolve_precision(config.training.precision, work=work),
+    )
+    return dataclasses.replace(config, training=training)
+
+
 def run_identity(config: ExperimentConfig, facts: DataFacts) -> str:
-    """Return a hash of settings, data, seed, threads and precision; 32 hexadecimal digits."""
+    """Return a hash of settled settings, data, seed, threads and precision; 32 hexadecimal digits."""
     settings = {name: value for name, value in parameters(config).items() if name not in _COSMETIC}
-    work = work_of_update(config, facts)
-    settings["training.threads"] = runtime.resolve_threads(config.training.threads, work=work)
-    settings["training.precision"] = runtime.resolve_precision(config.training.precision, work=work)
     return _hash({"settings": settings, "data": facts.digest})
-
-
-def work_of_update(config: ExperimentConfig, facts: DataFacts) -> int:
-    """Return what the rules for threads and precision go by: values in the first feature map of one update."""
-    return config.training.batch_size * facts.height * facts.width * config.model.width
 
 
 def sweep_identity(words: Sequence[str], *, experiment: str) -> str:

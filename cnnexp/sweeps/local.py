@@ -1,36 +1,46 @@
-"""A sweep on this machine: a process a run, forked from a warm one."""
+"""A sweep under our own launchers: a process a run, on this machine or on a Ray cluster."""
 
 import shlex
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from cnnexp import runtime
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import SweepError
 from cnnexp.report.sweep import SweepReport
-from cnnexp.sweeps import last_word, warm
+from cnnexp.sweeps import last_word
 from cnnexp.sweeps.conduct import Conductor, Source
 from cnnexp.sweeps.last_word import LastWord
 from cnnexp.sweeps.parent import Parent, Plan, read_past, settle
 from cnnexp.sweeps.results import Results
 from cnnexp.sweeps.surveyor import Surveyor
-from cnnexp.sweeps.workers import Workers
+from cnnexp.sweeps.workforce import Workforce
 from cnnexp.tracking.commands import program
 from cnnexp.tracking.held import HeldRecord
+
+
+class OwnLauncher(Protocol):
+    """One of those that come with cnnexp."""
+
+    def workers(self, *, limit: int | None, say: Callable[[str], None]) -> Workforce:
+        """Return who does the runs, at most `limit` at a time; `say` tells the user."""
 
 
 class Sweep:
     """Begins at once what takes seconds elsewhere: the imports of TensorFlow and MLflow."""
 
-    def __init__(self, plan: Plan, settings: SweepConfig, tracking: TrackingConfig, *, folder: Path) -> None:
+    def __init__(
+        self, launcher: OwnLauncher, plan: Plan, settings: SweepConfig, tracking: TrackingConfig, *, folder: Path
+    ) -> None:
         self._plan = plan
         self._settings = settings
         self._tracking = tracking
         self._folder = folder
         self._report = SweepReport()
-        self._context = warm.start()
+        limit = settings.workers if isinstance(settings.workers, int) else None
+        self._workers = launcher.workers(limit=limit, say=self._report.note)
         settle(tracking, plan)
         self._past = read_past(tracking, plan, resume=settings.resume)
         self._parent: Parent | None = Parent(tracking, plan, self._past)
@@ -74,26 +84,21 @@ class Sweep:
         return conductor.results
 
     def _conductor(self, source: Source) -> Conductor:
-        limit = self._settings.workers if isinstance(self._settings.workers, int) else None
-        workers = Workers(self._context, cores=runtime.cores(), limit=limit)
         assert self._parent is not None
         return Conductor(
             settings=self._settings,
             source=source,
             parent=self._parent,
             past=self._past,
-            workers=workers,
-            surveyor=Surveyor(workers, self._report, self._folder),
+            workers=self._workers,
+            surveyor=Surveyor(self._workers, self._report, self._folder),
             report=self._report,
             folder=self._folder,
         )
 
     def _announce(self, total: int | None) -> None:
-        cores = runtime.cores()
-        workers = self._settings.workers
-        at_a_time = f"{workers} at a time" if workers != "auto" else f"as many at a time as fit {cores} cores"
         runs = "runs" if total is None else f"{total} runs"
-        lines = [("runs", f"{runs}, {at_a_time}"), *((key, values) for key, values in self._plan.varied.items())]
+        lines = [("runs", f"{runs}, {self._workers.in_words}"), *self._plan.varied.items()]
         if self._past.parent is not None:
             lines.append(
                 ("goes on", f"{len(self._past.finished)} runs were finished before; sweep.resume=never begins anew")

@@ -66,4 +66,6 @@ class Lost:
     reason: str
 
 
+LAST_WORDS = (Finished, Failed, Surveyed, Lost)
+
 Message = Planned | Progressed | EpochEnded | Grown | Surveyed | Finished | Failed | Lost

@@ -65,7 +65,7 @@ def _carry_out(
     if is_ours(launcher):
         from cnnexp.sweeps import local
 
-        with local.Sweep(plan, settings, tracking, folder=folder) as begun:
+        with local.Sweep(launcher, plan, settings, tracking, folder=folder) as begun:
             begun.carry_out(source, total=source.left)
     else:
         from cnnexp.sweeps import elsewhere

@@ -14,6 +14,7 @@ class DataFacts:
     digest: str  # of pixels, labels, files and splits
     height: int  # pixels, as the network sees them
     width: int
+    images: int  # to train on
 
 
 def survey(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFacts:
@@ -27,7 +28,7 @@ def survey(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFac
 
     splits = load_splits(data, seed=0, on_progress=on_progress)
     height, width, _ = splits.spec.shape
-    return DataFacts(splits.digest, height, width)
+    return DataFacts(splits.digest, height, width, len(splits.train))
 
 
 def surveyed(data: DataConfig) -> DataConfig:

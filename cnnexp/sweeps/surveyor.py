@@ -9,7 +9,7 @@ from cnnexp.report.sweep import SweepReport
 from cnnexp.sweeps import child, messages, survey
 from cnnexp.sweeps.messages import Message
 from cnnexp.sweeps.survey import DataFacts
-from cnnexp.sweeps.workers import Worker, Workers
+from cnnexp.sweeps.workforce import Worker, Workforce
 
 _NUMBER = -1  # under which the reading is shown among the runs
 _PATIENCE = 0.5  # seconds
@@ -20,7 +20,7 @@ Hear = Callable[[Worker, Message], None]
 class Surveyor:
     """Knows every data set that was read."""
 
-    def __init__(self, workers: Workers, report: SweepReport, folder: Path) -> None:
+    def __init__(self, workers: Workforce, report: SweepReport, folder: Path) -> None:
         self._workers = workers
         self._report = report
         self._folder = folder

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnexp.sweeps import messages
-from cnnexp.sweeps.messages import Message
-
-_LAST_WORDS = (messages.Finished, messages.Failed, messages.Surveyed, messages.Lost)
+from cnnexp.sweeps.messages import LAST_WORDS, Message
 
 
 @dataclass(eq=False, slots=True)
@@ -41,14 +39,21 @@ class Workers:
     and its numbers are the same, as alone. A limit is a number of processes, whatever their threads.
     """
 
+    far = False
+
     def __init__(self, context: ForkServerContext, *, cores: int, limit: int | None) -> None:
         self._context = context
-        self._cores = cores
+        self.cores = cores
         self._limit = limit
         self._running: list[Worker] = []
 
     def __len__(self) -> int:
         return len(self._running)
+
+    @property
+    def in_words(self) -> str:
+        """How many runs go on at a time."""
+        return f"as many at a time as fit {self.cores} cores" if self._limit is None else f"{self._limit} at a time"
 
     def has_room(self, threads: int) -> bool:
         """Tell whether a run with that many threads can start; when nothing runs, any can."""
@@ -56,7 +61,7 @@ class Workers:
             return True
         if self._limit is not None:
             return len(self._running) < self._limit
-        return sum(worker.cores for worker in self._running) + threads <= self._cores
+        return sum(worker.cores for worker in self._running) + threads <= self.cores
 
     def start(
         self,
@@ -105,7 +110,7 @@ class Workers:
         try:
             while worker.wire.poll():
                 message = worker.wire.recv()
-                last = isinstance(message, _LAST_WORDS)
+                last = isinstance(message, LAST_WORDS)
                 if last:
                     self._forget(worker)
                 yield worker, message
@@ -125,7 +130,13 @@ class Workers:
         self._running.remove(worker)
         worker.process.join()
         worker.wire.close()
-        worker.log.unlink() if worker.log.exists() and worker.log.stat().st_size == 0 else None
+        remove_if_empty(worker.log)
+
+
+def remove_if_empty(log: Path) -> None:
+    """Leave no log in which nothing was printed."""
+    if log.exists() and log.stat().st_size == 0:
+        log.unlink()
 
 
 def _cause_of_death(exitcode: int | None) -> str:

@@ -1,11 +1,15 @@
 """Hydra's way to `cnnexp.sweeps`: it takes launchers from this namespace only, and imports them at every start."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from cnnexp.sweeps.workforce import Workforce
 
 
 class CnnexpLauncher(Launcher):
@@ -19,4 +23,27 @@ class CnnexpLauncher(Launcher):
         """Carry out the jobs of another sweeper, all of them before this returns."""
         from cnnexp.sweeps.hydra_jobs import launch
 
-        return launch(self.context, self.config, job_overrides, initial_job_idx)
+        return launch(self, self.context, self.config, job_overrides, initial_job_idx)
+
+    def workers(self, *, limit: int | None, say: Callable[[str], None]) -> "Workforce":
+        """Return processes of this machine, the warm one already starting."""
+        from cnnexp import runtime
+        from cnnexp.sweeps import warm
+        from cnnexp.sweeps.workers import Workers
+
+        return Workers(warm.start(), cores=runtime.cores(), limit=limit)
+
+
+class RayLauncher(CnnexpLauncher):
+    """A process a run on the nodes of a Ray cluster, as many at a time as Ray finds places for."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def workers(self, *, limit: int | None, say: Callable[[str], None]) -> "Workforce":
+        """Return seats of the cluster, which is joined."""
+        from cnnexp.sweeps import cluster
+        from cnnexp.sweeps.seats import Seats
+
+        cluster.join(self.address)
+        return Seats(limit=limit, say=say)

@@ -1,0 +1,139 @@
+"""Time until a search of 27 settings has a run of a given validation accuracy on Fashion-MNIST, against other tools.
+
+    pip install keras-tuner tensorboard 'ray[tune]' 'cnnexp[optuna]'
+    python benchmarks/time_to_accuracy.py [--target 0.88] [--images 10000] [--epochs 9] [--seeds 0 1 2 3 4]
+
+3 rates × 3 rates of dropout × 3 batch sizes for the reference network, the same images for everybody, no augmentation.
+The time is that from the command to the end of the epoch that reaches the target; then the search is stopped. cnnexp
+searches with TPE and ASHA and records every run, once in float32 and once in its default precision; Keras Tuner's
+Hyperband and Ray Tune's ASHA compute in float32 and log nothing.
+"""
+
+import argparse
+import math
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import measuring
+import numpy as np
+
+from cnnexp.compose import compose_config
+from cnnexp.datasets import load_splits
+
+PEERS = Path(__file__).with_name("peers")
+RATES, DROPOUTS, BATCHES = "1e-4,1e-3,1e-2", "0,0.3,0.5", "32,64,128"
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+Search = Callable[[int, Path], float]  # (seed, empty folder) -> seconds
+
+
+def ours(words: Sequence[str], target: float) -> Search:
+    """Return the search of cnnexp with some more words."""
+
+    def search(seed: int, folder: Path) -> float:
+        began = time.time()
+        command = [sys.executable, "-m", "cnnexp", "-m", *words, f"hydra.sweeper.seed={seed}"]
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, env={**os.environ, **QUIET})
+        reached = None
+        while reached is None and process.poll() is None:
+            time.sleep(0.5)
+            reached = first_to_reach(folder / "mlflow.db", target)
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        reached = reached or first_to_reach(folder / "mlflow.db", target)
+        return math.inf if reached is None else reached - began
+
+    return search
+
+
+def first_to_reach(database: Path, target: float) -> float | None:
+    """Return when an epoch first had the accuracy, in seconds since 1970."""
+    query = "SELECT min(timestamp) FROM metrics WHERE key = 'val/accuracy' AND value >= ?"
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as store:
+            ((milliseconds,),) = store.execute(query, [target])
+    except sqlite3.OperationalError:  # the store has not been made yet
+        return None
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def peer(script: str, data: Path, target: float, epochs: int) -> Search:
+    """Return the search of another tool, which prints when it has reached the target."""
+
+    def search(seed: int, folder: Path) -> float:
+        began = time.time()
+        words = [str(data), str(epochs), str(seed), str(target), RATES, DROPOUTS, BATCHES]
+        _, printed = measuring.seconds([sys.executable, str(PEERS / script), *words], cwd=folder, env=QUIET)
+        times = [float(line.split()[1]) for line in printed.splitlines() if line.startswith("reached")]
+        return times[0] - began if times else math.inf
+
+    return search
+
+
+def write_data(words: Sequence[str], path: Path) -> None:
+    """Write the images that a run of these words trains on and is validated with."""
+    config = compose_config(words)
+    splits = load_splits(config.data, seed=config.seed, on_progress=lambda _done, _total: None)
+    arrays = {}
+    for name in ("train", "validation"):
+        arrays[f"{name}_images"] = splits[name].images[splits[name].rows]
+        arrays[f"{name}_labels"] = splits[name].labels
+    np.savez(path, **arrays)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--target", type=float, default=0.88)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--epochs", type=int, default=9, help="at most, of a run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    asked = parser.parse_args()
+    print(measuring.machine(), flush=True)
+    data = ["data=fashion_mnist", f"data.limit={asked.images}"]
+    run = [f"training.epochs={asked.epochs}", "training.patience=null", "training.monitor=val/accuracy"]
+    space = [
+        f"optimizer.learning_rate={RATES}",
+        f"regularization.dropout={DROPOUTS}",
+        f"training.batch_size={BATCHES}",
+    ]
+    how = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=27", "sweep.objective=best/val_accuracy"]
+    words = [*data, *run, "augmentation=none", *space, *how, "sweep.pruning=asha", "sweep.pruning_start=1"]
+    with tempfile.TemporaryDirectory() as base:
+        file = Path(base) / "data.npz"
+        write_data(data, file)
+        searches = {
+            "cnnexp, float32": ours([*words, "training.precision=float32"], asked.target),
+            "cnnexp, default": ours(words, asked.target),
+            "Keras Tuner Hyperband": peer("hyperband.py", file, asked.target, asked.epochs),
+            "Ray Tune ASHA": peer("asha.py", file, asked.target, asked.epochs),
+        }
+        times: dict[str, list[float]] = {name: [] for name in searches}
+        for seed in asked.seeds:
+            for name, search in searches.items():
+                folder = Path(base) / f"{name}-{seed}"
+                folder.mkdir()
+                times[name].append(search(seed, folder))
+                print(f"  seed {seed}, {name}: {times[name][-1]:.1f} s", flush=True)
+    tell(times)
+
+
+def tell(times: dict[str, list[float]]) -> None:
+    """Print each one's median, and how many times faster than the better of the others cnnexp is."""
+    for name, seconds in times.items():
+        print(f"{name:24} {measuring.spread(seconds, ' s')}")
+    best = min(statistics.median(seconds) for name, seconds in times.items() if not name.startswith("cnnexp"))
+    for name in (name for name in times if name.startswith("cnnexp")):
+        print(f"{name}: {best / statistics.median(times[name]):.2f} times faster than the better of them; 2 are wanted")
+
+
+if __name__ == "__main__":
+    main()

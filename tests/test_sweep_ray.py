@@ -1,0 +1,138 @@
+"""Sweeps on a Ray cluster of two nodes, recorded by a server on PostgreSQL."""
+
+import re
+
+import pytest
+from cluster import kill_tree, site
+from folders import write_classes
+from sweeping import WORDS, kill, start, sweep, table, wait_for
+from sweeping import recorded as recorded_here
+
+from cnnexp.sweeps.growth import Growth, put
+
+LONG = [*WORDS, "training.epochs=100"]  # some seconds
+
+
+def test_files_come_home_piece_by_piece(tmp_path):
+    there, home = tmp_path / "there", tmp_path / "home"
+    (there / "record" / "files").mkdir(parents=True)
+    growth = Growth(there)
+    journal = there / "record" / "journal.jsonl"
+    journal.write_text('{"a": 1}\n{"b"')
+    (there / "record" / "files" / "empty.py").touch()
+    (there / "log").write_bytes(b"\xff\x00")
+    homes = {"record": home / "one", "log": home / "one.log"}
+    put(growth.taken(), homes)
+    with journal.open("a") as file:
+        file.write(": 2}\n")
+    added = growth.taken()
+    assert [piece.name for piece in added] == ["record/journal.jsonl"]
+    put(added, homes)
+    assert growth.taken() == []
+    assert (home / "one" / "journal.jsonl").read_text() == journal.read_text()
+    assert (home / "one" / "files" / "empty.py").read_bytes() == b""
+    assert (home / "one.log").read_bytes() == b"\xff\x00"
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "message"),
+    [
+        ("somewhere", 2, "hydra.launcher.address must be auto, or host:port"),
+        ("127.0.0.1:9", 1, "127.0.0.1:9 did not (["),
+    ],
+)
+def test_a_cluster_that_is_not_there_begins_no_sweep(tmp_path, address, code, message):
+    pytest.importorskip("ray", reason="needs the extra cnnexp[ray]")
+    words = ["hydra/launcher=ray", f"hydra.launcher.address={address}"]
+    printed = sweep(*words, "seed=0,1", folder=tmp_path, code=code)
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    pytest.importorskip("ray", reason="needs the extra cnnexp[ray]")
+    pytest.importorskip("psycopg", reason="needs the extra cnnexp[ray]")
+    with site(tmp_path_factory.mktemp("site")) as begun:
+        yield begun
+
+
+@pytest.fixture
+def second(here):
+    """A second node for one test."""
+    node = here.ray.node()
+    yield node
+    kill_tree(node)
+
+
+@pytest.mark.slow
+def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine(here, second, tmp_path):
+    printed = sweep(*WORDS, "seed=0,1,2", *here.words("two"), folder=tmp_path)
+    assert "fit 2 cores of 2 Ray nodes" in printed
+    (parent,), runs = here.recorded("two")
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 4
+    assert {run.tags["mlflow.parentRunId"] for run in runs} == {parent.run_id}
+    assert {run.params["training.threads"] for run in runs} == {"auto"}
+    sweep(*WORDS, "seed=0,1,2", folder=tmp_path)
+    assert table(runs) == table(recorded_here(tmp_path)[1])
+    assert not list(tmp_path.glob("outbox/*"))
+    assert not list(tmp_path.glob("multirun/*/*/*"))
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_costs_a_retry(here, second, tmp_path):
+    process = start(*LONG, "seed=0,1", *here.words("killed"), folder=tmp_path)
+    wait_for(lambda: len(here.epochs("killed")) == 2, seconds=300)
+    kill_tree(second)
+    printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, printed
+    assert printed.count("It is tried again.") == 1
+    (parent,), runs = here.recorded("killed")
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 3
+    assert sorted(run.tags.get("attempts", "1") for run in runs) == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_resuming_after_the_sweep_was_killed(here, second, tmp_path):
+    words = [*LONG, "seed=0,1", *here.words("resumed")]
+    process = start(*words, folder=tmp_path)
+    wait_for(lambda: len(here.epochs("resumed")) == 2, seconds=300)
+    kill(process.pid)
+    process.communicate(timeout=60)
+    wait_for(lambda: {run.status for run in here.recorded("resumed")[1]} == {"KILLED"}, seconds=60)
+    printed = sweep(*words, folder=tmp_path)
+    assert "goes on" in printed
+    (parent,), runs = here.recorded("resumed")
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 3
+
+
+@pytest.mark.slow
+def test_hopeless_runs_of_a_search_are_stopped(here, second, tmp_path):
+    pytest.importorskip("optuna", reason="searches need the extra cnnexp[optuna]")
+    words = ["hydra/sweeper=optuna", "optimizer.learning_rate=tag(log,interval(1e-5,1e-1))", "training.epochs=9"]
+    pruning = ["hydra.sweeper.n_trials=6", "sweep.pruning=asha", "sweep.pruning_start=1"]
+    sweep(*WORDS, *words, *pruning, *here.words("search"), folder=tmp_path)
+    (parent,), runs = here.recorded("search")
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 7
+    assert 0 < sum("pruned" in run.tags for run in runs) < 6
+
+
+@pytest.mark.slow
+def test_a_node_that_lacks_the_data_or_has_others_is_named(here, tmp_path):
+    """Nodes with homes of their own: only the first one's has the data that the sweep has read."""
+    for home in (here.ray.home, tmp_path / "other"):
+        write_classes(home / "photos", {"a": 40, "b": 40}, size=(8, 8), color=False)
+    (tmp_path / "empty").mkdir()
+    words = [*LONG, "data=folder", "data.path=~/photos", "data.limit=null", "seed=range(8)"]
+    process = start(*words, *here.words("data"), folder=tmp_path)
+    wait_for(lambda: here.epochs("data"), seconds=300)
+    nodes = [here.ray.node(HOME=str(tmp_path / name)) for name in ("empty", "other")]
+    printed, _ = process.communicate(timeout=600)
+    for node in nodes:
+        kill_tree(node)
+    assert process.returncode == 1, printed
+    assert re.search(r"Node \S+: data.path must exist; there is nothing at \S+/empty/photos", printed)
+    assert "The data must be the same on every node; data.path=~/photos on node" in printed
+    _, runs = here.recorded("data")
+    assert {run.status for run in runs} == {"FINISHED", "FAILED"}
