@@ -64,6 +64,7 @@ def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadab
         "origin": source.origin,
         "images": len(catalogue.labels),
         "class_names": catalogue.class_names,
+        "empty": catalogue.empty,
         "notes": catalogue.notes,
         "spec": dataclasses.asdict(job.spec),
         "unreadable": unreadable,
@@ -109,6 +110,7 @@ def opened(entry: Path) -> Decoded:
             files=tuple((entry / "files.txt").read_text(encoding="utf-8").split("\n")),
             declared=arrays["declared"],
             groups=arrays["groups"] if len(arrays["groups"]) else None,
+            empty=tuple(facts["empty"]),
             notes=tuple(facts["notes"]),
         )
         copies = arrays["copies"]

@@ -15,8 +15,8 @@ import numpy as np
 from cnnexp.datasets import cache, fingerprints, workers
 from cnnexp.datasets.decoding import Unreadable, decode_rows
 from cnnexp.datasets.entry import Decoded, finish, is_whole, opened
-from cnnexp.datasets.headers import HEADER
 from cnnexp.datasets.geometry import Request, resolve
+from cnnexp.datasets.headers import HEADER
 from cnnexp.datasets.journal import Journal
 from cnnexp.datasets.measures import measure
 from cnnexp.datasets.sources import Catalogue, Pictures, Source
@@ -64,9 +64,7 @@ def _in_memory(source: Source, request: Request) -> Decoded:
         spec=spec,
         images=chunk.images,
         copies=copies,
-        measures=measure(
-            chunk.images, chunk.headers, labels=catalogue.labels, copies=copies, unreadable=unreadable
-        ),
+        measures=measure(chunk.images, chunk.headers, labels=catalogue.labels, copies=copies, unreadable=unreadable),
         unreadable=chunk.unreadable,
         content=hashlib.sha256(np.ascontiguousarray(chunk.images).data).hexdigest(),
     )
@@ -116,9 +114,7 @@ def _fill(
 
 def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> workers.Job:
     """Create the files at full size, so that a full disk is known before the work and not after half of it."""
-    images, prints, headers = (
-        entry / name for name in ("images.part.npy", "fingerprints.part", "headers.part")
-    )
+    images, prints, headers = (entry / name for name in ("images.part.npy", "fingerprints.part", "headers.part"))
     shape = (len(pictures), *spec.shape)
     if not images.exists():
         Journal(entry / JOURNAL).discard()
