@@ -2,8 +2,8 @@
 
 Far is told from the rest alone. Beyond the outer twentieth of a side the values of a clean data set thin out at least
 exponentially; how fast, the middle of that twentieth tells, which a few strangers in it cannot move (peaks over a
-threshold, Pickands 1975, with the shape 0), and never faster than in a normal distribution. Beyond the value that a data set of this size reaches in one case of a
-hundred, over all properties and both sides, an image does not belong to the tail.
+threshold, Pickands 1975, with the shape 0), and never faster than in a normal distribution. Beyond the value that a
+data set of this size reaches in one case of a hundred, over all properties and both sides, an image does not belong.
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def end_of_tail(values: Values, *, step: float) -> float:
     """Return the value that clean data of this number reach above with a probability of CHANCE at most."""
     middle, begin, within = np.quantile(values, [0.5, 1 - TAIL, 1 - TAIL / 2]).tolist()
     scale = max((within - begin) / np.log(2), NORMAL * (begin - middle), step)
-    return begin + scale * float(np.log(len(values) * TAIL * 2 * len(PROPERTIES) / CHANCE))
+    return float(begin + scale * np.log(len(values) * TAIL * 2 * len(PROPERTIES) / CHANCE))
 
 
 def _other_modes(facts: Facts, rows: Rows) -> Iterator[tuple[int, str]]:
