@@ -28,8 +28,10 @@ def check(surveyed: Survey, *, few_images: int, uneven: float, labels: bool) -> 
         labels: also look for labels that out-of-fold predictions dispute, which takes a while
 
     """
-    facts = Facts.of(surveyed)
-    issues = list(_issues(facts, few_images=few_images, uneven=uneven))
+    found = Facts.of(surveyed)
+    renamed = tuple(classes.renames(found))
+    facts = classes.under_one_name(found, renamed)
+    issues = [*classes.renamed_classes(renamed), *_issues(facts, few_images=few_images, uneven=uneven)]
     if labels:
         from cnnexp.data_check import disputed  # scikit-learn takes a second
 
@@ -41,7 +43,7 @@ def check(surveyed: Survey, *, few_images: int, uneven: float, labels: bool) -> 
         images=len(facts.labels),
         input_shape=surveyed.read.spec.shape,
         class_names=facts.class_names,
-        class_counts={split: tuple(facts.counts(split).tolist()) for split in SPLIT_NAMES},
+        class_counts={split: tuple(found.counts(split).tolist()) for split in SPLIT_NAMES},
         issues=tuple(sorted(issues, key=lambda issue: not issue.stops)),
         checks=(*CHECKS, DISPUTED) if labels else CHECKS,
     )

@@ -1,6 +1,7 @@
 """Files that cannot be read, and classes that are missing, renamed, small or uneven."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -9,7 +10,16 @@ from cnnexp.data_check.facts import Facts, counted, listed
 from cnnexp.records import SPLIT_NAMES, DataIssue
 
 UNREADABLE = "D1"
-_CLOSE = 0.6  # similarity of names from which one is taken for the other, where several are missing
+CLOSE = 0.6  # similarity of names from which one is taken for the other, where several are missing
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A class under another name."""
+
+    split: str
+    name: str  # that of its training images
+    there: str  # in the split
 
 
 def unreadable(facts: Facts) -> Iterator[DataIssue]:
@@ -30,7 +40,7 @@ def unreadable(facts: Facts) -> Iterator[DataIssue]:
 
 def empty(facts: Facts) -> Iterator[DataIssue]:
     """Name classes and class folders without an image."""
-    present = np.bincount(facts.labels, minlength=len(facts.class_names)) > 0
+    present = np.bincount(facts.given, minlength=len(facts.class_names)) > 0
     names = [name for name, there in zip(facts.class_names, present, strict=True) if not there]
     if found := [*facts.empty, *names]:
         yield DataIssue(
@@ -44,33 +54,16 @@ def empty(facts: Facts) -> Iterator[DataIssue]:
         )
 
 
-def missing(facts: Facts) -> Iterator[DataIssue]:
-    """Name classes that a split lacks, and what they are probably called there."""
-    counts = {split: facts.counts(split) for split in SPLIT_NAMES}
-    present = {split: count > 0 for split, count in counts.items() if count.any()}
-    anywhere = np.any(list(present.values()), axis=0) if present else np.zeros(0, bool)
-    unknown = _names(facts, anywhere & ~present["train"]) if "train" in present else []
-    for split, there in present.items():
-        absent = _names(facts, anywhere & ~there)
-        own = [name for name in unknown if there[facts.class_names.index(name)]]
-        if split == "train":
-            absent = [name for name in absent if not _renamed_somewhere(facts, name, present)]
-        pairs = {name: _counterpart(name, own, absent) for name in absent}
-        yield from (_renamed(split, name, other) for name, other in pairs.items() if other)
-        if alone := [name for name, other in pairs.items() if not other]:
-            yield _missing(split, alone)
-
-
-def _renamed_somewhere(facts: Facts, name: str, present: dict[str, np.ndarray]) -> bool:
-    """Say whether a class without training images is another class under a second name."""
-    place = facts.class_names.index(name)
-    for there in present.values():
-        if there[place]:
-            absent = _names(facts, present["train"] & ~there)
-            own = _names(facts, there & ~present["train"])
-            if any(_counterpart(other, own, absent) == name for other in absent):
-                return True
-    return False
+def renames(facts: Facts) -> Iterator[Rename]:
+    """Find classes that a split lacks, and that are there under a name which has no training image."""
+    trained = facts.counts("train") > 0
+    for split in SPLIT_NAMES[1:]:
+        there = facts.counts(split) > 0
+        if trained.any() and there.any():
+            absent, own = _names(facts, trained & ~there), _names(facts, there & ~trained)
+            for name in absent:
+                if other := _counterpart(name, own, absent):
+                    yield Rename(split, name, other)
 
 
 def _counterpart(name: str, own: list[str], absent: list[str]) -> str | None:
@@ -78,21 +71,41 @@ def _counterpart(name: str, own: list[str], absent: list[str]) -> str | None:
     if len(own) == len(absent) == 1:
         return own[0]
     by_case = {other.casefold(): other for other in own}
-    close = get_close_matches(name.casefold(), by_case, n=1, cutoff=_CLOSE)
+    close = get_close_matches(name.casefold(), by_case, n=1, cutoff=CLOSE)
     return by_case[close[0]] if close else None
 
 
-def _renamed(split: str, name: str, other: str) -> DataIssue:
-    return DataIssue(
-        id="L4",
-        title="class named differently",
-        sentence=f"The {split} split has no class {name} but a class {other}, which has no training image: probably "
-        "the same class under two names.",
-        stops=True,
-        evidence={"classes": 1},
-        groups=(),
-        repair=f"give {other} the name {name} in the {split} split",
-    )
+def under_one_name(facts: Facts, renamed: Sequence[Rename]) -> Facts:
+    """Count the images of renamed classes under the name that training images have."""
+    names = facts.class_names
+    table = np.arange(len(names))
+    for rename in renamed:
+        table[names.index(rename.there)] = names.index(rename.name)
+    return replace(facts, labels=table[facts.labels])
+
+
+def renamed_classes(renamed: Sequence[Rename]) -> Iterator[DataIssue]:
+    """Report each class that has another name in a split."""
+    for rename in renamed:
+        yield DataIssue(
+            id="L4",
+            title="class named differently",
+            sentence=f"The {rename.split} split has no class {rename.name} but a class {rename.there}, which has no "
+            "training image: probably the same class under two names.",
+            stops=True,
+            evidence={"classes": 1},
+            groups=(),
+            repair=f"give {rename.there} the name {rename.name} in the {rename.split} split",
+        )
+
+
+def missing(facts: Facts) -> Iterator[DataIssue]:
+    """Name classes that a split lacks."""
+    anywhere = np.bincount(facts.labels[facts.used()], minlength=len(facts.class_names)) > 0
+    for split in SPLIT_NAMES:
+        there = facts.counts(split) > 0
+        if there.any() and (names := _names(facts, anywhere & ~there)):
+            yield _missing(split, names)
 
 
 def _missing(split: str, names: list[str]) -> DataIssue:

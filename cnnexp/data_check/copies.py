@@ -88,16 +88,13 @@ def _connected(twins: Rows, present: Rows) -> dict[int, int]:
 
 
 def _named(facts: Facts, group: Rows) -> tuple[DataImage, ...]:
-    """Name the images of a group, each with its likeness to one that is named before it."""
-    images = [facts.image(group[0])]
-    for place, row in enumerate(group[1:], start=1):
-        before = facts.copies[group[:place]]
-        note = "identical" if facts.copies[row] in before else _likeness(facts, facts.copies[row], before)
-        images.append(facts.image(row, note))
-    return tuple(images)
-
-
-def _likeness(facts: Facts, row: int, others: Rows) -> str:
+    """Name the images of a group, training images first, each with its likeness to the one most like it."""
+    ordered = group[np.argsort(facts.splits[group], kind="stable")]
+    firsts, counts = np.unique(facts.copies[group], return_counts=True)
+    alike = dict.fromkeys(firsts[counts > 1].tolist(), "identical")
     twins, likeness = facts.measures.twins, facts.measures.likeness
-    pairs = ((twins == row).any(axis=1)) & np.isin(twins, others).any(axis=1)
-    return f"correlation {likeness[pairs].max():.3f}" if pairs.any() else "alike by way of others"
+    inside = np.flatnonzero(np.isin(twins, firsts).all(axis=1))
+    for place in inside[np.argsort(-likeness[inside])].tolist():
+        for row in twins[place].tolist():
+            alike.setdefault(row, f"correlation {likeness[place]:.3f}")
+    return tuple(facts.image(row, alike[facts.copies[row]]) for row in ordered.tolist())

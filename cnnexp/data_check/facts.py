@@ -21,7 +21,8 @@ class Facts:
     """Entry i of labels, splits and files is the same image."""
 
     class_names: tuple[str, ...]
-    labels: Labels  # (N,)
+    labels: Labels  # (N,) classes as they are meant
+    given: Labels  # (N,) classes as they are named, which a split may do otherwise
     files: tuple[str, ...]  # (N,)
     splits: NDArray[np.int8]  # (N,) index into SPLIT_NAMES, or NO_SPLIT: unreadable, or left out on purpose
     declared: NDArray[np.int8]  # (N,) index into SPLIT_NAMES, or negative
@@ -41,6 +42,7 @@ class Facts:
         return cls(
             class_names=known.class_names,
             labels=known.labels,
+            given=known.labels,
             files=known.files,
             splits=splits,
             declared=known.declared,
@@ -62,7 +64,7 @@ class Facts:
     def image(self, row: int, note: str = "") -> DataImage:
         """Name an image."""
         split = SPLIT_NAMES[self.splits[row]] if self.splits[row] != NO_SPLIT else ""
-        return DataImage(int(row), self.files[row], split, self.class_names[self.labels[row]], note)
+        return DataImage(int(row), self.files[row], split, self.class_names[self.given[row]], note)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -22,6 +22,9 @@ def print_report(console: Console, report: DataReport) -> None:
         for issue in report.issues:
             _print_images(console, issue)
         console.print()
+    else:
+        console.print(Padding.indent(Text(f"looked at: {'; '.join(report.checks)}", style="aside"), 2))
+        console.print()
     console.print(Text(verdict(report), style="attention" if stopping(report) else "title"))
 
 
@@ -39,12 +42,12 @@ def splits(report: DataReport) -> str:
 def verdict(report: DataReport) -> str:
     """Say in a sentence how the data set fared."""
     if not report.issues:
-        return f"Nothing remarkable: {'; '.join(report.checks)} were looked at."
+        return "Nothing is remarkable about this data set."
     number = len(report.issues)
     things = "One thing is" if number == 1 else f"{number} things are"
     if reasons := stopping(report):
-        return f"{things} remarkable, and a run would be stopped by: {', '.join(reasons)}."
-    return f"{things} remarkable; nothing stops a run."
+        return f"{things} remarkable; a run is stopped by {' and '.join(reasons)}."
+    return f"{things} remarkable, nothing stops a run."
 
 
 def stopping(report: DataReport) -> list[str]:
