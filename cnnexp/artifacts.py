@@ -3,6 +3,7 @@
 MLflow compares only files at the root of runs, by name.
 """
 
+import dataclasses
 import io
 import json
 import math
@@ -24,10 +25,11 @@ _SPREAD_LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
 
 
 def files(result: RunResult) -> dict[str, bytes]:
-    """Every root file of the run, name -> content: four figures, four JSON documents, the predictions."""
+    """Every root file of the run, name -> content: four figures, five JSON documents, the predictions."""
     return evaluation_files(result.evaluation, result.predictions, result.plan.class_names) | {
         "curves.png": figures.png(figures.curves(result.history)),
         "card.json": to_json(result.card),
+        "data_report.json": to_json(dataclasses.asdict(result.data_report)),
         "findings.json": to_json([_as_dict(finding) for finding in result.findings]),
         "environment.json": to_json(result.environment),
     }

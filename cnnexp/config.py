@@ -68,6 +68,8 @@ class DataConfig:
     antialias: bool  # widen the kernel when shrinking
     background: int  # grey level under transparency and around padding, 0..255
     mirror: bool  # does a left-right mirrored image keep its class?
+    few_images: int  # a class with fewer training images is reported
+    uneven: float  # a largest class of at least so many times the smallest is reported
     cache: str | None  # folder of decoded images; None: $XDG_CACHE_HOME/cnnexp
 
     def __post_init__(self) -> None:
@@ -83,6 +85,8 @@ class DataConfig:
         _within("data.split_seed", self.split_seed, 0, 2**32 - 1)
         _within("data.limit", self.limit, 1)
         _within("data.imbalance", self.imbalance, 1)
+        _within("data.few_images", self.few_images, 1)
+        _within("data.uneven", self.uneven, 1)
         _one_of("data.scaling", self.scaling, ("unit", "standardize"))
         _one_of("data.color", self.color, ("auto", "rgb", "grey"))
         _one_of("data.resize", self.resize, ("auto", "stretch", "pad", "crop"))

@@ -15,7 +15,8 @@ from cnnexp.calibration import MINIMUM_IMAGES, expected_calibration_error, fit_t
 from cnnexp.card import ChannelStatistics
 from cnnexp.classifier import forward_of
 from cnnexp.config import ExperimentConfig
-from cnnexp.datasets import Splits, load_splits
+from cnnexp.data_check import check, gist
+from cnnexp.datasets import Splits, accept, survey
 from cnnexp.diagnosis import Facts, diagnose, unjudged
 from cnnexp.evaluation import evaluate
 from cnnexp.records import (
@@ -53,7 +54,11 @@ def run(
         CnnexpError: see `cnnexp.errors`; everything that can be known before training is raised before it.
 
     """
-    splits = load_splits(config.data, seed=config.seed, on_progress=partial(on_progress, "reading images"))
+    data = config.data
+    surveyed = survey(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
+    splits = accept(surveyed, data)
+    report = check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=False)
+    splits = dataclasses.replace(splits, notes=(*splits.notes, *gist(report)))
     setup = _set_up(config, splits)
     runtime.configure(threads=setup.threads, seed=config.seed)
     model = _build(config, splits, setup, precision=setup.precision)
@@ -76,6 +81,7 @@ def run(
         notes=(*splits.notes, *judged.notes, *unjudged(facts)),
         model_file=model_file,
         card=drawn_up.card.as_dict(),
+        data_report=report,
         features_file=drawn_up.reference_file,
         example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
         environment=environment.describe(threads=setup.threads, precision=setup.precision),

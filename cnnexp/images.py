@@ -103,14 +103,35 @@ def read_image(source: Source, spec: ImageSpec) -> NDArray[np.uint8]:
 def decode(source: Source, spec: ImageSpec) -> Image.Image:
     """Read one image upright, at its own size, 8 bit, in the colour mode of the spec (Pillow mode ``RGB`` or ``L``).
 
-    Sixteen bits become eight by their upper byte, which maps the full range (12,000 → 46). Transparency is composited
-    on the spec's background. Colour becomes grey by ITU-R 601-2 luma. Colour profiles are not applied.
+    Raises:
+        UnreadableImageError: as :func:`read_image` says.
+
+    """
+    return in_color(upright(source), spec)
+
+
+def upright(source: Source) -> Image.Image:
+    """Read one image upright, at its own size, in its own colour mode, of 8 bit.
+
+    Sixteen bits become eight by their upper byte, which maps the full range (12,000 → 46).
 
     Raises:
         UnreadableImageError: as :func:`read_image` says.
 
     """
-    image = _from_array(source) if isinstance(source, np.ndarray) else _from_file(source)
+    return _from_array(source) if isinstance(source, np.ndarray) else _from_file(source)
+
+
+def in_color(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    """Bring an image to the colour mode of the spec.
+
+    Transparency is composited on the spec's background. Colour becomes grey by ITU-R 601-2 luma. Colour profiles are
+    not applied.
+
+    Raises:
+        UnreadableImageError: its pixels are of a kind that has no colour or grey level.
+
+    """
     try:
         if image.has_transparency_data:
             image = _on_background(image.convert("RGBA"), spec.background)

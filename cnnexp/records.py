@@ -84,6 +84,45 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class DataImage:
+    """One image that the data check names."""
+
+    row: int  # among the images of the data set
+    file: str
+    split: str  # empty: in none
+    label: str
+    note: str  # what is remarkable about it; empty: nothing of its own
+
+
+@dataclass(frozen=True, slots=True)
+class DataIssue:
+    """One thing that is remarkable about a data set."""
+
+    id: str  # of the fault catalogue, such as S1
+    title: str  # a few words, such as "leakage between splits"
+    sentence: str
+    stops: bool  # it makes a run meaningless
+    evidence: Mapping[str, float]
+    groups: tuple[tuple[DataImage, ...], ...]  # images that belong together, such as the copies of one
+    repair: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What the data check has to say about a data set; each field plain, each list in full."""
+
+    name: str
+    source: str
+    digest: str  # sha256 (hex) of images, labels, files, class names, reading settings and split
+    images: int  # files or arrays, the unreadable ones included
+    input_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    class_counts: Mapping[str, tuple[int, ...]]  # per split name, in the order of class_names
+    issues: tuple[DataIssue, ...]  # what stops a run first
+    checks: tuple[str, ...]  # what was looked at
+
+
+@dataclass(frozen=True, slots=True)
 class SplitPredictions:
     """What the final model says about each image of a split, in the split's order."""
 
@@ -126,6 +165,7 @@ class RunResult:
     notes: tuple[str, ...]
     model_file: bytes  # the .keras file
     card: Mapping[str, Any]  # contents of card.json
+    data_report: DataReport
     features_file: bytes  # features.npz: training images to compare with, and calibration scores
     example: Images  # (n, H, W, C) a few test images for the model's input example
     environment: Mapping[str, Any]  # versions, processor, threads

@@ -159,7 +159,7 @@ def test_processes_that_start_at_once_decode_once(tmp_path):
     (entry,) = cache.entries(tmp_path / "cache")
     assert entry.complete
     assert sorted(path.name for path in entry.folder.iterdir()) == [
-        "catalogue.npz", "entry.json", "files.txt", "images.npy", "lock",
+        "catalogue.npz", "entry.json", "files.txt", "images.npy", "lock", "measures.npz",
     ]  # fmt: skip
 
 

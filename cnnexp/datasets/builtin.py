@@ -108,6 +108,7 @@ def _arrays_source(name: str, files: tuple[Path, ...], read: Callable[[], Arrays
             files=tuple(f"index-{number}" for number in range(len(labels))),
             declared=np.repeat(np.array([_TRAIN, _TEST], np.int8), [len(train_labels), len(test_labels)]),
             groups=None,
+            empty=(),
             notes=(),
         ), ArrayPictures(images)
 

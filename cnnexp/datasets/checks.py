@@ -1,4 +1,4 @@
-"""What makes a run on this data meaningless is refused; what a reader of its results has to know is noted."""
+"""What makes a run on this data meaningless is refused; everything else is for `cnnexp.data_check` to report."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets.entry import Decoded
+from cnnexp.datasets.layout import endings
+from cnnexp.datasets.sources import Catalogue
 from cnnexp.errors import DataError
 from cnnexp.records import SPLIT_NAMES
 
 _LISTED = 5  # files named in a message
 
 Rows = NDArray[np.int64]
+
+
+def refuse_empty(catalogue: Catalogue, origin: str) -> None:
+    """Refuse a data set with class folders that hold no image.
+
+    Raises:
+        DataError: there is one.
+
+    """
+    if catalogue.empty:
+        raise DataError(
+            f"Every class folder must hold an image; in {origin} there is none in "
+            f"{', '.join(catalogue.empty[:_LISTED])}. {endings()} Put images there or remove the folder."
+        )
 
 
 def set_unreadable_aside(
@@ -42,8 +58,8 @@ def set_unreadable_aside(
     return readable, (f"{count:,} of {total:,} images cannot be read and were left out. {listed}{more}",)
 
 
-def check_splits(read: Decoded, rows: Mapping[str, Rows], *, declared: NDArray[np.int8]) -> tuple[str, ...]:
-    """Look at what each split got, and note what a reader has to know.
+def refuse_splits(read: Decoded, rows: Mapping[str, Rows]) -> None:
+    """Refuse splits that nothing can be learned or judged on.
 
     Raises:
         DataError: there are fewer than two classes, a class has no training image, or a split is empty that is needed.
@@ -51,11 +67,6 @@ def check_splits(read: Decoded, rows: Mapping[str, Rows], *, declared: NDArray[n
     """
     names = read.catalogue.class_names
     counts = {split: np.bincount(read.catalogue.labels[rows[split]], minlength=len(names)) for split in SPLIT_NAMES}
-    _refuse(names, counts)
-    return (*_missing(names, counts), *_copies(read, rows))
-
-
-def _refuse(names: tuple[str, ...], counts: Mapping[str, Rows]) -> None:
     if len(names) < 2:
         raise DataError(f"At least two classes are needed to tell apart; got {len(names)}: {', '.join(names)}.")
     if untrained := [name for name, count in zip(names, counts["train"], strict=True) if not count]:
@@ -70,38 +81,3 @@ def _refuse(names: tuple[str, ...], counts: Mapping[str, Rows]) -> None:
                 f"The {split} split must hold an image; it is empty. "
                 f"Raise data.{split} above 0, or give the data a {split} split with images, or more images."
             )
-
-
-def _missing(names: tuple[str, ...], counts: Mapping[str, Rows]) -> list[str]:
-    return [
-        f"The {split} split has no image of {', '.join(missing)}: nothing can be said about "
-        f"{'it' if len(missing) == 1 else 'them'} there."
-        for split in ("validation", "calibration", "test")
-        if counts[split].any()
-        and (missing := [name for name, count in zip(names, counts[split], strict=True) if not count])
-    ]
-
-
-def _copies(read: Decoded, rows: Mapping[str, Rows]) -> list[str]:
-    """Note images that occur more than once: in several splits (leakage), under several labels, or just so."""
-    split_of = np.full(len(read.images), -1)
-    for number, name in enumerate(SPLIT_NAMES):
-        split_of[rows[name]] = number
-    used = np.flatnonzero(split_of >= 0)
-    again = used[read.copies[used] != used]
-    if not len(again):
-        return []
-    return [
-        f"{len(again):,} images are exact copies of another.",
-        *_differing(read, again, split_of, "occur in more than one split, so that scores on them flatter"),
-        *_differing(read, again, read.catalogue.labels, "occur under more than one label"),
-    ]
-
-
-def _differing(read: Decoded, again: Rows, values: NDArray[np.int64], what: str) -> list[str]:
-    first = read.copies[again]
-    differ = np.flatnonzero(values[again] != values[first])
-    if not len(differ):
-        return []
-    one, other = read.catalogue.files[first[differ[0]]], read.catalogue.files[again[differ[0]]]
-    return [f"{len(differ):,} images {what} (identical pixels), such as {one} and {other}."]

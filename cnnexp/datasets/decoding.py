@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets.fingerprints import LENGTH, Fingerprints, full_fingerprint, quick_fingerprint
+from cnnexp.datasets.headers import HEADER, Headers, header, headers_of_arrays
 from cnnexp.datasets.sources import ArrayPictures, Pictures
-from cnnexp.images import ImageSpec, UnreadableImageError, decode, fit
+from cnnexp.images import ImageSpec, UnreadableImageError, fit, in_color, upright
 from cnnexp.records import Images
 
 Unreadable = dict[int, str]  # row -> why it could not be read
@@ -20,7 +21,8 @@ class Chunk:
 
     images: Images
     fingerprints: Fingerprints  # of the pixels before they were resized, so that no setting of size changes copies
-    unreadable: Unreadable  # pixels and fingerprint of these rows are zero
+    headers: Headers
+    unreadable: Unreadable  # pixels, fingerprint and header of these rows are zero
 
 
 def decode_rows(pictures: Pictures, rows: range, spec: ImageSpec) -> Chunk:
@@ -29,16 +31,19 @@ def decode_rows(pictures: Pictures, rows: range, spec: ImageSpec) -> Chunk:
         return _taken_over(pictures.pixels[rows.start : rows.stop], spec)
     images = np.zeros((len(rows), *spec.shape), np.uint8)
     fingerprints = np.zeros((len(rows), LENGTH), np.uint8)
+    headers = np.zeros(len(rows), HEADER)
     unreadable = {}
     for place, row in enumerate(rows):
         try:
-            image = decode(pictures[row], spec)
+            own = upright(pictures[row])
+            image = in_color(own, spec)
         except UnreadableImageError as error:
             unreadable[row] = str(error)
             continue
         images[place] = fit(image, spec)
         fingerprints[place] = quick_fingerprint(image)
-    return Chunk(images, fingerprints, unreadable)
+        headers[place] = header(own)
+    return Chunk(images, fingerprints, headers, unreadable)
 
 
 def _as_wanted(pixels: NDArray[Any], spec: ImageSpec) -> bool:
@@ -51,4 +56,4 @@ def _taken_over(pixels: NDArray[np.uint8], spec: ImageSpec) -> Chunk:
     fingerprints = np.empty((len(pixels), LENGTH), np.uint8)
     for place, image in enumerate(pixels):
         fingerprints[place] = full_fingerprint((spec.width, spec.height), image.tobytes())
-    return Chunk(pixels.reshape(-1, *spec.shape), fingerprints, {})
+    return Chunk(pixels.reshape(-1, *spec.shape), fingerprints, headers_of_arrays(pixels), {})

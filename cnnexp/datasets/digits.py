@@ -28,6 +28,7 @@ def _read() -> tuple[Catalogue, Pictures]:
         files=tuple(f"index-{number}" for number in range(len(table))),
         declared=np.full(len(table), UNDECLARED, np.int8),
         groups=None,
+        empty=(),
         notes=(),
     )
     # Their levels run from 0 to 16, not to 255.

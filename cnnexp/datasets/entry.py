@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.datasets import measures
 from cnnexp.datasets.cache import READY
 from cnnexp.datasets.decoding import Unreadable
 from cnnexp.datasets.fingerprints import LENGTH, first_copies
+from cnnexp.datasets.headers import HEADER
+from cnnexp.datasets.measures import Measures
 from cnnexp.datasets.sources import Catalogue, Source
 from cnnexp.datasets.workers import Job
 from cnnexp.images import READER, ImageSpec
@@ -31,6 +34,7 @@ class Decoded:
     spec: ImageSpec
     images: Images  # (N, H, W, C); may be a memory map; zero where unreadable
     copies: NDArray[np.int64]  # (N,) the first image with the same pixels at its own size
+    measures: Measures
     unreadable: Unreadable
     content: str  # sha256 (hex) of `images`
 
@@ -38,19 +42,29 @@ class Decoded:
 def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadable: Unreadable) -> None:
     """Turn decoded pixels into a finished entry; the file that says so is the last one written."""
     fingerprints = np.fromfile(job.fingerprints, np.uint8).reshape(-1, LENGTH)
+    copies = first_copies(fingerprints, job.pictures, job.spec, unreadable=set(unreadable))
     np.savez(
         entry / "catalogue.npz",
         labels=catalogue.labels,
         declared=catalogue.declared,
-        copies=first_copies(fingerprints, job.pictures, job.spec, unreadable=set(unreadable)),
+        copies=copies,
         groups=np.empty(0, np.int64) if catalogue.groups is None else catalogue.groups,
     )
+    measured = measures.measure(
+        np.load(job.images, mmap_mode="r"),
+        np.fromfile(job.headers, HEADER),
+        labels=catalogue.labels,
+        copies=copies,
+        unreadable=unreadable,
+    )
+    measures.save(entry / "measures.npz", measured)
     (entry / "files.txt").write_text("\n".join(catalogue.files), encoding="utf-8")
     facts = {
         "name": source.name,
         "origin": source.origin,
         "images": len(catalogue.labels),
         "class_names": catalogue.class_names,
+        "empty": catalogue.empty,
         "notes": catalogue.notes,
         "spec": dataclasses.asdict(job.spec),
         "unreadable": unreadable,
@@ -60,6 +74,7 @@ def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadab
     }
     job.images.rename(entry / "images.npy")
     job.fingerprints.unlink()
+    job.headers.unlink()
     part = entry / "entry.part"
     part.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     part.replace(entry / READY)
@@ -95,6 +110,7 @@ def opened(entry: Path) -> Decoded:
             files=tuple((entry / "files.txt").read_text(encoding="utf-8").split("\n")),
             declared=arrays["declared"],
             groups=arrays["groups"] if len(arrays["groups"]) else None,
+            empty=tuple(facts["empty"]),
             notes=tuple(facts["notes"]),
         )
         copies = arrays["copies"]
@@ -103,6 +119,7 @@ def opened(entry: Path) -> Decoded:
         spec=ImageSpec(**facts["spec"]),
         images=np.load(entry / "images.npy", mmap_mode="r"),
         copies=copies,
+        measures=measures.load(entry / "measures.npz"),
         unreadable={int(row): reason for row, reason in facts["unreadable"].items()},
         content=facts["content"],
     )

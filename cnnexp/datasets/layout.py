@@ -50,12 +50,12 @@ def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) 
         the catalogue, and the names in its order
 
     Raises:
-        DataError: no images, no classes, or a class without images.
+        DataError: no images, or no classes.
 
     """
     paths = sorted(tuple(name.split("/")) for name in names)
     if not paths:
-        raise DataError(f"No image was found in {origin}. {_SHAPE} {_endings()}")
+        raise DataError(f"No image was found in {origin}. {_SHAPE} {endings()}")
     wrapper = _wrapper(paths)
     depth = len(wrapper)  # of the class folder
     inside = [path for path in paths if len(path) > depth + 1]
@@ -68,7 +68,6 @@ def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) 
     if not inside:
         raise DataError(f"No class folder was found in {origin}, only {len(paths):,} images without one. {_SHAPE}")
     classes = [class_name(path[depth]) for path in inside]
-    _refuse_empty(folders, {path[: depth + 1] for path in inside}, origin)
     class_names = natural_order(classes)
     index = {name: number for number, name in enumerate(class_names)}
     declared = [SPLIT_NAMES.index(splits[path[depth - 1]]) if splits else UNDECLARED for path in inside]
@@ -79,6 +78,7 @@ def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) 
         files=tuple(map(shown, ordered)),
         declared=np.array(declared, np.int8),
         groups=None,
+        empty=tuple(map(shown, _empty(folders, {path[: depth + 1] for path in inside}))),
         notes=notes,
     ), ordered
 
@@ -110,19 +110,15 @@ def _left_out(paths: list[Parts], why: str) -> tuple[str, ...]:
     return (f"{len(paths):,} images {why}, and were left out, such as {shown('/'.join(paths[0]))}.",)
 
 
-def _refuse_empty(folders: Collection[str], used: set[Parts], origin: str) -> None:
-    """Refuse folders beside those of the classes, in the same parent, that hold no image."""
+def _empty(folders: Collection[str], used: set[Parts]) -> list[str]:
+    """Find folders beside those of the classes, in the same parent, that hold no image."""
     parents = {path[:-1] for path in used}
     candidates = {tuple(folder.split("/")) for folder in folders}
-    empty = sorted("/".join(path) for path in candidates - used if path[:-1] in parents)
-    if empty:
-        raise DataError(
-            f"Every class folder must hold an image; in {origin} there is none in {shown(', '.join(empty[:5]))}. "
-            f"{_endings()} Put images there or remove the folder."
-        )
+    return sorted("/".join(path) for path in candidates - used if path[:-1] in parents)
 
 
-def _endings() -> str:
+def endings() -> str:
+    """Say which files are taken for images."""
     return f"Images are files that end in {', '.join(sorted(ENDINGS))}."
 
 

@@ -3,7 +3,9 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from cnnexp.datasets.folder import folder_source
 from cnnexp.datasets.geometry import Request
 from cnnexp.datasets.npz import npz_source
 from cnnexp.datasets.partition import partition, same_side
-from cnnexp.datasets.sources import Source
+from cnnexp.datasets.sources import Catalogue, Pictures, Source
 from cnnexp.datasets.splits import Split, Splits
 from cnnexp.datasets.store import decoded
 from cnnexp.datasets.table import Columns, table_source
@@ -26,6 +28,17 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import SPLIT_NAMES
 
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A data set as it is, decoded and split, whether or not it is fit to train on."""
+
+    name: str
+    source: str
+    read: Decoded
+    rows: Mapping[str, Rows]  # readable images of each split, in rising order
+    digest: str  # of images, labels, files, class names, spec and split
 
 
 def load_splits(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], None]) -> Splits:
@@ -41,25 +54,55 @@ def load_splits(data: DataConfig, *, seed: int, on_progress: Callable[[int, int]
         ConfigError: the settings contradict each other on this data.
 
     """
+    return accept(survey(data, seed=seed, on_progress=on_progress, strict=True), data)
+
+
+def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], None], strict: bool) -> Survey:
+    """Decode and split a data set, and judge nothing; `strict` refuses empty class folders before the work.
+
+    Raises:
+        DataError: the data set is missing, or nothing of it can be read.
+        ConfigError: the settings contradict each other on this data.
+
+    """
     source = find(data)
-    read = decoded(source, Request.of(data), folder=cache.folder(data.cache), on_progress=on_progress)
-    readable, bad_notes = checks.set_unreadable_aside(
-        read, source.origin, skip=_skips(data), largest_share=_largest_bad_share(data)
+    opened = dataclasses.replace(source, open=partial(_without_empty, source)) if strict else source
+    read = decoded(opened, Request.of(data), folder=cache.folder(data.cache), on_progress=on_progress)
+    rows = _assign(read, data)
+    labels = read.catalogue.labels[rows["train"]]
+    if np.bincount(labels, minlength=len(read.catalogue.class_names)).all():  # else refused later, whatever is left
+        rows["train"] = rows["train"][thin(labels, limit=data.limit, imbalance=data.imbalance, seed=seed)]
+    return Survey(name=source.name, source=source.origin, read=read, rows=rows, digest=_digest(read, rows))
+
+
+def accept(surveyed: Survey, data: DataConfig) -> Splits:
+    """Hand over the splits of a data set that is fit to train on.
+
+    Raises:
+        DataError: something makes a run on it meaningless.
+
+    """
+    read, rows = surveyed.read, surveyed.rows
+    checks.refuse_empty(read.catalogue, surveyed.source)
+    _, notes = checks.set_unreadable_aside(
+        read, surveyed.source, skip=_skips(data), largest_share=_largest_bad_share(data)
     )
-    rows = _assign(read, readable, data)
-    split_notes = checks.check_splits(read, rows, declared=read.catalogue.declared)
-    rows["train"] = rows["train"][
-        thin(read.catalogue.labels[rows["train"]], limit=data.limit, imbalance=data.imbalance, seed=seed)
-    ]
+    checks.refuse_splits(read, rows)
     return Splits(
-        name=source.name,
+        name=surveyed.name,
         class_names=read.catalogue.class_names,
         spec=read.spec,
         **{name: _split(read, rows[name]) for name in SPLIT_NAMES},
-        digest=_digest(read, rows),
-        source=source.origin,
-        notes=(*read.catalogue.notes, *bad_notes, *split_notes),
+        digest=surveyed.digest,
+        source=surveyed.source,
+        notes=(*read.catalogue.notes, *notes),
     )
+
+
+def _without_empty(source: Source) -> tuple[Catalogue, Pictures]:
+    catalogue, pictures = source.open()
+    checks.refuse_empty(catalogue, source.origin)
+    return catalogue, pictures
 
 
 def find(data: DataConfig) -> Source:
@@ -90,9 +133,10 @@ def _largest_bad_share(data: DataConfig) -> float:
     return data.max_bad_files if isinstance(data, FolderDataConfig) else 0.0
 
 
-def _assign(read: Decoded, readable: Rows, data: DataConfig) -> dict[str, Rows]:
-    """Give each split its rows, in rising order, which is the fixed order of evaluation."""
+def _assign(read: Decoded, data: DataConfig) -> dict[str, Rows]:
+    """Give each split its readable rows, in rising order, which is the fixed order of evaluation."""
     known = read.catalogue
+    readable = np.setdiff1d(np.arange(len(known.labels)), np.fromiter(read.unreadable, np.int64))
     units = same_side(read.copies, known.groups)[readable]
     assignment = partition(
         known.labels[readable],

@@ -72,6 +72,7 @@ def _catalogue(arrays: Mapping[str, NDArray[Any]], path: Path) -> Catalogue:
         files=tuple(f"index-{number}" for number in range(len(labels))),
         declared=np.full(len(labels), UNDECLARED, np.int8),
         groups=None,
+        empty=(),
         notes=(),
     )
 

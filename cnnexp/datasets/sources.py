@@ -27,6 +27,7 @@ class Catalogue:
     files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17"
     declared: NDArray[np.int8]  # (N,) index into records.SPLIT_NAMES, or UNDECLARED
     groups: NDArray[np.int64] | None  # (N,) images of equal number stay on one side of every split
+    empty: tuple[str, ...]  # folders that should hold images of a class and hold none
     notes: tuple[str, ...]  # one sentence each
 
 

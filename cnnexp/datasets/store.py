@@ -16,13 +16,15 @@ from cnnexp.datasets import cache, fingerprints, workers
 from cnnexp.datasets.decoding import Unreadable, decode_rows
 from cnnexp.datasets.entry import Decoded, finish, is_whole, opened
 from cnnexp.datasets.geometry import Request, resolve
+from cnnexp.datasets.headers import HEADER
 from cnnexp.datasets.journal import Journal
+from cnnexp.datasets.measures import measure
 from cnnexp.datasets.sources import Catalogue, Pictures, Source
 from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
 
 JOURNAL = "journal.jsonl"
-FORMAT = 4  # of an entry; raise it when the files below change
+FORMAT = 5  # of an entry; raise it when the files below change
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 OnProgress = Callable[[int, int], None]  # (images done, images in all)
@@ -55,11 +57,14 @@ def _in_memory(source: Source, request: Request) -> Decoded:
     catalogue, pictures = _contents(source)
     spec, notes = resolve(request, pictures)
     chunk = decode_rows(pictures, range(len(pictures)), spec)
+    unreadable = set(chunk.unreadable)
+    copies = fingerprints.first_copies(chunk.fingerprints, pictures, spec, unreadable=unreadable)
     return Decoded(
         catalogue=_with_notes(catalogue, notes),
         spec=spec,
         images=chunk.images,
-        copies=fingerprints.first_copies(chunk.fingerprints, pictures, spec, unreadable=set(chunk.unreadable)),
+        copies=copies,
+        measures=measure(chunk.images, chunk.headers, labels=catalogue.labels, copies=copies, unreadable=unreadable),
         unreadable=chunk.unreadable,
         content=hashlib.sha256(np.ascontiguousarray(chunk.images).data).hexdigest(),
     )
@@ -108,8 +113,8 @@ def _fill(
 
 
 def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> workers.Job:
-    """Create both files at full size, so that a full disk is known before the work and not after half of it."""
-    images, prints = entry / "images.part.npy", entry / "fingerprints.part"
+    """Create the files at full size, so that a full disk is known before the work and not after half of it."""
+    images, prints, headers = (entry / name for name in ("images.part.npy", "fingerprints.part", "headers.part"))
     shape = (len(pictures), *spec.shape)
     if not images.exists():
         Journal(entry / JOURNAL).discard()
@@ -119,11 +124,12 @@ def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> workers.Job:
             np.lib.format.write_array_header_1_0(file, header)
             file.flush()
             _allocate(file.fileno(), file.tell() + int(np.prod(shape)))
-        with prints.open("wb") as file:
-            _allocate(file.fileno(), len(pictures) * fingerprints.LENGTH)
+        for path, each in ((prints, fingerprints.LENGTH), (headers, HEADER.itemsize)):
+            with path.open("wb") as file:
+                _allocate(file.fileno(), len(pictures) * each)
         beginning.rename(images)
     offset = images.stat().st_size - int(np.prod(shape))
-    return workers.Job(pictures, spec, images, offset, prints)
+    return workers.Job(pictures, spec, images, offset, prints, headers)
 
 
 def _allocate(file: int, size: int) -> None:

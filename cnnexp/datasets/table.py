@@ -139,6 +139,7 @@ def _catalogue(found: dict[str, Column], names: tuple[str, ...], columns: Column
         files=tuple(map(shown, names)),
         declared=_declared(found["split"], table) if "split" in found else np.full(len(names), UNDECLARED, np.int8),
         groups=_groups(found["group"]) if "group" in found else None,
+        empty=(),
         notes=(),
     )
 

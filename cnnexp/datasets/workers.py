@@ -20,6 +20,7 @@ from typing import Any
 
 from cnnexp.datasets import fingerprints
 from cnnexp.datasets.decoding import Unreadable, decode_rows
+from cnnexp.datasets.headers import HEADER
 from cnnexp.datasets.sources import ArrayPictures, Pictures
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec
@@ -34,13 +35,14 @@ _ROOT = Path(__file__).parents[2]  # where `cnnexp` is imported from
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to decode, and the two files the outcome is written into, each at the place of its rows."""
+    """What to decode, and the three files the outcome is written into, each at the place of its rows."""
 
     pictures: Pictures
     spec: ImageSpec
     images: Path  # a .npy file of (N, H, W, C), already there at its full size
     offset: int  # bytes before its first pixel
     fingerprints: Path  # N * fingerprints.LENGTH bytes
+    headers: Path  # N * HEADER.itemsize bytes
 
     @property
     def chunks(self) -> int:
@@ -54,6 +56,7 @@ class Job:
         height, width, channels = self.spec.shape
         _write(self.images, decoded.images.tobytes(), at=self.offset + rows.start * height * width * channels)
         _write(self.fingerprints, decoded.fingerprints.tobytes(), at=rows.start * fingerprints.LENGTH)
+        _write(self.headers, decoded.headers.tobytes(), at=rows.start * HEADER.itemsize)
         return decoded.unreadable
 
 

@@ -1,0 +1,80 @@
+"""A surveyed data set in the shape that the checks look at."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.datasets import Survey
+from cnnexp.datasets.measures import Measures
+from cnnexp.records import SPLIT_NAMES, DataImage, Labels
+
+NO_SPLIT = -1
+LISTED = 5  # names in a sentence
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Entry i of labels, splits and files is the same image."""
+
+    class_names: tuple[str, ...]
+    labels: Labels  # (N,) classes as they are meant
+    given: Labels  # (N,) classes as they are named, which a split may do otherwise
+    files: tuple[str, ...]  # (N,)
+    splits: NDArray[np.int8]  # (N,) index into SPLIT_NAMES, or NO_SPLIT: unreadable, or left out on purpose
+    declared: NDArray[np.int8]  # (N,) index into SPLIT_NAMES, or negative
+    copies: Rows  # (N,) the first image with the same pixels
+    measures: Measures
+    unreadable: Mapping[int, str]
+    empty: tuple[str, ...]
+
+    @classmethod
+    def of(cls, surveyed: Survey) -> "Facts":
+        """Collect them from a survey."""
+        read = surveyed.read
+        splits = np.full(len(read.copies), NO_SPLIT, np.int8)
+        for number, name in enumerate(SPLIT_NAMES):
+            splits[surveyed.rows[name]] = number
+        known = read.catalogue
+        return cls(
+            class_names=known.class_names,
+            labels=known.labels,
+            given=known.labels,
+            files=known.files,
+            splits=splits,
+            declared=known.declared,
+            copies=read.copies,
+            measures=read.measures,
+            unreadable=read.unreadable,
+            empty=known.empty,
+        )
+
+    def counts(self, split: str) -> Rows:
+        """Images of each class in a split."""
+        inside = self.labels[self.splits == SPLIT_NAMES.index(split)]
+        return np.bincount(inside, minlength=len(self.class_names))
+
+    def used(self) -> Rows:
+        """Rows that are in a split."""
+        return np.flatnonzero(self.splits != NO_SPLIT)
+
+    def image(self, row: int, note: str = "") -> DataImage:
+        """Name an image."""
+        split = SPLIT_NAMES[self.splits[row]] if self.splits[row] != NO_SPLIT else ""
+        return DataImage(int(row), self.files[row], split, self.class_names[self.given[row]], note)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Name a few, and count the others."""
+    names = list(names)
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def counted(number: int, noun: str = "image") -> str:
+    """Write a number and what it counts."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"
