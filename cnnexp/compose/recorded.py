@@ -9,8 +9,6 @@ from pathlib import PurePath
 from omegaconf import OmegaConf
 
 from cnnexp.config import ExperimentConfig
-from cnnexp.tracking.entries import in_text
-from cnnexp.tracking.stored_run import SETTINGS
 
 Scalar = str | int | float | bool
 
@@ -45,6 +43,9 @@ def columns(config: ExperimentConfig, words: Sequence[str]) -> dict[str, Scalar]
 
 def beside(config: ExperimentConfig, words: Sequence[str]) -> dict[str, str]:
     """Return the other `parameters` as the tag that keeps them."""
+    from cnnexp.tracking.entries import in_text  # with NumPy, which --help can do without
+    from cnnexp.tracking.stored_run import SETTINGS
+
     shown = columns(config, words)
     others = {name: in_text(value) for name, value in parameters(config).items() if name not in shown}
     return {SETTINGS: json.dumps(others)}
