@@ -6,9 +6,9 @@ A simulated run has a seed's luck (shared by all settings under that seed), a ru
 and on test, and the luck of the images: validation and test accuracy are counts of right answers.
 A trial is one whole call of `compare` on such runs, and its claims are counted as a reader meets them:
 
-- no true difference: the share of sweeps with any claim about a setting, rows and effects together, is at most 5 %,
-  and so is the upper end of its own interval (verdicts are given at 4 %);
-- the same twelve equal settings, corrected only for the eleven comparisons with the best that a reader sees: too many;
+- no true difference: the share of sweeps with any claim about a setting, rows and effects together, is at most 5 %
+  (verdicts are given at 4 %);
+- the same equal settings, corrected only for the comparisons with the best that a reader sees: more than 4 %;
 - three points of true difference: the share of sweeps that find it, next to the power of the paired t-test by theory
   (noncentral t, from the variance of the paired differences as it was simulated);
 - two trained models of equal quality on the same images: McNemar's and the bootstrap's share of claims.

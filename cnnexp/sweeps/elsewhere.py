@@ -95,7 +95,8 @@ class _Elsewhere:
         if status == "FINISHED":
             word = last_word.compared(results, uri=tracking.uri, parent_id=self._parent.run_id)
         self._parent.end(status, word.description, word.files).wait()
-        SweepReport().closing(last_word.next_steps(word, uri=tracking.uri, parent_id=self._parent.run_id))
+        if results.all:
+            SweepReport().closing(last_word.next_steps(word, uri=tracking.uri, parent_id=self._parent.run_id))
 
     def launch(self, jobs: Sequence[tuple[Job, "Search | None"]]) -> list[JobReturn | None]:
         """Do jobs as one batch; return what came of each, None for what was done before or is there twice."""
