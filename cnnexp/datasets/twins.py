@@ -101,7 +101,7 @@ class TwinSearch:
             found.append(np.stack([np.repeat(rows, is_near.sum(axis=1)), self._rows[places[is_near]]], axis=1))
         pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        return np.array_split(pairs, len(pairs) // PORTION + 1)
+        return np.array_split(pairs, -(-len(pairs) // PORTION)) if len(pairs) else []
 
     def _verified(self, pairs: Rows, limits: Float) -> tuple[Rows, Float]:
         """Compare whole descriptions, then pixels; the limit is that of the stratum which is harder to please."""
