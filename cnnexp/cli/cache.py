@@ -55,7 +55,7 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(
             f"cache clear takes the names of data sets in {folder}; {', '.join(unknown)} is none. "
-            f"There {'are ' + ', '.join(sorted(known)) if known else 'is nothing in it'}."
+            f"It holds {', '.join(sorted(known)) or 'nothing'}."
         )
     before = len(cache.entries(folder))
     deleted = cache.clear(folder, names or None)
