@@ -10,6 +10,9 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from cnnexp.compose import compose_config
 from cnnexp.records import (
     ClassScore,
+    DataImage,
+    DataIssue,
+    DataReport,
     EpochValues,
     Evaluation,
     Finding,
@@ -37,6 +40,9 @@ BAD_LABELS = Finding(
     confidence=0.6,
     repair="look at the twelve files and move those that are wrong",
 )
+
+
+PAIR = ((0, "train"), (1, "test"))  # rows and splits
 
 
 def class_names(count: int) -> tuple[str, ...]:
@@ -167,6 +173,32 @@ def predictions(names: Sequence[str], split: str, per_class: int) -> SplitPredic
     return SplitPredictions(files=files, labels=labels, probabilities=probabilities(labels, len(names)))
 
 
+def data_report(names: Sequence[str]) -> DataReport:
+    """A data set whose second image is a copy of the first, on the other side of a split."""
+    images = tuple(DataImage(row, f"{split}/{row}.png", split, names[0], "identical") for row, split in PAIR)
+    issue = DataIssue(
+        id="S1",
+        title="leakage between splits",
+        sentence="1 image of one split occur again in another, so that scores on them flatter (1 exact).",
+        stops=False,
+        evidence={"groups": 1, "exact": 1, "near": 0},
+        groups=(images,),
+        repair="keep each on one side only",
+    )
+    plan = run_plan(names)
+    return DataReport(
+        name=plan.data_name,
+        source=plan.data_source,
+        digest=plan.data_digest,
+        images=sum(map(sum, plan.class_counts.values())),
+        input_shape=plan.input_shape,
+        class_names=plan.class_names,
+        class_counts=plan.class_counts,
+        issues=(issue,),
+        checks=("exact duplicates",),
+    )
+
+
 def run_result(
     names: Sequence[str] = class_names(10),
     *,
@@ -192,6 +224,7 @@ def run_result(
         notes=tuple(notes),
         model_file=b"",
         card={"class_names": list(names), "input_shape": (8, 8, 1), "scale": np.float32(0.5)},
+        data_report=data_report(names),
         features_file=b"",
         example=np.zeros((2, 8, 8, 1), np.uint8),
         environment={"python": "3.11.7", "threads": 2, "flags": {"amx": False}},

@@ -36,6 +36,7 @@ def test_names_are_the_contract(files):
         "classification_report.json",
         "predictions.parquet",
         "card.json",
+        "data_report.json",
         "findings.json",
         "environment.json",
     }

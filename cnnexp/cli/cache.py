@@ -49,16 +49,16 @@ def _list(folder: Path) -> None:
 
 def _clear(folder: Path, names: tuple[str, ...]) -> None:
     from cnnexp.datasets import cache
-    from cnnexp.report.cache_table import size
+    from cnnexp.report.cache_table import sets, size
 
     known = {entry.name for entry in cache.entries(folder)}
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(
             f"cache clear takes the names of data sets in {folder}; {', '.join(unknown)} is none. "
-            f"There {'are ' + ', '.join(sorted(known)) if known else 'is nothing in it'}."
+            f"It holds {', '.join(sorted(known)) or 'nothing'}."
         )
     before = len(cache.entries(folder))
     deleted = cache.clear(folder, names or None)
     kept = before - len(deleted) if not names else len([e for e in cache.entries(folder) if e.name in names])
     still = f"; {kept} in use by another process stay" if kept else ""
-    click.echo(f"{len(deleted)} data sets cleared, {size(sum(entry.size for entry in deleted))} freed{still}.")
+    click.echo(f"{sets(len(deleted))} cleared, {size(sum(entry.size for entry in deleted))} freed{still}.")

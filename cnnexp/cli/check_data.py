@@ -41,9 +41,7 @@ def command(*, settings: tuple[str, ...], html: Path | None, as_json: bool, labe
     data = config.data
     report = check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=labels)
     if html is not None:
-        from cnnexp.report.data_page import page
-
-        html.write_text(page(report, surveyed.read.images, command=_repeated(settings, labels)), encoding="utf-8")
+        _write(html, report, surveyed, command=_repeated(settings, labels))
     _show(report, as_json=as_json)
     return int(any(issue.stops for issue in report.issues))
 
@@ -65,6 +63,16 @@ def _survey(config: "ExperimentConfig", *, quietly: bool) -> "Survey":
         return survey(config.data, seed=config.seed, on_progress=show, strict=False)
     finally:
         progress.stop()
+
+
+def _write(html: Path, report: "DataReport", surveyed: "Survey", *, command: str) -> None:
+    from cnnexp.errors import ConfigError
+    from cnnexp.report.data_page import page
+
+    try:
+        html.write_text(page(report, surveyed.read.images, command=command), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--html must be a file that can be written; {html}: {error.strerror}.") from error
 
 
 def _repeated(settings: Sequence[str], labels: bool) -> str:

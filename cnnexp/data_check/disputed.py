@@ -1,8 +1,9 @@
 """Labels that out-of-fold predictions dispute: confident learning (Northcutt, Jiang & Chuang 2021, section 3.1).
 
-An image is a candidate where a model that has not seen it finds another class more convincing than that class's own
-images are on average, and its label less likely than chance. About half of such candidates are errors, so they are a
-list to look through and nothing else.
+An image is a candidate where a model that has not seen it finds another class at least as convincing as that class's
+own images are on average, its label less likely than chance, and where none of the images nearest to it has its label.
+The last is a second opinion: where classes blend into each other, the model alone disputes every image in between.
+Hard images are candidates, too, so this is a list to look through and nothing else.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.kernel_approximation import Nystroem
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -23,9 +25,11 @@ FOLDS = 5
 SIDE = 16  # pixels an image is averaged to
 COMPONENTS = 50  # principal components of those pixels
 LANDMARKS = 500  # of the radial kernel on them
+NEIGHBOURS = 10  # images asked for a second opinion
 LEAST_LIFT = 0.5  # of the way from chance to perfection that the model has to come, or its opinion counts for little
 
 Probabilities = NDArray[np.float64]  # (n, K), out of fold
+Features = NDArray[np.float32]  # (n, D), pixels
 
 
 def disputed_labels(facts: Facts, images: Images) -> Iterator[DataIssue]:
@@ -37,12 +41,15 @@ def disputed_labels(facts: Facts, images: Images) -> Iterator[DataIssue]:
     if len(np.unique(facts.labels[rows])) < 2:
         return
     classes, labels = np.unique(facts.labels[rows], return_inverse=True)
-    probabilities = out_of_fold(images, rows, labels)
+    features = averaged(images, rows)
+    probabilities = out_of_fold(features, labels)
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
     chance = float(np.bincount(labels).max() / len(labels))
     if accuracy < chance + LEAST_LIFT * (1 - chance):
         return
     places, better = candidates(probabilities, labels)
+    alone = among_others(features, places, labels)
+    places, better = places[alone], better[alone]
     if len(places):
         yield DataIssue(
             id="L1",
@@ -59,13 +66,12 @@ def disputed_labels(facts: Facts, images: Images) -> Iterator[DataIssue]:
         )
 
 
-def out_of_fold(images: Images, rows: Rows, labels: Labels) -> Probabilities:
+def out_of_fold(features: Features, labels: Labels) -> Probabilities:
     """Predict each image by a discriminant analysis, on a radial kernel of its pixels, of the other folds."""
-    features = _averaged(images, rows)
-    components = min(COMPONENTS, features.shape[1], len(rows) * (FOLDS - 1) // FOLDS)
+    components = min(COMPONENTS, features.shape[1], len(labels) * (FOLDS - 1) // FOLDS)
     model = make_pipeline(
         PCA(components, whiten=True, random_state=0),
-        Nystroem(gamma=0.5 / components, n_components=min(LANDMARKS, len(rows) // 4), random_state=0),
+        Nystroem(gamma=0.5 / components, n_components=min(LANDMARKS, len(labels) // 4), random_state=0),
         StandardScaler(),
         LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
     )
@@ -73,14 +79,14 @@ def out_of_fold(images: Images, rows: Rows, labels: Labels) -> Probabilities:
     return np.asarray(cross_val_predict(model, features, labels, cv=folds, method="predict_proba"))
 
 
-def _averaged(images: Images, rows: Rows) -> NDArray[np.float32]:
+def averaged(images: Images, rows: Rows) -> Features:
     """Average blocks of pixels, so that at most SIDE × SIDE are left of each channel."""
     step = max(1, -(-max(images.shape[1:3]) // SIDE))
     kept = images[rows, : images.shape[1] // step * step, : images.shape[2] // step * step]
     count, height, width, channels = kept.shape
     blocks = kept.reshape(count, height // step, step, width // step, step, channels)
-    averaged: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(count, -1)
-    return averaged
+    features: Features = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(count, -1)
+    return features
 
 
 def candidates(probabilities: Probabilities, labels: Labels) -> tuple[Rows, Labels]:
@@ -95,3 +101,13 @@ def candidates(probabilities: Probabilities, labels: Labels) -> tuple[Rows, Labe
     places = np.flatnonzero((claim > own) & (own < 1 / classes))
     order = places[np.argsort(own[places] - claim[places], kind="stable")]
     return order, better[order]
+
+
+def among_others(features: Features, places: Rows, labels: Labels) -> NDArray[np.bool_]:
+    """Say of each place whether none of its nearest neighbours has its label."""
+    if not len(places):
+        return np.zeros(0, bool)
+    search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(labels) - 1) + 1, algorithm="brute").fit(features)
+    nearest = search.kneighbors(features[places], return_distance=False)
+    same = (labels[nearest] == labels[places, None]) & (nearest != places[:, None])
+    return np.asarray(~same.any(axis=1))

@@ -9,7 +9,7 @@ from cnnexp.data_check.properties import PROPERTIES, Values
 from cnnexp.records import SPLIT_NAMES, DataIssue
 
 FEWEST = 20  # images of a split that say something about it
-CHANCE = 0.01  # that splits drawn alike have a difference reported, over all properties and splits
+CHANCE = 0.001  # that splits drawn alike have a difference reported, over all properties and splits
 LEAST = 0.1  # of the Kolmogorov-Smirnov distance, 0..1: a smaller one is real in large splits, and no matter
 
 

@@ -21,7 +21,7 @@ SAMPLE = 2000  # images whose nearest neighbour is looked up among all
 FEWEST = 30  # images, of a sample, that can tell what is usual
 DEVIATIONS = 6.0
 LEAST_SPREAD = 0.05  # of log distance: below it, a median of equals would accuse anything
-LEAST_CORRELATION = 0.9  # of the pixels the network sees, whatever is usual
+LEAST_CORRELATION = 0.9  # of descriptions and of the pixels the network sees, whatever is usual
 AXES = 16  # of the projection
 NEIGHBOURS = 8  # candidates looked at for each image
 PORTION = 1024  # pairs verified together
@@ -85,7 +85,7 @@ class TwinSearch:
                 middle = np.median(values)
                 spread = max(1.4826 * np.median(np.abs(values - middle)), LEAST_SPREAD)
                 limits[stratum] = np.exp(middle - DEVIATIONS * spread)
-        return limits
+        return np.minimum(limits, _distance(np.float32(LEAST_CORRELATION)))
 
     def _candidates(self, limits: Float) -> list[Rows]:
         """Find pairs within the limit among the projections, in portions."""
@@ -101,7 +101,7 @@ class TwinSearch:
             found.append(np.stack([np.repeat(rows, is_near.sum(axis=1)), self._rows[places[is_near]]], axis=1))
         pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        return np.array_split(pairs, len(pairs) // PORTION + 1)
+        return np.array_split(pairs, -(-len(pairs) // PORTION)) if len(pairs) else []
 
     def _verified(self, pairs: Rows, limits: Float) -> tuple[Rows, Float]:
         """Compare whole descriptions, then pixels; the limit is that of the stratum which is harder to please."""
@@ -150,6 +150,6 @@ def _correlation(one: Float, other: Float) -> Float:
     return alike
 
 
-def _distance(correlation: Float) -> Float:
+def _distance(correlation: Float | np.float32) -> Float:
     """Return how far unit vectors are apart; never quite zero, for the sake of the logarithm."""
-    return np.sqrt(np.maximum(2 - 2 * correlation, np.float32(1e-8)))
+    return np.asarray(np.sqrt(np.maximum(2 - 2 * correlation, np.float32(1e-8))))

@@ -16,7 +16,7 @@ _UNITS = ("kB", "MB", "GB", "TB")
 
 def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> None:
     """Print a line for each data set, the most recently used first, and the whole."""
-    whole = f"{len(entries)} data sets, {size(sum(entry.size for entry in entries))}" if entries else "empty"
+    whole = f"{sets(len(entries))}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
     console.print(Text.assemble((printable(str(folder)), "title"), f": {whole}"), soft_wrap=True)
     if not entries:
         return
@@ -31,6 +31,11 @@ def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> N
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         table.add_row(printable(entry.name), images, size(entry.size), used, printable(entry.origin))
     console.print(table)
+
+
+def sets(number: int) -> str:
+    """Write how many data sets."""
+    return f"{number:,} data set{'' if number == 1 else 's'}"
 
 
 def size(count: float) -> str:

@@ -32,7 +32,6 @@ class Section:
     issue: DataIssue
     groups: tuple[tuple[Shown, ...], ...]
     more: int  # groups that are not shown
-    evidence: str  # numbers, where there are no images to look at
 
 
 def page(report: DataReport, images: Images, *, command: str) -> str:
@@ -56,8 +55,7 @@ def page(report: DataReport, images: Images, *, command: str) -> str:
 
 def _section(issue: DataIssue, images: Images) -> Section:
     groups = tuple(tuple(_shown(image, images, issue) for image in group) for group in issue.groups[:MOST_GROUPS])
-    numbers = "" if groups else ", ".join(f"{name} {value:.4g}" for name, value in issue.evidence.items())
-    return Section(issue, groups, more=max(0, len(issue.groups) - MOST_GROUPS), evidence=numbers)
+    return Section(issue, groups, more=max(0, len(issue.groups) - MOST_GROUPS))
 
 
 def _shown(image: DataImage, images: Images, issue: DataIssue) -> Shown:
