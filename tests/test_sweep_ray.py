@@ -10,7 +10,7 @@ from sweeping import recorded as recorded_here
 
 from cnnexp.sweeps.growth import Growth, put
 
-LONG = [*WORDS, "training.epochs=400"]  # longer than the second node takes to begin
+LONG = [*WORDS, "training.epochs=200"]  # longer than the second node takes to begin
 
 
 def test_files_come_home_piece_by_piece(tmp_path):
@@ -131,7 +131,7 @@ def test_a_node_that_lacks_the_data_or_has_others_is_named(here, tmp_path, home,
     (tmp_path / "empty").mkdir()
     for folder in (here.ray.home, tmp_path / "other"):
         write_classes(folder / "photos", {"a": 40, "b": 40}, size=(8, 8), color=False)
-    words = [*LONG, "data=folder", "data.path=~/photos", "data.limit=null", "seed=0,1"]
+    words = [*WORDS, "training.epochs=2000", "data=folder", "data.path=~/photos", "data.limit=null", "seed=0,1"]
     process = start(*words, *here.words(home), folder=tmp_path)
     wait_for(lambda: here.busy(home), seconds=600)
     node = here.ray.node(HOME=str(tmp_path / home))
