@@ -168,10 +168,10 @@ class Site:
         with psycopg.connect(self._database) as store:
             return runs_in(store, experiment)
 
-    def epochs(self, experiment):
-        """Return the last epoch recorded, for each run that has one."""
+    def busy(self, experiment):
+        """Return the runs that are going on and have an epoch: with two of them, both nodes are at work."""
         _, runs = self.recorded(experiment)
-        return {run.run_id for run in runs if "val/loss" in run.metrics}
+        return [run for run in runs if run.status == "RUNNING" and "val/loss" in run.metrics]
 
 
 @contextmanager

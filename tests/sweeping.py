@@ -33,7 +33,7 @@ def start(*words, folder, multirun=True):
 def sweep(*words, folder, code=0, multirun=True):
     """Run a command to its end and return what it printed."""
     process = start(*words, folder=folder, multirun=multirun)
-    printed, _ = process.communicate(timeout=600)
+    printed, _ = process.communicate(timeout=1200)  # a busy machine
     assert process.returncode == code, printed
     return printed
 

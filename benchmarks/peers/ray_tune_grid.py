@@ -33,5 +33,6 @@ space = {
     "dropout": tune.grid_search(dropouts),
     "batch_size": tune.grid_search(batches),
 }
-results = tune.Tuner(tune.with_resources(trial, {"cpu": 1}), param_space=space).fit()
+kept = tune.RunConfig(storage_path=str(Path.cwd() / "tune"))
+results = tune.Tuner(tune.with_resources(trial, {"cpu": 1}), param_space=space, run_config=kept).fit()
 print("trials", len(results))
