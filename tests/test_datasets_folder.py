@@ -153,7 +153,6 @@ def test_links_out_of_the_folder_are_not_followed_and_links_inside_are(read, fol
     assert len(files_of(splits)) == 11
     assert "b/linked.png" in files_of(splits)
     assert any("3 links were not followed" in note for note in splits.notes)
-    assert any("1 images are exact copies" in note for note in splits.notes)
 
 
 def test_a_pipe_with_the_name_of_an_image_is_passed_over(folder):

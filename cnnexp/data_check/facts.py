@@ -47,7 +47,7 @@ class Facts:
             splits=splits,
             declared=known.declared,
             copies=read.copies,
-            measures=read.measures,
+            measures=read.read_measures(),
             unreadable=read.unreadable,
             empty=known.empty,
         )

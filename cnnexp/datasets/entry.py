@@ -1,10 +1,11 @@
 """A finished data set in the cache: its files written, and opened again."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Decoded:
     spec: ImageSpec
     images: Images  # (N, H, W, C); may be a memory map; zero where unreadable
     copies: NDArray[np.int64]  # (N,) the first image with the same pixels at its own size
-    measures: Measures
+    read_measures: Callable[[], Measures]  # taken, or read, when they are asked for
     unreadable: Unreadable
     content: str  # sha256 (hex) of `images`
 
@@ -119,7 +120,7 @@ def opened(entry: Path) -> Decoded:
         spec=ImageSpec(**facts["spec"]),
         images=np.load(entry / "images.npy", mmap_mode="r"),
         copies=copies,
-        measures=measures.load(entry / "measures.npz"),
+        read_measures=functools.cache(functools.partial(measures.load, entry / "measures.npz")),
         unreadable={int(row): reason for row, reason in facts["unreadable"].items()},
         content=facts["content"],
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -64,7 +65,16 @@ def _in_memory(source: Source, request: Request) -> Decoded:
         spec=spec,
         images=chunk.images,
         copies=copies,
-        measures=measure(chunk.images, chunk.headers, labels=catalogue.labels, copies=copies, unreadable=unreadable),
+        read_measures=functools.cache(
+            functools.partial(
+                measure,
+                chunk.images,
+                chunk.headers,
+                labels=catalogue.labels,
+                copies=copies,
+                unreadable=chunk.unreadable,
+            )
+        ),
         unreadable=chunk.unreadable,
         content=hashlib.sha256(np.ascontiguousarray(chunk.images).data).hexdigest(),
     )

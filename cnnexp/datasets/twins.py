@@ -132,7 +132,7 @@ def _pooling(length: int) -> Float:
 
 def _principal_axes(described: Float) -> Float:
     """Return the directions (D, at most AXES) along which the sample differs most."""
-    centred = described - described.mean(axis=0)
+    centred = described - described.sum(axis=0) / max(len(described), 1)  # none where no image could be read
     _, vectors = np.linalg.eigh(centred.T @ centred)
     return np.ascontiguousarray(vectors[:, ::-1][:, :AXES].astype(np.float32))
 
