@@ -160,14 +160,18 @@ def test_the_images_stand_in_the_page(comparison, tmp_path):
     assert html.count("<img src=") == html.count("<small>") > 3
 
 
-def test_compare_renews_what_the_sweep_shows(recorded, capsys):
+def test_compare_renews_what_the_sweep_shows(recorded):
     recorder, parent = recorded
     store = f"tracking.uri={recorder.uri}"
     assert main(["compare", parent, store, "--log", "--metric", "test/macro_f1"]) == 0
     note = recorder.client.get_run(parent).data.tags["mlflow.note.content"]
     assert "test/macro_f1" in note
+
+
+def test_only_a_sweep_can_be_shown_so(tmp_path, capsys):
+    recorder = Recorder(tmp_path)
     recorder.run("alone", {"seed": "0"}, {"test/accuracy": 0.5, "best/val_loss": 1.0})
-    assert main(["compare", "alone", store, "--log"]) == 2
+    assert main(["compare", "alone", f"tracking.uri={recorder.uri}", "--log"]) == 2
     assert "--log needs the runs of one sweep" in capsys.readouterr().err
 
 
