@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 @click.option("--metric", default="test/accuracy", show_default=True, help="What is compared, such as test/macro_f1.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one page.")
 @click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write every number as a table.")
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write verdict and table as Markdown."
+)
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
 def command(
@@ -28,6 +31,7 @@ def command(
     metric: str,
     html: Path | None,
     csv: Path | None,
+    markdown: Path | None,
     uri: str | None,
     as_json: bool,
 ) -> int:
@@ -49,18 +53,24 @@ def command(
     named, store = without_store(words)
     runs = find_runs(named, uri=store)
     comparison = compare(runs, metric_name=metric, by=[name for name in by.split(",") if name])
-    _write(comparison, html=html, csv=csv, words=words)
+    _write(comparison, html=html, csv=csv, markdown=markdown, words=words)
     _show(comparison, as_json=as_json)
     if comparison.refusals:
         raise DataError(comparison.refusals[0])
     return 0
 
 
-def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, words: Sequence[str]) -> None:
+def _write(
+    comparison: "Comparison", *, html: Path | None, csv: Path | None, markdown: Path | None, words: Sequence[str]
+) -> None:
     if csv is not None:
         from cnnexp.report.comparison_files import csv_text
 
         csv.write_text(csv_text(comparison), encoding="utf-8")
+    if markdown is not None:
+        from cnnexp.report import comparison_files
+
+        markdown.write_text(comparison_files.markdown(comparison), encoding="utf-8")
     if html is not None:
         from cnnexp.report.comparison_page import page
 
