@@ -10,7 +10,7 @@ from cnnexp.classifier import Classifier
 from cnnexp.config import TrackingConfig
 from cnnexp.judged_images import JudgedImages
 from cnnexp.reevaluation import Change, Reevaluation
-from cnnexp.tracking import Receipt, entries, recording
+from cnnexp.tracking import Receipt, entries, raising_on_sigterm, recording
 from cnnexp.tracking.held import HeldRecord
 from cnnexp.tracking.outbox import Entry
 from cnnexp.tracking.recorded_model import EVALUATES
@@ -78,7 +78,8 @@ def under_one_parent(tracking: TrackingConfig, *, name: str, varied: Mapping[str
     )
     status = "FAILED"
     try:
-        yield record.opened()
+        with raising_on_sigterm():
+            yield record.opened()
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
