@@ -27,7 +27,6 @@ class Subject:
     folder: Path
     name: str  # of its run or folder
     origin: str  # id of its run, or the folder
-    selection: Mapping[str, float]  # its own validation numbers, by which a comparison ranks; empty: unknown
     seed: int
     tracking: TrackingConfig
     parameters: Mapping[str, entries.Parameter]  # data settings and seed
@@ -56,7 +55,7 @@ def carry_out(
         class_names = model.card.class_names
         recorder.judged(
             dataset=_dataset(judged, result, model),
-            metrics={**result.metrics, **subject.selection},
+            metrics=result.metrics,
             description=_description(judged, result, change, subject.origin),
         )
         recorder.files(artifacts.evaluation_files(result.evaluation, {"test": result.predictions}, class_names))

@@ -27,7 +27,6 @@ def test_every_model_of_a_sweep_under_every_change(tmp_path, monkeypatch, capfd)
     for run in evaluated:
         model = trained[run.tags["cnnexp.evaluates"]]
         assert run.settings["seed"] == model.settings["seed"]
-        assert run.metrics["best/val_loss"] == model.metrics["best/val_loss"]
         if run.settings["fault"] == "none":
             assert run.metrics["test/accuracy"] == pytest.approx(model.metrics["test/accuracy"], abs=1e-9)
     found = compare(evaluated, metric_name="test/accuracy", by=[])

@@ -113,13 +113,11 @@ def _subject(source: "RecordedModel | Path", config: "ExperimentConfig", stack: 
     from cnnexp.recorded_evaluation import Subject
 
     folder = source if isinstance(source, Path) else stack.enter_context(source.folder())
-    metrics = {} if isinstance(source, Path) else source.run.metrics
     return Subject(
         model=open_model(folder),
         folder=folder,
         name=source.name if isinstance(source, Path) else source.run.name,
         origin=_origin(source),
-        selection={name: value for name, value in metrics.items() if name.startswith("best/val_")},
         seed=config.seed,
         tracking=config.tracking,
         parameters=_parameters(config),
