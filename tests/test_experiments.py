@@ -96,6 +96,16 @@ def test_every_number_of_a_readme_stands_in_its_results_and_every_expected_one_t
         assert plain in given or stands(plain, known), text
 
 
+def test_the_overview_answers_every_question_with_numbers_of_its_results():
+    lines = [line for line in lines_of(ROOT / "README.md") if line.startswith("| [")]
+    assert sorted(re.match(r"\| \[(\w+)\]", line)[1] for line in lines) == QUESTIONS
+    for line in lines:
+        question = re.match(r"\| \[(\w+)\]", line)[1]
+        given = set(_NUMBER.findall(_COMMENT.sub("", preset(question))))
+        for text in _NUMBER.findall(_CODE.sub("", line)):
+            assert text in given or stands(text, results(question)), (question, text)
+
+
 def stands(text, known):
     """Whether a number is one of `known`, a share perhaps in points of 100, after rounding to its digits, unsigned."""
     digits = len(text.partition(".")[2].partition("e")[0])
