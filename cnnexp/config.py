@@ -60,6 +60,7 @@ class DataConfig:
     split_seed: int  # seed of the split alone, so that runs over `seed` are judged on the same images
     limit: int | None  # train on at most this many images; None: all
     imbalance: float | None  # thin classes until the largest has this many times the smallest; None: as they are
+    imbalance_of: str  # the splits whose classes are thinned: train | all
     scaling: str  # unit: 0..1; standardize: zero mean, unit deviation per channel, fitted on train
     size: list[int] | None  # [height, width] the network sees; None: found from the data
     color: str  # auto | rgb | grey
@@ -87,6 +88,7 @@ class DataConfig:
         _within("data.imbalance", self.imbalance, 1)
         _within("data.few_images", self.few_images, 1)
         _within("data.uneven", self.uneven, 1)
+        _one_of("data.imbalance_of", self.imbalance_of, ("train", "all"))
         _one_of("data.scaling", self.scaling, ("unit", "standardize"))
         _one_of("data.color", self.color, ("auto", "rgb", "grey"))
         _one_of("data.resize", self.resize, ("auto", "stretch", "pad", "crop"))
@@ -389,8 +391,9 @@ class TrainingConfig:
     name: str
     epochs: int  # at most
     batch_size: int  # images per update
-    patience: int | None  # stop after this many epochs without improvement and keep the best weights; None: never
+    patience: int | None  # stop after this many epochs without improvement; None: never
     monitor: str  # what improvement means: val/loss | val/accuracy
+    keep: str  # which epoch's weights the model ends with: best | last
     class_weight: str  # none | balanced: weigh each class by the inverse of its frequency
     threads: int | str  # processor cores a run computes on; auto: see docs/performance.md
     precision: str  # float32 | bfloat16 | auto: see docs/performance.md
@@ -400,6 +403,7 @@ class TrainingConfig:
         _within("training.batch_size", self.batch_size, 1, 65_536)
         _within("training.patience", self.patience, 1)
         _one_of("training.monitor", self.monitor, ("val/loss", "val/accuracy"))
+        _one_of("training.keep", self.keep, ("best", "last"))
         _one_of("training.class_weight", self.class_weight, ("none", "balanced"))
         if isinstance(self.threads, str):
             if self.threads != "auto":

@@ -176,6 +176,7 @@ def _train(
         plateau=schedules.Plateau(config.schedule, rate=setup.learning_rate),
         patience=settings.patience,
         monitor=settings.monitor,
+        keep=settings.keep,
         class_weights=training.balanced_class_weights(splits.train.labels, classes)
         if balanced
         else np.ones(classes, np.float32),

@@ -14,6 +14,7 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import Scaling
 
 LOGITS = "logits"
+SCALING_LAYER = "scaling"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +48,7 @@ def build(
     inputs = keras.Input(input_shape, dtype="uint8" if scaling else "float32", name="pixels")
     x = inputs
     if scaling:
-        x = layers.Rescaling(list(scaling.scale), list(scaling.offset), dtype=policy, name="scaling")(x)
+        x = layers.Rescaling(list(scaling.scale), list(scaling.offset), dtype=policy, name=SCALING_LAYER)(x)
     x = _hidden(_Maker(regularization, policy), config, x)
     if regularization.dropout:
         x = layers.Dropout(regularization.dropout, dtype=policy, name="dropout")(x)

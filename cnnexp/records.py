@@ -41,7 +41,7 @@ class History:
     """How training went."""
 
     epochs: tuple[EpochValues, ...]
-    best_epoch: int  # from 1; its weights are the ones the model holds
+    best_epoch: int  # from 1; the model holds its weights, unless training.keep is last
     stopped_early: bool
     updates: int
     seconds: float

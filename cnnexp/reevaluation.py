@@ -1,47 +1,30 @@
-"""A saved model judged on images it was not trained on: another data set, or its own test images, shifted."""
+"""A saved model judged on images it was not trained on: another data set, or its own test images, changed."""
 
 import dataclasses
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp import shifts
-from cnnexp.card import Card
-from cnnexp.classifier import Classifier
-from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig
-from cnnexp.datasets import Splits, cache, checks, load_splits
-from cnnexp.datasets.geometry import Request
-from cnnexp.datasets.loading import find
-from cnnexp.datasets.sources import UNDECLARED
-from cnnexp.datasets.store import decoded
+from cnnexp.card import MODEL_FILE
+from cnnexp.classifier import Classifier, forward_of, load_keras
 from cnnexp.errors import DataError
 from cnnexp.evaluation import evaluate
-from cnnexp.records import SPLIT_NAMES, Evaluation, Images, Labels, Probabilities, SplitPredictions
+from cnnexp.faults import Fault
+from cnnexp.judged_images import JudgedImages
+from cnnexp.models import SCALING_LAYER
+from cnnexp.records import Evaluation, Images, Labels, Probabilities, Scaling, SplitPredictions
 from cnnexp.reference import Features, least_probability, prediction_sets
+from cnnexp.shifts import Shift
+
+Change = Shift | Fault | None  # what is done to the images on purpose
 
 COVERAGE = 0.9  # of the prediction sets whose real coverage is measured
 _AT_ONCE = 512  # images
 _LISTED = 10  # classes named in a note
-
-OnProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgedImages:
-    """The images a model is judged on."""
-
-    name: str  # of the data set
-    source: str
-    digest: str  # sha256 (hex) of pixels, labels and class names
-    part: str  # which of its images, such as "test split"
-    class_names: tuple[str, ...]  # of the data, not of the model
-    images: Images  # (N, H, W, C) as the model takes them
-    labels: Labels  # (N,) index into `class_names`
-    files: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,88 +37,23 @@ class Reevaluation:
     notes: tuple[str, ...]
 
 
-def find_images(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> JudgedImages:
-    """Read the images of a data set as the model of `card` takes them.
-
-    Which of them: the test split of the data set that the model was trained on, of the built-in sets, and of sets that
-    declare one; else all, because none of them was trained on.
-
-    Raises:
-        DataError: the data set is missing, unreadable, or has no such images.
-
-    """
-    spec = card.image
-    data = dataclasses.replace(
-        data,
-        size=[spec.height, spec.width],
-        color=spec.color,
-        resize=spec.resize,
-        kernel=spec.kernel,
-        antialias=spec.antialias,
-        background=spec.background,
-    )
-    splits = _same_splits(data, card, seed=seed, on_progress=on_progress)
-    if splits is not None:
-        test = splits.test
-        return JudgedImages(
-            name=splits.name,
-            source=splits.source,
-            digest=splits.digest,
-            part="test split",
-            class_names=splits.class_names,
-            images=test.images[test.rows],
-            labels=test.labels,
-            files=test.files,
-            notes=splits.notes,
-        )
-    return _all_or_declared(data, on_progress)
+def changed_model(model: Classifier, folder: Path, change: Change) -> Classifier:
+    """Return the model of `folder` as a fault in its scaling makes it; for any other change the model itself."""
+    if not isinstance(change, Fault):
+        return model
+    of_card = model.card.scaling
+    kept = Scaling(of_card["rule"], tuple(of_card["scale"]), tuple(of_card["offset"]))
+    wrong = change.scaling(kept)
+    if wrong == kept:
+        return model
+    network = load_keras(folder / MODEL_FILE)
+    layer = network.get_layer(SCALING_LAYER)
+    layer.scale, layer.offset = list(wrong.scale), list(wrong.offset)
+    return dataclasses.replace(model, forward=forward_of(network))
 
 
-def _same_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> Splits | None:
-    """Return the splits of a built-in set, or of the data set the model was trained on; None for any other."""
-    builtin = isinstance(data, BuiltinDataConfig)
-    try:
-        splits = load_splits(data, seed=seed, on_progress=on_progress)
-    except DataError:
-        if builtin:
-            raise
-        return None  # such as a class without training images, which matters to nobody here
-    return splits if builtin or splits.digest == card.data["digest"] else None
-
-
-def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> JudgedImages:
-    source = find(data)
-    read = decoded(source, Request.of(data), folder=cache.folder(data.cache), on_progress=on_progress)
-    skips = isinstance(data, FolderDataConfig) and data.on_bad_file == "skip"
-    share = data.max_bad_files if isinstance(data, FolderDataConfig) else 0.0
-    rows, notes = checks.set_unreadable_aside(read, source.origin, skip=skips, largest_share=share)
-    known, part = read.catalogue, "all images"
-    if (known.declared != UNDECLARED).any():
-        rows, part = rows[known.declared[rows] == SPLIT_NAMES.index("test")], "test split"
-    images, labels = read.images[rows], known.labels[rows]
-    if not len(rows):
-        raise DataError(f"A model is judged on at least one image; {source.origin} has none in its {part}.")
-    return JudgedImages(
-        name=source.name,
-        source=source.origin,
-        digest=_digest(images, labels, known.class_names),
-        part=part,
-        class_names=known.class_names,
-        images=images,
-        labels=labels,
-        files=tuple(known.files[row] for row in rows.tolist()),
-        notes=(*known.notes, *notes),
-    )
-
-
-def _digest(images: Images, labels: Labels, class_names: Sequence[str]) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(images).data)
-    digest.update(labels.astype("<i8").tobytes() + "\0".join(class_names).encode())
-    return digest.hexdigest()
-
-
-def judge(model: Classifier, judged: JudgedImages, *, shift: shifts.Shift | None, seed: int) -> Reevaluation:
-    """Ask the model about the images and evaluate its answers, classes matched by name.
+def judge(model: Classifier, judged: JudgedImages, *, change: Change, seed: int) -> Reevaluation:
+    """Ask the model about the images, changed on purpose or not, and evaluate its answers, classes matched by name.
 
     Images of classes that the model does not know are left out, because no answer could be right; a note says so.
 
@@ -148,10 +66,10 @@ def judge(model: Classifier, judged: JudgedImages, *, shift: shifts.Shift | None
     kept = np.flatnonzero(labels >= 0)
     images, labels = judged.images[kept], labels[kept]
     seen_notes = _seen(images, model)
-    if shift is not None:
-        images = shifts.apply(shift, images, seed=seed)
+    images = _changed(images, change, seed=seed)
     answers = [model.forward(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
     probabilities = np.concatenate([answer[0] for answer in answers])
+    probabilities = change.answers(probabilities) if isinstance(change, Fault) else probabilities
     features = np.concatenate([answer[1] for answer in answers])
     evaluation = evaluate(probabilities=probabilities, labels=labels, class_names=class_names, seed=seed)
     return Reevaluation(
@@ -160,6 +78,16 @@ def judge(model: Classifier, judged: JudgedImages, *, shift: shifts.Shift | None
         metrics=_metrics(model, evaluation, probabilities, features, labels),
         notes=(*judged.notes, *class_notes, *seen_notes),
     )
+
+
+def _changed(images: Images, change: Change, *, seed: int) -> Images:
+    match change:
+        case Shift():
+            return shifts.apply(change, images, seed=seed)
+        case Fault():
+            return np.ascontiguousarray(change.pixels(images))
+        case None:
+            return images
 
 
 def _metrics(

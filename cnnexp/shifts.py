@@ -61,6 +61,11 @@ class Shift:
             raise ConfigError(f"shift.amount of shift={name} must be a number, {allowed}; got {amount!r}.")
         return cls(name, numbers)
 
+    @property
+    def word(self) -> str:
+        """As it is typed in a list and recorded, such as ``gain_offset:1.2:0.1``."""
+        return ":".join([self.name, *(f"{number:g}" for number in self.amount)])
+
     def __str__(self) -> str:
         return f"{self.name} {','.join(f'{number:g}' for number in self.amount)}"
 

@@ -31,6 +31,7 @@ class Plan:
     plateau: Plateau
     patience: int | None  # epochs without improvement before stopping; None: never
     monitor: str  # val/loss | val/accuracy
+    keep: str  # best | last: which epoch's weights the model ends with
     class_weights: NDArray[np.float32]  # (K,)
     label_smoothing: float
     augmentation: Augmentation
@@ -47,7 +48,7 @@ def fit(
     on_epoch: Callable[[EpochValues], None],
     on_update: Callable[[int, int], None],
 ) -> History:
-    """Train `model` in place; it ends with the weights of its best epoch by `plan.monitor`.
+    """Train `model` in place; it ends with the weights of its best epoch by `plan.monitor`, or of its last.
 
     `on_epoch` gets each epoch's values, `on_update` (updates done, updates in all) after every stretch.
 
@@ -75,7 +76,8 @@ def fit(
             _refuse_to_go_on("validation", epoch, epoch * len(rates), float(rates[-1]))
         if plan.patience is not None and epoch - best.epoch >= plan.patience:
             break
-    model.set_weights(best.weights)
+    if plan.keep == "best":
+        model.set_weights(best.weights)
     updates = len(done) * plan.rates.shape[1]
     stopped_early = len(done) < len(plan.rates)
     return History(tuple(done), best.epoch, stopped_early, updates, time.perf_counter() - start)

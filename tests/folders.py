@@ -23,8 +23,8 @@ def data_settings(kind, *, cache, **changes):
     """Settings of a data set as ``conf/data`` has them, with some changed."""
     shared = {
         "path": None, "validation": 0.15, "calibration": 0.1, "test": 0.2, "split_seed": 0, "limit": None,
-        "imbalance": None, "scaling": "unit", "size": None, "color": "auto", "resize": "auto", "kernel": "bilinear",
-        "antialias": True, "background": 0, "mirror": False, "few_images": 20, "uneven": 10,
+        "imbalance": None, "imbalance_of": "train", "scaling": "unit", "size": None, "color": "auto", "resize": "auto",
+        "kernel": "bilinear", "antialias": True, "background": 0, "mirror": False, "few_images": 20, "uneven": 10,
     }  # fmt: skip
     path = {} if "path" not in changes or changes["path"] is None else {"path": str(changes.pop("path"))}
     return kind(**{**shared, **_KINDS[kind], "cache": str(cache), **changes, **path})

@@ -42,7 +42,9 @@ CONTRACT = {
 
 def needs(group, option):
     """What an option cannot do without."""
-    return ["data.path=somewhere"] if group == "data" and option in ("folder", "table", "npz") else []
+    of_user = group == "data" and option in ("folder", "table", "npz")
+    asks = group == "experiment" and "data.path=" in (CONF / group / f"{option}.yaml").read_text(encoding="utf-8")
+    return ["data.path=somewhere"] if of_user or asks else []
 
 
 @pytest.mark.parametrize(("group", "option"), CHOICES)

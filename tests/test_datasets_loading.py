@@ -37,6 +37,17 @@ def test_an_imbalance_reaches_its_ratio(tmp_path):
     assert counts.max() / counts.min() == pytest.approx(10, abs=0.5)
 
 
+def test_an_imbalance_of_all_thins_every_split_alike_and_the_others_for_every_seed_alike(tmp_path):
+    one, other = (digits(tmp_path, imbalance=10.0, imbalance_of="all", seed=seed) for seed in (0, 1))
+    largest_first = np.argsort(-np.bincount(one.train.labels), kind="stable")
+    for name in SPLIT_NAMES[1:]:
+        counts = np.bincount(one[name].labels)[largest_first]
+        assert counts[0] / counts[-1] == pytest.approx(10, rel=0.35)  # of 18 to 36 images in the largest class
+        assert (np.diff(counts) <= 0).all()
+        assert same(one, other, name)
+    assert not same(one, other, "train")
+
+
 def test_the_splits_are_sorted_disjoint_and_whole(tmp_path):
     splits = digits(tmp_path)
     for name in SPLIT_NAMES:

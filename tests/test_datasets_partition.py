@@ -145,9 +145,9 @@ def test_a_limit_is_met_exactly_and_in_proportion(sizes, limit, seed):
     labels = shuffled_labels(sizes)
     if limit < len(sizes):
         with pytest.raises(DataError, match=r"data\.limit must leave every class"):
-            thin(labels, limit=limit, imbalance=None, seed=seed)
+            thin(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=seed)
         return
-    kept = thin(labels, limit=limit, imbalance=None, seed=seed)
+    kept = thin(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=seed)
     assert len(kept) == min(limit, len(labels))
     assert (np.diff(kept) > 0).all(), "each once, in order"
     counts = np.bincount(labels[kept], minlength=len(sizes))
@@ -157,32 +157,36 @@ def test_a_limit_is_met_exactly_and_in_proportion(sizes, limit, seed):
 
 def test_a_smaller_limit_is_a_part_of_a_larger_one():
     labels = shuffled_labels([50, 30, 20])
-    small, large = (set(thin(labels, limit=limit, imbalance=None, seed=3)) for limit in (20, 60))
+    small, large = (
+        set(thin(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=3)) for limit in (20, 60)
+    )
     assert small < large
 
 
 def test_imbalance_is_a_geometric_profile():
     labels = np.repeat([0, 1, 2], 100)
-    kept = thin(labels, limit=None, imbalance=100.0, seed=0)
+    kept = thin(labels, limit=None, imbalance=100.0, ranks=np.bincount(labels), seed=0)
     np.testing.assert_array_equal(np.bincount(labels[kept]), [100, 10, 1])
 
 
 def test_imbalance_goes_by_the_size_of_the_classes_and_fits_under_them():
     labels = np.repeat([0, 1, 2], [40, 200, 100])
-    kept = thin(labels, limit=None, imbalance=4.0, seed=0)
+    kept = thin(labels, limit=None, imbalance=4.0, ranks=np.bincount(labels), seed=0)
     np.testing.assert_array_equal(np.bincount(labels[kept]), [40, 160, 80])  # 160, 80, 40: largest that fits
 
 
 def test_the_limit_keeps_the_imbalance():
     labels = np.repeat([0, 1, 2], 100)
-    kept = thin(labels, limit=35, imbalance=4.0, seed=0)
+    kept = thin(labels, limit=35, imbalance=4.0, ranks=np.bincount(labels), seed=0)
     np.testing.assert_array_equal(np.bincount(labels[kept]), [20, 10, 5])
 
 
 def test_too_much_imbalance_is_refused():
     with pytest.raises(DataError, match=r"data\.imbalance must leave every class"):
-        thin(np.repeat([0, 1], 10), limit=None, imbalance=100.0, seed=0)
+        thin(np.repeat([0, 1], 10), limit=None, imbalance=100.0, ranks=np.array([10, 10]), seed=0)
 
 
 def test_nothing_asked_nothing_taken():
-    np.testing.assert_array_equal(thin(np.repeat([0, 1], 5), limit=10, imbalance=1.0, seed=0), np.arange(10))
+    np.testing.assert_array_equal(
+        thin(np.repeat([0, 1], 5), limit=10, imbalance=1.0, ranks=np.array([5, 5]), seed=0), np.arange(10)
+    )

@@ -124,7 +124,7 @@ def test_an_evaluation_is_a_run_that_points_to_the_first(home, monkeypatch, capf
 
     (run,) = find_runs(["latest"], uri="sqlite:///mlflow.db")
     assert run.tags["cnnexp.evaluates"] == first.run.run_id
-    assert (run.status, run.settings["shift"]) == ("FINISHED", "brightness")
+    assert (run.status, run.settings["shift"]) == ("FINISHED", "brightness:0.4")
     assert run.data_digest == first.run.data_digest
     assert set(first.run.metrics) >= {name for name in run.metrics if not name.startswith(("test/set", "test/unlike"))}
     assert len(run.read_predictions().labels) == len(first.run.read_predictions().labels)

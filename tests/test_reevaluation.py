@@ -1,24 +1,26 @@
+import keras
 import numpy as np
 import pytest
 import trained
 from PIL import Image
 
-from cnnexp import reevaluation
+from cnnexp import judged_images, reevaluation
 from cnnexp.compose import compose_config
 from cnnexp.errors import DataError
+from cnnexp.faults import Fault
 from cnnexp.shifts import Shift
 
 NAMES = ("stop", "yield", "no entry")
 
 
 def find(words):
-    return reevaluation.find_images(
+    return judged_images.find_images(
         compose_config(words).data, trained.card(), seed=0, on_progress=lambda done, total: None
     )
 
 
-def judge(judged, shift=None):
-    return reevaluation.judge(trained.model(), judged, shift=shift, seed=0)
+def judge(judged, change=None, model=None):
+    return reevaluation.judge(model or trained.model(), judged, change=change, seed=0)
 
 
 def folder_of(root, *, classes, count=6, prefix=""):
@@ -100,3 +102,44 @@ def test_matching_follows_names_not_positions():
         "The model knows no class bus, x: 3 images were left out.",
         "The data has no class yield, no entry, which the model knows.",
     )
+
+
+@pytest.mark.parametrize("name", ["scaled_twice", "unscaled"])
+def test_a_fault_in_the_scaling_is_what_the_network_gets(name, tmp_path):
+    from cnnexp.classifier import load_keras
+
+    folder, judged = trained.folder(tmp_path / "model"), find(["data=digits"])
+    network = load_keras(folder / "model.keras")
+    scaling = network.get_layer("scaling")
+    after = keras.Model(network.layers[network.layers.index(scaling) + 1].input, network.outputs[0])
+    right = judged.images / 255
+    expected = after.predict(right / 255 if name == "scaled_twice" else judged.images.astype("float32"), verbose=0)
+    wrong = reevaluation.changed_model(trained.model(), folder, Fault(name))
+    found = judge(judged, Fault(name), wrong)
+    assert np.abs(found.predictions.probabilities - expected).max() < 1e-4
+    assert found.metrics["test/log_loss"] != pytest.approx(judge(judged).metrics["test/log_loss"], rel=0.1)
+
+
+def test_other_changes_leave_the_model_alone(tmp_path):
+    model = trained.model()
+    for change in (None, Fault("turned"), Shift("blur", (1.0,))):
+        assert reevaluation.changed_model(model, tmp_path, change) is model
+
+
+def test_names_in_another_order_are_right_for_no_image_that_was_right():
+    judged = find(["data=digits"])
+    right, wrong = judge(judged), judge(judged, Fault("class_order"))
+    assert np.array_equal(wrong.predictions.labels, right.predictions.labels)
+    assert wrong.metrics["test/accuracy"] < 1 - right.metrics["test/accuracy"] + 1e-9
+
+
+def test_another_resize_reads_the_same_images(tmp_path):
+    root = folder_of(tmp_path / "photos", classes={"7": 7, "0": 0})
+    data = compose_config(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"]).data
+    judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
+    spec = trained.card().image
+    again = judged_images.read_again(data, judged, Fault("nearest").reading(spec), on_progress=lambda *_: None)
+    assert (again.digest, again.files) == (judged.digest, judged.files)
+    assert again.images.shape == judged.images.shape
+    same = judged_images.read_again(data, judged, spec, on_progress=lambda *_: None)
+    np.testing.assert_array_equal(same.images, judged.images)

@@ -43,6 +43,7 @@ def plan(*, train, epochs=3, batch_size=16, rate=0.1, schedule=CONSTANT, **chang
         "plateau": schedules.Plateau(schedule, rate=rate),
         "patience": None,
         "monitor": "val/loss",
+        "keep": "best",
         "class_weights": np.ones(2, np.float32),
         "label_smoothing": 0.0,
         "augmentation": STILL,
@@ -163,6 +164,19 @@ def test_early_stopping_restores_the_best_weights():
     logits = inference.predict(inference.with_logits(model), validation.images)
     loss, accuracy = training.loss_and_accuracy(logits, validation.labels)
     assert (loss, accuracy) == pytest.approx((best.val_loss, best.val_accuracy), rel=1e-5)
+
+
+def test_the_last_weights_are_kept_where_that_is_asked_for():
+    train = stripes(60)
+    shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
+    validation = stripes(50, seed=1)
+    model, history = fit(
+        plan(train=shuffled, epochs=60, patience=3, rate=0.3, keep="last"), train=shuffled, validation=validation
+    )
+    assert history.best_epoch == len(history.epochs) - 3
+    logits = inference.predict(inference.with_logits(model), validation.images)
+    loss, _ = training.loss_and_accuracy(logits, validation.labels)
+    assert loss == pytest.approx(history.epochs[-1].val_loss, rel=1e-5)
 
 
 def test_the_monitor_decides_what_is_best():

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one page.")
 @click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write every number as a table.")
 @click.option("--log", is_flag=True, help="Put verdict and page into the sweep's run in MLflow, as its end did.")
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write verdict and table as Markdown."
+)
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
 def command(
@@ -31,6 +34,7 @@ def command(
     html: Path | None,
     csv: Path | None,
     log: bool,
+    markdown: Path | None,
     uri: str | None,
     as_json: bool,
 ) -> int:
@@ -54,7 +58,7 @@ def command(
     comparison = compare(runs, metric_name=metric, by=settings)
     lasting = [_lasting(runs) if word == "latest" else word for word in named]
     again = command_again(lasting, uri=store, metric=metric, by=settings)
-    _write(comparison, html=html, csv=csv, command=again)
+    _write(comparison, html=html, csv=csv, markdown=markdown, command=again)
     _show(comparison, as_json=as_json)
     if log:
         _log(comparison, runs, uri=store, command=again)
@@ -68,11 +72,17 @@ def _lasting(runs: "Sequence[RunSummary]") -> str:
     return runs[0].parent_id or runs[0].run_id
 
 
-def _write(comparison: "Comparison", *, html: Path | None, csv: Path | None, command: str) -> None:
+def _write(
+    comparison: "Comparison", *, html: Path | None, csv: Path | None, markdown: Path | None, command: str
+) -> None:
     if csv is not None:
         from cnnexp.report.comparison_files import csv_text
 
         csv.write_text(csv_text(comparison), encoding="utf-8")
+    if markdown is not None:
+        from cnnexp.report import comparison_files
+
+        markdown.write_text(comparison_files.markdown(comparison), encoding="utf-8")
     if html is not None:
         from cnnexp.report.comparison_page import page
 

@@ -1,6 +1,6 @@
-"""``cnnexp evaluate``: how good is a saved model on other images?"""
+"""``cnnexp evaluate``: how good are saved models on other images, or on their own, changed on purpose?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,100 +10,139 @@ import click
 from cnnexp.cli._model import CARD_FILE, without_store
 
 if TYPE_CHECKING:
-    from cnnexp.classifier import Classifier
+    from cnnexp.changes import Changes
     from cnnexp.config import ExperimentConfig
-    from cnnexp.reevaluation import JudgedImages, Reevaluation
-    from cnnexp.shifts import Shift
+    from cnnexp.judged_images import JudgedImages
+    from cnnexp.recorded_evaluation import Subject
+    from cnnexp.reevaluation import Change, Reevaluation
     from cnnexp.tracking.recorded_model import RecordedModel
 
 
 @click.command()
-@click.argument("target", metavar="RUN")
-@click.argument("settings", nargs=-1, metavar="[data=...] [shift=... shift.amount=...]")
+@click.argument("target", metavar="RUN | SWEEP")
+@click.argument("settings", nargs=-1, metavar="[data=...] [shift=... | fault=...]")
 def command(*, target: str, settings: tuple[str, ...]) -> int:
-    """Judge the model of RUN on another data set, or on shifted images, and record that as a new run.
+    """Judge saved models on another data set, or on images changed on purpose, and record that as new runs.
 
-    RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder. Without
-    data=..., the run's own test split. Classes are matched by name.
+    RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder; a SWEEP
+    or an experiment stands for all its runs. Without data=..., each run's own test split. Classes are matched by name.
+    Several models or changes are recorded under one parent, which cnnexp compare takes.
 
     \b
     cnnexp evaluate latest data=folder data.path=night/
     cnnexp evaluate 3f9a2c shift=blur shift.amount=1.5
+    cnnexp evaluate latest shift=none,brightness:0.2,gain_offset:1.2:0.05,noise:0.1
+    cnnexp evaluate latest fault=none,scaled_twice,swapped
 
-    Shifts: brightness, contrast, gain_offset (two numbers: gain,offset), gamma, noise, blur.
+    Shifts, what a camera does: brightness, contrast, gain_offset, gamma, noise, blur. Faults, one wrong step on the way
+    to the model: scaled_twice, unscaled, swapped, inverted, turned, squeezed, nearest, class_order.
     """  # noqa: D301 - \b keeps click from joining the lines
-    from cnnexp import quiet
-    from cnnexp.compose import compose_config
+    from cnnexp import changes, quiet
 
-    words, shift_name, amount = _without_shift(settings)
-    _, uri = without_store(settings)
-    with ExitStack() as stack:
-        recorded = None if (Path(target) / CARD_FILE).is_file() else _recorded(target, uri)
-        config = compose_config([*_data_of_run(recorded, target, words), *words])
-        folder = Path(target) if recorded is None else stack.enter_context(recorded.folder())
-        shift = _shift(shift_name, amount)
-        name = f"{folder.name if recorded is None else recorded.run.name}-on-{config.data.name}"
-        quiet.import_tensorflow()
-        from cnnexp.prediction import open_model
+    named = changes.parse(settings)
+    words, uri = without_store(named.others)
+    words = [*words, f"tracking.uri={uri}"]
+    if (Path(target) / CARD_FILE).is_file():
+        found: Sequence[RecordedModel | Path] = [Path(target)]
+    else:
+        from cnnexp.tracking.recorded_model import recorded_models
 
-        model = open_model(folder)
-        origin = str(folder.resolve()) if recorded is None else recorded.run.run_id
-        return _evaluate(model, config, shift=shift, name=name, origin=origin)
-
-
-def _evaluate(model: "Classifier", config: "ExperimentConfig", *, shift: "Shift | None", name: str, origin: str) -> int:
-    from cnnexp import artifacts, reevaluation
-    from cnnexp.compose import to_yaml
-    from cnnexp.tracking import recording
-    from cnnexp.tracking.stored_run import EVALUATES
-
-    with recording(
-        config.tracking,
-        run_name=f"{name}-{shift}".replace(" ", "_") if shift else name,
-        parameters=_parameters(config, shift),
-        config_yaml=to_yaml(config),
-        tags={EVALUATES: origin},
-    ) as recorder:
-        judged = reevaluation.find_images(
-            config.data, model.card, seed=config.seed, on_progress=lambda done, total: None
-        )
-        result = reevaluation.judge(model, judged, shift=shift, seed=config.seed)
-        class_names = model.card.class_names
-        recorder.judged(
-            dataset=_dataset(judged, result, class_names, model.card.image.shape),
-            metrics=result.metrics,
-            description=_description(judged, result, shift, origin),
-        )
-        recorder.files(artifacts.evaluation_files(result.evaluation, {"test": result.predictions}, class_names))
-        recorder.files({"card.json": artifacts.to_json(model.card.as_dict())})
-    _print(judged, result, shift, recorder.receipt.url_command or recorder.receipt.reason)
+        found = recorded_models(target, uri=uri)
+    configs = [_config(source, words) for source in found]  # what is wrong with the words is said before any work
+    quiet.import_tensorflow()
+    if len(found) == 1 and len(named.each) == 1:
+        _evaluate_one(found[0], configs[0], named)
+    else:
+        _evaluate_all(found, configs, named)
     return 0
 
 
-def _without_shift(settings: Sequence[str]) -> tuple[list[str], str | None, str | None]:
-    words = [word for word in settings if not word.startswith(("shift=", "shift.amount="))]
-    found = dict(word.split("=", 1) for word in settings if word not in words)
-    return words, found.get("shift"), found.get("shift.amount")
+def _evaluate_one(source: "RecordedModel | Path", config: "ExperimentConfig", named: "Changes") -> None:
+    from cnnexp import recorded_evaluation
+
+    ((setting, change),) = named.each
+    with ExitStack() as stack:
+        subject = _subject(source, config, stack)
+        judged = _images(subject, config, change)
+        result, receipt = recorded_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=None)
+    _print(judged, result, change, receipt.url_command or receipt.reason)
 
 
-def _shift(name: str | None, amount: str | None) -> "Shift | None":
-    from cnnexp.errors import ConfigError
-    from cnnexp.shifts import Shift
+def _evaluate_all(
+    found: "Sequence[RecordedModel | Path]", configs: "Sequence[ExperimentConfig]", named: "Changes"
+) -> None:
+    from cnnexp import recorded_evaluation
+    from cnnexp.report.console import open_console
+    from cnnexp.tracking.commands import program
 
-    if name is None and amount is None:
-        return None
-    if name is None or amount is None:
-        raise ConfigError("A shift needs both, such as shift=blur shift.amount=1.5.")
-    return Shift.parse(name, amount)
+    console = open_console()
+    origin = _origin(found[0])
+    with recorded_evaluation.under_one_parent(
+        configs[0].tracking, name=f"evaluate-{'-'.join(named.varied) or 'models'}", varied=named.varied, origin=origin
+    ) as parent_id:
+        for number, line in enumerate(_carried_out(found, configs, named, parent_id), start=1):
+            console.print(f"{number:>5} of {len(found) * len(named.each)}  {line}", soft_wrap=True, markup=False)
+    console.print(f"compare   {program()} compare {parent_id} tracking.uri={configs[0].tracking.uri}", soft_wrap=True)
 
 
-def _recorded(target: str, uri: str) -> "RecordedModel":
-    from cnnexp.tracking.recorded_model import recorded_model
+def _carried_out(
+    found: "Sequence[RecordedModel | Path]", configs: "Sequence[ExperimentConfig]", named: "Changes", parent_id: str
+) -> Iterator[str]:
+    """Judge every model under every change; yield a line each."""
+    from cnnexp import recorded_evaluation
+    from cnnexp.recorded_evaluation import title
 
-    return recorded_model(target, uri=uri)
+    for source, config in zip(found, configs, strict=True):
+        with ExitStack() as stack:
+            subject = _subject(source, config, stack)
+            for setting, change in named.each:
+                judged = _images(subject, config, change)
+                result, _ = recorded_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=parent_id)
+                yield f"{subject.name}  accuracy {result.metrics['test/accuracy']:.3f} on {title(judged, change)}"
 
 
-def _data_of_run(recorded: "RecordedModel | None", target: str, words: Sequence[str]) -> list[str]:
+def _config(source: "RecordedModel | Path", words: Sequence[str]) -> "ExperimentConfig":
+    from cnnexp.compose import compose_config
+
+    return compose_config([*_data_of_run(source, words), *words])
+
+
+def _subject(source: "RecordedModel | Path", config: "ExperimentConfig", stack: ExitStack) -> "Subject":
+    from cnnexp.compose import to_yaml
+    from cnnexp.prediction import open_model
+    from cnnexp.recorded_evaluation import Subject
+
+    folder = source if isinstance(source, Path) else stack.enter_context(source.folder())
+    return Subject(
+        model=open_model(folder),
+        folder=folder,
+        name=source.name if isinstance(source, Path) else source.run.name,
+        origin=_origin(source),
+        seed=config.seed,
+        tracking=config.tracking,
+        parameters=_parameters(config),
+        config_yaml=to_yaml(config),
+    )
+
+
+def _origin(source: "RecordedModel | Path") -> str:
+    return str(source.resolve()) if isinstance(source, Path) else source.run.run_id
+
+
+def _images(subject: "Subject", config: "ExperimentConfig", change: "Change") -> "JudgedImages":
+    from cnnexp import judged_images
+    from cnnexp.faults import Fault
+
+    def unseen(done: int, total: int) -> None: ...
+
+    card = subject.model.card
+    judged = judged_images.find_images(config.data, card, seed=config.seed, on_progress=unseen)
+    if isinstance(change, Fault) and (wrong := change.reading(card.image)) != card.image:
+        return judged_images.read_again(config.data, judged, wrong, on_progress=unseen)
+    return judged
+
+
+def _data_of_run(source: "RecordedModel | Path", words: Sequence[str]) -> list[str]:
     """Return the run's own data settings as words; none where the user names a data set."""
     import yaml
 
@@ -111,9 +150,11 @@ def _data_of_run(recorded: "RecordedModel | None", target: str, words: Sequence[
 
     if any(word.startswith("data=") for word in words):
         return []
-    content = None if recorded is None else recorded.config_yaml()
+    content = None if isinstance(source, Path) else source.config_yaml()
     if content is None:
-        raise ConfigError(f"{target} does not say what it was trained on; name the data: data=folder data.path=...")
+        raise ConfigError(
+            f"{_origin(source)} does not say what it was trained on; name the data: data=folder data.path=..."
+        )
     whole: Mapping[str, Any] = yaml.safe_load(content)
     data = whole["data"]
     values = [f"data.{key}={_quoted(value)}" for key, value in data.items() if key != "name"]
@@ -131,49 +172,19 @@ def _quoted(value: object) -> str:
     return str(value)
 
 
-def _parameters(config: "ExperimentConfig", shift: "Shift | None") -> dict[str, str | int | float | bool | None]:
+def _parameters(config: "ExperimentConfig") -> dict[str, str | int | float | bool | None]:
     from cnnexp.compose import parameters
 
-    recorded = {key: value for key, value in parameters(config).items() if key.split(".")[0] in ("data", "seed")}
-    shifted = {} if shift is None else {"shift": shift.name, "shift.amount": ",".join(map(str, shift.amount))}
-    return {**recorded, **shifted}
+    return {key: value for key, value in parameters(config).items() if key.split(".")[0] in ("data", "seed")}
 
 
-def _dataset(
-    judged: "JudgedImages", result: "Reevaluation", class_names: Sequence[str], shape: Sequence[int]
-) -> dict[str, Any]:
-    from cnnexp.tracking import entries
-
-    return entries.judged_dataset(
-        name=judged.name,
-        digest=judged.digest,
-        source=judged.source,
-        class_names=class_names,
-        counts={"test": [score.support for score in result.evaluation.per_class]},
-        input_shape=shape,
-    )
-
-
-def _title(judged: "JudgedImages", shift: "Shift | None") -> str:
-    return f"{judged.name}, {judged.part}" + (f", {shift}" if shift else "")
-
-
-def _description(judged: "JudgedImages", result: "Reevaluation", shift: "Shift | None", origin: str) -> str:
-    low, high = result.evaluation.intervals["accuracy"]
-    lines = [
-        f"**accuracy {result.metrics['test/accuracy']:.3f}** ({low:.3f} to {high:.3f}) on {_title(judged, shift)}.",
-        f"An evaluation of the model of {origin}.",
-        *result.notes,
-    ]
-    return "\n\n".join(lines)
-
-
-def _print(judged: "JudgedImages", result: "Reevaluation", shift: "Shift | None", closing: str) -> None:
+def _print(judged: "JudgedImages", result: "Reevaluation", change: "Change", closing: str) -> None:
+    from cnnexp.recorded_evaluation import title
     from cnnexp.report.console import open_console, printable
     from cnnexp.report.scores import print_scores
 
     console = open_console()
-    print_scores(console, result.evaluation, result.metrics, title=_title(judged, shift))
+    print_scores(console, result.evaluation, result.metrics, title=title(judged, change))
     for note in result.notes:
         console.print(f"note: {printable(note)}", style="attention")
     console.print(f"open      {closing}", soft_wrap=True)

@@ -25,7 +25,7 @@ from cnnexp.datasets.store import decoded
 from cnnexp.datasets.table import Columns, table_source
 from cnnexp.datasets.thinning import thin
 from cnnexp.errors import ConfigError
-from cnnexp.records import SPLIT_NAMES
+from cnnexp.records import SPLIT_NAMES, Labels
 
 Rows = NDArray[np.int64]
 
@@ -71,7 +71,7 @@ def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], Non
     rows = _assign(read, data)
     labels = read.catalogue.labels[rows["train"]]
     if np.bincount(labels, minlength=len(read.catalogue.class_names)).all():  # else refused later, whatever is left
-        rows["train"] = rows["train"][thin(labels, limit=data.limit, imbalance=data.imbalance, seed=seed)]
+        rows = _thinned(rows, read.catalogue.labels, data, seed=seed)
     return Survey(name=source.name, source=source.origin, read=read, rows=rows, digest=_digest(read, rows))
 
 
@@ -146,6 +146,21 @@ def _assign(read: Decoded, data: DataConfig) -> dict[str, Rows]:
         seed=data.split_seed,
     )
     return {name: readable[assignment == number] for number, name in enumerate(SPLIT_NAMES)}
+
+
+def _thinned(rows: dict[str, Rows], labels: Labels, data: DataConfig, *, seed: int) -> dict[str, Rows]:
+    """Thin the training split, and with it the others where they are to be as unequal, the same ones for every seed."""
+    ranks = np.bincount(labels[rows["train"]])
+    kept = dict(rows)
+    if data.imbalance_of == "all":
+        for name in (name for name in SPLIT_NAMES[1:] if len(rows[name])):
+            kept[name] = rows[name][
+                thin(labels[rows[name]], limit=None, imbalance=data.imbalance, ranks=ranks, seed=data.split_seed)
+            ]
+    kept["train"] = rows["train"][
+        thin(labels[rows["train"]], limit=data.limit, imbalance=data.imbalance, ranks=ranks, seed=seed)
+    ]
+    return kept
 
 
 def _split(read: Decoded, rows: Rows) -> Split:

@@ -1,4 +1,4 @@
-"""Fewer training images on purpose: `data.limit` and `data.imbalance`. The other splits are never thinned."""
+"""Fewer images on purpose: `data.limit` of the training split, `data.imbalance` of it alone or of every split."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +9,16 @@ from cnnexp.records import Labels
 Rows = NDArray[np.int64]
 
 
-def thin(labels: Labels, *, limit: int | None, imbalance: float | None, seed: int) -> Rows:
-    """Choose the training images that are kept; first the imbalance, then the limit, which keeps its proportions.
+def thin(labels: Labels, *, limit: int | None, imbalance: float | None, ranks: Rows, seed: int) -> Rows:
+    """Choose the images of a split that are kept; first the imbalance, then the limit, which keeps its proportions.
 
     For one seed the images of a smaller limit are among those of a larger one, class by class.
 
     Args:
-        labels: (N,) of the training split; every class is there
+        labels: (N,) of the split; every class is there
         limit: images to keep at most; None: all
         imbalance: the largest class is to have this many times the smallest; None: as they are
+        ranks: (K,) class sizes of the training split, by which classes are largest and smallest in every split
         seed: which images of a class are kept
 
     Returns:
@@ -27,10 +28,10 @@ def thin(labels: Labels, *, limit: int | None, imbalance: float | None, seed: in
         DataError: a class would be left without an image.
 
     """
-    counts = np.bincount(labels)
+    counts = np.bincount(labels, minlength=len(ranks))
     kept = counts
     if imbalance is not None:
-        kept = _exponential_profile(kept, imbalance)
+        kept = _exponential_profile(kept, imbalance, ranks)
     if limit is not None and limit < kept.sum():
         kept = _share_out(kept, limit)
     if np.array_equal(kept, counts):
@@ -40,19 +41,19 @@ def thin(labels: Labels, *, limit: int | None, imbalance: float | None, seed: in
     return np.sort(np.concatenate(rows))
 
 
-def _exponential_profile(counts: Rows, ratio: float) -> Rows:
+def _exponential_profile(counts: Rows, ratio: float, ranks: Rows) -> Rows:
     """Class sizes that fall geometrically from the largest to the smallest class (Cui et al. 2019, section 5.1).
 
     The largest such profile that fits under the sizes there are; equal classes keep their order.
     """
     rank = np.empty(len(counts))
-    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    rank[np.argsort(-ranks, kind="stable")] = np.arange(len(counts))
     decay = ratio ** (-rank / max(len(counts) - 1, 1))
     kept: Rows = np.floor((counts / decay).min() * decay + 0.5).astype(np.int64)
     if kept.min() < 1:
         raise DataError(
-            f"data.imbalance must leave every class a training image; {ratio:g} leaves the smallest class none of "
-            f"{counts.max():,} in the largest. Lower data.imbalance."
+            f"data.imbalance must leave every class an image of each split; {ratio:g} leaves the smallest class none "
+            f"of {counts.max():,} in the largest. Lower data.imbalance."
         )
     return kept
 

@@ -116,8 +116,9 @@ def _training(plan: RunPlan, training: Mapping[str, Any]) -> str:
     patience = training["patience"]
     stop = f", patience {patience} on {training['monitor']}" if patience is not None else ""
     weights = "" if training["class_weight"] == "none" else f", class weights {training['class_weight']}"
+    kept = "" if training["keep"] == "best" else f", keeps the {training['keep']}"
     epochs = f"{_count(training['epochs'], 'epoch')} of {_count(plan.updates_per_epoch, 'update')}"
-    return f"{epochs}, batch {training['batch_size']}{stop}{weights}"
+    return f"{epochs}, batch {training['batch_size']}{stop}{kept}{weights}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -99,6 +99,27 @@ def recorded_model(target: str, *, uri: str) -> RecordedModel:
     return RecordedModel(run, artifacts, location)
 
 
+def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
+    """Find the models of all runs that a target names, such as a sweep; runs that have none are passed over.
+
+    Raises
+    ------
+    TrackingError
+        The store is missing, or the target names nothing.
+    ModelError
+        None of the runs has a model.
+
+    """
+    runs = find_runs([target], uri=uri)
+    if len(runs) == 1:
+        return (recorded_model(target, uri=uri),)
+    placed = [(run, *_places(run.run_id, uri)) for run in runs]
+    found = tuple(RecordedModel(run, files, model) for run, files, model in placed if model is not None)
+    if not found:
+        raise ModelError(f"A run has a model when it is finished; none of the {len(runs)} runs of {target!r} has one.")
+    return found
+
+
 def _places(run_id: str, uri: str) -> tuple[str, str | None]:
     """Return where the run's files are, and its model's."""
     if uri.startswith(_SQLITE):

@@ -1,0 +1,101 @@
+"""Faults: one wrong step between a file and a saved model, made on purpose to measure what it costs.
+
+A saved model of this package can meet none of them, because reading, scaling and class names travel with it; a model
+that is carried elsewhere by hand meets them all.
+
+============  ========================================================================================================
+scaled_twice  the pixels are scaled before they reach the model, which scales them again
+unscaled      the network gets 0..255 where it expects the scaled range
+swapped       blue comes first: the channels in the order of another library
+inverted      black on white instead of white on black, 255 - x
+turned        a quarter turn: the rotation that EXIF asks for is not made
+squeezed      padded with black to keep an aspect ratio of 4:3 where the model was trained on stretched images
+nearest       resized with another kernel: the nearest pixel, without antialiasing
+class_order   the class names are in another order than the outputs: each answer is read as the next class
+============  ========================================================================================================
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from cnnexp.errors import ConfigError
+from cnnexp.images import ImageSpec
+from cnnexp.records import Images, Probabilities, Scaling
+
+NAMES = ("scaled_twice", "unscaled", "swapped", "inverted", "turned", "squeezed", "nearest", "class_order")
+_SQUEEZE = 3 / 4  # height of a 4:3 image within its square
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One of the wrong steps above."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, word: str) -> "Fault":
+        """Read what stands on the command line; raise ConfigError where it is none."""
+        if word not in NAMES:
+            raise ConfigError(f"fault must be one of none, {', '.join(NAMES)}; got {word!r}.")
+        return cls(word)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def reading(self, spec: ImageSpec) -> ImageSpec:
+        """How the files are read."""
+        if self.name != "nearest":
+            return spec
+        return dataclasses.replace(spec, kernel="nearest", antialias=False)
+
+    def pixels(self, images: Images) -> Images:
+        """What becomes of images (N, H, W, C) on the way to the model.
+
+        Raises:
+            ConfigError: such images cannot have this fault.
+
+        """
+        match self.name:
+            case "swapped":
+                if images.shape[-1] != 3:
+                    raise ConfigError("fault=swapped needs colour images; these are grey.")
+                return images[..., ::-1]
+            case "inverted":
+                return 255 - images
+            case "turned":
+                if images.shape[1] != images.shape[2]:
+                    raise ConfigError(f"fault=turned needs square images; these are {images.shape[1:3]}.")
+                return np.rot90(images, axes=(1, 2))
+            case "squeezed":
+                return np.stack([_squeezed(image) for image in images])
+            case _:
+                return images
+
+    def scaling(self, scaling: Scaling) -> Scaling:
+        """What the first layer of the model does to what it is given."""
+        match self.name:
+            case "scaled_twice":
+                pairs = list(zip(scaling.scale, scaling.offset, strict=True))
+                return Scaling(scaling.rule, tuple(s * s for s, _ in pairs), tuple(s * o + o for s, o in pairs))
+            case "unscaled":
+                return Scaling(scaling.rule, (1.0,) * len(scaling.scale), (0.0,) * len(scaling.offset))
+            case _:
+                return scaling
+
+    def answers(self, probabilities: Probabilities) -> Probabilities:
+        """Under which classes the model's answers (N, K) are read."""
+        return np.roll(probabilities, 1, axis=1) if self.name == "class_order" else probabilities
+
+
+def _squeezed(image: Images) -> Images:
+    """(H, W, C) of the same shape."""
+    height, width = image.shape[:2]
+    inner = round(_SQUEEZE * height)
+    top = (height - inner) // 2
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    canvas = np.zeros_like(image)
+    canvas[top : top + inner] = np.asarray(picture.resize((width, inner))).reshape(inner, width, -1)
+    return canvas

@@ -1,0 +1,40 @@
+"""A sweep is trained once and evaluated many times; the comparison folds the evaluations over their models' seeds."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cnnexp.__main__ import main
+from cnnexp.comparison import compare
+from cnnexp.tracking.summaries import find_runs
+
+URI = "sqlite:///mlflow.db"
+
+
+@pytest.mark.slow
+def test_every_model_of_a_sweep_under_every_change(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    sweep = [sys.executable, "-m", "cnnexp", "-m", "training=smoke", "seed=range(2)", "tracking.experiment=question"]
+    subprocess.run(sweep, check=True, capture_output=True, timeout=300)
+    trained = {run.run_id: run for run in find_runs(["question"], uri=URI)}
+    assert main(["evaluate", "question", "fault=none,class_order", f"tracking.uri={URI}"]) == 0
+    assert "4 of 4" in capfd.readouterr().out
+
+    evaluated = find_runs(["latest"], uri=URI)
+    assert len(evaluated) == 4
+    assert len({run.parent_id for run in evaluated}) == 1
+    for run in evaluated:
+        model = trained[run.tags["cnnexp.evaluates"]]
+        assert run.settings["seed"] == model.settings["seed"]
+        if run.settings["fault"] == "none":
+            assert run.metrics["test/accuracy"] == pytest.approx(model.metrics["test/accuracy"], abs=1e-9)
+    found = compare(evaluated, metric_name="test/accuracy", by=[])
+    assert [(row.configuration.values, row.seeds) for row in found.rows] == [
+        ({"fault": "none"}, 2),
+        ({"fault": "class_order"}, 2),
+    ]
+    assert not found.refusals
+    (effect,) = found.effects
+    assert (effect.against, effect.difference.gain.n) == ("none", 2)
+    assert effect.difference.gain.mean < -0.3
