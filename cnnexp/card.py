@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from .images import ImageSpec
 
-FORMAT = 2  # of card.json; raised when a reader of the old format would misunderstand the new one
+FORMAT = 3  # of card.json; raised when a reader of the old format would misunderstand the new one
 DIGEST = "digest"  # key of card.json that holds the digest of all others
 
 CARD_FILE = "card.json"
@@ -60,7 +60,7 @@ class Thresholds:
     images: int  # in the calibration split
     coverage: Mapping[str, float]  # coverage, such as "0.9" -> least probability of a class in the prediction set
     unlike_p: float  # an image with a p-value below this is called unlike the training data
-    unlike_distance: float | None  # the largest Mahalanobis distance to the training features that is not
+    unlike_distance: float | None  # the largest distance to the training images (`reference.distances`) that is not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,7 +26,7 @@ from cnnexp.classifier import Forward, machine
 from cnnexp.datasets import Split, Splits
 from cnnexp.images import UnreadableImageError, read_image
 from cnnexp.records import Labels, Probabilities, Scaling
-from cnnexp.reference import Features, Reference, fit_spread, least_probability
+from cnnexp.reference import Features, Reference, appearance, distances, fit_spread, least_probability
 
 GOLDEN_IMAGES = 3  # training images among the golden samples, of different classes; a drawn chart is the fourth
 GOLDEN_BYTES = 50_000  # a larger file is replaced by its pixels, so that the card stays below 300 kB
@@ -102,19 +102,24 @@ def make_reference(splits: Splits, forward: Forward, calibration: Probabilities)
     train, known = splits.train, splits.calibration
     places = _evenly_by_class(train.labels, REFERENCE_ROWS)
     features = _features(train, places, forward)
-    spread = fit_spread(features, train.labels[places], classes=len(splits.class_names))
+    spread, look = (
+        fit_spread(values, train.labels[places], classes=len(splits.class_names))
+        for values in (features, appearance(train.images[train.rows[places]]))
+    )
     kept = _evenly_by_class(train.labels[places], REFERENCE_BYTES // _bytes(splits, features))
     shown = places[kept]
     true = calibration[np.arange(len(known)), known.labels]
-    measured = _features(known, _evenly(len(known), CALIBRATION_ROWS), forward)
+    measured = _evenly(len(known), CALIBRATION_ROWS)
+    apart = distances(_features(known, measured, forward), known.images[known.rows[measured]], spread=spread, look=look)
     return Reference(
         features=features[kept].astype(np.float16),
         pixels=train.images[train.rows[shown]],
         labels=train.labels[shown],
         files=tuple(train.files[place] for place in shown.tolist()),
         spread=spread,
+        look=look,
         label_scores=np.sort(1 - true).astype(np.float32),
-        distances=np.sort(spread.distances(measured)) if len(known) else np.empty(0, np.float32),
+        distances=np.sort(apart),
     )
 
 

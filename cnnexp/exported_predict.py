@@ -65,7 +65,7 @@ def _said(model: "Classifier", pixels: "NDArray[np.uint8]", coverage: float) -> 
     probabilities, features = model.forward(pixels[None])
     names = model.card.class_names
     chosen = prediction_sets(probabilities, least_probability(model.reference.label_scores, coverage))[0]
-    p_values = model.reference.p_values(features)
+    p_values = model.reference.p_values(features, pixels[None])
     row = probabilities[0].tolist()
     return {
         "label": names[row.index(max(row))],

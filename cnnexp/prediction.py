@@ -122,8 +122,9 @@ def _answer(model: Classifier, portion: Read, *, least: float, neighbours: int) 
     answers: Iterator[Answer] = iter(())
     nearest: Iterator[tuple[int, ...]] = iter(())
     if images:
-        probabilities, features = model.forward(np.stack(images))
-        answers = iter(_answers(model, probabilities, features, least))
+        asked = np.stack(images)
+        probabilities, features = model.forward(asked)
+        answers = iter(_answers(model, probabilities, model.reference.p_values(features, asked), least))
         nearest = iter(_nearest(model, features, neighbours))
     for item, pixels in portion:
         if isinstance(pixels, str):
@@ -132,8 +133,9 @@ def _answer(model: Classifier, portion: Read, *, least: float, neighbours: int) 
             yield Prediction(name=item.name, answer=next(answers), error=None, pixels=pixels, nearest=next(nearest))
 
 
-def _answers(model: Classifier, probabilities: Probabilities, features: Features, least: float) -> list[Answer]:
-    p_values = model.reference.p_values(features)
+def _answers(
+    model: Classifier, probabilities: Probabilities, p_values: NDArray[np.float64] | None, least: float
+) -> list[Answer]:
     orders = np.argsort(-probabilities, axis=1, kind="stable")
     chosen = prediction_sets(probabilities, least)
     return [

@@ -17,7 +17,7 @@ from cnnexp.faults import Fault
 from cnnexp.judged_images import JudgedImages
 from cnnexp.models import SCALING_LAYER
 from cnnexp.records import Evaluation, Images, Labels, Probabilities, Scaling, SplitPredictions
-from cnnexp.reference import Features, least_probability, prediction_sets
+from cnnexp.reference import least_probability, prediction_sets
 from cnnexp.shifts import Shift
 
 Change = Shift | Fault | None  # what is done to the images on purpose
@@ -75,7 +75,7 @@ def judge(model: Classifier, judged: JudgedImages, *, change: Change, seed: int)
     return Reevaluation(
         evaluation=evaluation,
         predictions=SplitPredictions(tuple(judged.files[place] for place in kept.tolist()), labels, probabilities),
-        metrics=_metrics(model, evaluation, probabilities, features, labels),
+        metrics=_metrics(model, evaluation, probabilities, labels, model.reference.p_values(features, images)),
         notes=(*judged.notes, *class_notes, *seen_notes),
     )
 
@@ -91,7 +91,11 @@ def _changed(images: Images, change: Change, *, seed: int) -> Images:
 
 
 def _metrics(
-    model: Classifier, evaluation: Evaluation, probabilities: Probabilities, features: Features, labels: Labels
+    model: Classifier,
+    evaluation: Evaluation,
+    probabilities: Probabilities,
+    labels: Labels,
+    p_values: NDArray[np.float64] | None,
 ) -> dict[str, float]:
     """Return those of a run, and what became of the promises of the calibration split."""
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
@@ -99,7 +103,6 @@ def _metrics(
     sets = prediction_sets(probabilities, least_probability(model.reference.label_scores, COVERAGE))
     metrics[f"test/set_coverage_{COVERAGE:g}"] = float(sets[np.arange(len(labels)), labels].mean())
     metrics[f"test/set_size_{COVERAGE:g}"] = float(sets.sum(axis=1).mean())
-    p_values = model.reference.p_values(features)
     if p_values is not None:
         metrics["test/unlike"] = float((p_values < model.card.thresholds.unlike_p).mean())
     return metrics

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIRECTIONS = 128  # in which the spread of the features is measured one by one; one number stands for all others
+_AT_ONCE = 512  # images made floating point
 RIDGE = 1e-4  # of the total variance, added to each: directions in which training images hardly differ say little
 
 Features = NDArray[np.float32]  # (N, F), rows of length 1
@@ -55,8 +56,9 @@ class Reference:
     labels: NDArray[np.int64]  # (R,)
     files: tuple[str, ...]  # (R,)
     spread: Spread  # of the features of more training images than these
+    look: Spread  # of what the same images look like, see `appearance`
     label_scores: NDArray[np.float32]  # (n,) sorted: 1 - probability of the true class of each calibration image
-    distances: NDArray[np.float32]  # (n,) sorted: of calibration images to the training images; may be fewer than n
+    distances: NDArray[np.float32]  # (m,) sorted: of calibration images to the training images; at most n
 
     def to_bytes(self) -> bytes:
         """Return the file."""
@@ -68,6 +70,7 @@ class Reference:
             labels=self.labels,
             files=np.frombuffer("\0".join(self.files).encode("utf-8", "surrogateescape"), np.uint8),
             **{name: getattr(self.spread, name) for name in Spread.__slots__},
+            **{f"look_{name}": getattr(self.look, name) for name in Spread.__slots__},
             label_scores=self.label_scores,
             distances=self.distances,
         )
@@ -84,17 +87,20 @@ class Reference:
                 labels=arrays["labels"],
                 files=tuple(files) if len(arrays["labels"]) else (),
                 spread=Spread(**{name: arrays[name] for name in Spread.__slots__}),
+                look=Spread(**{name: arrays[f"look_{name}"] for name in Spread.__slots__}),
                 label_scores=arrays["label_scores"],
                 distances=arrays["distances"],
             )
 
-    def p_values(self, features: Features) -> NDArray[np.float64] | None:
+    def p_values(self, features: Features, images: NDArray[np.uint8]) -> NDArray[np.float64] | None:
         """Return (N,) how likely an image of the calibration images' kind is as far off as this one, in (0, 1].
 
         A conformal p-value (Bates et al. 2023, arXiv:2104.08279): below 0.01 for at most 1 % of images of that kind.
         None without calibration images.
         """
-        return p_values(self.spread.distances(features), self.distances) if len(self.distances) else None
+        if not len(self.distances):
+            return None
+        return p_values(distances(features, images, spread=self.spread, look=self.look), self.distances)
 
     def nearest(self, features: Features, *, count: int) -> NDArray[np.int64]:
         """Return (N, count) the most similar training images, nearest first; fewer where there are fewer."""
@@ -124,6 +130,29 @@ def fit_spread(features: Features, labels: NDArray[np.int64], *, classes: int) -
         variances=(variances[:DIRECTIONS] + ridge).astype(np.float32),
         rest=np.asarray(rest + ridge, np.float32),
     )
+
+
+def distances(features: Features, images: NDArray[np.uint8], *, spread: Spread, look: Spread) -> NDArray[np.float32]:
+    """Return (N,) how far images (N, H, W, C) are from the training images, in their features and their appearance.
+
+    Features alone miss much that no network was trained to see: of pure noise at 8 × 8 pixels a third is far off in
+    them, and all of it in its appearance. Squares add up, as those of independent quantities do.
+    """
+    apart: NDArray[np.float32] = np.hypot(spread.distances(features), look.distances(appearance(images)))
+    return apart
+
+
+def appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return (N, C + 2) what images (N, H, W, C) look like: level of each channel, contrast, and fineness of detail."""
+    portions = [_appearance(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
+    return np.concatenate(portions) if portions else np.empty((0, images.shape[-1] + 2), np.float32)
+
+
+def _appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = images.mean(axis=3, dtype=np.float32)
+    steps = sum(np.abs(np.diff(grey, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2)) / grey[0].size
+    looks = [images.mean(axis=(1, 2)) / 255, np.log1p(grey.std(axis=(1, 2))), np.log1p(steps)]
+    return np.column_stack(looks).astype(np.float32)
 
 
 def p_values(scores: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float64]:

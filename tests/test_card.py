@@ -53,7 +53,7 @@ def test_a_field_too_many_or_too_few_is_named_even_with_a_right_digest():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "must be JSON"), ("{", "must be JSON"), ("[]", "one JSON object"), ("{}", "format 2; got None")],
+    [("", "must be JSON"), ("{", "must be JSON"), ("[]", "one JSON object"), ("{}", "format 3; got None")],
 )
 def test_what_is_no_card_is_refused(text, message):
     with pytest.raises(UnfitModelError, match=message):

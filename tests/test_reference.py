@@ -24,6 +24,7 @@ def example(**changes) -> Reference:
         "labels": np.arange(40) % 3,
         "files": (*(f"a/b {n}" for n in range(39)), "z\udce9\n'\"直"),
         "spread": reference.fit_spread(normalized(rng.normal(size=(200, 6))), np.arange(200) % 3, classes=3),
+        "look": reference.fit_spread(rng.random((200, 3), np.float32), np.arange(200) % 3, classes=3),
         "label_scores": np.sort(rng.random(20).astype(np.float32)),
         "distances": np.sort(rng.random(20).astype(np.float32)),
     }
@@ -100,9 +101,26 @@ def test_what_is_all_the_same_or_dark_has_a_distance():
 
 def test_without_calibration_images_nothing_is_judged():
     none = example(distances=np.empty(0, np.float32))
-    new = normalized(np.ones((2, 6)))
-    assert none.p_values(new) is None
-    assert example().p_values(new).shape == (2,)
+    new, images = normalized(np.ones((2, 6))), np.zeros((2, 3, 4, 1), np.uint8)
+    assert none.p_values(new, images) is None
+    assert example().p_values(new, images).shape == (2,)
+
+
+def test_appearance_by_hand():
+    stripes = np.tile(np.uint8([[0, 100]]), (1, 4, 2, 1)).reshape(1, 4, 4, 1)
+    level, contrast, detail = reference.appearance(stripes)[0]
+    assert level == pytest.approx(50 / 255)
+    assert contrast == pytest.approx(np.log1p(50))
+    assert detail == pytest.approx(np.log1p(4 * 3 * 100 / 16))
+    assert reference.appearance(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 5)
+
+
+def test_squared_distances_of_features_and_appearance_add_up():
+    known, rng = example(), np.random.default_rng(3)
+    features, images = normalized(rng.normal(size=(5, 6))), rng.integers(0, 256, (5, 3, 4, 1), dtype=np.uint8)
+    found = reference.distances(features, images, spread=known.spread, look=known.look)
+    apart = known.spread.distances(features), known.look.distances(reference.appearance(images))
+    np.testing.assert_allclose(found**2, apart[0] ** 2 + apart[1] ** 2, rtol=1e-5)
 
 
 def test_the_file_keeps_everything_and_executes_nothing(tmp_path):
@@ -113,6 +131,7 @@ def test_the_file_keeps_everything_and_executes_nothing(tmp_path):
         np.testing.assert_array_equal(getattr(read, name), getattr(known, name))
     for name in reference.Spread.__slots__:
         np.testing.assert_array_equal(getattr(read.spread, name), getattr(known.spread, name))
+        np.testing.assert_array_equal(getattr(read.look, name), getattr(known.look, name))
     empty = example(labels=np.arange(0), files=(), features=known.features[:0], pixels=known.pixels[:0])
     assert Reference.from_bytes(empty.to_bytes()).files == ()
 

@@ -105,7 +105,8 @@ def _fill(
     journal = Journal(entry / JOURNAL)
 
     def show_progress_of_other() -> None:
-        on_progress(min(journal.chunks_done() * workers.CHUNK, total), total)
+        if done := journal.chunks_done():  # 0 also when it has just finished
+            on_progress(min(done * workers.CHUNK, total), total)
 
     with cache.locked(entry, while_waiting=show_progress_of_other):
         if is_whole(entry):
