@@ -7,6 +7,7 @@ from sklearn.metrics import f1_score, log_loss
 
 from cnnexp.comparison.bootstrap import paired_bootstrap
 from cnnexp.comparison.paired import accuracy_difference, holm, mcnemar_mid_p, paired_t, t_interval, t_p_values
+from cnnexp.comparison.seeds import SeedScores, adjusted_p_values
 
 # Student 1908, Biometrika 6:20, from Cushny & Peebles: hours of sleep gained, second drug minus first
 SLEEP = (1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4)
@@ -112,3 +113,13 @@ def test_bootstrap_of_equal_models_claims_nothing(models):
     labels, first, _ = models
     (test,) = paired_bootstrap(metric="macro_f1", labels=labels, reference=first, others=[first], seed=0)
     assert (test.estimate.mean, test.estimate.low, test.estimate.high, test.p) == (0, 0, 0, 1)
+
+
+def test_a_reference_that_no_result_has_chosen_is_compared_with_each_other_one_alone():
+    values = np.random.default_rng(0).normal(0.8, 0.05, (4, 5))
+    ranked, fixed = (adjusted_p_values(SeedScores(values), ranked=ranked) for ranked in (True, False))
+    shown = [(0, 1), (0, 2), (0, 3)]
+    assert sorted(ranked) == [*shown, (1, 2), (1, 3), (2, 3)]
+    expected = holm([stats.ttest_rel(values[0], values[other]).pvalue for _, other in shown])
+    assert [fixed[pair] for pair in shown] == pytest.approx(expected)
+    assert sorted(fixed) == shown

@@ -36,8 +36,9 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     varying = varying_settings(usable, ())
     found = effects(usable, settings=settings, blocked_by=varying, images=images, metric=compared)
     scores = SeedScores.of([row.by_seed(compared) for row in ranked])
-    over_seeds = (None,) * len(ranked) if refused else compare_over_seeds(scores, compared)
-    over_seeds, found = _one_rate_of_error(over_seeds, found, varying, ranked, scores)
+    adjusted = adjusted_p_values(scores, ranked=objective is not None)
+    over_seeds = (None,) * len(ranked) if refused else compare_over_seeds(scores, compared, adjusted)
+    over_seeds, found = _one_rate_of_error(over_seeds, found, varying, ranked, adjusted)
     best = [_best_run(row, objective) for row in ranked]
     models = () if refused else compare_models(best[0], best[1:MODELS_COMPARED], compared)
     return Comparison(
@@ -133,7 +134,7 @@ def _one_rate_of_error(
     found: Sequence[Effect],
     varying: Sequence[Setting],
     ranked: Sequence[Configuration],
-    scores: SeedScores,
+    adjusted: Mapping[tuple[int, int], float],
 ) -> tuple[tuple[Difference | None, ...], tuple[Effect, ...]]:
     """Keep the whole page, rows and effects together, below 5 % false claims when nothing differs.
 
@@ -141,7 +142,6 @@ def _one_rate_of_error(
     cannot contradict each other. With several, rows are told apart only where some effect stands.
     """
     if len(varying) == 1 and found:
-        adjusted = adjusted_p_values(scores)
         place = {row.values[varying[0].name]: index for index, row in enumerate(ranked)}
         return tuple(over_seeds), tuple(_with_pair_p(effect, adjusted, place) for effect in found)
     judged = [effect for effect in found if effect.difference.p_adjusted is not None]

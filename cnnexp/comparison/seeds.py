@@ -34,15 +34,18 @@ class SeedScores:
         return np.asarray(both[np.isfinite(both)])
 
 
-def adjusted_p_values(scores: SeedScores) -> dict[tuple[int, int], float]:
-    """Holm-adjusted paired t-tests of every pair of configurations (i < j) with at least five seeds in common.
+def adjusted_p_values(scores: SeedScores, *, ranked: bool) -> dict[tuple[int, int], float]:
+    """Holm-adjusted paired t-tests of pairs of configurations (i < j) with at least five seeds in common.
 
-    All pairs count, although only those with the reference are shown. The reference was chosen on validation, and a
-    run that is lucky there is lucky on test as well: corrected for the shown comparisons alone, tests at 4 % called
-    twelve equal settings different in 5.3 % of 1,000 sweeps, and so in 1.2 % (benchmarks/statistics_simulation.py).
+    Where the reference, the first, was `ranked` so on validation, all pairs count, although only those with it are
+    shown: a run that is lucky there is lucky on test as well. Corrected for the shown comparisons alone, tests at 4 %
+    called twelve equal settings different in 5.3 % of 1,000 sweeps, and so in 1.2 %
+    (benchmarks/statistics_simulation.py). A reference that no result has chosen is compared with each other one.
     """
     enough = np.flatnonzero(np.isfinite(scores.values).sum(axis=1) >= SEEDS_FOR_A_VERDICT)
     i, j = (enough[index] for index in np.triu_indices(len(enough), 1))
+    if not ranked:
+        i, j = i[i == 0], j[i == 0]
     differences = scores.values[i] - scores.values[j]
     testable = np.isfinite(differences).sum(axis=1) >= SEEDS_FOR_A_VERDICT
     if not testable.any():
@@ -51,9 +54,10 @@ def adjusted_p_values(scores: SeedScores) -> dict[tuple[int, int], float]:
     return {(int(a), int(b)): float(p) for a, b, p in zip(i[testable], j[testable], adjusted, strict=True)}
 
 
-def compare_over_seeds(scores: SeedScores, metric: Metric) -> tuple[Difference | None, ...]:
+def compare_over_seeds(
+    scores: SeedScores, metric: Metric, adjusted: Mapping[tuple[int, int], float]
+) -> tuple[Difference | None, ...]:
     """Each configuration against the first; None for the first itself and where no seed is shared."""
-    adjusted = adjusted_p_values(scores)
     found: list[Difference | None] = [None]
     for row in range(1, len(scores.values)):
         found.append(gain(scores.difference(row, 0), metric, adjusted.get((0, row))))

@@ -31,9 +31,9 @@ def table(comparison: Comparison) -> Table:
             *([] if comparison.objective is None else [comparison.objective.name.removeprefix("best/")]),
             f"{comparison.metric.name}{lower}",
             f"vs ★, {unit_text(comparison.metric)}",
-            "train s",
+            *([] if comparison.objective is None else ["train s"]),  # an evaluation trains nothing
         ),
-        numeric=(False, *numeric, *[True] * (4 if comparison.objective is None else 5)),
+        numeric=(False, *numeric, *[True] * (3 if comparison.objective is None else 5)),
         rows=tuple(_cells(comparison, row) for row in comparison.rows),
     )
 
@@ -50,8 +50,12 @@ def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
         ),
         value_text(row.score, comparison.metric),
         _gain(comparison, row),
-        f"{row.means['seconds/train']:.1f}" if "seconds/train" in row.means else "",
+        *([] if comparison.objective is None else [_seconds(row)]),
     )
+
+
+def _seconds(row: Row) -> str:
+    return f"{row.means['seconds/train']:.1f}" if "seconds/train" in row.means else ""
 
 
 def _gain(comparison: Comparison, row: Row) -> str:

@@ -217,8 +217,8 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _too_few_seeds(comparison: Comparison) -> str:
-    most = max(row.seeds for row in comparison.rows)
-    there = "there is a single seed" if most == 1 else f"there are {most}"
+    fewest = min(row.seeds for row in comparison.rows)
+    there = "there is a single seed" if fewest == 1 else f"some have {fewest}"
     return f"No verdict about the settings themselves: that needs {SEEDS_FOR_A_VERDICT} seeds for each, {there}."
 
 
