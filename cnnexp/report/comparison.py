@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from cnnexp.comparison.result import Comparison, Standing
-from cnnexp.report.comparison_table import table
+from cnnexp.report.comparison_table import TIME, table
 from cnnexp.report.comparison_words import effect_sentence, left_out_sentences, legend, verdict
 
 _ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
@@ -44,7 +44,7 @@ def _print_verdict(comparison: Comparison, console: Console) -> None:
 
 def _rich_table(comparison: Comparison, width: int) -> RichTable:
     cells = table(comparison)
-    columns = len(cells.header) - (width < _WIDE)  # the last, the time, is what a narrow terminal can do without
+    columns = len(cells.header) - (width < _WIDE and cells.header[-1] == TIME)  # which a narrow terminal can do without
     drawn = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for index in range(columns):
         drawn.add_column(

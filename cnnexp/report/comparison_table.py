@@ -6,6 +6,8 @@ from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Row
 from cnnexp.report.comparison_words import MARKS, gain_text, short_names, unit_text, value_text
 
+TIME = "train s"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -31,7 +33,7 @@ def table(comparison: Comparison) -> Table:
             *([] if comparison.objective is None else [comparison.objective.name.removeprefix("best/")]),
             f"{comparison.metric.name}{lower}",
             f"vs ★, {unit_text(comparison.metric)}",
-            *([] if comparison.objective is None else ["train s"]),  # an evaluation trains nothing
+            *([] if comparison.objective is None else [TIME]),  # an evaluation trains nothing
         ),
         numeric=(False, *numeric, *[True] * (3 if comparison.objective is None else 5)),
         rows=tuple(_cells(comparison, row) for row in comparison.rows),
