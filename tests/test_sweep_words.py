@@ -115,12 +115,17 @@ def test_threads_are_decided_by_the_work_and_the_cores_there_are(words, threads)
 
 
 def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():
-    key = sweep_identity(["seed=0,1", "model=small"], experiment="a")
+    def identity(words, experiment="a", settings="seed: 0", varied=None):
+        return sweep_identity(words, experiment=experiment, settings=settings, varied=varied or {"seed": "0, 1"})
+
+    key = identity(["seed=0,1", "model=small"])
     manners = ["sweep.workers=3", "sweep.resume=never", "sweep.dry_run=true", "hydra.sweep.dir=/tmp", "sweep.retries=0"]
-    assert sweep_identity(["model=small", "seed=0,1", *manners], experiment="a") == key
-    assert sweep_identity(["seed=0,1,2", "model=small"], experiment="a") != key
-    assert sweep_identity(["seed=0,1", "model=small"], experiment="b") != key
-    assert sweep_identity(["seed=0,1", "model=small", "sweep.zip=[seed]"], experiment="a") != key
+    assert identity(["model=small", "seed=0,1", *manners]) == key
+    assert identity(["seed=0,1,2", "model=small"]) != key
+    assert identity(["seed=0,1", "model=small"], experiment="b") != key
+    assert identity(["seed=0,1", "model=small", "sweep.zip=[seed]"]) != key
+    assert identity(["seed=0,1", "model=small"], settings="seed: 1") != key  # a preset was edited
+    assert identity(["seed=0,1", "model=small"], varied={"seed": "0, 1, 2"}) != key
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import ConfigError, SweepError
@@ -20,6 +20,8 @@ from cnnexp.sweeps.results import Result
 
 if TYPE_CHECKING:
     from cnnexp.sweeps.local import OwnLauncher
+
+_NO_SETTINGS = ("hydra", "tracking", "sweep")  # groups that say where a run is recorded and how a sweep is done
 
 
 def sweep(
@@ -99,10 +101,15 @@ def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingCon
     short = "-".join(key.rpartition(".")[2] for key in varied)
     return Plan(
         name=tracking.run_name or f"sweep-{short}".rstrip("-"),
-        key=sweep_identity(words, experiment=tracking.experiment),
+        key=sweep_identity(words, experiment=tracking.experiment, settings=_settings(config), varied=varied),
         words=[word for word in words if not is_manner(word, OF_ONE_COMMAND)],
         varied=varied,
     )
+
+
+def _settings(config: DictConfig) -> str:
+    """Return what all runs have in common, but for where and how they are done."""
+    return OmegaConf.to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key not in _NO_SETTINGS]))
 
 
 def is_ours(launcher: Launcher) -> "TypeGuard[OwnLauncher]":

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cnnexp import runtime
 from cnnexp.compose import parameters
@@ -50,9 +50,13 @@ def run_identity(config: ExperimentConfig, facts: DataFacts) -> str:
     return _hash({"settings": settings, "data": facts.digest})
 
 
-def sweep_identity(words: Sequence[str], *, experiment: str) -> str:
-    """Return a hash of the words of a sweep, whatever their order, without those that only say how it is done."""
-    return _hash([experiment, *sorted(word for word in words if not is_manner(word))])
+def sweep_identity(words: Sequence[str], *, experiment: str, settings: str, varied: Mapping[str, str]) -> str:
+    """Return a hash of what a sweep is, whatever the order of its words and how it is carried out.
+
+    `settings` is what the words come to and `varied` the lists among them: a preset that was edited since is another
+    sweep, though its words are the same.
+    """
+    return _hash([experiment, settings, dict(varied), *sorted(word for word in words if not is_manner(word))])
 
 
 def is_manner(word: str, manners: Sequence[str] = MANNERS) -> bool:

@@ -97,6 +97,8 @@ class Delivery:
     def _delete(self, client: "MlflowClient", key: str) -> None:
         """Delete the run of a broken attempt, so that a configuration has one run; MLflow can restore it."""
         for run in self._runs_of(client, key):
+            if run.info.status == "RUNNING":  # or it would be so again when it is restored
+                client.set_terminated(run.info.run_id, "KILLED")
             client.delete_run(run.info.run_id)
 
     def _runs_of(self, client: "MlflowClient", key: str) -> "Sequence[Run]":
