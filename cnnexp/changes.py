@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from cnnexp.errors import ConfigError
 from cnnexp.faults import Fault
-from cnnexp.reevaluation import Change
 from cnnexp.shifts import Shift
+
+Change = Shift | Fault | None  # what is done to the images on purpose
 
 NONE = "none"
 _WORDS = ("shift", "fault", "shift.amount")

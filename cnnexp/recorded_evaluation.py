@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp import artifacts, reevaluation
+from cnnexp.changes import Change
 from cnnexp.classifier import Classifier
 from cnnexp.config import TrackingConfig
 from cnnexp.judged_images import JudgedImages
-from cnnexp.reevaluation import Change, Reevaluation
+from cnnexp.reevaluation import Reevaluation
 from cnnexp.tracking import Receipt, entries, raising_on_sigterm, recording
 from cnnexp.tracking.held import HeldRecord
 from cnnexp.tracking.outbox import Entry

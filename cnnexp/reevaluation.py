@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cnnexp import shifts
 from cnnexp.card import MODEL_FILE
+from cnnexp.changes import Change
 from cnnexp.classifier import Classifier, forward_of, load_keras
 from cnnexp.errors import DataError
 from cnnexp.evaluation import evaluate
@@ -19,8 +20,6 @@ from cnnexp.models import SCALING_LAYER
 from cnnexp.records import Evaluation, Images, Labels, Probabilities, Scaling, SplitPredictions
 from cnnexp.reference import least_probability, prediction_sets
 from cnnexp.shifts import Shift
-
-Change = Shift | Fault | None  # what is done to the images on purpose
 
 COVERAGE = 0.9  # of the prediction sets whose real coverage is measured
 _AT_ONCE = 512  # images

@@ -51,3 +51,7 @@ def test_a_bad_command_line_loads_no_click(tmp_path):
         "assert 'click' not in sys.modules, 'click is for commands'"
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+
+def test_what_evaluate_shall_do_is_read_before_tensorflow_is_imported(tmp_path):
+    assert imported(["--help"], tmp_path, first="cnnexp.changes") == ["numpy"]  # TensorFlow is imported quietly, later

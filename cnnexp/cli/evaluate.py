@@ -10,11 +10,11 @@ import click
 from cnnexp.cli._model import CARD_FILE, without_store
 
 if TYPE_CHECKING:
-    from cnnexp.changes import Changes
+    from cnnexp.changes import Change, Changes
     from cnnexp.config import ExperimentConfig
     from cnnexp.judged_images import JudgedImages
     from cnnexp.recorded_evaluation import Subject
-    from cnnexp.reevaluation import Change, Reevaluation
+    from cnnexp.reevaluation import Reevaluation
     from cnnexp.tracking.recorded_model import RecordedModel
 
 
