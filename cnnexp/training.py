@@ -58,13 +58,14 @@ def fit(
     """
     start = time.perf_counter()
     stretch = _Stretch(model, optimizer, plan)
+    batches: Iterator[object] = iter(_batches(train, plan))
     judge = inference.compiled(inference.with_logits(model))
     best = _Best(plan.monitor)
     done: list[EpochValues] = []
     for epoch, full_rates in enumerate(plan.rates, start=1):
         began = time.perf_counter()
         rates = full_rates * plan.plateau.share
-        loss, accuracy = _train_epoch(stretch, plan, train, epoch, rates, on_update)
+        loss, accuracy = _train_epoch(stretch, batches, plan, len(train), epoch, rates, on_update)
         val_loss, val_accuracy = loss_and_accuracy(judge(validation.images, validation.rows), validation.labels)
         seconds = time.perf_counter() - began
         values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, float(rates[-1]), seconds)
@@ -118,14 +119,14 @@ class _Best:
 
 def _train_epoch(
     stretch: "_Stretch",
+    batches: Iterator[object],
     plan: Plan,
-    train: Split,
+    images: int,
     epoch: int,
     rates: NDArray[np.float64],
     on_update: Callable[[int, int], None],
 ) -> tuple[float, float]:
     """Run one epoch; return its mean loss and accuracy over images, taken while the weights moved."""
-    batches: Iterator[object] = iter(_batches(train, plan, epoch))
     before = (epoch - 1) * len(rates)
     total_loss = total_right = 0.0
     for first in range(0, len(rates), STRETCH):
@@ -136,7 +137,7 @@ def _train_epoch(
         total_loss += loss
         total_right += right
         on_update(before + first + finished, plan.rates.size)
-    return total_loss / len(train), total_right / len(train)
+    return total_loss / images, total_right / images
 
 
 def _refuse_to_go_on(which: str, epoch: int, update: int, rate: float) -> None:
@@ -147,54 +148,75 @@ def _refuse_to_go_on(which: str, epoch: int, update: int, rate: float) -> None:
     )
 
 
-def _batches(train: Split, plan: Plan, epoch: int) -> tf.data.Dataset:
-    """Return the batches of one epoch: (images uint8 or float32, labels), in the order of (seed, epoch)."""
-    order = np.random.default_rng((plan.seed, epoch)).permutation(len(train))
+def _batches(train: Split, plan: Plan) -> tf.data.Dataset:
+    """Return the batches of all epochs, one after another: (images uint8 or float32, labels).
+
+    One data set for the whole training, because building one takes longer than a small epoch.
+    """
+    source = _Batches(train, plan)
     shape = train.images.shape[1:]
 
-    def gather(positions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        return train.images[train.rows[positions]], train.labels[positions]
+    def load(update: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels, maps = tf.numpy_function(source, [update], [tf.uint8, tf.int64, tf.float32])
+        images = tf.ensure_shape(images, (None, *shape))
+        if plan.augmentation:
+            images = _moved(images, tf.ensure_shape(maps, (None, 8)))
+        return images, tf.ensure_shape(labels, (None,))
 
-    def load(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = tf.numpy_function(gather, [positions], [tf.uint8, tf.int64])
-        return tf.ensure_shape(images, (None, *shape)), tf.ensure_shape(labels, (None,))
-
-    batches = tf.data.Dataset.from_tensor_slices(order).batch(plan.batch_size).map(load)
-    if plan.augmentation:
-        batches = batches.enumerate().map(_augmenter(plan, epoch, shape[0], shape[1]))
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1  # its own thread, so that an update never waits for its batch
-    return batches.prefetch(4).with_options(options)
+    return tf.data.Dataset.range(plan.rates.size).map(load).prefetch(4).with_options(options)
 
 
-def _augmenter(
-    plan: Plan, epoch: int, height: int, width: int
-) -> Callable[[tf.Tensor, tuple[tf.Tensor, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]]:
-    def maps(batch: NDArray[np.int64], count: NDArray[np.int32]) -> NDArray[np.float32]:
+class _Batches:
+    """The batch of each update, asked for in order: images, labels, and how augmentation moves each image."""
+
+    def __init__(self, train: Split, plan: Plan) -> None:
+        self._train = train
+        self._plan = plan
+        self._epoch = 0
+        self._order = np.empty(0, np.int64)
+
+    def __call__(self, update: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float32]]:
+        epoch, batch = divmod(int(update), self._plan.rates.shape[1])
+        self._begin(epoch + 1)
+        first = batch * self._plan.batch_size
+        positions = self._order[first : first + self._plan.batch_size]
+        images = self._train.images[self._train.rows[positions]]
+        return images, self._train.labels[positions], self._maps(len(positions), batch)
+
+    def _begin(self, epoch: int) -> None:
+        """Draw the order of an epoch, a function of the seed and its number."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng((self._plan.seed, epoch)).permutation(len(self._train))
+
+    def _maps(self, count: int, batch: int) -> NDArray[np.float32]:
+        if not self._plan.augmentation:
+            return np.empty((0, 8), np.float32)
+        height, width = self._train.images.shape[1:3]
         return augmentation.transforms(
-            plan.augmentation,
-            count=int(count),
+            self._plan.augmentation,
+            count=count,
             height=height,
             width=width,
-            seed=plan.seed,
-            epoch=epoch,
-            batch=int(batch),
+            seed=self._plan.seed,
+            epoch=self._epoch,
+            batch=batch,
         )
 
-    def augment(batch: tf.Tensor, images_and_labels: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = images_and_labels
-        transforms = tf.ensure_shape(tf.numpy_function(maps, [batch, tf.shape(images)[0]], tf.float32), (None, 8))
-        moved = tf.raw_ops.ImageProjectiveTransformV3(
-            images=images,
-            transforms=transforms,
-            output_shape=(height, width),
-            fill_value=0.0,
-            interpolation="BILINEAR",
-            fill_mode="NEAREST",
-        )
-        return tf.ensure_shape(moved, images.shape), labels
 
-    return augment
+def _moved(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Return the images as `augmentation.transforms` moves them, edges repeated."""
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=maps,
+        output_shape=images.shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+    return tf.ensure_shape(moved, images.shape)
 
 
 class _Stretch:
