@@ -24,9 +24,6 @@ CASES = {
 
 def train(words: list[str]) -> None:
     """Do one run and print its numbers as JSON."""
-    from cnnexp import quiet
-
-    quiet.set_environment()
     from cnnexp import experiment
     from cnnexp.compose import compose_config
 

@@ -24,9 +24,6 @@ ALIKE = ["augmentation=none", "training.patience=null"]  # the peer neither augm
 
 def ours(words: list[str]) -> None:
     """Train with cnnexp and print what came out as JSON."""
-    from cnnexp import quiet
-
-    quiet.set_environment()
     from cnnexp import experiment
     from cnnexp.compose import compose_config
 

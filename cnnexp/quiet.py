@@ -1,4 +1,4 @@
-"""How libraries start: the same everywhere, and without noise about themselves; what concerns the run stays."""
+"""A start without noise: what libraries print about themselves is held back, what concerns the run stays."""
 
 import os
 import re
@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 # Set before any of these libraries is imported; what the user set stays as it is.
 ENVIRONMENT = {
-    # TensorFlow's own rule goes by processor flags; without these kernels small convolutions take twice as long.
-    "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "1",  # TensorFlow's C++: no information, warnings and errors
     "KERAS_BACKEND": "tensorflow",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -27,7 +25,7 @@ _ANNOUNCEMENT = re.compile(
 
 
 def set_environment() -> None:
-    """Ask libraries to keep quiet about themselves, as far as they can be asked, and for the kernels of every run."""
+    """Ask the libraries that can be asked to keep quiet about themselves."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 

@@ -2,6 +2,8 @@
 
 import sys
 
+import cnnexp  # noqa: F401 - before any test imports TensorFlow: it asks for the kernels that runs are made with
+
 
 def pytest_collection_finish():
     if "tensorflow" in sys.modules:  # light tests stay light
