@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cnnexp.api import create_cnn_with_dropout, evaluate_model, preprocess_image
 
-# A run's numbers depend on TensorFlow's kernels, and its own rule for oneDNN's goes by processor flags: without them small
-# convolutions take twice as long. Set here, because it is read when TensorFlow is imported.
+# A run's numbers depend on TensorFlow's kernels, and its own rule for oneDNN's goes by processor flags: without them
+# small convolutions are much slower. Set here, because it is read when TensorFlow is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
