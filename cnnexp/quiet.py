@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cnnexp.imports import heavy_imports
+
 # Set before any of these libraries is imported; what the user set stays as it is.
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "1",  # TensorFlow's C++: no information, warnings and errors
@@ -54,7 +56,7 @@ def without_announcements() -> Iterator[None]:
 
 def import_tensorflow() -> None:
     """Import TensorFlow and look for devices, which is when it announces itself."""
-    with without_announcements():
+    with without_announcements(), heavy_imports():
         import tensorflow as tf
 
         tf.config.list_physical_devices()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnexp.config import DataConfig, ExperimentConfig
-from cnnexp.errors import CnnexpError, DataError
+from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.sweeps import messages
 from cnnexp.sweeps.messages import Message
@@ -106,19 +106,20 @@ def _print_to(log: Path) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
 
 
-def _verify(data: DataConfig, digest: str, sweep: _Sweep) -> None:
-    """Refuse data that are missing on this machine, or are not those of the sweep."""
+def _missing_here(data: DataConfig, digest: str, sweep: _Sweep) -> str | None:
+    """Say what is wrong where the data are missing on this machine, or are not those of the sweep."""
     node = socket.gethostname()
     try:
         found = survey(surveyed(data), partial(sweep.progress, "reading images"))
     except CnnexpError as error:
-        raise DataError(f"Node {node}: {error}") from error
-    if found.digest != digest:
-        place = f"data={data.name}" if data.path is None else f"data.path={data.path}"
-        raise DataError(
-            f"The data must be the same on every node; {place} on node {node} has the digest {found.digest[:12]}, "
-            f"the sweep has read {digest[:12]}. Copy them there again, or use a folder that all nodes share."
-        )
+        return f"Node {node}: {error}"
+    if found.digest == digest:
+        return None
+    place = f"data={data.name}" if data.path is None else f"data.path={data.path}"
+    return (
+        f"The data must be the same on every node; {place} on node {node} has the digest {found.digest[:12]}, "
+        f"the sweep has read {digest[:12]}. Copy them there again, or use a folder that all nodes share."
+    )
 
 
 def _run(assignment: Assignment, sweep: _Sweep) -> Message:
@@ -130,8 +131,8 @@ def _run(assignment: Assignment, sweep: _Sweep) -> Message:
         sweep.tell(messages.EpochEnded(values))
         return False
 
-    if assignment.digest is not None:
-        _verify(assignment.config.data, assignment.digest, sweep)
+    if assignment.digest is not None and (reason := _missing_here(assignment.config.data, assignment.digest, sweep)):
+        return messages.Unfit(reason)
     quiet.import_tensorflow()
     outcome = carry_out(
         assignment.config,

@@ -248,6 +248,10 @@ class Conductor:
             case messages.Lost(reason):
                 del self._running[worker]
                 self._broken(run, reason, "", again=True)
+            case messages.Unfit(reason):
+                del self._running[worker]
+                run.attempt -= 1  # it has not been one
+                self._begin_again(run, reason)
 
     def _finished(self, run: _Run, metrics: Mapping[str, float], pruned: int | None) -> None:
         self._end_record(run, "FINISHED", {})
@@ -262,11 +266,14 @@ class Conductor:
         elif self._interrupts.asked:
             self._killed(run)
         else:
-            assert run.record is not None
-            run.record.discard()
-            self._ended.append(run.record)
-            self._waiting.insert(0, run)
-            self._report.again(run.job.number, run.job.name, reason)
+            self._begin_again(run, reason)
+
+    def _begin_again(self, run: _Run, reason: str) -> None:
+        assert run.record is not None
+        run.record.discard()
+        self._ended.append(run.record)
+        self._waiting.insert(0, run)
+        self._report.again(run.job.number, run.job.name, reason)
 
     def _failed(self, run: _Run, reason: str, traceback: str) -> None:
         self._end_record(run, "FAILED", {"failure": reason}, traceback or f"{reason}\n")

@@ -66,6 +66,13 @@ class Lost:
     reason: str
 
 
-LAST_WORDS = (Finished, Failed, Surveyed, Lost)
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The run cannot be done in this place, for want of its data, and has not begun; it may be elsewhere."""
 
-Message = Planned | Progressed | EpochEnded | Grown | Surveyed | Finished | Failed | Lost
+    reason: str  # one line
+
+
+LAST_WORDS = (Finished, Failed, Surveyed, Lost, Unfit)
+
+Message = Planned | Progressed | EpochEnded | Grown | Surveyed | Finished | Failed | Lost | Unfit

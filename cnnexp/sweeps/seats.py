@@ -17,7 +17,7 @@ from cnnexp.config import DataConfig
 from cnnexp.errors import SweepError
 from cnnexp.sweeps import cluster, growth, seat
 from cnnexp.sweeps.child import Assignment
-from cnnexp.sweeps.messages import LAST_WORDS, Lost, Message
+from cnnexp.sweeps.messages import LAST_WORDS, Lost, Message, Unfit
 from cnnexp.sweeps.workers import remove_if_empty
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Seat:
     node: str | None = None  # None: Ray has no place for it yet
     homes: Mapping[str, Path] | None = None  # files of the run that is going on; None: there is none
     passing: bool = False  # for one task that takes no room
+    aside: bool = False  # unfit for the runs of this sweep; it keeps its place, so that Ray puts no other seat there
 
     def answer(self, verdict: bool) -> None:
         """Tell a run that asked whether to stop."""
@@ -78,7 +79,7 @@ class Seats:
             return False
         if self._empty(threads) is not None:
             return True
-        for one in [one for one in self._seats if one.threads < threads and one.homes is None]:
+        for one in [one for one in self._seats if one.threads < threads and one.homes is None and not one.aside]:
             self._give_up(one)  # or it would keep the cores that the larger one is waiting for
         if not self._coming:
             self._ask(threads)
@@ -123,8 +124,8 @@ class Seats:
 
     def _empty(self, threads: int) -> Seat | None:
         """Return the smallest empty seat with so many cores."""
-        fitting = [one for one in self._seats if one.node and one.homes is None and one.threads >= threads]
-        return min(fitting, key=lambda one: one.threads, default=None)
+        empty = [one for one in self._seats if one.node and one.homes is None and not one.aside]
+        return min((one for one in empty if one.threads >= threads), key=lambda one: one.threads, default=None)
 
     def _ask(self, threads: int, *, passing: bool = False) -> Seat:
         import ray
@@ -177,6 +178,7 @@ class Seats:
         growth.put(parcel.pieces, one.homes)
         over = bool(parcel.messages) and isinstance(parcel.messages[-1], LAST_WORDS)
         if over:
+            one.aside = isinstance(parcel.messages[-1], Unfit)
             self._leave(one)
         for message in parcel.messages:
             yield one, message
@@ -195,7 +197,8 @@ class Seats:
         since = self._waits_since
         if since is not None and not self._working and time.monotonic() - since > _LONG:
             (one,) = self._coming.values()
-            self._say(f"Waiting for a Ray node that can spare training.threads={one.threads} cores.")
+            more = " and has the data" if any(other.aside for other in self._seats) else ""
+            self._say(f"Waiting for a Ray node that can spare training.threads={one.threads} cores{more}.")
             self._waits_since = None
 
 

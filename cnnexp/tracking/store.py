@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
+from cnnexp.imports import heavy_imports
 from cnnexp.store_uri import masked, require_store
 from cnnexp.tracking.locks import locked
 
@@ -112,7 +113,8 @@ def load_mlflow() -> None:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    import mlflow  # noqa: F401
+    with heavy_imports():
+        import mlflow  # noqa: F401
 
 
 @contextmanager
