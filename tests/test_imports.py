@@ -1,36 +1,57 @@
-"""The garbage collector stays away from large imports, and comes back."""
+"""What is heavy stays behind its door: help, bad command lines and light commands wait for no TensorFlow."""
 
 import subprocess
 import sys
 
-SCRIPT = """
-import gc
-from cnnexp.imports import heavy_imports
-if {disabled}: gc.disable()
-try:
-    with heavy_imports():
-        assert not gc.isenabled()
-        kept = [{{}} for _ in range(1000)]
-        {inside}
-except ZeroDivisionError:
-    pass
-print(gc.isenabled(), gc.get_freeze_count() > 1000)
-"""
+import pytest
+
+HEAVY = ("tensorflow", "keras", "mlflow", "sklearn", "scipy", "matplotlib", "pyarrow", "pandas", "numpy")
 
 
-def after(*, disabled: bool, inside: str = "pass") -> list[str]:
-    """What a fresh process says of its collector after the block."""
-    code = SCRIPT.format(disabled=disabled, inside=inside)
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+def imported(words, folder, first="sys"):
+    """Return the heavy packages that a process, which imports `first`, has imported when it has dealt with `words`."""
+    program = (
+        f"import {first}, sys; from cnnexp.__main__ import main; main(sys.argv[1:]); "
+        f"print('imported', *(name for name in {HEAVY} if name in sys.modules))"
+    )
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()[-1].split()[1:]
 
 
-def test_collection_goes_on_after_the_imports_and_what_they_made_is_frozen():
-    assert after(disabled=False) == ["True", "True"]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--cfg", "job"],
+        ["-sc", "install=bash"],
+        ["training.epochs=0"],
+        ["optimizer=adma"],
+        ["-m", "seed=0,-1"],
+        ["ui"],
+        ["ui", "--help"],
+        ["send", "--help"],
+        ["predict", "--help"],
+        ["export", "--help"],
+        ["evaluate", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported(tmp_path, words):
+    assert imported(words, tmp_path) == []
 
 
-def test_a_failed_import_leaves_the_collector_on_as_well():
-    assert after(disabled=False, inside="1 / 0") == ["True", "True"]
+def test_the_probe_sees_what_is_imported(tmp_path):
+    assert imported(["--help"], tmp_path, first="numpy") == ["numpy"]
 
 
-def test_a_collector_that_the_user_has_switched_off_stays_off():
-    assert after(disabled=True) == ["False", "True"]
+def test_a_bad_command_line_loads_no_click(tmp_path):
+    program = (
+        "import sys; from cnnexp.__main__ import main; main(['training.epochs=0']); "
+        "assert 'click' not in sys.modules, 'click is for commands'"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+
+def test_what_evaluate_shall_do_is_read_before_tensorflow_is_imported(tmp_path):
+    assert imported(["--help"], tmp_path, first="cnnexp.changes") == ["numpy"]  # TensorFlow is imported quietly, later

@@ -1,0 +1,36 @@
+"""The garbage collector stays away from large imports, and comes back."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import gc
+from cnnexp.imports import heavy_imports
+if {disabled}: gc.disable()
+try:
+    with heavy_imports():
+        assert not gc.isenabled()
+        kept = [{{}} for _ in range(1000)]
+        {inside}
+except ZeroDivisionError:
+    pass
+print(gc.isenabled(), gc.get_freeze_count() > 1000)
+"""
+
+
+def after(*, disabled: bool, inside: str = "pass") -> list[str]:
+    """What a fresh process says of its collector after the block."""
+    code = SCRIPT.format(disabled=disabled, inside=inside)
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_collection_goes_on_after_the_imports_and_what_they_made_is_frozen():
+    assert after(disabled=False) == ["True", "True"]
+
+
+def test_a_failed_import_leaves_the_collector_on_as_well():
+    assert after(disabled=False, inside="1 / 0") == ["True", "True"]
+
+
+def test_a_collector_that_the_user_has_switched_off_stays_off():
+    assert after(disabled=True) == ["False", "True"]
