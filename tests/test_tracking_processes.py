@@ -13,6 +13,7 @@ import pytest
 import tracking_samples as samples
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from sweeping import wait_for
 
 from cnnexp.tracking import outbox, prepare_store
 
@@ -70,6 +71,21 @@ def test_a_process_that_is_stopped_leaves_a_killed_run_with_all_its_epochs(home,
     assert recorded[:5] == [1, 2, 3, 4, 5]
     assert set(recorded) >= {int(line.split()[1]) for line in said.splitlines()}
     assert not (home / "outbox").exists()
+
+
+def test_a_process_killed_while_it_creates_the_store_leaves_no_half_of_one(tmp_path):
+    create = "import sys, pathlib, tracking_samples, cnnexp.tracking as t; "
+    create += "print(t.prepare_store(tracking_samples.settings(pathlib.Path(sys.argv[1]))))"
+    command = [sys.executable, "-c", create, str(tmp_path)]
+    growing = tmp_path / "mlflow.db.new"
+    process = subprocess.Popen(command, cwd=PROGRAM.parent)
+    wait_for(lambda: growing.exists() and growing.stat().st_size > 0)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    again = subprocess.run(command, cwd=PROGRAM.parent, capture_output=True, text=True, check=True)
+    assert again.stdout.split() == ["1"]
+    assert not growing.exists()
 
 
 @pytest.mark.slow

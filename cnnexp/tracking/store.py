@@ -121,10 +121,11 @@ def load_mlflow() -> None:
 def one_line_errors(uri: str) -> Iterator[None]:
     """Turn whatever MLflow, its database or the network raises into a TrackingError of one line."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, OSError, TimeoutError) as error:  # requests' errors are OSErrors
+    except (MlflowException, SQLAlchemyError, OSError, TimeoutError) as error:  # requests' errors are OSErrors
         reason = masked(" ".join(str(error).split()))[:400]
         raise TrackingError(f"The MLflow store {masked(uri)} refused or could not be reached: {reason}") from error
 
@@ -153,6 +154,8 @@ def connect(*, uri: str, artifacts: str | None, experiment: str) -> "tuple[Mlflo
 
     with _alone(uri):
         if uri.startswith(_SQLITE):
+            if not _database(uri).exists():
+                _create_whole(_database(uri))
             _let_readers_and_writers_meet(_database(uri))
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         return client, _experiment_id(client, experiment, None if uri.startswith("http") else artifacts)
@@ -164,6 +167,16 @@ def _alone(uri: str) -> AbstractContextManager[None]:
         return nullcontext()  # the server's business
     folder = _database(uri).parent if uri.startswith(_SQLITE) else Path(tempfile.gettempdir())
     return locked(folder, patience=_CREATE_SECONDS)
+
+
+def _create_whole(database: Path) -> None:
+    """Create a store under another name first: MLflow refuses for good what it was killed in the middle of creating."""
+    from mlflow import MlflowClient
+
+    growing = database.with_name(f"{database.name}.new")
+    growing.unlink(missing_ok=True)  # somebody was killed
+    MlflowClient(tracking_uri=_SQLITE + str(growing)).search_experiments()
+    growing.replace(database)
 
 
 def _let_readers_and_writers_meet(database: Path) -> None:
