@@ -91,7 +91,7 @@ class Sweep:
             parent=self._parent,
             past=self._past,
             workers=self._workers,
-            surveyor=Surveyor(self._workers, self._report, self._folder),
+            surveyor=Surveyor(self._workers, self._report, self._folder, retries=self._settings.retries),
             report=self._report,
             folder=self._folder,
         )

@@ -111,8 +111,8 @@ class Seats:
         ready, _ = ray.wait([*self._coming, *self._working], timeout=patience)
         for reference in ready:
             if reference in self._coming:
-                self._arrived(reference)
-            else:
+                yield from self._arrived(reference)
+            elif reference in self._working:  # not given up on the way
                 yield from self._heard(reference)
 
     def kill_all(self) -> list[Seat]:
@@ -150,8 +150,8 @@ class Seats:
             for reference in [reference for reference, other in awaited.items() if other is one]:
                 del awaited[reference]
 
-    def _arrived(self, reference: object) -> None:
-        """Hear that a seat has a place."""
+    def _arrived(self, reference: object) -> Iterator[tuple[Seat, Message]]:
+        """Hear that a seat has a place, or that it is lost before it had one, and with it what it was to do."""
         import ray
 
         one = self._coming.pop(reference)
@@ -163,6 +163,8 @@ class Seats:
             self._give_up(one)
             if error.actor_init_failed:  # and would again, on every node like this one
                 raise SweepError(_reason(one, error)) from error
+            if one.homes is not None:
+                yield one, Lost(_reason(one, error))
 
     def _heard(self, reference: object) -> Iterator[tuple[Seat, Message]]:
         import ray

@@ -20,8 +20,9 @@ Hear = Callable[[Worker, Message], None]
 class Surveyor:
     """Knows every data set that was read."""
 
-    def __init__(self, workers: Workforce, report: SweepReport, folder: Path) -> None:
+    def __init__(self, workers: Workforce, report: SweepReport, folder: Path, *, retries: int) -> None:
         self._workers = workers
+        self._retries = retries
         self._report = report
         self._folder = folder
         self._known: dict[str, DataFacts | DataError] = {}
@@ -44,6 +45,13 @@ class Surveyor:
         return known
 
     def _read(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError:
+        for _ in range(1 + self._retries):
+            found = self._read_once(data, otherwise)
+            if not isinstance(found, messages.Lost):
+                return found
+        return DataError(found.reason)
+
+    def _read_once(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError | messages.Lost:
         reader = self._workers.start(
             child.look, survey.surveyed(data), log=self._folder / "data.log", threads=1, time_limit=None
         )
@@ -55,7 +63,9 @@ class Surveyor:
                 match message:
                     case messages.Surveyed(facts):
                         return facts
-                    case messages.Failed(reason=reason) | messages.Lost(reason=reason):
+                    case messages.Failed(reason=reason):
                         return DataError(reason)
+                    case messages.Lost():
+                        return message
                     case messages.Progressed(stage, done, total):
                         self._report.stage(_NUMBER, stage, done, total)

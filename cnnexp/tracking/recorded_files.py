@@ -2,6 +2,7 @@
 
 import io
 import json
+import tempfile
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -13,30 +14,34 @@ from cnnexp.records import Finding, RecordedPredictions
 PROBABILITY = "p/"  # prefix of a column of predictions.parquet; the class name follows
 
 
-def read_file(artifact_uri: str, name: str) -> bytes | None:
-    """The artifact ``name`` of a run; None if there is none.
+def read_file(artifact_uri: str, name: str, *, store: str) -> bytes | None:
+    """The artifact ``name`` of a run in a store; None if there is none.
 
-    Files on this machine are read where they are. Anything else goes through MLflow, whose import takes a second.
+    Files on this machine are read where they are. Anything else goes through MLflow, whose import takes a second; what
+    a server keeps has an address that means something to that server alone.
     """
     parsed = urlparse(artifact_uri)
     if parsed.scheme in ("", "file") or len(parsed.scheme) == 1:  # one letter: a drive
         folder = Path(url2pathname(parsed.path)) if parsed.scheme == "file" else Path(artifact_uri)
         path = folder / name
         return path.read_bytes() if path.is_file() else None
-    return _download(artifact_uri, name)
+    return _download(artifact_uri, name, store)
 
 
-def _download(artifact_uri: str, name: str) -> bytes | None:
+def _download(artifact_uri: str, name: str, store: str) -> bytes | None:
     import mlflow.artifacts
 
-    if not any(item.path == name for item in mlflow.artifacts.list_artifacts(artifact_uri=artifact_uri)):
+    there = mlflow.artifacts.list_artifacts(artifact_uri=artifact_uri, tracking_uri=store)
+    if not any(item.path == name for item in there):
         return None
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{artifact_uri.rstrip('/')}/{name}")).read_bytes()
+    with tempfile.TemporaryDirectory() as copy:
+        place = f"{artifact_uri.rstrip('/')}/{name}"
+        return Path(mlflow.artifacts.download_artifacts(place, dst_path=copy, tracking_uri=store)).read_bytes()
 
 
-def predictions(artifact_uri: str) -> RecordedPredictions | None:
+def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
     """What predictions.parquet says about the test split; None where the run has none."""
-    content = read_file(artifact_uri, "predictions.parquet")
+    content = read_file(artifact_uri, "predictions.parquet", store=store)
     if content is None:
         return None
     from pyarrow import parquet  # not every comparison reads predictions
@@ -57,9 +62,9 @@ def predictions(artifact_uri: str) -> RecordedPredictions | None:
     )
 
 
-def findings(artifact_uri: str) -> tuple[Finding, ...]:
+def findings(artifact_uri: str, *, store: str) -> tuple[Finding, ...]:
     """The verdicts of findings.json; none where the run has no such file."""
-    content = read_file(artifact_uri, "findings.json")
+    content = read_file(artifact_uri, "findings.json", store=store)
     if content is None:
         return ()
     return tuple(Finding(**{name: item[name] for name in Finding.__slots__}) for item in json.loads(content))

@@ -31,6 +31,7 @@ class RecordedModel:
     """A run with a model."""
 
     run: RunSummary
+    store: str  # tracking URI
     artifacts: str  # URI of the run's files
     location: str  # URI of the logged model's files
 
@@ -56,12 +57,14 @@ class RecordedModel:
         import mlflow.artifacts
 
         with tempfile.TemporaryDirectory() as copy:
-            found = mlflow.artifacts.download_artifacts(artifact_uri=f"{self.location}/{_DATA}", dst_path=copy)
+            found = mlflow.artifacts.download_artifacts(
+                f"{self.location}/{_DATA}", dst_path=copy, tracking_uri=self.store
+            )
             yield Path(found)
 
     def config_yaml(self) -> str | None:
         """Return the run's whole configuration; None where it was not recorded."""
-        content = recorded_files.read_file(self.artifacts, "config.yaml")
+        content = recorded_files.read_file(self.artifacts, "config.yaml", store=self.store)
         return None if content is None else content.decode("utf-8")
 
 
@@ -96,7 +99,7 @@ def recorded_model(target: str, *, uri: str) -> RecordedModel:
         raise ModelError(
             f"A run has a model when it is finished; run {run.run_id} ({run.name}) has none and is {run.status}."
         )
-    return RecordedModel(run, artifacts, location)
+    return RecordedModel(run, uri, artifacts, location)
 
 
 def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
@@ -114,7 +117,7 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
     if len(runs) == 1:
         return (recorded_model(target, uri=uri),)
     placed = [(run, *_places(run.run_id, uri)) for run in runs]
-    found = tuple(RecordedModel(run, files, model) for run, files, model in placed if model is not None)
+    found = tuple(RecordedModel(run, uri, files, model) for run, files, model in placed if model is not None)
     if not found:
         raise ModelError(f"A run has a model when it is finished; none of the {len(runs)} runs of {target!r} has one.")
     return found

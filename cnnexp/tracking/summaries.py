@@ -37,7 +37,7 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
                 f"No runs are recorded at {uri}: there is no file {path.resolve()}. Train first, or name the store."
             )
         try:
-            return _summaries(SqliteRuns(path), targets)
+            return _summaries(SqliteRuns(path), targets, uri)
         except sqlite3.OperationalError:  # tables of another MLflow, or held by a writer: its client knows them
             pass
     return _through_mlflow(uri, targets)
@@ -49,7 +49,7 @@ def _through_mlflow(uri: str, targets: Sequence[str]) -> tuple[RunSummary, ...]:
     from cnnexp.tracking.client_runs import ClientRuns  # a second of imports, for stores that need it
 
     with one_line_errors(uri):
-        return _summaries(ClientRuns(uri), targets)
+        return _summaries(ClientRuns(uri), targets, uri)
 
 
 def _sqlite_file(uri: str) -> Path | None:
@@ -57,10 +57,10 @@ def _sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) and "?" not in uri else None
 
 
-def _summaries(store: RunStore, targets: Sequence[str]) -> tuple[RunSummary, ...]:
+def _summaries(store: RunStore, targets: Sequence[str], uri: str) -> tuple[RunSummary, ...]:
     stored = {run.run_id: run for target in targets for run in _runs_meant(store, target)}
     oldest_first = sorted(stored.values(), key=lambda run: (run.started_ms, run.run_id))
-    return tuple(_summary(run, store) for run in oldest_first)
+    return tuple(_summary(run, store, uri) for run in oldest_first)
 
 
 def _runs_meant(store: RunStore, target: str) -> Sequence[StoredRun]:
@@ -101,7 +101,7 @@ def _nothing_named(store: RunStore, target: str) -> str:
     )
 
 
-def _summary(run: StoredRun, store: RunStore) -> RunSummary:
+def _summary(run: StoredRun, store: RunStore, uri: str) -> RunSummary:
     return RunSummary(
         run_id=run.run_id,
         name=run.name,
@@ -116,8 +116,8 @@ def _summary(run: StoredRun, store: RunStore) -> RunSummary:
         data_digest=" ".join(digest for digest, _ in run.datasets) or None,
         data_source=_source(run.datasets[0][1]) if run.datasets else None,
         read_curves=cache(partial(_curves, store, run.run_id)),
-        read_predictions=cache(partial(_predictions, run.artifact_uri)),
-        read_findings=cache(partial(recorded_files.findings, run.artifact_uri)),
+        read_predictions=cache(partial(_predictions, run.artifact_uri, store=uri)),
+        read_findings=cache(partial(recorded_files.findings, run.artifact_uri, store=uri)),
     )
 
 
@@ -138,5 +138,5 @@ def _curves(store: RunStore, run_id: str) -> Curves:
     return store.curves(run_id)
 
 
-def _predictions(artifact_uri: str) -> RecordedPredictions | None:
-    return recorded_files.predictions(artifact_uri)
+def _predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
+    return recorded_files.predictions(artifact_uri, store=store)
