@@ -45,11 +45,11 @@ class Surveyor:
         return known
 
     def _read(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError:
-        for _ in range(1 + self._retries):
-            found = self._read_once(data, otherwise)
-            if not isinstance(found, messages.Lost):
-                return found
-        return DataError(found.reason)
+        found = self._read_once(data, otherwise)
+        for _ in range(self._retries):
+            if isinstance(found, messages.Lost):
+                found = self._read_once(data, otherwise)
+        return DataError(found.reason) if isinstance(found, messages.Lost) else found
 
     def _read_once(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError | messages.Lost:
         reader = self._workers.start(
