@@ -13,7 +13,8 @@ import pytest
 import tracking_samples as samples
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sweeping import wait_for
+from PIL import Image
+from sweeping import WORDS, sweep, wait_for
 
 from cnnexp.tracking import outbox, prepare_store
 
@@ -177,3 +178,17 @@ def test_a_server_that_is_killed_holds_nothing_up_and_gets_the_whole_run_later(t
         assert len(client.list_artifacts(run_id, "images")) == 2
     assert not kept.exists()
     assert outbox.JOURNAL not in {path.name for path in tmp_path.rglob("*")}
+
+
+@pytest.mark.slow
+def test_what_a_server_keeps_is_compared_and_asked_for_answers(tmp_path):
+    port = free_port()
+    store = f"tracking.uri=http://127.0.0.1:{port}"
+    image = tmp_path / "black.png"
+    Image.new("L", (8, 8)).save(image)
+    with mlflow_server(tmp_path, port):
+        sweep(*WORDS, store, folder=tmp_path, multirun=False)
+        assert "black.png" in sweep("predict", "latest", str(image), store, folder=tmp_path, multirun=False)
+        printed = sweep(*WORDS, "regularization.dropout=0,0.5", "seed=0,1", store, folder=tmp_path)
+        assert "verdict" in printed
+        assert "trouble" not in printed
