@@ -68,7 +68,8 @@ class DataConfig:
     kernel: str  # nearest | bilinear | bicubic | lanczos
     antialias: bool  # widen the kernel when shrinking
     background: int  # grey level under transparency and around padding, 0..255
-    mirror: bool  # does a left-right mirrored image keep its class?
+    mirror: bool  # does a left-right mirrored image keep its class, and look like others of the set?
+    jitter: float  # how far a moved and zoomed image still looks like others of the set, as a share of the side
     few_images: int  # a class with fewer training images is reported
     uneven: float  # a largest class of at least so many times the smallest is reported
     cache: str | None  # folder of decoded images; None: $XDG_CACHE_HOME/cnnexp
@@ -94,6 +95,7 @@ class DataConfig:
         _one_of("data.resize", self.resize, ("auto", "stretch", "pad", "crop"))
         _one_of("data.kernel", self.kernel, ("nearest", "bilinear", "bicubic", "lanczos"))
         _within("data.background", self.background, 0, 255)
+        _within("data.jitter", self.jitter, 0, 0.5)
         if self.size is not None:
             if len(self.size) != 2:
                 raise ConfigError(f"data.size must be [height, width] or null; got {list(self.size)}.")

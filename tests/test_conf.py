@@ -135,10 +135,16 @@ def test_smoke_thins_the_data_and_still_yields():
     assert compose_config(["training=smoke", "data=fashion_mnist"]).data.limit is not None
 
 
-def test_digits_do_not_mirror_but_clothes_do():
+def test_digits_do_not_mirror_but_photographs_do():
     assert not compose_config(["data=digits"]).data.mirror
     assert not compose_config(["data=mnist"]).data.mirror
-    assert compose_config(["data=fashion_mnist"]).data.mirror
+    assert compose_config(["data=cifar10"]).data.mirror
+
+
+def test_a_change_that_no_image_of_a_set_shows_is_made_only_when_asked_for():
+    assert compose_config(["data=digits"]).augmentation.shift > 0
+    assert compose_config(["data=fashion_mnist"]).augmentation.shift == 0
+    assert compose_config(["data=fashion_mnist", "augmentation.shift=0.2"]).augmentation.shift == 0.2
 
 
 def test_the_help_names_every_option():

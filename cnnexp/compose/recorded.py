@@ -18,8 +18,8 @@ UNRECORDED = ("data.path", "data.cache", "data.few_images", "data.uneven", "trac
 
 # Settings that few runs touch: they are a column of a comparison where a run sets them itself, else kept in a tag.
 SELDOM = (
-    *(f"data.{name}" for name in ("antialias", "background", "calibration", "color", "kernel", "mirror", "resize")),
-    *(f"data.{name}" for name in ("split_seed", "test", "validation", "on_bad_file", "max_bad_files")),
+    *(f"data.{name}" for name in ("antialias", "background", "calibration", "color", "jitter", "kernel", "mirror")),
+    *(f"data.{name}" for name in ("resize", "split_seed", "test", "validation", "on_bad_file", "max_bad_files")),
     *(f"data.{name}" for name in ("root", "image", "label", "split", "group", "imbalance_of")),
     *(f"optimizer.{name}" for name in ("beta_1", "beta_2", "epsilon", "rho", "nesterov", "reference_batch_size")),
     *(f"augmentation.{name}" for name in ("flip", "shift", "zoom")),
