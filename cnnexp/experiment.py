@@ -9,16 +9,16 @@ from functools import partial
 import keras
 import numpy as np
 
-from cnnexp import augmentation, contract, environment, inference, models, optimizers, runtime, schedules, training
+from cnnexp import augmentation, environment, inference, models, optimizers, runtime, schedules, training
 from cnnexp.augmentation import Augmentation
 from cnnexp.calibration import MINIMUM_IMAGES, expected_calibration_error, fit_temperature
-from cnnexp.card import ChannelStatistics
-from cnnexp.classifier import forward_of
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, gist
 from cnnexp.datasets import Splits, accept, survey
 from cnnexp.diagnosis import Facts, diagnose, unjudged
 from cnnexp.evaluation import evaluate
+from cnnexp.portable.card import ChannelStatistics
+from cnnexp.portable.forward import forward_of
 from cnnexp.records import (
     SPLIT_NAMES,
     EpochValues,
@@ -31,6 +31,7 @@ from cnnexp.records import (
     Scaling,
     SplitPredictions,
 )
+from cnnexp.saved import contract
 from cnnexp.scaling import channel_statistics, fit_scaling
 
 PREDICTED_SPLITS = ("validation", "calibration", "test")

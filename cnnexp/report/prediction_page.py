@@ -10,10 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnnexp.classifier import Classifier
 from cnnexp.datasets.names import shown
-from cnnexp.prediction import Prediction
+from cnnexp.portable.classifier import Classifier
 from cnnexp.report.prediction_words import about_model, percent, set_words, unlike_words
+from cnnexp.saved.prediction import Prediction
 
 MOST_IMAGES = 500  # on one page: more would neither be looked at nor open quickly
 

@@ -1,9 +1,9 @@
 """What a saved model says about images, in lines for the terminal."""
 
-from cnnexp.classifier import Classifier
 from cnnexp.datasets.names import shown
-from cnnexp.prediction import Answer, Prediction
-from cnnexp.reference import least_probability
+from cnnexp.portable.classifier import Classifier
+from cnnexp.portable.reference import least_probability
+from cnnexp.saved.prediction import Answer, Prediction
 
 _SET_LISTED = 8  # classes of a prediction set that are named
 

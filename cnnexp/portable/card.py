@@ -1,8 +1,5 @@
 """The card: what a saved model must remember to be used as it was trained; ``card.json`` beside the weights.
 
-This file, ``images.py``, ``golden.py``, ``reference.py`` and ``classifier.py`` are copied as they stand into every
-logged model and every export, so they need nothing of this package but each other.
-
 A card knows the digests of the files it belongs to, and its own. That finds damage, mix-ups and careless editing; it is
 no signature, and whoever wants to deceive can compute it again.
 """
@@ -14,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from .images import ImageSpec
+from ..images import ImageSpec
 
 FORMAT = 3  # of card.json; raised when a reader of the old format would misunderstand the new one
 DIGEST = "digest"  # key of card.json that holds the digest of all others
