@@ -73,16 +73,16 @@ def _evaluate_all(
     found: "Sequence[RecordedModel | Path]", configs: "Sequence[ExperimentConfig]", named: "Changes"
 ) -> None:
     from cnnexp import recorded_evaluation
-    from cnnexp.report.console import open_console
+    from cnnexp.report.console import open_console, printable
     from cnnexp.tracking.commands import program
 
     console = open_console()
-    origin = _origin(found[0])
+    origin, count = _origin(found[0]), len(found) * len(named.each)
     with recorded_evaluation.under_one_parent(
         configs[0].tracking, name=f"evaluate-{'-'.join(named.varied) or 'models'}", varied=named.varied, origin=origin
     ) as parent_id:
         for number, line in enumerate(_carried_out(found, configs, named, parent_id), start=1):
-            console.print(f"{number:>5} of {len(found) * len(named.each)}  {line}", soft_wrap=True, markup=False)
+            console.print(f"{number:>5} of {count}  {printable(line)}", soft_wrap=True, markup=False)
     console.print(f"compare   {program()} compare {parent_id} tracking.uri={configs[0].tracking.uri}", soft_wrap=True)
 
 

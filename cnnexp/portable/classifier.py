@@ -47,6 +47,7 @@ def load(folder: Path) -> Classifier:
     for name in (MODEL_FILE, REFERENCE_FILE):
         _require_unchanged(folder, name, card)
     model = load_keras(folder / MODEL_FILE)
+    _require_shape(model, card)
     classifier = Classifier(card=card, reference=_load_reference(folder), forward=forward_of(model))
     golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
     return classifier
@@ -113,6 +114,15 @@ def _require_unchanged(folder: Path, name: str, card: Card) -> None:
         raise UnfitModelError(
             f"{name} in {folder} is not the file its card was written for: its digest is {found[:12]}, the card's "
             f"{str(card.files.get(name))[:12]}. It was replaced, changed or damaged; take the original from the run."
+        )
+
+
+def _require_shape(model: "keras.Model", card: Card) -> None:
+    """Refuse a card of images that the model does not take, before one of them is made: it may be a very large one."""
+    if model.input_shape[1:] != card.image.shape:
+        raise UnfitModelError(
+            f"{CARD_FILE} says that images become {card.image.shape}, and {MODEL_FILE} takes {model.input_shape[1:]}. "
+            "Take the original files from the run."
         )
 
 
