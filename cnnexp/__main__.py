@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except CnnexpError as error:
         if show_all:
             raise
-        print(f"cnnexp: {error}", file=sys.stderr)
+        print(f"cnnexp: {error.printable()}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has left, as in ``--help | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,15 +1,16 @@
 """Probabilities from a model, and the one form in which a model is kept: float32, uint8 in, calibrated."""
 
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from cnnexp.models import LOGITS
+from cnnexp.portable.forward import traced
 from cnnexp.records import Images, Probabilities
 
 BATCH_VALUES = 2**22  # pixels in one inference batch: large enough to be fast, small enough for any memory
@@ -18,14 +19,10 @@ BATCH_VALUES = 2**22  # pixels in one inference batch: large enough to be fast, 
 def compiled(model: keras.Model) -> Callable[[Images, NDArray[np.int64]], NDArray[np.float32]]:
     """Return a function from images (M, H, W, C) uint8 and the rows wanted (N,) to outputs (N, K) float32.
 
-    Traced once for every number of images; rows are answered in their order.
+    The forward pass that travels with saved models, in batches; rows are answered in their order.
     """
-    height, width, channels = model.input_shape[1:]
-    signature = [tf.TensorSpec((None, height, width, channels), tf.uint8)]
-    forward = tf.function(
-        lambda x: model(x, training=False), input_signature=signature, jit_compile=False, autograph=False
-    )
-    size = int(np.clip(BATCH_VALUES // (height * width * channels), 8, 512))
+    forward = traced(model)
+    size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
 
     def outputs(images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         batches = [forward(images[rows[start : start + size]]).numpy() for start in range(0, len(rows), size)]

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnexp import artifacts, reevaluation
-from cnnexp.changes import Change
-from cnnexp.classifier import Classifier
+from cnnexp import artifacts
 from cnnexp.config import TrackingConfig
-from cnnexp.judged_images import JudgedImages
-from cnnexp.reevaluation import Reevaluation
+from cnnexp.portable.classifier import Classifier
+from cnnexp.saved import reevaluation
+from cnnexp.saved.changes import Change
+from cnnexp.saved.judged_images import JudgedImages
+from cnnexp.saved.reevaluation import Reevaluation
 from cnnexp.tracking import Receipt, entries, raising_on_sigterm, recording
 from cnnexp.tracking.held import HeldRecord
 from cnnexp.tracking.outbox import Entry

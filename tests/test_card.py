@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import trained
 
-from cnnexp.card import DIGEST, Card, UnfitModelError, _digest
 from cnnexp.errors import ModelError
 from cnnexp.images import read_image
-from cnnexp.prediction import open_model
+from cnnexp.portable.card import DIGEST, Card, UnfitModelError, _digest
+from cnnexp.saved.prediction import open_model
 
 
 def test_a_card_survives_writing_and_reading_whatever_the_layout():

@@ -1,9 +1,9 @@
 import pytest
 
-from cnnexp import changes
 from cnnexp.errors import ConfigError
-from cnnexp.faults import Fault
-from cnnexp.shifts import Shift
+from cnnexp.saved import changes
+from cnnexp.saved.faults import Fault
+from cnnexp.saved.shifts import Shift
 
 
 def test_a_list_is_an_evaluation_each():

@@ -8,8 +8,8 @@ import pytest
 import trained
 
 from cnnexp.errors import ConfigError, ModelError
-from cnnexp.export import export
-from cnnexp.prediction import open_model
+from cnnexp.saved.export import export
+from cnnexp.saved.prediction import open_model
 
 ALONE = "import sys; sys.modules['cnnexp'] = sys.modules['mlflow'] = None; import runpy; sys.argv = sys.argv[1:]; "
 ALONE += "sys.path.insert(0, sys.argv[0].rpartition('/')[0]); runpy.run_path(sys.argv[0], run_name='__main__')"

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from cnnexp.errors import ConfigError
-from cnnexp.faults import NAMES, Fault
 from cnnexp.images import ImageSpec
 from cnnexp.records import Scaling
+from cnnexp.saved.faults import NAMES, Fault
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
 SPEC = ImageSpec(8, 8, color="rgb", resize="stretch", kernel="bilinear", antialias=True, background=0)

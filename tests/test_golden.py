@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from scipy.special import softmax
 
-from cnnexp import golden
-from cnnexp.card import Card, ChannelStatistics, Thresholds, UnfitModelError
 from cnnexp.images import ImageSpec
+from cnnexp.portable import golden
+from cnnexp.portable.card import Card, ChannelStatistics, Thresholds, UnfitModelError
 
 SPEC = ImageSpec(height=12, width=16, color="rgb", resize="stretch", kernel="bilinear", antialias=True, background=255)
 NAMES = ("ant", "bee", "cat", "dog")

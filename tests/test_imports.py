@@ -54,4 +54,5 @@ def test_a_bad_command_line_loads_no_click(tmp_path):
 
 
 def test_what_evaluate_shall_do_is_read_before_tensorflow_is_imported(tmp_path):
-    assert imported(["--help"], tmp_path, first="cnnexp.changes") == ["numpy"]  # TensorFlow is imported quietly, later
+    heavy = imported(["--help"], tmp_path, first="cnnexp.saved.changes")
+    assert heavy == ["numpy"]  # TensorFlow is imported quietly, later

@@ -11,8 +11,8 @@ from PIL import Image
 
 from cnnexp.__main__ import main
 from cnnexp.errors import ConfigError
-from cnnexp.listing import Listed, list_images
-from cnnexp.prediction import PORTION, predict
+from cnnexp.saved.listing import Listed, list_images
+from cnnexp.saved.prediction import PORTION, predict
 
 
 @pytest.fixture(scope="module")

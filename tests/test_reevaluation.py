@@ -4,11 +4,11 @@ import pytest
 import trained
 from PIL import Image
 
-from cnnexp import judged_images, reevaluation
 from cnnexp.compose import compose_config
 from cnnexp.errors import DataError
-from cnnexp.faults import Fault
-from cnnexp.shifts import Shift
+from cnnexp.saved import judged_images, reevaluation
+from cnnexp.saved.faults import Fault
+from cnnexp.saved.shifts import Shift
 
 NAMES = ("stop", "yield", "no entry")
 
@@ -106,7 +106,7 @@ def test_matching_follows_names_not_positions():
 
 @pytest.mark.parametrize("name", ["scaled_twice", "unscaled"])
 def test_a_fault_in_the_scaling_is_what_the_network_gets(name, tmp_path):
-    from cnnexp.classifier import load_keras
+    from cnnexp.portable.classifier import load_keras
 
     folder, judged = trained.folder(tmp_path / "model"), find(["data=digits"])
     network = load_keras(folder / "model.keras")

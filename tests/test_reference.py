@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
 from sklearn.neighbors import NearestNeighbors
 
-from cnnexp import reference
-from cnnexp.reference import Reference, least_probability, normalized, p_values, prediction_sets
+from cnnexp.portable import reference
+from cnnexp.portable.reference import Reference, least_probability, normalized, p_values, prediction_sets
 
 SCORES = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60).map(lambda v: np.sort(np.float32(v)))
 COVERAGE = st.floats(0.01, 0.99)

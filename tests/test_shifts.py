@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnexp import shifts
 from cnnexp.errors import ConfigError
-from cnnexp.shifts import Shift
+from cnnexp.saved import shifts
+from cnnexp.saved.shifts import Shift
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 3), dtype=np.uint8)
 

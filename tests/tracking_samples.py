@@ -67,12 +67,12 @@ def result(*, epochs: int = 3, model: bytes = b"not loaded in this test") -> Run
 
 def contract(model: bytes) -> tuple[dict, bytes]:
     """The card and the features of a model that was trained on noise."""
-    from cnnexp import classifier
-    from cnnexp.card import ChannelStatistics
-    from cnnexp.contract import draw_up
     from cnnexp.datasets import Split, Splits
     from cnnexp.images import ImageSpec
+    from cnnexp.portable import classifier
+    from cnnexp.portable.card import ChannelStatistics
     from cnnexp.records import Scaling
+    from cnnexp.saved.contract import draw_up
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model.keras").write_bytes(model)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnnexp.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, digest_of
+from cnnexp.portable.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, digest_of
 from cnnexp.records import RunResult
 
 
@@ -46,7 +46,7 @@ def folder(target: Path) -> Path:
 
 @functools.cache
 def model():
-    from cnnexp.prediction import open_model
+    from cnnexp.saved.prediction import open_model
 
     return open_model(_folder())
 

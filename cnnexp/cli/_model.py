@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _STORE = "tracking.uri="
-CARD_FILE = "card.json"  # as `cnnexp.card` has it, which imports NumPy
+CARD_FILE = "card.json"  # as `cnnexp.portable.card` has it, which imports NumPy
 
 
 def without_store(words: Sequence[str]) -> tuple[list[str], str]:

@@ -10,11 +10,11 @@ import click
 from cnnexp.cli._model import CARD_FILE, without_store
 
 if TYPE_CHECKING:
-    from cnnexp.changes import Change, Changes
     from cnnexp.config import ExperimentConfig
-    from cnnexp.judged_images import JudgedImages
     from cnnexp.recorded_evaluation import Subject
-    from cnnexp.reevaluation import Reevaluation
+    from cnnexp.saved.changes import Change, Changes
+    from cnnexp.saved.judged_images import JudgedImages
+    from cnnexp.saved.reevaluation import Reevaluation
     from cnnexp.tracking.recorded_model import RecordedModel
 
 
@@ -37,7 +37,8 @@ def command(*, target: str, settings: tuple[str, ...]) -> int:
     Shifts, what a camera does: brightness, contrast, gain_offset, gamma, noise, blur. Faults, one wrong step on the way
     to the model: scaled_twice, unscaled, swapped, inverted, turned, squeezed, nearest, class_order.
     """  # noqa: D301 - \b keeps click from joining the lines
-    from cnnexp import changes, quiet
+    from cnnexp import quiet
+    from cnnexp.saved import changes
 
     named = changes.parse(settings)
     words, uri = without_store(named.others)
@@ -72,16 +73,16 @@ def _evaluate_all(
     found: "Sequence[RecordedModel | Path]", configs: "Sequence[ExperimentConfig]", named: "Changes"
 ) -> None:
     from cnnexp import recorded_evaluation
-    from cnnexp.report.console import open_console
+    from cnnexp.report.console import open_console, printable
     from cnnexp.tracking.commands import program
 
     console = open_console()
-    origin = _origin(found[0])
+    origin, count = _origin(found[0]), len(found) * len(named.each)
     with recorded_evaluation.under_one_parent(
         configs[0].tracking, name=f"evaluate-{'-'.join(named.varied) or 'models'}", varied=named.varied, origin=origin
     ) as parent_id:
         for number, line in enumerate(_carried_out(found, configs, named, parent_id), start=1):
-            console.print(f"{number:>5} of {len(found) * len(named.each)}  {line}", soft_wrap=True, markup=False)
+            console.print(f"{number:>5} of {count}  {printable(line)}", soft_wrap=True, markup=False)
     console.print(f"compare   {program()} compare {parent_id} tracking.uri={configs[0].tracking.uri}", soft_wrap=True)
 
 
@@ -109,8 +110,8 @@ def _config(source: "RecordedModel | Path", words: Sequence[str]) -> "Experiment
 
 def _subject(source: "RecordedModel | Path", config: "ExperimentConfig", stack: ExitStack) -> "Subject":
     from cnnexp.compose import to_yaml
-    from cnnexp.prediction import open_model
     from cnnexp.recorded_evaluation import Subject
+    from cnnexp.saved.prediction import open_model
 
     folder = source if isinstance(source, Path) else stack.enter_context(source.folder())
     return Subject(
@@ -130,8 +131,8 @@ def _origin(source: "RecordedModel | Path") -> str:
 
 
 def _images(subject: "Subject", config: "ExperimentConfig", change: "Change") -> "JudgedImages":
-    from cnnexp import judged_images
-    from cnnexp.faults import Fault
+    from cnnexp.saved import judged_images
+    from cnnexp.saved.faults import Fault
 
     def unseen(done: int, total: int) -> None: ...
 

@@ -11,9 +11,9 @@ import click
 from cnnexp.cli._model import accept_any_letter, model_folder, without_store
 
 if TYPE_CHECKING:
-    from cnnexp.classifier import Classifier
-    from cnnexp.prediction import Prediction
+    from cnnexp.portable.classifier import Classifier
     from cnnexp.report.prediction_files import Writer
+    from cnnexp.saved.prediction import Prediction
 
 NEIGHBOURS = 6  # training images shown beside each image of the page
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -57,11 +57,11 @@ def command(
     words, uri = without_store(images)
     with model_folder(target, uri=uri) as folder:
         quiet.import_tensorflow()
-        from cnnexp.prediction import open_model
+        from cnnexp.saved.prediction import open_model
 
         model = open_model(folder)
-    from cnnexp.listing import list_images
-    from cnnexp.prediction import predict
+    from cnnexp.saved.listing import list_images
+    from cnnexp.saved.prediction import predict
 
     outputs = {"csv": csv, "json": json, "parquet": parquet, "html": html}
     listed = list_images(words, root=root)

@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 from cnnexp.comparison.result import Comparison, Standing
 from cnnexp.report.comparison_table import TIME, table
 from cnnexp.report.comparison_words import effect_sentence, left_out_sentences, legend, verdict
+from cnnexp.report.console import printable
 
 _ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
 _WIDE = 100  # characters
@@ -27,18 +28,18 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(_rich_table(comparison, console.width))
     if len(comparison.rows) > _ROWS_SHOWN:
         console.print(f"... and {len(comparison.rows) - _ROWS_SHOWN} rows below them; --csv writes all.")
-    console.print(f"[dim]{escape(legend(comparison))}[/dim]")
+    console.print(f"[dim]{_plain(legend(comparison))}[/dim]")
     _print_effects(comparison, console)
     _print_left_out(comparison, console)
     for warning in comparison.warnings:
-        console.print(f"[yellow]Mind:[/yellow] {escape(warning)}")
+        console.print(f"[yellow]Mind:[/yellow] {_plain(warning)}")
 
 
 def _print_verdict(comparison: Comparison, console: Console) -> None:
     answer, *rest = verdict(comparison)
-    console.print(f"[bold]{escape(answer)}[/bold]")
+    console.print(f"[bold]{_plain(answer)}[/bold]")
     for sentence in rest:
-        console.print(escape(sentence))
+        console.print(_plain(sentence))
     console.print()
 
 
@@ -48,13 +49,13 @@ def _rich_table(comparison: Comparison, width: int) -> RichTable:
     drawn = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for index in range(columns):
         drawn.add_column(
-            escape(cells.header[index].replace("_", " ")),  # so that a long name breaks between words
+            _plain(cells.header[index].replace("_", " ")),  # so that a long name breaks between words
             justify="right" if cells.numeric[index] else "left",
             overflow="fold",
             no_wrap=index >= len(cells.header) - _RESULT_COLUMNS,
         )
     for row, texts in list(zip(comparison.rows, cells.rows, strict=True))[:_ROWS_SHOWN]:
-        drawn.add_row(*(escape(text) for text in texts[:columns]), style=_STYLES[row.standing])
+        drawn.add_row(*(_plain(text) for text in texts[:columns]), style=_STYLES[row.standing])
     return drawn
 
 
@@ -63,13 +64,18 @@ def _print_effects(comparison: Comparison, console: Console) -> None:
         return
     console.print(f"\n[bold]What each setting does to {comparison.metric.name}[/bold], the others and the seed held")
     for effect in comparison.effects[:_EFFECTS_SHOWN]:
-        console.print(f"  {escape(effect_sentence(effect, comparison.metric))}")
+        console.print(f"  {_plain(effect_sentence(effect, comparison.metric))}")
         if effect.reversed_in:
-            console.print(f"    but the opposite with {escape('; '.join(effect.reversed_in))}")
+            console.print(f"    but the opposite with {_plain('; '.join(effect.reversed_in))}")
     if len(comparison.effects) > _EFFECTS_SHOWN:
         console.print(f"  ... and {len(comparison.effects) - _EFFECTS_SHOWN} more; --csv writes all.")
 
 
 def _print_left_out(comparison: Comparison, console: Console) -> None:
     for sentence in left_out_sentences(comparison):
-        console.print(escape(sentence))
+        console.print(_plain(sentence))
+
+
+def _plain(text: str) -> str:
+    """Text that neither Rich nor the terminal takes for a command."""
+    return escape(printable(text))

@@ -3,7 +3,6 @@
 import shlex
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnnexp.comparison.metric import metric
@@ -28,6 +27,7 @@ from cnnexp.report.comparison_words import (
     row_label,
     verdict,
 )
+from cnnexp.report.pages import template
 
 _CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
 _PAIRS = 3  # the best model beside the next ones on validation
@@ -47,12 +47,9 @@ class RunFacts:
 
 def page(comparison: Comparison, *, command: str) -> str:
     """The whole page; ``command`` makes it again. Everything recorded is escaped."""
-    environment = Environment(
-        loader=PackageLoader("cnnexp.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     charts = [curves_chart(comparison, name) for name in _CURVES]
     runs = _run_facts(comparison)
-    return environment.get_template("comparison_page.html.j2").render(
+    return template("comparison_page.html.j2").render(
         comparison=comparison,
         verdict=verdict(comparison),
         legend=legend(comparison),

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnnexp.records import SPLIT_NAMES, DataImage, DataIssue, DataReport, Images
 from cnnexp.report import svg
 from cnnexp.report.data_check import about, stopping, verdict
+from cnnexp.report.pages import template
 from cnnexp.report.prediction_page import picture
 
 MOST_GROUPS = 60  # of an issue that are shown: more would not be looked at
@@ -36,10 +36,7 @@ class Section:
 
 def page(report: DataReport, images: Images, *, command: str) -> str:
     """Write the whole page; `command` makes it again. Every name is escaped."""
-    environment = Environment(
-        loader=PackageLoader("cnnexp.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("data_page.html.j2").render(
+    return template("data_page.html.j2").render(
         report=report,
         about=about(report),
         verdict=verdict(report),

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from cnnexp.datasets.names import shown
-from cnnexp.prediction import Prediction
+from cnnexp.saved.prediction import Prediction
 
 SEPARATOR = "|"  # between the classes of a prediction set in CSV
 FIELDS = (

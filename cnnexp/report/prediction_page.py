@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnnexp.classifier import Classifier
 from cnnexp.datasets.names import shown
-from cnnexp.prediction import Prediction
+from cnnexp.portable.classifier import Classifier
+from cnnexp.report.pages import template
 from cnnexp.report.prediction_words import about_model, percent, set_words, unlike_words
+from cnnexp.saved.prediction import Prediction
 
 MOST_IMAGES = 500  # on one page: more would neither be looked at nor open quickly
 
@@ -22,10 +22,7 @@ class PageWriter:
     """Each image as the model saw it, its answer, and the training images most like it."""
 
     def __init__(self, path: Path, model: Classifier, *, coverage: float) -> None:
-        environment = Environment(
-            loader=PackageLoader("cnnexp.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
-        self._template = environment.get_template("prediction_page.html.j2").module
+        self._template = template("prediction_page.html.j2").module
         self._file = path.open("w", encoding="utf-8", errors="replace")
         self._model = model
         self._coverage = coverage

@@ -1,9 +1,9 @@
 """What a saved model says about images, in lines for the terminal."""
 
-from cnnexp.classifier import Classifier
 from cnnexp.datasets.names import shown
-from cnnexp.prediction import Answer, Prediction
-from cnnexp.reference import least_probability
+from cnnexp.portable.classifier import Classifier
+from cnnexp.portable.reference import least_probability
+from cnnexp.saved.prediction import Answer, Prediction
 
 _SET_LISTED = 8  # classes of a prediction set that are named
 
@@ -13,8 +13,8 @@ def answer(prediction: Prediction, *, coverage: float) -> str:
     said = prediction.answer
     assert said is not None
     line = (
-        f"{shown(prediction.name)}: {said.label} {percent(said.probability)}, "
-        f"next {said.next_best} {percent(said.next_probability)}; {coverage:.4g} set: {set_words(said)}"
+        f"{shown(prediction.name)}: {shown(said.label)} {percent(said.probability)}, "
+        f"next {shown(said.next_best)} {percent(said.next_probability)}; {coverage:.4g} set: {set_words(said)}"
     )
     return f"{line}\n  warning: {unlike_words(said)}" if said.unlike else line
 
@@ -28,7 +28,7 @@ def set_words(said: Answer) -> str:
     """The classes of the prediction set, or as many of them as can be read."""
     names = said.prediction_set
     more = f" and {len(names) - _SET_LISTED} more" if len(names) > _SET_LISTED else ""
-    return ", ".join(names[:_SET_LISTED]) + more
+    return ", ".join(map(shown, names[:_SET_LISTED])) + more
 
 
 def unlike_words(said: Answer) -> str:

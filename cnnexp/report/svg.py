@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from cnnexp.report.console import printable
+
 Point = tuple[float, float]
 _MOST_POWERS = 6  # of ten, labelled on an axis
 
@@ -75,7 +77,7 @@ def _attribute(value: str | float) -> str:
 
 def text(x: float, y: float, content: str, /, **attributes: str | float | None) -> str:
     """A label."""
-    return element("text", escape(content), x=x, y=y, **attributes)
+    return element("text", escape(printable(content)), x=x, y=y, **attributes)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, /, **attributes: str | float | None) -> str:
@@ -91,7 +93,7 @@ def path(points: Sequence[Point], /, title: str | None = None, **attributes: str
 
 def tooltip(title: str | None) -> str:
     """What a browser shows under the pointer."""
-    return "" if title is None else f"<title>{escape(title)}</title>"
+    return "" if title is None else f"<title>{escape(printable(title))}</title>"
 
 
 def picture(width: float, height: float, *parts: str, label: str) -> str:

@@ -10,7 +10,6 @@ import importlib.metadata
 import io
 import json
 import platform
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp import portable
 from cnnexp.records import Images
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 _PACKAGE = "cnnexp_served"  # name of the folder of code inside the model
-_SOURCES = ("images.py", "card.py", "golden.py", "reference.py", "classifier.py", "served_model.py")
 _NEEDS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow")
 _EXAMPLES = 2  # images in the input example
 _EXAMPLE_INFO = {
@@ -58,11 +57,7 @@ def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], feature
     (folder / "data" / "model.keras").write_bytes(model_file)
     (folder / "data" / "features.npz").write_bytes(features_file)
     _write(folder / "data" / "card.json", json.dumps(card, ensure_ascii=False, indent=2, default=_plain))
-    code = folder / "code" / _PACKAGE
-    code.mkdir(parents=True)
-    (code / "__init__.py").touch()
-    for name in _SOURCES:
-        shutil.copyfile(Path(__file__).parents[1] / name, code / name)
+    portable.copy_to(folder / "code" / _PACKAGE, without="predict.py")
     _write_environment(folder)
     table = {"columns": ["image"], "data": [[_as_text(image)] for image in example[:_EXAMPLES]]}
     _write(folder / _EXAMPLE_INFO["artifact_path"], json.dumps(table))
@@ -124,7 +119,7 @@ def complete(folder: Path, logged: "LoggedModel", *, run_id: str) -> None:
     )
     pyfunc.add_to_model(
         model,
-        loader_module=f"{_PACKAGE}.served_model",
+        loader_module=f"{_PACKAGE}.portable.served_model",
         data="data",
         code="code",
         conda_env="conda.yaml",

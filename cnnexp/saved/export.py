@@ -11,20 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnexp import golden
-from cnnexp.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, UnfitModelError
-from cnnexp.classifier import Classifier, load_keras
+from cnnexp import portable
 from cnnexp.errors import ConfigError, ModelError
-from cnnexp.prediction import open_model
+from cnnexp.portable import golden
+from cnnexp.portable.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, UnfitModelError
+from cnnexp.portable.classifier import Classifier, load_keras
 from cnnexp.records import Images, Probabilities
+from cnnexp.saved.prediction import open_model
 
-READER = ("images.py", "card.py", "golden.py", "reference.py", "classifier.py")  # the package `reader` of the folder
-SCRIPT = "exported_predict.py"  # becomes predict.py
+READER = "reader"  # the package of the folder
+SCRIPT = "predict.py"
 ONNX_FILE = "model.onnx"
 ONNX_TOLERANCE = 1e-4  # of a probability
 _NEEDS = ("tensorflow", "keras", "numpy", "pillow")
 _ONNX_PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
-_PACKAGE = Path(__file__).parent
 
 _README = """\
 An image classifier, trained on {data} by cnnexp.
@@ -37,7 +37,7 @@ An image classifier, trained on {data} by cnnexp.
 {card}: class names in order, how an image file becomes these pixels, thresholds, and golden samples.
 {reference}: training images to compare with, and calibration scores.
 reader/: the code that read the training images, and that loads and checks the model. reader.images.read_image is the
-    only right way from a file to the pixels.
+    only right way from a file to the pixels, reader.portable.classifier.load the one to the model.
 predict.py: a command, and at its top an example for a program of your own.
 {onnx}
 Loading compares every file with the card and sends the golden samples through; a model whose answers moved is refused.
@@ -78,11 +78,8 @@ def export(source: Path, target: Path, *, onnx: bool) -> None:
 def _write(folder: Path, source: Path, model: Classifier, *, onnx: bool) -> None:
     for name in (MODEL_FILE, CARD_FILE, REFERENCE_FILE):
         shutil.copyfile(source / name, folder / name)
-    (folder / "reader").mkdir()
-    (folder / "reader" / "__init__.py").touch()
-    for name in READER:
-        shutil.copyfile(_PACKAGE / name, folder / "reader" / name)
-    shutil.copyfile(_PACKAGE / SCRIPT, folder / "predict.py")
+    portable.copy_to(folder / READER, without="served_model.py")
+    (folder / READER / "portable" / SCRIPT).replace(folder / SCRIPT)
     needs = [f"{name}=={version(name)}" for name in _NEEDS]
     (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
     height, width, channels = model.card.image.shape

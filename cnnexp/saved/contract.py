@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnnexp import golden
-from cnnexp.card import (
+from cnnexp.datasets import Split, Splits
+from cnnexp.images import UnreadableImageError, read_image
+from cnnexp.portable import golden
+from cnnexp.portable.card import (
     FORMAT,
     MODEL_FILE,
     REFERENCE_FILE,
@@ -22,11 +24,10 @@ from cnnexp.card import (
     Thresholds,
     digest_of,
 )
-from cnnexp.classifier import Forward, machine
-from cnnexp.datasets import Split, Splits
-from cnnexp.images import UnreadableImageError, read_image
+from cnnexp.portable.classifier import machine
+from cnnexp.portable.forward import Forward
+from cnnexp.portable.reference import Features, Reference, appearance, distances, fit_spread, least_probability
 from cnnexp.records import Labels, Probabilities, Scaling
-from cnnexp.reference import Features, Reference, appearance, distances, fit_spread, least_probability
 
 GOLDEN_IMAGES = 3  # training images among the golden samples, of different classes; a drawn chart is the fourth
 GOLDEN_BYTES = 50_000  # a larger file is replaced by its pixels, so that the card stays below 300 kB
@@ -66,7 +67,7 @@ def draw_up(
     splits
         Training and calibration images are looked at, no others.
     forward
-        Of the finished model, see `classifier.forward_of`.
+        Of the finished model, see `forward.forward_of`.
     model_file
         The ``.keras`` file, whose digest the card keeps.
     calibration

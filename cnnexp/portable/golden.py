@@ -3,8 +3,6 @@
 Replaying them says whether a model, moved to another machine, another version of a library or another program, still
 gives the answers it gave, and which step differs where it does not: decoding, colour, resizing, scaling and weights, or
 the order of the classes.
-
-This file is copied as it stands into every logged model and every export.
 """
 
 import base64
@@ -16,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ..images import ImageSpec, UnreadableImageError, decode, fit
 from .card import Card, GoldenSample, UnfitModelError
-from .images import ImageSpec, UnreadableImageError, decode, fit
 
 GRID = 8  # cells a side of the average that stands for a picture
 PIXEL_TOLERANCE = 2.0  # of 255; decoders and resamplers of other versions differ by one or two

@@ -1,20 +1,20 @@
 """The card: what a saved model must remember to be used as it was trained; ``card.json`` beside the weights.
 
-This file, ``images.py``, ``golden.py``, ``reference.py`` and ``classifier.py`` are copied as they stand into every
-logged model and every export, so they need nothing of this package but each other.
-
 A card knows the digests of the files it belongs to, and its own. That finds damage, mix-ups and careless editing; it is
 no signature, and whoever wants to deceive can compute it again.
 """
 
+import builtins
 import dataclasses
 import hashlib
 import json
+import types
+from collections import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from .images import ImageSpec
+from ..images import ImageSpec
 
 FORMAT = 3  # of card.json; raised when a reader of the old format would misunderstand the new one
 DIGEST = "digest"  # key of card.json that holds the digest of all others
@@ -134,23 +134,35 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def _build(kind: type[Record], content: object, place: str) -> Record:
-    """Make a dataclass of a JSON object, with exactly its fields."""
+    """Make a dataclass of a JSON object, with exactly its fields, each of its type."""
     if not isinstance(content, dict):
-        raise UnfitModelError(f"{place} must be an object; got {content!r}.")
-    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # they all are dataclasses
-    if wrong := sorted(set(names) ^ set(content)):
-        said = ", ".join(f"{name} {'is missing' if name in names else 'is unknown'}" for name in wrong)
-        raise UnfitModelError(f"{place} must have the fields {', '.join(names)}; {said}.")
-    nested = {"image": ImageSpec, "training_pixels": ChannelStatistics, "thresholds": Thresholds}
-    values: dict[str, Any] = {}
-    for name, value in content.items():
-        if name == "golden":
-            values[name] = tuple(_build(GoldenSample, item, f"{place}: golden sample") for item in value)
-        elif name in nested:
-            values[name] = _build(nested[name], value, f"{place}: {name}")
-        else:
-            values[name] = tuple(value) if isinstance(value, list) else value
+        raise UnfitModelError(f"{place} must be an object; got {content!r:.40}.")
+    kinds = get_type_hints(kind)
+    if wrong := sorted(kinds.keys() ^ content.keys()):
+        said = ", ".join(f"{name} {'is missing' if name in kinds else 'is unknown'}" for name in wrong)
+        raise UnfitModelError(f"{place} must have the fields {', '.join(kinds)}; {said}.")
+    values: dict[str, Any] = {name: _value(kinds[name], value, f"{place}: {name}") for name, value in content.items()}
     try:
         return kind(**values)
     except ValueError as error:  # what ImageSpec refuses
         raise UnfitModelError(f"{place} says something impossible: {error}") from None
+
+
+def _value(kind: object, content: object, place: str) -> object:
+    """Return JSON content as the type of a field: anybody can compute a digest, so nothing is taken as given."""
+    of = get_args(kind)
+    match get_origin(kind), content:
+        case types.UnionType, None:  # the only unions here are with None
+            return None
+        case types.UnionType, _:
+            return _value(of[0], content, place)
+        case builtins.tuple, list() if of[-1] is ... or len(of) == len(content):
+            kinds = of[:1] * len(content) if of[-1] is ... else of
+            return tuple(_value(one, item, place) for one, item in zip(kinds, content, strict=True))
+        case abc.Mapping, dict():
+            return {name: _value(of[1], item, f"{place}: {name}") for name, item in content.items()}
+        case None, _ if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            return _build(kind, content, place)
+        case None, _ if kind is Any or type(content) is kind or (kind is float and type(content) is int):
+            return content
+    raise UnfitModelError(f"{place} must be {kind.__name__ if isinstance(kind, type) else kind}; got {content!r:.40}.")

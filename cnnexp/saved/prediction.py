@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp import classifier
-from cnnexp.card import UnfitModelError
-from cnnexp.classifier import Classifier
 from cnnexp.errors import ConfigError, ModelError
 from cnnexp.images import ImageSpec, UnreadableImageError, read_image
-from cnnexp.listing import Listed
-from cnnexp.reference import Features, Probabilities, least_probability, prediction_sets
+from cnnexp.portable import classifier
+from cnnexp.portable.card import UnfitModelError
+from cnnexp.portable.classifier import Classifier
+from cnnexp.portable.reference import Features, Probabilities, least_probability, prediction_sets
+from cnnexp.saved.listing import Listed
 
 PORTION = 128  # images asked about at once
 _AHEAD = 3  # portions being read while one is answered

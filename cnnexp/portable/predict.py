@@ -7,7 +7,7 @@ no longer answers as it was recorded.
 In a program of your own::
 
     from pathlib import Path
-    from reader.classifier import load
+    from reader.portable.classifier import load
     from reader.images import read_image
 
     model = load(Path("the exported folder"))  # raises UnfitModelError if its answers have moved
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cnnexp.classifier import Classifier
+    from cnnexp.portable.classifier import Classifier
 
 
 def main() -> int:
@@ -34,8 +34,8 @@ def main() -> int:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--coverage", type=float, default=0.9, help="share of images whose class is in the set")
     words = parser.parse_args()
-    from reader.card import UnfitModelError  # type: ignore[import-not-found]
-    from reader.classifier import load  # type: ignore[import-not-found]
+    from reader.portable.card import UnfitModelError  # type: ignore[import-not-found]
+    from reader.portable.classifier import load  # type: ignore[import-not-found]
 
     try:
         model = load(Path(__file__).resolve().parent)
@@ -60,7 +60,7 @@ def _answer(model: "Classifier", name: str, coverage: float) -> dict[str, Any]:
 
 
 def _said(model: "Classifier", pixels: "NDArray[np.uint8]", coverage: float) -> dict[str, Any]:
-    from reader.reference import least_probability, prediction_sets  # type: ignore[import-not-found]
+    from reader.portable.reference import least_probability, prediction_sets  # type: ignore[import-not-found]
 
     probabilities, features = model.forward(pixels[None])
     names = model.card.class_names

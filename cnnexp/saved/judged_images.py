@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnexp.card import Card
 from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig
 from cnnexp.datasets import Splits, cache, checks, load_splits
 from cnnexp.datasets.geometry import Request
@@ -16,6 +15,7 @@ from cnnexp.datasets.sources import UNDECLARED
 from cnnexp.datasets.store import decoded
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec
+from cnnexp.portable.card import Card
 from cnnexp.records import SPLIT_NAMES, Images, Labels
 
 OnProgress = Callable[[int, int], None]

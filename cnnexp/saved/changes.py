@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cnnexp.errors import ConfigError
-from cnnexp.faults import Fault
-from cnnexp.shifts import Shift
+from cnnexp.saved.faults import Fault
+from cnnexp.saved.shifts import Shift
 
 Change = Shift | Fault | None  # what is done to the images on purpose
 

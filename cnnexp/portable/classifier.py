@@ -1,30 +1,25 @@
 """A saved model as it is used: three files in a folder, checked, and then asked.
 
-This file is copied as it stands into every logged model and every export, so that a run's own evaluation, ``cnnexp
-predict``, an exported folder and a server give one answer. It needs Keras on TensorFlow, NumPy and Pillow.
+A run's own evaluation, ``cnnexp predict``, an exported folder and a server come through here, and give one answer. It
+needs Keras on TensorFlow, NumPy and Pillow.
 """
 
 import os
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..images import READER
 from . import golden
 from .card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
-from .images import READER
-from .reference import Features, Probabilities, Reference, normalized
+from .forward import Forward, forward_of
+from .reference import Reference
 
 if TYPE_CHECKING:
     import keras
-
-Forward = Callable[[NDArray[np.uint8]], tuple[Probabilities, Features]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +47,7 @@ def load(folder: Path) -> Classifier:
     for name in (MODEL_FILE, REFERENCE_FILE):
         _require_unchanged(folder, name, card)
     model = load_keras(folder / MODEL_FILE)
+    _require_shape(model, card)
     classifier = Classifier(card=card, reference=_load_reference(folder), forward=forward_of(model))
     golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
     return classifier
@@ -76,24 +72,6 @@ def load_keras(path: Path) -> "keras.Model":
             f"{path} is no model that can be loaded without executing code in it: {reason}"
         ) from error
     return model
-
-
-def forward_of(model: "keras.Model") -> Forward:
-    """Return a function that asks a Keras model for probabilities and the normalized input of its last dense layer."""
-    import tensorflow as tf
-    from keras import Model
-
-    whole = Model(model.inputs, [model.outputs[0], _last_dense(model).input])
-    signature = [tf.TensorSpec(model.inputs[0].shape, tf.uint8)]
-    traced = tf.function(
-        lambda pixels: whole(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
-    )
-
-    def forward(pixels: NDArray[np.uint8]) -> tuple[Probabilities, Features]:
-        probabilities, features = traced(pixels)
-        return probabilities.numpy(), normalized(features.numpy())
-
-    return forward
 
 
 @cache
@@ -139,17 +117,17 @@ def _require_unchanged(folder: Path, name: str, card: Card) -> None:
         )
 
 
+def _require_shape(model: "keras.Model", card: Card) -> None:
+    """Refuse a card of images that the model does not take, before one of them is made: it may be a very large one."""
+    if model.input_shape[1:] != card.image.shape:
+        raise UnfitModelError(
+            f"{CARD_FILE} says that images become {card.image.shape}, and {MODEL_FILE} takes {model.input_shape[1:]}. "
+            "Take the original files from the run."
+        )
+
+
 def _load_reference(folder: Path) -> Reference:
     try:
         return Reference.from_bytes(_content(folder, REFERENCE_FILE))
     except (ValueError, KeyError, OSError) as error:
         raise UnfitModelError(f"{folder / REFERENCE_FILE} is damaged: {error}") from error
-
-
-def _last_dense(model: "keras.Model") -> "keras.layers.Dense":
-    from keras.layers import Dense
-
-    found = [layer for layer in model.layers if isinstance(layer, Dense)]
-    if not found:
-        raise UnfitModelError("A model must end in a dense layer and a softmax; this one has no dense layer.")
-    return found[-1]

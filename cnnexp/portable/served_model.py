@@ -1,7 +1,6 @@
 """The logged model as ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` run it.
 
-This file and what it imports from beside it are copied side by side into every logged model, so they need nothing else
-of this package: Keras, NumPy, pandas and Pillow are enough to serve.
+Keras, NumPy, pandas and Pillow are enough to serve.
 
 One column in, ``image``: an image file as bytes or base64 text, or an array as :func:`read_image` takes it. Four
 columns out: ``label``, ``probability``, ``probabilities`` (class name to probability) and ``error`` (why there is no
@@ -18,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..images import ImageSpec, UnreadableImageError, read_image
 from .classifier import Classifier, load
-from .images import ImageSpec, UnreadableImageError, read_image
 
 _BATCH = 256  # images in memory at once
 

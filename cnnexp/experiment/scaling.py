@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cnnexp.card import ChannelStatistics
 from cnnexp.datasets import Split
+from cnnexp.portable.card import ChannelStatistics
 from cnnexp.records import Scaling
 
 

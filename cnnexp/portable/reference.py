@@ -4,8 +4,6 @@ Training images are what a new image is compared with; calibration images, which
 apart two things of the same kind are. Both questions are answered by split conformal prediction, which promises its
 error rate for images that come from where the calibration images came from, whatever the model (Vovk, Gammerman &
 Shafer 2005; Angelopoulos & Bates 2021, arXiv:2107.07511).
-
-This file is copied as it stands into every logged model and every export.
 """
 
 import io

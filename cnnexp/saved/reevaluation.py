@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp import shifts
-from cnnexp.card import MODEL_FILE
-from cnnexp.changes import Change
-from cnnexp.classifier import Classifier, forward_of, load_keras
 from cnnexp.errors import DataError
 from cnnexp.evaluation import evaluate
-from cnnexp.faults import Fault
-from cnnexp.judged_images import JudgedImages
 from cnnexp.models import SCALING_LAYER
+from cnnexp.portable.card import MODEL_FILE
+from cnnexp.portable.classifier import Classifier, load_keras
+from cnnexp.portable.forward import forward_of
+from cnnexp.portable.reference import least_probability, prediction_sets
 from cnnexp.records import Evaluation, Images, Labels, Probabilities, Scaling, SplitPredictions
-from cnnexp.reference import least_probability, prediction_sets
-from cnnexp.shifts import Shift
+from cnnexp.saved import shifts
+from cnnexp.saved.changes import Change
+from cnnexp.saved.faults import Fault
+from cnnexp.saved.judged_images import JudgedImages
+from cnnexp.saved.shifts import Shift
 
 COVERAGE = 0.9  # of the prediction sets whose real coverage is measured
 _AT_ONCE = 512  # images

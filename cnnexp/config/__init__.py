@@ -1,0 +1,58 @@
+"""The settings of one run: types, meanings and rules; every value lives in ``conf/``.
+
+One dataclass for each variant that has different fields, so that a setting that does not exist for the chosen
+variant is refused by name. Rules about one value, or about two that contradict each other, are checked in
+``__post_init__`` when the composed YAML becomes objects; nothing is changed there.
+
+A group of ``conf/`` has its types in the module of its name, and ``experiment`` holds them together.
+"""
+
+from cnnexp.config.augmentation import AugmentationConfig
+from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
+from cnnexp.config.experiment import ExperimentConfig
+from cnnexp.config.model import AlexNetConfig, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
+from cnnexp.config.optimizer import AdamConfig, AdamWConfig, OptimizerConfig, RmspropConfig, SgdConfig
+from cnnexp.config.regularization import RegularizationConfig
+from cnnexp.config.schedule import (
+    CosineScheduleConfig,
+    ExponentialScheduleConfig,
+    OneCycleScheduleConfig,
+    PlateauScheduleConfig,
+    ScheduleConfig,
+    StepScheduleConfig,
+    WarmupCosineScheduleConfig,
+)
+from cnnexp.config.sweep import SweepConfig
+from cnnexp.config.tracking import TrackingConfig
+from cnnexp.config.training import TrainingConfig
+
+__all__ = [
+    "AdamConfig",
+    "AdamWConfig",
+    "AlexNetConfig",
+    "AugmentationConfig",
+    "BuiltinDataConfig",
+    "CosineScheduleConfig",
+    "DataConfig",
+    "ExperimentConfig",
+    "ExponentialScheduleConfig",
+    "FolderDataConfig",
+    "ModelConfig",
+    "NpzDataConfig",
+    "OneCycleScheduleConfig",
+    "OptimizerConfig",
+    "PlainModelConfig",
+    "PlateauScheduleConfig",
+    "RegularizationConfig",
+    "ResNetConfig",
+    "RmspropConfig",
+    "ScheduleConfig",
+    "SgdConfig",
+    "StepScheduleConfig",
+    "SweepConfig",
+    "TableDataConfig",
+    "TrackingConfig",
+    "TrainingConfig",
+    "VggConfig",
+    "WarmupCosineScheduleConfig",
+]

@@ -1,0 +1,62 @@
+from dataclasses import dataclass
+
+from cnnexp.config.rules import within
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """What every architecture has."""
+
+    name: str
+    width: int  # filters of the first block; later blocks follow from it
+    depth: int  # number of blocks; each halves the image where it can
+
+    def __post_init__(self) -> None:
+        within("model.width", self.width, 1, 1024)
+        within("model.depth", self.depth, 1, 8)
+
+
+@dataclass(kw_only=True, slots=True)
+class PlainModelConfig(ModelConfig):
+    """Convolution, ReLU, max pooling; then one dense layer (baseline, regularized, small)."""
+
+    dense: int  # units of the dense layer before the softmax
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        within("model.dense", self.dense, 1, 8192)
+
+
+@dataclass(kw_only=True, slots=True)
+class AlexNetConfig(ModelConfig):
+    """Large first kernels and two dense layers, after Krizhevsky et al. 2012."""
+
+    dense: int  # units of each of the two dense layers
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        within("model.dense", self.dense, 1, 8192)
+
+
+@dataclass(kw_only=True, slots=True)
+class VggConfig(ModelConfig):
+    """Blocks of several 3×3 convolutions, after Simonyan & Zisserman 2015."""
+
+    convolutions: int  # convolutions in each block
+    dense: int  # units of the dense layer before the softmax
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        within("model.convolutions", self.convolutions, 1, 8)
+        within("model.dense", self.dense, 1, 8192)
+
+
+@dataclass(kw_only=True, slots=True)
+class ResNetConfig(ModelConfig):
+    """Residual stages with batch normalization, after He et al. 2016."""
+
+    units: int  # residual units in each stage
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        within("model.units", self.units, 1, 16)

@@ -1,0 +1,123 @@
+"""After the last update: what the finished model does on every split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from cnnexp import inference, training
+from cnnexp.calibration import MINIMUM_IMAGES, expected_calibration_error, fit_temperature
+from cnnexp.config import ExperimentConfig
+from cnnexp.datasets import Splits
+from cnnexp.diagnosis import Facts
+from cnnexp.evaluation import evaluate
+from cnnexp.records import SPLIT_NAMES, Evaluation, History, Labels, Probabilities, RunPlan, SplitPredictions
+
+PREDICTED_SPLITS = ("validation", "calibration", "test")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """What the finished model does on each split, in inference mode."""
+
+    train_accuracy: float
+    val_accuracy: float
+    val_loss: float  # before calibration, which never has a say in selection
+    temperature: float | None  # None: not calibrated
+    ece_uncalibrated: float
+    predictions: Mapping[str, SplitPredictions]
+    evaluation: Evaluation
+    notes: tuple[str, ...]
+
+
+def judge(config: ExperimentConfig, splits: Splits, model: keras.Model) -> Judged:
+    """Predict every split, calibrating `model` in place on the way; evaluate the test split."""
+    answer = inference.compiled(model)
+    probabilities = {name: answer(splits[name].images, splits[name].rows) for name in SPLIT_NAMES}
+    val_loss, val_accuracy = _loss_and_accuracy(probabilities["validation"], splits.validation.labels)
+    _, train_accuracy = _loss_and_accuracy(probabilities["train"], splits.train.labels)
+    uncalibrated = expected_calibration_error(probabilities=probabilities["test"], labels=splits.test.labels)
+
+    temperature = None
+    if len(splits.calibration) >= MINIMUM_IMAGES:
+        temperature = fit_temperature(probabilities=probabilities["calibration"], labels=splits.calibration.labels)
+        inference.fold_temperature(model, temperature)
+        probabilities = {name: answer(splits[name].images, splits[name].rows) for name in PREDICTED_SPLITS}
+    return Judged(
+        train_accuracy=train_accuracy,
+        val_accuracy=val_accuracy,
+        val_loss=val_loss,
+        temperature=temperature,
+        ece_uncalibrated=uncalibrated,
+        predictions={
+            name: SplitPredictions(splits[name].files, splits[name].labels, probabilities[name])
+            for name in PREDICTED_SPLITS
+        },
+        evaluation=evaluate(
+            probabilities=probabilities["test"],
+            labels=splits.test.labels,
+            class_names=splits.class_names,
+            seed=config.seed,
+        ),
+        notes=_calibration_notes(temperature, len(splits.calibration)),
+    )
+
+
+def final_metrics(history: History, judged: Judged) -> dict[str, float]:
+    """Return every final number under the name it is recorded by."""
+    low, high = judged.evaluation.intervals["accuracy"]
+    return {
+        **{f"test/{name}": value for name, value in judged.evaluation.metrics.items()},
+        "test/accuracy_low": low,
+        "test/accuracy_high": high,
+        "test/ece_uncalibrated": judged.ece_uncalibrated,
+        "best/epoch": float(history.best_epoch),
+        "best/val_loss": judged.val_loss,
+        "best/val_accuracy": judged.val_accuracy,
+        "best/train_accuracy": judged.train_accuracy,
+        "gap/accuracy": judged.train_accuracy - judged.val_accuracy,
+        "temperature": 1.0 if judged.temperature is None else judged.temperature,
+        "updates": float(history.updates),
+        "seconds/train": history.seconds,
+    }
+
+
+def facts_of(config: ExperimentConfig, splits: Splits, plan: RunPlan, history: History, judged: Judged) -> Facts:
+    """Return what the diagnosis goes by."""
+    return Facts(
+        history=history,
+        train_accuracy=judged.train_accuracy,
+        train_images=len(splits.train),
+        val_accuracy=judged.val_accuracy,
+        val_images=len(splits.validation),
+        class_counts=plan.class_counts,
+        evaluation=judged.evaluation,
+        confidences=judged.predictions["test"].probabilities.max(axis=1),
+        ece_uncalibrated=judged.ece_uncalibrated,
+        calibration_images=len(splits.calibration),
+        temperature=judged.temperature,
+        epochs=config.training.epochs,
+        patience=config.training.patience,
+        learning_rate=config.optimizer.learning_rate,
+        class_weight=config.training.class_weight,
+        dropout=config.regularization.dropout,
+        l2=config.regularization.l2,
+        label_smoothing=config.regularization.label_smoothing,
+        augmentation=plan.augmentation,
+        seed=config.seed,
+    )
+
+
+def _calibration_notes(temperature: float | None, images: int) -> tuple[str, ...]:
+    if temperature is not None:
+        return ()
+    return (
+        f"Probabilities are not calibrated: that takes at least {MINIMUM_IMAGES} calibration images, and the split has "
+        f"{images}; raise data.calibration.",
+    )
+
+
+def _loss_and_accuracy(probabilities: Probabilities, labels: Labels) -> tuple[float, float]:
+    smallest = np.finfo(np.float32).tiny  # a probability that underflowed has a large loss, not an infinite one
+    return training.loss_and_accuracy(np.log(np.maximum(probabilities, smallest)), labels)

@@ -1,0 +1,102 @@
+"""The straight line of one run."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+import keras
+
+from cnnexp import inference, optimizers, runtime, training
+from cnnexp.config import ExperimentConfig
+from cnnexp.data_check import check, gist
+from cnnexp.datasets import Splits, accept, survey
+from cnnexp.diagnosis import diagnose, unjudged
+from cnnexp.experiment import environment
+from cnnexp.experiment.judged import Judged, facts_of, final_metrics, judge
+from cnnexp.experiment.setup import Setup, build, run_plan, set_up, training_plan
+from cnnexp.portable.forward import forward_of
+from cnnexp.records import EpochValues, RunPlan, RunResult
+from cnnexp.saved import contract
+
+EXAMPLE_IMAGES = 2  # in the model's input example
+
+
+def run(
+    config: ExperimentConfig,
+    *,
+    name: str,
+    on_plan: Callable[[RunPlan], None],
+    on_epoch: Callable[[EpochValues], None],
+    on_progress: Callable[[str, int, int], None],
+) -> RunResult:
+    """Train, calibrate, judge and diagnose one model as `config` says.
+
+    `on_plan` is called once before the first update, `on_epoch` after every epoch, and `on_progress` with
+    (stage, done, total) while images are read and updates are made.
+
+    Raises:
+        CnnexpError: see `cnnexp.errors`; everything that can be known before training is raised before it.
+
+    """
+    data = config.data
+    surveyed = survey(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
+    splits = accept(surveyed, data)
+    report = check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=False)
+    splits = dataclasses.replace(splits, notes=(*splits.notes, *gist(report)))
+    setup = set_up(config, splits)
+    runtime.configure(threads=setup.threads, seed=config.seed)
+    model = build(config, splits, setup, precision=setup.precision)
+    plan = run_plan(config, splits, setup, model, name)
+    on_plan(plan)
+    history = training.fit(
+        model,
+        optimizers.build(config.optimizer, learning_rate=setup.learning_rate),
+        training_plan(config, splits, setup),
+        train=splits.train,
+        validation=splits.validation,
+        on_epoch=on_epoch,
+        on_update=partial(on_progress, "training"),
+    )
+    model = _finished(config, splits, setup, model)
+    judged = judge(config, splits, model)
+    facts = facts_of(config, splits, plan, history, judged)
+    model_file = inference.to_bytes(model)
+    drawn_up = _contract(splits, setup, judged, model, model_file)
+    return RunResult(
+        plan=plan,
+        settings=dataclasses.asdict(config),
+        history=history,
+        metrics=final_metrics(history, judged),
+        evaluation=judged.evaluation,
+        predictions=judged.predictions,
+        findings=diagnose(facts),
+        notes=(*splits.notes, *judged.notes, *unjudged(facts)),
+        model_file=model_file,
+        card=drawn_up.card.as_dict(),
+        data_report=report,
+        features_file=drawn_up.reference_file,
+        example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
+        environment=environment.describe(threads=setup.threads, precision=setup.precision),
+    )
+
+
+def _finished(config: ExperimentConfig, splits: Splits, setup: Setup, trained: keras.Model) -> keras.Model:
+    """Return the model as it is judged and kept: the trained weights, computing in float32."""
+    if setup.precision == "float32":
+        return trained
+    model = build(config, splits, setup, precision="float32")
+    model.set_weights(trained.get_weights())
+    return model
+
+
+def _contract(splits: Splits, setup: Setup, judged: Judged, model: keras.Model, model_file: bytes) -> contract.Contract:
+    return contract.draw_up(
+        splits=splits,
+        forward=forward_of(model),
+        model_file=model_file,
+        calibration=judged.predictions["calibration"].probabilities,
+        statistics=setup.statistics,
+        scaling=setup.scaling,
+        temperature=judged.temperature,
+        versions=environment.versions(),
+    )

@@ -1,0 +1,22 @@
+"""The templates of the HTML pages; what is put into one is escaped, and holds no control characters."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+
+def template(name: str) -> Template:
+    """Return a template of this package."""
+    environment = Environment(
+        loader=PackageLoader("cnnexp.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_without_control_characters,
+    )
+    return environment.get_template(name)
+
+
+def _without_control_characters(value: object) -> object:
+    """Leave markup and numbers as they are; a line break is a space to HTML."""
+    if type(value) is not str or value.isprintable():
+        return value
+    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in value)
