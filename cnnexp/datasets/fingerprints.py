@@ -60,7 +60,7 @@ def first_copies(
 
 
 def _perhaps_in_another_format(fingerprints: Fingerprints, headers: Headers) -> NDArray[np.int64]:
-    """Find JPEGs decoded at a fraction where an image of the same size was not: their fingerprints say nothing then."""
+    """Find JPEGs decoded at a fraction where an image of the same size was not: the two kinds cannot be compared."""
     from_fraction = fingerprints[:, 0] == _FROM_FRACTION
     sizes = headers["height"].astype(np.uint64) << np.uint64(32) | headers["width"]
     return np.flatnonzero(from_fraction & np.isin(sizes, sizes[~from_fraction]))

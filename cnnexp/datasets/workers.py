@@ -78,6 +78,7 @@ def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, 
 
     """
     worth_it = len(chunks) * CHUNK >= WORTH_WORKERS and not isinstance(job.pictures, ArrayPictures)  # those are here
+    helpers = min(_cores(), len(chunks)) - 1 if worth_it else 0
     todo, finished = deque(chunks), SimpleQueue[tuple[int, Unreadable]]()
 
     def keep_busy(worker: _Worker) -> None:
@@ -86,8 +87,8 @@ def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, 
             finished.put((chunk, worker.run(chunk)))
 
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor())  # left last: its threads wait for the workers
-        workers = [stack.enter_context(_Worker()) for _ in range(_cores() - 1 if worth_it else 0)]
+        pool = stack.enter_context(ThreadPoolExecutor(helpers + 1))  # left last: its threads wait for the workers
+        workers = [stack.enter_context(_Worker()) for _ in range(helpers)]
         busy = [pool.submit(keep_busy, worker) for worker in workers]
         for chunk in _taken(todo):  # this process decodes as well, and at once: workers take a moment to start
             yield chunk, job.run(chunk)
