@@ -17,6 +17,7 @@ from cnnexp.config import FolderDataConfig
 from cnnexp.datasets import cache, workers
 from cnnexp.datasets.decoding import decode_rows
 from cnnexp.datasets.fingerprints import first_copies
+from cnnexp.datasets.headers import HEADER
 from cnnexp.datasets.sources import ArrayPictures, FilePictures
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec, read_image
@@ -293,17 +294,36 @@ def test_arrays_of_the_wanted_shape_take_a_shorter_way_to_the_same_pixels():
 def test_first_copies_by_hand():
     prints = np.zeros((7, 16), np.uint8)
     prints[:, 3] = [5, 9, 5, 0, 9, 5, 0]  # rows 3 and 6 are unreadable, not copies of each other
-    pictures = ArrayPictures(np.zeros((7, 12, 12), np.uint8))
-    np.testing.assert_array_equal(first_copies(prints, pictures, SPEC, unreadable={3, 6}), [0, 1, 0, 3, 1, 0, 6])
+    pictures, headers = ArrayPictures(np.zeros((7, 12, 12), np.uint8)), np.zeros(7, HEADER)
+    copies = first_copies(prints, headers, pictures, SPEC, unreadable={3, 6})
+    np.testing.assert_array_equal(copies, [0, 1, 0, 3, 1, 0, 6])
 
 
 def test_large_images_are_compared_whole():
     pixels = np.broadcast_to(noise("large", size=(300, 200)), (4, 300, 200, 3)).copy()
-    pixels[1, 1, 1] ^= 1  # between the places of the grid
+    pixels[1, 1, 1] ^= 1  # one level of one pixel, lost when shrunk
     pictures = ArrayPictures(pixels)
     decoded = decode_rows(pictures, range(4), SPEC)
     np.testing.assert_array_equal(decoded.fingerprints[0], decoded.fingerprints[1])
-    np.testing.assert_array_equal(first_copies(decoded.fingerprints, pictures, SPEC, unreadable=set()), [0, 1, 0, 0])
+    copies = first_copies(decoded.fingerprints, decoded.headers, pictures, SPEC, unreadable=set())
+    np.testing.assert_array_equal(copies, [0, 1, 0, 0])
+
+
+def test_a_copy_is_found_in_whatever_format_and_at_whatever_fraction(tmp_path):
+    soft = Image.fromarray(noise("soft", size=(4, 5))).resize((200, 150), Image.Resampling.BICUBIC)
+    soft.save(tmp_path / "0.jpg", quality=90)
+    soft.save(tmp_path / "1.jpg", quality=90, progressive=True)  # other bytes, the same coefficients
+    with Image.open(tmp_path / "0.jpg") as whole:
+        whole.save(tmp_path / "2.png")
+        changed = np.array(whole)
+    changed[70, 70, 0] ^= 1
+    Image.fromarray(changed).save(tmp_path / "3.png")
+    soft.rotate(180).save(tmp_path / "4.jpg", quality=90)
+    pictures = FilePictures(tmp_path, ("0.jpg", "1.jpg", "2.png", "3.png", "4.jpg"))
+    decoded = decode_rows(pictures, range(5), SPEC)
+    copies = first_copies(decoded.fingerprints, decoded.headers, pictures, SPEC, unreadable=set())
+    np.testing.assert_array_equal(copies, [0, 0, 0, 3, 4])
+    assert set(decoded.headers.tolist()) == {(150, 200, b"RGB")}
 
 
 def test_no_size_makes_copies_of_images_that_differ(tmp_path):

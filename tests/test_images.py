@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from cnnexp.images import PIXEL_LIMIT, ImageSpec, UnreadableImageError, decode, read_image, upright_size
+from cnnexp.images import (
+    GAP,
+    PIXEL_LIMIT,
+    ImageSpec,
+    UnreadableImageError,
+    decode,
+    decode_whole,
+    read_image,
+    upright,
+    upright_size,
+)
 
 HEIGHT, WIDTH = 16, 32
 BACKGROUND = 200
@@ -386,8 +396,121 @@ def test_crop_survives_rounding():
     assert read_image(row, spec(1, 17, resize="crop")).shape == (1, 17, 3)
 
 
+def photograph(height, width):
+    """Soft shapes with fine noise, as photographs have both; a function of the size alone."""
+    random = np.random.default_rng(height * 1000 + width)
+    shapes, noise = (
+        Image.fromarray(random.integers(0, 256, (*side, 3), dtype=np.uint8)).resize((width, height))
+        for side in ((5, 6), (height, width))
+    )
+    return np.asarray(Image.blend(shapes, noise, 0.1))
+
+
+def shrinking(length, wanted, start, stop):
+    """The matrix (wanted, length) of a triangle twice as wide as the step, by the definition of bilinear antialias."""
+    step = (stop - start) / wanted
+    centres = start + (np.arange(wanted)[:, None] + 0.5) * step
+    weights = np.maximum(0, 1 - np.abs(np.arange(length) + 0.5 - centres) / step)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def by_definition(pixels, wanted):
+    """What an image that is larger than the target becomes, in floating point, from every pixel of it."""
+    size, target = np.array(pixels.shape[:2]), np.array([wanted.height, wanted.width])
+    start, filled = np.zeros(2), target
+    if wanted.resize == "crop":
+        start = (size - target / (target / size).max()) / 2
+    if wanted.resize == "pad":
+        filled = np.rint(size * (target / size).min()).astype(int)
+    down, across = (shrinking(size[axis], filled[axis], start[axis], size[axis] - start[axis]) for axis in (0, 1))
+    shrunk = np.einsum("yh,hwc,xw->yxc", down, pixels, across, optimize=True)
+    before = (target - filled) // 2
+    around = [(before[axis], target[axis] - filled[axis] - before[axis]) for axis in (0, 1)]
+    return np.pad(shrunk, [*around, (0, 0)], constant_values=wanted.background)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_jpeg_at_a_fraction_reads_like_the_whole_of_it(orientation, resize):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = STORED[orientation](photograph(151, 205))  # no multiple of any fraction: where its edges lie matters
+    content = pillow(np.ascontiguousarray(stored), "JPEG", exif=exif, quality=90)
+    wanted = spec(16, 24, resize=resize)
+    picture = decode(content, wanted)
+    assert picture.size == (205, 151)
+    assert picture.image.size == (52, 38)
+    with Image.open(io.BytesIO(content)) as whole:
+        pixels = np.asarray(whole)
+    upright_ = {6: 8, 8: 6}.get(orientation, orientation)  # all others are their own inverse
+    difference = np.abs(read_image(content, wanted) - by_definition(STORED[upright_](pixels), wanted))
+    assert difference.mean() <= 0.6
+    assert difference.max() <= 3
+
+
+WHOLE = "whole"
+FRACTIONS = [  # width and height upright, orientation, what is wanted, width and height decoded
+    ((400, 300), 1, spec(32, 32), (100, 75)),
+    ((400, 100), 1, spec(32, 32), WHOLE),  # 100 is less than 2 · 2 · 32
+    ((400, 100), 1, spec(32, 32, resize="crop"), WHOLE),
+    ((400, 100), 1, spec(32, 32, resize="pad"), (100, 25)),  # becomes 32 × 8
+    ((400, 100), 1, spec(8, 32), (100, 25)),
+    ((400, 100), 6, spec(8, 32), (100, 25)),
+    ((100, 400), 8, spec(32, 8), (25, 100)),
+    ((100, 400), 8, spec(8, 32), WHOLE),
+    ((128, 128), 1, spec(32, 32), (64, 64)),
+    ((128, 127), 1, spec(32, 32), WHOLE),
+    ((129, 131), 3, spec(32, 32), (65, 66)),
+    ((1024, 1024), 1, spec(32, 32), (128, 128)),
+    ((400, 300), 1, spec(32, 32, color="grey"), (100, 75)),
+    ((400, 300), 1, spec(32, 32, kernel="lanczos"), (100, 75)),
+    ((400, 300), 1, spec(32, 32, kernel="nearest"), WHOLE),
+    ((400, 300), 1, spec(32, 32, antialias=False), WHOLE),
+]
+
+
+@pytest.mark.parametrize(("size", "orientation", "wanted", "decoded"), FRACTIONS)
+def test_a_fraction_leaves_twice_what_is_wanted(size, orientation, wanted, decoded):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    flat = np.full((size[1], size[0], 3), (200, 100, 50), np.uint8)
+    content = pillow(np.ascontiguousarray(STORED[orientation](flat)), "JPEG", exif=exif, **JPEG)
+    picture = decode(content, wanted)
+    assert picture.size == size
+    assert picture.image.size == (size if decoded == WHOLE else decoded)
+    assert upright_size(content) == size[::-1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), specs)
+def test_a_fraction_is_enough_for_every_specification(height, width, wanted):
+    picture = upright(pillow(np.zeros((height, width), np.uint8), "JPEG"), wanted)
+    left, upper, right, lower = picture.box
+    scales = wanted.height / height, wanted.width / width
+    resized = {
+        "stretch": (wanted.height, wanted.width),
+        "crop": (height * max(scales), width * max(scales)),
+        "pad": (height * min(scales), width * min(scales)),
+    }[wanted.resize]
+    if picture.image.size != picture.size:
+        assert right - left >= GAP * resized[1] - 1e-6
+        assert lower - upper >= GAP * resized[0] - 1e-6
+    assert read_image(pillow(np.zeros((height, width), np.uint8), "JPEG"), wanted).shape == wanted.shape
+
+
+@pytest.mark.parametrize("options", [{"mode": "CMYK"}, {"mode": "L"}, {"progressive": True}, {"format_": "MPO"}])
+def test_every_kind_of_jpeg_can_be_decoded_at_a_fraction(options):
+    content = pillow(photograph(96, 128), **{"format_": "JPEG", "quality": 90, **options})
+    wanted = spec(12, 16)
+    picture, whole = decode(content, wanted), decode_whole(content, wanted)
+    assert picture.image.size == (32, 24)
+    assert whole.image.size == whole.size == picture.size == (128, 96)
+    assert np.abs(read_image(content, wanted) - by_definition(np.asarray(whole.image), wanted)).max() <= 4
+
+
 def test_decode_keeps_the_size_of_the_image():
-    assert decode(FILES["png"][0], spec(4, 4)).size == (WIDTH, HEIGHT)
+    picture = decode(FILES["png"][0], spec(4, 4))
+    assert picture.size == picture.image.size == (WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets.fingerprints import LENGTH, Fingerprints, full_fingerprint, quick_fingerprint
+from cnnexp.datasets.fingerprints import LENGTH, Fingerprints, quick_fingerprint, whole_fingerprint
 from cnnexp.datasets.headers import HEADER, Headers, header, headers_of_arrays
 from cnnexp.datasets.sources import ArrayPictures, Pictures
 from cnnexp.images import ImageSpec, UnreadableImageError, fit, in_color, upright
@@ -20,7 +20,7 @@ class Chunk:
     """Consecutive images, decoded."""
 
     images: Images
-    fingerprints: Fingerprints  # of the pixels before they were resized, so that no setting of size changes copies
+    fingerprints: Fingerprints
     headers: Headers
     unreadable: Unreadable  # pixels, fingerprint and header of these rows are zero
 
@@ -35,13 +35,13 @@ def decode_rows(pictures: Pictures, rows: range, spec: ImageSpec) -> Chunk:
     unreadable = {}
     for place, row in enumerate(rows):
         try:
-            own = upright(pictures[row])
-            image = in_color(own, spec)
+            own = upright(pictures[row], spec)
+            picture = in_color(own, spec)
         except UnreadableImageError as error:
             unreadable[row] = str(error)
             continue
-        images[place] = fit(image, spec)
-        fingerprints[place] = quick_fingerprint(image)
+        images[place] = fit(picture, spec)
+        fingerprints[place] = quick_fingerprint(picture, images[place])
         headers[place] = header(own)
     return Chunk(images, fingerprints, headers, unreadable)
 
@@ -55,5 +55,5 @@ def _taken_over(pixels: NDArray[np.uint8], spec: ImageSpec) -> Chunk:
     """Take arrays that ``read_image`` would return unchanged, without the detour."""
     fingerprints = np.empty((len(pixels), LENGTH), np.uint8)
     for place, image in enumerate(pixels):
-        fingerprints[place] = full_fingerprint((spec.width, spec.height), image.tobytes())
+        fingerprints[place] = whole_fingerprint((spec.width, spec.height), image)
     return Chunk(pixels.reshape(-1, *spec.shape), fingerprints, headers_of_arrays(pixels), {})

@@ -43,7 +43,8 @@ class Decoded:
 def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadable: Unreadable) -> None:
     """Turn decoded pixels into a finished entry; the file that says so is the last one written."""
     fingerprints = np.fromfile(job.fingerprints, np.uint8).reshape(-1, LENGTH)
-    copies = first_copies(fingerprints, job.pictures, job.spec, unreadable=set(unreadable))
+    headers = np.fromfile(job.headers, HEADER)
+    copies = first_copies(fingerprints, headers, job.pictures, job.spec, unreadable=set(unreadable))
     np.savez(
         entry / "catalogue.npz",
         labels=catalogue.labels,
@@ -53,7 +54,7 @@ def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadab
     )
     measured = measures.measure(
         np.load(job.images, mmap_mode="r"),
-        np.fromfile(job.headers, HEADER),
+        headers,
         labels=catalogue.labels,
         copies=copies,
         unreadable=unreadable,

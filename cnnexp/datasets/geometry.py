@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cnnexp.config import DataConfig
 from cnnexp.datasets.sources import Pictures
 from cnnexp.errors import ConfigError, DataError
-from cnnexp.images import ImageSpec, UnreadableImageError, decode, upright_size
+from cnnexp.images import ImageSpec, UnreadableImageError, decode_whole, upright_size
 
 SAMPLE = 64  # images looked at, evenly spaced over the data set
 AGREE = 0.95  # share of the sample that has to agree, so that a few stray photographs decide nothing
@@ -93,7 +93,7 @@ def _look(request: Request, pictures: Pictures) -> tuple[NDArray[np.int64], bool
             source = pictures[row]
             sizes.append(upright_size(source))
             if request.color == "auto" and not colored:  # the first coloured image settles it
-                pixels = np.asarray(decode(source, probe))
+                pixels = np.asarray(decode_whole(source, probe).image)
                 colored = bool((pixels != pixels[..., :1]).any())
         except UnreadableImageError as error:
             reason = str(error)

@@ -10,9 +10,10 @@ Grey = NDArray[np.float32]  # (n, H, W), 0..255
 
 def grey_levels(images: Images) -> Grey:
     """Average the channels."""
-    count, height, width, channels = images.shape
-    average = np.repeat(np.eye(width, dtype=np.float32) / channels, channels, axis=0)  # far quicker than .mean(axis=3)
-    levels: Grey = images.reshape(count, height, width * channels).astype(np.float32) @ average
+    levels: Grey = images[..., 0].astype(np.float32)
+    for channel in range(1, images.shape[3]):  # far quicker than .mean(axis=3)
+        levels += images[..., channel]
+    levels /= images.shape[3]
     return levels
 
 

@@ -2,17 +2,19 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-# One image: pixels, upright, and Pillow's name of the mode; zero and empty where it cannot be read.
+from cnnexp.images import Picture
+
+# One image: its own pixels, upright, and Pillow's name of the mode; zero and empty where it cannot be read.
 HEADER = np.dtype([("height", "<u4"), ("width", "<u4"), ("mode", "S8")])
 
 Headers = NDArray[np.void]  # (N,) of HEADER
 
 
-def header(image: Image.Image) -> tuple[int, int, str]:
-    """Note down one upright image."""
-    return image.height, image.width, image.mode
+def header(own: Picture) -> tuple[int, int, str]:
+    """Note down one upright image, its colour mode not yet changed."""
+    width, height = own.size
+    return height, width, own.image.mode
 
 
 def headers_of_arrays(pixels: NDArray[np.uint8]) -> Headers:

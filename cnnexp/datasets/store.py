@@ -59,7 +59,7 @@ def _in_memory(source: Source, request: Request) -> Decoded:
     spec, notes = resolve(request, pictures)
     chunk = decode_rows(pictures, range(len(pictures)), spec)
     unreadable = set(chunk.unreadable)
-    copies = fingerprints.first_copies(chunk.fingerprints, pictures, spec, unreadable=unreadable)
+    copies = fingerprints.first_copies(chunk.fingerprints, chunk.headers, pictures, spec, unreadable=unreadable)
     return Decoded(
         catalogue=_with_notes(catalogue, notes),
         spec=spec,

@@ -95,7 +95,7 @@ class TwinSearch:
         found = [np.empty((0, 2), np.int64)]
         for stratum in np.flatnonzero(limits):
             rows = self._rows[self._strata[self._rows] == stratum]
-            near = {"k": NEIGHBOURS, "distance_upper_bound": float(limits[stratum])}
+            near = {"k": NEIGHBOURS, "distance_upper_bound": float(limits[stratum]), "workers": -1}
             distances, places = tree.query(self._projections[rows], **near)
             is_near = np.isfinite(distances)
             found.append(np.stack([np.repeat(rows, is_near.sum(axis=1)), self._rows[places[is_near]]], axis=1))

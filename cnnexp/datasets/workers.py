@@ -1,4 +1,4 @@
-"""Decoding by several processes: fresh interpreters that import NumPy and Pillow, and little else.
+"""Decoding by several processes: this one, and fresh interpreters that import NumPy and Pillow, and little else.
 
 Threads do not help: too much happens between Pillow's calls that let go of the interpreter lock. Copies of this process
 (fork) would copy TensorFlow's locks without its threads, and multiprocessing's spawn runs the user's main script again.
@@ -9,9 +9,10 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -77,27 +78,41 @@ def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, 
 
     """
     worth_it = len(chunks) * CHUNK >= WORTH_WORKERS and not isinstance(job.pictures, ArrayPictures)  # those are here
-    processes = min(_cores(), len(chunks)) if worth_it else 1
-    if processes == 1:
-        for chunk in chunks:
-            yield chunk, job.run(chunk)
-        return
-    idle: SimpleQueue[_Worker] = SimpleQueue()
+    helpers = min(_cores(), len(chunks)) - 1 if worth_it else 0
+    todo, finished = deque(chunks), SimpleQueue[tuple[int, Unreadable]]()
 
-    def run_in_idle(chunk: int) -> tuple[int, Unreadable]:
-        worker = idle.get()
-        try:
-            return chunk, worker.run(chunk)
-        finally:
-            idle.put(worker)
+    def keep_busy(worker: _Worker) -> None:
+        worker.take(job)
+        for chunk in _taken(todo):
+            finished.put((chunk, worker.run(chunk)))
 
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(processes))  # left last: its threads wait for the workers
-        for _ in range(processes):
-            idle.put(stack.enter_context(_Worker(job)))
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        for future in as_completed([pool.submit(run_in_idle, chunk) for chunk in chunks]):
-            yield future.result()
+        pool = stack.enter_context(ThreadPoolExecutor(helpers + 1))  # left last: its threads wait for the workers
+        workers = [stack.enter_context(_Worker()) for _ in range(helpers)]
+        busy = [pool.submit(keep_busy, worker) for worker in workers]
+        for chunk in _taken(todo):  # this process decodes as well, and at once: workers take a moment to start
+            yield chunk, job.run(chunk)
+            yield from _emptied(finished)
+            _raise_errors(future for future in busy if future.done())
+        _raise_errors(as_completed(busy))
+        yield from _emptied(finished)
+
+
+def _taken(todo: deque[int]) -> Iterator[int]:
+    """Take what another thread has not taken."""
+    with suppress(IndexError):
+        while True:
+            yield todo.popleft()
+
+
+def _emptied(finished: "SimpleQueue[tuple[int, Unreadable]]") -> Iterator[tuple[int, Unreadable]]:
+    while not finished.empty():
+        yield finished.get()
+
+
+def _raise_errors(ended: Iterable[Future[None]]) -> None:
+    for future in ended:
+        future.result()
 
 
 def _cores() -> int:
@@ -107,7 +122,7 @@ def _cores() -> int:
 class _Worker:
     """One decoding process: it reads chunk numbers line by line and answers each with a line of JSON."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self) -> None:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from cnnexp.datasets.workers import serve; serve()"],
@@ -116,6 +131,9 @@ class _Worker:
             env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
         )
+
+    def take(self, job: Job) -> None:
+        """Hand over the job; returns when the process has started."""
         self._send(pickle.dumps(job))
 
     def run(self, chunk: int) -> Unreadable:

@@ -45,7 +45,7 @@ class GoldenSample:
 
     name: str  # of the training image; "chart" for the one that is drawn
     file: str  # the image file, base64
-    size: tuple[int, int]  # (width, height) after decoding, upright
+    size: tuple[int, int]  # (width, height) of the file, upright
     picture: tuple[float, ...]  # the decoded image, averaged over an 8 × 8 grid, 0..255, channels last
     pixels: tuple[float, ...]  # what the model was given, averaged in the same way
     pixels_digest: str  # sha256 (hex) of what the model was given

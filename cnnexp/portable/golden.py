@@ -42,7 +42,7 @@ def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...]
         name=name,
         file=base64.b64encode(file).decode(),
         size=picture.size,
-        picture=_averages(_array(picture)),
+        picture=_averages(_array(picture.image)),
         pixels=_averages(pixels),
         pixels_digest=_digest(pixels),
         label=class_names[int(probabilities.argmax())],
@@ -112,9 +112,9 @@ def _pixels_as_recorded(sample: GoldenSample, spec: ImageSpec, *, same_machine: 
         raise _moved(
             sample, "decoding", f"the picture must be {_by(sample.size)} pixels; here it is {_by(picture.size)}"
         )
-    difference = _difference(_averages(_array(picture)), sample.picture)
+    difference = _difference(_averages(_array(picture.image)), sample.picture)
     if difference > PIXEL_TOLERANCE:
-        raise _moved(sample, *_blame_decoding(_array(picture), sample, difference))
+        raise _moved(sample, *_blame_decoding(_array(picture.image), sample, difference))
     pixels = fit(picture, spec)
     difference = _difference(_averages(pixels), sample.pixels)
     exact = _digest(pixels) == sample.pixels_digest
