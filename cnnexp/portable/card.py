@@ -90,10 +90,8 @@ class Card:
     def from_json(cls, text: str | bytes) -> "Card":
         """Read ``card.json``.
 
-        Raises
-        ------
-        UnfitModelError
-            It is damaged, was changed, is of another format, or lacks something.
+        Raises:
+            UnfitModelError: It is damaged, was changed, is of another format, or lacks something.
 
         """
         content = _object(text)

@@ -37,10 +37,8 @@ def load(folder: Path) -> Classifier:
     Nothing in the folder is executed: files are compared before they are opened, and Keras reads the model in safe
     mode, without lambdas and without code of others.
 
-    Raises
-    ------
-    UnfitModelError
-        A file is missing, damaged or not the card's, or the answers moved; the message says which.
+    Raises:
+        UnfitModelError: A file is missing, damaged or not the card's, or the answers moved; the message says which.
 
     """
     card = Card.from_json(_content(folder, CARD_FILE))
@@ -56,10 +54,8 @@ def load(folder: Path) -> Classifier:
 def load_keras(path: Path) -> "keras.Model":
     """Return the Keras model in a file, in safe mode: no code of the file is executed.
 
-    Raises
-    ------
-    UnfitModelError
-        It is damaged, or would need code of its own.
+    Raises:
+        UnfitModelError: It is damaged, or would need code of its own.
 
     """
     from keras.models import load_model

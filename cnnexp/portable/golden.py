@@ -29,10 +29,8 @@ Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, C) -> p
 def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...], answer: Answer) -> GoldenSample:
     """Return what becomes of an image file here and now.
 
-    Raises
-    ------
-    UnreadableImageError
-        It is no image file.
+    Raises:
+        UnreadableImageError: It is no image file.
 
     """
     picture = decode(file, spec)
@@ -53,21 +51,14 @@ def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...]
 def replay(card: Card, answer: Answer, *, same_machine: bool, tolerance: float | None = None) -> None:
     """Send every golden sample through reader and model again.
 
-    Parameters
-    ----------
-    card
-        With the samples.
-    answer
-        The model.
-    same_machine
-        Processor and libraries are those that the samples were recorded with.
-    tolerance
-        How far a probability may be off; None: 1e-5 on the same machine, 1e-3 elsewhere.
+    Args:
+        card: With the samples.
+        answer: The model.
+        same_machine: Processor and libraries are those that the samples were recorded with.
+        tolerance: How far a probability may be off; None: 1e-5 on the same machine, 1e-3 elsewhere.
 
-    Raises
-    ------
-    UnfitModelError
-        Something differs; the message names the step.
+    Raises:
+        UnfitModelError: Something differs; the message names the step.
 
     """
     for sample in card.golden:

@@ -62,20 +62,15 @@ def draw_up(
 ) -> Contract:
     """Return the card and the reference of a finished model.
 
-    Parameters
-    ----------
-    splits
-        Training and calibration images are looked at, no others.
-    forward
-        Of the finished model, see `forward.forward_of`.
-    model_file
-        The ``.keras`` file, whose digest the card keeps.
-    calibration
-        (n, K) what the model says about the calibration split.
-    statistics, scaling, temperature
-        What the model was made with; no temperature: it is not calibrated.
-    versions
-        Of the libraries that trained it.
+    Args:
+        splits: Training and calibration images are looked at, no others.
+        forward: Of the finished model, see `forward.forward_of`.
+        model_file: The ``.keras`` file, whose digest the card keeps.
+        calibration: (n, K) what the model says about the calibration split.
+        statistics: Of the training images.
+        scaling: The model's first layer.
+        temperature: That its logits were divided by; None: it is not calibrated.
+        versions: Of the libraries that trained it.
 
     """
     reference = make_reference(splits, forward, calibration)

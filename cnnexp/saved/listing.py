@@ -27,18 +27,13 @@ class Listed:
 def list_images(words: Sequence[str], *, root: Path | None) -> Iterator[Listed]:
     """Yield every image that `words` mean, in their order.
 
-    Parameters
-    ----------
-    words
-        Image files; folders, with all below them but hidden files and links to folders, sorted by name; and tables,
-        ``.csv``, ``.parquet`` or ``.pq``, with a column ``path``.
-    root
-        What the paths of tables start from and may not leave; None: each table's own folder.
+    Args:
+        words: Image files; folders, with all below them but hidden files and links to folders, sorted by name; and
+            tables, ``.csv``, ``.parquet`` or ``.pq``, with a column ``path``.
+        root: What the paths of tables start from and may not leave; None: each table's own folder.
 
-    Raises
-    ------
-    ConfigError
-        A table has no column ``path``, or is none.
+    Raises:
+        ConfigError: A table has no column ``path``, or is none.
 
     """
     for word in words:

@@ -24,16 +24,13 @@ def send(
 ) -> None:
     """Send the entries; sending them again changes nothing.
 
-    Parameters
-    ----------
-    client, run_id
-        Where to.
-    entries
-        Of the journal, in its order.
-    model_id
-        The model that final metrics belong to, if there is one.
-    continued
-        The run had parameters before this record: those stay as they are, because MLflow refuses a second value.
+    Args:
+        client: Of the store.
+        run_id: Of the run.
+        entries: Of the journal, in its order.
+        model_id: The model that final metrics belong to, if there is one.
+        continued: The run had parameters before this record: those stay as they are, because MLflow refuses a second
+            value.
 
     """
     params = _params(entries)

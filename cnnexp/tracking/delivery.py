@@ -46,10 +46,8 @@ class Delivery:
     def advance(self) -> bool:
         """Deliver what there is by now; return whether the run has ended and the store has all of it.
 
-        Raises
-        ------
-        TrackingError
-            The store cannot be reached or refuses; calling again goes on from there.
+        Raises:
+            TrackingError: The store cannot be reached or refuses; calling again goes on from there.
 
         """
         ending = outbox.read_ending(self.folder)

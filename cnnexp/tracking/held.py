@@ -86,10 +86,8 @@ class HeldRecord:
     def opened(self) -> str:
         """Wait until the store has taken the run and return its id.
 
-        Raises
-        ------
-        TrackingError
-            It refuses, or says nothing.
+        Raises:
+            TrackingError: It refuses, or says nothing.
 
         """
         while self.run_id is None:

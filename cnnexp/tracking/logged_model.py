@@ -39,18 +39,12 @@ _EXAMPLE_INFO = {
 def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], features_file: bytes, example: Images) -> None:
     """Write all of the MLflow model into `folder` but its ``MLmodel`` file, which :func:`complete` adds.
 
-    Parameters
-    ----------
-    folder
-        Does not exist yet.
-    model_file
-        A ``.keras`` file that takes uint8 (N, H, W, C).
-    card
-        Contents of ``card.json``.
-    features_file
-        Contents of ``features.npz``, which belongs to the card.
-    example
-        uint8 (n, H, W, C), images for the input example.
+    Args:
+        folder: Does not exist yet.
+        model_file: A ``.keras`` file that takes uint8 (N, H, W, C).
+        card: Contents of ``card.json``.
+        features_file: Contents of ``features.npz``, which belongs to the card.
+        example: uint8 (n, H, W, C), images for the input example.
 
     """
     (folder / "data").mkdir(parents=True)

@@ -39,10 +39,8 @@ class RecordedModel:
     def folder(self) -> Iterator[Path]:
         """Give the folder with model file, card and features; a copy, for as long as the block, if they are remote.
 
-        Raises
-        ------
-        ModelError
-            The files are gone.
+        Raises:
+            ModelError: The files are gone.
 
         """
         local = _local(self.location)
@@ -71,20 +69,14 @@ class RecordedModel:
 def recorded_model(target: str, *, uri: str) -> RecordedModel:
     """Find the model of one run.
 
-    Parameters
-    ----------
-    target
-        A run id or its first six characters or more, a run's name, or ``latest``; a run that evaluated the model of
-        another run means that one.
-    uri
-        Of the store.
+    Args:
+        target: A run id or its first six characters or more, a run's name, or ``latest``; a run that evaluated the
+            model of another run means that one.
+        uri: Of the store.
 
-    Raises
-    ------
-    TrackingError
-        The store is missing, or the target names nothing.
-    ModelError
-        The target is several runs, or the run has no model.
+    Raises:
+        TrackingError: The store is missing, or the target names nothing.
+        ModelError: The target is several runs, or the run has no model.
 
     """
     runs = find_runs([target], uri=uri)
@@ -105,12 +97,9 @@ def recorded_model(target: str, *, uri: str) -> RecordedModel:
 def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
     """Find the models of all runs that a target names, such as a sweep; runs that have none are passed over.
 
-    Raises
-    ------
-    TrackingError
-        The store is missing, or the target names nothing.
-    ModelError
-        None of the runs has a model.
+    Raises:
+        TrackingError: The store is missing, or the target names nothing.
+        ModelError: None of the runs has a model.
 
     """
     runs = find_runs([target], uri=uri)

@@ -37,25 +37,16 @@ def recording(
     The run is FINISHED when the block ends, KILLED by Ctrl-C and SIGTERM, FAILED by any other exception, whose
     traceback it keeps; the exception goes on. A run id in ``MLFLOW_RUN_ID`` is continued instead of making a new run.
 
-    Parameters
-    ----------
-    settings
-        Where to.
-    run_name
-        As the UI shows it.
-    parameters
-        Flat names and values, such as ``optimizer.learning_rate``.
-    config_yaml
-        The whole configuration, kept as the artifact ``config.yaml``.
-    tags
-        More of the run; ``mlflow.parentRunId`` puts it under a parent.
-    replaces
-        Key of the record of a broken run that this one repeats: that run is deleted.
+    Args:
+        settings: Where to.
+        run_name: As the UI shows it.
+        parameters: Flat names and values, such as ``optimizer.learning_rate``.
+        config_yaml: The whole configuration, kept as the artifact ``config.yaml``.
+        tags: More of the run; ``mlflow.parentRunId`` puts it under a parent.
+        replaces: Key of the record of a broken run that this one repeats: that run is deleted.
 
-    Raises
-    ------
-    TrackingError
-        Within ten seconds: the store cannot be reached. Later, from :meth:`Recorder.check`: it refuses.
+    Raises:
+        TrackingError: Within ten seconds: the store cannot be reached. Later, from :meth:`Recorder.check`: it refuses.
 
     """
     uri = store.absolute_uri(settings.uri)
@@ -163,10 +154,8 @@ class Recorder:
     def check(self) -> None:
         """Say whether the store has taken the run, without waiting.
 
-        Raises
-        ------
-        TrackingError
-            It refused: training on would record nothing.
+        Raises:
+            TrackingError: It refused: training on would record nothing.
 
         """
         for answer in courier().answers(self._outgoing.folder):

@@ -16,10 +16,8 @@ def send(folder: Path) -> Receipt:
 
     Sending again, two at once, or after a delivery that was cut off loses and doubles nothing.
 
-    Raises
-    ------
-    TrackingError
-        There is no record, it is still growing, or its store still cannot be reached.
+    Raises:
+        TrackingError: There is no record, it is still growing, or its store still cannot be reached.
 
     """
     folder = folder.absolute()

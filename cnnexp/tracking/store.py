@@ -39,10 +39,8 @@ _MLFLOW_ENVIRONMENT = {
 def absolute_uri(uri: str) -> str:
     """Return the URI so that it means the same store from any folder.
 
-    Raises
-    ------
-    ConfigError
-        It names no store.
+    Raises:
+        ConfigError: It names no store.
 
     """
     require_store(uri)
@@ -62,10 +60,8 @@ def absolute_location(artifacts: str | None) -> str | None:
 def reach(uri: str) -> None:
     """Make sure within ten seconds, and without MLflow, that there is something at the URI to record to.
 
-    Raises
-    ------
-    TrackingError
-        No server answers, or the folder of the database cannot be written to.
+    Raises:
+        TrackingError: No server answers, or the folder of the database cannot be written to.
 
     """
     if uri.startswith(("http://", "https://")):
@@ -135,10 +131,8 @@ def prepare_store(settings: TrackingConfig) -> str:
 
     Any number of processes may do this at once.
 
-    Raises
-    ------
-    TrackingError
-        The store cannot be reached or created.
+    Raises:
+        TrackingError: The store cannot be reached or created.
 
     """
     uri = absolute_uri(settings.uri)

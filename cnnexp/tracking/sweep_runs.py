@@ -38,10 +38,8 @@ def runs_like(uri: str, *, experiment: str) -> Sequence[StoredRun]:
 def find_sweep(uri: str, target: str) -> StoredRun:
     """Return the parent that `target` names: its id or the beginning of it, its name, or ``latest``.
 
-    Raises
-    ------
-    TrackingError
-        Nothing, or more than one sweep, is named so.
+    Raises:
+        TrackingError: Nothing, or more than one sweep, is named so.
 
     """
     found = [run for run in _ask(uri, lambda store: _named(store, target)) if SWEEP_KEY in run.tags]
