@@ -122,7 +122,7 @@ def test_the_traceback_is_there_for_who_asks(tmp_path, monkeypatch):
     ("words", "expected"),
     [
         (["--help"], "regularized"),
-        (["--cfg", "job", "optimizer=sgd"], "learning_rate: 0.05"),
+        (["--cfg", "job", "optimizer=sgd"], "learning_rate: 0.01"),
         (["--info", "defaults", "optimizer=sgd"], "optimizer/sgd"),
         (["--version"], f"cnnexp {__version__}"),
         (["-sc", "install=bash"], "hydra_bash_completion cnnexp"),
