@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", default=list(CASES), metavar="case", help=", ".join(CASES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", default="auto", help="of a run; with 1, as many commands as cores run at once")
     parser.add_argument("--signs", help="folder of the sign photographs, a directory a class")
     parser.add_argument("--words", nargs="+", help="used by the benchmark itself")
     asked = parser.parse_args()
@@ -50,6 +51,7 @@ def main() -> None:
     print(measuring.machine())
     for case in asked.cases:
         words = [*CASES[case], *([f"data.path={asked.signs}"] if case == "sign_digits" else [])]
+        words.append(f"training.threads={asked.threads}")
         results = [_run([*words, f"seed={seed}"]) for seed in asked.seeds]
         accuracy = [result["metrics"]["test/accuracy"] for result in results]
         deviation = statistics.stdev(accuracy) if len(accuracy) > 1 else float("nan")
