@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from cnnexp import __version__, quiet
 from cnnexp.cli import COMMANDS
 from cnnexp.errors import CnnexpError, ConfigError
+from cnnexp.printable import printable
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except CnnexpError as error:
         if show_all:
             raise
-        print(f"cnnexp: {error.printable()}", file=sys.stderr)
+        print("cnnexp:", printable(str(error), keep="\n"), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has left, as in ``--help | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

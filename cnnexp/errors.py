@@ -17,13 +17,6 @@ class CnnexpError(Exception):
 
     exit_code = 1
 
-    def printable(self) -> str:
-        """Return the message with escapes for control characters, which in a name could command the terminal."""
-        return "".join(
-            letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
-            for letter in str(self)
-        )
-
 
 class ConfigError(CnnexpError):
     """A setting is unknown, of the wrong type, out of range, or contradicts another."""

@@ -11,9 +11,10 @@ from PIL import Image
 
 from cnnexp.config import FolderDataConfig
 from cnnexp.datasets.folder import walk
-from cnnexp.datasets.names import class_name, natural_order, shown
+from cnnexp.datasets.names import class_name, natural_order
 from cnnexp.errors import DataError
 from cnnexp.images import read_image
+from cnnexp.printable import printable
 from cnnexp.records import SPLIT_NAMES
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -182,7 +183,7 @@ def test_strange_names_come_through_and_disturb_no_terminal(read, folder):
 def test_names():
     assert natural_order(["10", "9", "b10", "B9", "a"]) == ("9", "10", "a", "B9", "b10")
     assert class_name("e\u0301") == "\u00e9"  # macOS spells it the first way
-    assert shown("a\x00b\udcff") == "a\\x00b\\udcff"
+    assert printable("a\x00b\udcff") == "a\\x00b\\udcff"
 
 
 def test_an_archive_reads_like_its_folder(read, folder, tmp_path):

@@ -73,7 +73,8 @@ def _evaluate_all(
     found: "Sequence[RecordedModel | Path]", configs: "Sequence[ExperimentConfig]", named: "Changes"
 ) -> None:
     from cnnexp import recorded_evaluation
-    from cnnexp.report.console import open_console, printable
+    from cnnexp.printable import printable
+    from cnnexp.report.console import open_console
     from cnnexp.tracking.commands import program
 
     console = open_console()
@@ -180,8 +181,9 @@ def _parameters(config: "ExperimentConfig") -> dict[str, str | int | float | boo
 
 
 def _print(judged: "JudgedImages", result: "Reevaluation", change: "Change", closing: str) -> None:
+    from cnnexp.printable import printable
     from cnnexp.recorded_evaluation import title
-    from cnnexp.report.console import open_console, printable
+    from cnnexp.report.console import open_console
     from cnnexp.report.scores import print_scores
 
     console = open_console()

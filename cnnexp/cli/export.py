@@ -27,9 +27,9 @@ def command(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool)
         raise ConfigError(f"export takes RUN, DIR and tracking.uri=URI; got also {' '.join(others)}.")
     with model_folder(target, uri=uri) as source:
         quiet.import_tensorflow()
-        from cnnexp.datasets.names import shown
+        from cnnexp.printable import printable
         from cnnexp.saved.export import export
 
         export(source, folder, onnx=onnx)
-    click.echo(f"{shown(str(folder))} is complete. Try it: python {shown(str(folder))}/predict.py IMAGE")
+    click.echo(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
     return 0

@@ -8,9 +8,9 @@ from operator import attrgetter
 from pathlib import Path
 
 from cnnexp.datasets.layout import is_image, read_layout, unread_formats
-from cnnexp.datasets.names import shown
 from cnnexp.datasets.sources import Catalogue, FilePictures, Pictures, Source, ZipPictures
 from cnnexp.errors import DataError
+from cnnexp.printable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _sorted_entries(root: Path, below: str) -> list[os.DirEntry[str]]:
         with os.scandir(root / below) as entries:
             return sorted((entry for entry in entries if not _is_hidden(entry.name)), key=attrgetter("name"))
     except OSError as error:
-        raise DataError(f"The folder {shown(str(root / below))} cannot be listed: {error.strerror}.") from error
+        raise DataError(f"The folder {printable(str(root / below))} cannot be listed: {error.strerror}.") from error
 
 
 def _is_hidden(name: str) -> bool:
@@ -119,6 +119,6 @@ def _links(links: tuple[str, ...]) -> tuple[str, ...]:
     if not links:
         return ()
     return (
-        f"{len(links):,} links were not followed, such as {shown(links[0])}: "
+        f"{len(links):,} links were not followed, such as {printable(links[0])}: "
         "they lead out of the data folder, to a folder, or nowhere.",
     )

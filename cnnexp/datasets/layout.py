@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from cnnexp.datasets.names import class_name, natural_order, shown
+from cnnexp.datasets.names import class_name, natural_order
 from cnnexp.datasets.sources import UNDECLARED, Catalogue
 from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS
+from cnnexp.printable import printable
 from cnnexp.records import SPLIT_NAMES
 
 SPLIT_FOLDERS = {
@@ -75,10 +76,10 @@ def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) 
     return Catalogue(
         class_names=class_names,
         labels=np.array([index[name] for name in classes], np.int64),
-        files=tuple(map(shown, ordered)),
+        files=tuple(map(printable, ordered)),
         declared=np.array(declared, np.int8),
         groups=None,
-        empty=tuple(map(shown, _empty(folders, {path[: depth + 1] for path in inside}))),
+        empty=tuple(map(printable, _empty(folders, {path[: depth + 1] for path in inside}))),
         notes=notes,
     ), ordered
 
@@ -107,7 +108,7 @@ def _split_folders(paths: list[Parts], depth: int) -> dict[str, str]:
 def _left_out(paths: list[Parts], why: str) -> tuple[str, ...]:
     if not paths:
         return ()
-    return (f"{len(paths):,} images {why}, and were left out, such as {shown('/'.join(paths[0]))}.",)
+    return (f"{len(paths):,} images {why}, and were left out, such as {printable('/'.join(paths[0]))}.",)
 
 
 def _empty(folders: Collection[str], used: set[Parts]) -> list[str]:
@@ -127,5 +128,5 @@ def unread_formats(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
     endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
-    listed = ", ".join(f"{count:,} with {shown(ending)}" for ending, count in endings.most_common(5))
+    listed = ", ".join(f"{count:,} with {printable(ending)}" for ending, count in endings.most_common(5))
     return (f"Files that are no images by their name were left out: {listed}.",)

@@ -4,19 +4,14 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from cnnexp.printable import printable
+
 _DIGITS = re.compile(r"(\d{1,18})")
-
-
-def shown(name: str) -> str:
-    """Replace what would disturb a terminal, a table or UTF-8 by its escape: control characters, undecodable bytes."""
-    if name.isprintable():
-        return name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def class_name(name: str) -> str:
     """Give a class name its one spelling: macOS and Linux write the same accented letter in two ways."""
-    return shown(unicodedata.normalize("NFC", name))
+    return printable(unicodedata.normalize("NFC", name))
 
 
 def natural_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ import numpy as np
 
 from cnnexp.datasets.folder import file_state
 from cnnexp.datasets.layout import SPLIT_FOLDERS
-from cnnexp.datasets.names import class_name, natural_order, shown
+from cnnexp.datasets.names import class_name, natural_order
 from cnnexp.datasets.sources import UNDECLARED, Catalogue, FilePictures, Pictures, Source
 from cnnexp.errors import ConfigError, DataError
+from cnnexp.printable import printable
 from cnnexp.records import SPLIT_NAMES
 
 AUTO, NONE = "auto", "none"  # settings of an optional column
@@ -90,7 +91,7 @@ def _present(columns: Columns, present: Sequence[str], table: Path) -> dict[str,
     if missing := [f"{column} (data.{role})" for role, column in wanted.items() if column not in present]:
         raise ConfigError(
             f"{table} must have the columns that the settings name; {', '.join(missing)} is not there. "
-            f"It has {', '.join(map(shown, present))}."
+            f"It has {', '.join(map(printable, present))}."
         )
     return wanted
 
@@ -111,7 +112,7 @@ def _inside(paths: list[str], folder: Path, table: Path) -> tuple[str, ...]:
     if outside := [number for number, path in enumerate(full) if not path.startswith(root)]:
         raise DataError(
             f"Every path of {table} must stay inside {folder}; {len(outside):,} lead out, such as "
-            f"{shown(paths[outside[0]])}. If that is meant, name the folder that holds them all: data.root=FOLDER."
+            f"{printable(paths[outside[0]])}. If that is meant, name the folder that holds them all: data.root=FOLDER."
         )
     return tuple(path[len(root) :] for path in full)
 
@@ -136,7 +137,7 @@ def _catalogue(found: dict[str, Column], names: tuple[str, ...], columns: Column
     return Catalogue(
         class_names=class_names,
         labels=np.array([index[name] for name in classes], np.int64),
-        files=tuple(map(shown, names)),
+        files=tuple(map(printable, names)),
         declared=_declared(found["split"], table) if "split" in found else np.full(len(names), UNDECLARED, np.int8),
         groups=_groups(found["group"]) if "group" in found else None,
         empty=(),
@@ -150,7 +151,7 @@ def _declared(column: Column, table: Path) -> np.ndarray:
     if unknown := sorted({value for value in values if value and value not in SPLIT_FOLDERS}):
         raise DataError(
             f"The split column of {table} may say {', '.join(SPLIT_FOLDERS)}, or nothing; "
-            f"got {', '.join(map(shown, unknown[:_LISTED]))}."
+            f"got {', '.join(map(printable, unknown[:_LISTED]))}."
         )
     return np.array([SPLIT_NAMES.index(SPLIT_FOLDERS[value]) if value else UNDECLARED for value in values], np.int8)
 

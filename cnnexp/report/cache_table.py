@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnexp.datasets.cache import Entry
-from cnnexp.report.console import printable
+from cnnexp.printable import printable
 
 _UNITS = ("kB", "MB", "GB", "TB")
 

@@ -6,9 +6,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from cnnexp.comparison.result import Comparison, Standing
+from cnnexp.printable import printable
 from cnnexp.report.comparison_table import TIME, table
 from cnnexp.report.comparison_words import effect_sentence, left_out_sentences, legend, verdict
-from cnnexp.report.console import printable
 
 _ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
 _WIDE = 100  # characters

@@ -48,11 +48,6 @@ def open_console() -> Console:
     )
 
 
-def printable(text: str) -> str:
-    """The text without control characters, which in the name of a folder could command the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
-
-
 def _replace(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error

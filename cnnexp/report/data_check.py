@@ -5,8 +5,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cnnexp.printable import printable
 from cnnexp.records import DataImage, DataIssue, DataReport
-from cnnexp.report.console import printable
 
 MOST_GROUPS = 5  # of an issue that are named; all of them are in the JSON and, as pictures, on the page
 

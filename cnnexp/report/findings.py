@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from cnnexp.printable import printable
 from cnnexp.records import Finding
-from cnnexp.report.console import printable
 
 CAUSES = {1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
 MOST_EVIDENCE = 6  # numbers; all of them are in findings.json

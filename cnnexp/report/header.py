@@ -8,8 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cnnexp.printable import printable
 from cnnexp.records import RunPlan
-from cnnexp.report.console import printable
 
 FEW_CLASSES = 12  # up to this many are counted by name
 MOST_COLUMNS = 60  # up to this many classes fit into one row of columns

@@ -2,6 +2,8 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from cnnexp.printable import printable
+
 
 def template(name: str) -> Template:
     """Return a template of this package."""
@@ -17,6 +19,4 @@ def template(name: str) -> Template:
 
 def _without_control_characters(value: object) -> object:
     """Leave markup and numbers as they are; a line break is a space to HTML."""
-    if type(value) is not str or value.isprintable():
-        return value
-    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in value)
+    return printable(value, keep="\n") if type(value) is str else value

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from cnnexp.datasets.names import shown
+from cnnexp.printable import printable
 from cnnexp.saved.prediction import Prediction
 
 SEPARATOR = "|"  # between the classes of a prediction set in CSV
@@ -118,7 +118,7 @@ class ParquetWriter:
     def write(self, prediction: Prediction) -> None:
         """Add one row."""
         said = prediction.answer
-        values = _values(prediction) | {"file": shown(prediction.name)}  # Parquet knows no other text than UTF-8
+        values = _values(prediction) | {"file": printable(prediction.name)}  # Parquet knows no other text than UTF-8
         if said is not None:
             values |= dict(zip(self._columns, said.probabilities, strict=True))
         self._rows.append(values)

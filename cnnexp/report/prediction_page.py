@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnnexp.datasets.names import shown
 from cnnexp.portable.classifier import Classifier
+from cnnexp.printable import printable
 from cnnexp.report.pages import template
 from cnnexp.report.prediction_words import about_model, percent, set_words, unlike_words
 from cnnexp.saved.prediction import Prediction
@@ -46,11 +46,11 @@ class PageWriter:
         known = self._model.reference
         names = self._model.card.class_names
         nearest = [
-            (picture(known.pixels[row]), names[known.labels[row]], shown(known.files[row]))
+            (picture(known.pixels[row]), names[known.labels[row]], printable(known.files[row]))
             for row in prediction.nearest
         ]
         block = self._template.image(  # type: ignore[attr-defined]
-            name=shown(prediction.name),
+            name=printable(prediction.name),
             error=prediction.error,
             picture=None if prediction.pixels is None else picture(prediction.pixels),
             answer=said,

@@ -1,8 +1,8 @@
 """What a saved model says about images, in lines for the terminal."""
 
-from cnnexp.datasets.names import shown
 from cnnexp.portable.classifier import Classifier
 from cnnexp.portable.reference import least_probability
+from cnnexp.printable import printable
 from cnnexp.saved.prediction import Answer, Prediction
 
 _SET_LISTED = 8  # classes of a prediction set that are named
@@ -13,22 +13,22 @@ def answer(prediction: Prediction, *, coverage: float) -> str:
     said = prediction.answer
     assert said is not None
     line = (
-        f"{shown(prediction.name)}: {shown(said.label)} {percent(said.probability)}, "
-        f"next {shown(said.next_best)} {percent(said.next_probability)}; {coverage:.4g} set: {set_words(said)}"
+        f"{printable(prediction.name)}: {printable(said.label)} {percent(said.probability)}, "
+        f"next {printable(said.next_best)} {percent(said.next_probability)}; {coverage:.4g} set: {set_words(said)}"
     )
     return f"{line}\n  warning: {unlike_words(said)}" if said.unlike else line
 
 
 def failure(prediction: Prediction) -> str:
     """One line about an image that could not be read."""
-    return f"{shown(prediction.name)}: not answered: {prediction.error}"
+    return f"{printable(prediction.name)}: not answered: {prediction.error}"
 
 
 def set_words(said: Answer) -> str:
     """The classes of the prediction set, or as many of them as can be read."""
     names = said.prediction_set
     more = f" and {len(names) - _SET_LISTED} more" if len(names) > _SET_LISTED else ""
-    return ", ".join(map(shown, names[:_SET_LISTED])) + more
+    return ", ".join(map(printable, names[:_SET_LISTED])) + more
 
 
 def unlike_words(said: Answer) -> str:

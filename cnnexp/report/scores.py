@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cnnexp.printable import printable
 from cnnexp.records import ClassScore, Evaluation, History
-from cnnexp.report.console import printable
 
 MOST_ROWS = 15  # classes; of more, the worst are shown
 TWO_BLOCKS = 78  # columns of the terminal from which metrics stand in two blocks

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from cnnexp.printable import printable
 from cnnexp.records import EpochValues
-from cnnexp.report.console import open_console, printable
+from cnnexp.report.console import open_console
 
 REFRESHES = 4  # of what moves, per second
 MOST_RUNNING = 12  # runs shown at a time

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from rich.text import Text
 
+from cnnexp.printable import printable
 from cnnexp.records import EpochValues, RunPlan, RunResult
-from cnnexp.report.console import open_console, printable
+from cnnexp.report.console import open_console
 from cnnexp.report.findings import print_findings
 from cnnexp.report.header import print_header
 from cnnexp.report.progress import ProgressReport

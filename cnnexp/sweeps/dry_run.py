@@ -8,7 +8,8 @@ from rich.table import Table
 
 from cnnexp import runtime
 from cnnexp.config import DataConfig, SweepConfig, TrackingConfig
-from cnnexp.report.console import open_console, printable
+from cnnexp.printable import printable
+from cnnexp.report.console import open_console
 from cnnexp.sweeps import identity, survey
 from cnnexp.sweeps.grid import Grid
 from cnnexp.sweeps.jobs import Job
