@@ -1,8 +1,8 @@
 """Any image file or array in, uint8 pixels at the network's input size out: the only place that reads or resizes.
 
 Training, evaluation and single images all come through :func:`read_image`, so a single image can meet no other code
-than the training images met. This file needs nothing but the standard library, NumPy and Pillow, and nothing of its
-own package: it is copied as it stands into every logged model and every export.
+than the training images met. This file needs nothing but NumPy, Pillow and ``jpeg.py`` beside it: the two are copied
+as they stand into every logged model and every export.
 
 The steps, in this order: open (by content, never by name) → first frame, a JPEG that is to be shrunk at 1/2, 1/4 or
 1/8 of its size → EXIF rotation → 8 bit → transparency composited → colour mode → resize.
@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL import __version__ as _pillow
+
+from .jpeg import plain_jpeg
 
 # What decoded pixels depend on besides the file and its ImageSpec: raise the first number when a rule below changes.
 READER = f"2 (Pillow {_pillow})"
@@ -247,6 +249,23 @@ def _on_background(image: Image.Image, level: int) -> Image.Image:
 
 def _from_file(source: str | Path | bytes, spec: ImageSpec | None) -> Picture:
     """Decode the first frame, upright; 16 bit and floating-point pixels become 8 bit."""
+    return _by_turbo(source, spec) or _by_pillow(source, spec)
+
+
+def _by_turbo(source: str | Path | bytes, spec: ImageSpec | None) -> Picture | None:
+    """Decode a plain JPEG; None where it is no such file."""
+    plain = plain_jpeg(source)
+    if plain is None or _is_bomb(plain.size):
+        return None
+    scale = _fraction(plain.size, _enough(plain.size, spec))
+    pixels = plain.decode(scale)
+    if pixels is None:
+        return None
+    image = Image.fromarray(pixels)
+    return Picture(image, plain.size, _box(image.size, (plain.size[0] / scale, plain.size[1] / scale), orientation=1))
+
+
+def _by_pillow(source: str | Path | bytes, spec: ImageSpec | None) -> Picture:
     with _opened(source) as image:
         orientation = _orientation(image)
         size = _turned(image.size, orientation)
@@ -276,8 +295,14 @@ def _enough(size: Size, spec: ImageSpec | None) -> Size:
     return GAP * width, GAP * height
 
 
+def _fraction(size: Size, enough: Size) -> int:
+    """Give the smallest fraction of a JPEG that is enough, as what its sides are divided by: 1, 2, 4 or 8."""
+    largest = min(size[0] // enough[0], size[1] // enough[1])
+    return next((divisor for divisor in (8, 4, 2) if largest >= divisor), 1)
+
+
 def _drafted(image: Image.Image, enough: Size) -> float:
-    """Have a JPEG decoded at the smallest fraction that is enough; return by what its sides are divided: 1, 2, 4, 8."""
+    """Have Pillow decode a JPEG at the fraction that is enough; return by what its sides are divided, as it says."""
     width = image.width
     drafted = image.draft(None, enough)  # None: no other format can; Pillow's first None: keep the colour mode
     return width / drafted[1][2] if drafted else 1
@@ -305,11 +330,15 @@ def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
 
 
 def _refuse_bomb(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > PIXEL_LIMIT:
+    if _is_bomb(image.size):
+        width, height = image.size
         raise UnreadableImageError(
             f"{width} × {height} pixels are more than the {PIXEL_LIMIT:,} that are read; make the image smaller."
         )
+
+
+def _is_bomb(size: Size) -> bool:
+    return size[0] * size[1] > PIXEL_LIMIT
 
 
 def _reason(source: str | Path | bytes, error: Exception) -> str:

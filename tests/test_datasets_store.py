@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import load, noise, write_classes
+from folders import data_settings, load, noise, write_classes
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets import cache, workers
+from cnnexp.datasets import cache, survey, workers
 from cnnexp.datasets.decoding import decode_rows
 from cnnexp.datasets.fingerprints import first_copies
 from cnnexp.datasets.headers import HEADER
@@ -160,7 +160,7 @@ def test_processes_that_start_at_once_decode_once(tmp_path):
     (entry,) = cache.entries(tmp_path / "cache")
     assert entry.complete
     assert sorted(path.name for path in entry.folder.iterdir()) == [
-        "catalogue.npz", "entry.json", "files.txt", "images.npy", "lock", "measures.npz",
+        "catalogue.npz", "entry.json", "files.txt", "images.npy", "lock",
     ]  # fmt: skip
 
 
@@ -345,3 +345,37 @@ def test_an_entry_says_what_it_is(folder, store):
     assert facts["class_names"] == ["a", "b"]
     assert facts["spec"]["height"] == splits.spec.height
     assert "Pillow" in facts["reader"]
+
+
+def measured(folder, store):
+    return survey(
+        data_settings(FolderDataConfig, cache=store, path=folder),
+        seed=0,
+        on_progress=lambda done, total: None,
+        strict=True,
+    ).read.read_measures()
+
+
+def test_what_the_check_knows_is_measured_when_it_is_asked_and_kept(folder, store):
+    load(FolderDataConfig, cache=store, path=folder)
+    (entry,) = cache.entries(store)
+    assert not (entry.folder / "measures.npz").exists()
+    first = measured(folder, store)
+    written = (entry.folder / "measures.npz").stat().st_mtime_ns
+    again = measured(folder, store)
+    assert (entry.folder / "measures.npz").stat().st_mtime_ns == written
+    np.testing.assert_array_equal(first.brightness, again.brightness)
+    np.testing.assert_array_equal(first.headers, again.headers)
+    assert list(entry.folder.glob("*.part")) == []
+
+
+def test_what_the_check_knows_needs_no_room_on_a_full_disk(folder, store):
+    load(FolderDataConfig, cache=store, path=folder)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+    code = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n{limit}\nfrom pathlib import Path\n"
+    code += "from test_datasets_store import measured\n"
+    code += f"print(len(measured(Path({str(folder)!r}), Path({str(store)!r})).brightness))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "40", done.stderr
+    (entry,) = cache.entries(store)
+    assert not {"measures.npz", "measures.part"} & {path.name for path in entry.folder.iterdir()}

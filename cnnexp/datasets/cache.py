@@ -2,8 +2,8 @@
 
 <cache>/<name>-<key>/    key: sha256 of every file's path, size and time, the image settings and the reader
 images.npy           (N, H, W, C) uint8
-catalogue.npz        labels, declared splits, groups, copies
-measures.npz         what the data check knows of each image
+catalogue.npz        labels, declared splits, groups, copies, own sizes and colour modes
+measures.npz         what the data check knows of each image; there once it was asked
 files.txt            a name a line
 entry.json           the rest; written last, so that an entry without it is unfinished
 lock                 held by the process that decodes

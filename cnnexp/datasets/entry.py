@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets import measures
+from cnnexp.datasets import cache, measures
 from cnnexp.datasets.cache import READY
 from cnnexp.datasets.decoding import Unreadable
 from cnnexp.datasets.fingerprints import LENGTH, first_copies
 from cnnexp.datasets.headers import HEADER
-from cnnexp.datasets.measures import Measures
+from cnnexp.datasets.measures import Measures, measure
 from cnnexp.datasets.sources import Catalogue, Source
 from cnnexp.datasets.workers import Job
 from cnnexp.images import READER, ImageSpec
@@ -50,16 +51,9 @@ def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadab
         labels=catalogue.labels,
         declared=catalogue.declared,
         copies=copies,
+        headers=headers,
         groups=np.empty(0, np.int64) if catalogue.groups is None else catalogue.groups,
     )
-    measured = measures.measure(
-        np.load(job.images, mmap_mode="r"),
-        headers,
-        labels=catalogue.labels,
-        copies=copies,
-        unreadable=unreadable,
-    )
-    measures.save(entry / "measures.npz", measured)
     (entry / "files.txt").write_text("\n".join(catalogue.files), encoding="utf-8")
     facts = {
         "name": source.name,
@@ -115,13 +109,31 @@ def opened(entry: Path) -> Decoded:
             empty=tuple(facts["empty"]),
             notes=tuple(facts["notes"]),
         )
-        copies = arrays["copies"]
+        copies, headers = arrays["copies"], arrays["headers"]
+    images = np.load(entry / "images.npy", mmap_mode="r")
+    unreadable = {int(row): reason for row, reason in facts["unreadable"].items()}
+
+    def measured() -> Measures:
+        return measure(images, headers, labels=catalogue.labels, copies=copies, unreadable=unreadable)
+
     return Decoded(
         catalogue=catalogue,
         spec=ImageSpec(**facts["spec"]),
-        images=np.load(entry / "images.npy", mmap_mode="r"),
+        images=images,
         copies=copies,
-        read_measures=functools.cache(functools.partial(measures.load, entry / "measures.npz")),
-        unreadable={int(row): reason for row, reason in facts["unreadable"].items()},
+        read_measures=functools.cache(functools.partial(_kept_measures, entry, measured)),
+        unreadable=unreadable,
         content=facts["content"],
     )
+
+
+def _kept_measures(entry: Path, measured: Callable[[], Measures]) -> Measures:
+    """Read the measures of an entry, taken where no process did so before."""
+    file = entry / "measures.npz"
+    with cache.locked(entry, while_waiting=lambda: None):  # runs that start together measure once
+        if file.exists():
+            return measures.load(file)
+        taken = measured()
+        with suppress(OSError):  # on a full disk they are taken again next time
+            measures.save(file, taken)
+        return taken

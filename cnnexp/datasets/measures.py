@@ -1,4 +1,4 @@
-"""What the data check knows of every image, measured once, when a data set is decoded."""
+"""What the data check knows of every image, measured once, when it is first asked."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -59,15 +59,21 @@ def _portions(images: Images) -> Iterator[tuple[int, Grey]]:
 
 
 def save(path: Path, measures: Measures) -> None:
-    """Write them into one file."""
-    np.savez(
-        path,
-        headers=measures.headers,
-        brightness=measures.brightness,
-        sharpness=measures.sharpness,
-        twins=measures.twins,
-        likeness=measures.likeness,
-    )
+    """Write them into one file, which is there whole or not at all."""
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.savez(
+                file,
+                headers=measures.headers,
+                brightness=measures.brightness,
+                sharpness=measures.sharpness,
+                twins=measures.twins,
+                likeness=measures.likeness,
+            )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Measures:

@@ -25,7 +25,7 @@ from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
 
 JOURNAL = "journal.jsonl"
-FORMAT = 5  # of an entry; raise it when the files below change
+FORMAT = 6  # of an entry; raise it when the files below change
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 OnProgress = Callable[[int, int], None]  # (images done, images in all)

@@ -1,0 +1,141 @@
+"""Plain JPEGs by libjpeg-turbo itself: the same pixels as by Pillow, or the file is left to Pillow."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from test_images import STORED, spec
+
+from cnnexp import images
+from cnnexp.images import UnreadableImageError
+from cnnexp.jpeg import plain_jpeg
+
+ORIENTATION = 0x0112
+
+
+def photograph(height, width):
+    random = np.random.RandomState(0)
+    coarse = Image.fromarray(random.randint(0, 256, (5, 7, 3)).astype(np.uint8))
+    clouds = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
+    return np.clip(clouds + random.randint(-25, 26, clouds.shape), 0, 255).astype(np.uint8)
+
+
+def jpeg(height=61, width=83, *, mode=None, orientation=None, order=None, **options):
+    image = Image.fromarray(photograph(height, width))
+    exif = Image.Exif()
+    if order:
+        exif.endian = order
+    exif[0x010F] = "Camera"
+    if orientation:
+        exif[ORIENTATION] = orientation
+    file = io.BytesIO()
+    (image.convert(mode) if mode else image).save(file, "JPEG", **{"exif": exif, "quality": 85, **options})
+    return file.getvalue()
+
+
+PLAIN = {
+    "baseline": jpeg(),
+    "without anything": jpeg(exif=b""),
+    "progressive": jpeg(progressive=True),
+    "grey": jpeg(mode="L"),
+    "grey, progressive": jpeg(mode="L", progressive=True),
+    "4:4:4": jpeg(subsampling=0),
+    "4:2:2": jpeg(subsampling=1),
+    "optimized, with restarts": jpeg(optimize=True, restart_marker_rows=1),
+    "with a colour profile and a comment": jpeg(icc_profile=b"x" * 70_000, comment=b"\xff\xd8\xff\xe1 as a text"),
+    "upright by Exif, big endian": jpeg(orientation=1, order=">"),
+    "upright by Exif, little endian": jpeg(orientation=1, order="<"),
+    "worst quality": jpeg(quality=1),
+    "one pixel": jpeg(1, 1),
+    "narrow": jpeg(200, 3),
+}
+NOT_PLAIN = {
+    "CMYK": jpeg(mode="CMYK"),
+    "truncated": jpeg()[:-300],
+    "turned by XMP": jpeg(xmp=b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'),
+    "no JPEG": b"GIF89a",
+    "a beginning only": b"\xff\xd8\xff",
+    "segments that lead nowhere": b"\xff\xd8\xff\xe1\xff\xff" + b"\0" * 50,
+}
+SPECS = [
+    spec(61, 83), spec(16, 16), spec(7, 9), spec(3, 2, color="grey"), spec(12, 30, resize="pad"),
+    spec(30, 12, resize="crop", kernel="lanczos"), spec(9, 9, antialias=False), spec(1, 1),
+]  # fmt: skip
+
+
+def same(one, other):
+    """Two pictures agree in everything."""
+    np.testing.assert_array_equal(np.asarray(one.image), np.asarray(other.image))
+    return (one.image.mode, one.size, one.box) == (other.image.mode, other.size, other.box)
+
+
+@pytest.mark.parametrize("wanted", [None, *SPECS])
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_file_gives_the_pixels_that_pillow_gives(name, wanted):
+    plain = plain_jpeg(PLAIN[name])
+    assert plain is not None
+    if (fast := images._by_turbo(PLAIN[name], wanted)) is None:
+        assert min(plain.size) < 16  # a fraction of so few pixels is not to be told from another
+    else:
+        assert same(fast, images._by_pillow(PLAIN[name], wanted))
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN)
+def test_every_other_file_is_left_to_pillow(name, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(NOT_PLAIN[name])
+    for source in (NOT_PLAIN[name], path, str(path)):
+        assert images._by_turbo(source, spec()) is None
+
+
+@pytest.mark.parametrize("order", [">", "<"])
+@pytest.mark.parametrize("orientation", [number for number in STORED if number != 1])
+def test_a_turned_file_is_left_to_pillow(orientation, order):
+    assert plain_jpeg(jpeg(orientation=orientation, order=order)) is None
+
+
+def test_what_cannot_be_opened_is_left_to_pillow(tmp_path):
+    assert plain_jpeg(tmp_path) is None
+    assert plain_jpeg(tmp_path / "nothing") is None
+
+
+def test_a_bomb_is_left_to_pillow():
+    content = jpeg(16, 16)
+    at = content.index(b"\xff\xc0") + 5
+    bomb = content[:at] + b"\xc3\x50\xc3\x50" + content[at + 4 :]  # 50,000 × 50,000
+    assert plain_jpeg(bomb).size == (50_000, 50_000)
+    assert images._by_turbo(bomb, spec()) is None
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_a_damaged_file_gives_the_same_or_is_left_to_pillow(data):
+    content = bytearray(PLAIN[data.draw(st.sampled_from(sorted(PLAIN)), label="file")])
+    for _ in range(data.draw(st.integers(1, 3), label="changes")):
+        content[data.draw(st.integers(2, len(content) - 1))] = data.draw(st.integers(0, 255))
+    wanted = data.draw(st.sampled_from(SPECS), label="spec")
+    try:
+        fast = images._by_turbo(bytes(content), wanted)
+        slow = images._by_pillow(bytes(content), wanted)
+    except UnreadableImageError:
+        return
+    assert fast is None or same(fast, slow)
+
+
+def test_without_simplejpeg_the_same_pixels_are_read(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(PLAIN["baseline"])
+    code = (
+        "import sys; sys.modules['simplejpeg'] = None\n"
+        "from cnnexp.images import ImageSpec, read_image; from cnnexp.jpeg import plain_jpeg\n"
+        f"assert plain_jpeg({str(path)!r}) is None\n"
+        "spec = ImageSpec(16, 16, color='rgb', resize='stretch', kernel='bilinear', antialias=True, background=200)\n"
+        f"sys.stdout.buffer.write(read_image({str(path)!r}, spec).tobytes())"
+    )
+    read = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
+    assert read == images.read_image(path, spec(16, 16)).tobytes()
