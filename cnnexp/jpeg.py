@@ -8,6 +8,7 @@ Copied as it stands, with ``images.py``, into every logged model and every expor
 """
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -76,10 +77,9 @@ def _content(source: str | Path | bytes) -> bytes | None:
         return source if source.startswith(_BEGINNING) else None
     try:
         with io.FileIO(source) as file:
-            if file.read(len(_BEGINNING)) != _BEGINNING:
+            if file.read(len(_BEGINNING)) != _BEGINNING or os.fstat(file.fileno()).st_size > _LARGEST:
                 return None
-            rest = file.read(_LARGEST)
-            return None if len(rest) == _LARGEST else _BEGINNING + rest
+            return _BEGINNING + file.readall()
     except OSError:
         return None
 

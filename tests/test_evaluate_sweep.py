@@ -7,6 +7,8 @@ import pytest
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
+from cnnexp.errors import ModelError
+from cnnexp.tracking.recorded_model import recorded_model, recorded_models
 from cnnexp.tracking.summaries import find_runs
 
 URI = "sqlite:///mlflow.db"
@@ -38,3 +40,11 @@ def test_every_model_of_a_sweep_under_every_change(tmp_path, monkeypatch, capfd)
     (effect,) = found.effects
     assert (effect.against, effect.difference.gain.n) == ("none", 2)
     assert effect.difference.gain.mean < -0.3
+
+    # evaluations mean the models they judged, so the next command can say `latest` as well
+    assert {model.run.run_id for model in recorded_models("latest", uri=URI)} == set(trained)
+    with pytest.raises(ModelError, match="has 2 models"):
+        recorded_model("latest", uri=URI)
+    one = min(trained)
+    assert main(["evaluate", one, "fault=none,turned", f"tracking.uri={URI}"]) == 0
+    assert recorded_model("latest", uri=URI).run.run_id == one

@@ -76,22 +76,14 @@ def recorded_model(target: str, *, uri: str) -> RecordedModel:
 
     Raises:
         TrackingError: The store is missing, or the target names nothing.
-        ModelError: The target is several runs, or the run has no model.
+        ModelError: The target is several models, or the run has none.
 
     """
-    runs = find_runs([target], uri=uri)
-    if len(runs) > 1:
-        ids = ", ".join(f"{run.run_id[:12]} ({run.name})" for run in runs[:5])
-        raise ModelError(f"One run has one model; {target!r} is {len(runs)} runs. Name one of them: {ids}.")
-    (run,) = runs
-    artifacts, location = _places(run.run_id, uri)
-    if location is None and EVALUATES in run.tags:
-        return recorded_model(run.tags[EVALUATES], uri=uri)
-    if location is None:
-        raise ModelError(
-            f"A run has a model when it is finished; run {run.run_id} ({run.name}) has none and is {run.status}."
-        )
-    return RecordedModel(run, uri, artifacts, location)
+    found = recorded_models(target, uri=uri)
+    if len(found) > 1:
+        ids = ", ".join(f"{model.run.run_id[:12]} ({model.run.name})" for model in found[:5])
+        raise ModelError(f"One run has one model; {target!r} has {len(found)} models. Name one run of them: {ids}.")
+    return found[0]
 
 
 def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
@@ -103,13 +95,22 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
 
     """
     runs = find_runs([target], uri=uri)
-    if len(runs) == 1:
-        return (recorded_model(target, uri=uri),)
-    placed = [(run, *_places(run.run_id, uri)) for run in runs]
-    found = tuple(RecordedModel(run, uri, files, model) for run, files, model in placed if model is not None)
-    if not found:
-        raise ModelError(f"A run has a model when it is finished; none of the {len(runs)} runs of {target!r} has one.")
-    return found
+    models = [model for run in runs for model in _models_of(run, uri)]
+    if models:
+        return tuple({model.run.run_id: model for model in models}.values())
+    none = (
+        f"run {runs[0].run_id} ({runs[0].name}) has none and is {runs[0].status}"
+        if len(runs) == 1
+        else f"none of the {len(runs)} runs of {target!r} has one"
+    )
+    raise ModelError(f"A run has a model when it is finished; {none}.")
+
+
+def _models_of(run: RunSummary, uri: str) -> tuple[RecordedModel, ...]:
+    artifacts, location = _places(run.run_id, uri)
+    if location is not None:
+        return (RecordedModel(run, uri, artifacts, location),)
+    return recorded_models(run.tags[EVALUATES], uri=uri) if EVALUATES in run.tags else ()
 
 
 def _places(run_id: str, uri: str) -> tuple[str, str | None]:
