@@ -92,9 +92,26 @@ class ImageSpec:
 class Picture:
     """One decoded image: upright, 8 bit, and a JPEG perhaps at a fraction of its size."""
 
-    image: Image.Image
-    size: Size  # its own, upright, whatever `image` has
-    box: Box  # where in `image` it lies: at a fraction, the last pixels reach beyond its edge
+    decoded: Image.Image | NDArray[np.uint8]  # an array is (H, W) grey or (H, W, 3) RGB
+    size: Size  # its own, upright, whatever `decoded` has
+    box: Box  # where in `decoded` it lies: at a fraction, the last pixels reach beyond its edge
+
+    @property
+    def image(self) -> Image.Image:
+        """What was decoded, for Pillow."""
+        return Image.fromarray(self.decoded) if isinstance(self.decoded, np.ndarray) else self.decoded
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the colour mode."""
+        if isinstance(self.decoded, np.ndarray):
+            return "L" if self.decoded.ndim == 2 else "RGB"
+        return self.decoded.mode
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all the pixels it has were decoded."""
+        return self.box == (0, 0, *self.size)
 
 
 def read_image(source: Source, spec: ImageSpec) -> NDArray[np.uint8]:
@@ -162,12 +179,14 @@ def in_color(picture: Picture, spec: ImageSpec) -> Picture:
         UnreadableImageError: its pixels are of a kind that has no colour or grey level.
 
     """
+    mode = "RGB" if spec.color == "rgb" else "L"
+    if isinstance(picture.decoded, np.ndarray) and picture.mode == mode:
+        return picture
     image = picture.image
     try:
         if image.has_transparency_data:
             image = _on_background(image.convert("RGBA"), spec.background)
-        mode = "RGB" if spec.color == "rgb" else "L"
-        return replace(picture, image=image if image.mode == mode else image.convert(mode))
+        return replace(picture, decoded=image if image.mode == mode else image.convert(mode))
     except ValueError as error:  # such as LAB
         raise UnreadableImageError(f"pixels of the kind {image.mode} cannot become {spec.color} ({error}).") from error
 
@@ -196,10 +215,10 @@ def fit(picture: Picture, spec: ImageSpec) -> NDArray[np.uint8]:
         uint8 of ``spec.shape``
 
     """
-    image = picture.image
+    fitting = picture.decoded
     if picture.size != (spec.width, spec.height):
-        image = {"stretch": _stretched, "pad": _padded, "crop": _cropped}[spec.resize](picture, spec)
-    return np.asarray(image).reshape(spec.shape)
+        fitting = {"stretch": _stretched, "pad": _padded, "crop": _cropped}[spec.resize](picture, spec)
+    return np.asarray(fitting).reshape(spec.shape)
 
 
 def _stretched(picture: Picture, spec: ImageSpec) -> Image.Image:
@@ -257,12 +276,12 @@ def _by_turbo(source: str | Path | bytes, spec: ImageSpec | None) -> Picture | N
     plain = plain_jpeg(source)
     if plain is None or _is_bomb(plain.size):
         return None
-    scale = _fraction(plain.size, _enough(plain.size, spec))
-    pixels = plain.decode(scale)
+    divisor = _divisor(plain.size, _enough(plain.size, spec))
+    pixels = plain.decode(divisor)
     if pixels is None:
         return None
-    image = Image.fromarray(pixels)
-    return Picture(image, plain.size, _box(image.size, (plain.size[0] / scale, plain.size[1] / scale), orientation=1))
+    width, height = plain.size
+    return Picture(pixels, plain.size, (0, 0, width / divisor, height / divisor))
 
 
 def _by_pillow(source: str | Path | bytes, spec: ImageSpec | None) -> Picture:
@@ -295,10 +314,10 @@ def _enough(size: Size, spec: ImageSpec | None) -> Size:
     return GAP * width, GAP * height
 
 
-def _fraction(size: Size, enough: Size) -> int:
-    """Give the smallest fraction of a JPEG that is enough, as what its sides are divided by: 1, 2, 4 or 8."""
+def _divisor(size: Size, enough: Size) -> int:
+    """Give by what the sides of a JPEG are divided at the smallest fraction that is enough: 1, 2, 4 or 8."""
     largest = min(size[0] // enough[0], size[1] // enough[1])
-    return next((divisor for divisor in (8, 4, 2) if largest >= divisor), 1)
+    return 1 if largest < 2 else 2 if largest < 4 else 4 if largest < 8 else 8
 
 
 def _drafted(image: Image.Image, enough: Size) -> float:

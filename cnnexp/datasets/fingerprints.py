@@ -21,7 +21,7 @@ Fingerprints = NDArray[np.uint8]  # (N, LENGTH)
 
 def quick_fingerprint(picture: Picture, pixels: NDArray[np.uint8]) -> Fingerprints:
     """Hash the size of a picture and the pixels (H, W, C) that became of it."""
-    if picture.image.size != picture.size:
+    if not picture.is_whole:
         return _fingerprint(_FROM_FRACTION, picture.size, pixels)
     height, width, _ = pixels.shape
     return _fingerprint(_WHOLE if picture.size == (width, height) else _RESIZED, picture.size, pixels)
@@ -52,8 +52,8 @@ def first_copies(
         picture = decode_whole(pictures[row], spec)
         settled[row] = quick_fingerprint(picture, fit(picture, spec))
     for row in _perhaps_equal(settled, unreadable).tolist():
-        whole = decode_whole(pictures[row], spec).image
-        settled[row] = whole_fingerprint(whole.size, np.asarray(whole))
+        whole = decode_whole(pictures[row], spec)
+        settled[row] = whole_fingerprint(whole.size, np.asarray(whole.decoded))
     copies = _first_equal(settled)
     copies[list(unreadable)] = list(unreadable)
     return copies

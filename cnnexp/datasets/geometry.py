@@ -93,7 +93,7 @@ def _look(request: Request, pictures: Pictures) -> tuple[NDArray[np.int64], bool
             source = pictures[row]
             sizes.append(upright_size(source))
             if request.color == "auto" and not colored:  # the first coloured image settles it
-                pixels = np.asarray(decode_whole(source, probe).image)
+                pixels = np.asarray(decode_whole(source, probe).decoded)
                 colored = bool((pixels != pixels[..., :1]).any())
         except UnreadableImageError as error:
             reason = str(error)

@@ -14,7 +14,7 @@ Headers = NDArray[np.void]  # (N,) of HEADER
 def header(own: Picture) -> tuple[int, int, str]:
     """Note down one upright image, its colour mode not yet changed."""
     width, height = own.size
-    return height, width, own.image.mode
+    return height, width, own.mode
 
 
 def headers_of_arrays(pixels: NDArray[np.uint8]) -> Headers:

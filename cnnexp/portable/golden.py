@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ..images import ImageSpec, UnreadableImageError, decode, fit
+from ..images import ImageSpec, Picture, UnreadableImageError, decode, fit
 from .card import Card, GoldenSample, UnfitModelError
 
 GRID = 8  # cells a side of the average that stands for a picture
@@ -40,7 +40,7 @@ def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...]
         name=name,
         file=base64.b64encode(file).decode(),
         size=picture.size,
-        picture=_averages(_array(picture.image)),
+        picture=_averages(_array(picture)),
         pixels=_averages(pixels),
         pixels_digest=_digest(pixels),
         label=class_names[int(probabilities.argmax())],
@@ -103,9 +103,9 @@ def _pixels_as_recorded(sample: GoldenSample, spec: ImageSpec, *, same_machine: 
         raise _moved(
             sample, "decoding", f"the picture must be {_by(sample.size)} pixels; here it is {_by(picture.size)}"
         )
-    difference = _difference(_averages(_array(picture.image)), sample.picture)
+    difference = _difference(_averages(_array(picture)), sample.picture)
     if difference > PIXEL_TOLERANCE:
-        raise _moved(sample, *_blame_decoding(_array(picture.image), sample, difference))
+        raise _moved(sample, *_blame_decoding(_array(picture), sample, difference))
     pixels = fit(picture, spec)
     difference = _difference(_averages(pixels), sample.pixels)
     exact = _digest(pixels) == sample.pixels_digest
@@ -148,8 +148,8 @@ def _moved(sample: GoldenSample, step: str, what: str) -> UnfitModelError:
     )
 
 
-def _array(picture: Image.Image) -> NDArray[np.uint8]:
-    pixels = np.asarray(picture)
+def _array(picture: Picture) -> NDArray[np.uint8]:
+    pixels = np.asarray(picture.decoded)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
