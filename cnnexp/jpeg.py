@@ -80,7 +80,7 @@ def _content(source: str | Path | bytes) -> bytes | None:
         return source if source.startswith(_BEGINNING) else None
     try:
         file = os.open(source, os.O_RDONLY)  # half the time of Python's file objects, which tells for small images
-    except OSError:
+    except (OSError, ValueError):  # a null byte is a ValueError
         return None
     try:
         if os.read(file, len(_BEGINNING)) != _BEGINNING or (size := os.fstat(file).st_size) > _LARGEST:

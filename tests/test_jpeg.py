@@ -102,6 +102,7 @@ def test_a_turned_file_is_left_to_pillow(orientation, order):
 def test_what_cannot_be_opened_is_left_to_pillow(tmp_path):
     assert plain_jpeg(tmp_path) is None
     assert plain_jpeg(tmp_path / "nothing") is None
+    assert plain_jpeg("a\0b.jpg") is None
 
 
 def test_a_bomb_is_left_to_pillow():
