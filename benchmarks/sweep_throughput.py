@@ -4,9 +4,9 @@
     python benchmarks/sweep_throughput.py [--rounds 3] [--epochs 10] [--runs 32]
 
 32 runs of the reference network on scikit-learn's digits: 4 rates × 4 rates of dropout × 2 batch sizes, as many epochs
-and updates everywhere, no early stopping, 988 images to train on and 269 to validate with. cnnexp also augments, judges
-with intervals, calibrates, draws, saves and records; Hydra's launchers run a Keras script with mlflow.autolog; Keras
-Tuner and Ray Tune log nothing. A peer whose packages are not installed is left out, and that is said.
+and updates everywhere, no early stopping or augmentation, 988 images to train on and 269 to validate with. cnnexp also
+judges with intervals, calibrates, draws, saves and records; Hydra's launchers run a Keras script with mlflow.autolog;
+Keras Tuner and Ray Tune log nothing. A peer whose packages are not installed is left out, and that is said.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def commands(lists: Mapping[str, str], *, epochs: int, workers: int) -> dict[str
             f"optimizer.learning_rate={lists['rates']}",
             f"regularization.dropout={lists['dropouts']}",
             f"training.batch_size={lists['batches']}",
-            "sweep.resume=never",
+            *("augmentation=none", "sweep.resume=never"),
         ],
         "Hydra joblib + autolog": [*script, "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}"],
         "Hydra basic + autolog": script,

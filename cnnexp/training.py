@@ -156,6 +156,7 @@ def _batches(train: Split, plan: Plan) -> tf.data.Dataset:
     source = _Batches(train, plan)
     shape = train.images.shape[1:]
 
+    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and finding that out takes a while
     def load(update: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels, maps = tf.numpy_function(source, [update], [tf.uint8, tf.int64, tf.float32])
         images = tf.ensure_shape(images, (None, *shape))
