@@ -156,7 +156,6 @@ def _batches(train: Split, plan: Plan) -> tf.data.Dataset:
     source = _Batches(train, plan)
     shape = train.images.shape[1:]
 
-    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and finding that out takes a while
     def load(update: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels, maps = tf.numpy_function(source, [update], [tf.uint8, tf.int64, tf.float32])
         images = tf.ensure_shape(images, (None, *shape))
@@ -166,7 +165,8 @@ def _batches(train: Split, plan: Plan) -> tf.data.Dataset:
 
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1  # its own thread, so that an update never waits for its batch
-    return tf.data.Dataset.range(plan.rates.size).map(load).prefetch(4).with_options(options)
+    as_written = tf.autograph.experimental.do_not_convert(load)  # reading its source takes longer than tracing it
+    return tf.data.Dataset.range(plan.rates.size).map(as_written).prefetch(4).with_options(options)
 
 
 class _Batches:
