@@ -268,4 +268,5 @@ class _Stretch:
         if smoothing:
             everywhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
             losses = (1 - smoothing) * losses + smoothing * everywhere
-        return losses * tf.gather(tf.constant(self._plan.class_weights), labels)
+        weights = tf.gather(tf.constant(self._plan.class_weights), labels)
+        return losses * tf.stop_gradient(weights)  # else the graph gets a gradient that nobody asks for
