@@ -80,7 +80,8 @@ def seconds_to_the_first(runs: int, folder: Path) -> float:
     """Return the time from the command to the process of the first run; then the sweep is stopped."""
     began = time.monotonic()
     process = start(*TINY, f"seed=range({runs})", folder=folder)
-    wait_for(lambda: "a run" in processes(process.pid).values() and list(folder.glob("outbox/*-seed0-*")), seconds=300)
+    # the sweep has a record, then its first run
+    wait_for(lambda: "a run" in processes(process.pid).values() and len(list(folder.glob("outbox/*"))) > 1, seconds=300)
     seconds = time.monotonic() - began
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
@@ -88,7 +89,8 @@ def seconds_to_the_first(runs: int, folder: Path) -> float:
 
 
 def tell(what: str, value: float, most: float, unit: str) -> bool:
-    print(f"{what}: {value:.2f}{unit}; at most {most:g}{unit} is wanted: {'' if value <= most else 'NOT '}reached")
+    reached = "reached" if value <= most else "NOT reached"
+    print(f"{what}: {value:.2f}{unit}; at most {most:g}{unit} is wanted: {reached}", flush=True)
     return value <= most
 
 
