@@ -24,6 +24,7 @@ def test_another_launcher_gives_the_numbers_of_ours_and_the_comparison(tmp_path,
     assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 5
     assert {run.tags["mlflow.parentRunId"] for run in runs} == {parent.run_id}
     assert table(runs) == table(recorded(folders["ours"])[1])
+    assert "regularization.dropout" in parent.tags["mlflow.note.content"]
     assert "verdict" in printed
     assert parent.run_id in printed  # the command that opens it
 

@@ -130,10 +130,11 @@ def opened(entry: Path) -> Decoded:
 def _kept_measures(entry: Path, measured: Callable[[], Measures]) -> Measures:
     """Read the measures of an entry, taken where no process did so before."""
     file = entry / "measures.npz"
-    with cache.locked(entry, while_waiting=lambda: None):  # runs that start together measure once
-        if file.exists():
-            return measures.load(file)
-        taken = measured()
-        with suppress(OSError):  # on a full disk they are taken again next time
-            measures.save(file, taken)
-        return taken
+    if not file.exists():
+        with cache.locked(entry, while_waiting=lambda: None):
+            if not file.exists():  # else a run that started together with this one has just taken them
+                taken = measured()
+                with suppress(OSError):  # on a full disk they are taken again next time
+                    measures.save(file, taken)
+                return taken
+    return measures.load(file)

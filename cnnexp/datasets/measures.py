@@ -63,14 +63,7 @@ def save(path: Path, measures: Measures) -> None:
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            np.savez(
-                file,
-                headers=measures.headers,
-                brightness=measures.brightness,
-                sharpness=measures.sharpness,
-                twins=measures.twins,
-                likeness=measures.likeness,
-            )
+            np.savez(file, **{name: getattr(measures, name) for name in Measures.__slots__})
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What travels with a model: this package and the reader, copied as they stand into every logged model and export.
+"""What travels with a model: this package and the reader, ``images``, copied as they stand into models and exports.
 
 They need nothing else of cnnexp, so that an exported folder and a server answer as the run did. ``classifier.load`` is
 the way in.
@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_READER = [_HERE.parent / name for name in ("images.py", "jpeg.py")]
 
 
 def copy_to(package: Path, *, without: str) -> None:
@@ -18,6 +17,5 @@ def copy_to(package: Path, *, without: str) -> None:
     """
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    for file in _READER:
-        shutil.copyfile(file, package / file.name)
-    shutil.copytree(_HERE, package / _HERE.name, ignore=shutil.ignore_patterns("__pycache__", without))
+    for folder in (_HERE.parent / "images", _HERE):
+        shutil.copytree(folder, package / folder.name, ignore=shutil.ignore_patterns("__pycache__", without))

@@ -1,10 +1,8 @@
-"""Plain JPEG files, decoded by libjpeg-turbo without the detour through Pillow: the same pixels in a third of the time.
+"""Plain JPEG files, decoded by libjpeg-turbo without the detour through Pillow: the same pixels, sooner.
 
 Plain is what most files are: grey or YCbCr, stored upright, and decoded without a word of warning. Every other file is
 Pillow's, and so is every file where simplejpeg is not installed, with the same pixels, as it decodes by libjpeg-turbo
 too. Nothing here says what is wrong with a file: Pillow does that.
-
-Copied as it stands, with ``images.py``, into every logged model and every export.
 """
 
 import os
