@@ -1,8 +1,7 @@
-"""Probabilities from a model, and the one form in which a model is kept: float32, uint8 in, calibrated."""
+"""A model and its forward pass, and the one form in which a model is kept: float32, uint8 in, calibrated."""
 
 import math
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -10,30 +9,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.models import LOGITS
-from cnnexp.portable.forward import traced
+from cnnexp.portable.forward import Forward, forward_by, traced
 from cnnexp.records import Images, Probabilities
 
 BATCH_VALUES = 2**22  # pixels in one inference batch: large enough to be fast, small enough for any memory
 
 
-def compiled(model: keras.Model) -> Callable[[Images, NDArray[np.int64]], NDArray[np.float32]]:
-    """Return a function from images (M, H, W, C) uint8 and the rows wanted (N,) to outputs (N, K) float32.
+class Network:
+    """A model and the one graph of its forward pass, which is traced when it is first asked.
 
-    The forward pass that travels with saved models, in batches; rows are answered in their order.
+    It is asked about rows (N,) of images (M, H, W, C) uint8, and answers in their order.
     """
-    forward = traced(model)
-    size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
 
-    def outputs(images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        batches = [forward(images[rows[start : start + size]]).numpy() for start in range(0, len(rows), size)]
-        return np.concatenate(batches) if batches else np.zeros((0, model.output_shape[-1]), np.float32)
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self._asked = traced(model)
+        self._size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
 
-    return outputs
+    @property
+    def form(self) -> str:
+        """What the graph depends on; see `traces`."""
+        return str(self.model.to_json())
 
+    def take(self, other: "Network") -> None:
+        """Become `other`, whose form is the same: its weights, and the state of its random numbers."""
+        for mine, theirs in zip(self.model.variables, other.model.variables, strict=True):
+            mine.assign(theirs)
 
-def predict(model: keras.Model, images: Images) -> Probabilities:
-    """Return the probabilities (N, K) of images (N, H, W, C), in their order."""
-    return compiled(model)(images, np.arange(len(images)))
+    @property
+    def forward(self) -> Forward:
+        """The same pass as it travels with a saved model."""
+        return forward_by(self._asked)
+
+    def probabilities(self, images: Images, rows: NDArray[np.int64]) -> Probabilities:
+        """Return (N, K) float32."""
+        return self._answers(images, rows, output=0)
+
+    def logits(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return (N, K) float32, before the softmax."""
+        return self._answers(images, rows, output=2)
+
+    def _answers(self, images: Images, rows: NDArray[np.int64], *, output: int) -> NDArray[np.float32]:
+        starts = range(0, len(rows), self._size)
+        batches = [self._asked(images[rows[start : start + self._size]])[output].numpy() for start in starts]
+        return np.concatenate(batches) if batches else np.zeros((0, self.model.output_shape[-1]), np.float32)
 
 
 def with_logits(model: keras.Model) -> keras.Model:

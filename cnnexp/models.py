@@ -4,7 +4,9 @@ Every model begins with its scaling, so that it takes uint8 pixels as they are, 
 ``logits`` followed by a softmax in float32, so that training can use the one and everyone else the other.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -74,7 +76,7 @@ def _plain(make: "_Maker", config: PlainModelConfig, x: keras.KerasTensor) -> ke
     """The reference network: 3×3 convolutions that double, each followed by pooling, then one dense layer."""
     for block in range(config.depth):
         x = make.pooled(make.convolution(x, config.width * 2**block))
-    return make.dense(layers.Flatten()(x), config.dense)
+    return make.dense(make.flat(x), config.dense)
 
 
 def _alexnet(make: "_Maker", config: AlexNetConfig, x: keras.KerasTensor) -> keras.KerasTensor:
@@ -88,7 +90,7 @@ def _alexnet(make: "_Maker", config: AlexNetConfig, x: keras.KerasTensor) -> ker
         x = make.convolution(x, filters, kernel=5 if index == 1 else 3)
         if index == 1 or index == config.depth - 1:
             x = make.pooled(x)
-    return make.dense(make.dense(layers.Flatten()(x), config.dense), config.dense)
+    return make.dense(make.dense(make.flat(x), config.dense), config.dense)
 
 
 def _vgg(make: "_Maker", config: VggConfig, x: keras.KerasTensor) -> keras.KerasTensor:
@@ -96,7 +98,7 @@ def _vgg(make: "_Maker", config: VggConfig, x: keras.KerasTensor) -> keras.Keras
         for _ in range(config.convolutions):
             x = make.convolution(x, config.width * min(2**block, 8))
         x = make.pooled(x)
-    return make.dense(layers.Flatten()(x), config.dense)
+    return make.dense(make.flat(x), config.dense)
 
 
 def _resnet(make: "_Maker", config: ResNetConfig, x: keras.KerasTensor) -> keras.KerasTensor:
@@ -108,7 +110,7 @@ def _resnet(make: "_Maker", config: ResNetConfig, x: keras.KerasTensor) -> keras
         filters = config.width * 2**stage
         for unit in range(config.units):
             x = _residual(make, x, filters, stride=2 if stage and not unit and min(x.shape[1:3]) > 1 else 1)
-    return layers.GlobalAveragePooling2D(dtype=make.policy)(x)
+    return layers.GlobalAveragePooling2D(dtype=make.policy, name="average")(x)
 
 
 def _residual(make: "_Maker", x: keras.KerasTensor, filters: int, *, stride: int) -> keras.KerasTensor:
@@ -118,15 +120,20 @@ def _residual(make: "_Maker", x: keras.KerasTensor, filters: int, *, stride: int
         shortcut = make.convolution(x, filters, kernel=1, stride=stride, normalized=True, activation=None)
     y = make.convolution(x, filters, stride=stride, normalized=True)
     y = make.convolution(y, filters, normalized=True, activation=None)
-    return layers.ReLU(dtype=make.policy)(layers.Add(dtype=make.policy)([y, shortcut]))
+    return make.sum(y, shortcut)
 
 
-@dataclass(frozen=True, slots=True)
 class _Maker:
-    """Layers that share one penalty and one precision."""
+    """Layers that share one penalty and one precision; each kind is counted, so that names do not depend on others."""
 
-    regularization: Regularization
-    policy: keras.DTypePolicy
+    def __init__(self, regularization: Regularization, policy: keras.DTypePolicy) -> None:
+        self.policy = policy
+        self._regularization = regularization
+        self._made: Counter[str] = Counter()
+
+    def _as(self, kind: str) -> dict[str, Any]:
+        self._made[kind] += 1
+        return {"name": f"{kind}_{self._made[kind]}", "dtype": self.policy}
 
     def convolution(
         self,
@@ -147,20 +154,27 @@ class _Maker:
             use_bias=not normalized,
             activation=None if normalized else activation,
             kernel_initializer="he_normal" if normalized else "glorot_uniform",
-            kernel_regularizer=self.regularization.kernel(),
-            dtype=self.policy,
+            kernel_regularizer=self._regularization.kernel(),
+            **self._as("convolution"),
         )(x)
         if not normalized:
             return x
-        x = layers.BatchNormalization(dtype=self.policy)(x)
-        return layers.Activation(activation, dtype=self.policy)(x) if activation else x
+        x = layers.BatchNormalization(**self._as("normalization"))(x)
+        return layers.Activation(activation, **self._as("activation"))(x) if activation else x
 
     def pooled(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Halve the image, unless a side is already a single pixel."""
-        return layers.MaxPooling2D(2, dtype=self.policy)(x) if min(x.shape[1:3]) >= 2 else x
+        return layers.MaxPooling2D(2, **self._as("pooling"))(x) if min(x.shape[1:3]) >= 2 else x
+
+    def flat(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Images as vectors."""
+        return layers.Flatten(**self._as("flat"))(x)
 
     def dense(self, x: keras.KerasTensor, units: int) -> keras.KerasTensor:
         """A hidden dense layer."""
-        return layers.Dense(
-            units, activation="relu", kernel_regularizer=self.regularization.kernel(), dtype=self.policy
-        )(x)
+        regularizer = self._regularization.kernel()
+        return layers.Dense(units, activation="relu", kernel_regularizer=regularizer, **self._as("dense"))(x)
+
+    def sum(self, x: keras.KerasTensor, shortcut: keras.KerasTensor) -> keras.KerasTensor:
+        """The end of a residual unit."""
+        return layers.ReLU(**self._as("relu"))(layers.Add(**self._as("sum"))([x, shortcut]))

@@ -7,17 +7,27 @@ from cnnexp.errors import ConfigError
 
 
 def build(config: OptimizerConfig, *, learning_rate: float) -> keras.Optimizer:
-    """Return a new optimizer whose rate starts at `learning_rate` (after batch scaling)."""
+    """Return a new optimizer whose rate starts at `learning_rate` (after batch scaling).
+
+    Its name is given, because Keras would count those that were made before.
+    """
     match config:
         case SgdConfig(momentum=momentum, nesterov=nesterov):
-            return keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=nesterov)
+            return keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=nesterov, name=config.name)
         case AdamWConfig(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=decay):
             return keras.optimizers.AdamW(
-                learning_rate, weight_decay=decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+                learning_rate,
+                weight_decay=decay,
+                beta_1=beta_1,
+                beta_2=beta_2,
+                epsilon=epsilon,
+                name=config.name,
             )
         case AdamConfig(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon):
-            return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+            return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, name=config.name)
         case RmspropConfig(rho=rho, momentum=momentum, epsilon=epsilon):
-            return keras.optimizers.RMSprop(learning_rate, rho=rho, momentum=momentum, epsilon=epsilon)
+            return keras.optimizers.RMSprop(
+                learning_rate, rho=rho, momentum=momentum, epsilon=epsilon, name=config.name
+            )
         case _:
             raise ConfigError(f"optimizer must be sgd, adam, adamw or rmsprop; got {config.name!r}.")

@@ -1,5 +1,6 @@
 """A start without noise: what libraries print about themselves is held back, what concerns the run stays."""
 
+import logging
 import os
 import re
 import sys
@@ -60,3 +61,9 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    tf.get_logger().addFilter(_is_no_count_of_traces)
+
+
+def _is_no_count_of_traces(record: logging.LogRecord) -> bool:
+    """Drop advice about one function traced again and again: it counts the graphs of all networks as one's."""
+    return "triggered tf.function retracing" not in record.getMessage()

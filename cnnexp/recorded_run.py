@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from cnnexp import artifacts, experiment
 from cnnexp.config import ExperimentConfig
 from cnnexp.records import EpochValues, RunPlan, RunResult
+from cnnexp.traces import Traces
 from cnnexp.tracking import Recorder
 
 
@@ -45,8 +46,11 @@ def carry_out(
     report: Report,
     recorder: Recorder,
     hopeless: Callable[[EpochValues], bool],
+    traces: Traces | None = None,
 ) -> Outcome:
     """Train, judge and record one configuration; stop after the first epoch of which `hopeless` says so.
+
+    `traces` are those of earlier runs in this process.
 
     Raises:
         CnnexpError: the data, the store or the training failed.
@@ -67,7 +71,9 @@ def carry_out(
             raise _Pruned
 
     try:
-        result = experiment.run(config, name=name, on_plan=on_plan, on_epoch=on_epoch, on_progress=report.progress)
+        result = experiment.run(
+            config, name=name, on_plan=on_plan, on_epoch=on_epoch, on_progress=report.progress, traces=traces
+        )
     except _Pruned:
         return _pruned(done, recorder, monitor=config.training.monitor)
     recorder.finish(result, artifacts.files(result))

@@ -6,6 +6,8 @@ how busy the machine is: the same run is the same run, alone or in a sweep.
 
 import os
 import platform
+import random
+from functools import cache
 from pathlib import Path
 
 from cnnexp.errors import ConfigError
@@ -68,7 +70,7 @@ def configure(*, threads: int, seed: int) -> None:
         ConfigError: if TensorFlow already runs in this process with another number of threads.
 
     """
-    import keras
+    import numpy as np
     import tensorflow as tf
 
     current = tf.config.threading.get_intra_op_parallelism_threads()
@@ -81,6 +83,19 @@ def configure(*, threads: int, seed: int) -> None:
                 f"TensorFlow fixes its threads at the start of a process: this one runs on {current or 'all'}, the run "
                 f"asks for training.threads={threads}. Start it in a process of its own."
             ) from error
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
+    _make_deterministic()
+    random.seed(seed)  # where Keras takes the seeds of initial weights and of dropout from
+    np.random.seed(seed)
+
+
+@cache
+def _make_deterministic() -> None:
+    """Fix what is fixed once a process: TensorFlow's own seed must be there, though nothing here draws from it.
+
+    Set again for every run, it would throw away all graphs that were made ready to run, and that takes as long as to
+    trace them.
+    """
+    import tensorflow as tf
+
+    tf.random.set_seed(0)
     tf.config.experimental.enable_op_determinism()

@@ -4,6 +4,7 @@ import pytest
 
 from cnnexp import inference, models
 from cnnexp.config import AlexNetConfig, PlainModelConfig, ResNetConfig, VggConfig
+from cnnexp.inference import Network
 from cnnexp.models import Regularization
 from cnnexp.records import Scaling
 
@@ -33,11 +34,19 @@ def pixels(count, shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
+def answers(model, images):
+    return Network(model).probabilities(images, np.arange(len(images)))
+
+
+def logits(model, images):
+    return Network(model).logits(images, np.arange(len(images)))
+
+
 @pytest.mark.parametrize("config", ARCHITECTURES, ids=lambda config: config.name)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 31, 3), (64, 64, 3), (224, 224, 3)], ids=str)
 def test_every_architecture_fits_every_size(config, shape):
     model = build(config, shape=shape, classes=7)
-    probabilities = inference.predict(model, pixels(2, shape))
+    probabilities = answers(model, pixels(2, shape))
     assert probabilities.dtype == np.float32
     assert probabilities.shape == (2, 7)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -70,7 +79,7 @@ def test_bfloat16_computes_in_bfloat16_but_keeps_float32_weights_and_answers():
     exact = build(BASELINE)
     exact.set_weights(model.get_weights())
     images = pixels(50, (8, 8, 1))
-    difference = np.abs(inference.predict(model, images) - inference.predict(exact, images)).max()
+    difference = np.abs(answers(model, images) - answers(exact, images)).max()
     assert 0 < difference < 0.02
 
 
@@ -82,7 +91,7 @@ def test_the_model_file_takes_uint8_of_its_size_and_comes_back_the_same(tmp_path
     assert again.input.dtype == "uint8"
     assert again.input_shape == (None, 8, 8, 1)
     images = pixels(20, (8, 8, 1))
-    np.testing.assert_array_equal(inference.predict(again, images), inference.predict(model, images))
+    np.testing.assert_array_equal(answers(again, images), answers(model, images))
 
 
 def test_standardized_pixels_reach_the_first_convolution_with_mean_zero_and_deviation_one():
@@ -100,20 +109,23 @@ def test_standardized_pixels_reach_the_first_convolution_with_mean_zero_and_devi
 def test_a_folded_temperature_divides_the_logits():
     model = build(BASELINE)
     images = pixels(20, (8, 8, 1))
-    before = inference.predict(inference.with_logits(model), images)
+    before = logits(model, images)
     inference.fold_temperature(model, 2.5)
-    np.testing.assert_allclose(
-        inference.predict(inference.with_logits(model), images), before / 2.5, rtol=1e-4, atol=1e-6
-    )
+    np.testing.assert_allclose(logits(model, images), before / 2.5, rtol=1e-4, atol=1e-6)
 
 
 def test_rows_are_answered_in_their_order():
     model = build(BASELINE)
     images = pixels(700, (8, 8, 1))
     rows = np.random.default_rng(1).permutation(700)
-    answer = inference.compiled(model)
-    np.testing.assert_allclose(answer(images, rows), inference.predict(model, images)[rows], atol=1e-6)
+    network = Network(model)
+    np.testing.assert_allclose(network.probabilities(images, rows), answers(model, images)[rows], atol=1e-6)
 
 
 def test_no_images_no_answers():
-    assert inference.predict(build(BASELINE), pixels(0, (8, 8, 1))).shape == (0, 10)
+    assert answers(build(BASELINE), pixels(0, (8, 8, 1))).shape == (0, 10)
+
+
+@pytest.mark.parametrize("config", ARCHITECTURES, ids=lambda config: config.name)
+def test_names_of_layers_do_not_depend_on_what_was_built_before(config):
+    assert build(config).to_json() == build(config).to_json()

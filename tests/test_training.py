@@ -3,13 +3,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cnnexp import inference, models, optimizers, runtime, schedules, training
+from cnnexp import models, optimizers, runtime, schedules, training
 from cnnexp.augmentation import Augmentation
 from cnnexp.config import PlainModelConfig, PlateauScheduleConfig, ScheduleConfig, SgdConfig
 from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
+from cnnexp.inference import Network
 from cnnexp.models import Regularization
 from cnnexp.records import Scaling
+from cnnexp.traces import Traces
+from cnnexp.training import loop
+from cnnexp.training.batches import batches
 
 CONSTANT = ScheduleConfig(name="constant")
 STILL = Augmentation(flip=False, shift=0.0, zoom=0.0)
@@ -44,8 +48,6 @@ def plan(*, train, epochs=3, batch_size=16, rate=0.1, schedule=CONSTANT, **chang
         "patience": None,
         "monitor": "val/loss",
         "keep": "best",
-        "class_weights": np.ones(2, np.float32),
-        "label_smoothing": 0.0,
         "augmentation": STILL,
         "seed": 0,
     }
@@ -59,19 +61,27 @@ def sgd(rate=0.1, momentum=0.0):
     return optimizers.build(config, learning_rate=rate)
 
 
-def fit(made, *, train, validation=None, model=None, optimizer=None, seen=None, updates=None, seed=0):
+def loss(class_weights=(1, 1), label_smoothing=0.0):
+    return training.Loss(class_weights=np.array(class_weights, np.float32), label_smoothing=label_smoothing)
+
+
+def fit(made, *, train, validation=None, model=None, seen=None, updates=None, seed=0, wanted=None, traces=None):
     runtime.configure(threads=1, seed=seed)
-    model = model() if model else network()
+    trainer = training.Trainer(Network(model() if model else network()), sgd(), wanted or loss())
+    trainer = traces.of(trainer) if traces else trainer
     history = training.fit(
-        model,
-        optimizer or sgd(),
+        trainer,
         made,
         train=train,
         validation=validation or stripes(50, seed=1),
         on_epoch=(seen if seen is not None else []).append,
         on_update=lambda done, total: updates.append((done, total)) if updates is not None else None,
     )
-    return model, history
+    return trainer.network, history
+
+
+def read(train, made):
+    return batches(train, batch_size=made.batch_size, epochs=len(made.rates), moves=made.augmentation, seed=made.seed)
 
 
 def test_it_learns_and_says_how():
@@ -100,6 +110,48 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     assert losses(0) != losses(1)
 
 
+def test_a_kept_graph_gives_the_numbers_of_a_new_one():
+    train, images = stripes(100), stripes(20, seed=2)
+
+    def trained(seed, traces=None, rate=0.1, batch_size=16, dropout=0.5):
+        made = plan(train=train, seed=seed, rate=rate, batch_size=batch_size)
+        regularization = Regularization(dropout=dropout, l1=0.0, l2=0.001)
+        network_, history = fit(made, train=train, model=lambda: network(regularization), seed=seed, traces=traces)
+        losses = [(values.train_loss, values.val_loss) for values in history.epochs]
+        return losses, network_.probabilities(images.images, images.rows).tolist()
+
+    settings = [
+        {"seed": 0},
+        {"seed": 1, "rate": 0.3},
+        {"seed": 0, "batch_size": 32},
+        {"seed": 2, "dropout": 0.1},
+        {"seed": 0},
+    ]
+    traces = Traces()
+    assert [trained(**one, traces=traces) for one in settings] == [trained(**one) for one in settings]
+
+
+def test_graphs_are_kept_for_networks_of_the_same_form_alone():
+    traces = Traces()
+
+    def trainer(*, dropout=0.0, rate=0.1, momentum=0.0, **of_loss):
+        made = network(Regularization(dropout=dropout, l1=0.0, l2=0.0))
+        return training.Trainer(Network(made), sgd(rate, momentum), loss(**of_loss))
+
+    first = trainer()
+    assert traces.of(first) is first
+    assert traces.of(trainer(rate=0.5)) is first
+    for other in (
+        trainer(dropout=0.5),
+        trainer(dropout=0.4),
+        trainer(momentum=0.9),
+        trainer(label_smoothing=0.1),
+        trainer(class_weights=(1, 2)),
+    ):
+        assert traces.of(other) is other
+    assert traces.of(trainer()) is first
+
+
 def test_the_numbers_do_not_depend_on_the_length_of_a_stretch(monkeypatch):
     train = stripes(100)
 
@@ -108,15 +160,14 @@ def test_the_numbers_do_not_depend_on_the_length_of_a_stretch(monkeypatch):
         return [values.val_loss for values in history.epochs]
 
     whole = losses()
-    monkeypatch.setattr(training, "STRETCH", 3)
+    monkeypatch.setattr(loop, "STRETCH", 3)
     assert losses() == whole
 
 
 def test_the_order_differs_from_epoch_to_epoch_and_every_image_has_its_turn():
     train = stripes(40)
     once, again = (
-        np.concatenate([images.numpy() for images, _ in training._batches(train, plan(train=train, epochs=2))])
-        for _ in range(2)
+        np.concatenate([images.numpy() for images, _ in read(train, plan(train=train, epochs=2))]) for _ in range(2)
     )
     np.testing.assert_array_equal(once, again)
     first, second = np.split(once, 2)
@@ -129,7 +180,8 @@ def test_one_update_of_sgd_is_the_gradient_step_written_by_hand():
     import keras
 
     train = stripes(16)
-    made = plan(train=train, epochs=1, label_smoothing=0.2, class_weights=np.array([0.5, 2.0], np.float32), rate=0.05)
+    made = plan(train=train, epochs=1, rate=0.05)
+    wanted = loss(class_weights=(0.5, 2.0), label_smoothing=0.2)
     runtime.configure(threads=1, seed=3)
     expected = network()
     start = expected.get_weights()
@@ -139,8 +191,8 @@ def test_one_update_of_sgd_is_the_gradient_step_written_by_hand():
     with tf.GradientTape() as tape:
         targets = tf.one_hot(labels, 2) * 0.8 + 0.1
         losses = keras.losses.categorical_crossentropy(targets, expected(images))
-        loss = tf.reduce_mean(losses * tf.gather([0.5, 2.0], labels))
-    gradients = tape.gradient(loss, expected.trainable_variables)
+        mean = tf.reduce_mean(losses * tf.gather([0.5, 2.0], labels))
+    gradients = tape.gradient(mean, expected.trainable_variables)
     by_hand = [w - 0.05 * g.numpy() for w, g in zip(start, gradients, strict=True)]
 
     def same_start():
@@ -148,9 +200,9 @@ def test_one_update_of_sgd_is_the_gradient_step_written_by_hand():
         model.set_weights(start)
         return model
 
-    model, _ = fit(made, train=train, model=same_start)
-    for got, wanted in zip(model.get_weights(), by_hand, strict=True):
-        np.testing.assert_allclose(got, wanted, atol=1e-5)
+    trained, _ = fit(made, train=train, model=same_start, wanted=wanted)
+    for got, right in zip(trained.model.get_weights(), by_hand, strict=True):
+        np.testing.assert_allclose(got, right, atol=1e-5)
 
 
 def test_early_stopping_restores_the_best_weights():
@@ -158,12 +210,12 @@ def test_early_stopping_restores_the_best_weights():
     shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
     validation = stripes(50, seed=1)
     made = plan(train=shuffled, epochs=60, patience=3, rate=0.3)
-    model, history = fit(made, train=shuffled, validation=validation)
+    trained, history = fit(made, train=shuffled, validation=validation)
     assert history.stopped_early
     assert len(history.epochs) == history.best_epoch + 3
     best = min(history.epochs, key=lambda values: values.val_loss)
     assert best.epoch == history.best_epoch
-    logits = inference.predict(inference.with_logits(model), validation.images)
+    logits = trained.logits(validation.images, validation.rows)
     loss, accuracy = training.loss_and_accuracy(logits, validation.labels)
     assert (loss, accuracy) == pytest.approx((best.val_loss, best.val_accuracy), rel=1e-5)
 
@@ -172,11 +224,11 @@ def test_the_last_weights_are_kept_where_that_is_asked_for():
     train = stripes(60)
     shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
     validation = stripes(50, seed=1)
-    model, history = fit(
+    trained, history = fit(
         plan(train=shuffled, epochs=60, patience=3, rate=0.3, keep="last"), train=shuffled, validation=validation
     )
     assert history.best_epoch == len(history.epochs) - 3
-    logits = inference.predict(inference.with_logits(model), validation.images)
+    logits = trained.logits(validation.images, validation.rows)
     loss, _ = training.loss_and_accuracy(logits, validation.labels)
     assert loss == pytest.approx(history.epochs[-1].val_loss, rel=1e-5)
 
@@ -223,8 +275,8 @@ def test_balanced_class_weights_are_those_of_scikit_learn():
 def test_augmentation_leaves_labels_in_place_and_pixels_uint8():
     train = stripes(40)
     moved = plan(train=train, augmentation=Augmentation(flip=False, shift=0.2, zoom=0.0))
-    plain = list(training._batches(train, plan(train=train)))
-    for (images, labels), (old, old_labels) in zip(training._batches(train, moved), plain, strict=True):
+    plain = list(read(train, plan(train=train)))
+    for (images, labels), (old, old_labels) in zip(read(train, moved), plain, strict=True):
         assert images.dtype == old.dtype == np.uint8
         np.testing.assert_array_equal(labels, old_labels)
         assert not np.array_equal(images, old)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from cnnexp import inference, training
@@ -12,6 +11,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits
 from cnnexp.diagnosis import Facts
 from cnnexp.evaluation import evaluate
+from cnnexp.inference import Network
 from cnnexp.records import SPLIT_NAMES, Evaluation, History, Labels, Probabilities, RunPlan, SplitPredictions
 
 PREDICTED_SPLITS = ("validation", "calibration", "test")
@@ -31,9 +31,9 @@ class Judged:
     notes: tuple[str, ...]
 
 
-def judge(config: ExperimentConfig, splits: Splits, model: keras.Model) -> Judged:
-    """Predict every split, calibrating `model` in place on the way; evaluate the test split."""
-    answer = inference.compiled(model)
+def judge(config: ExperimentConfig, splits: Splits, network: Network) -> Judged:
+    """Predict every split, calibrating `network` in place on the way; evaluate the test split."""
+    answer = network.probabilities
     probabilities = {name: answer(splits[name].images, splits[name].rows) for name in SPLIT_NAMES}
     val_loss, val_accuracy = _loss_and_accuracy(probabilities["validation"], splits.validation.labels)
     _, train_accuracy = _loss_and_accuracy(probabilities["train"], splits.train.labels)
@@ -42,7 +42,7 @@ def judge(config: ExperimentConfig, splits: Splits, model: keras.Model) -> Judge
     temperature = None
     if len(splits.calibration) >= MINIMUM_IMAGES:
         temperature = fit_temperature(probabilities=probabilities["calibration"], labels=splits.calibration.labels)
-        inference.fold_temperature(model, temperature)
+        inference.fold_temperature(network.model, temperature)
         probabilities = {name: answer(splits[name].images, splits[name].rows) for name in PREDICTED_SPLITS}
     return Judged(
         train_accuracy=train_accuracy,

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 
-import keras
-
 from cnnexp import inference, optimizers, runtime, training
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, gist
@@ -13,10 +11,12 @@ from cnnexp.datasets import Splits, accept, survey
 from cnnexp.diagnosis import diagnose, unjudged
 from cnnexp.experiment import environment
 from cnnexp.experiment.judged import Judged, facts_of, final_metrics, judge
-from cnnexp.experiment.setup import Setup, build, run_plan, set_up, training_plan
-from cnnexp.portable.forward import forward_of
+from cnnexp.experiment.setup import Setup, build, loss, run_plan, set_up, training_plan
+from cnnexp.inference import Network
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.saved import contract
+from cnnexp.traces import Traces
+from cnnexp.training import Trainer
 
 EXAMPLE_IMAGES = 2  # in the model's input example
 
@@ -28,11 +28,12 @@ def run(
     on_plan: Callable[[RunPlan], None],
     on_epoch: Callable[[EpochValues], None],
     on_progress: Callable[[str, int, int], None],
+    traces: Traces | None = None,
 ) -> RunResult:
     """Train, calibrate, judge and diagnose one model as `config` says.
 
     `on_plan` is called once before the first update, `on_epoch` after every epoch, and `on_progress` with
-    (stage, done, total) while images are read and updates are made.
+    (stage, done, total) while images are read and updates are made. `traces` are those of earlier runs in this process.
 
     Raises:
         CnnexpError: see `cnnexp.errors`; everything that can be known before training is raised before it.
@@ -45,23 +46,25 @@ def run(
     splits = dataclasses.replace(splits, notes=(*splits.notes, *gist(report)))
     setup = set_up(config, splits)
     runtime.configure(threads=setup.threads, seed=config.seed)
-    model = build(config, splits, setup, precision=setup.precision)
-    plan = run_plan(config, splits, setup, model, name)
+    network = Network(build(config, splits, setup, precision=setup.precision))
+    plan = run_plan(config, splits, setup, network.model, name)
     on_plan(plan)
+    optimizer = optimizers.build(config.optimizer, learning_rate=setup.learning_rate)
+    traces = traces or Traces()
+    trainer = traces.of(Trainer(network, optimizer, loss(config, splits)))
     history = training.fit(
-        model,
-        optimizers.build(config.optimizer, learning_rate=setup.learning_rate),
-        training_plan(config, splits, setup),
+        trainer,
+        training_plan(config, setup),
         train=splits.train,
         validation=splits.validation,
         on_epoch=on_epoch,
         on_update=partial(on_progress, "training"),
     )
-    model = _finished(config, splits, setup, model)
-    judged = judge(config, splits, model)
+    network = _finished(config, splits, setup, trainer.network, traces)
+    judged = judge(config, splits, network)
     facts = facts_of(config, splits, plan, history, judged)
-    model_file = inference.to_bytes(model)
-    drawn_up = _contract(splits, setup, judged, model, model_file)
+    model_file = inference.to_bytes(network.model)
+    drawn_up = _contract(splits, setup, judged, network, model_file)
     return RunResult(
         plan=plan,
         settings=dataclasses.asdict(config),
@@ -80,19 +83,19 @@ def run(
     )
 
 
-def _finished(config: ExperimentConfig, splits: Splits, setup: Setup, trained: keras.Model) -> keras.Model:
-    """Return the model as it is judged and kept: the trained weights, computing in float32."""
+def _finished(config: ExperimentConfig, splits: Splits, setup: Setup, trained: Network, traces: Traces) -> Network:
+    """Return the network as it is judged and kept: the trained weights, computing in float32."""
     if setup.precision == "float32":
         return trained
-    model = build(config, splits, setup, precision="float32")
-    model.set_weights(trained.get_weights())
-    return model
+    network = traces.of(Network(build(config, splits, setup, precision="float32")))
+    network.model.set_weights(trained.model.get_weights())
+    return network
 
 
-def _contract(splits: Splits, setup: Setup, judged: Judged, model: keras.Model, model_file: bytes) -> contract.Contract:
+def _contract(splits: Splits, setup: Setup, judged: Judged, network: Network, model_file: bytes) -> contract.Contract:
     return contract.draw_up(
         splits=splits,
-        forward=forward_of(model),
+        forward=network.forward,
         model_file=model_file,
         calibration=judged.predictions["calibration"].probabilities,
         statistics=setup.statistics,

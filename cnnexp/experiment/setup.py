@@ -83,11 +83,9 @@ def run_plan(config: ExperimentConfig, splits: Splits, setup: Setup, model: kera
     )
 
 
-def training_plan(config: ExperimentConfig, splits: Splits, setup: Setup) -> training.Plan:
+def training_plan(config: ExperimentConfig, setup: Setup) -> training.Plan:
     """Return what `training.fit` is asked to do."""
     settings = config.training
-    classes = len(splits.class_names)
-    balanced = settings.class_weight == "balanced"
     return training.Plan(
         batch_size=settings.batch_size,
         rates=schedules.rates(
@@ -100,10 +98,18 @@ def training_plan(config: ExperimentConfig, splits: Splits, setup: Setup) -> tra
         patience=settings.patience,
         monitor=settings.monitor,
         keep=settings.keep,
+        augmentation=setup.augmentation,
+        seed=config.seed,
+    )
+
+
+def loss(config: ExperimentConfig, splits: Splits) -> training.Loss:
+    """Return what training makes small."""
+    classes = len(splits.class_names)
+    balanced = config.training.class_weight == "balanced"
+    return training.Loss(
         class_weights=training.balanced_class_weights(splits.train.labels, classes)
         if balanced
         else np.ones(classes, np.float32),
         label_smoothing=config.regularization.label_smoothing,
-        augmentation=setup.augmentation,
-        seed=config.seed,
     )

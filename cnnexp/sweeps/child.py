@@ -1,48 +1,47 @@
-"""The process of one run: forked, told what to do, watched through a wire."""
+"""A process that does one task of a sweep after another: forked, told what to do, watched through a wire."""
 
 import os
 import queue
+import resource
 import signal
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from cnnexp.config import DataConfig, ExperimentConfig
+from cnnexp.config import DataConfig
 from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.sweeps import messages
 from cnnexp.sweeps.messages import Message
 from cnnexp.sweeps.survey import survey, surveyed
+from cnnexp.sweeps.tasks import Assignment, Reading, Task
+from cnnexp.traces import Traces
+
+# A process that has ever held more than this begins no other task: its memory is given back by its end.
+MOST_MEMORY = 3 * 2**29  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """One attempt at one run."""
+def serve(wire: Connection) -> None:
+    """Do what is sent, each task with the log (task, log) to print into; the last message of each says how it ended.
 
-    name: str
-    config: ExperimentConfig
-    digest: str | None  # of the data as the sweep read them elsewhere; None: it read them on this machine
-    record: Path  # the folder of its record, which the sweep holds
-    environment: Mapping[str, str]  # more variables, for this run alone
-    may_be_stopped: bool  # the sweep has a say after every epoch
-
-
-def run(wire: Connection, log: Path, assignment: Assignment) -> None:
-    """Do a run; the last message says how it ended."""
-    os.environ.update(assignment.environment)
-    _work(_Sweep(wire), log, partial(_run, assignment))
-
-
-def look(wire: Connection, log: Path, data: DataConfig) -> None:
-    """Read a data set; the last message says what it is."""
-    _work(_Sweep(wire), log, lambda sweep: messages.Surveyed(survey(data, partial(sweep.progress, "reading images"))))
+    Ends when the sweep does, or closes the wire. A process that will not do another task says so, with `messages.Spent`
+    before its last message.
+    """
+    sweep, traces = _Sweep(wire), Traces()
+    while True:
+        task, log = sweep.next_task()
+        _print_to(log)
+        last = _carried_out(task, sweep, traces)
+        _print_to(Path(os.devnull))
+        if not _is_as_new(task, last):
+            sweep.tell(messages.Spent())
+        sweep.tell(last)
 
 
 class _Sweep:
@@ -50,10 +49,15 @@ class _Sweep:
 
     def __init__(self, wire: Connection) -> None:
         self._wire = wire
+        self._tasks: queue.SimpleQueue[tuple[Task, Path]] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[bool] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def tell(self, message: Message) -> None:
+    def next_task(self) -> tuple[Task, Path]:
+        """Wait for a task and the log that belongs to it."""
+        return self._tasks.get()
+
+    def tell(self, message: Message | messages.Spent) -> None:
         self._wire.send(message)
 
     def hopeless(self, values: EpochValues) -> bool:
@@ -64,7 +68,11 @@ class _Sweep:
     def _listen(self) -> None:
         try:
             while True:
-                self._verdicts.put(self._wire.recv())
+                heard = self._wire.recv()
+                if isinstance(heard, bool):
+                    self._verdicts.put(heard)
+                else:
+                    self._tasks.put(heard)
         except (EOFError, OSError):
             # The sweep is gone. At once and without a word: nobody holds the record any more, and whoever resumes the
             # sweep repeats the run.
@@ -83,16 +91,27 @@ class _Sweep:
         """Told with the end."""
 
 
-def _work(sweep: _Sweep, log: Path, task: Callable[[_Sweep], Message]) -> None:
-    """Do a task, printing into a file, and say what came of it."""
-    _print_to(log)
+def _carried_out(task: Task, sweep: _Sweep, traces: Traces) -> Message:
+    """Do a task and return what came of it."""
     try:
-        sweep.tell(task(sweep))
+        match task:
+            case Assignment():
+                return _run(task, sweep, traces)
+            case Reading(data):
+                return messages.Surveyed(survey(data, partial(sweep.progress, "reading images")))
     except Exception as error:  # whatever it is, the sweep goes on and records it
         expected = isinstance(error, CnnexpError)
         text = " ".join(str(error).split())
         reason = text if expected else f"{type(error).__name__}: {text}"
-        sweep.tell(messages.Failed(reason, "".join(traceback.format_exception(error)), expected))
+        return messages.Failed(reason, "".join(traceback.format_exception(error)), expected)
+
+
+def _is_as_new(task: Task, last: Message) -> bool:
+    """Tell whether the next task will find what it would in a new process, or nothing that matters to it."""
+    if isinstance(last, messages.Failed) or task.alone:
+        return False
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) < MOST_MEMORY
 
 
 def _print_to(log: Path) -> None:
@@ -122,7 +141,8 @@ def _missing_here(data: DataConfig, digest: str, sweep: _Sweep) -> str | None:
     )
 
 
-def _run(assignment: Assignment, sweep: _Sweep) -> Message:
+def _run(assignment: Assignment, sweep: _Sweep, traces: Traces) -> Message:
+    os.environ.update(assignment.environment)
     from cnnexp import quiet
     from cnnexp.recorded_run import carry_out
     from cnnexp.tracking.held import SharedRecorder
@@ -140,5 +160,6 @@ def _run(assignment: Assignment, sweep: _Sweep) -> Message:
         report=sweep,
         recorder=SharedRecorder(assignment.record, on_growth=lambda: sweep.tell(messages.Grown())),
         hopeless=sweep.hopeless if assignment.may_be_stopped else only_tell,
+        traces=traces,
     )
     return messages.Finished(dict(outcome.metrics), outcome.pruned)

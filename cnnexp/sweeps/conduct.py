@@ -15,13 +15,14 @@ from cnnexp.config import ExperimentConfig, SweepConfig
 from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues, RunPlan
 from cnnexp.report.sweep import SweepReport
-from cnnexp.sweeps import child, identity, messages
+from cnnexp.sweeps import identity, messages
 from cnnexp.sweeps.interrupts import Interrupts
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.messages import Message
 from cnnexp.sweeps.parent import Parent, Past, in_words
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.surveyor import Surveyor
+from cnnexp.sweeps.tasks import Assignment
 from cnnexp.sweeps.workforce import Worker, Workforce
 from cnnexp.tracking.delivery import KEY_TAG
 from cnnexp.tracking.held import HeldRecord
@@ -190,8 +191,7 @@ class Conductor:
         assert run.record is not None
         job = run.job
         worker = self._workers.start(
-            child.run,
-            child.Assignment(
+            Assignment(
                 name=job.name,
                 config=run.config if self._workers.far else job.config,
                 digest=run.digest if self._workers.far else None,

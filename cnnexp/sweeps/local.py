@@ -1,4 +1,4 @@
-"""A sweep under our own launchers: a process a run, on this machine or on a Ray cluster."""
+"""A sweep under our own launchers: processes that do its runs, on this machine or on a Ray cluster."""
 
 import shlex
 from collections.abc import Callable

@@ -73,6 +73,11 @@ class Unfit:
     reason: str  # one line
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The process does no other task; told before the last of these messages, and kept from the sweep."""
+
+
 LAST_WORDS = (Finished, Failed, Surveyed, Lost, Unfit)
 
 Message = Planned | Progressed | EpochEnded | Grown | Surveyed | Finished | Failed | Lost | Unfit

@@ -8,17 +8,16 @@ import dataclasses
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from cnnexp.errors import SweepError
 from cnnexp.sweeps import warm
-from cnnexp.sweeps.child import Assignment
 from cnnexp.sweeps.growth import Growth, Piece
 from cnnexp.sweeps.messages import Lost, Message
+from cnnexp.sweeps.tasks import Assignment, Task
 from cnnexp.sweeps.workers import Worker, Workers
 
 LOG, RECORD = "log", "record"  # in the folder of a run
@@ -66,24 +65,15 @@ class Seat:
             )
         return socket.gethostname()
 
-    def work(
-        self,
-        task: Callable[..., None],
-        subject: Any,  # noqa: ANN401 - whatever the task takes
-        *,
-        time_limit: float | None,
-        patience: float,
-    ) -> Parcel:
+    def work(self, task: Task, *, time_limit: float | None, patience: float) -> Parcel:
         """Start a task and listen to it."""
         self._folder = tempfile.TemporaryDirectory(prefix="cnnexp-")
         folder = Path(self._folder.name)
         self._growth = Growth(folder)
-        if isinstance(subject, Assignment):
-            subject = dataclasses.replace(subject, record=folder / RECORD)
-            subject.record.mkdir()
-        self._worker = self._workers.start(
-            task, subject, log=folder / LOG, threads=self._threads, time_limit=time_limit
-        )
+        if isinstance(task, Assignment):
+            task = dataclasses.replace(task, record=folder / RECORD)
+            task.record.mkdir()
+        self._worker = self._workers.start(task, log=folder / LOG, threads=self._threads, time_limit=time_limit)
         return self.listen(patience)
 
     def listen(self, patience: float) -> Parcel:

@@ -16,8 +16,8 @@ from cnnexp import runtime
 from cnnexp.config import DataConfig
 from cnnexp.errors import SweepError
 from cnnexp.sweeps import cluster, growth, seat
-from cnnexp.sweeps.child import Assignment
 from cnnexp.sweeps.messages import LAST_WORDS, Lost, Message, Unfit
+from cnnexp.sweeps.tasks import Assignment, Reading, Task
 from cnnexp.sweeps.workers import remove_if_empty
 
 if TYPE_CHECKING:
@@ -86,21 +86,13 @@ class Seats:
         self._tell_of_waiting()
         return False
 
-    def start(
-        self,
-        task: Callable[..., None],
-        subject: Any,  # noqa: ANN401 - whatever the task takes
-        *,
-        log: Path,
-        threads: int,
-        time_limit: float | None,
-    ) -> Seat:
-        """Start ``task(wire, log, subject)`` in an empty seat, the first one, or one of its own that takes no room."""
+    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> Seat:
+        """Have a task done in an empty seat, the first one, or one of its own that takes no room."""
         one = self._empty(threads) or self._ask(threads, passing=bool(self._seats))
         one.homes = {seat.LOG: log}
-        if isinstance(subject, Assignment):
-            one.homes[seat.RECORD] = subject.record
-        parcel = one.actor.work.remote(task, _from_anywhere(subject), time_limit=time_limit, patience=_SILENCE)
+        if isinstance(task, Assignment):
+            one.homes[seat.RECORD] = task.record
+        parcel = one.actor.work.remote(_from_anywhere(task), time_limit=time_limit, patience=_SILENCE)
         self._working[parcel] = one
         return one
 
@@ -204,17 +196,20 @@ class Seats:
             self._waits_since = None
 
 
-def _from_anywhere(subject: Any) -> Any:  # noqa: ANN401 - whatever a task takes
-    """Return the subject of a task with places that mean the same from any folder."""
-    match subject:
+def _from_anywhere(task: Task) -> Task:
+    """Return a task with places that mean the same from any folder."""
+    match task:
         case Assignment(config=config):
-            there = dataclasses.replace(config, data=_from_anywhere(config.data))
-            return dataclasses.replace(subject, config=there)
-        case DataConfig():
-            names = {field.name for field in dataclasses.fields(subject)} & {"path", "root", "cache"}
-            places: dict[str, Any] = {name: _absolute(getattr(subject, name)) for name in names}
-            return dataclasses.replace(subject, **places)
-    return subject
+            there = dataclasses.replace(config, data=_found_from_anywhere(config.data))
+            return dataclasses.replace(task, config=there)
+        case Reading(data):
+            return Reading(_found_from_anywhere(data))
+
+
+def _found_from_anywhere(data: DataConfig) -> DataConfig:
+    names = {field.name for field in dataclasses.fields(data)} & {"path", "root", "cache"}
+    places: dict[str, Any] = {name: _absolute(getattr(data, name)) for name in names}
+    return dataclasses.replace(data, **places)
 
 
 def _absolute(place: str | None) -> str | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from cnnexp.config import DataConfig
 from cnnexp.errors import DataError
 from cnnexp.report.sweep import SweepReport
-from cnnexp.sweeps import child, messages, survey
+from cnnexp.sweeps import messages, survey
 from cnnexp.sweeps.messages import Message
 from cnnexp.sweeps.survey import DataFacts
+from cnnexp.sweeps.tasks import Reading
 from cnnexp.sweeps.workforce import Worker, Workforce
 
 _NUMBER = -1  # under which the reading is shown among the runs
@@ -53,7 +54,7 @@ class Surveyor:
 
     def _read_once(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError | messages.Lost:
         reader = self._workers.start(
-            child.look, survey.surveyed(data), log=self._folder / "data.log", threads=1, time_limit=None
+            Reading(survey.surveyed(data)), log=self._folder / "data.log", threads=1, time_limit=None
         )
         while True:
             for worker, message in self._workers.listen(patience=_PATIENCE):

@@ -1,7 +1,7 @@
-"""A process that has imported everything a run needs, from which each run is forked: no run waits for imports.
+"""A process that has imported everything a run needs, from which those that do the runs are forked.
 
 TensorFlow is imported there but never started, so a fork begins as a fresh process does: with its own threads, its own
-random state, nothing left by the run before. A run that dies takes nothing with it but itself.
+random state. A run that dies takes nothing with it but itself.
 """
 
 import multiprocessing

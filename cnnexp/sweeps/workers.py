@@ -1,30 +1,31 @@
-"""Processes of runs: started on free cores, listened to, ended when they take too long."""
+"""Processes of runs: given one after another, listened to, ended when they take too long or too much."""
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
-from cnnexp.sweeps import messages
+from cnnexp.sweeps import child, messages
 from cnnexp.sweeps.messages import LAST_WORDS, Message
+from cnnexp.sweeps.tasks import Task
 
 
 @dataclass(eq=False, slots=True)
 class Worker:
-    """One process with one task."""
+    """One process, and the task that it is at."""
 
     process: BaseProcess
     wire: Connection
+    cores: int  # that its TensorFlow computes on
     log: Path
-    cores: int
-    ends_at: float | None  # monotonic seconds; None: may take as long as it needs
-    time_limit: float | None
+    ends_at: float | None = None  # monotonic seconds; None: may take as long as it needs
+    time_limit: float | None = None
+    spent: bool = False  # not to be given another task
 
     def answer(self, verdict: bool) -> None:
         """Tell a run that asked whether to stop."""
@@ -37,6 +38,9 @@ class Workers:
 
     With `limit` None the cores are divided: a process takes as many as its run has threads, so that a run is as fast,
     and its numbers are the same, as alone. A limit is a number of processes, whatever their threads.
+
+    A process that has done its task waits for another one with as many threads: TensorFlow has started there, and what
+    it has traced may serve again.
     """
 
     far = False
@@ -46,6 +50,7 @@ class Workers:
         self.cores = cores
         self._limit = limit
         self._running: list[Worker] = []
+        self._idle: list[Worker] = []
 
     def __len__(self) -> int:
         return len(self._running)
@@ -63,24 +68,34 @@ class Workers:
             return len(self._running) < self._limit
         return sum(worker.cores for worker in self._running) + threads <= self.cores
 
-    def start(
-        self,
-        task: Callable[..., None],
-        subject: Any,  # noqa: ANN401 - whatever the task takes
-        *,
-        log: Path,
-        threads: int,
-        time_limit: float | None,
-    ) -> Worker:
-        """Start ``task(wire, log, subject)`` in a process of its own."""
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=task, args=(theirs, log, subject), daemon=True)
-        process.start()
-        theirs.close()
-        ends_at = None if time_limit is None else time.monotonic() + time_limit
-        worker = Worker(process, ours, log, threads, ends_at, time_limit)
+    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> Worker:
+        """Give a task to a process that waits for one, or to a new one."""
+        worker = self._waiting(task, threads) or self._new(threads)
+        worker.log, worker.time_limit = log, time_limit
+        worker.ends_at = None if time_limit is None else time.monotonic() + time_limit
+        with suppress(OSError):  # it has just died, which its wire is about to say
+            worker.wire.send((task, log))
         self._running.append(worker)
         return worker
+
+    def _waiting(self, task: Task, threads: int) -> Worker | None:
+        """Return a process that waits and fits the task; where there are only others, one of them is ended instead."""
+        for worker in [one for one in self._idle if not one.process.is_alive()]:
+            self._end(worker)
+        fitting = [worker for worker in self._idle if worker.cores == threads and not task.alone]
+        if fitting:
+            self._idle.remove(fitting[-1])
+            return fitting[-1]
+        for worker in self._idle[:1]:
+            self._end(worker)
+        return None
+
+    def _new(self, threads: int) -> Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=child.serve, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        return Worker(process, ours, threads, Path())
 
     def listen(self, *, patience: float) -> Iterator[tuple[Worker, Message]]:
         """Yield what processes say within `patience` seconds; the last message of each is one that ends it."""
@@ -91,14 +106,14 @@ class Workers:
         for worker in dict.fromkeys(known[item] for item in ready):
             yield from self._heard(worker)
         for worker in [one for one in self._running if one.ends_at is not None and time.monotonic() > one.ends_at]:
-            self._kill(worker)
+            self._end(worker)
             yield worker, messages.Lost(f"It took longer than sweep.time_limit={worker.time_limit:g} seconds.")
 
     def kill_all(self) -> list[Worker]:
-        """End every process at once and return them."""
+        """End every process at once and return those that were at work."""
         running = list(self._running)
-        for worker in running:
-            self._kill(worker)
+        for worker in [*running, *self._idle]:
+            self._end(worker)
         return running
 
     def _until_a_limit(self, patience: float) -> float:
@@ -110,24 +125,33 @@ class Workers:
         try:
             while worker.wire.poll():
                 message = worker.wire.recv()
+                if isinstance(message, messages.Spent):
+                    worker.spent = True
+                    continue
                 last = isinstance(message, LAST_WORDS)
                 if last:
-                    self._forget(worker)
+                    self._rest(worker)
                 yield worker, message
                 if last:
                     return
         except (EOFError, OSError):
             gone = True
         if gone:
-            self._kill(worker)
+            self._end(worker)
             yield worker, messages.Lost(_cause_of_death(worker.process.exitcode))
 
-    def _kill(self, worker: Worker) -> None:
-        worker.process.kill()
-        self._forget(worker)
+    def _rest(self, worker: Worker) -> None:
+        """Let a process wait for its next task, if it may have one."""
+        remove_if_empty(worker.log)
+        if worker.spent:
+            self._end(worker)
+        else:
+            self._running.remove(worker)
+            self._idle.append(worker)
 
-    def _forget(self, worker: Worker) -> None:
-        self._running.remove(worker)
+    def _end(self, worker: Worker) -> None:
+        worker.process.kill()
+        (self._running if worker in self._running else self._idle).remove(worker)
         worker.process.join()
         worker.wire.close()
         remove_if_empty(worker.log)

@@ -1,14 +1,15 @@
 """Who does the runs of a sweep: processes of this machine (`workers`), or of a Ray cluster (`cluster`)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from cnnexp.sweeps.messages import Message
+from cnnexp.sweeps.tasks import Task
 
 
 class Worker(Protocol):
-    """One process with one task."""
+    """One process, and the task that it is at."""
 
     def answer(self, verdict: bool) -> None:
         """Tell a run that asked whether to stop."""
@@ -30,16 +31,8 @@ class Workforce(Protocol):
     def has_room(self, threads: int) -> bool:
         """Tell whether a run with that many threads can start now; where it cannot, make room for it to come."""
 
-    def start(
-        self,
-        task: Callable[..., None],
-        subject: Any,  # noqa: ANN401 - whatever the task takes
-        *,
-        log: Path,
-        threads: int,
-        time_limit: float | None,
-    ) -> Worker:
-        """Start ``task(wire, log, subject)`` in a process of its own, room or not."""
+    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> Worker:
+        """Have a task done, room or not, by a process whose TensorFlow computes on `threads` cores."""
 
     def listen(self, *, patience: float) -> Iterator[tuple[Worker, Message]]:
         """Yield what processes say within `patience` seconds; the last message of each is one that ends it."""
