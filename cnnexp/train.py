@@ -111,6 +111,7 @@ def launch(words: Sequence[str]) -> int:
         check_words(asked.overrides)
         if asked.multirun:
             check_sweep(asked.overrides, config_dir=asked.config_dir and Path(asked.config_dir))
+            _begin_to_import(asked.overrides)
         run()
     except SystemExit as leaving:
         if isinstance(leaving.__cause__, CnnexpError):
@@ -123,6 +124,14 @@ def launch(words: Sequence[str]) -> int:
             raise
         raise explain(error, asked.overrides) from error
     return 0
+
+
+def _begin_to_import(words: Sequence[str]) -> None:
+    """Start what imports TensorFlow for all runs of a sweep while Hydra composes, unless they are done elsewhere."""
+    from cnnexp.sweeps import warm
+
+    if not any(word.startswith(("hydra/launcher=", "sweep.dry_run=")) for word in words):
+        warm.start()
 
 
 def _read(words: Sequence[str]) -> argparse.Namespace:

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from samples import class_names, evaluation, history
 
@@ -14,10 +16,13 @@ from cnnexp.figures import lettering
 
 def texts(figure: Figure) -> list[str]:
     """Everything written in the figure, tick labels included."""
-    from matplotlib.text import Text
-
     figure.canvas.draw()
     return [text.get_text() for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+
+
+def names(axes: Axes) -> list[Text]:
+    """The names of the rows."""
+    return [text for text in axes.texts if text.get_gid() == "left"]
 
 
 def overlapping_labels(figure: Figure) -> list[tuple[str, str]]:
@@ -25,7 +30,7 @@ def overlapping_labels(figure: Figure) -> list[tuple[str, str]]:
     figure.canvas.draw()
     pairs = []
     for axes in figure.axes:
-        labels = [label for label in axes.get_yticklabels() if label.get_text()]
+        labels = [*(label for label in axes.get_yticklabels() if label.get_text()), *names(axes)]
         boxes = [label.get_window_extent() for label in labels]
         pairs += [
             (labels[i].get_text(), labels[i + 1].get_text())
@@ -81,16 +86,16 @@ def test_a_class_without_images_is_drawn_grey_not_as_zero():
 
 def test_a_hundred_classes_name_every_fifth_and_show_shades_instead_of_numbers():
     figure = all_figures(100)["confusion"]
-    assert len(figure.axes[0].get_yticklabels()) == 20
-    assert len(figure.axes[0].texts) == 0
+    assert len(names(figure.axes[0])) == 20
+    assert len(figure.axes[0].texts) == 40  # names of rows and columns, and no numbers
     assert {"right", "wrong"} <= set(texts(figure))
 
 
 def test_of_many_classes_the_lowest_f1_are_shown():
     judged = evaluation(class_names(100))
-    shown = {label.get_text() for label in figures.per_class(judged, split="test").axes[0].get_yticklabels()}
-    names = lettering.drawable(class_names(100), limit=24)
-    f1 = {name: score.f1 for name, score in zip(names, judged.per_class, strict=True)}
+    shown = {name.get_text() for name in names(figures.per_class(judged, split="test").axes[0])}
+    drawable = lettering.drawable(class_names(100), limit=24)
+    f1 = {name: score.f1 for name, score in zip(drawable, judged.per_class, strict=True)}
     assert sorted(f1[name] for name in shown) == sorted(f1.values())[:30]
 
 

@@ -5,12 +5,16 @@ Places are computed instead of found by a layout engine: that would draw every f
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
+from PIL import Image
 
-from cnnexp.figures.lettering import LATIN
+from cnnexp.figures.lettering import LATIN, families
 
 DPI = 110
 EDGE = 0.2  # inches left of a heading
@@ -44,6 +48,34 @@ def place(figure: Figure, *, left: float, bottom: float, width: float, height: f
     return axes
 
 
+def write_names(
+    axes: Axes, names: Sequence[str], at: Sequence[int], *, side: str, size: float, slanted: bool = False
+) -> None:
+    """Write class names along the ``left`` side of the axes, or ``below`` them, at those data coordinates.
+
+    As texts: a tick that stands for a name is three lines and two texts, and is laid out several times.
+    """
+    left = side == "left"
+    (axes.set_yticks if left else axes.set_xticks)([])
+    edge = axes.get_yaxis_transform() if left else axes.get_xaxis_transform()
+    beside = offset_copy(edge, axes.get_figure(root=True), *((-4, 0) if left else (0, -4)), units="points")
+    style: dict[str, Any] = {"ha": "right" if left or slanted else "center", "va": "center_baseline" if left else "top"}
+    if slanted:
+        style |= {"rotation": 45, "rotation_mode": "anchor"}
+    for place, name in zip(at, names, strict=True):
+        axes.text(
+            *((0, place) if left else (place, 0)),
+            name,
+            transform=beside,
+            size=size,
+            color=INK,
+            parse_math=False,
+            family=families(),
+            gid=side,
+            **style,
+        )
+
+
 def heading(figure: Figure, title: str, *lines: str, family: Sequence[str] = (LATIN,)) -> None:
     """A title and muted lines under it, from the upper left corner; the lines may need more fonts."""
     across, up = figure.get_size_inches()
@@ -54,7 +86,11 @@ def heading(figure: Figure, title: str, *lines: str, family: Sequence[str] = (LA
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file; the same figure gives the same bytes."""
+    """The figure as a PNG file; the same figure gives the same bytes. The paper is white: it needs no alpha."""
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 4})
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3, dpi=(DPI, DPI))
     return buffer.getvalue()

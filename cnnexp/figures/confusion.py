@@ -1,7 +1,6 @@
 """The confusion matrix: what each class was taken for."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cnnexp.figures import lettering
-from cnnexp.figures.canvas import INK, MUTED, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet
+from cnnexp.figures.canvas import INK, MUTED, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet, write_names
 from cnnexp.records import Evaluation
 
 SIDES = (2.6, 7.0)  # inches of the matrix: at least, at most
@@ -48,6 +47,7 @@ def confusion_matrix(evaluation: Evaluation, *, normalized: bool, split: str) ->
     axes = place(figure, left=left, bottom=bottom, width=side, height=side)
     _paint(axes, np.sqrt(values / top))
     _name_axes(axes, names, step=step, size=label_size, flat=flat)
+    _title_axes(axes, left=left, bottom=bottom, side=side)
     if text_size:
         _write_cells(axes, texts, np.sqrt(values / top), size=text_size)
     else:
@@ -102,15 +102,21 @@ def _paint(axes: Axes, shades: NDArray[np.float64]) -> None:
 
 
 def _name_axes(axes: Axes, names: Sequence[str], *, step: int, size: float, flat: bool) -> None:
-    ticks = range(0, len(names), step)
-    shown: dict[str, Any] = {"size": size, "color": INK, "parse_math": False, "family": lettering.families()}
-    slant: dict[str, Any] = {} if flat else {"rotation": 45, "ha": "right", "va": "top", "rotation_mode": "anchor"}
-    axes.set_xticks(ticks, names[::step], **shown, **slant)
-    axes.set_yticks(ticks, names[::step], **shown)
+    places = range(0, len(names), step)
+    write_names(axes, names[::step], places, side="left", size=size)
+    write_names(axes, names[::step], places, side="below", size=size, slanted=not flat)
     if step > 1:
+        axes.set_xticks(places, [""] * len(places))
+        axes.set_yticks(places, [""] * len(places))
         axes.tick_params(length=3)
-    axes.set_xlabel("predicted class", size=TEXT_SIZE, color=MUTED, labelpad=6)
-    axes.set_ylabel("true class", size=TEXT_SIZE, color=MUTED, labelpad=6)
+
+
+def _title_axes(axes: Axes, *, left: float, bottom: float, side: float) -> None:
+    """Say what rows and columns are, at the edges of the paper; all in inches."""
+    axes.set_xlabel("predicted class", size=TEXT_SIZE, color=MUTED)
+    axes.set_ylabel("true class", size=TEXT_SIZE, color=MUTED)
+    axes.xaxis.set_label_coords(0.5, (0.35 - bottom) / side)
+    axes.yaxis.set_label_coords((0.35 - left) / side, 0.5)
 
 
 def _write_cells(axes: Axes, texts: list[list[str]], shades: NDArray[np.float64], *, size: float) -> None:

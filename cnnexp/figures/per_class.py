@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cnnexp.figures import lettering
-from cnnexp.figures.canvas import BLUE, INK, MUTED, RULE, SMALL_SIZE, heading, place, sheet
+from cnnexp.figures.canvas import BLUE, INK, MUTED, RULE, SMALL_SIZE, heading, place, sheet, write_names
 from cnnexp.records import ClassScore, Evaluation
 
 MOST_ROWS = 30  # of more classes the worst are shown
@@ -63,7 +63,7 @@ def _draw_scores(axes: Axes, scores: Sequence[ClassScore], names: Sequence[str])
     axes.set_xlim(0, 1)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.grid(axis="x", color=RULE, linewidth=0.7)
-    axes.set_yticks(rows, names, parse_math=False, family=lettering.families())
+    write_names(axes, names, range(len(scores)), side="left", size=SMALL_SIZE)
     axes.set_ylim(len(scores) - 0.4, -0.6)
 
 

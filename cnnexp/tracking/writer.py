@@ -17,7 +17,8 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,8 @@ from cnnexp.tracking.live import LiveRecord
 
 Reply = Callable[..., None]
 Commands = queue.SimpleQueue[dict[str, Any] | None]  # None: no more will come
+
+_GROWTH = 1.0  # seconds
 
 
 def main() -> None:
@@ -79,7 +82,7 @@ def _read(source: IO[str], commands: Commands) -> None:
 def serve(commands: Commands, reply: Reply) -> None:
     """Deliver what the commands name, then what is left when they end."""
     records: dict[str, LiveRecord] = {}
-    for grown in _latest(commands):
+    for grown in _latest(commands, records):
         for folder, ended in grown.items():
             record = records.setdefault(folder, LiveRecord(Path(folder)))
             for answer in record.visit(ended=ended):
@@ -90,17 +93,25 @@ def serve(commands: Commands, reply: Reply) -> None:
         record.abandoned()
 
 
-def _latest(commands: Commands) -> Iterator[dict[str, bool]]:
-    """Yield, for each record, whether it has ended by now; many commands as one, so that a slow store only lags."""
+def _latest(commands: Commands, known: Container[str]) -> Iterator[dict[str, bool]]:
+    """Yield, for each record, whether it has ended by now; many commands as one, so that a slow store only lags.
+
+    What only grows waits a second for more: a call of the store takes as long for one epoch as for ten.
+    """
     while (command := commands.get()) is not None:
-        grown = {command["folder"]: command["ended"]}
-        while not commands.empty():
-            command = commands.get()
-            if command is None:
-                commands.put(None)  # for the next round, which ends with it
-                break
+        grown: dict[str, bool] = {}
+        urgent = False
+        until = time.monotonic() + _GROWTH
+        while command is not None:
             grown[command["folder"]] = command["ended"]
+            urgent = urgent or command["ended"] or command["folder"] not in known
+            try:
+                command = commands.get(timeout=0 if urgent else max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
         yield grown
+        if command is None:
+            return
 
 
 if __name__ == "__main__":

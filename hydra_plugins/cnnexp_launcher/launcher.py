@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CnnexpLauncher(Launcher):
-    """A process a run, as many at a time as the cores hold."""
+    """Runs in processes of this machine, as many at a time as the cores hold."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra hands over."""
@@ -35,7 +35,7 @@ class CnnexpLauncher(Launcher):
 
 
 class RayLauncher(CnnexpLauncher):
-    """A process a run on the nodes of a Ray cluster, as many at a time as Ray finds places for."""
+    """Runs in processes on the nodes of a Ray cluster, as many at a time as Ray finds places for."""
 
     def __init__(self, address: str) -> None:
         self.address = address
