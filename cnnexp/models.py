@@ -117,7 +117,7 @@ def _residual(make: "_Maker", x: keras.KerasTensor, filters: int, *, stride: int
     """Two normalized convolutions beside a shortcut, which is projected where the shape changes."""
     shortcut = x
     if stride > 1 or x.shape[-1] != filters:
-        shortcut = make.convolution(x, filters, kernel=1, stride=stride, normalized=True, activation=None)
+        shortcut = make.convolution(make.thinned(x, stride), filters, kernel=1, normalized=True, activation=None)
     y = make.convolution(x, filters, stride=stride, normalized=True)
     y = make.convolution(y, filters, normalized=True, activation=None)
     return make.sum(y, shortcut)
@@ -165,6 +165,14 @@ class _Maker:
     def pooled(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Halve the image, unless a side is already a single pixel."""
         return layers.MaxPooling2D(2, **self._as("pooling"))(x) if min(x.shape[1:3]) >= 2 else x
+
+    def thinned(self, x: keras.KerasTensor, stride: int) -> keras.KerasTensor:
+        """Keep every second pixel, or whatever the stride, as a strided 1×1 convolution would.
+
+        The gradient of that one is wrong, and written beyond its memory, in oneDNN up to 3.12 (its issue 6035): with
+        fewer than 8 channels on processors with AVX2, than 16 with AVX-512.
+        """
+        return layers.MaxPooling2D(1, strides=stride, **self._as("thinning"))(x) if stride > 1 else x
 
     def flat(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Images as vectors."""

@@ -129,3 +129,18 @@ def test_no_images_no_answers():
 @pytest.mark.parametrize("config", ARCHITECTURES, ids=lambda config: config.name)
 def test_names_of_layers_do_not_depend_on_what_was_built_before(config):
     assert build(config).to_json() == build(config).to_json()
+
+
+def test_no_convolution_of_single_pixels_has_a_stride():
+    """Its gradient is not to be trusted, see `_Maker.thinned`; what is done instead gives the same values."""
+    import tensorflow as tf
+
+    layers = build(ResNetConfig(name="resnet", width=4, depth=3, units=1), shape=(17, 16, 3)).layers
+    single = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (1, 1)]
+    assert len(single) == 2
+    assert all(layer.strides == (1, 1) for layer in single)
+    (thinning, *_) = [layer for layer in layers if layer.name.startswith("thinning")]
+    images, kernel = tf.random.normal((2, 9, 8, 4)), tf.random.normal((1, 1, 4, 8))
+    np.testing.assert_allclose(
+        tf.nn.conv2d(thinning(images), kernel, 1, "SAME"), tf.nn.conv2d(images, kernel, 2, "SAME"), rtol=1e-6
+    )
