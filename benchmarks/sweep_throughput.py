@@ -27,7 +27,8 @@ LISTS = {  # by the number of runs they make
     32: {"rates": "1e-4,3e-4,1e-3,3e-3", "dropouts": "0,0.2,0.4,0.5", "batches": "32,64"},
 }
 NEEDED = {  # what each peer imports
-    "Hydra joblib + autolog": ("hydra_plugins.hydra_joblib_launcher",),
+    "Hydra joblib + autolog": ("hydra_plugins.hydra_joblib_launcher", "tensorboard"),
+    "Hydra basic + autolog": ("tensorboard",),
     "Keras Tuner grid": ("keras_tuner", "tensorboard"),
     "Ray Tune grid": ("ray.tune", "fsspec"),
 }

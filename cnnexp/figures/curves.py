@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from cnnexp.figures.canvas import BLUE, INK, MUTED, ORANGE, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet
 from cnnexp.records import History
@@ -94,14 +94,14 @@ def _finish(axes: Axes, name: str, history: History, *, last: bool) -> None:
     axes.margins(y=0.1)
     final = history.epochs[-1].epoch
     axes.set_xlim(1 - 0.02 * final, final + 0.02 * final) if final > 1 else axes.set_xlim(0.5, 1.5)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     axes.axvline(history.best_epoch, color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
     if last:
         axes.set_xlabel("epoch", size=TEXT_SIZE, color=INK)
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(3))
         axes.yaxis.set_major_formatter(PLAIN)
     else:
-        axes.xaxis.set_major_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(NullLocator())
 
 
 def _scale_loss(axes: Axes, history: History) -> None:

@@ -31,12 +31,13 @@ def per_class(evaluation: Evaluation, *, split: str) -> Figure:
     names = lettering.drawable([scores[index].name for index in shown], limit=NAME_LIMIT)
     chosen = [scores[index] for index in shown]
     left = 0.35 + max(lettering.width(name, SMALL_SIZE) for name in names)
-    height = (0.44 if len(chosen) <= ROOMY else 0.27) * len(chosen)
+    row = 0.44 if len(chosen) <= ROOMY else 0.27  # inches
+    height = row * len(chosen)
     figure = sheet(left + 6.3, height + 1.55)
     bars = place(figure, left=left, bottom=0.5, width=4.3, height=height)
     images = place(figure, left=left + 4.95, bottom=0.5, width=0.95, height=height)
-    _draw_scores(bars, chosen, names)
-    _draw_support(images, chosen)
+    _draw_scores(bars, chosen, names, row=row)
+    _draw_support(images, chosen, row=row)
     _explain(figure, bars, evaluation, shown=len(chosen), split=split)
     return figure
 
@@ -51,15 +52,15 @@ def _known(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
-def _draw_scores(axes: Axes, scores: Sequence[ClassScore], names: Sequence[str]) -> None:
+def _draw_scores(axes: Axes, scores: Sequence[ClassScore], names: Sequence[str], *, row: float) -> None:
     rows = np.arange(len(scores))
     for field, offset, colour in BARS:
         values = [_known(getattr(score, field), 0.0) for score in scores]
         label = "F1" if field == "f1" else field
-        axes.barh(rows + offset, values, BAR, color=colour, label=label)
-    for row, score in enumerate(scores):
+        axes.hlines(rows + offset, 0, values, color=colour, linewidth=72 * BAR * row, label=label)
+    for number, score in enumerate(scores):
         text = "–" if score.f1 is None else f"{score.f1:.3f}"
-        axes.text(1.02, row, text, size=SMALL_SIZE, color=BLUE, va="center_baseline")
+        axes.text(1.02, number, text, size=SMALL_SIZE, color=BLUE, va="center_baseline")
     axes.set_xlim(0, 1)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.grid(axis="x", color=RULE, linewidth=0.7)
@@ -67,11 +68,11 @@ def _draw_scores(axes: Axes, scores: Sequence[ClassScore], names: Sequence[str])
     axes.set_ylim(len(scores) - 0.4, -0.6)
 
 
-def _draw_support(axes: Axes, scores: Sequence[ClassScore]) -> None:
+def _draw_support(axes: Axes, scores: Sequence[ClassScore], *, row: float) -> None:
     support = [score.support for score in scores]
-    axes.barh(range(len(scores)), support, 0.5, color="#c4ccd4")
-    for row, count in enumerate(support):
-        axes.annotate(f"{count:,}", (count, row), (4, 0), textcoords="offset points", size=SMALL_SIZE, va="center")
+    axes.hlines(range(len(scores)), 0, support, color="#c4ccd4", linewidth=72 * 0.5 * row)
+    for number, count in enumerate(support):
+        axes.annotate(f"{count:,}", (count, number), (4, 0), textcoords="offset points", size=SMALL_SIZE, va="center")
     axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set_xlim(0, 1.1 * max(1, *support))
     axes.set_yticks([])

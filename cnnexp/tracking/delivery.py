@@ -141,13 +141,8 @@ class Delivery:
 
     def _send_files(self, client: "MlflowClient") -> None:
         root = self.folder / "files"
-        left = [path for path in sorted(root.rglob("*")) if path.is_file()]
-        left = [path for path in left if str(path.relative_to(root)) not in self.progress.files]
-        for path in left:
-            within = path.relative_to(root)
-            client.log_artifact(self.run_id, str(path), None if within.parent == Path() else str(within.parent))
-            self.progress.files.append(str(within))
-            self.progress.save(self.folder)
+        if any(root.iterdir()):
+            client.log_artifacts(self.run_id, str(root))
         image_grid.send(client, self.run_id, root, outbox.read_entries(self.folder, start=0))
 
 

@@ -1,7 +1,7 @@
 """How much of a record the store already has, kept on disk so that anybody can go on from there."""
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp.tracking.outbox import read_json, write_json
@@ -15,7 +15,6 @@ class Progress:
     run_id: str | None = None
     experiment_id: str | None = None
     entries: int = 0  # lines of the journal
-    files: list[str] = field(default_factory=list)
     model_id: str | None = None  # of the logged model, once it is complete
 
     @classmethod
