@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from cnnexp.imports import heavy_imports
 
@@ -55,8 +56,9 @@ def without_announcements() -> Iterator[None]:
                     print(line, file=sys.stderr)
 
 
+@cache
 def import_tensorflow() -> None:
-    """Import TensorFlow and look for devices, which is when it announces itself."""
+    """Import TensorFlow and look for devices, which is when it announces itself; once, as it freezes all there is."""
     with without_announcements(), heavy_imports():
         import tensorflow as tf
 

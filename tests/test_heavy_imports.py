@@ -1,7 +1,10 @@
 """The garbage collector stays away from large imports, and comes back."""
 
+import gc
 import subprocess
 import sys
+
+from cnnexp import quiet
 
 SCRIPT = """
 import gc
@@ -34,3 +37,13 @@ def test_a_failed_import_leaves_the_collector_on_as_well():
 
 def test_a_collector_that_the_user_has_switched_off_stays_off():
     assert after(disabled=True) == ["False", "True"]
+
+
+def test_what_later_runs_of_a_process_leave_is_not_frozen():
+    """Frozen garbage is never collected: a process of many runs would grow with each."""
+    quiet.import_tensorflow()
+    frozen = gc.get_freeze_count()
+    kept = [[] for _ in range(1_000)]
+    quiet.import_tensorflow()
+    assert gc.get_freeze_count() <= frozen
+    assert len(kept) == 1_000
