@@ -19,9 +19,10 @@ class Progress:
 
     @classmethod
     def load(cls, folder: Path) -> "Progress":
-        """Return what the last delivery left; nothing, when there was none."""
+        """Return what the last delivery left, perhaps of another version; nothing, when there was none."""
         path = folder / "delivered.json"
-        return cls(**read_json(path)) if path.exists() else cls()
+        left = read_json(path) if path.exists() else {}
+        return cls(**{name: left[name] for name in cls.__slots__ if name in left})
 
     def save(self, folder: Path) -> None:
         """Write it down."""
