@@ -1,5 +1,4 @@
-"""What earlier runs of a process have traced, kept for the next run of the same form: tracing takes longer than many a
-training.
+"""What earlier runs of a process have traced, kept for the next run of the same form: a good part of a short run.
 
 A graph depends on its form alone, such as the layers of a network and the rules of its optimizer. Everything else is a
 value, of a variable or an argument. So a kept graph that takes over all values of a new one computes the same bits.

@@ -142,19 +142,22 @@ class Workers:
 
     def _rest(self, worker: Worker) -> None:
         """Let a process wait for its next task, if it may have one."""
-        remove_if_empty(worker.log)
         if worker.spent:
             self._end(worker)
         else:
             self._running.remove(worker)
             self._idle.append(worker)
+            remove_if_empty(worker.log)
 
     def _end(self, worker: Worker) -> None:
         worker.process.kill()
-        (self._running if worker in self._running else self._idle).remove(worker)
         worker.process.join()
         worker.wire.close()
-        remove_if_empty(worker.log)
+        if worker in self._idle:  # its last log is not its own any more
+            self._idle.remove(worker)
+        else:
+            self._running.remove(worker)
+            remove_if_empty(worker.log)
 
 
 def remove_if_empty(log: Path) -> None:
