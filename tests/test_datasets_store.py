@@ -18,6 +18,7 @@ from cnnexp.datasets import cache, survey, workers
 from cnnexp.datasets.decoding import decode_rows
 from cnnexp.datasets.fingerprints import first_copies
 from cnnexp.datasets.headers import HEADER
+from cnnexp.datasets.job import MANY
 from cnnexp.datasets.sources import ArrayPictures, FilePictures
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec, read_image
@@ -42,7 +43,7 @@ def in_process(folder, store, *, before="", **options):
     code = (
         f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
         "from folders import load; from cnnexp.config import FolderDataConfig\n"
-        f"from cnnexp.datasets import workers\n{before}\n"
+        f"{before}\n"
         "show = globals().get('show', lambda done, total: None)\n"
         f"splits = load(FolderDataConfig, cache={str(store)!r}, path={str(folder)!r}, on_progress=show)\n"
         "print(splits.digest)"
@@ -116,7 +117,7 @@ def write_many(folder, count):
 
 
 def test_several_processes_decode_what_one_would(tmp_path):
-    folder = write_many(tmp_path / "many", workers.WORTH_WORKERS + 300)
+    folder = write_many(tmp_path / "many", MANY + 300)
     (folder / "a" / "01000.png").unlink()
     (folder / "a" / "01000.png").write_text("no image")
     splits = load(FolderDataConfig, cache=tmp_path / "cache", path=folder, on_bad_file="skip")
@@ -126,8 +127,37 @@ def test_several_processes_decode_what_one_would(tmp_path):
     assert list(alone.unreadable) == [files.index("a/01000.png")]
 
 
+def test_few_images_that_take_long_are_shared_out_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_WORTH_IT", 0.1)  # seconds; smaller files than one would wait for
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two cores")
+    for number in range(30):
+        path = tmp_path / "large" / "ab"[number % 2] / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(f"large {number}", size=(5, 5))).resize((900, 900), Image.Resampling.NEAREST).save(path)
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    if not children.exists():
+        pytest.skip("needs /proc/PID/task/PID/children")
+    seen = []
+    splits = load(
+        FolderDataConfig,
+        cache=tmp_path / "cache",
+        path=tmp_path / "large",
+        size=[12, 12],
+        on_progress=lambda done, total: seen.append((done, children.read_text().split())),
+    )
+    before, at_the_end = seen[0], seen[-1]
+    assert before == (0, [])
+    assert at_the_end[0] == 30
+    assert any(processes for _, processes in seen)
+    assert children.read_text().split() == [], "none is left"
+    for row, name in ((0, "a/00.png"), (29, "b/29.png")):
+        expected = read_image(tmp_path / "large" / name, splits.spec)
+        np.testing.assert_array_equal(splits.train.images[row], expected)
+
+
 def test_an_interrupted_decode_continues(tmp_path):
-    folder = write_many(tmp_path / "many", 2 * workers.WORTH_WORKERS)
+    folder = write_many(tmp_path / "many", 2 * MANY)
     kill = "import os, signal\ndef show(done, total):\n    if done >= 1024: os.kill(os.getpid(), signal.SIGKILL)"
     process = in_process(folder, tmp_path / "cache", before=kill)
     process.communicate(timeout=60)
@@ -141,14 +171,14 @@ def test_an_interrupted_decode_continues(tmp_path):
         FolderDataConfig, cache=tmp_path / "cache", path=folder, on_progress=lambda done, total: seen.append(done)
     )
     assert seen[0] >= 1024
-    assert seen[-1] == 2 * workers.WORTH_WORKERS
+    assert seen[-1] == 2 * MANY
     fresh = load(FolderDataConfig, cache=tmp_path / "other", path=folder)
     assert splits.digest == fresh.digest
     np.testing.assert_array_equal(splits.train.images, fresh.train.images)
 
 
 def test_processes_that_start_at_once_decode_once(tmp_path):
-    folder = write_many(tmp_path / "many", workers.WORTH_WORKERS)
+    folder = write_many(tmp_path / "many", MANY)
     count = "calls = []\nimport atexit\ndef show(done, total): calls.append(done)"
     processes = [in_process(folder, tmp_path / "cache", before=count) for _ in range(3)]
     digests = set()
@@ -165,7 +195,7 @@ def test_processes_that_start_at_once_decode_once(tmp_path):
 
 
 def test_workers_do_not_outlive_their_process(tmp_path):
-    folder = write_many(tmp_path / "many", 2 * workers.WORTH_WORKERS)
+    folder = write_many(tmp_path / "many", 2 * MANY)
     wait = "import time\ndef show(done, total):\n    print(done, flush=True)\n    if done: time.sleep(60)"
     process = in_process(folder, tmp_path / "cache", before=wait)
     while process.stdout.readline().strip() in ("", "0"):
@@ -195,7 +225,7 @@ def test_a_full_disk_is_a_clear_error_that_leaves_nothing(folder, store):
 
 
 def test_a_disk_that_fills_up_within_a_worker_is_the_same_error(tmp_path, monkeypatch):
-    folder = write_many(tmp_path / "many", workers.WORTH_WORKERS)
+    folder = write_many(tmp_path / "many", MANY)
     limit = (
         "import os, resource\n"
         "from cnnexp.datasets import store\n"

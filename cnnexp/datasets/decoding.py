@@ -10,7 +10,6 @@ from cnnexp.datasets.fingerprints import LENGTH, Fingerprints, quick_fingerprint
 from cnnexp.datasets.headers import HEADER, Headers, header, headers_of_arrays
 from cnnexp.datasets.sources import ArrayPictures, Pictures
 from cnnexp.images import ImageSpec, UnreadableImageError, fit, in_color, upright
-from cnnexp.records import Images
 
 Unreadable = dict[int, str]  # row -> why it could not be read
 
@@ -19,7 +18,7 @@ Unreadable = dict[int, str]  # row -> why it could not be read
 class Chunk:
     """Consecutive images, decoded."""
 
-    images: Images
+    images: NDArray[np.uint8]  # (N, H, W, C)
     fingerprints: Fingerprints
     headers: Headers
     unreadable: Unreadable  # pixels, fingerprint and header of these rows are zero

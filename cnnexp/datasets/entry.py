@@ -19,9 +19,9 @@ from cnnexp.datasets.cache import READY
 from cnnexp.datasets.decoding import Unreadable
 from cnnexp.datasets.fingerprints import LENGTH, first_copies
 from cnnexp.datasets.headers import HEADER
+from cnnexp.datasets.job import Job
 from cnnexp.datasets.measures import Measures, measure
 from cnnexp.datasets.sources import Catalogue, Source
-from cnnexp.datasets.workers import Job
 from cnnexp.images import READER, ImageSpec
 from cnnexp.records import Images
 

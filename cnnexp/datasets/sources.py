@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from cnnexp.images import Source as ImageSource
 from cnnexp.images import UnreadableImageError
-from cnnexp.records import Labels
 
 UNDECLARED = -1  # in Catalogue.declared: the source does not say which split an image belongs to
 FILE_LIMIT = 256 * 2**20  # bytes one file inside an archive may unpack to
@@ -23,7 +22,7 @@ class Catalogue:
     """What is known about each image besides its pixels."""
 
     class_names: tuple[str, ...]
-    labels: Labels  # (N,)
+    labels: NDArray[np.int64]  # (N,) index into the class names
     files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17"
     declared: NDArray[np.int8]  # (N,) index into records.SPLIT_NAMES, or UNDECLARED
     groups: NDArray[np.int64] | None  # (N,) images of equal number stay on one side of every split

@@ -18,6 +18,7 @@ from cnnexp.datasets.decoding import Unreadable, decode_rows
 from cnnexp.datasets.entry import Decoded, finish, is_whole, opened
 from cnnexp.datasets.geometry import Request, resolve
 from cnnexp.datasets.headers import HEADER
+from cnnexp.datasets.job import Job, chunk_size
 from cnnexp.datasets.journal import Journal
 from cnnexp.datasets.measures import measure
 from cnnexp.datasets.sources import Catalogue, Pictures, Source
@@ -25,7 +26,7 @@ from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
 
 JOURNAL = "journal.jsonl"
-FORMAT = 6  # of an entry; raise it when the files below change
+FORMAT = 7  # of an entry; raise it when the files below change
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 OnProgress = Callable[[int, int], None]  # (images done, images in all)
@@ -106,7 +107,7 @@ def _fill(
 
     def show_progress_of_other() -> None:
         if done := journal.chunks_done():  # 0 also when it has just finished
-            on_progress(min(done * workers.CHUNK, total), total)
+            on_progress(min(done * chunk_size(total), total), total)
 
     with cache.locked(entry, while_waiting=show_progress_of_other):
         if is_whole(entry):
@@ -123,7 +124,7 @@ def _fill(
             raise
 
 
-def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> workers.Job:
+def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> Job:
     """Create the files at full size, so that a full disk is known before the work and not after half of it."""
     images, prints, headers = (entry / name for name in ("images.part.npy", "fingerprints.part", "headers.part"))
     shape = (len(pictures), *spec.shape)
@@ -140,7 +141,7 @@ def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> workers.Job:
                 _allocate(file.fileno(), len(pictures) * each)
         beginning.rename(images)
     offset = images.stat().st_size - int(np.prod(shape))
-    return workers.Job(pictures, spec, images, offset, prints, headers)
+    return Job(pictures, spec, images, offset, prints, headers)
 
 
 def _allocate(file: int, size: int) -> None:
@@ -150,17 +151,17 @@ def _allocate(file: int, size: int) -> None:
         os.truncate(file, size)
 
 
-def _decode(job: workers.Job, journal: Journal, on_progress: OnProgress) -> Unreadable:
+def _decode(job: Job, journal: Journal, on_progress: OnProgress) -> Unreadable:
     """Decode every chunk that the journal does not know, and note each down when it is written."""
     done = journal.read()
     total = len(job.pictures)
-    on_progress(min(len(done) * workers.CHUNK, total), total)
+    on_progress(min(len(done) * job.chunk, total), total)
     todo = [chunk for chunk in range(job.chunks) if chunk not in done]
     with closing(workers.run(job, todo)) as finished:
         for chunk, unreadable in finished:
             done[chunk] = unreadable
             journal.add(chunk, unreadable)
-            on_progress(min(len(done) * workers.CHUNK, total), total)
+            on_progress(min(len(done) * job.chunk, total), total)
     return {row: reason for chunk in sorted(done) for row, reason in done[chunk].items()}
 
 

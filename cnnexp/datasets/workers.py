@@ -9,64 +9,26 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any
 
-from cnnexp.datasets import fingerprints
-from cnnexp.datasets.decoding import Unreadable, decode_rows
-from cnnexp.datasets.headers import HEADER
-from cnnexp.datasets.sources import ArrayPictures, Pictures
+from cnnexp.datasets.decoding import Unreadable
+from cnnexp.datasets.job import MANY, Job
+from cnnexp.datasets.sources import ArrayPictures
 from cnnexp.errors import DataError
-from cnnexp.images import ImageSpec
 
-CHUNK = 64  # images decoded, written and noted down together; small, so that no core waits long at the end
-WORTH_WORKERS = 2048  # images from which starting processes pays
+_WORTH_IT = 1.0  # seconds of work left from which starting processes pays
 
 # Pillow gives the memory of every image back to the system and asks for it again; keeping some halves decoding time.
 _KEEP_MEMORY = {"PILLOW_BLOCKS_MAX": "8", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy would start one for every core, to do nothing
 _ROOT = Path(__file__).parents[2]  # where `cnnexp` is imported from
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to decode, and the three files the outcome is written into, each at the place of its rows."""
-
-    pictures: Pictures
-    spec: ImageSpec
-    images: Path  # a .npy file of (N, H, W, C), already there at its full size
-    offset: int  # bytes before its first pixel
-    fingerprints: Path  # N * fingerprints.LENGTH bytes
-    headers: Path  # N * HEADER.itemsize bytes
-
-    @property
-    def chunks(self) -> int:
-        """How many chunks the job has."""
-        return -(-len(self.pictures) // CHUNK)
-
-    def run(self, chunk: int) -> Unreadable:
-        """Decode one chunk and write it; return the rows that could not be read."""
-        rows = range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.pictures)))
-        decoded = decode_rows(self.pictures, rows, self.spec)
-        height, width, channels = self.spec.shape
-        _write(self.images, decoded.images.tobytes(), at=self.offset + rows.start * height * width * channels)
-        _write(self.fingerprints, decoded.fingerprints.tobytes(), at=rows.start * fingerprints.LENGTH)
-        _write(self.headers, decoded.headers.tobytes(), at=rows.start * HEADER.itemsize)
-        return decoded.unreadable
-
-
-def _write(path: Path, content: bytes, *, at: int) -> None:
-    with path.open("r+b", buffering=0) as file:
-        file.seek(at)
-        view = memoryview(content)
-        while view:  # a nearly full disk takes a part first and says so on the next write
-            view = view[file.write(view) :]
 
 
 def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, None]:
@@ -77,25 +39,67 @@ def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, 
         DataError: a process died.
 
     """
-    worth_it = len(chunks) * CHUNK >= WORTH_WORKERS and not isinstance(job.pictures, ArrayPictures)  # those are here
-    helpers = min(_cores(), len(chunks)) - 1 if worth_it else 0
-    todo, finished = deque(chunks), SimpleQueue[tuple[int, Unreadable]]()
-
-    def keep_busy(worker: _Worker) -> None:
-        worker.take(job)
+    todo = deque(chunks)
+    with _Helpers(job, todo) as helpers:
+        helpers.start_if_it_pays()  # of many images at once: a process takes a moment to start
         for chunk in _taken(todo):
-            finished.put((chunk, worker.run(chunk)))
-
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(helpers + 1))  # left last: its threads wait for the workers
-        workers = [stack.enter_context(_Worker()) for _ in range(helpers)]
-        busy = [pool.submit(keep_busy, worker) for worker in workers]
-        for chunk in _taken(todo):  # this process decodes as well, and at once: workers take a moment to start
             yield chunk, job.run(chunk)
-            yield from _emptied(finished)
-            _raise_errors(future for future in busy if future.done())
-        _raise_errors(as_completed(busy))
-        yield from _emptied(finished)
+            helpers.start_if_it_pays()
+            yield from helpers.finished()
+        yield from helpers.last()
+
+
+class _Helpers:
+    """Further processes that take chunks from the same list, each driven by a thread of this one."""
+
+    def __init__(self, job: Job, todo: deque[int]) -> None:
+        self._job, self._todo, self._chunks = job, todo, len(todo)
+        self._began = time.monotonic()
+        self._stack = ExitStack()
+        self._busy: list[Future[None]] = []
+        self._finished: SimpleQueue[tuple[int, Unreadable]] = SimpleQueue()
+
+    def start_if_it_pays(self) -> None:
+        """Start a process for every other core, once, as soon as there is work enough left."""
+        number = min(_cores() - 1, len(self._todo))
+        if self._busy or number < 1 or not self._pays():
+            return
+        pool = self._stack.enter_context(ThreadPoolExecutor(number))  # left last: its threads wait for the workers
+        workers = [self._stack.enter_context(_Worker()) for _ in range(number)]
+        self._busy = [pool.submit(self._keep_busy, worker) for worker in workers]
+
+    def _pays(self) -> bool:
+        if isinstance(self._job.pictures, ArrayPictures):  # those are in this process already
+            return False
+        left, done = len(self._todo), self._chunks - len(self._todo)
+        seconds_left = (time.monotonic() - self._began) / max(done, 1) * left
+        return left * self._job.chunk >= MANY or seconds_left > _WORTH_IT
+
+    def _keep_busy(self, worker: "_Worker") -> None:
+        worker.take(self._job)
+        for chunk in _taken(self._todo):
+            self._finished.put((chunk, worker.run(chunk)))
+
+    def finished(self) -> Iterator[tuple[int, Unreadable]]:
+        """Yield what was finished since the last call; raise what a process ended with."""
+        while not self._finished.empty():
+            yield self._finished.get()
+        for ended in [future for future in self._busy if future.done()]:
+            ended.result()
+
+    def last(self) -> Iterator[tuple[int, Unreadable]]:
+        """Wait for what the processes are still at, and yield it."""
+        for ended in as_completed(self._busy):
+            ended.result()
+        yield from self.finished()
+
+    def __enter__(self) -> "_Helpers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
 
 
 def _taken(todo: deque[int]) -> Iterator[int]:
@@ -103,16 +107,6 @@ def _taken(todo: deque[int]) -> Iterator[int]:
     with suppress(IndexError):
         while True:
             yield todo.popleft()
-
-
-def _emptied(finished: "SimpleQueue[tuple[int, Unreadable]]") -> Iterator[tuple[int, Unreadable]]:
-    while not finished.empty():
-        yield finished.get()
-
-
-def _raise_errors(ended: Iterable[Future[None]]) -> None:
-    for future in ended:
-        future.result()
 
 
 def _cores() -> int:
@@ -125,10 +119,10 @@ class _Worker:
     def __init__(self) -> None:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from cnnexp.datasets.workers import serve; serve()"],
+            [sys.executable, "-c", "from cnnexp.datasets.job import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": path},
+            env={**os.environ, **_KEEP_MEMORY, **_ONE_THREAD, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
         )
 
@@ -170,16 +164,3 @@ class _Worker:
     ) -> None:
         self._process.kill()  # idle, or not wanted any more
         self._process.communicate()
-
-
-def serve() -> None:
-    """Be a worker: the job comes pickled from the process that started this one, then chunk numbers."""
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    job: Job = pickle.load(requests)
-    for line in requests:
-        try:
-            answer: dict[str, Any] = {"unreadable": job.run(int(line))}
-        except OSError as error:
-            answer = {"errno": error.errno, "error": error.strerror, "file": str(error.filename or job.images)}
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
