@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnnexp.models import LOGITS
 from cnnexp.portable.forward import Forward, forward_by, traced
-from cnnexp.records import Images, Probabilities
+from cnnexp.records import Images
 
 BATCH_VALUES = 2**22  # pixels in one inference batch: large enough to be fast, small enough for any memory
 
@@ -41,17 +41,10 @@ class Network:
         """The same pass as it travels with a saved model."""
         return forward_by(self._asked)
 
-    def probabilities(self, images: Images, rows: NDArray[np.int64]) -> Probabilities:
-        """Return (N, K) float32."""
-        return self._answers(images, rows, output=0)
-
     def logits(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return (N, K) float32, before the softmax."""
-        return self._answers(images, rows, output=2)
-
-    def _answers(self, images: Images, rows: NDArray[np.int64], *, output: int) -> NDArray[np.float32]:
         starts = range(0, len(rows), self._size)
-        batches = [self._asked(images[rows[start : start + self._size]])[output].numpy() for start in starts]
+        batches = [self._asked(images[rows[start : start + self._size]])[2].numpy() for start in starts]
         return np.concatenate(batches) if batches else np.zeros((0, self.model.output_shape[-1]), np.float32)
 
 

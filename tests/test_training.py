@@ -118,7 +118,7 @@ def test_a_kept_graph_gives_the_numbers_of_a_new_one():
         regularization = Regularization(dropout=dropout, l1=0.0, l2=0.001)
         network_, history = fit(made, train=train, model=lambda: network(regularization), seed=seed, traces=traces)
         losses = [(values.train_loss, values.val_loss) for values in history.epochs]
-        return losses, network_.probabilities(images.images, images.rows).tolist()
+        return losses, network_.logits(images.images, images.rows).tolist()
 
     settings = [
         {"seed": 0},

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from cnnexp import inference, training
 from cnnexp.calibration import MINIMUM_IMAGES, expected_calibration_error, fit_temperature
@@ -12,7 +13,7 @@ from cnnexp.datasets import Splits
 from cnnexp.diagnosis import Facts
 from cnnexp.evaluation import evaluate
 from cnnexp.inference import Network
-from cnnexp.records import SPLIT_NAMES, Evaluation, History, Labels, Probabilities, RunPlan, SplitPredictions
+from cnnexp.records import SPLIT_NAMES, Evaluation, History, RunPlan, SplitPredictions
 
 PREDICTED_SPLITS = ("validation", "calibration", "test")
 
@@ -32,18 +33,18 @@ class Judged:
 
 
 def judge(config: ExperimentConfig, splits: Splits, network: Network) -> Judged:
-    """Predict every split, calibrating `network` in place on the way; evaluate the test split."""
-    answer = network.probabilities
-    probabilities = {name: answer(splits[name].images, splits[name].rows) for name in SPLIT_NAMES}
-    val_loss, val_accuracy = _loss_and_accuracy(probabilities["validation"], splits.validation.labels)
-    _, train_accuracy = _loss_and_accuracy(probabilities["train"], splits.train.labels)
+    """Predict every split, once, and evaluate the test split; `network` is calibrated in place on the way."""
+    logits = {name: network.logits(splits[name].images, splits[name].rows) for name in SPLIT_NAMES}
+    val_loss, val_accuracy = training.loss_and_accuracy(logits["validation"], splits.validation.labels)
+    _, train_accuracy = training.loss_and_accuracy(logits["train"], splits.train.labels)
+    probabilities = {name: softmax(logits[name], axis=1) for name in PREDICTED_SPLITS}
     uncalibrated = expected_calibration_error(probabilities=probabilities["test"], labels=splits.test.labels)
 
     temperature = None
     if len(splits.calibration) >= MINIMUM_IMAGES:
         temperature = fit_temperature(probabilities=probabilities["calibration"], labels=splits.calibration.labels)
         inference.fold_temperature(network.model, temperature)
-        probabilities = {name: answer(splits[name].images, splits[name].rows) for name in PREDICTED_SPLITS}
+        probabilities = {name: softmax(logits[name] / np.float32(temperature), axis=1) for name in PREDICTED_SPLITS}
     return Judged(
         train_accuracy=train_accuracy,
         val_accuracy=val_accuracy,
@@ -116,8 +117,3 @@ def _calibration_notes(temperature: float | None, images: int) -> tuple[str, ...
         f"Probabilities are not calibrated: that takes at least {MINIMUM_IMAGES} calibration images, and the split has "
         f"{images}; raise data.calibration.",
     )
-
-
-def _loss_and_accuracy(probabilities: Probabilities, labels: Labels) -> tuple[float, float]:
-    smallest = np.finfo(np.float32).tiny  # a probability that underflowed has a large loss, not an infinite one
-    return training.loss_and_accuracy(np.log(np.maximum(probabilities, smallest)), labels)
