@@ -100,6 +100,7 @@ def main() -> None:
     print(measuring.machine(), flush=True)
     data = ["data=fashion_mnist", f"data.limit={asked.images}"]
     run = [f"training.epochs={asked.epochs}", "training.patience=null", "training.monitor=val/accuracy"]
+    run.append("training.threads=1")  # a run for each core, as Ray Tune's trials
     space = [
         f"optimizer.learning_rate={RATES}",
         f"regularization.dropout={DROPOUTS}",
