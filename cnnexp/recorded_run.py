@@ -1,5 +1,6 @@
 """One run, told on the way to whoever shows it and to the store; the same alone and in a sweep."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -67,7 +68,7 @@ def carry_out(
         report.epoch(values)
         recorder.epoch(values)
         recorder.check()
-        if hopeless(values):
+        if hopeless(values) and math.isfinite(values.val_loss):  # else it has diverged, which is said next
             raise _Pruned
 
     try:

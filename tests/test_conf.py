@@ -210,6 +210,10 @@ def test_a_sweep_is_refused_for_one_bad_value_of_one_list():
 
 
 def test_a_sweep_of_good_values_passes():
+    paired = ["schedule=warmup_cosine", "training.epochs=2,20", "schedule.warmup_epochs=1,5"]
+    check_sweep([*paired, "sweep.zip=[training.epochs,schedule.warmup_epochs]"])
+    with pytest.raises(ConfigError):
+        check_sweep(paired)
     check_sweep(["model=baseline,regularized", "seed=range(3)", "optimizer.learning_rate=interval(1e-4,0.1)"])
 
 

@@ -5,21 +5,24 @@ import random
 import shutil
 import time
 import zipfile
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import data_settings, write_classes
+from folders import data_settings, load, write_classes
 from PIL import Image, ImageEnhance, ImageFilter
 
 from cnnexp.__main__ import main
 from cnnexp.config import BuiltinDataConfig, FolderDataConfig, NpzDataConfig
 from cnnexp.data_check import check, gist
+from cnnexp.data_check.disputed import averaged
 from cnnexp.data_check.drift import kolmogorov
 from cnnexp.data_check.outliers import end_of_tail
 from cnnexp.datasets import survey
 from cnnexp.datasets.digits import digits_source
+from cnnexp.errors import DataError
 from cnnexp.report.data_page import page
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
@@ -117,6 +120,47 @@ def test_a_class_without_training_images_stops_a_run(tmp_path):
     (issue,) = checked(path=tmp_path / "data", cache=tmp_path / "cache").issues[:1]
     assert (issue.stops, issue.title) == (True, "classes missing from train")
     assert "yak" in issue.sentence
+
+
+@pytest.mark.parametrize(
+    ("classes", "settings", "title"),
+    [
+        ({"ant": 20}, {}, "one class"),
+        ({"ant": 20, "bee": 20}, {"test": 0}, "empty test split"),
+        ({"ant": 1, "bee": 1}, {}, "empty validation split"),
+    ],
+)
+def test_what_every_run_refuses_stops_a_run(classes, settings, title, tmp_path):
+    folder = write_classes(tmp_path / "data", classes)
+    report = checked(path=folder, cache=tmp_path / "cache", **settings)
+    assert title in [issue.title for issue in report.issues if issue.stops]
+    with pytest.raises(DataError):
+        load(FolderDataConfig, path=folder, cache=tmp_path / "cache", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "stops"),
+    [
+        ({"on_bad_file": "error", "max_bad_files": 0.5}, True),
+        ({"on_bad_file": "skip", "max_bad_files": 0.5}, False),
+        ({"on_bad_file": "skip", "max_bad_files": 0.01}, True),
+    ],
+)
+def test_unreadable_files_stop_a_run_where_they_do(settings, stops, tmp_path):
+    folder = write_classes(tmp_path / "data", {"ant": 20, "bee": 20})
+    (folder / "ant" / "0000.png").write_text("no image")
+    (issue,) = [
+        issue for issue in checked(path=folder, cache=tmp_path / "cache", **settings).issues if issue.id == "D1"
+    ]
+    assert issue.stops == stops
+    refusal = pytest.raises(DataError) if stops else nullcontext()
+    with refusal:
+        load(FolderDataConfig, path=folder, cache=tmp_path / "cache", **settings)
+
+
+def test_features_of_a_long_and_narrow_input():
+    features = averaged(np.zeros((3, 16, 512, 1), np.uint8), np.arange(3))
+    assert features.shape == (3, 16 * 16)
 
 
 def test_labels_that_are_wrong_are_among_the_disputed(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnnexp.datasets.partition import partition, same_side
 from cnnexp.datasets.sources import UNDECLARED
-from cnnexp.datasets.thinning import thin
+from cnnexp.datasets.thinning import images_left, thin
 from cnnexp.errors import DataError
 from cnnexp.records import SPLIT_NAMES
 
@@ -167,6 +167,18 @@ def test_imbalance_is_a_geometric_profile():
     labels = np.repeat([0, 1, 2], 100)
     kept = thin(labels, limit=None, imbalance=100.0, ranks=np.bincount(labels), seed=0)
     np.testing.assert_array_equal(np.bincount(labels[kept]), [100, 10, 1])
+
+
+@pytest.mark.parametrize("limit", [None, 60, 2])
+@pytest.mark.parametrize("imbalance", [None, 4.0, 1000.0])
+def test_what_is_left_is_known_beforehand(limit, imbalance):
+    counts = [40, 200, 100]
+    labels = np.repeat([0, 1, 2], counts)
+    try:
+        kept = len(thin(labels, limit=limit, imbalance=imbalance, ranks=np.bincount(labels), seed=0))
+    except DataError:
+        kept = len(labels)
+    assert images_left(counts, limit=limit, imbalance=imbalance) == kept
 
 
 def test_imbalance_goes_by_the_size_of_the_classes_and_fits_under_them():

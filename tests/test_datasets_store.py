@@ -1,5 +1,6 @@
 """The cache of decoded images: used again, continued, shared, full, damaged, listed and cleared."""
 
+import gc
 import json
 import os
 import signal
@@ -74,6 +75,7 @@ CHANGES = {
     "another image": lambda folder: Image.fromarray(noise("new")).save(folder / "a" / "0000.png"),
     "one more": lambda folder: Image.fromarray(noise("new")).save(folder / "b" / "new.png"),
     "one less": lambda folder: (folder / "a" / "0003.png").unlink(),
+    "another mode": lambda folder: (folder / "a" / "0000.png").chmod(0o640),
     "another name": lambda folder: (folder / "a" / "0003.png").rename(folder / "a" / "x.png"),
     "another class": lambda folder: (folder / "a" / "0003.png").rename(folder / "b" / "x.png"),
 }
@@ -86,7 +88,8 @@ def test_any_change_of_the_files_is_noticed(change, folder, store):
     decoded = []
     after = load(FolderDataConfig, cache=store, path=folder, on_progress=lambda done, total: decoded.append(done))
     assert decoded
-    assert (after.digest == before.digest) == (change == "another time"), "the digest is about content"
+    kept = change in ("another time", "another mode")
+    assert (after.digest == before.digest) == kept, "the digest is about content"
 
 
 @pytest.mark.parametrize("change", [{"size": [16, 16]}, {"color": "grey"}, {"kernel": "nearest"}, {"background": 9}])
@@ -154,6 +157,30 @@ def test_few_images_that_take_long_are_shared_out_too(tmp_path, monkeypatch):
     for row, name in ((0, "a/00.png"), (29, "b/29.png")):
         expected = read_image(tmp_path / "large" / name, splits.spec)
         np.testing.assert_array_equal(splits.train.images[row], expected)
+
+
+def test_where_no_process_can_be_started_this_one_decodes(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no such python"))
+    splits = load(FolderDataConfig, cache=tmp_path / "cache", path=write_many(tmp_path / "many", MANY))
+    assert len(splits.train.images) == MANY
+
+
+def test_decoding_runs_nothing_that_lies_in_the_current_folder(tmp_path, monkeypatch):
+    folder = write_many(tmp_path / "many", MANY)
+    for name in ("json", "numpy", "cnnexp"):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+    monkeypatch.chdir(folder)
+    load(FolderDataConfig, cache=tmp_path / "cache", path=folder)
+    assert not (tmp_path / "was run").exists()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # Pillow closes no file that it cannot read at all
+def test_trouble_that_may_pass_is_not_remembered_as_a_fault_of_the_file():
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("needs a file whose reading is an input/output error")
+    with pytest.raises(OSError, match="Input/output error"):
+        decode_rows(FilePictures(Path("/proc/self"), ("mem",)), range(1), SPEC)
+    gc.collect()  # the file, while its warning is expected
 
 
 def test_an_interrupted_decode_continues(tmp_path):
@@ -252,6 +279,16 @@ def test_a_damaged_entry_is_decoded_again(folder, store):
     again = load(FolderDataConfig, cache=store, path=folder)
     assert again.digest == first.digest
     np.testing.assert_array_equal(np.load(entry.folder / "images.npy"), again.train.images)
+
+
+def test_an_entry_whose_description_is_torn_is_decoded_again(folder, store):
+    first = load(FolderDataConfig, cache=store, path=folder)
+    (entry,) = cache.entries(store)
+    (entry.folder / "entry.json").write_text('{"name": "fol')
+    (torn,) = cache.entries(store)
+    assert not torn.complete
+    assert load(FolderDataConfig, cache=store, path=folder).digest == first.digest
+    assert [(one.folder, one.complete) for one in cache.entries(store)] == [(entry.folder, True)]
 
 
 def test_entries_and_clear(folder, store, tmp_path):

@@ -1,5 +1,6 @@
 """Images named by a table, and images in arrays."""
 
+import os
 import pickle
 
 import numpy as np
@@ -129,6 +130,29 @@ def test_a_table_that_will_not_do(columns, changes, error, message, read_table, 
     folder.mkdir()
     with pytest.raises(error, match=message):
         read_table(columns, **changes)
+
+
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_a_link_that_leads_out_is_refused(link, read_table, folder, tmp_path):
+    names = images(folder, 20)
+    write_image(tmp_path / "elsewhere" / "private.png")
+    if link == "file":
+        (folder / "x.png").symlink_to(tmp_path / "elsewhere" / "private.png")
+        (folder / "y.png").symlink_to(folder / names[0])
+        named = ["x.png", "y.png"]
+    else:
+        (folder / "x").symlink_to(tmp_path / "elsewhere")
+        named = ["x/private.png"]
+    labels = (["a", "b"] * 11)[: 20 + len(named)]
+    with pytest.raises(DataError, match=rf"lead to a file inside .*; 1 do not, such as {named[0]}"):
+        read_table({"path": [*names, *named], "label": labels})
+
+
+def test_a_pipe_is_refused_and_not_waited_for(read_table, folder):
+    names = images(folder, 20)
+    os.mkfifo(folder / "pipe.png")
+    with pytest.raises(DataError, match=r"must name a file; 1 do not, such as pipe\.png"):
+        read_table({"path": [*names, "pipe.png"], "label": ["a", "b"] * 10 + ["a"]})
 
 
 def test_a_name_with_a_null_byte_is_an_unreadable_image(read_table, folder):

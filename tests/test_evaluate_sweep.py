@@ -41,6 +41,11 @@ def test_every_model_of_a_sweep_under_every_change(tmp_path, monkeypatch, capfd)
     assert (effect.against, effect.difference.gain.n) == ("none", 2)
     assert effect.difference.gain.mean < -0.3
 
+    # on another data set, too, each evaluation has the seed of its model
+    assert main(["evaluate", "question", "data=digits", "data.limit=200", f"tracking.uri={URI}"]) == 0
+    elsewhere = find_runs(["latest"], uri=URI)
+    assert {run.settings["seed"] for run in elsewhere} == {run.settings["seed"] for run in trained.values()}
+
     # evaluations mean the models they judged, so the next command can say `latest` as well
     assert {model.run.run_id for model in recorded_models("latest", uri=URI)} == set(trained)
     with pytest.raises(ModelError, match="has 2 models"):

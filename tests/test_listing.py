@@ -55,6 +55,12 @@ def test_what_is_not_there_or_no_file_is_a_line(tmp_path):
     assert "no image file" in empty.error
 
 
+def test_a_name_too_long_for_a_file_is_a_line_among_the_others(tmp_path):
+    long, good = listed(table(tmp_path / "list.csv", ["x" * 300 + ".png", "y.png"]))
+    assert (long.name, good.path) == ("x" * 300 + ".png", tmp_path / "y.png")
+    assert listed("x" * 300)[0].name == "x" * 300
+
+
 def test_a_table_starts_at_its_own_folder_and_never_leaves_it(tmp_path):
     inside = tmp_path / "in"
     (inside / "sub").mkdir(parents=True)

@@ -172,6 +172,22 @@ def test_a_wrong_command_line_is_exit_code_two(tmp_path, capfd, words, message):
     assert message in capfd.readouterr().err
 
 
+def test_an_earlier_file_stays_when_the_command_line_turns_out_to_be_wrong(tmp_path, capfd):
+    model = trained.folder(tmp_path / "exported")
+    table, answers = tmp_path / "list.csv", tmp_path / "answers.csv"
+    table.write_text("file\nx.png\n")
+    answers.write_text("kept")
+    assert main(["predict", str(model), str(table), "--csv", str(answers)]) == 2
+    assert "must have a column named path" in capfd.readouterr().err
+    assert answers.read_text() == "kept"
+    assert main(["predict", str(model), str(table), "--csv", str(table)]) == 2
+    assert "a file of their own" in capfd.readouterr().err
+    assert table.read_text() == "file\nx.png\n"
+    assert main(["predict", str(model), str(table), "--csv", str(tmp_path / "no folder" / "a.csv")]) == 2
+    assert "a file that can be written" in capfd.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"exported", "list.csv", "answers.csv"}
+
+
 def test_a_page_ends_before_it_is_too_long_and_says_so(tmp_path, capfd):
     model = trained.folder(tmp_path / "exported")
     (path,) = trained.save_digits(tmp_path, ["index-3"])

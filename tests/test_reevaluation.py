@@ -82,6 +82,21 @@ def test_a_declared_test_split_is_the_one_that_is_judged(tmp_path):
     assert all(file.startswith("test/") for file in judged.files)
 
 
+def test_folders_without_a_test_split_are_judged_whole(tmp_path):
+    for split in ("train", "val"):
+        folder_of(tmp_path / "d" / split, classes={"1": 1, "2": 2}, count=3, prefix=split)
+    judged = find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"])
+    assert (judged.part, len(judged.labels)) == ("all images", 12)
+
+
+def test_a_test_split_of_other_classes_is_an_error(tmp_path):
+    folder_of(tmp_path / "d" / "train", classes={"1": 1, "one": 2})
+    folder_of(tmp_path / "d" / "test", classes={"one": 1})
+    judged = find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"])
+    with pytest.raises(DataError, match=r"has none in its test split\. The model knows 0, 1"):
+        judge(judged)
+
+
 def test_no_class_in_common_is_an_error(tmp_path):
     root = folder_of(tmp_path / "d", classes={"zero": 0, "one": 1})
     judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])

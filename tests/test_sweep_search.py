@@ -10,7 +10,9 @@ optuna = pytest.importorskip("optuna", reason="searches need the extra cnnexp[op
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
+from cnnexp.records import EpochValues  # noqa: E402
 from cnnexp.sweeps.rules import Rules  # noqa: E402
+from cnnexp.sweeps.search import Judge  # noqa: E402
 from cnnexp.sweeps.space import space  # noqa: E402
 
 SEARCH = [*WORDS, "hydra/sweeper=optuna", "optimizer.learning_rate=tag(log,interval(1e-5,1e-1))"]
@@ -111,3 +113,28 @@ def test_pruning_under_a_launcher_of_hydra(tmp_path):
     assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 7
     assert {run.tags["mlflow.parentRunId"] for run in runs} == {parent.run_id}
     assert any("pruned" in run.tags for run in runs)
+
+
+@pytest.mark.slow
+def test_a_search_that_begins_anew_has_a_study_of_its_own(tmp_path):
+    words = [*SEARCH, "hydra.sweeper.n_trials=2"]
+    for manner in ([], ["sweep.resume=never"], []):
+        sweep(*words, *manner, folder=tmp_path)
+    parents, runs = recorded(tmp_path)
+    assert [run.status for run in (*parents, *runs)] == ["FINISHED"] * 6
+    assert {run.tags["mlflow.parentRunId"] for run in runs} == {parent.run_id for parent in parents}
+
+
+def test_a_run_that_is_tried_again_is_judged_as_before():
+    study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=2))
+    good = study.ask()
+    for step in (1, 2, 3):
+        good.report(0.1, step)
+    study.tell(good, 0.1)
+    judge = Judge(study.ask(), Rules("", "", "best/val_loss", "median", 1, 9))
+
+    def verdicts(*epochs):
+        return [judge.hopeless(EpochValues(epoch, 1.0, 0.1, 1.0, 0.1, 0.1, 1.0)) for epoch in epochs]
+
+    assert verdicts(1, 2) == [False, True]
+    assert verdicts(1, 2, 3) == [False, True, True]

@@ -81,6 +81,15 @@ def test_ctrl_c_once_lets_runs_finish(tmp_path):
 
 
 @pytest.mark.slow
+def test_ctrl_c_while_the_data_are_read_begins_no_run(tmp_path):
+    process = start(*LONG, "seed=0,1,2,3", folder=tmp_path)
+    wait_for(lambda: workers(process.pid))  # the first one reads
+    kill(process.pid, signal.SIGINT)
+    assert "no new runs" in finish(process, 130)
+    assert states(tmp_path) == (["KILLED"], [])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("signals", "code"), [([signal.SIGINT, signal.SIGINT], 130), ([signal.SIGTERM], 143)])
 def test_ctrl_c_twice_and_sigterm_stop_now(tmp_path, signals, code):
     process = start(*WORDS, "training.epochs=100000", "seed=0,1,2", folder=tmp_path)

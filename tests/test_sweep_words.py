@@ -9,11 +9,12 @@ from hydra.types import HydraContext, RunMode
 from cnnexp.compose import CONF, compose_config
 from cnnexp.errors import ConfigError
 from cnnexp.sweeps.combinations import combinations, given
+from cnnexp.sweeps.grid import Grid
 from cnnexp.sweeps.identity import run_identity, settled, sweep_identity
 from cnnexp.sweeps.jobs import Composer
 from cnnexp.sweeps.survey import DataFacts
 
-FACTS = DataFacts(digest="d1", height=8, width=8, images=988)
+FACTS = DataFacts(digest="d1", height=8, width=8, class_counts=(500, 488))
 
 
 def meant(*words, params=None, zipped=()):
@@ -97,7 +98,7 @@ def test_the_same_run_is_what_gives_the_same_result(words, same):
 
 
 def test_other_data_make_another_run():
-    assert identity(facts=DataFacts(digest="d2", height=8, width=8, images=988)) != identity()
+    assert identity(facts=DataFacts(digest="d2", height=8, width=8, class_counts=(500, 488))) != identity()
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,13 @@ def test_other_data_make_another_run():
 )
 def test_threads_are_decided_by_the_work_and_the_cores_there_are(words, threads):
     assert settled(compose_config(words), FACTS, cores=7).training.threads == threads
+
+
+@pytest.mark.parametrize(("words", "threads"), [([], 7), (["data.imbalance=100"], 1)], ids=str)
+def test_threads_are_decided_by_the_images_that_an_imbalance_leaves(words, threads):
+    facts = DataFacts(digest="d1", height=8, width=8, class_counts=(100,) * 10)
+    config = compose_config(["training.batch_size=1000", "data.limit=null", *words])
+    assert settled(config, facts, cores=7).training.threads == threads
 
 
 def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():
@@ -160,3 +168,10 @@ def test_a_job_with_a_wrong_value_is_refused(composer):
         composer.job(0, ("training.epochs=many",), ["training.epochs"])
     with pytest.raises(ConfigError, match=r"optimizer=adam has no setting 'momentum'"):
         composer.job(0, ("optimizer.momentum=1",), ["optimizer.momentum"])
+
+
+def test_combinations_that_contradict_each_other_do_not_end_the_list(composer):
+    words = ["schedule=warmup_cosine", "training.epochs=2,20", "schedule.warmup_epochs=1,5"]
+    grid = Grid(composer, meant(*words))
+    assert [job.number for job in grid] == [0, 2, 3]
+    assert len(grid.refusals) == 1

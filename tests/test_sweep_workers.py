@@ -2,12 +2,13 @@
 
 import os
 import signal
+from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 
 from cnnexp.compose import compose_config
 from cnnexp.records import EpochValues
-from cnnexp.sweeps import warm
 from cnnexp.sweeps.messages import EpochEnded, Failed, Finished, Lost, Surveyed
 from cnnexp.sweeps.tasks import Assignment, Reading
 from cnnexp.sweeps.workers import Workers
@@ -19,7 +20,7 @@ MISSING = Reading(compose_config(["data=folder", "data.path=/nowhere"]).data)
 
 @pytest.fixture
 def workers():
-    made = Workers(warm.start(), cores=2, limit=None)
+    made = Workers(cores=2, limit=None)
     yield made
     made.kill_all()
 
@@ -89,6 +90,19 @@ def test_one_that_dies_while_it_waits_is_replaced(workers, tmp_path):
     first.process.join()
     begin(workers, DIGITS, tmp_path)
     assert isinstance(last_words(workers)[0][-1], Surveyed)
+
+
+def test_a_dead_fork_server_is_replaced_by_one_as_careful(workers, tmp_path):
+    begin(workers, DIGITS, tmp_path)
+    last_words(workers)
+    workers.kill_all()
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    worker = begin(workers, DIGITS, tmp_path)
+    assert isinstance(last_words(workers)[0][-1], Surveyed)
+    status = Path(f"/proc/{worker.process.pid}/status")
+    if status.exists():
+        (blocked,) = [line for line in status.read_text().splitlines() if line.startswith("SigBlk")]
+        assert int(blocked.split()[1], 16) & 1 << (signal.SIGINT - 1), "Ctrl-C is for the sweep"
 
 
 def test_one_that_dies_at_work_is_told_and_takes_no_other_with_it(workers, training, tmp_path):

@@ -152,8 +152,10 @@ def test_the_server_answers_a_bad_image_with_a_clean_message_beside_the_good_one
         "/etc/passwd": "",
     }
     file = base64.b64encode(samples.png()).decode()
-    rows = [*bad, [[1, 2], [3]], [[300, 1], [2, 3]], {"a": 1}, file]
+    rows = [*bad, [[1, 2], [3]], [[300, 1], [2, 3]], [[0.1, 1], [1, 0]], {"a": 1}, file]
     *failures, good = ask(served, {"dataframe_records": [{"image": row} for row in rows]})
-    for answer, reason in zip(failures, [*bad.values(), "rows of pixels", "from 0 to 255", ""], strict=True):
+    for answer, reason in zip(
+        failures, [*bad.values(), "rows of pixels", "from 0 to 255", "must be whole", ""], strict=True
+    ):
         check_failure(answer, reason)
     check(good, expected["file"])

@@ -145,14 +145,14 @@ def _images(subject: "Subject", config: "ExperimentConfig", change: "Change") ->
 
 
 def _data_of_run(source: "RecordedModel | Path", words: Sequence[str]) -> list[str]:
-    """Return the run's own data settings as words; none where the user names a data set."""
+    """Return the run's seed and data settings as words; the seed alone where the user names a data set."""
     import yaml
 
     from cnnexp.errors import ConfigError
 
-    if any(word.startswith("data=") for word in words):
-        return []
     content = None if isinstance(source, Path) else source.config_yaml()
+    if any(word.startswith("data=") for word in words):
+        return [] if content is None else [f"seed={yaml.safe_load(content)['seed']}"]  # pairs what is compared
     if content is None:
         raise ConfigError(
             f"{_origin(source)} does not say what it was trained on; name the data: data=folder data.path=..."

@@ -1,7 +1,8 @@
 """``cnnexp predict``: what is on these images?"""
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,15 +61,30 @@ def command(
         from cnnexp.saved.prediction import open_model
 
         model = open_model(folder)
+    from cnnexp.report import prediction_files
     from cnnexp.saved.listing import list_images
     from cnnexp.saved.prediction import predict
 
     outputs = {"csv": csv, "json": json, "parquet": parquet, "html": html}
+    _refuse_to_overwrite(words, [path for path in outputs.values() if path])
     listed = list_images(words, root=root)
     predictions = predict(model, listed, coverage=coverage, neighbours=NEIGHBOURS if html else 0)
     with ExitStack() as stack:
-        writers = [stack.enter_context(_writer(kind, path, model, coverage)) for kind, path in outputs.items() if path]
+        writers = []
+        for kind, path in outputs.items():
+            if path:
+                part = stack.enter_context(prediction_files.whole(path))
+                writers.append(stack.enter_context(_writer(kind, part, model, coverage)))
         return _tell(_written(predictions, writers), model, coverage=coverage, quietly=bool(writers))
+
+
+def _refuse_to_overwrite(words: Sequence[str], outputs: Sequence[Path]) -> None:
+    from cnnexp.errors import ConfigError
+
+    asked = {os.path.realpath(word) for word in words}
+    for output in outputs:
+        if os.path.realpath(output) in asked:
+            raise ConfigError(f"Answers go into a file of their own; {output} is one of the files asked about.")
 
 
 def _writer(kind: str, path: Path, model: "Classifier", coverage: float) -> "Writer":

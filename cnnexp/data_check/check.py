@@ -9,7 +9,7 @@ from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport
 
 CHECKS = (
     "unreadable files",
-    "empty, missing and renamed classes",
+    "empty, missing and renamed classes, empty splits",
     "class sizes",
     "exact and near duplicates within classes, across classes and across splits",
     "size, aspect ratio, colour mode, brightness and sharpness of single images",
@@ -52,6 +52,8 @@ def check(surveyed: Survey, *, few_images: int, uneven: float, labels: bool) -> 
 def _issues(facts: Facts, *, few_images: int, uneven: float) -> Iterator[DataIssue]:
     yield from classes.unreadable(facts)
     yield from classes.empty(facts)
+    yield from classes.one_alone(facts)
+    yield from classes.empty_splits(facts)
     yield from classes.missing(facts)
     yield from classes.few(facts, few_images)
     yield from classes.imbalance(facts, uneven)

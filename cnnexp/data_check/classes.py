@@ -31,7 +31,7 @@ def unreadable(facts: Facts) -> Iterator[DataIssue]:
             id=UNREADABLE,
             title="unreadable files",
             sentence=f"{len(rows):,} of {counted(len(facts.labels), 'file')} cannot be read.",
-            stops=True,
+            stops=share > facts.tolerated,
             evidence={"files": len(rows), "share": share},
             groups=tuple((facts.image(row, facts.unreadable[row]),) for row in rows),
             repair="repair or remove them; data.on_bad_file=skip leaves up to data.max_bad_files of them out",
@@ -52,6 +52,35 @@ def empty(facts: Facts) -> Iterator[DataIssue]:
             groups=(),
             repair="put images there, or remove the class",
         )
+
+
+def one_alone(facts: Facts) -> Iterator[DataIssue]:
+    """Report that there is nothing to tell apart."""
+    if len(facts.class_names) < 2:
+        yield DataIssue(
+            id="S3",
+            title="one class",
+            sentence=f"All images are of one class, {listed(facts.class_names)}: there is nothing to tell apart.",
+            stops=True,
+            evidence={"classes": len(facts.class_names)},
+            groups=(),
+            repair="name the folder above the class folders, or the column that holds the classes",
+        )
+
+
+def empty_splits(facts: Facts) -> Iterator[DataIssue]:
+    """Name splits that every run needs and that hold no image."""
+    for split in ("validation", "test"):
+        if not facts.counts(split).any():
+            yield DataIssue(
+                id="S3",
+                title=f"empty {split} split",
+                sentence=f"The {split} split holds no image.",
+                stops=True,
+                evidence={"images": 0},
+                groups=(),
+                repair=f"raise data.{split} above 0, or give the data a {split} split with images, or more images",
+            )
 
 
 def renames(facts: Facts) -> Iterator[Rename]:

@@ -81,10 +81,10 @@ def out_of_fold(features: Features, labels: Labels) -> Probabilities:
 
 def averaged(images: Images, rows: Rows) -> Features:
     """Average blocks of pixels, so that at most SIDE × SIDE are left of each channel."""
-    step = max(1, -(-max(images.shape[1:3]) // SIDE))
-    kept = images[rows, : images.shape[1] // step * step, : images.shape[2] // step * step]
+    down, across = (-(-side // SIDE) for side in images.shape[1:3])
+    kept = images[rows, : images.shape[1] // down * down, : images.shape[2] // across * across]
     count, height, width, channels = kept.shape
-    blocks = kept.reshape(count, height // step, step, width // step, step, channels)
+    blocks = kept.reshape(count, height // down, down, width // across, across, channels)
     features: Features = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(count, -1)
     return features
 

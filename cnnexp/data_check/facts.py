@@ -29,6 +29,7 @@ class Facts:
     copies: Rows  # (N,) the first image with the same pixels
     measures: Measures
     unreadable: Mapping[int, str]
+    tolerated: float  # share of unreadable files that the settings accept, 0..1
     empty: tuple[str, ...]
 
     @classmethod
@@ -49,6 +50,7 @@ class Facts:
             copies=read.copies,
             measures=read.read_measures(),
             unreadable=read.unreadable,
+            tolerated=surveyed.tolerated,
             empty=known.empty,
         )
 

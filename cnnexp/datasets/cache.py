@@ -1,6 +1,6 @@
 """The folder of decoded images: where it is, what lies in it, and one lock for each data set in it.
 
-<cache>/<name>-<key>/    key: sha256 of every file's path, size and time, the image settings and the reader
+<cache>/<name>-<key>/    key: sha256 of every file's path, size, time and mode, the image settings and the reader
 images.npy           (N, H, W, C) uint8
 catalogue.npz        labels, declared splits, groups, copies, own sizes and colour modes
 measures.npz         what the data check knows of each image; there once it was asked
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cnnexp.errors import DataError
 
@@ -105,13 +105,22 @@ def _still_there(path: Path, file: IO[str]) -> bool:
     return path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
 
 
+def finished(entry: Path) -> dict[str, Any] | None:
+    """Return what the last file written says about an entry; None: it is not there, or torn by a power cut."""
+    try:
+        facts: dict[str, Any] = json.loads((entry / READY).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return facts
+
+
 def _is_entry(path: Path) -> bool:
     return (path / READY).exists() or (path / "lock").exists()
 
 
 def _entry(path: Path) -> Entry:
-    complete = (path / READY).exists()
-    facts = json.loads((path / READY).read_text(encoding="utf-8")) if complete else None
+    facts = finished(path)
+    complete = facts is not None
     return Entry(
         folder=path,
         name=facts["name"] if facts else path.name.rpartition("-")[0],

@@ -1,5 +1,7 @@
 """Rows of a source made into pixels, one by one, by the code that reads any single image."""
 
+import errno
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,9 @@ from cnnexp.images import ImageSpec, UnreadableImageError, fit, in_color, uprigh
 
 Unreadable = dict[int, str]  # row -> why it could not be read
 
+# What says nothing about a file: the disk or its server is away, or this process has no more memory or files.
+PASSING = (errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -25,7 +30,12 @@ class Chunk:
 
 
 def decode_rows(pictures: Pictures, rows: range, spec: ImageSpec) -> Chunk:
-    """Decode some images of a source."""
+    """Decode some images of a source.
+
+    Raises:
+        OSError: one could not be read for a reason that says nothing about the file.
+
+    """
     if isinstance(pictures, ArrayPictures) and _as_wanted(pictures.pixels, spec):
         return _taken_over(pictures.pixels[rows.start : rows.stop], spec)
     images = np.zeros((len(rows), *spec.shape), np.uint8)
@@ -37,12 +47,22 @@ def decode_rows(pictures: Pictures, rows: range, spec: ImageSpec) -> Chunk:
             own = upright(pictures[row], spec)
             picture = in_color(own, spec)
         except UnreadableImageError as error:
+            _raise_if_passing(error)
             unreadable[row] = str(error)
             continue
         images[place] = fit(picture, spec)
         fingerprints[place] = quick_fingerprint(picture, images[place])
         headers[place] = header(own)
     return Chunk(images, fingerprints, headers, unreadable)
+
+
+def _raise_if_passing(error: UnreadableImageError) -> None:
+    """Raise what would be remembered as a fault of the file, and is none."""
+    match error.__cause__:
+        case OSError(errno=number) as cause if number in PASSING:
+            raise cause
+        case MemoryError():
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
 
 def _as_wanted(pixels: NDArray[Any], spec: ImageSpec) -> bool:

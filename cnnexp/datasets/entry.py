@@ -86,13 +86,9 @@ def _digest(path: Path, offset: int) -> str:
 
 
 def is_whole(entry: Path) -> bool:
-    """Say whether an entry is finished and its pixels still have the size they were written with."""
-    ready, images = entry / READY, entry / "images.npy"
-    return (
-        ready.exists()
-        and images.exists()
-        and images.stat().st_size == json.loads(ready.read_text(encoding="utf-8"))["bytes"]
-    )
+    """Say whether an entry is finished, and its pixels still have the size they were written with."""
+    facts, images = cache.finished(entry), entry / "images.npy"
+    return facts is not None and images.exists() and images.stat().st_size == facts["bytes"]
 
 
 def opened(entry: Path) -> Decoded:

@@ -91,7 +91,7 @@ def walk(root: Path) -> Tree:
             elif entry.is_file() and is_image(entry.name):  # a pipe of that name would never end
                 stat = entry.stat()
                 images.append(name)
-                facts.append(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}")
+                facts.append(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_mode}")
             elif below:
                 others.append(name)
     state = hashlib.sha256(os.fsencode("\0".join(facts))).hexdigest()

@@ -65,10 +65,14 @@ def serve() -> None:
     """Be a worker: the job comes pickled from the process that started this one, then chunk numbers."""
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     job: Job = pickle.load(requests)
-    for line in requests:
-        try:
-            answer: dict[str, Any] = {"unreadable": job.run(int(line))}
-        except OSError as error:
-            answer = {"errno": error.errno, "error": error.strerror, "file": str(error.filename or job.images)}
+
+    def say(answer: dict[str, Any]) -> None:
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
+
+    say({})  # it has started
+    for line in requests:
+        try:
+            say({"unreadable": job.run(int(line))})
+        except OSError as error:
+            say({"errno": error.errno, "error": error.strerror, "file": str(error.filename or job.images)})

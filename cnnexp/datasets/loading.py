@@ -39,6 +39,7 @@ class Survey:
     read: Decoded
     rows: Mapping[str, Rows]  # readable images of each split, in rising order
     digest: str  # of images, labels, files, class names, spec and split
+    tolerated: float  # share of unreadable files that the settings accept, 0..1
 
 
 def load_splits(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], None]) -> Splits:
@@ -72,7 +73,14 @@ def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], Non
     labels = read.catalogue.labels[rows["train"]]
     if np.bincount(labels, minlength=len(read.catalogue.class_names)).all():  # else refused later, whatever is left
         rows = _thinned(rows, read.catalogue.labels, data, seed=seed)
-    return Survey(name=source.name, source=source.origin, read=read, rows=rows, digest=_digest(read, rows))
+    return Survey(
+        name=source.name,
+        source=source.origin,
+        read=read,
+        rows=rows,
+        digest=_digest(read, rows),
+        tolerated=_largest_bad_share(data) if _skips(data) else 0.0,
+    )
 
 
 def accept(surveyed: Survey, data: DataConfig) -> Splits:

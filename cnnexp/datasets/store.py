@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnexp.datasets import cache, fingerprints, workers
-from cnnexp.datasets.decoding import Unreadable, decode_rows
+from cnnexp.datasets.decoding import PASSING, Unreadable, decode_rows
 from cnnexp.datasets.entry import Decoded, finish, is_whole, opened
 from cnnexp.datasets.geometry import Request, resolve
 from cnnexp.datasets.headers import HEADER
@@ -24,6 +24,7 @@ from cnnexp.datasets.measures import measure
 from cnnexp.datasets.sources import Catalogue, Pictures, Source
 from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
+from cnnexp.printable import printable
 
 JOURNAL = "journal.jsonl"
 FORMAT = 7  # of an entry; raise it when the files below change
@@ -166,6 +167,11 @@ def _decode(job: Job, journal: Journal, on_progress: OnProgress) -> Unreadable:
 
 
 def _cannot_write(folder: Path, error: OSError) -> DataError:
+    if error.errno in PASSING and not str(error.filename).startswith(str(folder)):
+        return DataError(
+            f"Every image must be readable; {printable(str(error.filename or 'one'))} was not, which may pass: "
+            f"{error.strerror}. What is decoded is kept; run the same command again."
+        )
     if error.errno in _FULL:
         return DataError(
             f"The cache folder {folder} has no room for the decoded images ({error.strerror}). Nothing of them was "

@@ -1,7 +1,9 @@
 """Images that a CSV or Parquet table lists: a path and a label a line, and perhaps a split and a group."""
 
+import functools
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +53,7 @@ def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -
     def read() -> tuple[Catalogue, Pictures]:
         return _catalogue(found, names, columns, table), FilePictures(folder, names)
 
-    state = f"{file_state(table)} {folder} {columns} {_state(folder, names)}"
+    state = f"{file_state(table)} {folder} {columns} {_state(folder, names, table)}"
     return Source(name=name, origin=str(table), state=state, open=read, cached=True)
 
 
@@ -117,17 +119,37 @@ def _inside(paths: list[str], folder: Path, table: Path) -> tuple[str, ...]:
     return tuple(path[len(root) :] for path in full)
 
 
-def _state(folder: Path, names: tuple[str, ...]) -> str:
-    """Hash path, size and time of every file; one that is missing is found when it is read."""
+def _state(folder: Path, names: tuple[str, ...], table: Path) -> str:
+    """Hash size, time and mode of every file; one that is missing is found when it is read.
+
+    Raises:
+        DataError: a path leaves the folder through a link, or is a pipe, socket or device, which might never end.
+
+    """
     facts = hashlib.sha256()
+    elsewhere, no_files = [], []
+    inside = functools.cache(functools.partial(_is_inside, folder))
     for name in names:
+        path = f"{folder}/{name}"
         try:
-            stat = os.stat(f"{folder}/{name}")  # noqa: PTH116  a million rows
+            own = os.lstat(path)
+            if not inside(path if stat.S_ISLNK(own.st_mode) else os.path.dirname(path)):  # noqa: PTH120
+                elsewhere.append(name)
+            found = os.stat(path)  # noqa: PTH116  a million rows
         except (OSError, ValueError):
             facts.update(b"missing\0")
-        else:
-            facts.update(b"%d %d\0" % (stat.st_size, stat.st_mtime_ns))
+            continue
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            no_files.append(name)
+        facts.update(b"%d %d %d\0" % (found.st_size, found.st_mtime_ns, found.st_mode))
+    for wrong, rule in ((elsewhere, f"lead to a file inside {folder}"), (no_files, "name a file")):
+        if wrong:
+            raise DataError(f"Every path of {table} must {rule}; {len(wrong):,} do not, such as {printable(wrong[0])}.")
     return facts.hexdigest()
+
+
+def _is_inside(folder: Path, path: str) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(folder)
 
 
 def _catalogue(found: dict[str, Column], names: tuple[str, ...], columns: Columns, table: Path) -> Catalogue:

@@ -1,5 +1,7 @@
 """Fewer images on purpose: `data.limit` of the training split, `data.imbalance` of it alone or of every split."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,16 +31,29 @@ def thin(labels: Labels, *, limit: int | None, imbalance: float | None, ranks: R
 
     """
     counts = np.bincount(labels, minlength=len(ranks))
-    kept = counts
-    if imbalance is not None:
-        kept = _exponential_profile(kept, imbalance, ranks)
-    if limit is not None and limit < kept.sum():
-        kept = _share_out(kept, limit)
+    kept = _kept(counts, limit, imbalance, ranks)
     if np.array_equal(kept, counts):
         return np.arange(len(labels))
     random = np.random.RandomState(seed)  # the one stream of numbers that NumPy promises never to change
     rows = [random.permutation(np.flatnonzero(labels == label))[:count] for label, count in enumerate(kept)]
     return np.sort(np.concatenate(rows))
+
+
+def images_left(counts: Sequence[int], *, limit: int | None, imbalance: float | None) -> int:
+    """Return how many images `thin` leaves of a training split; all of them where it would refuse."""
+    sizes = np.asarray(counts)
+    try:
+        return int(_kept(sizes, limit, imbalance, sizes).sum())
+    except DataError:
+        return int(sizes.sum())
+
+
+def _kept(counts: Rows, limit: int | None, imbalance: float | None, ranks: Rows) -> Rows:
+    if imbalance is not None:
+        counts = _exponential_profile(counts, imbalance, ranks)
+    if limit is not None and limit < counts.sum():
+        counts = _share_out(counts, limit)
+    return counts
 
 
 def _exponential_profile(counts: Rows, ratio: float, ranks: Rows) -> Rows:

@@ -17,13 +17,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
+from typing import Any
 
 from cnnexp.datasets.decoding import Unreadable
 from cnnexp.datasets.job import MANY, Job
 from cnnexp.datasets.sources import ArrayPictures
 from cnnexp.errors import DataError
 
-_WORTH_IT = 1.0  # seconds of work left from which starting processes pays
+_WORTH_IT = 1.0  # seconds of work left for each process that is started
 
 # Pillow gives the memory of every image back to the system and asks for it again; keeping some halves decoding time.
 _KEEP_MEMORY = {"PILLOW_BLOCKS_MAX": "8", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -60,20 +61,25 @@ class _Helpers:
         self._finished: SimpleQueue[tuple[int, Unreadable]] = SimpleQueue()
 
     def start_if_it_pays(self) -> None:
-        """Start a process for every other core, once, as soon as there is work enough left."""
-        number = min(_cores() - 1, len(self._todo))
-        if self._busy or number < 1 or not self._pays():
+        """Start processes on other cores, once, as soon as there is work enough left."""
+        number = 0 if self._busy else min(_cores() - 1, self._worth())
+        if number < 1:
             return
         pool = self._stack.enter_context(ThreadPoolExecutor(number))  # left last: its threads wait for the workers
-        workers = [self._stack.enter_context(_Worker()) for _ in range(number)]
-        self._busy = [pool.submit(self._keep_busy, worker) for worker in workers]
+        with suppress(OSError):  # no more processes are allowed, or there is no memory: those that started will do
+            for _ in range(number):
+                worker = self._stack.enter_context(_Worker())
+                self._busy.append(pool.submit(self._keep_busy, worker))
 
-    def _pays(self) -> bool:
+    def _worth(self) -> int:
+        """Return how many processes the work that is left keeps busy for longer than it takes to start them."""
         if isinstance(self._job.pictures, ArrayPictures):  # those are in this process already
-            return False
+            return 0
         left, done = len(self._todo), self._chunks - len(self._todo)
+        if left * self._job.chunk >= MANY:
+            return left - 1  # this process takes one, too
         seconds_left = (time.monotonic() - self._began) / max(done, 1) * left
-        return left * self._job.chunk >= MANY or seconds_left > _WORTH_IT
+        return min(left - 1, int(seconds_left / _WORTH_IT))
 
     def _keep_busy(self, worker: "_Worker") -> None:
         worker.take(self._job)
@@ -114,12 +120,12 @@ def _cores() -> int:
 
 
 class _Worker:
-    """One decoding process: it reads chunk numbers line by line and answers each with a line of JSON."""
+    """One decoding process: it is told the job, then chunk numbers, and answers each with a line of JSON."""
 
     def __init__(self) -> None:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from cnnexp.datasets.job import serve; serve()"],
+            [sys.executable, "-P", "-c", "from cnnexp.datasets.job import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **_KEEP_MEMORY, **_ONE_THREAD, "PYTHONPATH": path},
@@ -127,19 +133,24 @@ class _Worker:
         )
 
     def take(self, job: Job) -> None:
-        """Hand over the job; returns when the process has started."""
+        """Hand over the job; returns when the process has started, so that no chunk waits for that."""
         self._send(pickle.dumps(job))
+        self._answer()
 
     def run(self, chunk: int) -> Unreadable:
         self._send(b"%d\n" % chunk)
+        answer = self._answer()
+        if "errno" in answer:
+            raise OSError(answer["errno"], answer["error"], answer["file"])
+        return {int(row): reason for row, reason in answer["unreadable"].items()}
+
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise DataError(self._died())
-        answer = json.loads(line)
-        if "errno" in answer:
-            raise OSError(answer["errno"], answer["error"], answer["file"])
-        return {int(row): reason for row, reason in answer["unreadable"].items()}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def _send(self, content: bytes) -> None:
         assert self._process.stdin is not None

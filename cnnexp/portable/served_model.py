@@ -91,4 +91,10 @@ def _decoded(source: object) -> bytes | NDArray[Any]:
         raise UnreadableImageError(
             "An image in numbers must be rows of pixels from 0 to 255, all rows of one length; this is not."
         )
-    return np.rint(pixels).astype(np.uint8)
+    whole = pixels.astype(np.uint8)
+    if (whole != pixels).any():
+        raise UnreadableImageError(
+            "Pixels in numbers must be whole, from 0 to 255; these have fractions. "
+            "Multiply pixels from 0 to 1 by 255, and round."
+        )
+    return whole

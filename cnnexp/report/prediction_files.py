@@ -2,11 +2,13 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from cnnexp.errors import ConfigError
 from cnnexp.printable import printable
 from cnnexp.saved.prediction import Prediction
 
@@ -36,6 +38,32 @@ class Writer(Protocol):
 
     def write(self, prediction: Prediction) -> None:
         """Add one line."""
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path to write to that becomes `path` when the block ends well; an earlier file stays until then.
+
+    What was written when the block is interrupted stays beside it, as NAME.part.
+
+    Raises:
+        ConfigError: `path` cannot be written, or the command line turned out to be wrong, which leaves nothing.
+
+    """
+    if path.exists() and not path.is_file():  # such as /dev/stdout
+        yield path
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.open("w").close()
+    except OSError as error:
+        raise ConfigError(f"Answers go into a file that can be written; {path}: {error.strerror}.") from error
+    try:
+        yield part
+    except ConfigError:
+        part.unlink(missing_ok=True)
+        raise
+    part.replace(path)
 
 
 def _values(prediction: Prediction) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig
 from cnnexp.datasets import Splits, cache, checks, load_splits
 from cnnexp.datasets.geometry import Request
 from cnnexp.datasets.loading import find
-from cnnexp.datasets.sources import UNDECLARED
 from cnnexp.datasets.store import decoded
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec
@@ -103,8 +102,9 @@ def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> JudgedImages:
     share = data.max_bad_files if isinstance(data, FolderDataConfig) else 0.0
     rows, notes = checks.set_unreadable_aside(read, source.origin, skip=skips, largest_share=share)
     known, part = read.catalogue, "all images"
-    if (known.declared != UNDECLARED).any():
-        rows, part = rows[known.declared[rows] == SPLIT_NAMES.index("test")], "test split"
+    is_test = known.declared == SPLIT_NAMES.index("test")
+    if is_test.any():
+        rows, part = rows[is_test[rows]], "test split"
     images, labels = read.images[rows], known.labels[rows]
     if not len(rows):
         raise DataError(f"A model is judged on at least one image; {source.origin} has none in its {part}.")

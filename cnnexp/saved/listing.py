@@ -38,9 +38,9 @@ def list_images(words: Sequence[str], *, root: Path | None) -> Iterator[Listed]:
     """
     for word in words:
         path = Path(word)
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112  False, where Path raises: a name too long, a folder not to be entered
             yield from _below(path)
-        elif path.suffix.lower() in TABLES and path.is_file():
+        elif path.suffix.lower() in TABLES and os.path.isfile(path):  # noqa: PTH113
             yield from _in_table(path, root or path.parent)
         else:
             yield _listed(word, path)
@@ -48,7 +48,7 @@ def list_images(words: Sequence[str], *, root: Path | None) -> Iterator[Listed]:
 
 def _listed(name: str, path: Path) -> Listed:
     """Pass over what would be waited for, for ever: a pipe, a socket, a device."""
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         return Listed(name, None, "it is no file.")
     return Listed(name, path)
 
@@ -60,7 +60,7 @@ def _below(folder: Path) -> Iterator[Listed]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(here, name)
-            if not name.startswith(".") and is_image(name) and path.is_file():
+            if not name.startswith(".") and is_image(name) and os.path.isfile(path):  # noqa: PTH113
                 found = True
                 yield Listed(str(path), path)
     if not found:

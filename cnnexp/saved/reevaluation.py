@@ -64,6 +64,11 @@ def judge(model: Classifier, judged: JudgedImages, *, change: Change, seed: int)
     class_names = model.card.class_names
     labels, class_notes = match_classes(judged.class_names, class_names, judged.labels, source=judged.source)
     kept = np.flatnonzero(labels >= 0)
+    if not len(kept):
+        raise DataError(
+            f"A model is judged on images of classes that it knows; {judged.source} has none in its {judged.part}. "
+            f"The model knows {', '.join(class_names)}."
+        )
     images, labels = judged.images[kept], labels[kept]
     seen_notes = _seen(images, model)
     images = _changed(images, change, seed=seed)

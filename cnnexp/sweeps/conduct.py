@@ -26,6 +26,7 @@ from cnnexp.sweeps.tasks import Assignment
 from cnnexp.sweeps.workforce import Worker, Workforce
 from cnnexp.tracking.delivery import KEY_TAG
 from cnnexp.tracking.held import HeldRecord
+from cnnexp.tracking.outbox import readable
 
 _PATIENCE = 0.5  # seconds to listen before looking around
 
@@ -34,7 +35,10 @@ class Source(Protocol):
     """Where the runs of a sweep come from, and who hears how they go."""
 
     may_stop: bool  # it has a say after every epoch
-    ahead: bool  # what comes next does not depend on how the runs before it go
+
+    @property
+    def ahead(self) -> bool:
+        """Whether what comes next does not depend on how the runs before it go."""
 
     def next(self) -> Job | None:
         """Return the next run; None: there is none, or none before another has ended.
@@ -129,7 +133,7 @@ class Conductor:
         while self._waiting or self._source.ahead or self._workers.has_room(1):
             if (run := self._next()) is None:
                 return False
-            if not self._workers.has_room(run.threads):
+            if self._interrupts.asked or not self._workers.has_room(run.threads):  # it may have been asked meanwhile
                 self._waiting.insert(0, run)
                 return True
             self._start(run)
@@ -138,7 +142,7 @@ class Conductor:
     def _next(self) -> _Run | None:
         if self._waiting:
             return self._waiting.pop(0)
-        while (job := self._composed()) is not None:
+        while not self._interrupts.asked and (job := self._composed()) is not None:
             run = self._prepared(job)
             if run is not None:
                 return run
@@ -170,18 +174,26 @@ class Conductor:
             return None
         if self.results.knows(mark):
             self._report.note(f"{job.name} is the same run as one before; it is done once.")
-            self._source.ended(job.number, self.results.metrics_of(mark), pruned=False)
+            self._tell_as_twin(job, mark)
             return None
         self.results.expect(mark, job.number)
         return _Run(job, mark, config, facts.digest)
 
     def _done_before(self, job: Job, mark: str) -> None:
         if self.results.knows(mark):
+            self._tell_as_twin(job, mark)
             return
         self.results.expect(mark, job.number)
         recorded = self._past.finished[mark]
         self.results.add(Result.recorded(job.number, job.name, job.varied, recorded))
         self._source.ended(job.number, recorded.metrics, pruned="pruned" in recorded.tags)
+        self._report.skipped(self.results.best_in_words)
+
+    def _tell_as_twin(self, job: Job, mark: str) -> None:
+        """Have the source hear of a run what it has heard, or will hear, of the one that is the same."""
+        twin = self.results.of(mark)
+        pruned = twin is not None and twin.status == "pruned"
+        self._source.ended(job.number, None if twin is None else twin.metrics, pruned=pruned)
         self._report.skipped(self.results.best_in_words)
 
     def _start(self, run: _Run) -> None:
@@ -199,7 +211,7 @@ class Conductor:
                 environment=job.environment,
                 may_be_stopped=self._source.may_stop,
             ),
-            log=self._folder / f"{job.number:04}-{job.name}.log",
+            log=self._folder / f"{job.number:04}-{readable(job.name)}.log",
             threads=run.threads,
             time_limit=self._settings.time_limit,
         )
@@ -208,7 +220,7 @@ class Conductor:
 
     def _begin_record(self, run: _Run) -> None:
         config = run.job.config
-        broken = self._past.broken.get(in_words(run.job.varied)) if run.attempt <= 1 else None
+        broken = self._past.broken.get(in_words(run.job.varied))
         run.record = HeldRecord.begin(
             config.tracking,
             run_name=run.job.name,

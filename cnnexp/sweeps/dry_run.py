@@ -28,8 +28,11 @@ def show(grid: Grid, plan: Plan, settings: SweepConfig, tracking: TrackingConfig
     jobs = list(grid)
     done = _done(jobs, past)
     _print_runs(console, jobs, done, list(plan.varied))
-    left = total - len(done)
-    console.print(f"{total} runs, {len(done)} done, {left} to do")
+    for refusal in grid.refusals:
+        console.print(f"not composed: {printable(refusal)}", style="attention", soft_wrap=True, markup=False)
+    left = total - len(done) - len(grid.refusals)
+    refused = f", {len(grid.refusals)} that cannot be composed" if grid.refusals else ""
+    console.print(f"{total} runs, {len(done)} done, {left} to do{refused}")
     if left:
         example = next(job for job in jobs if job.number not in done)
         console.print(_estimate(example, runs_like(tracking.uri, experiment=tracking.experiment), left, settings))

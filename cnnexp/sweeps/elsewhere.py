@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,8 @@ from cnnexp.sweeps.parent import Parent, Past, Plan, in_words, read_past, settle
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.survey import DataFacts
 from cnnexp.tracking.delivery import KEY_TAG
-from cnnexp.tracking.sweep_runs import VARIED, runs_of
+from cnnexp.tracking.stored_run import StoredRun
+from cnnexp.tracking.sweep_runs import IDENTITY, PRUNED, VARIED, runs_of
 
 if TYPE_CHECKING:
     from cnnexp.sweeps.search import Search
@@ -37,11 +38,19 @@ def carry_out(launcher: Launcher, grid: Grid, plan: Plan, settings: SweepConfig,
     """
     with _Elsewhere(launcher, plan, settings, tracking).begun() as sweep:
         returns = sweep.launch([(job, None) for job in grid])
-    _raise_failures([one for one in returns if one is not None])
+    _raise_failures([one for one in returns if one is not None], grid.refusals)
 
 
-def search(launcher: Launcher, source: "Search", plan: Plan, settings: SweepConfig, tracking: TrackingConfig) -> None:
+def search(
+    launcher: Launcher,
+    begin: "Callable[[str], Search]",
+    plan: Plan,
+    settings: SweepConfig,
+    tracking: TrackingConfig,
+) -> None:
     """Have the launcher do a search, batch by batch: a launcher returns when the last of its jobs has ended.
+
+    `begin` makes the search of the name of its study.
 
     Raises:
         SweepError: some runs failed.
@@ -51,22 +60,24 @@ def search(launcher: Launcher, source: "Search", plan: Plan, settings: SweepConf
     at_a_time = settings.workers if isinstance(settings.workers, int) else runtime.cores()
     all_returns: list[JobReturn] = []
     with _Elsewhere(launcher, plan, settings, tracking).begun() as sweep:
+        source = begin(sweep.key)
         while jobs := list(itertools.islice(iter(source.next, None), at_a_time)):
             returns = sweep.launch([(job, source) for job in jobs])
+            recorded = sweep.recorded(jobs)
             for job, one in zip(jobs, returns, strict=True):
+                run = recorded.get(job.number)
                 done = one is not None and one.status is JobStatus.COMPLETED
-                source.ended(
-                    job.number, {settings.objective: one._return_value} if one and done else None, pruned=False
-                )
+                kept = {settings.objective: one._return_value} if one and done else None  # in the outbox, until later
+                source.ended(job.number, run.metrics if run else kept, pruned=run is not None and PRUNED in run.tags)
             all_returns += [one for one in returns if one is not None]
-    _raise_failures(all_returns)
+    _raise_failures(all_returns, ())
 
 
 class _Elsewhere:
     """One sweep and what it knows."""
 
     def __init__(self, launcher: Launcher, plan: Plan, settings: SweepConfig, tracking: TrackingConfig) -> None:
-        settle(tracking, plan)
+        settle(tracking, plan, resume=settings.resume)
         self._launcher = launcher
         self._settings = settings
         self._tracking = tracking
@@ -74,7 +85,13 @@ class _Elsewhere:
         self._parent = Parent(tracking, plan, self._past)
         self._known: dict[str, DataFacts] = {}
         self._jobs: dict[str, Job] = {}  # by identity
+        self._marks: dict[int, str] = {}  # identities, by the numbers of all jobs
         self._launched = 0
+
+    @property
+    def key(self) -> str:
+        """Names the sweep, whichever command goes on with it."""
+        return self._parent.key
 
     @contextmanager
     def begun(self) -> Iterator["_Elsewhere"]:
@@ -104,6 +121,7 @@ class _Elsewhere:
         for job, source in jobs:
             facts = self._facts(job)
             mark = identity.run_identity(identity.settled(job.config, facts, cores=runtime.cores()), facts)
+            self._marks[job.number] = mark
             if mark not in self._past.finished and mark not in self._jobs:
                 self._jobs[mark] = job
                 words[job.number] = [*job.words, self._invitation(job, mark, source).word()]
@@ -111,6 +129,13 @@ class _Elsewhere:
         self._launched += len(words)
         by_number = dict(zip(words, returns, strict=True))
         return [by_number.get(job.number) for job, _ in jobs]
+
+    def recorded(self, jobs: Sequence[Job]) -> dict[int, StoredRun]:
+        """Return what the store has of jobs, by number: of those that are finished, be it as the twin of another."""
+        runs = runs_of(self._tracking.uri, self._parent.run_id)
+        finished = {run.tags.get(IDENTITY): run for run in runs if run.status == "FINISHED"}
+        marks = {job.number: self._marks[job.number] for job in jobs}
+        return {number: finished[mark] for number, mark in marks.items() if mark in finished}
 
     def _invitation(self, job: Job, mark: str, source: "Search | None") -> Invitation:
         broken = self._past.broken.get(in_words(job.varied))
@@ -137,8 +162,8 @@ class _Elsewhere:
         return results
 
 
-def _raise_failures(returns: Sequence[JobReturn]) -> None:
-    failed = [one for one in returns if one.status is not JobStatus.COMPLETED]
-    if failed:
-        reasons = "; ".join(" ".join(str(one._return_value).split())[:200] for one in failed[:3])
-        raise SweepError(f"{len(failed)} of {len(returns)} runs failed: {reasons}")
+def _raise_failures(returns: Sequence[JobReturn], refusals: Sequence[str]) -> None:
+    failures = [str(one._return_value) for one in returns if one.status is not JobStatus.COMPLETED]
+    if reasons := [*failures, *refusals]:
+        told = "; ".join(" ".join(reason.split())[:200] for reason in reasons[:3])
+        raise SweepError(f"{len(reasons)} of {len(returns) + len(refusals)} runs failed: {told}")

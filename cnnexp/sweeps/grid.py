@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues
 from cnnexp.sweeps.combinations import Combinations
 from cnnexp.sweeps.jobs import Composer, Job
@@ -17,6 +18,7 @@ class Grid:
         self._composer = composer
         self._combinations = combinations
         self._left = enumerate(combinations, start=first)
+        self.refusals: list[str] = []  # why combinations cannot be run, of those that were iterated over
 
     def next(self) -> Job | None:
         """Return the next run; None: there is none.
@@ -30,8 +32,15 @@ class Grid:
         return None
 
     def __iter__(self) -> Iterator[Job]:
-        """Yield every run that is left."""
-        while (job := self.next()) is not None:
+        """Yield every run that is left; what cannot be composed is noted among the refusals."""
+        while True:
+            try:
+                job = self.next()
+            except ConfigError as error:
+                self.refusals.append(str(error))
+                continue
+            if job is None:
+                return
             yield job
 
     def hopeless(self, number: int, values: EpochValues) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cnnexp import runtime
 from cnnexp.compose import parameters
-from cnnexp.config import ExperimentConfig
+from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.sweeps.survey import DataFacts
 
 # The name of an option says which values it brought, and those are compared: `regularization=dropout` is the same
@@ -33,8 +33,7 @@ OF_ONE_COMMAND = ("sweep.resume", "sweep.dry_run", "hydra.sweep")  # those that 
 
 def settled(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> ExperimentConfig:
     """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
-    kept = facts.images if config.data.limit is None else min(facts.images, config.data.limit)
-    images = min(config.training.batch_size, kept)
+    images = min(config.training.batch_size, _training_images(config.data, facts))
     work = images * facts.height * facts.width * config.model.width
     training = dataclasses.replace(
         config.training,
@@ -42,6 +41,16 @@ def settled(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> Experi
         precision=runtime.resolve_precision(config.training.precision, work=work),
     )
     return dataclasses.replace(config, training=training)
+
+
+def _training_images(data: DataConfig, facts: DataFacts) -> int:
+    """Return how many images a run trains on."""
+    if data.imbalance is None:
+        images = sum(facts.class_counts)
+        return images if data.limit is None else min(images, data.limit)
+    from cnnexp.datasets import thinning  # NumPy, for which no other sweep has to wait
+
+    return thinning.images_left(facts.class_counts, limit=data.limit, imbalance=data.imbalance)
 
 
 def run_identity(config: ExperimentConfig, facts: DataFacts) -> str:

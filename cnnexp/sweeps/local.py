@@ -41,9 +41,15 @@ class Sweep:
         self._report = SweepReport()
         limit = settings.workers if isinstance(settings.workers, int) else None
         self._workers = launcher.workers(limit=limit, say=self._report.note)
-        settle(tracking, plan)
+        settle(tracking, plan, resume=settings.resume)
         self._past = read_past(tracking, plan, resume=settings.resume)
         self._parent: Parent | None = Parent(tracking, plan, self._past)
+
+    @property
+    def key(self) -> str:
+        """Names the sweep, whichever command goes on with it."""
+        assert self._parent is not None
+        return self._parent.key
 
     def __enter__(self) -> Self:
         return self
@@ -78,10 +84,12 @@ class Sweep:
         self._close(conductor, status)
         if status == "KILLED":
             raise KeyboardInterrupt
-        failed = len(conductor.results.with_status("FAILED")) + len(conductor.results.refusals)
+        results = conductor.results
+        failed = len(results.with_status("FAILED")) + len(results.refusals)
         if failed and failures_raise:
-            raise SweepError(f"{failed} of {len(conductor.results.all)} runs failed; the reasons stand above.")
-        return conductor.results
+            asked = len(results.all) + len(results.refusals)
+            raise SweepError(f"{failed} of {asked} runs failed; the reasons stand above.")
+        return results
 
     def _conductor(self, source: Source) -> Conductor:
         assert self._parent is not None

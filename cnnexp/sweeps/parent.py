@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import SweepError
+from cnnexp.tracking.delivery import KEY_TAG
 from cnnexp.tracking.held import HeldRecord, deliver_left_behind, going_on
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store import absolute_uri, reach
@@ -65,17 +66,17 @@ def read_past(tracking: TrackingConfig, plan: Plan, *, resume: str) -> Past:
     return Past(found[0], finished, broken)
 
 
-def settle(tracking: TrackingConfig, plan: Plan) -> None:
+def settle(tracking: TrackingConfig, plan: Plan, *, resume: str) -> None:
     """Deliver what sweeps left behind whose process was killed.
 
     Raises:
         TrackingError: within ten seconds, where there is no store to deliver to.
-        SweepError: this very sweep is going on in another process.
+        SweepError: this very sweep, which is to be gone on with, is going on in another process.
 
     """
     reach(absolute_uri(tracking.uri))
     outbox = Path(tracking.outbox)
-    if going_on(outbox, tag=SWEEP_KEY, value=plan.key):
+    if resume != "never" and going_on(outbox, tag=SWEEP_KEY, value=plan.key):
         raise SweepError(
             "A sweep is carried out by one process at a time; one with these words is going on. Wait for it, or begin "
             "another: sweep.resume=never."
@@ -103,6 +104,11 @@ class Parent:
             commit=None,
             run_id=None if past.parent is None else past.parent.run_id,
         )
+
+    @property
+    def key(self) -> str:
+        """Names the sweep, whichever command goes on with it."""
+        return self._record.key if self._before is None else self._before.tags[KEY_TAG]
 
     @cached_property
     def run_id(self) -> str:

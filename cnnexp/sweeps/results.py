@@ -85,10 +85,10 @@ class Results:
         """Tell whether a run of this identity is, or was, done."""
         return mark in self._numbers
 
-    def metrics_of(self, mark: str) -> Mapping[str, float] | None:
-        """Return what the run of this identity came to; None: nothing yet."""
+    def of(self, mark: str) -> Result | None:
+        """Return the result of the run of this identity; None: it has come to nothing yet."""
         number = self._numbers[mark]
-        return next((result.metrics for result in self.all if result.number == number and result.metrics), None)
+        return next((result for result in self.all if result.number == number and result.metrics), None)
 
     def add(self, result: Result) -> None:
         """Add what a run came to."""

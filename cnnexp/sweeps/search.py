@@ -86,6 +86,13 @@ def _steps(key: str, distribution: BaseDistribution) -> Sequence[str | float]:
     raise ConfigError(f"hydra.sweeper.sampler=grid needs values one by one; {key} is an interval, not A,B,C.")
 
 
+def require_sampler(name: str, space: Mapping[str, BaseDistribution]) -> None:
+    """Raise ConfigError unless there is such a sampler, and it can draw from the space."""
+    _sampler(name, seed=0)
+    if name == "grid":
+        _grid(space)
+
+
 class Judge:
     """Reports a run's epochs to its study and says when to stop."""
 
@@ -94,6 +101,7 @@ class Judge:
         self._rules = rules
         self._best: float | None = None
         self._reported = 0  # the last epoch; a run that is tried again repeats what it has reported
+        self._hopeless_from: int | None = None  # epoch; None: it was never told to stop
 
     def hopeless(self, values: EpochValues) -> bool:
         """Tell after an epoch whether the run should stop; what is judged is its best so far, as in the objective."""
@@ -102,13 +110,18 @@ class Judge:
             self._best = score if self._best is None else self._rules.better(self._best, score)
             self._trial.report(self._best, step=values.epoch)
             self._reported = values.epoch
-        return self._rules.pruning != "none" and self._trial.should_prune()
+            if self._rules.pruning != "none" and self._hopeless_from is None and self._trial.should_prune():
+                self._hopeless_from = values.epoch
+        return self._hopeless_from is not None and values.epoch >= self._hopeless_from
 
 
 class Search:
     """A source of runs: trials of a study."""
 
-    ahead = False
+    @property
+    def ahead(self) -> bool:
+        """Whether what comes next is known: that nothing does."""
+        return self.left < 1
 
     def __init__(
         self,

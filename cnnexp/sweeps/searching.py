@@ -1,6 +1,7 @@
 """What Hydra's plugin for searches calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,51 +48,65 @@ def search(
     swept = {key: override for key, override in chosen.items() if override.is_sweep_override()}
     _check(settings, swept, n_trials)
     plan = plan_of(config, _written(swept), tracking)
-    rules = Rules(
-        storage=storage or _beside(tracking),
-        name=plan.key,
-        objective=settings.objective,
-        pruning=settings.pruning,
-        pruning_start=settings.pruning_start,
-        epochs=int(config.training.epochs),
-    )
-    source = _source(composer, chosen, swept, rules, sampler=sampler, seed=seed, n_trials=n_trials)
-    _carry_out(source, plan, settings, tracking, launcher, folder=folder_of(config))
+    search_of = _searches(composer, chosen, swept, sampler=sampler, seed=seed, n_trials=n_trials)
+
+    def begin(study: str) -> "Search":
+        rules = Rules(
+            storage=storage or _beside(tracking),
+            name=study,
+            objective=settings.objective,
+            pruning=settings.pruning,
+            pruning_start=settings.pruning_start,
+            epochs=int(config.training.epochs),
+        )
+        return search_of(rules)
+
+    _carry_out(begin, plan, settings, tracking, launcher, folder=folder_of(config))
 
 
 def _carry_out(
-    source: "Search", plan: Plan, settings: SweepConfig, tracking: TrackingConfig, launcher: Launcher, *, folder: Path
+    begin: "Callable[[str], Search]",
+    plan: Plan,
+    settings: SweepConfig,
+    tracking: TrackingConfig,
+    launcher: Launcher,
+    *,
+    folder: Path,
 ) -> None:
+    """Do the search that `begin` makes of the name of its study: one for each sweep, gone on with as that is."""
     if is_ours(launcher):
         from cnnexp.sweeps import local
 
         with local.Sweep(launcher, plan, settings, tracking, folder=folder) as begun:
+            source = begin(begun.key)
             begun.carry_out(source, total=source.left)
     else:
         from cnnexp.sweeps import elsewhere
 
-        elsewhere.search(launcher, source, plan, settings, tracking)
+        elsewhere.search(launcher, begin, plan, settings, tracking)
 
 
-def _source(
+def _searches(
     composer: Composer,
     chosen: Mapping[str, Override],
     swept: Mapping[str, Override],
-    rules: Rules,
     *,
     sampler: str,
     seed: int,
     n_trials: int,
-) -> "Search":
+) -> "Callable[[Rules], Search]":
+    """Return what makes a search by its rules; all that can be wrong with the words is found out here."""
     try:
-        from cnnexp.sweeps.search import Search
+        from cnnexp.sweeps.search import Search, require_sampler
         from cnnexp.sweeps.space import space
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
         raise ConfigError("hydra/sweeper=optuna needs Optuna; install it with: pip install 'cnnexp[optuna]'") from None
     fixed = [str(override.input_line) for key, override in chosen.items() if key not in swept]
-    return Search(composer, fixed, space(swept.values()), rules, sampler=sampler, seed=seed, n_trials=n_trials)
+    values = space(swept.values())
+    require_sampler(sampler, values)
+    return partial(Search, composer, fixed, values, sampler=sampler, seed=seed, n_trials=n_trials)
 
 
 def _check(settings: SweepConfig, swept: Mapping[str, Override], n_trials: int) -> None:

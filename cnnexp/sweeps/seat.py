@@ -44,7 +44,8 @@ class Seat:
         # A run forks off the warm process, and would first run again what this process was started with.
         vars(sys.modules["__main__"]).pop("__file__", None)
         self._threads = threads
-        self._workers = Workers(warm.start(), cores=threads, limit=1)
+        warm.start()
+        self._workers = Workers(cores=threads, limit=1)
         self._worker: Worker | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._growth: Growth | None = None

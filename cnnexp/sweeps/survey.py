@@ -14,7 +14,7 @@ class DataFacts:
     digest: str  # of pixels, labels, files and splits
     height: int  # pixels, as the network sees them
     width: int
-    images: int  # to train on
+    class_counts: tuple[int, ...]  # images of each class to train on
 
 
 def survey(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFacts:
@@ -24,11 +24,14 @@ def survey(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFac
         DataError: it is missing, unreadable, or unfit.
 
     """
+    import numpy as np  # no earlier than the data need it: the sweep's own process has none to read
+
     from cnnexp.datasets import load_splits
 
     splits = load_splits(data, seed=0, on_progress=on_progress)
     height, width, _ = splits.spec.shape
-    return DataFacts(splits.digest, height, width, len(splits.train))
+    counts = np.bincount(splits.train.labels, minlength=len(splits.class_names))
+    return DataFacts(splits.digest, height, width, tuple(counts.tolist()))
 
 
 def surveyed(data: DataConfig) -> DataConfig:

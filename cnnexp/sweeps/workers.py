@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from cnnexp.sweeps import child, messages
+from cnnexp.errors import SweepError
+from cnnexp.sweeps import child, messages, warm
 from cnnexp.sweeps.messages import LAST_WORDS, Message
 from cnnexp.sweeps.tasks import Task
 
@@ -45,8 +45,7 @@ class Workers:
 
     far = False
 
-    def __init__(self, context: ForkServerContext, *, cores: int, limit: int | None) -> None:
-        self._context = context
+    def __init__(self, *, cores: int, limit: int | None) -> None:
         self.cores = cores
         self._limit = limit
         self._running: list[Worker] = []
@@ -91,11 +90,23 @@ class Workers:
         return None
 
     def _new(self, threads: int) -> Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=child.serve, args=(theirs,), daemon=True)
-        process.start()
-        theirs.close()
-        return Worker(process, ours, threads, Path())
+        """Fork a process from the warm one, or from another, if that one has died, most likely for want of memory."""
+        for _ in range(2):
+            context = warm.start()  # which finds it running
+            ours, theirs = context.Pipe()
+            process = context.Process(target=child.serve, args=(theirs,), daemon=True)
+            try:
+                process.start()
+            except (EOFError, OSError):
+                ours.close()
+                continue
+            finally:
+                theirs.close()
+            return Worker(process, ours, threads, Path())
+        raise SweepError(
+            "A run needs a process, and none can be started: the one it is forked from has ended twice. "
+            "Is there memory enough? sweep.workers=1 takes less; the same command goes on."
+        )
 
     def listen(self, *, patience: float) -> Iterator[tuple[Worker, Message]]:
         """Yield what processes say within `patience` seconds; the last message of each is one that ends it."""

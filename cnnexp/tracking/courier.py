@@ -29,6 +29,7 @@ class Courier:
     def __init__(self) -> None:
         self._owner = os.getpid()
         self._answers: dict[str, queue.SimpleQueue[Answer]] = defaultdict(queue.SimpleQueue)
+        self._silent = threading.Event()  # it will answer nothing more
         self._incoming, outgoing = os.pipe()  # bare: a file object read by a daemon thread can abort Python's exit
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cnnexp.tracking.writer"],
@@ -61,8 +62,11 @@ class Courier:
 
     def wait(self, folder: Path, *, patience: float) -> Answer | None:
         """Return the next answer about a record; None after `patience` seconds without one."""
+        waiting = self._answers[str(folder)]
+        if self._silent.is_set() and waiting.empty():
+            return GONE
         try:
-            return self._answers[str(folder)].get(timeout=patience)
+            return waiting.get(timeout=patience)
         except queue.Empty:
             return None
 
@@ -84,6 +88,7 @@ class Courier:
                 _logger.warning("%s", answer["text"])
             else:
                 self._answers[answer["folder"]].put(answer)
+        self._silent.set()  # first: who begins to wait from here on sees it
         for waiting in list(self._answers.values()):
             waiting.put(GONE)
 

@@ -4,7 +4,8 @@ A sweep holds the records of its runs: whatever happens to a run's own process, 
 delivering process serves all. The run's process writes into the record through a `SharedRecorder`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +13,7 @@ from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
 from cnnexp.store_uri import masked
 from cnnexp.tracking import entries, locks, outbox
-from cnnexp.tracking.courier import GONE, Answer, courier
+from cnnexp.tracking.courier import GONE, Answer, Courier, courier
 from cnnexp.tracking.outbox import Outgoing
 from cnnexp.tracking.provenance import Commit
 from cnnexp.tracking.recorder import Recorder, opening_of
@@ -28,6 +29,7 @@ class HeldRecord:
         self.folder = outgoing.folder
         self.run_id: str | None = None  # known once the store has taken the run
         self.kept: str | None = None  # why it could not be delivered; None: it was, or will be
+        self._courier: Courier | None = None  # who was told last, and so the one that answers
 
     @classmethod
     def begin(
@@ -63,7 +65,7 @@ class HeldRecord:
 
     def grown(self) -> None:
         """Have what there is by now delivered."""
-        courier().tell(self.folder, ended=False)
+        self._tell(ended=False)
 
     def add(self, *, tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
         """Record tags and files of the holder; only while nobody shares the record."""
@@ -76,12 +78,12 @@ class HeldRecord:
         """Say how the run ended and have all of it delivered."""
         self._outgoing.mend()
         self._outgoing.end(status)
-        courier().tell(self.folder, ended=True)
+        self._tell(ended=True)
 
     def discard(self) -> None:
         """Give up a broken attempt that is repeated: nothing of it stays in the store."""
         self._outgoing.end("KILLED", discarded=True)
-        courier().tell(self.folder, ended=True)
+        self._tell(ended=True)
 
     def opened(self) -> str:
         """Wait until the store has taken the run and return its id.
@@ -91,7 +93,7 @@ class HeldRecord:
 
         """
         while self.run_id is None:
-            answer = courier().wait(self.folder, patience=_PATIENCE)
+            answer = self._answer()
             if answer is None:
                 raise TrackingError(f"The MLflow store has said nothing for {_PATIENCE:g} seconds.")
             self._take(answer)
@@ -103,15 +105,24 @@ class HeldRecord:
         """Wait until all of it is in the store, or kept in the outbox for a reason."""
         self._until_over()
         if self.kept == GONE["reason"]:  # the delivering process died: another one begins where it ended
-            courier().tell(self.folder, ended=True)
+            self._tell(ended=True)
             self._until_over()
 
     def _until_over(self) -> None:
         self.kept = None
-        while (answer := courier().wait(self.folder, patience=_PATIENCE)) is not None:
+        while (answer := self._answer()) is not None:
             if self._take(answer):
                 return
         self.kept = f"The MLflow store has said nothing for {_PATIENCE:g} seconds."
+
+    def _tell(self, *, ended: bool) -> None:
+        self._courier = courier()
+        self._courier.tell(self.folder, ended=ended)
+
+    def _answer(self) -> Answer | None:
+        """Wait for the next answer of the process that was told, be it of one that has ended since."""
+        assert self._courier is not None
+        return self._courier.wait(self.folder, patience=_PATIENCE)
 
     def _take(self, answer: Answer) -> bool:
         if answer["event"] in ("opened", "delivered"):
@@ -137,23 +148,27 @@ class SharedRecorder(Recorder):
 
 def going_on(folder: Path, *, tag: str, value: str) -> bool:
     """Tell whether a living process holds a record with this tag in the outbox."""
-    return any(
-        locks.is_held(record / outbox.JOURNAL)
-        for record, opening in _records(folder)
-        if tag in opening.tags and opening.tags[tag] == value
-    )
+    return any(_is_held(record) for record, opening in _records(folder) if opening.tags.get(tag) == value)
 
 
 def deliver_left_behind(folder: Path, *, tags: Collection[str]) -> None:
     """Deliver records with one of the tags whose process is gone; what the store does not take stays there."""
     for record, opening in _records(folder):
-        if not opening.tags.keys().isdisjoint(tags) and not locks.is_held(record / outbox.JOURNAL):
+        if not opening.tags.keys().isdisjoint(tags) and not _is_held(record):
             courier().tell(record, ended=True)
             while (answer := courier().wait(record, patience=_PATIENCE)) is not None:
                 if answer["event"] in ("delivered", "kept"):
                     break
 
 
-def _records(folder: Path) -> list[tuple[Path, outbox.Opening]]:
-    found = sorted(folder.absolute().glob("[!.]*/run.json"))
-    return [(path.parent, outbox.read_opening(path.parent)) for path in found]
+def _is_held(record: Path) -> bool:
+    try:
+        return locks.is_held(record / outbox.JOURNAL)
+    except FileNotFoundError:  # delivered by now, by the process that held it
+        return True
+
+
+def _records(folder: Path) -> Iterator[tuple[Path, outbox.Opening]]:
+    for path in sorted(folder.absolute().glob("[!.]*/run.json")):
+        with suppress(FileNotFoundError):  # delivered by now
+            yield path.parent, outbox.read_opening(path.parent)

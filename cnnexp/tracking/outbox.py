@@ -62,8 +62,12 @@ def now() -> int:
 
 def new_key(run_name: str) -> str:
     """Return a folder name: readable, sorted by time, and taken by no other run."""
-    readable = re.sub(r"[^\w.-]+", "-", run_name)[:48].strip("-.") or "run"
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{readable}-{secrets.token_hex(4)}"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{readable(run_name)}-{secrets.token_hex(4)}"
+
+
+def readable(run_name: str) -> str:
+    """Return as much of a name as makes part of a file's name, with nothing in it that no file system likes."""
+    return re.sub(r"[^\w.-]+", "-", run_name)[:48].strip("-.") or "run"
 
 
 @contextmanager

@@ -31,7 +31,8 @@ class CnnexpLauncher(Launcher):
         from cnnexp.sweeps import warm
         from cnnexp.sweeps.workers import Workers
 
-        return Workers(warm.start(), cores=runtime.cores(), limit=limit)
+        warm.start()
+        return Workers(cores=runtime.cores(), limit=limit)
 
 
 class RayLauncher(CnnexpLauncher):
