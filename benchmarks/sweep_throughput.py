@@ -1,7 +1,7 @@
 """A sweep with `python -m cnnexp -m` against the same runs as users of other tools write them.
 
     pip install hydra-joblib-launcher keras-tuner tensorboard 'ray[tune]'
-    python benchmarks/sweep_throughput.py [--rounds 3] [--epochs 10] [--runs 32]
+    python benchmarks/sweep_throughput.py [--rounds 3] [--epochs 10] [--runs 32] [--against "Keras Tuner grid"]
 
 32 runs of the reference network on scikit-learn's digits: 4 rates × 4 rates of dropout × 2 batch sizes, as many epochs
 and updates everywhere, no early stopping or augmentation, 988 images to train on and 269 to validate with. cnnexp also
@@ -88,11 +88,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--runs", type=int, choices=sorted(LISTS), default=32)
+    parser.add_argument("--against", nargs="+", choices=sorted(NEEDED), default=list(NEEDED), help="all by default")
     asked = parser.parse_args()
     workers = len(os.sched_getaffinity(0))
     print(measuring.machine())
     print(f"{asked.runs} runs of {asked.epochs} epochs, {workers} workers")
     everybody = commands(LISTS[asked.runs], epochs=asked.epochs, workers=workers)
+    everybody = {name: words for name, words in everybody.items() if name in ("cnnexp", *asked.against)}
     for name in everybody:
         if lacking := missing(name):
             print(f"{name} is left out, because {', '.join(lacking)} is not installed; see the top of this file")
