@@ -5,6 +5,7 @@ from cnnexp.compose.folder import CONF
 from cnnexp.compose.recorded import beside, columns, parameters, run_name, to_yaml
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.sweeps import check_sweep
+from cnnexp.compose.values import only_replaces_a_value, with_values
 
 __all__ = [
     "CONF",
@@ -15,9 +16,11 @@ __all__ = [
     "columns",
     "compose_config",
     "explain",
+    "only_replaces_a_value",
     "parameters",
     "quote_home",
     "run_name",
     "to_typed",
     "to_yaml",
+    "with_values",
 ]

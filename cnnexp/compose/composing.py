@@ -32,15 +32,24 @@ def compose_config(overrides: Sequence[str], *, config_dir: Path | None = None) 
         ConfigError: a word or a file is wrong; one line says which, what is allowed and what was probably meant.
 
     """
+    return to_typed(compose_untyped(overrides, config_dir=config_dir))
+
+
+def compose_untyped(overrides: Sequence[str], *, config_dir: Path | None) -> DictConfig:
+    """Compose as :func:`compose_config`, before values are checked beyond their types.
+
+    Raises:
+        ConfigError: a word or a file is wrong.
+
+    """
     overrides = quote_home(overrides)
     check_words(overrides)
     words = [*overrides, *_search_path(config_dir)]
     try:
         with hydra.initialize_config_dir(str(CONF), job_name="cnnexp", version_base="1.3"):
-            cfg = hydra.compose("config", overrides=words)
+            return hydra.compose("config", overrides=words)
     except Exception as error:  # whatever composing raises is about what the user wrote
         raise explain(error, overrides) from error
-    return to_typed(cfg)
 
 
 def check_words(overrides: Sequence[str]) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import DictConfig
 
-from cnnexp.compose.composing import compose_config
+from cnnexp.compose.composing import compose_config, compose_untyped, quote_home, to_typed
 from cnnexp.compose.refusals import explain
+from cnnexp.compose.values import only_replaces_a_value, with_values
 
 
 def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> None:
@@ -27,12 +29,24 @@ def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> 
     except Exception as error:  # the parser knows many complaints, all about what the user wrote
         raise explain(error, overrides) from error
     first = [words[0] for words in lists]
-    compose_config(first, config_dir=config_dir)
+    base = compose_untyped(first, config_dir=config_dir)
+    to_typed(base)
     together = [place for place, override in enumerate(parsed) if override.get_key_element() in zipped]
     for places in ([together] if together else []) + [[place] for place in range(len(lists)) if place not in together]:
         for step in range(1, min(len(lists[place]) for place in places)):
-            words = [lists[place][step] if place in places else first[place] for place in range(len(lists))]
-            compose_config(words, config_dir=config_dir)
+            changes = {place: lists[place][step] for place in places}
+            if all(only_replaces_a_value(word, base) for word in changes.values()):
+                to_typed(_with_values(base, list(changes.values())))
+            else:
+                words = [changes.get(place, word) for place, word in enumerate(first)]
+                compose_config(words, config_dir=config_dir)
+
+
+def _with_values(base: DictConfig, words: Sequence[str]) -> DictConfig:
+    try:
+        return with_values(base, quote_home(words))
+    except Exception as error:  # as for composing
+        raise explain(error, words) from error
 
 
 def _zipped(overrides: Sequence[Override]) -> set[str]:

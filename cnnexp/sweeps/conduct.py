@@ -159,7 +159,7 @@ class Conductor:
     def _prepared(self, job: Job) -> _Run | None:
         """Return the run of a job; None: it is done already, or cannot be done on its data."""
         try:
-            facts = self._surveyor.facts(job.config.data, otherwise=self._hear)
+            facts = self._surveyor.facts(job.config.data, otherwise=self._hear, give_up=self._nothing_may_finish)
         except CnnexpError as error:
             if not self.results.all and not self._running:
                 raise  # nothing has begun, and most likely nothing can
@@ -178,6 +178,10 @@ class Conductor:
             return None
         self.results.expect(mark, job.number)
         return _Run(job, mark, config, facts.digest)
+
+    def _nothing_may_finish(self) -> bool:
+        """Tell whether the sweep is to stop and has no run to wait for."""
+        return self._interrupts.asked and not self._running
 
     def _done_before(self, job: Job, mark: str) -> None:
         if self.results.knows(mark):

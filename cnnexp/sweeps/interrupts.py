@@ -1,6 +1,7 @@
 """Ctrl-C once: nothing new begins and what runs may finish; twice, or SIGTERM: stop now."""
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
@@ -32,7 +33,9 @@ class Interrupts:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self._say("Stopping: no new runs, those that are going on may finish. Ctrl-C again stops them now.")
+        text = "Stopping: no new runs, those that are going on may finish. Ctrl-C again stops them now."
+        # In a thread: the code that was interrupted may hold what saying it waits for.
+        threading.Thread(target=self._say, args=(text,)).start()
 
     def _terminate(self, _number: int, _frame: FrameType | None) -> None:
         raise Terminated("SIGTERM")

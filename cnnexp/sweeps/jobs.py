@@ -1,17 +1,13 @@
 """From words to the run they mean, composed when it is its turn: Hydra takes 50 ms for each."""
 
-import copy
 import itertools
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from cnnexp.compose import explain, run_name, to_typed
+from cnnexp.compose import explain, only_replaces_a_value, run_name, to_typed, with_values
 from cnnexp.config import ExperimentConfig, SweepConfig, TrackingConfig
 from cnnexp.sweeps.combinations import Combinations, Words
 
@@ -61,7 +57,7 @@ class Composer:
         others = tuple(word for word in words if word not in plain)
         try:
             composed = self._composed(others)
-            task = self._with_values(composed.task, plain)
+            task = with_values(composed.task, plain)
         except Exception as error:  # whatever composing raises is about what the user wrote
             raise explain(error, words) from error
         config = to_typed(task)
@@ -76,8 +72,7 @@ class Composer:
 
     def _is_plain(self, word: str, varied: Sequence[str]) -> bool:
         """Tell whether a word only replaces a number, a text or a truth value, so that it can wait for its turn."""
-        key = word.partition("=")[0]
-        return key in varied and not key.startswith("hydra.") and _has_value(self._config, key)
+        return word.partition("=")[0] in varied and only_replaces_a_value(word, self._config)
 
     def _composed(self, words: Words) -> _Composed:
         """Compose once what many jobs share: options take Hydra 50 ms, values next to nothing."""
@@ -88,15 +83,6 @@ class Composer:
             self._shared.clear()  # jobs that share it follow one another
             self._shared[words] = _Composed(_task(whole), {str(key): str(value) for key, value in environment.items()})
         return self._shared[words]
-
-    def _with_values(self, task: DictConfig, words: Sequence[str]) -> DictConfig:
-        changed = copy.deepcopy(task)
-        for override in OverridesParser.create().parse_overrides(list(words)):
-            try:
-                OmegaConf.update(changed, override.get_key_element(), override.value())
-            except OmegaConfBaseException as error:
-                raise ConfigCompositionException from error  # as Hydra does
-        return changed
 
     def check(self, meant: Combinations, *, brought: Set[str]) -> None:
         """Compose every value once of the lists that a preset brought; `check_sweep` has done it for the words.
@@ -119,15 +105,6 @@ def _task(composed: DictConfig) -> DictConfig:
     del composed["hydra"]
     OmegaConf.set_struct(composed, True)
     return composed
-
-
-def _has_value(config: DictConfig, key: str) -> bool:
-    """Tell whether `key` is there and no group, list or mapping."""
-    group, _, name = key.rpartition(".")
-    node = OmegaConf.select(config, group) if group else config
-    if not isinstance(node, DictConfig) or name not in node:
-        return False
-    return not OmegaConf.is_dict(node._get_node(name)) and not OmegaConf.is_list(node._get_node(name))
 
 
 def _values(words: Words, varied: Sequence[str]) -> dict[str, str]:

@@ -28,35 +28,40 @@ class Surveyor:
         self._folder = folder
         self._known: dict[str, DataFacts | DataError] = {}
 
-    def facts(self, data: DataConfig, *, otherwise: Hear) -> DataFacts:
+    def facts(self, data: DataConfig, *, otherwise: Hear, give_up: Callable[[], bool]) -> DataFacts:
         """Return what a data set is; `otherwise` hears what runs say while it is read.
 
         Raises:
             DataError: it is missing, unreadable, or unfit.
+            KeyboardInterrupt: `give_up` said so.
 
         """
         key = survey.key(data)
         if key not in self._known:
             self._report.started(_NUMBER, "the data", epochs=0)
-            self._known[key] = self._read(data, otherwise)
+            self._known[key] = self._read(data, otherwise, give_up)
             self._report.gone(_NUMBER)
         known = self._known[key]
         if isinstance(known, DataError):
             raise known
         return known
 
-    def _read(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError:
-        found = self._read_once(data, otherwise)
+    def _read(self, data: DataConfig, otherwise: Hear, give_up: Callable[[], bool]) -> DataFacts | DataError:
+        found = self._read_once(data, otherwise, give_up)
         for _ in range(self._retries):
             if isinstance(found, messages.Lost):
-                found = self._read_once(data, otherwise)
+                found = self._read_once(data, otherwise, give_up)
         return DataError(found.reason) if isinstance(found, messages.Lost) else found
 
-    def _read_once(self, data: DataConfig, otherwise: Hear) -> DataFacts | DataError | messages.Lost:
+    def _read_once(
+        self, data: DataConfig, otherwise: Hear, give_up: Callable[[], bool]
+    ) -> DataFacts | DataError | messages.Lost:
         reader = self._workers.start(
             Reading(survey.surveyed(data)), log=self._folder / "data.log", threads=1, time_limit=None
         )
         while True:
+            if give_up():
+                raise KeyboardInterrupt
             for worker, message in self._workers.listen(patience=_PATIENCE):
                 if worker is not reader:
                     otherwise(worker, message)
