@@ -57,14 +57,16 @@ class _Helpers:
         self._job, self._todo, self._chunks = job, todo, len(todo)
         self._began = time.monotonic()
         self._stack = ExitStack()
+        self._tried = False
         self._busy: list[Future[None]] = []
         self._finished: SimpleQueue[tuple[int, Unreadable]] = SimpleQueue()
 
     def start_if_it_pays(self) -> None:
         """Start processes on other cores, once, as soon as there is work enough left."""
-        number = 0 if self._busy else min(_cores() - 1, self._worth())
+        number = 0 if self._tried else min(_cores() - 1, self._worth())
         if number < 1:
             return
+        self._tried = True
         pool = self._stack.enter_context(ThreadPoolExecutor(number))  # left last: its threads wait for the workers
         with suppress(OSError):  # no more processes are allowed, or there is no memory: those that started will do
             for _ in range(number):
