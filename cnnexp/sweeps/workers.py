@@ -14,6 +14,10 @@ from cnnexp.sweeps import child, messages, warm
 from cnnexp.sweeps.messages import LAST_WORDS, Message
 from cnnexp.sweeps.tasks import Task
 
+# Seconds before each attempt to fork a process. One that is being killed counts as running until its memory is given
+# back, which takes a while for hundreds of megabytes.
+_PAUSES = (0.0, 0.05, 0.2, 1.0, 4.0)
+
 
 @dataclass(eq=False, slots=True)
 class Worker:
@@ -91,7 +95,8 @@ class Workers:
 
     def _new(self, threads: int) -> Worker:
         """Fork a process from the warm one, or from another, if that one has died, most likely for want of memory."""
-        for _ in range(2):
+        for pause in _PAUSES:
+            time.sleep(pause)
             context = warm.start()  # which finds it running
             ours, theirs = context.Pipe()
             process = context.Process(target=child.serve, args=(theirs,), daemon=True)
@@ -104,7 +109,7 @@ class Workers:
                 theirs.close()
             return Worker(process, ours, threads, Path())
         raise SweepError(
-            "A run needs a process, and none can be started: the one it is forked from has ended twice. "
+            "A run needs a process, and none can be started: the one it is forked from ends again and again. "
             "Is there memory enough? sweep.workers=1 takes less; the same command goes on."
         )
 
