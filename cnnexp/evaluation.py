@@ -91,13 +91,11 @@ def _areas_by_class(probabilities: Probabilities, labels: Labels) -> dict[int, t
     present = np.unique(labels)
     if len(present) == 1:
         return {}
-    return {
-        int(k): (
-            float(roc_auc_score(labels == k, probabilities[:, k])),
-            float(average_precision_score(labels == k, probabilities[:, k])),
-        )
-        for k in present
-    }
+    truth, scores = labels[:, None] == present, probabilities[:, present]
+    areas = zip(
+        roc_auc_score(truth, scores, average=None), average_precision_score(truth, scores, average=None), strict=True
+    )
+    return {int(k): (float(roc), float(precision)) for k, (roc, precision) in zip(present, areas, strict=True)}
 
 
 def _losses_by_image(probabilities: Probabilities, labels: Labels) -> dict[str, NDArray[np.float64]]:

@@ -41,7 +41,7 @@ def decoded(source: Source, request: Request, *, folder: Path, on_progress: OnPr
 
     """
     if not source.cached:
-        return _in_memory(source, request)
+        return _packaged(source, request)
     entry = folder / f"{source.name}-{_key(source, request)}"
     try:
         if not is_whole(entry):
@@ -56,10 +56,23 @@ def _key(source: Source, request: Request) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
+_kept: dict[str, Decoded] = {}  # the latest data set that is no entry
+
+
+def _packaged(source: Source, request: Request) -> Decoded:
+    """Return data that came with a library and never change: a sweep's process decodes them once for all its runs."""
+    key = _key(source, request)
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = _in_memory(source, request)
+    return _kept[key]
+
+
 def _in_memory(source: Source, request: Request) -> Decoded:
     catalogue, pictures = _contents(source)
     spec, notes = resolve(request, pictures)
     chunk = decode_rows(pictures, range(len(pictures)), spec)
+    chunk.images.flags.writeable = False
     unreadable = set(chunk.unreadable)
     copies = fingerprints.first_copies(chunk.fingerprints, chunk.headers, pictures, spec, unreadable=unreadable)
     return Decoded(

@@ -16,6 +16,7 @@ SIDES = (2.6, 7.0)  # inches of the matrix: at least, at most
 CELL = 0.56  # inches of a cell where there is room
 SMALLEST_TEXT = 6.5  # points; a smaller number in a cell cannot be read
 NAME_LIMIT = 18  # letters
+MOST_RULED = 30  # classes; of more, rules between the cells would be all one sees
 HEAD = 1.0  # inches above the matrix
 
 CORRECT = colormaps["Blues"]
@@ -93,12 +94,13 @@ def _paint(axes: Axes, shades: NDArray[np.float64]) -> None:
     colours = np.where(diagonal, CORRECT(0.95 * shades), MISTAKEN(0.9 * shades))
     colours[shades == 0] = 1.0
     colours[np.isnan(shades)] = (0.94, 0.94, 0.94, 1.0)
-    axes.imshow(colours, interpolation="nearest", aspect="equal")
+    if len(shades) <= MOST_RULED:
+        edges = np.arange(len(shades) + 1) - 0.5
+        axes.pcolormesh(edges, edges, colours, edgecolors=RULE, linewidth=0.6)
+        axes.set_ylim(edges[-1], edges[0])
+    else:
+        axes.imshow(colours, interpolation="nearest", aspect="equal")
     axes.spines[:].set_visible(True)
-    if len(shades) <= 30:
-        edges = np.arange(1, len(shades)) - 0.5
-        axes.vlines(edges, -0.5, len(shades) - 0.5, color=RULE, linewidth=0.6)
-        axes.hlines(edges, -0.5, len(shades) - 0.5, color=RULE, linewidth=0.6)
 
 
 def _name_axes(axes: Axes, names: Sequence[str], *, step: int, size: float, flat: bool) -> None:
