@@ -3,8 +3,8 @@
     python benchmarks/reading.py FOLDER 64            # a folder a class; every image becomes 64 × 64 × 3
     python benchmarks/reading.py --made 3000 64       # 500 × 375 JPEG files, made here in a temporary folder
 
-Ours, first pass: find the files, decode them into a new cache, look for copies and near duplicates, split, and gather
-every image once in batches of 128.
+Ours, first pass: find the files, decode them into a new cache, look for copies, split, and gather every image once in
+batches of 128.
 Ours, later epochs: gather every image in a new random order from the memory-mapped cache, in batches of 128.
 Keras, every pass: decode and resize (bilinear, without antialias; ours is with) while iterating, in batches of 128,
 shuffled, with its default parallelism and prefetching; the first pass includes finding the files.
@@ -30,8 +30,6 @@ LATER = 3  # passes after the first
 
 
 def ours(folder: Path, side: int) -> list[tuple[float, float]]:
-    import scipy.spatial  # noqa: F401  # by this time every run has imported it, with scikit-learn
-
     from cnnexp.compose import compose_config
     from cnnexp.datasets import load_splits
 

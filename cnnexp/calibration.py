@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from cnnexp.errors import DataError, ModelError
 from cnnexp.records import Labels, Probabilities
@@ -49,14 +49,6 @@ def fit_temperature(*, probabilities: Probabilities, labels: Labels) -> float:
     low, high = TEMPERATURE_BOUNDS
     found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded", options={"xatol": 1e-6})
     return math.exp(float(found.x))
-
-
-def apply_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Return ``softmax(log p / T)``, (N, K) float32: T > 1 softens, T < 1 sharpens, no answer changes."""
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"A temperature must be finite and above 0; got {temperature}.")
-    scaled: Probabilities = softmax(_log(probabilities) / temperature, axis=1).astype(np.float32)
-    return scaled
 
 
 def expected_calibration_error(*, probabilities: Probabilities, labels: Labels) -> float:

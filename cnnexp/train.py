@@ -60,6 +60,11 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
         CnnexpError: the data, the store or the training failed; the record says how.
 
     """
+    if config.sweep.dry_run:
+        raise ConfigError(
+            "sweep.dry_run=true shows the runs of a sweep, with Hydra's own sweepers too late; this is one run. "
+            "Add -m, or leave it out; --cfg job shows the settings of one."
+        )
     from cnnexp.report.terminal import RunReport
     from cnnexp.sweeps.membership import membership
     from cnnexp.tracking import recording

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import trained
 
+from cnnexp.compose import compose_config
+from cnnexp.datasets import load_splits
 from cnnexp.errors import ModelError
 from cnnexp.images import read_image
 from cnnexp.portable.card import DIGEST, Card, UnfitModelError, _digest
@@ -17,6 +19,14 @@ def test_a_card_survives_writing_and_reading_whatever_the_layout():
     assert read.as_dict() == content
     assert Card.from_json(json.dumps(content, indent=3, sort_keys=True, ensure_ascii=False)) == read
     assert len(json.dumps(content)) < 300_000
+
+
+def test_a_card_knows_the_training_pixels():
+    train = load_splits(compose_config([]).data, seed=0, on_progress=lambda done, total: None).train
+    pixels = train.images[train.rows].astype(float)
+    known = trained.card().training_pixels
+    assert known.mean == pytest.approx(pixels.mean(axis=(0, 1, 2)), abs=1e-3)
+    assert known.deviation == pytest.approx(pixels.std(axis=(0, 1, 2)), abs=1e-3)
 
 
 def test_a_card_says_what_a_user_needs():
@@ -53,7 +63,7 @@ def test_a_field_too_many_or_too_few_is_named_even_with_a_right_digest():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "must be JSON"), ("{", "must be JSON"), ("[]", "one JSON object"), ("{}", "format 3; got None")],
+    [("", "must be JSON"), ("{", "must be JSON"), ("[]", "one JSON object"), ("{}", "format 4; got None")],
 )
 def test_what_is_no_card_is_refused(text, message):
     with pytest.raises(UnfitModelError, match=message):

@@ -15,7 +15,7 @@ from folders import data_settings, load, write_classes
 from PIL import Image, ImageEnhance, ImageFilter
 
 from cnnexp.__main__ import main
-from cnnexp.config import BuiltinDataConfig, FolderDataConfig, NpzDataConfig
+from cnnexp.config import BuiltinDataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.data_check import check, gist
 from cnnexp.data_check.disputed import averaged
 from cnnexp.data_check.drift import kolmogorov
@@ -90,14 +90,61 @@ def test_each_planted_fault_among_digits_is_reported_and_nothing_else(tmp_path, 
         (lambda image: image.point(lambda level: min(255, level + 60)), "brightness"),
         (lambda image: image.filter(ImageFilter.GaussianBlur(2)), "sharpness"),
         (lambda image: image.resize((48, 48)), "size"),
+        (lambda image: image.resize((24, 30)), "aspect ratio"),
+        (lambda image: image.convert("RGB"), "colour mode: 100% RGB against 100% L"),
     ],
-    ids=["brighter", "blurred", "enlarged"],
+    ids=["brighter", "blurred", "enlarged", "stretched", "coloured"],
 )
 def test_a_split_that_differs_is_named_with_the_property(tmp_path, digits, change, word):
     for path in (digits / "test").rglob("*.png"):
         change(Image.open(path)).save(path)
     issues = [issue for issue in checked(path=digits, cache=tmp_path / "cache").issues if issue.id == "S4"]
     assert any(word in issue.sentence and issue.title == "test differs from train" for issue in issues)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda image: image.resize((24, 72)).crop((0, 0, 24, 72)), "aspect ratio"),
+        (lambda image: image.point(lambda level: 255 * (level > 90)), "sharpness"),
+    ],
+    ids=["stretched", "hard edges"],
+)
+def test_one_image_far_from_the_rest_is_named_with_the_property(tmp_path, digits, change, word):
+    odd = sorted((digits / "train" / "4").iterdir())[5]
+    change(Image.open(odd)).save(odd)
+    (issue,) = checked(path=digits, cache=tmp_path / "cache").issues
+    assert files_of(issue) == [[str(odd.relative_to(digits))]]
+    assert word in issue.sentence
+
+
+def test_class_shares_that_differ_between_splits_are_told(tmp_path, digits):
+    for path in sorted((digits / "test" / "0").iterdir())[3:] + sorted((digits / "test" / "1").iterdir())[3:]:
+        path.unlink()
+    issues = {issue.id: issue for issue in checked(path=digits, cache=tmp_path / "cache").issues}
+    assert issues["S3"].title == "class shares of test differ"
+    assert issues["S3"].evidence["share"] == pytest.approx(0.18, abs=0.03)
+
+
+def test_groups_on_two_sides_of_declared_splits_are_told(tmp_path):
+    write_classes(tmp_path / "data", {"ant": 40, "bee": 40})
+    lines = [
+        f"{name}/{number:04d}.png,{name},{'train' if number < 30 else 'test'},{name}{number % 31}"
+        for name in ("ant", "bee")
+        for number in range(40)
+    ]
+    (tmp_path / "data" / "table.csv").write_text("\n".join(["path,label,split,group", *lines]))
+    report = checked(TableDataConfig, path=tmp_path / "data" / "table.csv", cache=tmp_path / "cache")
+    (issue,) = [issue for issue in report.issues if issue.id == "S2"]
+    assert not issue.stops
+    assert {group[0].file for group in issue.groups} >= {"ant/0000.png", "bee/0008.png"}
+    assert all(len({image.split for image in group}) == len(group) > 1 for group in issue.groups)
+    beyond = [group for group in issue.groups if group[-1].split == "test"]
+    assert len(beyond) == 18  # nine numbers of each class are those of training images again
+    alone = [line.rpartition(",")[0] + f",{place}" for place, line in enumerate(lines)]
+    (tmp_path / "data" / "table.csv").write_text("\n".join(["path,label,split,group", *alone]))
+    report = checked(TableDataConfig, path=tmp_path / "data" / "table.csv", cache=tmp_path / "cache")
+    assert "S2" not in {issue.id for issue in report.issues}
 
 
 def test_classes_that_are_missing_renamed_empty_small_or_uneven(tmp_path):

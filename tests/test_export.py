@@ -1,7 +1,9 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +58,20 @@ def test_a_model_that_moved_is_not_exported(tmp_path):
     with pytest.raises(ModelError, match="class order"):
         export(source, tmp_path / "exported", onnx=False)
     assert not (tmp_path / "exported").exists()
+
+
+def test_what_was_written_is_checked_before_it_has_its_name(tmp_path, monkeypatch):
+    """A disk that changes what is written on it."""
+    source = trained.folder(tmp_path / "model")
+
+    def spoiled(origin, target, **_options):
+        content = Path(origin).read_bytes()
+        Path(target).write_bytes(content[:-1] if Path(target).name == "model.keras" else content)
+
+    monkeypatch.setattr(shutil, "copyfile", spoiled)
+    with pytest.raises(ModelError, match="is not the file its card was written for"):
+        export(source, tmp_path / "exported", onnx=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
 def test_onnx_asks_for_its_packages_or_gives_the_same_answers(tmp_path):

@@ -79,6 +79,25 @@ def test_another_resize_is_told(rule):
         golden.replay(moved, answer, same_machine=True)
 
 
+@pytest.mark.parametrize("rule", [{"kernel": "nearest"}, {"kernel": "bicubic"}, {"antialias": False}])
+@pytest.mark.parametrize("side", [64, 200])
+def test_another_kernel_is_told_elsewhere_too(rule, side):
+    """Averages hardly tell one: single pixels do."""
+
+    def even(pixels):
+        return np.full((len(pixels), 4), 0.25, np.float32)
+
+    spec = dataclasses.replace(SPEC, height=side, width=side)
+    file = io.BytesIO()
+    noise = np.random.default_rng(1).integers(0, 256, (3 * side, 3 * side, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(file, "PNG")
+    recorded = dataclasses.replace(card(), image=spec, golden=(golden.record("x", file.getvalue(), spec, NAMES, even),))
+    golden.replay(recorded, even, same_machine=False)
+    moved = dataclasses.replace(recorded, image=dataclasses.replace(spec, **rule))
+    with pytest.raises(UnfitModelError, match="the step that differs is resizing"):
+        golden.replay(moved, even, same_machine=False)
+
+
 def test_small_differences_pass_elsewhere_and_nowhere_on_the_same_machine():
     recorded = card(photo())
     other = changed(recorded, photo(lambda pixels: pixels + (pixels < 255)))  # a decoder that rounds otherwise

@@ -66,13 +66,15 @@ def pillow(pixels, format_, mode=None, **options):
     return file.getvalue()
 
 
-def png(samples, *, bits, kind):
-    """A PNG written by hand: kind 0 grey, 2 RGB, 4 grey and alpha, 6 RGBA."""
+def png(samples, *, bits, kind, transparent=None):
+    """A PNG written by hand: kind 0 grey, 2 RGB, 4 grey and alpha, 6 RGBA; one grey level may be transparent."""
     height, width = samples.shape[:2]
     rows = samples.astype(f">u{bits // 8}").reshape(height, -1)
     content = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(content)) + chunk(b"IEND", b"")
+    clear = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
+    content = clear + chunk(b"IDAT", zlib.compress(content))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + content + chunk(b"IEND", b"")
 
 
 def chunk(name, content):
@@ -109,6 +111,11 @@ FILES = {
     "png alpha": (png(WITH_ALPHA, bits=8, kind=6), COMPOSITED, 1),
     "png grey and alpha": (png(np.dstack([GREY, ALPHA]), bits=8, kind=4), GREY_COMPOSITED, 1),
     "png 16 bit grey": (png(SIXTEEN, bits=16, kind=0), SIXTEEN[..., None] // 256, 0),
+    "png 16 bit grey, one level transparent": (
+        png(SIXTEEN, bits=16, kind=0, transparent=int(SIXTEEN[3, 4])),
+        np.where(SIXTEEN[3, 4] == SIXTEEN, BACKGROUND, SIXTEEN // 256)[..., None],
+        0,
+    ),
     "png 16 bit": (png(RGB.astype(np.uint16) * 256 + 99, bits=16, kind=2), RGB, 0),
     "png 16 bit alpha": (png(WITH_ALPHA.astype(np.uint16) * 257, bits=16, kind=6), COMPOSITED, 1),
     "png 16 bit grey and alpha": (

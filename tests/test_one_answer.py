@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
 from test_export import run_alone
 
 from cnnexp import runtime
@@ -128,6 +129,11 @@ def test_an_evaluation_is_a_run_that_points_to_the_first(home, monkeypatch, capf
     assert run.data_digest == first.run.data_digest
     assert set(first.run.metrics) >= {name for name in run.metrics if not name.startswith(("test/set", "test/unlike"))}
     assert len(run.read_predictions().labels) == len(first.run.read_predictions().labels)
+    names = {file.path for file in MlflowClient("sqlite:///mlflow.db").list_artifacts(run.run_id)}
+    assert names >= {
+        "confusion_matrix.png", "confusion_matrix_normalized.png", "per_class.png", "classification_report.json",
+        "predictions.parquet", "card.json", "config.yaml",
+    }  # fmt: skip
     assert recorded_model("latest", uri="sqlite:///mlflow.db").location == first.location
     assert main(["evaluate", first.run.run_id[:8]]) == 0
     (again,) = find_runs(["latest"], uri="sqlite:///mlflow.db")

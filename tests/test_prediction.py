@@ -199,7 +199,7 @@ def test_a_page_ends_before_it_is_too_long_and_says_so(tmp_path, capfd):
 
 def test_a_target_that_is_nothing_says_what_would_be(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["predict", "no-such-run", "x.png"]) == 1
+    assert main(["predict", "no-such-run", "x.png"]) == 2
     assert "Train first, or name the store" in capfd.readouterr().err
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import trained
 from PIL import Image
 
 from cnnexp.compose import compose_config
+from cnnexp.datasets import load_splits
 from cnnexp.errors import DataError
 from cnnexp.saved import judged_images, reevaluation
 from cnnexp.saved.faults import Fault
@@ -72,6 +75,19 @@ def test_training_images_among_the_judged_are_counted(tmp_path):
     trained.save_digits(tmp_path / "d" / "other", [new[0]])
     found = judge(find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"]))
     assert "At least 3 of these images are training images of the model" in " ".join(found.notes)
+
+
+def test_what_a_run_has_decoded_is_not_decoded_again(tmp_path):
+    """The card says what `auto` had become: the same rule by another name."""
+    root = folder_of(tmp_path / "d", classes={"1": 1, "2": 2}, count=12)
+    words = ["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"]
+    splits = load_splits(compose_config(words).data, seed=0, on_progress=lambda done, total: None)
+    card = dataclasses.replace(trained.card(), image=splits.spec)
+    read = []
+    judged_images.find_images(
+        compose_config(words).data, card, seed=0, on_progress=lambda done, total: read.append(done)
+    )
+    assert (read, len(list((tmp_path / "cache").glob("*/entry.json")))) == ([], 1)
 
 
 def test_a_declared_test_split_is_the_one_that_is_judged(tmp_path):

@@ -1,5 +1,6 @@
 """Sweeps from outside: what they print, what they record, and that a run is the same run as alone."""
 
+import re
 import signal
 import time
 
@@ -52,9 +53,35 @@ def test_the_parent_tells_the_verdict_first(swept):
 
 
 def test_runs_of_different_batch_sizes_say_how_far_they_can_be_compared(swept):
-    _, printed, _, _ = swept
+    _, printed, _, runs = swept
     assert "These runs differ in batch size" in printed
-    assert "rate used" in printed
+    finished = {run.params["training.batch_size"]: run for run in runs if run.status == "FINISHED"}
+    assert told_rates(printed) == [(size, "0.05", finished[size].metrics["updates"]) for size in ("32", "64")]
+    assert "batch_scaling=linear or sqrt" in printed
+
+
+def told_rates(printed):
+    """Batch size, rate and updates of each run; names may take several lines."""
+    rows = printed.partition("rate used")[2].partition("These runs")[0]
+    found = re.findall(r" (\d+) +([\d.]+) +([\d,]+)$", rows, re.MULTILINE)
+    return [(size, rate, float(updates.replace(",", ""))) for size, rate, updates in found]
+
+
+@pytest.mark.slow
+def test_pairs_of_values_are_runs_and_a_rate_that_follows_the_batch_is_told(tmp_path):
+    words = ["training.batch_size=32,64", "regularization.dropout=0,0.2", "optimizer.batch_scaling=linear"]
+    printed = sweep(*WORDS, *words, "sweep.zip=[training.batch_size,regularization.dropout]", folder=tmp_path)
+    _, runs = recorded(tmp_path)
+    names = ("training.batch_size", "regularization.dropout")
+    assert sorted(tuple(run.params[name] for name in names) for run in runs) == [("32", "0.0"), ("64", "0.2")]
+    assert told_rates(printed) == [("32", "0.001", 64), ("64", "0.002", 32)]
+    assert "batch_scaling=linear or sqrt" not in printed, "it is on"
+
+
+def test_one_run_is_no_sweep_to_be_shown(tmp_path):
+    printed = sweep("sweep.dry_run=true", folder=tmp_path, code=2, multirun=False)
+    assert "this is one run" in printed
+    assert not list(tmp_path.glob("mlflow.db"))
 
 
 def test_a_diverging_run_is_not_tried_again_and_says_why(swept):
@@ -121,6 +148,13 @@ def test_a_bad_sweep_is_one_line_and_starts_nothing(tmp_path, words, message):
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("word", ["sweep.dry_run=true", "sweep.zip=[seed]"])
+def test_what_only_our_sweepers_do_is_refused_under_another(tmp_path, word):
+    printed = sweep("hydra/sweeper=basic", "seed=0,1", word, folder=tmp_path, code=2)
+    assert f"{word.partition('=')[0]} is for cnnexp's own sweepers" in printed
+    assert not list(tmp_path.glob("mlflow.db"))
 
 
 def test_a_store_that_is_not_there_begins_no_sweep(tmp_path):

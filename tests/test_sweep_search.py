@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from cnnexp.records import EpochValues  # noqa: E402
 from cnnexp.sweeps.rules import Rules  # noqa: E402
-from cnnexp.sweeps.search import Judge  # noqa: E402
+from cnnexp.sweeps.search import Judge, open_study  # noqa: E402
 from cnnexp.sweeps.space import space  # noqa: E402
 
 SEARCH = [*WORDS, "hydra/sweeper=optuna", "optimizer.learning_rate=tag(log,interval(1e-5,1e-1))"]
@@ -123,6 +123,40 @@ def test_a_search_that_begins_anew_has_a_study_of_its_own(tmp_path):
     parents, runs = recorded(tmp_path)
     assert [run.status for run in (*parents, *runs)] == ["FINISHED"] * 6
     assert {run.tags["mlflow.parentRunId"] for run in runs} == {parent.run_id for parent in parents}
+
+
+@pytest.mark.parametrize(
+    ("losses", "stopped_after"),
+    [([0.9, 0.5, 0.6, 0.7, 0.8, 0.4], 4), ([0.9, 0.5, 0.5, 0.5], 4), ([0.9, 0.8, 0.85, 0.7, 0.6], None)],
+    ids=["rising", "flat", "falling"],
+)
+def test_patience_gives_up_a_run_that_does_not_improve(losses, stopped_after, tmp_path):
+    rules = Rules(str(tmp_path / "optuna.log"), "s", "best/val_loss", "patience", 2, 9)
+    study = open_study(rules, optuna.samplers.RandomSampler())
+    judge = Judge(study.ask(), rules)
+    epochs = (EpochValues(number, 1.0, 0.1, loss, 0.1, 0.1, 1.0) for number, loss in enumerate(losses, start=1))
+    assert next((values.epoch for values in epochs if judge.hopeless(values)), None) == stopped_after
+
+
+@pytest.mark.parametrize("pruning", ["asha", "hyperband", "median"])
+def test_the_worst_of_many_runs_is_given_up_and_the_best_is_not(pruning, tmp_path):
+    rules = Rules(str(tmp_path / "optuna.log"), "s", "best/val_accuracy", pruning, 1, 9)
+    study = open_study(rules, optuna.samplers.RandomSampler())
+
+    def stopped(score):
+        trial = study.ask()
+        judge = Judge(trial, rules)
+        for epoch in range(1, 10):
+            if judge.hopeless(EpochValues(epoch, 1.0, 0.1, 1.0, score, 0.1, 1.0)):
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                return True
+        study.tell(trial, score)
+        return False
+
+    ends = [stopped(0.5 + 0.01 * (number % 12)) for number in range(36)]
+    assert sum(ends) > 6
+    assert not stopped(0.99)
+    assert any(stopped(0.01) for _ in range(6))  # each bracket of Hyperband begins at another epoch
 
 
 def test_a_run_that_is_tried_again_is_judged_as_before():

@@ -70,13 +70,14 @@ def test_a_dead_fork_server_costs_the_runs_that_were_going_on(tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_once_lets_runs_finish(tmp_path):
-    process = start(*LONG, "seed=0,1,2,3", folder=tmp_path)
+    process = start(*LONG, "seed=0,1,2,3", "tracking.uri=sqlite:///mlflow.db", folder=tmp_path)
     wait_for(lambda: len(epochs(tmp_path)) == 2)
     kill(process.pid, signal.SIGINT)
     printed = finish(process, 130)
     assert "no new runs" in printed
     assert states(tmp_path) == (["KILLED"], ["FINISHED", "FINISHED"])
-    sweep("resume", "latest", folder=tmp_path, multirun=False)
+    here = f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"
+    sweep("resume", "latest", here, "tracking.run_name=again", "data.cache=other", folder=tmp_path, multirun=False)
     assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 4)
 
 

@@ -128,7 +128,9 @@ def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():
 
     key = identity(["seed=0,1", "model=small"])
     manners = ["sweep.workers=3", "sweep.resume=never", "sweep.dry_run=true", "hydra.sweep.dir=/tmp", "sweep.retries=0"]
-    assert identity(["model=small", "seed=0,1", *manners]) == key
+    places = ["tracking.uri=sqlite:///a.db", "tracking.uri=sqlite:///b.db", "tracking.run_name=it", "data.cache=/tmp"]
+    assert identity(["model=small", "seed=0,1", *manners, *places]) == key
+    assert identity(["model=small", "seed=0,1", "seed=0,1"]) == key  # as `cnnexp resume` adds words that were there
     assert identity(["seed=0,1,2", "model=small"]) != key
     assert identity(["seed=0,1", "model=small"], experiment="b") != key
     assert identity(["seed=0,1", "model=small", "sweep.zip=[seed]"]) != key

@@ -2,16 +2,17 @@
 
 import os
 import signal
-from multiprocessing import forkserver
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 
 import pytest
 
 from cnnexp.compose import compose_config
 from cnnexp.records import EpochValues
+from cnnexp.sweeps import child
 from cnnexp.sweeps.messages import EpochEnded, Failed, Finished, Lost, Surveyed
 from cnnexp.sweeps.tasks import Assignment, Reading
-from cnnexp.sweeps.workers import Workers
+from cnnexp.sweeps.workers import Worker, Workers
 from cnnexp.tracking.held import HeldRecord
 
 DIGITS = Reading(compose_config([]).data)
@@ -72,6 +73,22 @@ def test_it_is_ended_for_one_with_another_number_of_threads(workers, tmp_path):
     second = begin(workers, DIGITS, tmp_path, threads=2)
     assert second.process.pid != first.process.pid
     assert not first.process.is_alive()
+    last_words(workers)
+
+
+def test_one_that_has_held_too_much_memory_gets_no_other(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "MOST_MEMORY", 0)
+    context = get_context("fork")  # of this process, which knows the other limit
+    ours, theirs = context.Pipe()
+    process = context.Process(target=child.serve, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    first = Worker(process, ours, 1, tmp_path / "log.txt")
+    workers._idle.append(first)
+    assert begin(workers, DIGITS, tmp_path) is first
+    assert isinstance(last_words(workers)[0][-1], Surveyed)
+    assert not first.process.is_alive()
+    assert begin(workers, DIGITS, tmp_path).process.pid != first.process.pid
     last_words(workers)
 
 

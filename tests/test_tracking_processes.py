@@ -93,13 +93,16 @@ def test_a_process_killed_while_it_creates_the_store_leaves_no_half_of_one(tmp_p
 
 @pytest.mark.slow
 def test_processes_that_start_at_once_on_no_store_all_record(tmp_path):
-    processes = [start(tmp_path, epochs=2, seconds=0.0) for _ in range(4)]
+    processes = [start(tmp_path, epochs=50, seconds=0.0) for _ in range(8)]
     receipts = [lines_until(process, "receipt")[-1] for process in processes]
-    errors = [process.communicate(timeout=60)[1] for process in processes]
-    assert [receipt[2] for receipt in receipts] == ["-"] * 4
-    assert errors == [""] * 4  # nor any noise
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    assert [receipt[2] for receipt in receipts] == ["-"] * 8
+    assert errors == [""] * 8  # nor any noise
     client = MlflowClient(samples.settings(tmp_path).uri)
-    assert [client.get_run(receipt[1]).info.status for receipt in receipts] == ["FINISHED"] * 4
+    assert [client.get_run(receipt[1]).info.status for receipt in receipts] == ["FINISHED"] * 8
+    for receipt in receipts:
+        values = {metric.step: metric.value for metric in client.get_metric_history(receipt[1], "val/loss")}
+        assert values == {epoch: pytest.approx(1 / epoch) for epoch in range(1, 51)}, "not one value is lost"
     assert len(client.search_experiments(filter_string="name = 'signs'")) == 1
 
 

@@ -30,8 +30,8 @@ def model_folder(target: str, *, uri: str) -> Iterator[Path]:
     """Give the folder of the model that is meant: an exported folder, or one of a recorded run.
 
     Raises:
-        TrackingError: no run is meant.
-        ModelError: several are, or the run has no model.
+        TargetError: no run is meant, or several are.
+        ModelError: the run has no model.
 
     """
     if (Path(target) / CARD_FILE).is_file():

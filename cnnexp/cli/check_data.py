@@ -47,22 +47,13 @@ def command(*, settings: tuple[str, ...], html: Path | None, as_json: bool, labe
 
 
 def _survey(config: "ExperimentConfig", *, quietly: bool) -> "Survey":
-    import time
-
     from cnnexp.datasets import survey
-    from cnnexp.report.console import open_console
-    from cnnexp.report.progress import ProgressReport
+    from cnnexp.report.progress import reading_shown
 
-    progress = ProgressReport(open_console(), clock=time.monotonic)
-
-    def show(done: int, total: int) -> None:
-        if not quietly:
-            progress.stage("reading images", done, total)
-
-    try:
+    if quietly:
+        return survey(config.data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
+    with reading_shown() as show:
         return survey(config.data, seed=config.seed, on_progress=show, strict=False)
-    finally:
-        progress.stop()
 
 
 def _write(html: Path, report: "DataReport", surveyed: "Survey", *, command: str) -> None:

@@ -132,16 +132,16 @@ def _origin(source: "RecordedModel | Path") -> str:
 
 
 def _images(subject: "Subject", config: "ExperimentConfig", change: "Change") -> "JudgedImages":
+    from cnnexp.report.progress import reading_shown
     from cnnexp.saved import judged_images
     from cnnexp.saved.faults import Fault
 
-    def unseen(done: int, total: int) -> None: ...
-
     card = subject.model.card
-    judged = judged_images.find_images(config.data, card, seed=config.seed, on_progress=unseen)
-    if isinstance(change, Fault) and (wrong := change.reading(card.image)) != card.image:
-        return judged_images.read_again(config.data, judged, wrong, on_progress=unseen)
-    return judged
+    with reading_shown() as show:
+        judged = judged_images.find_images(config.data, card, seed=config.seed, on_progress=show)
+        if isinstance(change, Fault) and (wrong := change.reading(card.image)) != card.image:
+            return judged_images.read_again(config.data, judged, wrong, on_progress=show)
+        return judged
 
 
 def _data_of_run(source: "RecordedModel | Path", words: Sequence[str]) -> list[str]:

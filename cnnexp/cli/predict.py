@@ -50,7 +50,8 @@ def command(
     cnnexp predict 3f9a2c photos/ --html answers.html
     cnnexp predict signs-exported list.csv --parquet answers.parquet
 
-    Exit code 0: every image was answered; 1: some could not be read; 2: the command line is wrong.
+    Exit code 0: every image was answered; 1: some could not be read, or the model could not be used; 2: the command
+    line is wrong.
     """  # noqa: D301 - \b keeps click from joining the lines
     from cnnexp import quiet
 

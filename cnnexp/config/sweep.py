@@ -16,7 +16,7 @@ class SweepConfig:
     dry_run: bool  # print the runs instead of doing them
     objective: str  # what a search improves: a metric of the validation split
     pruning: str  # none | asha | hyperband | median | patience: which hopeless runs are stopped early
-    pruning_start: int  # epochs before a run can be stopped
+    pruning_start: int  # epochs before a run can be stopped; of patience: without improvement
 
     def __post_init__(self) -> None:
         if isinstance(self.workers, str):

@@ -14,6 +14,7 @@ CHECKS = (
     "exact and near duplicates within classes, across classes and across splits",
     "size, aspect ratio, colour mode, brightness and sharpness of single images",
     "the same properties and the class shares between splits",
+    "groups on two sides of a split",
 )
 DISPUTED = "labels against out-of-fold predictions"
 
@@ -58,6 +59,7 @@ def _issues(facts: Facts, *, few_images: int, uneven: float) -> Iterator[DataIss
     yield from classes.few(facts, few_images)
     yield from classes.imbalance(facts, uneven)
     yield from copies.duplicates(facts)
+    yield from copies.groups_apart(facts)
     yield from outliers.outliers(facts)
     yield from drift.differing_splits(facts)
 

@@ -1,4 +1,4 @@
-"""Images that occur more than once: on two sides of a split, under two labels, or within a class."""
+"""Images that are there twice: on two sides of a split, under two labels or within a class; groups that are split."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -44,6 +44,37 @@ def duplicates(facts: Facts) -> Iterator[DataIssue]:
             sentence=f"{counted(again)} repeat another of the same class and split",
             repair="remove them, unless they are meant to count twice",
         )
+
+
+def groups_apart(facts: Facts) -> Iterator[DataIssue]:
+    """Report groups of images, such as those of one patient, that declared splits have on more than one side."""
+    if facts.related is None:
+        return
+    used = facts.used()
+    order = used[np.lexsort((used, facts.splits[used], facts.related[used]))]
+    ends = np.flatnonzero(np.diff(facts.related[order], prepend=-1, append=-1))
+    groups = [order[start:stop] for start, stop in pairwise(ends)]
+    apart = [group for group in groups if len(set(facts.splits[group])) > 1]
+    if apart:
+        yield DataIssue(
+            id="S2",
+            title="groups on two sides of a split",
+            sentence=f"{counted(len(apart), 'group')} of data.group have images in more than one split, so that scores "
+            "on them flatter.",
+            stops=False,
+            evidence={"groups": len(apart), "images": sum(len(group) for group in apart)},
+            groups=tuple(_one_a_split(facts, group) for group in apart),
+            repair="declare the splits by group, or let cnnexp make them",
+        )
+
+
+def _one_a_split(facts: Facts, group: Rows) -> tuple[DataImage, ...]:
+    """Name the first image of a group in each split; rows come sorted by split."""
+    _, firsts, counts = np.unique(facts.splits[group], return_index=True, return_counts=True)
+    return tuple(
+        facts.image(int(group[first]), f"of {counted(int(count))} of this group")
+        for first, count in zip(firsts, counts, strict=True)
+    )
 
 
 def _issue(facts: Facts, groups: list[Rows], *, fault: str, title: str, sentence: str, repair: str) -> DataIssue:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cnnexp.data_check.facts import Facts, Rows
-from cnnexp.data_check.properties import PROPERTIES, Values
+from cnnexp.data_check.properties import PROPERTIES, Values, modes
 from cnnexp.records import SPLIT_NAMES, DataIssue
 
 FEWEST = 20  # images of a split that say something about it
@@ -17,27 +17,28 @@ def differing_splits(facts: Facts) -> Iterator[DataIssue]:
     """Compare every split with the training split."""
     rows = {name: np.flatnonzero(facts.splits == number) for number, name in enumerate(SPLIT_NAMES)}
     others = [name for name in SPLIT_NAMES[1:] if min(len(rows[name]), len(rows["train"])) >= FEWEST]
-    chance = CHANCE / max(len(others) * (len(PROPERTIES) + 1), 1)
+    chance = CHANCE / max(len(others) * (len(PROPERTIES) + 2), 1)  # colour modes and class shares beside them
     for name in others:
         yield from _properties(facts, rows, name, chance)
         yield from _shares(facts, rows, name, chance)
 
 
 def _properties(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float) -> Iterator[DataIssue]:
-    moved = []
+    moved: list[tuple[str, float, str]] = []
     for one in PROPERTIES:
         values = one.of(facts.measures)
         train, here = (np.round(values[rows[split]] / one.step) for split in ("train", name))
         distance = _distance(train, here)
         if distance >= LEAST and kolmogorov(distance, len(train), len(here)) < chance:
             usual = [one.shown(facts.measures, _middle(values, rows[split])) for split in (name, "train")]
-            moved.append((one.name, distance, f"{usual[0]} against {usual[1]}"))
+            moved.append((one.name, distance, f"in the middle {usual[0]} against {usual[1]}"))
+    moved += _modes(facts, rows, name, chance)
     if moved:
         names = " and ".join(name for name, _, _ in moved)
         yield DataIssue(
             id="S4",
             title=f"{name} differs from train",
-            sentence=f"The {name} split differs from the training split in {names}: in the middle "
+            sentence=f"The {name} split differs from the training split in {names}: "
             f"{'; '.join(usual for _, _, usual in moved)}.",
             stops=False,
             evidence={f"distance in {name}": distance for name, distance, _ in moved},
@@ -46,14 +47,26 @@ def _properties(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float
         )
 
 
+def _modes(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float) -> Iterator[tuple[str, float, str]]:
+    """Compare how large a part of each split every colour mode is."""
+    found = [modes(facts, rows[split]) for split in (name, "train")]
+    known = np.unique(np.concatenate(found))
+    if len(known) < 2:
+        return
+    counts = np.stack([[(own == mode).sum() for mode in known] for own in found])
+    moved = _moved(counts)
+    if moved >= LEAST and _chance_of_shares(counts) < chance:
+        usual = [f"{own.max() / own.sum():.0%} {known[own.argmax()]}" for own in counts]
+        yield "colour mode", moved, f"{usual[0]} against {usual[1]}"
+
+
 def _shares(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float) -> Iterator[DataIssue]:
     """Compare how large the classes are among those that both splits have, by their largest difference."""
     counts = np.stack([facts.counts(split) for split in ("train", name)])
     counts = counts[:, (counts > 0).all(axis=0)]
     if counts.shape[1] < 2:
         return
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    moved = 0.5 * np.abs(shares[0] - shares[1]).sum()  # total variation: the share of images in the wrong class
+    moved = _moved(counts)
     if moved >= LEAST and _chance_of_shares(counts) < chance:
         yield DataIssue(
             id="S3",
@@ -61,10 +74,16 @@ def _shares(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float) ->
             sentence=f"The classes share the {name} split otherwise than the training split: {moved:.0%} of its images "
             "would have to change class.",
             stops=False,
-            evidence={"share": float(moved)},
+            evidence={"share": moved},
             groups=(),
             repair="stratify: let cnnexp make the split",
         )
+
+
+def _moved(counts: np.ndarray) -> float:
+    """Return the total variation of two rows: the share of one that would have to change column to be as the other."""
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return float(0.5 * np.abs(shares[0] - shares[1]).sum())
 
 
 def _chance_of_shares(counts: np.ndarray) -> float:

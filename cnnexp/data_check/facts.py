@@ -26,6 +26,7 @@ class Facts:
     files: tuple[str, ...]  # (N,)
     splits: NDArray[np.int8]  # (N,) index into SPLIT_NAMES, or NO_SPLIT: unreadable, or left out on purpose
     declared: NDArray[np.int8]  # (N,) index into SPLIT_NAMES, or negative
+    related: Rows | None  # (N,) number of the group that an image is of, by `data.group`; None: no groups are known
     copies: Rows  # (N,) the first image with the same pixels
     measures: Measures
     unreadable: Mapping[int, str]
@@ -47,6 +48,7 @@ class Facts:
             files=known.files,
             splits=splits,
             declared=known.declared,
+            related=known.groups,
             copies=read.copies,
             measures=read.read_measures(),
             unreadable=read.unreadable,

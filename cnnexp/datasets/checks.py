@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.config import DataConfig, FolderDataConfig
 from cnnexp.datasets.entry import Decoded
 from cnnexp.datasets.layout import endings
 from cnnexp.datasets.sources import Catalogue
@@ -30,9 +31,12 @@ def refuse_empty(catalogue: Catalogue, origin: str) -> None:
         )
 
 
-def set_unreadable_aside(
-    read: Decoded, origin: str, *, skip: bool, largest_share: float
-) -> tuple[Rows, tuple[str, ...]]:
+def tolerance(data: DataConfig) -> float | None:
+    """Return the share of unreadable files that may be skipped, 0..1; None: not one may."""
+    return data.max_bad_files if isinstance(data, FolderDataConfig) and data.on_bad_file == "skip" else None
+
+
+def set_unreadable_aside(read: Decoded, origin: str, *, tolerated: float | None) -> tuple[Rows, tuple[str, ...]]:
     """Give the rows that could be read, and a note about the others.
 
     Raises:
@@ -44,14 +48,14 @@ def set_unreadable_aside(
         return np.arange(total), ()
     listed = "; ".join(f"{read.catalogue.files[row]}: {why}" for row, why in sorted(read.unreadable.items())[:_LISTED])
     more = f" And {count - _LISTED:,} more." if count > _LISTED else ""
-    if not skip:
+    if tolerated is None:
         raise DataError(
             f"Every image must be readable; {count:,} of {total:,} in {origin} are not. {listed}{more} "
             "Repair or remove them, or leave them out with data.on_bad_file=skip where the data are files."
         )
-    if count > largest_share * total:
+    if count > tolerated * total:
         raise DataError(
-            f"At most {largest_share:.3%} of the images may be unreadable (data.max_bad_files); {count:,} of {total:,} "
+            f"At most {tolerated:.3%} of the images may be unreadable (data.max_bad_files); {count:,} of {total:,} "
             f"in {origin} are. {listed}{more}"
         )
     readable = np.setdiff1d(np.arange(total), np.fromiter(read.unreadable, np.int64, count))

@@ -79,7 +79,7 @@ def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], Non
         read=read,
         rows=rows,
         digest=_digest(read, rows),
-        tolerated=_largest_bad_share(data) if _skips(data) else 0.0,
+        tolerated=checks.tolerance(data) or 0.0,
     )
 
 
@@ -92,9 +92,7 @@ def accept(surveyed: Survey, data: DataConfig) -> Splits:
     """
     read, rows = surveyed.read, surveyed.rows
     checks.refuse_empty(read.catalogue, surveyed.source)
-    _, notes = checks.set_unreadable_aside(
-        read, surveyed.source, skip=_skips(data), largest_share=_largest_bad_share(data)
-    )
+    _, notes = checks.set_unreadable_aside(read, surveyed.source, tolerated=checks.tolerance(data))
     checks.refuse_splits(read, rows)
     return Splits(
         name=surveyed.name,
@@ -131,14 +129,6 @@ def find(data: DataConfig) -> Source:
         case BuiltinDataConfig():
             return builtin_source(data.name, data.path)
     raise ConfigError(f"data must be of a kind that cnnexp knows, with its path; got {data}.")
-
-
-def _skips(data: DataConfig) -> bool:
-    return isinstance(data, FolderDataConfig) and data.on_bad_file == "skip"
-
-
-def _largest_bad_share(data: DataConfig) -> float:
-    return data.max_bad_files if isinstance(data, FolderDataConfig) else 0.0
 
 
 def _assign(read: Decoded, data: DataConfig) -> dict[str, Rows]:

@@ -42,13 +42,23 @@ def decoded(source: Source, request: Request, *, folder: Path, on_progress: OnPr
     """
     if not source.cached:
         return _packaged(source, request)
-    entry = folder / f"{source.name}-{_key(source, request)}"
+    entry = _entry(source, request, folder)
     try:
         if not is_whole(entry):
             _fill(entry, *_contents(source), source=source, request=request, on_progress=on_progress)
         return opened(entry)
     except OSError as error:
         raise _cannot_write(folder, error) from error
+
+
+def kept_spec(source: Source, request: Request, *, folder: Path) -> ImageSpec | None:
+    """Return by which rule the images were read that are in the cache already; None where they are not."""
+    entry = _entry(source, request, folder)
+    return opened(entry).spec if source.cached and is_whole(entry) else None
+
+
+def _entry(source: Source, request: Request, folder: Path) -> Path:
+    return folder / f"{source.name}-{_key(source, request)}"
 
 
 def _key(source: Source, request: Request) -> str:

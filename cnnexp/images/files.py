@@ -66,8 +66,16 @@ def by_pillow(source: File, spec: ImageSpec | None) -> Picture:
         ImageOps.exif_transpose(image, in_place=True)
     box = _box(image.size, (size[0] / scale, size[1] / scale), orientation)
     if image.mode in _SIXTEEN_BIT:
-        return Picture(from_array(np.asarray(image).astype(np.uint16)), size, box)
+        return Picture(_of_sixteen_bit(image), size, box)
     return Picture(from_array(np.asarray(image)) if image.mode in ("F", "I") else image, size, box)
+
+
+def _of_sixteen_bit(image: Image.Image) -> Image.Image:
+    """Make 8 bit of 16; the one grey level that a PNG file may call transparent is told by all its bits."""
+    levels = np.asarray(image).astype(np.uint16)
+    grey = from_array(levels)
+    transparent = image.info.get("transparency")
+    return grey if transparent is None else Image.merge("LA", (grey, from_array(levels != transparent)))
 
 
 def file_size(source: File) -> Size:

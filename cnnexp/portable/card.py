@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..images import ImageSpec
 
-FORMAT = 3  # of card.json; raised when a reader of the old format would misunderstand the new one
+FORMAT = 4  # of card.json; raised when a reader of the old format would misunderstand the new one
 DIGEST = "digest"  # key of card.json that holds the digest of all others
 
 CARD_FILE = "card.json"
@@ -49,6 +49,7 @@ class GoldenSample:
     picture: tuple[float, ...]  # the decoded image, averaged over an 8 × 8 grid, 0..255, channels last
     pixels: tuple[float, ...]  # what the model was given, averaged in the same way
     pixels_digest: str  # sha256 (hex) of what the model was given
+    centre: str  # the middle of what the model was given, of at most 64 × 64 pixels; PNG, base64
     label: str  # the most probable class
     probabilities: tuple[float, ...]  # (K,) in the order of the class names
 

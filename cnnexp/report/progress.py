@@ -1,6 +1,8 @@
 """Progress: a few lasting lines everywhere, and on a terminal a bar that moves below them."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import ceil, isfinite
 
 from rich.console import Console, Group, RenderableType
@@ -9,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from cnnexp.records import EpochValues
+from cnnexp.report.console import open_console
 
 LASTING_LINES = 10  # about how many epochs of a run leave a line
 SPOKEN_AFTER = 2.0  # seconds a stage may stay silent where no bar can move
@@ -105,6 +108,16 @@ class ProgressReport:
         if self._last is None or self._last_is_printed:
             return self._bars
         return Group(Text(epoch_line(self._last), style="aside"), self._bars)
+
+
+@contextmanager
+def reading_shown() -> Iterator[Callable[[int, int], None]]:
+    """Give what shows, on standard output, how many images have been read, to a command that does nothing else."""
+    progress = ProgressReport(open_console(), clock=time.monotonic)
+    try:
+        yield lambda done, total: progress.stage("reading images", done, total)
+    finally:
+        progress.stop()
 
 
 def epoch_line(values: EpochValues) -> str:

@@ -116,10 +116,10 @@ class SweepReport:
         self._console.print(Text(printable(text), style="attention" if attention else ""), soft_wrap=True)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a small table; all columns but the first hold numbers."""
+        """Print a small table; all columns but the first hold numbers, which are never cut."""
         table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=False, header_style="label")
         for place, heading in enumerate(headings):
-            table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+            table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
         for row in rows:
             table.add_row(*map(printable, row))
         self._console.print(table)

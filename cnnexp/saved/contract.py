@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cnnexp.datasets import Split, Splits
 from cnnexp.images import UnreadableImageError, read_image
@@ -184,7 +183,7 @@ def _file_of(splits: Splits, place: int) -> bytes:
                 return content
         except UnreadableImageError:
             pass  # another file has taken its place
-    return golden.to_png(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+    return golden.to_png(golden.as_image(pixels))
 
 
 def _original(source: Path, name: str) -> bytes | None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig
+from cnnexp.config import BuiltinDataConfig, DataConfig
 from cnnexp.datasets import Splits, cache, checks, load_splits
 from cnnexp.datasets.geometry import Request
 from cnnexp.datasets.loading import find
-from cnnexp.datasets.store import decoded
+from cnnexp.datasets.store import decoded, kept_spec
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec
 from cnnexp.portable.card import Card
@@ -72,6 +72,9 @@ def read_again(data: DataConfig, judged: JudgedImages, spec: ImageSpec, *, on_pr
 
 
 def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
+    """Return settings that read by `spec`: those given where the cache has what they come to, as after a run."""
+    if kept_spec(find(data), Request.of(data), folder=cache.folder(data.cache)) == spec:
+        return data
     return dataclasses.replace(
         data,
         size=[spec.height, spec.width],
@@ -98,9 +101,7 @@ def _same_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProg
 def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> JudgedImages:
     source = find(data)
     read = decoded(source, Request.of(data), folder=cache.folder(data.cache), on_progress=on_progress)
-    skips = isinstance(data, FolderDataConfig) and data.on_bad_file == "skip"
-    share = data.max_bad_files if isinstance(data, FolderDataConfig) else 0.0
-    rows, notes = checks.set_unreadable_aside(read, source.origin, skip=skips, largest_share=share)
+    rows, notes = checks.set_unreadable_aside(read, source.origin, tolerated=checks.tolerance(data))
     known, part = read.catalogue, "all images"
     is_test = known.declared == SPLIT_NAMES.index("test")
     if is_test.any():

@@ -113,7 +113,9 @@ class _Elsewhere:
             word = last_word.compared(results, uri=tracking.uri, parent_id=self._parent.run_id)
         self._parent.end(status, word.description, word.files).wait()
         if results.all:
-            SweepReport().closing(last_word.next_steps(word, uri=tracking.uri, parent_id=self._parent.run_id))
+            report = SweepReport()
+            last_word.tell_fairness(results, report)
+            report.closing(last_word.next_steps(word, uri=tracking.uri, parent_id=self._parent.run_id))
 
     def launch(self, jobs: Sequence[tuple[Job, "Search | None"]]) -> list[JobReturn | None]:
         """Do jobs as one batch; return what came of each, None for what was done before or is there twice."""

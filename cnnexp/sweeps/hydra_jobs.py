@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from cnnexp.compose import PLACES
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.sweeps.combinations import combinations, given
@@ -69,6 +70,7 @@ def launch(
     composer = Composer(context, config)
     settings, tracking = composer.manners
     _refuse_pruning(settings)
+    _refuse_of_another_sweeper(settings)
     meant = given(jobs)
     plan = plan_of(config, meant.values, tracking)
     with local.Sweep(launcher, plan, settings, tracking, folder=folder_of(config)) as begun:
@@ -94,6 +96,15 @@ def _refuse_pruning(settings: SweepConfig) -> None:
         )
 
 
+def _refuse_of_another_sweeper(settings: SweepConfig) -> None:
+    """Refuse what cnnexp's own sweepers do with the lists of a command, which have been another's here."""
+    for name, asked in (("sweep.dry_run", settings.dry_run), ("sweep.zip", bool(settings.zip))):
+        if asked:
+            raise ConfigError(
+                f"{name} is for cnnexp's own sweepers; another one was chosen. Leave out hydra/sweeper=..., or {name}."
+            )
+
+
 def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingConfig) -> Plan:
     """Return what the words of the command make of the sweep."""
     overrides = config.hydra.overrides
@@ -109,7 +120,12 @@ def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingCon
 
 def _settings(config: DictConfig) -> str:
     """Return what all runs have in common, but for where and how they are done."""
-    return OmegaConf.to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key not in _NO_SETTINGS]))
+    common = OmegaConf.masked_copy(config, [str(key) for key in config if key not in _NO_SETTINGS])
+    groups: dict[str, Any] = OmegaConf.to_container(common)  # type: ignore[assignment]
+    for place in PLACES:
+        group, _, name = place.partition(".")
+        groups[group].pop(name, None)
+    return OmegaConf.to_yaml(groups)
 
 
 def is_ours(launcher: Launcher) -> "TypeGuard[OwnLauncher]":

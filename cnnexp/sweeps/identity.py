@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from cnnexp import runtime
-from cnnexp.compose import parameters
+from cnnexp.compose import PLACES, parameters
 from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.sweeps.survey import DataFacts
 
@@ -14,14 +14,18 @@ from cnnexp.sweeps.survey import DataFacts
 # run as `regularization.dropout=0.5`. Where options have different fields the name is part of what is built.
 _COSMETIC = ("regularization", "augmentation", "training")
 
-# Words that change how a sweep is carried out, not which runs it has.
+# Words that change how and where a sweep is carried out, not which runs it has.
 MANNERS = (
     "sweep.workers",
     "sweep.retries",
     "sweep.time_limit",
     "sweep.resume",
     "sweep.dry_run",
+    "tracking.uri",
+    "tracking.artifacts",
+    "tracking.run_name",
     "tracking.outbox",
+    *PLACES,
     "hydra.sweep",
     "hydra.launcher",
     "hydra/launcher",
@@ -63,9 +67,9 @@ def sweep_identity(words: Sequence[str], *, experiment: str, settings: str, vari
     """Return a hash of what a sweep is, whatever the order of its words and how it is carried out.
 
     `settings` is what the words come to and `varied` the lists among them: a preset that was edited since is another
-    sweep, though its words are the same.
+    sweep, though its words are the same. A word that is said twice counts once.
     """
-    return _hash([experiment, settings, dict(varied), *sorted(word for word in words if not is_manner(word))])
+    return _hash([experiment, settings, dict(varied), *sorted({word for word in words if not is_manner(word)})])
 
 
 def is_manner(word: str, manners: Sequence[str] = MANNERS) -> bool:

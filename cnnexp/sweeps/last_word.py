@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cnnexp.report.sweep import SweepReport
 from cnnexp.store_uri import masked
 from cnnexp.sweeps.results import Results
 from cnnexp.tracking import ui
@@ -54,6 +55,14 @@ def _compared(uri: str, parent_id: str) -> LastWord:
         files={PAGE: page(comparison, command=again).encode()},
         trouble="",
     )
+
+
+def tell_fairness(results: Results, report: SweepReport) -> None:
+    """Say what a comparison of runs that differ in batch size compares beside it."""
+    if rows := results.fairness():
+        report.table(("run", "batch", "rate used", "updates"), rows)
+    if note := results.fairness_note():
+        report.note(note, attention=True)
 
 
 def next_steps(word: LastWord, *, uri: str, parent_id: str) -> list[tuple[str, str]]:

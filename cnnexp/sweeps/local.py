@@ -132,10 +132,7 @@ class Sweep:
         return last_word.compared(results, uri=self._tracking.uri, parent_id=parent.run_id)
 
     def _tell(self, results: Results, word: LastWord, record: HeldRecord, kept: list[HeldRecord]) -> None:
-        if results.fairness():
-            self._report.table(("run", "batch", "rate used", "updates"), results.fairness())
-        if results.fairness_note():
-            self._report.note(results.fairness_note(), attention=True)
+        last_word.tell_fairness(results, self._report)
         lines = [("best", results.best_in_words)] if results.best_in_words else []
         for one in kept:
             lines.append(("kept", f"{one.kept} Complete it later: {program()} send {shlex.quote(str(one.folder))}"))

@@ -157,10 +157,13 @@ class Results:
             return ""
         rates = sorted({row[2] for row in rows}, key=float)
         told = "one rate" if len(rates) == 1 else "rates"
+        of_batch = {frozenset(row[2] for row in rows if row[1] == size) for size in {row[1] for row in rows}}
+        advice = "Give large batches more training.epochs"
+        if len(of_batch) == 1:  # each size had the same rates
+            advice += ", or let the rate follow with optimizer.batch_scaling=linear or sqrt"
         return (
             f"These runs differ in batch size and made different numbers of updates ({_span(updates)}), at {told} of "
-            f"{', '.join(rates)}: a difference between them is not the batch size's alone. Let the rate follow with "
-            "optimizer.batch_scaling=linear or sqrt, or give large batches more training.epochs."
+            f"{', '.join(rates)}: a difference between them is not the batch size's alone. {advice}."
         )
 
 

@@ -48,9 +48,7 @@ def _pruner(rules: Rules) -> optuna.pruners.BasePruner:
             )
         case "median":
             return optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=rules.pruning_start)
-        case "patience":
-            return optuna.pruners.PatientPruner(None, patience=rules.pruning_start)
-    return optuna.pruners.NopPruner()
+    return optuna.pruners.NopPruner()  # patience needs no other run: see `Judge`
 
 
 def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -100,6 +98,7 @@ class Judge:
         self._trial = trial
         self._rules = rules
         self._best: float | None = None
+        self._best_epoch = 0
         self._reported = 0  # the last epoch; a run that is tried again repeats what it has reported
         self._hopeless_from: int | None = None  # epoch; None: it was never told to stop
 
@@ -107,12 +106,20 @@ class Judge:
         """Tell after an epoch whether the run should stop; what is judged is its best so far, as in the objective."""
         if values.epoch > self._reported:
             score = self._rules.score(values)
-            self._best = score if self._best is None else self._rules.better(self._best, score)
-            self._trial.report(self._best, step=values.epoch)
+            best = score if self._best is None else self._rules.better(self._best, score)
+            if best != self._best:
+                self._best, self._best_epoch = best, values.epoch
+            self._trial.report(best, step=values.epoch)
             self._reported = values.epoch
-            if self._rules.pruning != "none" and self._hopeless_from is None and self._trial.should_prune():
+            if self._hopeless_from is None and self._should_stop():
                 self._hopeless_from = values.epoch
         return self._hopeless_from is not None and values.epoch >= self._hopeless_from
+
+    def _should_stop(self) -> bool:
+        if self._rules.pruning == "patience":
+            # Optuna's own compares with the values before, and a best so far is never worse than those.
+            return self._reported - self._best_epoch >= self._rules.pruning_start
+        return self._rules.pruning != "none" and self._trial.should_prune()
 
 
 class Search:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from cnnexp.errors import ModelError
+from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
 from cnnexp.tracking import recorded_files
 from cnnexp.tracking.stored_run import EVALUATES
@@ -75,14 +75,15 @@ def recorded_model(target: str, *, uri: str) -> RecordedModel:
         uri: Of the store.
 
     Raises:
-        TrackingError: The store is missing, or the target names nothing.
-        ModelError: The target is several models, or the run has none.
+        TrackingError: The store is missing.
+        TargetError: The target names nothing, or several models.
+        ModelError: The run has none.
 
     """
     found = recorded_models(target, uri=uri)
     if len(found) > 1:
         ids = ", ".join(f"{model.run.run_id[:12]} ({model.run.name})" for model in found[:5])
-        raise ModelError(f"One run has one model; {target!r} has {len(found)} models. Name one run of them: {ids}.")
+        raise TargetError(f"One run has one model; {target!r} has {len(found)} models. Name one run of them: {ids}.")
     return found[0]
 
 
@@ -90,7 +91,8 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
     """Find the models of all runs that a target names, such as a sweep; runs that have none are passed over.
 
     Raises:
-        TrackingError: The store is missing, or the target names nothing.
+        TrackingError: The store is missing.
+        TargetError: The target names nothing.
         ModelError: None of the runs has a model.
 
     """

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
-from cnnexp.errors import TrackingError
+from cnnexp.errors import TargetError
 from cnnexp.records import Curves, RecordedPredictions, RunSummary
 from cnnexp.tracking import recorded_files
 from cnnexp.tracking.sqlite_runs import SqliteRuns
@@ -27,13 +27,13 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
 
     A target is a run id or its first six characters or more, a run's name, an experiment's name, or ``latest``. A
     sweep's parent stands for its children; an experiment for its runs, without later evaluations of their models where
-    it has any other; ``latest`` is the newest sweep, or run. Raises TrackingError when the store
-    is missing or a target names nothing, or more than one thing.
+    it has any other; ``latest`` is the newest sweep, or run. Raises TargetError when there is no store, or a target
+    names nothing or more than one thing; TrackingError when the store cannot be reached.
     """
     path = _sqlite_file(uri)
     if path is not None:
         if not path.is_file():
-            raise TrackingError(
+            raise TargetError(
                 f"No runs are recorded at {uri}: there is no file {path.resolve()}. Train first, or name the store."
             )
         try:
@@ -70,12 +70,12 @@ def _runs_meant(store: RunStore, target: str) -> Sequence[StoredRun]:
     found = found or store.named(target)
     if len(found) > 1:
         ids = ", ".join(run.run_id[:12] for run in found[:5])
-        raise TrackingError(f"A target must name one run or sweep; {target!r} is {len(found)} runs. Use an id: {ids}.")
+        raise TargetError(f"A target must name one run or sweep; {target!r} is {len(found)} runs. Use an id: {ids}.")
     if found:
         return store.children(found[0].run_id) or found
     in_experiment = store.in_experiment(target)
     if not in_experiment:
-        raise TrackingError(_nothing_named(store, target))
+        raise TargetError(_nothing_named(store, target))
     parents = {run.parent_id for run in in_experiment}
     runs = [run for run in in_experiment if run.run_id not in parents and SWEEP_KEY not in run.tags]
     return [run for run in runs if EVALUATES not in run.tags] or runs
@@ -84,7 +84,7 @@ def _runs_meant(store: RunStore, target: str) -> Sequence[StoredRun]:
 def _latest(store: RunStore) -> Sequence[StoredRun]:
     found = store.newest()
     if not found:
-        raise TrackingError("latest needs at least one run; the store is empty. Train first.")
+        raise TargetError("latest needs at least one run; the store is empty. Train first.")
     newest = found[0]
     return store.children(newest.parent_id or newest.run_id) or [newest]
 
