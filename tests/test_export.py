@@ -90,6 +90,20 @@ def test_onnx_asks_for_its_packages_or_gives_the_same_answers(tmp_path):
     np.testing.assert_allclose(given, trained.model().forward(pixels)[0], atol=1e-4)
 
 
+def test_a_conversion_that_answers_differently_is_not_exported(tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra cnnexp[onnx]")
+    pytest.importorskip("tf2onnx", reason="needs the extra cnnexp[onnx]")
+
+    class Drifting(onnxruntime.InferenceSession):
+        def run(self, *asked):
+            return [answer + np.float32(2e-4) for answer in super().run(*asked)]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Drifting)
+    with pytest.raises(ModelError, match=r"model\.onnx does not answer as the model does.*scaling or weights"):
+        export(trained.folder(tmp_path / "model"), tmp_path / "exported", onnx=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
 @pytest.mark.slow
 def test_the_folder_works_alone_and_refuses_when_it_was_changed(tmp_path):
     target = tmp_path / "exported"

@@ -253,6 +253,41 @@ def test_a_terminal_gets_a_bar_and_is_given_back():
     assert "\x1b[31mevil" not in out
 
 
+def test_a_sweep_shows_what_is_done_going_on_and_failed_and_the_best_so_far():
+    out = tell_on_terminal(
+        story=f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from samples import history
+from cnnexp.report.sweep import SweepReport
+
+with SweepReport() as report:
+    report.begin("sweep-seed", [("runs", "3 runs")], total=3)
+    for number in range(3):
+        report.started(number, f"run-{{number}}", epochs=8)
+    report.stage(2, "reading images", 30, 60)
+    report.epoch(1, history(8).epochs[6])
+    report.ended(0, "run-0", "val loss 0.5", good=True, best="run-0: val loss 0.5")
+    time.sleep(1)
+    report.ended(1, "run-1", "It was ended by SIGKILL.", good=False, best="run-0: val loss 0.5")
+    report.table(("run", "batch", "updates"), [("a-run-with-a-long-name" * 5, "32", "12,345")])
+"""
+    )
+    values = history(8).epochs[6]
+    for expected in (
+        "… run-2  reading images 50 %",
+        f"… run-1  epoch 7/8  val loss {values.val_loss:.4f}  accuracy {values.val_accuracy:.3f}",
+        "best so far  run-0: val loss 0.5",
+        "1/3",
+        "0:0",  # left
+        "1 of 3 ✓ run-0  val loss 0.5",
+        "2 of 3 ! run-1  It was ended by SIGKILL.",
+        "12,345",
+    ):
+        assert expected in re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", out), expected
+    assert out.count("\x1b[?25l") == out.count("\x1b[?25h") > 0
+
+
 @pytest.mark.parametrize("variables", [{"CI": "true"}, {"TERM": "dumb"}])
 def test_ci_and_dumb_terminals_get_no_control_codes(variables):
     out = tell_on_terminal(variables)

@@ -105,8 +105,26 @@ def test_a_grid_visits_every_combination_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_pruning_under_a_launcher_of_hydra(tmp_path):
-    words = ["hydra/launcher=basic", "training.epochs=9", "hydra.sweeper.n_trials=6"]
+def test_a_search_whose_space_stands_in_yaml(tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "rates.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /hydra/sweeper: optuna\nhydra:\n  sweeper:\n    n_trials: 3\n"
+        "    params:\n      optimizer.learning_rate: tag(log,interval(1e-4,1e-2))\n      training.batch_size: 32,64\n"
+    )
+    sweep(*WORDS, "--config-dir", "mine", "experiment=rates", folder=tmp_path)
+    (parent,), runs = recorded(tmp_path)
+    assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 4
+    assert parent.tags["sweep.varied"] == "optimizer.learning_rate, training.batch_size"
+    assert {run.params["training.batch_size"] for run in runs} <= {"32", "64"}
+    assert all(1e-4 <= float(run.params["optimizer.learning_rate"]) <= 1e-2 for run in runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_pruning_under_a_launcher_of_hydra(tmp_path, launcher):
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the launcher is not installed")
+    words = [f"hydra/launcher={launcher}", "training.epochs=9", "hydra.sweeper.n_trials=6"]
     pruning = ["sweep.pruning=asha", "sweep.pruning_start=1", "sweep.workers=2"]
     sweep(*SEARCH, *words, *pruning, folder=tmp_path)
     (parent,), runs = recorded(tmp_path)

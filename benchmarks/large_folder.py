@@ -1,0 +1,123 @@
+"""A large folder of images: how long it takes to read, how soon it is there again, and how much memory that needs.
+
+    python benchmarks/large_folder.py [--images 200000]
+
+Small JPEG files (32 × 32, in a hundred class folders) are made in a temporary folder, and a tenth as many in another,
+so that memory that grows with the number of images is seen. Each step is a process of its own; imports are not counted.
+
+Memory is the largest anonymous resident set of a process, looked at twenty times a second: pages of the mapped cache,
+which the system takes away as it needs them, are not in it.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import measuring
+import numpy as np
+from PIL import Image
+
+SIDE, CLASSES = 32, 100
+STEPS = {
+    "read": "first reading: find, decode, look for copies, split",
+    "again": "the same again",
+    "check": "data check, first time",
+    "checked": "data check again",
+}
+
+
+def make(folder: Path, count: int) -> None:
+    """Write JPEG files of clouds, whose contrast falls with their size as in photographs; no two are alike."""
+    rng = np.random.default_rng(count)
+    for number in range(CLASSES):
+        (folder / f"{number:02d}").mkdir(parents=True)
+    for number in range(count):
+        clouds = Image.fromarray(rng.integers(0, 256, (2, 2, 3), dtype=np.uint8)).resize((SIDE, SIDE))
+        for side, share in ((4, 0.4), (8, 0.25), (16, 0.15)):
+            finer = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).resize((SIDE, SIDE))
+            clouds = Image.blend(clouds, finer, share)
+        clouds.save(folder / f"{number % CLASSES:02d}" / f"{number:06d}.jpg", quality=85)
+
+
+def step(name: str, folder: Path) -> float:
+    """Do one step and return its seconds."""
+    from cnnexp.compose import compose_config
+    from cnnexp.data_check import check
+    from cnnexp.datasets import load_splits, survey
+
+    data = compose_config(["data=folder", f"data.path={folder}", f"data.cache={folder}.cache"]).data
+    began = time.perf_counter()
+    if name in ("read", "again"):
+        load_splits(data, seed=0, on_progress=lambda *_: None)
+    else:
+        surveyed = survey(data, seed=0, on_progress=lambda *_: None, strict=True)
+        check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=False)
+    return time.perf_counter() - began
+
+
+class Watch(threading.Thread):
+    """Notes the largest anonymous memory, in MB, of a process and of each of its children."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.main = self.helper = 0.0
+        self._pid = pid
+
+    def run(self) -> None:
+        with suppress(OSError):  # it has ended
+            while True:
+                self.main = max(self.main, _anonymous(self._pid))
+                children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
+                for child in map(int, children):
+                    with suppress(OSError):
+                        self.helper = max(self.helper, _anonymous(child))
+                time.sleep(0.05)
+
+
+def _anonymous(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _watched(name: str, folder: Path) -> tuple[float, Watch]:
+    command = [sys.executable, __file__, "--step", name, "--folder", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        watch = Watch(process.pid)
+        watch.start()
+        printed, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return json.loads(printed.splitlines()[-1]), watch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=200_000)
+    parser.add_argument("--step", choices=STEPS, help="used by the benchmark itself, as is --folder")
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    if asked.step:
+        print(json.dumps(step(asked.step, asked.folder)))
+        return
+    print(measuring.machine())
+    with tempfile.TemporaryDirectory() as place:
+        for count in (asked.images // 10, asked.images):
+            folder = Path(place) / str(count)
+            make(folder, count)
+            print(f"{count:,} images of {SIDE} × {SIDE}")
+            for name, words in STEPS.items():
+                seconds, watch = _watched(name, folder)
+                helper = f", {watch.helper:.0f} MB in a helper" if watch.helper else ""
+                print(f"  {words}: {seconds:.2f} s, {watch.main:.0f} MB{helper}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
