@@ -68,7 +68,9 @@ def carry_out(
         report.epoch(values)
         recorder.epoch(values)
         recorder.check()
-        if hopeless(values) and math.isfinite(values.val_loss):  # else it has diverged, which is said next
+        stop = hopeless(values)
+        # One that has diverged says so next, and one that has made its last epoch saves nothing by stopping.
+        if stop and math.isfinite(values.val_loss) and values.epoch < config.training.epochs:
             raise _Pruned
 
     try:

@@ -62,8 +62,8 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
     """
     if config.sweep.dry_run:
         raise ConfigError(
-            "sweep.dry_run=true shows the runs of a sweep, with Hydra's own sweepers too late; this is one run. "
-            "Add -m, or leave it out; --cfg job shows the settings of one."
+            "sweep.dry_run=true shows the runs of a sweep, and this is one run. Add -m, or leave it out; "
+            "--cfg job shows the settings of one."
         )
     from cnnexp.report.terminal import RunReport
     from cnnexp.sweeps.membership import membership

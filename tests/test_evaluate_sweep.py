@@ -7,7 +7,7 @@ import pytest
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
-from cnnexp.errors import ModelError
+from cnnexp.errors import TargetError
 from cnnexp.tracking.recorded_model import recorded_model, recorded_models
 from cnnexp.tracking.summaries import find_runs
 
@@ -48,7 +48,7 @@ def test_every_model_of_a_sweep_under_every_change(tmp_path, monkeypatch, capfd)
 
     # evaluations mean the models they judged, so the next command can say `latest` as well
     assert {model.run.run_id for model in recorded_models("latest", uri=URI)} == set(trained)
-    with pytest.raises(ModelError, match="has 2 models"):
+    with pytest.raises(TargetError, match="has 2 models"):
         recorded_model("latest", uri=URI)
     one = min(trained)
     assert main(["evaluate", one, "fault=none,turned", f"tracking.uri={URI}"]) == 0

@@ -1,5 +1,6 @@
 """The processes of a sweep: used again for what they fit, and only for that."""
 
+import dataclasses
 import os
 import signal
 from multiprocessing import forkserver, get_context
@@ -135,6 +136,20 @@ def test_one_that_dies_at_work_is_told_and_takes_no_other_with_it(workers, train
     assert isinstance(said[first][-1], Lost)
     assert "SIGKILL" in said[first][-1].reason
     assert isinstance(said[other][-1], Surveyed)
+
+
+@pytest.mark.parametrize(("told_after", "pruned"), [(1, 1), (2, None)])
+def test_a_run_is_stopped_when_told_but_not_after_its_last_epoch(workers, training, tmp_path, told_after, pruned):
+    worker = begin(workers, dataclasses.replace(training(), may_be_stopped=True), tmp_path)
+    said = []
+    while len(workers):
+        for _, message in workers.listen(patience=60):
+            said.append(message)
+            if isinstance(message, EpochEnded):
+                worker.answer(message.values.epoch == told_after)
+    assert isinstance(said[-1], Finished)
+    assert said[-1].pruned == pruned
+    assert ("test/accuracy" in said[-1].metrics) == (pruned is None)
 
 
 def test_runs_of_one_process_come_out_as_if_each_had_its_own(workers, training, tmp_path):
