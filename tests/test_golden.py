@@ -98,6 +98,15 @@ def test_another_kernel_is_told_elsewhere_too(rule, side):
         golden.replay(moved, even, same_machine=False)
 
 
+@pytest.mark.parametrize("centre", ["", "no base64", base64.b64encode(b"no image").decode()])
+def test_a_card_whose_pixels_are_none_is_refused(centre):
+    recorded = card(photo())
+    (sample,) = recorded.golden
+    made_up = dataclasses.replace(recorded, golden=(dataclasses.replace(sample, centre=centre),))
+    with pytest.raises(UnfitModelError, match="the step that differs is resizing"):
+        golden.replay(made_up, answer, same_machine=False)
+
+
 def test_small_differences_pass_elsewhere_and_nowhere_on_the_same_machine():
     recorded = card(photo())
     other = changed(recorded, photo(lambda pixels: pixels + (pixels < 255)))  # a decoder that rounds otherwise
