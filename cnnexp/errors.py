@@ -7,7 +7,7 @@
     ├── NonFiniteLossError training produced NaN or infinity
     ├── SweepError         a sweep cannot go on, or some of its runs failed
     └── TrackingError      the MLflow store cannot be reached or refuses
-        └── TargetError    exit code 2: a command names no run, or several where it wants one
+        └── TargetError    exit code 2: a command names no store or run, or several where it wants one
 
 A message says, in this order: the rule, what came, what is allowed, what to do.
 """

@@ -1,4 +1,4 @@
-"""One TensorFlow thread for every test: it is fixed at the start of a process, and tests share theirs."""
+"""One process for all tests: what libraries fix when they are imported is fixed here."""
 
 import sys
 
@@ -7,6 +7,10 @@ import cnnexp  # noqa: F401 - before any test imports TensorFlow: it asks for th
 
 def pytest_collection_finish():
     if "tensorflow" in sys.modules:  # light tests stay light
+        from absl import logging
+
         from cnnexp import runtime
 
         runtime.configure(threads=1, seed=0)
+        # It was made while pytest caught what tests print, and would close that for good when Hydra sets logging up.
+        logging.get_absl_handler().python_handler.stream = sys.__stderr__

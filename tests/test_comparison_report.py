@@ -181,7 +181,7 @@ def test_a_comparison_that_fails_is_said_and_costs_nothing_else(tmp_path):
     scores = {"best/val_loss": 0.5, "best/val_accuracy": 0.9, "best/epoch": 3.0}
     recorder.run("no-test-split", {"seed": "0"}, scores, parent=parent)
     results = Results("best/val_loss")
-    results.add(Result(0, "no-test-split", {"seed": "0"}, "FINISHED", scores, 0.1, 32, 1.0, ""))
+    results.add(Result(0, "no-test-split", {"seed": "0"}, "FINISHED", scores, 0.1, 32, "none", 1.0, ""))
     word = last_word.compared(results, uri=recorder.uri, parent_id=parent)
     assert "comparing them failed (ConfigError: --metric takes" in word.trouble
     assert word.description.startswith("**best on validation: no-test-split")

@@ -165,7 +165,7 @@ def test_every_command_explains_itself(empty, capfd, name):
 
 
 def test_the_ui_of_nothing_says_how_to_begin(empty, capfd):
-    assert main(["ui"]) == 1
+    assert main(["ui"]) == 2
     printed = capfd.readouterr()
     assert "mlflow.db does not exist" in printed.err
     assert not Path("mlflow.db").exists()

@@ -78,8 +78,9 @@ def test_pairs_of_values_are_runs_and_a_rate_that_follows_the_batch_is_told(tmp_
     assert "batch_scaling=linear or sqrt" not in printed, "it is on"
 
 
-def test_one_run_is_no_sweep_to_be_shown(tmp_path):
-    printed = sweep("sweep.dry_run=true", folder=tmp_path, code=2, multirun=False)
+@pytest.mark.parametrize("word", ["sweep.dry_run=true", "sweep.zip=[seed]"])
+def test_what_is_about_a_sweep_is_refused_by_one_run(tmp_path, word):
+    printed = sweep(word, folder=tmp_path, code=2, multirun=False)
     assert "this is one run" in printed
     assert not list(tmp_path.glob("mlflow.db"))
 

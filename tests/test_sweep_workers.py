@@ -3,14 +3,14 @@
 import dataclasses
 import os
 import signal
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
 from cnnexp.compose import compose_config
 from cnnexp.records import EpochValues
-from cnnexp.sweeps import child
+from cnnexp.sweeps import child, warm
 from cnnexp.sweeps.messages import EpochEnded, Failed, Finished, Lost, Surveyed
 from cnnexp.sweeps.tasks import Assignment, Reading
 from cnnexp.sweeps.workers import Worker, Workers
@@ -77,11 +77,10 @@ def test_it_is_ended_for_one_with_another_number_of_threads(workers, tmp_path):
     last_words(workers)
 
 
-def test_one_that_has_held_too_much_memory_gets_no_other(workers, tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "MOST_MEMORY", 0)
-    context = get_context("fork")  # of this process, which knows the other limit
+def test_one_that_has_held_too_much_memory_gets_no_other(workers, tmp_path):
+    context = warm.start()
     ours, theirs = context.Pipe()
-    process = context.Process(target=child.serve, args=(theirs,), daemon=True)
+    process = context.Process(target=child.serve, args=(theirs,), kwargs={"most_memory": 0}, daemon=True)
     process.start()
     theirs.close()
     first = Worker(process, ours, 1, tmp_path / "log.txt")

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from cnnexp.compose import compose_config
-from cnnexp.errors import TrackingError
+from cnnexp.errors import TargetError, TrackingError
 
 HOST = "127.0.0.1"
 START_SECONDS = 60.0  # a server that takes longer to start will not
@@ -46,7 +46,7 @@ def _require_store(uri: str) -> None:
     """Refuse to create an empty store by looking at one."""
     file = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not file.exists():
-        raise TrackingError(
+        raise TargetError(
             f"There is nothing to show: {file.absolute()} does not exist. Runs create it: python -m cnnexp; a store in "
             "another place is named by tracking.uri=sqlite:///PATH."
         )
@@ -97,6 +97,6 @@ def _ask(address: str, question: str, *, run_id: str, content: Mapping[str, str]
         error.close()
         if error.code != HTTPStatus.NOT_FOUND:
             raise TrackingError(f"The store at {address} refused {question.partition('?')[0]}: {error}.") from None
-        raise TrackingError(f"The store at {address} has no run {run_id!r}.") from None
+        raise TargetError(f"The store at {address} has no run {run_id!r}.") from None
     except OSError as error:
         raise TrackingError(f"The store at {address} does not answer: {error}.") from None

@@ -2,14 +2,14 @@
 
 from cnnexp.compose.composing import check_words, compose_config, quote_home, to_typed
 from cnnexp.compose.folder import CONF
-from cnnexp.compose.recorded import PLACES, beside, columns, parameters, run_name, to_yaml
+from cnnexp.compose.recorded import INCONSEQUENTIAL, beside, columns, parameters, run_name, to_yaml
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.sweeps import check_sweep
 from cnnexp.compose.values import only_replaces_a_value, with_values
 
 __all__ = [
     "CONF",
-    "PLACES",
+    "INCONSEQUENTIAL",
     "beside",
     "came_from_hydra",
     "check_sweep",

@@ -14,21 +14,21 @@ Scalar = str | int | float | bool
 
 # A parameter is a setting that can change what is learned: places and the record itself cannot. What is null is left
 # out, so that a column is empty where a setting is not in use.
-PLACES = ("data.cache", "data.few_images", "data.uneven")  # and what is only reported: no run is another for them
-UNRECORDED = ("data.path", "data.root", *PLACES, "tracking", "sweep")
+INCONSEQUENTIAL = ("data.cache", "data.few_images", "data.uneven")  # neither a run nor a sweep is another for these
+UNRECORDED = ("data.path", *INCONSEQUENTIAL, "tracking", "sweep")
 
 # Settings that few runs touch: they are a column of a comparison where a run sets them itself, else kept in a tag.
 SELDOM = (
     *(f"data.{name}" for name in ("antialias", "background", "calibration", "color", "jitter", "kernel", "mirror")),
     *(f"data.{name}" for name in ("resize", "split_seed", "test", "validation", "on_bad_file", "max_bad_files")),
-    *(f"data.{name}" for name in ("image", "label", "split", "group", "imbalance_of")),
+    *(f"data.{name}" for name in ("root", "image", "label", "split", "group", "imbalance_of")),
     *(f"optimizer.{name}" for name in ("beta_1", "beta_2", "epsilon", "rho", "nesterov", "reference_batch_size")),
     *(f"augmentation.{name}" for name in ("flip", "shift", "zoom")),
     *("training", "training.monitor", "training.keep", "training.precision", "training.threads"),
 )
 
 ABBREVIATIONS = {"optimizer.learning_rate": "lr", "training.batch_size": "bs", "model.width": "w", "model.depth": "d"}
-UNNAMED = ("data.cache", "tracking", "sweep", "training.threads")  # say nothing about what a run asks
+UNNAMED = (*INCONSEQUENTIAL, "tracking", "sweep", "training.threads")  # say nothing about what a run asks
 
 
 def to_yaml(config: ExperimentConfig) -> str:
@@ -88,7 +88,7 @@ def _unnamed(key: str) -> bool:
 
 def _word(key: str, value: str) -> str:
     group, _, name = key.partition(".")
-    if key == "data.path":
+    if key in ("data.path", "data.root"):
         return PurePath(value).name
     if name or group == "seed":
         label = ABBREVIATIONS.get(key, name or group)

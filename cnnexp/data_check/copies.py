@@ -59,8 +59,8 @@ def groups_apart(facts: Facts) -> Iterator[DataIssue]:
         yield DataIssue(
             id="S2",
             title="groups on two sides of a split",
-            sentence=f"{counted(len(apart), 'group')} of data.group have images in more than one split, so that scores "
-            "on them flatter.",
+            sentence=f"There are images of {counted(len(apart), 'group')} (data.group) in more than one split, so that "
+            "scores on them flatter.",
             stops=False,
             evidence={"groups": len(apart), "images": sum(len(group) for group in apart)},
             groups=tuple(_one_a_split(facts, group) for group in apart),

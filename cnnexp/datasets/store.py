@@ -53,8 +53,11 @@ def decoded(source: Source, request: Request, *, folder: Path, on_progress: OnPr
 
 def kept_spec(source: Source, request: Request, *, folder: Path) -> ImageSpec | None:
     """Return by which rule the images were read that are in the cache already; None where they are not."""
-    entry = _entry(source, request, folder)
-    return opened(entry).spec if source.cached and is_whole(entry) else None
+    try:
+        facts = cache.finished(_entry(source, request, folder))
+    except OSError:  # which reading will say
+        return None
+    return None if facts is None else ImageSpec(**facts["spec"])
 
 
 def _entry(source: Source, request: Request, folder: Path) -> Path:
@@ -72,10 +75,12 @@ _kept: dict[str, Decoded] = {}  # the latest data set that is no entry
 def _packaged(source: Source, request: Request) -> Decoded:
     """Return data that came with a library and never change: a sweep's process decodes them once for all its runs."""
     key = _key(source, request)
-    if key not in _kept:
+    found = _kept.get(key)
+    if found is None:
+        found = _in_memory(source, request)
         _kept.clear()
-        _kept[key] = _in_memory(source, request)
-    return _kept[key]
+        _kept[key] = found
+    return found
 
 
 def _in_memory(source: Source, request: Request) -> Decoded:

@@ -13,7 +13,7 @@ from .picture import Picture
 from .spec import ImageSpec
 
 # What decoded pixels depend on besides the file and its ImageSpec: raise the first number when a rule below changes.
-READER = f"2 (Pillow {_pillow})"
+READER = f"3 (Pillow {_pillow})"
 
 Source = File | NDArray[Any]
 

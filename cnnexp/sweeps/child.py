@@ -27,7 +27,7 @@ from cnnexp.traces import Traces
 MOST_MEMORY = 3 * 2**29  # bytes
 
 
-def serve(wire: Connection) -> None:
+def serve(wire: Connection, *, most_memory: int = MOST_MEMORY) -> None:
     """Do what is sent, each task with the log (task, log) to print into; the last message of each says how it ended.
 
     Ends when the sweep does, or closes the wire. A process that will not do another task says so, with `messages.Spent`
@@ -39,7 +39,7 @@ def serve(wire: Connection) -> None:
         _print_to(log)
         last = _carried_out(task, sweep, traces)
         _print_to(Path(os.devnull))
-        if not _is_as_new(task, last):
+        if not _is_as_new(task, last, most_memory):
             sweep.tell(messages.Spent())
         sweep.tell(last)
 
@@ -106,12 +106,12 @@ def _carried_out(task: Task, sweep: _Sweep, traces: Traces) -> Message:
         return messages.Failed(reason, "".join(traceback.format_exception(error)), expected)
 
 
-def _is_as_new(task: Task, last: Message) -> bool:
+def _is_as_new(task: Task, last: Message, most_memory: int) -> bool:
     """Tell whether the next task will find what it would in a new process, or nothing that matters to it."""
     if isinstance(last, messages.Failed) or task.alone:
         return False
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) < MOST_MEMORY
+    return peak * (1 if sys.platform == "darwin" else 1024) < most_memory
 
 
 def _print_to(log: Path) -> None:

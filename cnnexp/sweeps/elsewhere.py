@@ -124,8 +124,10 @@ class _Elsewhere:
             facts = self._facts(job)
             mark = identity.run_identity(identity.settled(job.config, facts, cores=runtime.cores()), facts)
             self._marks[job.number] = mark
-            if mark not in self._past.finished and mark not in self._jobs:
-                self._jobs[mark] = job
+            if mark in self._jobs:
+                continue
+            self._jobs[mark] = job
+            if mark not in self._past.finished:
                 words[job.number] = [*job.words, self._invitation(job, mark, source).word()]
         returns = self._launcher.launch(list(words.values()), initial_job_idx=self._launched) if words else []
         self._launched += len(words)

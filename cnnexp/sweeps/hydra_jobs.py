@@ -9,7 +9,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from cnnexp.compose import PLACES
+from cnnexp.compose import INCONSEQUENTIAL
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.sweeps.combinations import combinations, given
@@ -113,17 +113,17 @@ def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingCon
     return Plan(
         name=tracking.run_name or f"sweep-{short}".rstrip("-"),
         key=sweep_identity(words, experiment=tracking.experiment, settings=_settings(config), varied=varied),
-        words=[word for word in words if not is_manner(word, OF_ONE_COMMAND)],
+        words=[word for word in dict.fromkeys(words) if not is_manner(word, OF_ONE_COMMAND)],
         varied=varied,
     )
 
 
 def _settings(config: DictConfig) -> str:
-    """Return what all runs have in common, but for where and how they are done."""
+    """Return what all runs have in common and what can matter to them; data in another place are another sweep's."""
     common = OmegaConf.masked_copy(config, [str(key) for key in config if key not in _NO_SETTINGS])
     groups: dict[str, Any] = OmegaConf.to_container(common)  # type: ignore[assignment]
-    for place in PLACES:
-        group, _, name = place.partition(".")
+    for setting in INCONSEQUENTIAL:
+        group, _, name = setting.partition(".")
         groups[group].pop(name, None)
     return OmegaConf.to_yaml(groups)
 

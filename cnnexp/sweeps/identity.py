@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 
 from cnnexp import runtime
-from cnnexp.compose import PLACES, parameters
+from cnnexp.compose import INCONSEQUENTIAL, parameters
 from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.sweeps.survey import DataFacts
 
 # The name of an option says which values it brought, and those are compared: `regularization=dropout` is the same
-# run as `regularization.dropout=0.5`. Where options have different fields the name is part of what is built.
-_COSMETIC = ("regularization", "augmentation", "training")
+# run as `regularization.dropout=0.5`. Where options have different fields the name is part of what is built. For the
+# place of a table's images the digest stands.
+_COSMETIC = ("regularization", "augmentation", "training", "data.root")
 
 # Words that change how and where a sweep is carried out, not which runs it has.
 MANNERS = (
@@ -25,7 +26,7 @@ MANNERS = (
     "tracking.artifacts",
     "tracking.run_name",
     "tracking.outbox",
-    *PLACES,
+    *INCONSEQUENTIAL,
     "hydra.sweep",
     "hydra.launcher",
     "hydra/launcher",

@@ -76,7 +76,7 @@ def settle(tracking: TrackingConfig, plan: Plan, *, resume: str) -> None:
     """
     reach(absolute_uri(tracking.uri))
     outbox = Path(tracking.outbox)
-    if resume != "never" and going_on(outbox, tag=SWEEP_KEY, value=plan.key):
+    if resume != "never" and going_on(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=plan.key):
         raise SweepError(
             "A sweep is carried out by one process at a time; one with these words is going on. Wait for it, or begin "
             "another: sweep.resume=never."

@@ -24,6 +24,7 @@ class Result:
     metrics: Mapping[str, float]
     learning_rate: float | None  # that was used, after batch scaling
     batch_size: int | None
+    batch_scaling: str  # none | linear | sqrt
     seconds: float | None
     reason: str
 
@@ -38,9 +39,17 @@ class Result:
         reason: str = "",
     ) -> Self:
         """Return the result of a run of this command."""
-        rate = plan.learning_rate if plan is not None else None
         return cls(
-            job.number, job.name, job.varied, status, metrics, rate, job.config.training.batch_size, seconds, reason
+            number=job.number,
+            name=job.name,
+            varied=job.varied,
+            status=status,
+            metrics=metrics,
+            learning_rate=plan.learning_rate if plan is not None else None,
+            batch_size=job.config.training.batch_size,
+            batch_scaling=job.config.optimizer.batch_scaling,
+            seconds=seconds,
+            reason=reason,
         )
 
     @classmethod
@@ -55,6 +64,7 @@ class Result:
             metrics=run.metrics,
             learning_rate=None if rate is None else float(rate),
             batch_size=None if batch is None else int(batch),
+            batch_scaling=run.params.get("optimizer.batch_scaling", "none"),
             seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
             reason="",
         )
@@ -157,9 +167,8 @@ class Results:
             return ""
         rates = sorted({row[2] for row in rows}, key=float)
         told = "one rate" if len(rates) == 1 else "rates"
-        of_batch = {frozenset(row[2] for row in rows if row[1] == size) for size in {row[1] for row in rows}}
         advice = "Give large batches more training.epochs"
-        if len(of_batch) == 1:  # each size had the same rates
+        if all(result.batch_scaling == "none" for result in self.all):
             advice += ", or let the rate follow with optimizer.batch_scaling=linear or sqrt"
         return (
             f"These runs differ in batch size and made different numbers of updates ({_span(updates)}), at {told} of "

@@ -17,6 +17,7 @@ from cnnexp.tracking.courier import GONE, Answer, Courier, courier
 from cnnexp.tracking.outbox import Outgoing
 from cnnexp.tracking.provenance import Commit
 from cnnexp.tracking.recorder import Recorder, opening_of
+from cnnexp.tracking.store import absolute_uri
 
 _PATIENCE = 60.0  # seconds of silence from the delivering process before it is given up
 
@@ -146,9 +147,13 @@ class SharedRecorder(Recorder):
         self._on_growth()
 
 
-def going_on(folder: Path, *, tag: str, value: str) -> bool:
-    """Tell whether a living process holds a record with this tag in the outbox."""
-    return any(_is_held(record) for record, opening in _records(folder) if opening.tags.get(tag) == value)
+def going_on(folder: Path, *, uri: str, tag: str, value: str) -> bool:
+    """Tell whether a living process holds a record for this store, with this tag, in the outbox."""
+    return any(
+        _is_held(record)
+        for record, opening in _records(folder)
+        if opening.uri == absolute_uri(uri) and opening.tags.get(tag) == value
+    )
 
 
 def deliver_left_behind(folder: Path, *, tags: Collection[str]) -> None:

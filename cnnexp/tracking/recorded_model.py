@@ -75,8 +75,7 @@ def recorded_model(target: str, *, uri: str) -> RecordedModel:
         uri: Of the store.
 
     Raises:
-        TrackingError: The store is missing.
-        TargetError: The target names nothing, or several models.
+        TargetError: There is no store, or the target names nothing, or several models.
         ModelError: The run has none.
 
     """
@@ -91,8 +90,7 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
     """Find the models of all runs that a target names, such as a sweep; runs that have none are passed over.
 
     Raises:
-        TrackingError: The store is missing.
-        TargetError: The target names nothing.
+        TargetError: There is no store, or the target names nothing.
         ModelError: None of the runs has a model.
 
     """

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cnnexp.errors import TrackingError
+from cnnexp.errors import TargetError
 from cnnexp.tracking.sqlite_runs import SqliteRuns
 from cnnexp.tracking.store import absolute_uri, load_mlflow
 from cnnexp.tracking.stored_run import RunStore, StoredRun
@@ -39,18 +39,18 @@ def find_sweep(uri: str, target: str) -> StoredRun:
     """Return the parent that `target` names: its id or the beginning of it, its name, or ``latest``.
 
     Raises:
-        TrackingError: Nothing, or more than one sweep, is named so.
+        TargetError: Nothing, or more than one sweep, is named so.
 
     """
     found = [run for run in _ask(uri, lambda store: _named(store, target)) if SWEEP_KEY in run.tags]
     if not found:
-        raise TrackingError(
+        raise TargetError(
             f"A sweep is named by its parent run's id or name, or latest; no sweep at {uri} is {target!r}. "
             "`cnnexp ui` shows what there is."
         )
     if len(found) > 1 and target != "latest":
         ids = ", ".join(run.run_id[:12] for run in found[:5])
-        raise TrackingError(f"A sweep must be named alone; {target!r} is {len(found)} sweeps. Use an id: {ids}.")
+        raise TargetError(f"A sweep must be named alone; {target!r} is {len(found)} sweeps. Use an id: {ids}.")
     return found[0]
 
 
