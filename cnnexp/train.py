@@ -29,7 +29,7 @@ from cnnexp.compose import (
     to_typed,
     to_yaml,
 )
-from cnnexp.config import ExperimentConfig, SweepConfig
+from cnnexp.config import ExperimentConfig
 from cnnexp.errors import CnnexpError, ConfigError
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
     from cnnexp.tracking import recording
 
     sweep = membership()
-    if not sweep.tags:
-        _refuse_what_sweeps_do(config.sweep)
+    if not sweep.tags:  # no run of our sweepers
+        config.sweep.refuse_lists()
     name = config.tracking.run_name or run_name(config, words)
     with (
         RunReport() as report,
@@ -85,16 +85,6 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
         outcome = carry_out(config, name=name, report=report, recorder=recorder, hopeless=sweep.hopeless)
     report.closing(_closing(recorder.receipt))
     return outcome.metrics[config.sweep.objective]
-
-
-def _refuse_what_sweeps_do(settings: SweepConfig) -> None:
-    """Refuse what says something about the runs of a sweep; those of another sweeper of Hydra come here one by one."""
-    for name, asked in (("sweep.dry_run", settings.dry_run), ("sweep.zip", bool(settings.zip))):
-        if asked:
-            raise ConfigError(
-                f"{name} is about the runs of a sweep, and this is one run, or one of another sweeper than cnnexp's. "
-                f"Add -m, and leave out hydra/sweeper=..., or leave out {name}."
-            )
 
 
 def _closing(receipt: "Receipt") -> list[tuple[str, str]]:

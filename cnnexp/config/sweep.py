@@ -29,3 +29,17 @@ class SweepConfig:
         one_of("sweep.objective", self.objective, ("best/val_loss", "best/val_accuracy"))
         one_of("sweep.pruning", self.pruning, ("none", "asha", "hyperband", "median", "patience"))
         within("sweep.pruning_start", self.pruning_start, 1)
+
+    def refuse_lists(self) -> None:
+        """Refuse, where there are no lists of ours, what is said about them.
+
+        Raises:
+            ConfigError: something is.
+
+        """
+        for name, asked in (("sweep.dry_run", self.dry_run), ("sweep.zip", bool(self.zip))):
+            if asked:
+                raise ConfigError(
+                    f"{name} is for cnnexp's own sweepers, and this is one run, or the command chose another sweeper. "
+                    f"Add -m and leave out hydra/sweeper=..., or leave out {name}."
+                )

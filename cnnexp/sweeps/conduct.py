@@ -6,25 +6,23 @@ Knows neither Hydra nor where runs come from.
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cnnexp.compose import beside, columns, to_yaml
-from cnnexp.config import ExperimentConfig, SweepConfig
+from cnnexp.config import SweepConfig
 from cnnexp.errors import CnnexpError
-from cnnexp.records import EpochValues, RunPlan
+from cnnexp.records import EpochValues
 from cnnexp.report.sweep import SweepReport
 from cnnexp.sweeps import identity, messages
+from cnnexp.sweeps.attempt import Run
 from cnnexp.sweeps.interrupts import Interrupts
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.messages import Message
-from cnnexp.sweeps.parent import Parent, Past, in_words
+from cnnexp.sweeps.parent import Parent, Past
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.surveyor import Surveyor
 from cnnexp.sweeps.tasks import Assignment
 from cnnexp.sweeps.workforce import Worker, Workforce
-from cnnexp.tracking.delivery import KEY_TAG
 from cnnexp.tracking.held import HeldRecord
 from cnnexp.tracking.outbox import readable
 
@@ -55,26 +53,6 @@ class Source(Protocol):
         """Hear how a run ended; None: it failed, or was not let finish."""
 
 
-@dataclass(slots=True)
-class _Run:
-    """One run and its current attempt."""
-
-    job: Job
-    identity: str
-    config: ExperimentConfig  # of the job, with threads and precision decided
-    digest: str  # of its data
-    attempt: int = 0
-    began: float = 0.0  # monotonic seconds
-    record: HeldRecord | None = None
-    plan: RunPlan | None = None
-    epochs: int = 0
-
-    @property
-    def threads(self) -> int:
-        """Cores it computes on."""
-        return int(self.config.training.threads)
-
-
 class Conductor:
     """One sweep while it is carried out."""
 
@@ -98,8 +76,8 @@ class Conductor:
         self._surveyor = surveyor
         self._report = report
         self._folder = folder
-        self._running: dict[Worker, _Run] = {}
-        self._waiting: list[_Run] = []  # composed, or lost and to be tried again
+        self._running: dict[Worker, Run] = {}
+        self._waiting: list[Run] = []  # composed, or lost and to be tried again
         self._ended: list[HeldRecord] = []
         self._interrupts = Interrupts(report.note)
         self.results = Results(settings.objective)
@@ -139,7 +117,7 @@ class Conductor:
             self._start(run)
         return True
 
-    def _next(self) -> _Run | None:
+    def _next(self) -> Run | None:
         if self._waiting:
             return self._waiting.pop(0)
         while not self._interrupts.asked and (job := self._composed()) is not None:
@@ -156,15 +134,15 @@ class Conductor:
                 self.results.refused(str(error))
                 self._report.ended(-1, "not composed", str(error), good=False, best=self.results.best_in_words)
 
-    def _prepared(self, job: Job) -> _Run | None:
+    def _prepared(self, job: Job) -> Run | None:
         """Return the run of a job; None: it is done already, or cannot be done on its data."""
         try:
             facts = self._surveyor.facts(job.config.data, otherwise=self._hear, give_up=self._nothing_may_finish)
         except CnnexpError as error:
             if not self.results.all and not self._running:
                 raise  # nothing has begun, and most likely nothing can
-            run = _Run(job, identity="", config=job.config, digest="")
-            self._begin_record(run)
+            run = Run(job, identity="", config=job.config, digest="")
+            run.begin_record(self._parent, self._past)
             self._failed(run, str(error), traceback="")
             return None
         config = identity.settled(job.config, facts, cores=self._workers.cores)
@@ -177,7 +155,7 @@ class Conductor:
             self._tell_as_twin(job, mark)
             return None
         self.results.expect(mark, job.number)
-        return _Run(job, mark, config, facts.digest)
+        return Run(job, mark, config, facts.digest)
 
     def _nothing_may_finish(self) -> bool:
         """Tell whether the sweep is to stop and has no run to wait for."""
@@ -200,11 +178,10 @@ class Conductor:
         self._source.ended(job.number, None if twin is None else twin.metrics, pruned=pruned)
         self._report.skipped(self.results.best_in_words)
 
-    def _start(self, run: _Run) -> None:
+    def _start(self, run: Run) -> None:
         run.attempt += 1
         run.began = time.monotonic()
-        self._begin_record(run)
-        assert run.record is not None
+        run.begin_record(self._parent, self._past)
         job = run.job
         worker = self._workers.start(
             Assignment(
@@ -222,35 +199,17 @@ class Conductor:
         self._running[worker] = run
         self._report.started(job.number, job.name, epochs=job.config.training.epochs)
 
-    def _begin_record(self, run: _Run) -> None:
-        config = run.job.config
-        broken = self._past.broken.get(in_words(run.job.varied))
-        run.record = HeldRecord.begin(
-            config.tracking,
-            run_name=run.job.name,
-            parameters=columns(config, run.job.words),
-            config_yaml=to_yaml(config),
-            tags={
-                **self._parent.tags(varied=run.job.varied, identity=run.identity),
-                **beside(config, run.job.words),
-            },
-            commit=self._parent.commit,
-            replaces=broken.tags[KEY_TAG] if broken is not None else None,
-        )
-
     def _hear(self, worker: Worker, message: Message) -> None:
         run = self._running[worker]
         number = run.job.number
         match message:
             case messages.Grown():
-                assert run.record is not None
                 run.record.grown()
             case messages.Planned(plan):
                 run.plan = plan
             case messages.Progressed(stage, done, total):
                 self._report.stage(number, stage, done, total)
             case messages.EpochEnded(values):
-                run.epochs = values.epoch
                 self._report.epoch(number, values)
                 hopeless = self._source.hopeless(number, values)
                 if self._source.may_stop:
@@ -269,14 +228,14 @@ class Conductor:
                 run.attempt -= 1  # it has not been one
                 self._begin_again(run, reason)
 
-    def _finished(self, run: _Run, metrics: Mapping[str, float], pruned: int | None) -> None:
+    def _finished(self, run: Run, metrics: Mapping[str, float], pruned: int | None) -> None:
         self._end_record(run, "FINISHED", {})
         result = Result.of(run.job, "pruned" if pruned else "FINISHED", metrics, run.plan, time.monotonic() - run.began)
         self.results.add(result)
         self._source.ended(run.job.number, metrics, pruned=pruned is not None)
         self._report.ended(run.job.number, run.job.name, result.in_words, good=True, best=self.results.best_in_words)
 
-    def _broken(self, run: _Run, reason: str, traceback: str, *, again: bool) -> None:
+    def _broken(self, run: Run, reason: str, traceback: str, *, again: bool) -> None:
         if not again or run.attempt > self._settings.retries:
             self._failed(run, reason, traceback)
         elif self._interrupts.asked:
@@ -284,25 +243,20 @@ class Conductor:
         else:
             self._begin_again(run, reason)
 
-    def _begin_again(self, run: _Run, reason: str) -> None:
-        assert run.record is not None
+    def _begin_again(self, run: Run, reason: str) -> None:
         run.record.discard()
         self._ended.append(run.record)
         self._waiting.insert(0, run)
         self._report.again(run.job.number, run.job.name, reason)
 
-    def _failed(self, run: _Run, reason: str, traceback: str) -> None:
+    def _failed(self, run: Run, reason: str, traceback: str) -> None:
         self._end_record(run, "FAILED", {"failure": reason}, traceback or f"{reason}\n")
         self.results.add(Result.of(run.job, "FAILED", {}, run.plan, None, reason=reason))
         self._source.ended(run.job.number, None, pruned=False)
         self._report.ended(run.job.number, run.job.name, reason, good=False, best=self.results.best_in_words)
 
-    def _end_record(self, run: _Run, status: str, tags: Mapping[str, str], traceback: str | None = None) -> None:
-        assert run.record is not None
-        files = {} if traceback is None else {"traceback.txt": traceback.encode()}
-        attempts = {"attempts": str(run.attempt)} if run.attempt > 1 else {}
-        run.record.add(tags={**tags, **attempts}, files=files)
-        run.record.end(status)
+    def _end_record(self, run: Run, status: str, tags: Mapping[str, str], traceback: str | None = None) -> None:
+        run.end_record(status, tags, traceback)
         self._ended.append(run.record)
 
     def _kill_all(self) -> None:
@@ -311,7 +265,7 @@ class Conductor:
             with suppress(KeyError):  # a reader of data has no run
                 self._killed(self._running.pop(worker))
 
-    def _killed(self, run: _Run) -> None:
+    def _killed(self, run: Run) -> None:
         self._end_record(run, "KILLED", {})
         self.results.add(Result.of(run.job, "KILLED", {}, run.plan, None))
         self._source.ended(run.job.number, None, pruned=False)

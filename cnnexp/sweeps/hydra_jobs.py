@@ -70,7 +70,7 @@ def launch(
     composer = Composer(context, config)
     settings, tracking = composer.manners
     _refuse_pruning(settings)
-    _refuse_of_another_sweeper(settings)
+    settings.refuse_lists()
     meant = given(jobs)
     plan = plan_of(config, meant.values, tracking)
     with local.Sweep(launcher, plan, settings, tracking, folder=folder_of(config)) as begun:
@@ -94,15 +94,6 @@ def _refuse_pruning(settings: SweepConfig) -> None:
             f"sweep.pruning={settings.pruning} stops runs of a search, and this is none; add hydra/sweeper=optuna, "
             "with hydra.sweeper.sampler=grid for every combination."
         )
-
-
-def _refuse_of_another_sweeper(settings: SweepConfig) -> None:
-    """Refuse what cnnexp's own sweepers do with the lists of a command, which have been another's here."""
-    for name, asked in (("sweep.dry_run", settings.dry_run), ("sweep.zip", bool(settings.zip))):
-        if asked:
-            raise ConfigError(
-                f"{name} is for cnnexp's own sweepers; another one was chosen. Leave out hydra/sweeper=..., or {name}."
-            )
 
 
 def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingConfig) -> Plan:
