@@ -147,7 +147,6 @@ COMMANDS = tuple(
         ("store", ["compare", "nobody"]),
         ("store", ["compare", "sweep-zoom"]),
         ("store", ["evaluate", MODEL_NAME, "shift=nope"]),
-        ("store", ["evaluate", MODEL_NAME, "data=npz", "data.path=arrays.npz"]),
         ("store", ["export", MODEL_NAME, "pictures"]),
         ("store", ["resume", "nobody"]),
         ("store", ["-m", *TINY, "seed=0,1", "sweep.dry_run=true"]),

@@ -24,7 +24,10 @@ LISTED = [
     if name != "search"  # no dry run lists what a search will choose
 ]
 OTHERS = [(sweep.name, words) for sweep in contract.SWEEPS for words in sweep.others]
-FROM_FILES = [SWEEPS[name] for name in ("folder", "quoted", "table", "npz")]
+FROM_FILES = [
+    pytest.param(SWEEPS[name], id=name, marks=pytest.mark.slow if name in ("quoted", "table") else ())
+    for name in ("folder", "quoted", "table", "npz")
+]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def test_other_words_are_another_sweep(recorded, monkeypatch, capfd, name, words
     assert " runs, 0 done, " in dry_run(words, capfd)
 
 
-@pytest.mark.parametrize("sweep", FROM_FILES, ids=lambda sweep: sweep.name)
+@pytest.mark.parametrize("sweep", FROM_FILES)
 def test_other_data_are_not_done(recorded, monkeypatch, tmp_path, capfd, sweep):
     for place in (*recorded.glob("*pictures"), recorded / "table.csv", recorded / "arrays.npz"):
         shutil.copytree(place, tmp_path / place.name) if place.is_dir() else shutil.copy(place, tmp_path)
