@@ -12,7 +12,7 @@ from cnnexp.sweeps.combinations import combinations, given
 from cnnexp.sweeps.grid import Grid
 from cnnexp.sweeps.identity import run_identity, settled, sweep_identity
 from cnnexp.sweeps.jobs import Composer
-from cnnexp.sweeps.survey import DataFacts
+from cnnexp.sweeps.messages import DataFacts
 
 FACTS = DataFacts(digest="d1", height=8, width=8, class_counts=(500, 488))
 

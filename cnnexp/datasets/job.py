@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnexp.datasets import fingerprints
 from cnnexp.datasets.decoding import Unreadable, decode_rows
+from cnnexp.datasets.fingerprints import LENGTH
 from cnnexp.datasets.headers import HEADER
 from cnnexp.datasets.sources import Pictures
 from cnnexp.images import ImageSpec
@@ -29,7 +29,7 @@ class Job:
     spec: ImageSpec
     images: Path  # a .npy file of (N, H, W, C), already there at its full size
     offset: int  # bytes before its first pixel
-    fingerprints: Path  # N * fingerprints.LENGTH bytes
+    fingerprints: Path  # N * LENGTH bytes
     headers: Path  # N * HEADER.itemsize bytes
 
     @property
@@ -48,7 +48,7 @@ class Job:
         decoded = decode_rows(self.pictures, rows, self.spec)
         height, width, channels = self.spec.shape
         _write(self.images, decoded.images.tobytes(), at=self.offset + rows.start * height * width * channels)
-        _write(self.fingerprints, decoded.fingerprints.tobytes(), at=rows.start * fingerprints.LENGTH)
+        _write(self.fingerprints, decoded.fingerprints.tobytes(), at=rows.start * LENGTH)
         _write(self.headers, decoded.headers.tobytes(), at=rows.start * HEADER.itemsize)
         return decoded.unreadable
 

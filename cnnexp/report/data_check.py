@@ -8,7 +8,7 @@ from rich.text import Text
 from cnnexp.printable import printable
 from cnnexp.records import DataImage, DataIssue, DataReport
 
-MOST_GROUPS = 5  # of an issue that are named; all of them are in the JSON and, as pictures, on the page
+MOST_GROUPS_NAMED = 5  # of an issue that are named; all of them are in the JSON and, as pictures, on the page
 
 
 def print_report(console: Console, report: DataReport) -> None:
@@ -78,8 +78,8 @@ def _print_images(console: Console, issue: DataIssue) -> None:
         return
     console.print()
     console.print(Padding.indent(Text(printable(issue.title), style="label"), 2))
-    for group in issue.groups[:MOST_GROUPS]:
+    for group in issue.groups[:MOST_GROUPS_NAMED]:
         console.print(Text("    " + printable(" | ".join(map(named, group)))), soft_wrap=True)
-    if len(issue.groups) > MOST_GROUPS:
-        rest = len(issue.groups) - MOST_GROUPS
+    if len(issue.groups) > MOST_GROUPS_NAMED:
+        rest = len(issue.groups) - MOST_GROUPS_NAMED
         console.print(Text(f"    and {rest:,} more: --html shows them, --json lists them", style="aside"))

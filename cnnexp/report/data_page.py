@@ -10,7 +10,7 @@ from cnnexp.report.data_check import about, stopping, verdict
 from cnnexp.report.pages import template
 from cnnexp.report.prediction_page import picture
 
-MOST_GROUPS = 60  # of an issue that are shown: more would not be looked at
+MOST_GROUPS_SHOWN = 60  # of an issue that are shown: more would not be looked at
 MOST_IMAGES = 12  # of a group
 MOST_CLASSES = 40  # in the chart
 COLORS = {"train": "#0072b2", "validation": "#56b4e9", "calibration": "#e69f00", "test": "#009e73"}
@@ -51,8 +51,8 @@ def page(report: DataReport, images: Images, *, command: str) -> str:
 
 
 def _section(issue: DataIssue, images: Images) -> Section:
-    groups = tuple(tuple(_shown(image, images, issue) for image in group) for group in issue.groups[:MOST_GROUPS])
-    return Section(issue, groups, more=max(0, len(issue.groups) - MOST_GROUPS))
+    groups = tuple(tuple(_shown(image, images, issue) for image in group) for group in issue.groups[:MOST_GROUPS_SHOWN])
+    return Section(issue, groups, more=max(0, len(issue.groups) - MOST_GROUPS_SHOWN))
 
 
 def _shown(image: DataImage, images: Images, issue: DataIssue) -> Shown:

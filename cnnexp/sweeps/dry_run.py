@@ -14,7 +14,7 @@ from cnnexp.sweeps import identity, survey
 from cnnexp.sweeps.grid import Grid
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.parent import Past, Plan, read_past
-from cnnexp.sweeps.survey import DataFacts
+from cnnexp.sweeps.messages import DataFacts
 from cnnexp.tracking.stored_run import StoredRun
 from cnnexp.tracking.sweep_runs import runs_like
 

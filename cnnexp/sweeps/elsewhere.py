@@ -19,7 +19,7 @@ from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.membership import Invitation
 from cnnexp.sweeps.parent import Parent, Past, Plan, in_words, read_past, settle
 from cnnexp.sweeps.results import Result, Results
-from cnnexp.sweeps.survey import DataFacts
+from cnnexp.sweeps.messages import DataFacts
 from cnnexp.tracking.delivery import KEY_TAG
 from cnnexp.tracking.stored_run import StoredRun
 from cnnexp.tracking.sweep_runs import IDENTITY, PRUNED, VARIED, runs_of

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from cnnexp import runtime
 from cnnexp.compose import INCONSEQUENTIAL, parameters
 from cnnexp.config import DataConfig, ExperimentConfig
-from cnnexp.sweeps.survey import DataFacts
+from cnnexp.sweeps.messages import DataFacts
 
 # The name of an option says which values it brought, and those are compared: `regularization=dropout` is the same
 # run as `regularization.dropout=0.5`. Where options have different fields the name is part of what is built. For the

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnnexp.records import EpochValues, RunPlan
-from cnnexp.sweeps.survey import DataFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,16 @@ class EpochEnded:
 @dataclass(frozen=True, slots=True)
 class Grown:
     """There is more in the run's record."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """A data set as the runs will find it, before `data.limit` and `data.imbalance` thin it."""
+
+    digest: str  # of pixels, labels, files and splits
+    height: int  # pixels, as the network sees them
+    width: int
+    class_counts: tuple[int, ...]  # images of each class to train on
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cnnexp.config import DataConfig
-
-
-@dataclass(frozen=True, slots=True)
-class DataFacts:
-    """A data set as the runs will find it, before `data.limit` and `data.imbalance` thin it."""
-
-    digest: str  # of pixels, labels, files and splits
-    height: int  # pixels, as the network sees them
-    width: int
-    class_counts: tuple[int, ...]  # images of each class to train on
+from cnnexp.sweeps.messages import DataFacts
 
 
 def survey(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFacts:

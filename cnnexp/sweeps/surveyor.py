@@ -8,7 +8,7 @@ from cnnexp.errors import DataError
 from cnnexp.report.sweep import SweepReport
 from cnnexp.sweeps import messages, survey
 from cnnexp.sweeps.messages import Message
-from cnnexp.sweeps.survey import DataFacts
+from cnnexp.sweeps.messages import DataFacts
 from cnnexp.sweeps.tasks import Reading
 from cnnexp.sweeps.workforce import Worker, Workforce
 

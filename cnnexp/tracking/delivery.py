@@ -143,7 +143,7 @@ class Delivery:
         root = self.folder / "files"
         if any(root.iterdir()):
             client.log_artifacts(self.run_id, str(root))
-        image_grid.send(client, self.run_id, root, outbox.read_entries(self.folder, start=0))
+        image_grid.send_image_grid(client, self.run_id, root, outbox.read_entries(self.folder, start=0))
 
 
 def _before_final(entries: Sequence[outbox.Entry]) -> Iterator[outbox.Entry]:

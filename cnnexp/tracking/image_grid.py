@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _FOLDER = "images"  # MLflow's; one foreign file in it hides all of the run's images
 
 
-def send(client: "MlflowClient", run_id: str, files: Path, entries: Sequence[Entry]) -> None:
+def send_image_grid(client: "MlflowClient", run_id: str, files: Path, entries: Sequence[Entry]) -> None:
     """Log the artifacts named by ``image`` entries; what is in the grid is left, since MLflow would add it again."""
     asked = [entry for entry in entries if entry["kind"] == "image"]
     if not asked or client.list_artifacts(run_id, _FOLDER):

@@ -14,8 +14,9 @@ from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.store_uri import masked
-from cnnexp.tracking import description, entries, handover, logged_model, store
+from cnnexp.tracking import entries, handover, logged_model, store
 from cnnexp.tracking.courier import courier
+from cnnexp.tracking.description import of_plan, of_result
 from cnnexp.tracking.outbox import Entry, Opening, Outgoing, new_key, now
 from cnnexp.tracking.provenance import CommitReader, source_tags
 from cnnexp.tracking.receipt import Receipt
@@ -116,7 +117,7 @@ class Recorder:
         """Record what the run is going to do: the data set, and what `auto` settings became."""
         self._append(entries.dataset(plan))
         self._append(entries.params(entries.resolved(plan)))
-        self._append(entries.tags({"mlflow.note.content": description.of_plan(plan)}))
+        self._append(entries.tags({"mlflow.note.content": of_plan(plan)}))
         self._nudge()
 
     def judged(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:
@@ -176,7 +177,7 @@ class Recorder:
         if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
             self._append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
         self._append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
-        self._append(entries.tags({"mlflow.note.content": description.of_result(result, notes=self._notes)}))
+        self._append(entries.tags({"mlflow.note.content": of_result(result, notes=self._notes)}))
 
     def end(self, status: str, error: BaseException | None) -> None:
         """Record how the run ended, see to its delivery, and write the receipt."""

@@ -16,8 +16,6 @@ VARIED = "sweep.varied"  # tag of a parent and of a run: what differs between th
 IDENTITY = "identity"  # tag of a run: hash of everything that can change what comes out
 PRUNED = "pruned"  # tag of a run that a search stopped: the epoch
 
-_SQLITE = "sqlite:///"
-
 
 def sweeps_with(uri: str, *, key: str) -> Sequence[StoredRun]:
     """Return the parents of sweeps with this key, newest first; none where there is no store yet."""
