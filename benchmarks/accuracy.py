@@ -24,8 +24,8 @@ CASES = {
 
 def train(words: list[str]) -> None:
     """Do one run and print its numbers as JSON."""
-    from cnnexp import experiment
     from cnnexp.compose import compose_config
+    from cnnexp.runs import experiment
 
     result = experiment.run(
         compose_config(words),

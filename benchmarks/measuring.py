@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from cnnexp.runtime import cores, processor_name
+from cnnexp.system.resources import cores, processor_name
 
 
 def seconds(command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[float, str]:

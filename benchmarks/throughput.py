@@ -24,8 +24,8 @@ ALIKE = ["augmentation=none", "training.patience=null"]  # the peer neither augm
 
 def ours(words: list[str]) -> None:
     """Train with cnnexp and print what came out as JSON."""
-    from cnnexp import experiment
     from cnnexp.compose import compose_config
+    from cnnexp.runs import experiment
 
     config = compose_config(words)
     plans = []

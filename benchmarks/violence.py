@@ -36,7 +36,7 @@ def processes(driver: int) -> dict[int, str]:
     found = {driver: "the sweep"}
     for pid in children(driver):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"cnnexp.tracking.writer" in command:
+        if b"cnnexp.tracking.outbox.delivery_process" in command:
             found[pid] = "the writer"
         elif b"forkserver" in command:
             found[pid] = "the warm process"

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from cnnexp import __version__, quiet
+from cnnexp import __version__
 from cnnexp.cli import COMMANDS
 from cnnexp.errors import CnnexpError, ConfigError
-from cnnexp.printable import printable
+from cnnexp.system import quiet
+from cnnexp.system.text import printable
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: Sequence[str]) -> int:
     if words and words[0] in COMMANDS:
-        from cnnexp.cli._group import run_command
+        from cnnexp.cli._commands import run_command
 
         return run_command(words)
     if words and words[0].replace("-", "").isalpha() and not words[0].startswith("-"):

@@ -11,13 +11,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp import models
 from cnnexp.config import PlainModelConfig
-from cnnexp.evaluation import evaluate
+from cnnexp.evaluation.metrics import evaluate
 from cnnexp.images import ImageSpec, UnreadableImageError, read_image
+from cnnexp.models import zoo
 from cnnexp.records import Evaluation
 from cnnexp.report.console import open_console
-from cnnexp.report.scores import print_scores
+from cnnexp.report.run.scores import print_scores
 
 
 def preprocess_image(
@@ -73,12 +73,12 @@ def create_cnn_with_dropout(
         regularization_strength: weight of the L2 penalty.
 
     """
-    model = models.build(
+    model = zoo.build(
         PlainModelConfig(name="regularized", width=32, depth=3, dense=128),
         input_shape=input_shape,
         num_classes=num_classes,
         scaling=None,
-        regularization=models.Regularization(dropout=dropout_rate, l1=0.0, l2=regularization_strength),
+        regularization=zoo.Regularization(dropout=dropout_rate, l1=0.0, l2=regularization_strength),
         precision="float32",
     )
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)

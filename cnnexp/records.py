@@ -84,6 +84,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class DataFacts:
+    """A data set as the runs will find it, before `data.limit` and `data.imbalance` thin it."""
+
+    digest: str  # of pixels, labels, files and splits
+    height: int  # pixels, as the network sees them
+    width: int
+    class_counts: tuple[int, ...]  # images of each class to train on
+
+
+@dataclass(frozen=True, slots=True)
 class DataImage:
     """One image that the data check names."""
 

@@ -15,7 +15,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from cnnexp import quiet
 from cnnexp.compose import (
     CONF,
     beside,
@@ -31,6 +30,7 @@ from cnnexp.compose import (
 )
 from cnnexp.config import ExperimentConfig
 from cnnexp.errors import CnnexpError, ConfigError
+from cnnexp.system import quiet
 
 if TYPE_CHECKING:
     from cnnexp.tracking import Receipt
@@ -60,8 +60,8 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
         CnnexpError: the data, the store or the training failed; the record says how.
 
     """
-    from cnnexp.report.terminal import RunReport
-    from cnnexp.sweeps.membership import membership
+    from cnnexp.report.run.terminal import RunReport
+    from cnnexp.sweeps.context import membership
     from cnnexp.tracking import recording
 
     sweep = membership()
@@ -80,7 +80,7 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
         ) as recorder,
     ):
         quiet.import_tensorflow()  # while the recorder's own process imports MLflow
-        from cnnexp.recorded_run import carry_out
+        from cnnexp.runs.record_run import carry_out
 
         outcome = carry_out(config, name=name, report=report, recorder=recorder, hopeless=sweep.hopeless)
     report.closing(_closing(recorder.receipt))
@@ -130,10 +130,10 @@ def launch(words: Sequence[str]) -> int:
 
 def _begin_to_import(words: Sequence[str]) -> None:
     """Start what imports TensorFlow for all runs of a sweep while Hydra composes, unless they are done elsewhere."""
-    from cnnexp.sweeps import warm
+    from cnnexp.sweeps.executors import forkserver
 
     if not any(word.startswith(("hydra/launcher=", "sweep.dry_run=")) for word in words):
-        warm.start()
+        forkserver.start()
 
 
 def _read(words: Sequence[str]) -> argparse.Namespace:

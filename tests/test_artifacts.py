@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from samples import class_names, run_result
 
-from cnnexp import artifacts
+from cnnexp.runs import artifacts
 
 
 def strictly(data: bytes):

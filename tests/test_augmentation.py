@@ -1,8 +1,8 @@
 import numpy as np
 import tensorflow as tf
 
-from cnnexp.augmentation import Augmentation, resolve, transforms
 from cnnexp.config import AugmentationConfig
+from cnnexp.training.augmentation import Augmentation, resolve, transforms
 
 NOTHING = Augmentation(flip=False, shift=0.0, zoom=0.0)
 

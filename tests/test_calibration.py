@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from cnnexp.calibration import (
+from cnnexp.errors import DataError, ModelError
+from cnnexp.evaluation.calibration import (
     BINS,
     TEMPERATURE_BOUNDS,
     confidence_bins,
@@ -10,7 +11,6 @@ from cnnexp.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
-from cnnexp.errors import DataError, ModelError
 
 
 def calibrated(*, images, classes=10, seed=0, sharpest=8.0):

@@ -17,14 +17,13 @@ from sklearn.datasets import load_digits
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
-from cnnexp.report.comparison import print_comparison
-from cnnexp.report.comparison_files import csv_text, json_text, markdown
-from cnnexp.report.comparison_images import Thumbnails
-from cnnexp.report.comparison_page import page
-from cnnexp.sweeps import last_word
+from cnnexp.report.comparison.exports import csv_text, json_text, markdown
+from cnnexp.report.comparison.html_page import Thumbnails, page
+from cnnexp.report.comparison.terminal_table import print_comparison
+from cnnexp.sweeps import summary
 from cnnexp.sweeps.results import Result, Results
-from cnnexp.tracking.summaries import find_runs
-from cnnexp.tracking.sweep_page import PAGE, log_comparison
+from cnnexp.tracking.comparison_page import PAGE, log_comparison
+from cnnexp.tracking.store.find_runs import find_runs
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +181,7 @@ def test_a_comparison_that_fails_is_said_and_costs_nothing_else(tmp_path):
     recorder.run("no-test-split", {"seed": "0"}, scores, parent=parent)
     results = Results("best/val_loss")
     results.add(Result(0, "no-test-split", {"seed": "0"}, "FINISHED", scores, 0.1, 32, "none", 1.0, ""))
-    word = last_word.compared(results, uri=recorder.uri, parent_id=parent)
+    word = summary.compared(results, uri=recorder.uri, parent_id=parent)
     assert "comparing them failed (ConfigError: --metric takes" in word.trouble
     assert word.description.startswith("**best on validation: no-test-split")
     assert word.files == {}

@@ -9,12 +9,12 @@ from recorded_runs import Recorder, record_sweep
 
 from cnnexp.comparison import compare
 from cnnexp.errors import TrackingError
-from cnnexp.report.comparison_files import csv_text, json_text, markdown
-from cnnexp.report.comparison_page import page
-from cnnexp.report.comparison_words import effect_sentence, verdict
-from cnnexp.tracking.client_runs import ClientRuns
-from cnnexp.tracking.sqlite_runs import SqliteRuns
-from cnnexp.tracking.summaries import find_runs
+from cnnexp.report.comparison.exports import csv_text, json_text, markdown
+from cnnexp.report.comparison.html_page import page
+from cnnexp.report.comparison.wording import effect_sentence, verdict
+from cnnexp.tracking.store.client import ClientRuns
+from cnnexp.tracking.store.find_runs import find_runs
+from cnnexp.tracking.store.sqlite import SqliteRuns
 
 
 @pytest.fixture(scope="module")

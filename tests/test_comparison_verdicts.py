@@ -8,7 +8,7 @@ import pytest
 from cnnexp.comparison import Standing, compare
 from cnnexp.errors import ConfigError
 from cnnexp.records import RecordedPredictions, RunSummary
-from cnnexp.report.comparison_words import effect_sentence, verdict
+from cnnexp.report.comparison.wording import effect_sentence, verdict
 
 SEED_LUCK = (0.004, -0.003, 0.001, -0.002, 0.005)
 OWN_LUCK = (0.001, -0.002, 0.0015, -0.0005, 0.0002)

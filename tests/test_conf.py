@@ -22,7 +22,7 @@ from cnnexp.compose import (
 )
 from cnnexp.config import ExperimentConfig
 from cnnexp.errors import ConfigError
-from cnnexp.tracking.stored_run import SETTINGS
+from cnnexp.tracking.store.stored_run import SETTINGS
 
 GROUPS = [field.name for field in dataclasses.fields(ExperimentConfig) if field.name != "seed"]
 OPTIONS = {group: sorted(file.stem for file in (CONF / group).glob("*.yaml")) for group in [*GROUPS, "experiment"]}

@@ -17,13 +17,13 @@ from PIL import Image, ImageEnhance, ImageFilter
 from cnnexp.__main__ import main
 from cnnexp.config import BuiltinDataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.data_check import check, gist
-from cnnexp.data_check.disputed import averaged
-from cnnexp.data_check.drift import kolmogorov
+from cnnexp.data_check.label_issues import averaged
+from cnnexp.data_check.non_iid import kolmogorov
 from cnnexp.data_check.outliers import end_of_tail
 from cnnexp.datasets import survey
-from cnnexp.datasets.digits import digits_source
+from cnnexp.datasets.sources.builtin import digits_source
 from cnnexp.errors import DataError
-from cnnexp.report.data_page import page
+from cnnexp.report.data_report import page
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
 OVERSIZED = {"IMG_5874.JPG", "IMG_5935.JPG", "IMG_5978.JPG"}

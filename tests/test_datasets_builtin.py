@@ -13,7 +13,7 @@ from folders import load, write_classes
 from sklearn.datasets import load_digits
 
 from cnnexp.config import BuiltinDataConfig
-from cnnexp.datasets import builtin
+from cnnexp.datasets.sources import builtin
 from cnnexp.errors import ConfigError, DataError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -10,12 +10,12 @@ from folders import load, noise, write_classes, write_image
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets.folder import walk
-from cnnexp.datasets.names import class_name, natural_order
+from cnnexp.datasets.sources.folder import walk
+from cnnexp.datasets.sources.source import class_name, natural_order
 from cnnexp.errors import DataError
 from cnnexp.images import read_image
-from cnnexp.printable import printable
 from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.text import printable
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

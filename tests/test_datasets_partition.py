@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnexp.datasets.partition import partition, same_side
-from cnnexp.datasets.sources import UNDECLARED
-from cnnexp.datasets.thinning import images_left, thin
+from cnnexp.datasets.sources.source import UNDECLARED
+from cnnexp.datasets.splitting import partition, same_side
+from cnnexp.datasets.subsampling import images_left, thin
 from cnnexp.errors import DataError
 from cnnexp.records import SPLIT_NAMES
 

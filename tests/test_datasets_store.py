@@ -15,12 +15,12 @@ from folders import data_settings, load, noise, write_classes
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets import cache, survey, workers
-from cnnexp.datasets.decoding import decode_rows
-from cnnexp.datasets.fingerprints import first_copies
-from cnnexp.datasets.headers import HEADER
-from cnnexp.datasets.job import MANY
-from cnnexp.datasets.sources import ArrayPictures, FilePictures
+from cnnexp.datasets import survey
+from cnnexp.datasets.cache import folder as cache
+from cnnexp.datasets.decoding import pool
+from cnnexp.datasets.decoding.decode import HEADER, decode_rows, first_copies
+from cnnexp.datasets.decoding.worker import MANY
+from cnnexp.datasets.sources.source import ArrayPictures, FilePictures
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec, read_image
 from cnnexp.records import SPLIT_NAMES
@@ -131,7 +131,7 @@ def test_several_processes_decode_what_one_would(tmp_path):
 
 
 def test_few_images_that_take_long_are_shared_out_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_WORTH_IT", 0.1)  # seconds; smaller files than one would wait for
+    monkeypatch.setattr(pool, "_WORTH_IT", 0.1)  # seconds; smaller files than one would wait for
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores")
     for number in range(30):

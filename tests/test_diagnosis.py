@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from cnnexp.diagnosis import Facts, diagnose, unjudged
-from cnnexp.diagnosis.fitting import accuracy_gap, loss_turn
-from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval
+from cnnexp.diagnosis.facts import LEVEL, combination_interval, exact_interval
+from cnnexp.diagnosis.overfitting import accuracy_gap, loss_turn
 from cnnexp.records import ClassScore, EpochValues, Evaluation, History
 
 # Ten epochs that level off, as those of a good run on the digits do.

@@ -9,7 +9,7 @@ from cnnexp.__main__ import main
 from cnnexp.comparison import compare
 from cnnexp.errors import TargetError
 from cnnexp.tracking.recorded_model import recorded_model, recorded_models
-from cnnexp.tracking.summaries import find_runs
+from cnnexp.tracking.store.find_runs import find_runs
 
 URI = "sqlite:///mlflow.db"
 

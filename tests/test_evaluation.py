@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn import metrics as sk
 
-from cnnexp.calibration import expected_calibration_error
 from cnnexp.errors import DataError, ModelError
-from cnnexp.evaluation import evaluate
-from cnnexp.resampling import RESAMPLES, ResamplePlan, draw_counts, resample_number
+from cnnexp.evaluation.bootstrap import RESAMPLES, ResamplePlan, draw_counts, resample_number
+from cnnexp.evaluation.calibration import expected_calibration_error
+from cnnexp.evaluation.metrics import evaluate
 
 METRICS = {
     *("accuracy", "balanced_accuracy", "roc_auc", "pr_auc", "log_loss", "brier", "ece"),

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from cnnexp import experiment
 from cnnexp.compose import compose_config
-from cnnexp.compose.folder import options
+from cnnexp.compose.schemas import options
 from cnnexp.errors import NonFiniteLossError
+from cnnexp.runs import experiment
 
 SHORT = ["training.threads=1", "data.limit=150", "training.epochs=2"]
 TRAINED_GROUPS = ("model", "optimizer", "regularization", "augmentation", "schedule")

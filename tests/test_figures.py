@@ -11,7 +11,7 @@ from PIL import Image
 from samples import class_names, evaluation, history
 
 from cnnexp import figures
-from cnnexp.figures import lettering
+from cnnexp.figures import canvas
 
 
 def texts(figure: Figure) -> list[str]:
@@ -95,7 +95,7 @@ def test_a_hundred_classes_name_every_fifth_and_show_shades_instead_of_numbers()
 def test_of_many_classes_the_lowest_f1_are_shown():
     judged = evaluation(class_names(100))
     shown = {name.get_text() for name in names(figures.per_class(judged, split="test").axes[0])}
-    drawable = lettering.drawable(class_names(100), limit=24)
+    drawable = canvas.drawable(class_names(100), limit=24)
     f1 = {name: score.f1 for name, score in zip(drawable, judged.per_class, strict=True)}
     assert sorted(f1[name] for name in shown) == sorted(f1.values())[:30]
 
@@ -121,8 +121,8 @@ def test_names_with_markup_or_of_another_script_are_drawn():
 
 
 def test_long_names_keep_both_ends():
-    assert lettering.shorten("n02085620 wire-haired fox terrier 15", 18) == "n02085620…rrier 15"
-    assert lettering.shorten("short", 18) == "short"
+    assert canvas.shorten("n02085620 wire-haired fox terrier 15", 18) == "n02085620…rrier 15"
+    assert canvas.shorten("short", 18) == "short"
 
 
 def test_png_is_an_image_of_the_figures_size_and_the_same_every_time():

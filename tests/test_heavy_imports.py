@@ -4,7 +4,7 @@ import gc
 import subprocess
 import sys
 
-from cnnexp import quiet
+from cnnexp.system import quiet
 
 SCRIPT = """
 import gc

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnexp.errors import ConfigError
-from cnnexp.saved.listing import list_images
+from cnnexp.saved.image_files import list_images
 
 ODD_NAMES = ["a b.png", 'it\'s "q".JPG', "new\nline.png", "tab\t\x1b[31m.png", "直進.png", "ü.tiff", "-x.png", "=1.bmp"]
 

@@ -2,11 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from cnnexp import inference, models
 from cnnexp.config import AlexNetConfig, PlainModelConfig, ResNetConfig, VggConfig
-from cnnexp.inference import Network
-from cnnexp.models import Regularization
+from cnnexp.models import zoo
+from cnnexp.models.zoo import Regularization
 from cnnexp.records import Scaling
+from cnnexp.training import network as inference
+from cnnexp.training.network import Network
 
 FREE = Regularization(dropout=0.0, l1=0.0, l2=0.0)
 BASELINE = PlainModelConfig(name="baseline", width=32, depth=3, dense=128)
@@ -20,7 +21,7 @@ ARCHITECTURES = [
 
 def build(config, *, shape=(8, 8, 1), classes=10, regularization=FREE, precision="float32", scaling=True):
     unit = Scaling("unit", (1 / 255,) * shape[2], (0.0,) * shape[2])
-    return models.build(
+    return zoo.build(
         config,
         input_shape=shape,
         num_classes=classes,
@@ -64,8 +65,8 @@ def test_the_baseline_is_the_reference_network():
 def test_dropout_stands_before_the_logits_and_penalties_on_every_hidden_kernel():
     model = build(BASELINE, regularization=Regularization(dropout=0.5, l1=0.0, l2=0.001))
     names = [layer.name for layer in model.layers]
-    assert names.index("dropout") == names.index(models.LOGITS) - 1
-    hidden = [layer for layer in model.layers if hasattr(layer, "kernel") and layer.name != models.LOGITS]
+    assert names.index("dropout") == names.index(zoo.LOGITS) - 1
+    hidden = [layer for layer in model.layers if hasattr(layer, "kernel") and layer.name != zoo.LOGITS]
     expected = 0.001 * sum(float(np.square(layer.kernel.numpy()).sum()) for layer in hidden)
     assert len(model.losses) == len(hidden) == 4
     assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-5)
@@ -75,7 +76,7 @@ def test_bfloat16_computes_in_bfloat16_but_keeps_float32_weights_and_answers():
     model = build(BASELINE, precision="bfloat16")
     assert {variable.dtype for variable in model.variables} == {"float32"}
     assert model.get_layer("scaling").compute_dtype == "bfloat16"
-    assert model.get_layer(models.LOGITS).compute_dtype == "float32"
+    assert model.get_layer(zoo.LOGITS).compute_dtype == "float32"
     exact = build(BASELINE)
     exact.set_weights(model.get_weights())
     images = pixels(50, (8, 8, 1))
@@ -98,7 +99,7 @@ def test_standardized_pixels_reach_the_first_convolution_with_mean_zero_and_devi
     images = pixels(100, (8, 8, 3))
     mean, deviation = images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
     scaling = Scaling("standardize", tuple((1 / deviation).tolist()), tuple((-mean / deviation).tolist()))
-    model = models.build(
+    model = zoo.build(
         BASELINE, input_shape=(8, 8, 3), num_classes=2, scaling=scaling, regularization=FREE, precision="float32"
     )
     scaled = keras.Model(model.input, model.get_layer("scaling").output)(images).numpy()

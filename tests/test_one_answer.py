@@ -19,8 +19,8 @@ import pytest
 from mlflow import MlflowClient
 from test_export import run_alone
 
-from cnnexp import runtime
 from cnnexp.__main__ import main
+from cnnexp.system import resources
 from cnnexp.tracking.recorded_model import recorded_model
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
@@ -33,7 +33,7 @@ def home(tmp_path_factory) -> Path:
     """A folder with a store, and a run trained on photographs of hands."""
     if not ARCHIVE.exists():
         pytest.skip(f"needs the photographs of {ARCHIVE.name}")
-    runtime.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
+    resources.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
     home = tmp_path_factory.mktemp("home")
     with zipfile.ZipFile(ARCHIVE) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg")))
@@ -121,7 +121,7 @@ def test_an_evaluation_is_a_run_that_points_to_the_first(home, monkeypatch, capf
     first = recorded_model("latest", uri="sqlite:///mlflow.db")
     assert main(["evaluate", first.run.run_id[:8], "shift=brightness", "shift.amount=0.4"]) == 0
     assert "test split, brightness 0.4" in capfd.readouterr().out
-    from cnnexp.tracking.summaries import find_runs
+    from cnnexp.tracking.store.find_runs import find_runs
 
     (run,) = find_runs(["latest"], uri="sqlite:///mlflow.db")
     assert run.tags["cnnexp.evaluates"] == first.run.run_id

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnnexp.__main__ import main
 from cnnexp.errors import ConfigError
-from cnnexp.saved.listing import Listed, list_images
+from cnnexp.saved.image_files import Listed, list_images
 from cnnexp.saved.prediction import PORTION, predict
 
 

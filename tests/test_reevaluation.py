@@ -9,7 +9,7 @@ from PIL import Image
 from cnnexp.compose import compose_config
 from cnnexp.datasets import load_splits
 from cnnexp.errors import DataError
-from cnnexp.saved import judged_images, reevaluation
+from cnnexp.saved import evaluation_set, reevaluation
 from cnnexp.saved.faults import Fault
 from cnnexp.saved.shifts import Shift
 
@@ -17,7 +17,7 @@ NAMES = ("stop", "yield", "no entry")
 
 
 def find(words):
-    return judged_images.find_images(
+    return evaluation_set.find_images(
         compose_config(words).data, trained.card(), seed=0, on_progress=lambda done, total: None
     )
 
@@ -84,7 +84,7 @@ def test_what_a_run_has_decoded_is_not_decoded_again(tmp_path):
     splits = load_splits(compose_config(words).data, seed=0, on_progress=lambda done, total: None)
     card = dataclasses.replace(trained.card(), image=splits.spec)
     read = []
-    judged_images.find_images(
+    evaluation_set.find_images(
         compose_config(words).data, card, seed=0, on_progress=lambda done, total: read.append(done)
     )
     assert (read, len(list((tmp_path / "cache").glob("*/entry.json")))) == ([], 1)
@@ -169,8 +169,8 @@ def test_another_resize_reads_the_same_images(tmp_path):
     data = compose_config(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"]).data
     judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
     spec = trained.card().image
-    again = judged_images.read_again(data, judged, Fault("nearest").reading(spec), on_progress=lambda *_: None)
+    again = evaluation_set.read_again(data, judged, Fault("nearest").reading(spec), on_progress=lambda *_: None)
     assert (again.digest, again.files) == (judged.digest, judged.files)
     assert again.images.shape == judged.images.shape
-    same = judged_images.read_again(data, judged, spec, on_progress=lambda *_: None)
+    same = evaluation_set.read_again(data, judged, spec, on_progress=lambda *_: None)
     np.testing.assert_array_equal(same.images, judged.images)

@@ -11,8 +11,8 @@ import pytest
 from samples import BAD_LABELS, OVERFITTING, class_names, evaluation, history, run_plan, run_result, settings
 
 from cnnexp.report.console import open_console
-from cnnexp.report.progress import ProgressReport, epoch_line
-from cnnexp.report.terminal import RunReport
+from cnnexp.report.run.progress import ProgressReport, epoch_line
+from cnnexp.report.run.terminal import RunReport
 
 STORY = f"""
 import sys

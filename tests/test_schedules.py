@@ -11,7 +11,7 @@ from cnnexp.config import (
     StepScheduleConfig,
     WarmupCosineScheduleConfig,
 )
-from cnnexp.schedules import Plateau, rates, scaled_rate
+from cnnexp.training.schedules import Plateau, rates, scaled_rate
 
 CONSTANT = ScheduleConfig(name="constant")
 

@@ -8,7 +8,7 @@ from folders import write_classes
 from sweeping import WORDS, kill, start, sweep, table, wait_for
 from sweeping import recorded as recorded_here
 
-from cnnexp.sweeps.growth import Growth, put
+from cnnexp.sweeps.executors.ray_worker import Growth, put
 
 LONG = [*WORDS, "training.epochs=200"]  # longer than the second node takes to begin
 

@@ -11,9 +11,9 @@ optuna = pytest.importorskip("optuna", reason="searches need the extra cnnexp[op
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
 from cnnexp.records import EpochValues  # noqa: E402
-from cnnexp.sweeps.rules import Rules  # noqa: E402
 from cnnexp.sweeps.search import Judge, open_study  # noqa: E402
-from cnnexp.sweeps.space import space  # noqa: E402
+from cnnexp.sweeps.search_space import space  # noqa: E402
+from cnnexp.sweeps.study_spec import Rules  # noqa: E402
 
 SEARCH = [*WORDS, "hydra/sweeper=optuna", "optimizer.learning_rate=tag(log,interval(1e-5,1e-1))"]
 

@@ -8,11 +8,10 @@ from hydra.types import HydraContext, RunMode
 
 from cnnexp.compose import CONF, compose_config
 from cnnexp.errors import ConfigError
+from cnnexp.records import DataFacts
 from cnnexp.sweeps.combinations import combinations, given
-from cnnexp.sweeps.grid import Grid
-from cnnexp.sweeps.identity import run_identity, settled, sweep_identity
-from cnnexp.sweeps.jobs import Composer
-from cnnexp.sweeps.messages import DataFacts
+from cnnexp.sweeps.jobs import Composer, Grid
+from cnnexp.sweeps.run_hash import run_identity, settled, sweep_identity
 
 FACTS = DataFacts(digest="d1", height=8, width=8, class_counts=(500, 488))
 

@@ -10,11 +10,11 @@ import pytest
 
 from cnnexp.compose import compose_config
 from cnnexp.records import EpochValues
-from cnnexp.sweeps import child, warm
-from cnnexp.sweeps.messages import EpochEnded, Failed, Finished, Lost, Surveyed
-from cnnexp.sweeps.tasks import Assignment, Reading
-from cnnexp.sweeps.workers import Worker, Workers
-from cnnexp.tracking.held import HeldRecord
+from cnnexp.sweeps.executors import forkserver as warm
+from cnnexp.sweeps.executors import process_worker
+from cnnexp.sweeps.executors.process_executor import Worker, Workers
+from cnnexp.sweeps.executors.protocol import Assignment, EpochEnded, Failed, Finished, Lost, Reading, Surveyed
+from cnnexp.tracking.outbox.owned_record import HeldRecord
 
 DIGITS = Reading(compose_config([]).data)
 MISSING = Reading(compose_config(["data=folder", "data.path=/nowhere"]).data)
@@ -80,7 +80,7 @@ def test_it_is_ended_for_one_with_another_number_of_threads(workers, tmp_path):
 def test_one_that_has_held_too_much_memory_gets_no_other(workers, tmp_path):
     context = warm.start()
     ours, theirs = context.Pipe()
-    process = context.Process(target=child.serve, args=(theirs,), kwargs={"most_memory": 0}, daemon=True)
+    process = context.Process(target=process_worker.serve, args=(theirs,), kwargs={"most_memory": 0}, daemon=True)
     process.start()
     theirs.close()
     first = Worker(process, ours, 1, tmp_path / "log.txt")

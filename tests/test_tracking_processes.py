@@ -16,9 +16,10 @@ from mlflow.entities import Run
 from PIL import Image
 from sweeping import WORDS, sweep, wait_for
 
-from cnnexp.tracking import outbox, prepare_store
-from cnnexp.tracking.courier import courier
-from cnnexp.tracking.held import HeldRecord
+from cnnexp.tracking import prepare_store
+from cnnexp.tracking.outbox import record_folder
+from cnnexp.tracking.outbox.delivery_client import courier
+from cnnexp.tracking.outbox.owned_record import HeldRecord
 
 PROGRAM = Path(__file__).with_name("tracked_process.py")
 SEND = "import sys, pathlib, cnnexp.tracking as t; print(t.send(pathlib.Path(sys.argv[1])).run_id)"
@@ -182,7 +183,7 @@ def test_a_server_that_is_killed_holds_nothing_up_and_gets_the_whole_run_later(t
         assert names >= {"config.yaml", "images", *samples.FILES}
         assert len(client.list_artifacts(run_id, "images")) == 2
     assert not kept.exists()
-    assert outbox.JOURNAL not in {path.name for path in tmp_path.rglob("*")}
+    assert record_folder.JOURNAL not in {path.name for path in tmp_path.rglob("*")}
 
 
 @pytest.mark.slow

@@ -14,9 +14,10 @@ from mlflow.entities import Run
 
 from cnnexp.errors import NonFiniteLossError, TrackingError
 from cnnexp.records import EpochValues
-from cnnexp.tracking import entries, outbox, prepare_store, recording, send
-from cnnexp.tracking.commands import program
-from cnnexp.tracking.progress import Progress
+from cnnexp.system.text import program
+from cnnexp.tracking import prepare_store, recording, send
+from cnnexp.tracking.outbox import entries, record_folder
+from cnnexp.tracking.outbox.delivery import Progress
 
 RESULT = samples.result(epochs=4)
 
@@ -233,11 +234,11 @@ def test_no_epoch_waits_for_the_store(home):
 def left_behind(home: Path) -> Path:
     """A whole record on disk that nobody has begun to deliver."""
     settings = samples.settings(home)
-    opening = outbox.Opening(
-        key=outbox.new_key("kept"), uri=settings.uri, artifacts=None, experiment="signs", run_name="kept",
-        run_id=None, started=outbox.now(), tags={"sweep_id": "kept"},
+    opening = record_folder.Opening(
+        key=record_folder.new_key("kept"), uri=settings.uri, artifacts=None, experiment="signs", run_name="kept",
+        run_id=None, started=record_folder.now(), tags={"sweep_id": "kept"},
     )  # fmt: skip
-    outgoing = outbox.Outgoing(Path(settings.outbox), opening)
+    outgoing = record_folder.Outgoing(Path(settings.outbox), opening)
     outgoing.append(entries.params({"seed": 0}))
     outgoing.append(entries.dataset(RESULT.plan))
     for step in range(1, 1_201):  # more than MLflow takes at once

@@ -12,10 +12,13 @@ import tracking_samples as samples
 from samples import run_plan
 
 from cnnexp.errors import ConfigError, TrackingError
-from cnnexp.store_uri import masked
-from cnnexp.tracking import description, entries, outbox, provenance, store, ui
-from cnnexp.tracking.commands import program
+from cnnexp.system.store_uri import masked
+from cnnexp.system.text import program
+from cnnexp.tracking import provenance, ui
+from cnnexp.tracking.outbox import entries, record_folder
+from cnnexp.tracking.outbox import entries as description
 from cnnexp.tracking.receipt import Receipt
+from cnnexp.tracking.store import connection
 
 
 def test_parameters_read_as_yaml_writes_them():
@@ -58,17 +61,17 @@ def test_a_plan_is_described_by_its_numbers():
 
 def test_uris_mean_the_same_store_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert store.absolute_uri("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
-    assert store.absolute_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
-    assert store.absolute_uri("http://h:5000") == "http://h:5000"
-    assert store.absolute_location("mlartifacts") == (tmp_path / "mlartifacts").as_uri()
-    assert store.absolute_location("s3://bucket/a") == "s3://bucket/a"
+    assert connection.absolute_uri("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
+    assert connection.absolute_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    assert connection.absolute_uri("http://h:5000") == "http://h:5000"
+    assert connection.absolute_location("mlartifacts") == (tmp_path / "mlartifacts").as_uri()
+    assert connection.absolute_location("s3://bucket/a") == "s3://bucket/a"
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "./mlruns", "file:mlruns", "sqlite://a.db"])
 def test_the_folder_store_is_refused_in_one_line(uri):
     with pytest.raises(ConfigError, match=r"Use sqlite:///mlflow\.db") as error:
-        store.absolute_uri(uri)
+        connection.absolute_uri(uri)
     assert repr(uri) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -83,7 +86,7 @@ def test_a_closed_port_is_an_error_at_once():
         taken.bind(("127.0.0.1", 0))  # bound, never listening
         began = time.monotonic()
         with pytest.raises(TrackingError, match="did not") as error:
-            store.reach(f"http://127.0.0.1:{taken.getsockname()[1]}")
+            connection.reach(f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert time.monotonic() - began < 2
     assert "tracking.uri=sqlite:///mlflow.db" in str(error.value)
 
@@ -93,28 +96,28 @@ def test_a_port_that_accepts_and_never_answers_is_an_error_within_ten_seconds():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         with pytest.raises(TrackingError, match="did not"):
-            store.reach(f"http://127.0.0.1:{silent.getsockname()[1]}")
+            connection.reach(f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert time.monotonic() - began < 10
 
 
 def test_a_database_whose_folder_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(TrackingError, match="cannot be made"):
-        store.reach(f"sqlite:///{tmp_path}/file/mlflow.db")
+        connection.reach(f"sqlite:///{tmp_path}/file/mlflow.db")
 
 
 def test_run_keys_are_readable_names_of_folders():
-    key = outbox.new_key("größe 直進/../☃")
+    key = record_folder.new_key("größe 直進/../☃")
     assert "/" not in key
     assert "größe-直進" in key
-    assert key != outbox.new_key("größe 直進/../☃")
-    assert len(outbox.new_key("x" * 500)) < 100
+    assert key != record_folder.new_key("größe 直進/../☃")
+    assert len(record_folder.new_key("x" * 500)) < 100
 
 
 def test_a_line_that_is_still_being_written_is_not_read(tmp_path):
-    (tmp_path / outbox.JOURNAL).write_bytes('{"a": 1}\n{"b": "ü"}\n{"c": '.encode())
-    assert outbox.read_entries(tmp_path, start=0) == [{"a": 1}, {"b": "ü"}]
-    assert outbox.read_entries(tmp_path, start=1) == [{"b": "ü"}]
+    (tmp_path / record_folder.JOURNAL).write_bytes('{"a": 1}\n{"b": "ü"}\n{"c": '.encode())
+    assert record_folder.read_entries(tmp_path, start=0) == [{"a": 1}, {"b": "ü"}]
+    assert record_folder.read_entries(tmp_path, start=1) == [{"b": "ü"}]
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -3,17 +3,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cnnexp import models, optimizers, runtime, schedules, training
-from cnnexp.augmentation import Augmentation
+from cnnexp import training
 from cnnexp.config import PlainModelConfig, PlateauScheduleConfig, ScheduleConfig, SgdConfig
 from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
-from cnnexp.inference import Network
-from cnnexp.models import Regularization
+from cnnexp.models import zoo
+from cnnexp.models.zoo import Regularization
 from cnnexp.records import Scaling
-from cnnexp.traces import Traces
-from cnnexp.training import loop
+from cnnexp.system import resources
+from cnnexp.training import fit as loop
+from cnnexp.training import optimizers, schedules
+from cnnexp.training.augmentation import Augmentation
 from cnnexp.training.batches import batches
+from cnnexp.training.graph_cache import Traces
+from cnnexp.training.network import Network
 
 CONSTANT = ScheduleConfig(name="constant")
 STILL = Augmentation(flip=False, shift=0.0, zoom=0.0)
@@ -30,7 +33,7 @@ def stripes(count, seed=0):
 
 
 def network(regularization=None):
-    return models.build(
+    return zoo.build(
         PlainModelConfig(name="small", width=4, depth=1, dense=8),
         input_shape=(8, 8, 1),
         num_classes=2,
@@ -66,7 +69,7 @@ def loss(class_weights=(1, 1), label_smoothing=0.0):
 
 
 def fit(made, *, train, validation=None, model=None, seen=None, updates=None, seed=0, wanted=None, traces=None):
-    runtime.configure(threads=1, seed=seed)
+    resources.configure(threads=1, seed=seed)
     trainer = training.Trainer(Network(model() if model else network()), sgd(), wanted or loss())
     trainer = traces.of(trainer) if traces else trainer
     history = training.fit(
@@ -182,7 +185,7 @@ def test_one_update_of_sgd_is_the_gradient_step_written_by_hand():
     train = stripes(16)
     made = plan(train=train, epochs=1, rate=0.05)
     wanted = loss(class_weights=(0.5, 2.0), label_smoothing=0.2)
-    runtime.configure(threads=1, seed=3)
+    resources.configure(threads=1, seed=3)
     expected = network()
     start = expected.get_weights()
     images, labels = train.images, train.labels

@@ -36,9 +36,9 @@ def model_file() -> bytes:
     """A .keras file that takes uint8 (N, 8, 8, 1) and gives three probabilities."""
     import keras
 
-    from cnnexp import runtime
+    from cnnexp.system import resources
 
-    runtime.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
+    resources.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), dtype="uint8"),
@@ -72,7 +72,7 @@ def contract(model: bytes) -> tuple[dict, bytes]:
     from cnnexp.portable import classifier
     from cnnexp.portable.card import ChannelStatistics
     from cnnexp.records import Scaling
-    from cnnexp.saved.contract import draw_up
+    from cnnexp.saved.build_card import draw_up
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model.keras").write_bytes(model)

@@ -17,8 +17,8 @@ from cnnexp.records import RunResult
 @functools.cache
 def result() -> RunResult:
     """Eight epochs on the digits: some 95 % right."""
-    from cnnexp import experiment
     from cnnexp.compose import compose_config
+    from cnnexp.runs import experiment
 
     config = compose_config(["training=smoke", "training.epochs=8", "data.limit=null"])
     return experiment.run(
@@ -73,7 +73,7 @@ def with_model_file(folder: Path, content: bytes) -> Path:
 @functools.cache
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """All 1,797 images, (N, 8, 8) uint8, and their labels; "index-17" is the 17th."""
-    from cnnexp.datasets.digits import digits_source
+    from cnnexp.datasets.sources.builtin import digits_source
 
     catalogue, pictures = digits_source().open()
     return pictures.pixels, catalogue.labels

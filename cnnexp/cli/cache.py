@@ -1,10 +1,53 @@
 """``cnnexp cache``: what decoded images lie on this disk?"""
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError
+from cnnexp.system.text import printable
+
+_UNITS = ("kB", "MB", "GB", "TB")
+
+
+def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> None:
+    """Print a line for each data set, the most recently used first, and the whole."""
+    whole = f"{sets(len(entries))}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
+    console.print(Text.assemble((printable(str(folder)), "title"), f": {whole}"), soft_wrap=True)
+    if not entries:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
+    table.add_column("name", overflow="fold")
+    table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("on disk", justify="right", no_wrap=True)
+    table.add_column("last used", no_wrap=True)
+    table.add_column("decoded from", overflow="fold", style="aside")
+    for entry in entries:
+        images = f"{entry.images:,}" if entry.complete else Text("unfinished", style="attention")
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        table.add_row(printable(entry.name), images, size(entry.size), used, printable(entry.origin))
+    console.print(table)
+
+
+def sets(number: int) -> str:
+    """Write how many data sets."""
+    return f"{number:,} data set{'' if number == 1 else 's'}"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes in the unit that suits it."""
+    for unit in _UNITS:
+        count /= 1000
+        if count < 1000 or unit == _UNITS[-1]:
+            break
+    return f"{count:.3g} {unit}" if count < 999.5 else f"{count:.0f} {unit}"
+
 
 _SETTING = "data.cache="
 
@@ -21,7 +64,7 @@ def command(*, words: tuple[str, ...]) -> int:
     cnnexp cache
     cnnexp cache clear cifar10
     """  # noqa: D301 - \b keeps click from joining the lines
-    from cnnexp.datasets import cache
+    from cnnexp.datasets.cache import folder as cache
 
     folder = cache.folder(_setting(words))
     verb, *names = [word for word in words if not word.startswith(_SETTING)] or ["list"]
@@ -40,16 +83,14 @@ def _setting(words: tuple[str, ...]) -> str | None:
 
 
 def _list(folder: Path) -> None:
-    from cnnexp.datasets import cache
-    from cnnexp.report.cache_table import print_entries
+    from cnnexp.datasets.cache import folder as cache
     from cnnexp.report.console import open_console
 
     print_entries(open_console(), folder, cache.entries(folder))
 
 
 def _clear(folder: Path, names: tuple[str, ...]) -> None:
-    from cnnexp.datasets import cache
-    from cnnexp.report.cache_table import sets, size
+    from cnnexp.datasets.cache import folder as cache
 
     known = {entry.name for entry in cache.entries(folder)}
     if unknown := [name for name in names if name not in known]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnnexp.cli._model import accept_any_letter
+from cnnexp.cli._commands import accept_any_letter
 
 if TYPE_CHECKING:
     from cnnexp.config import ExperimentConfig
@@ -48,7 +48,7 @@ def command(*, settings: tuple[str, ...], html: Path | None, as_json: bool, labe
 
 def _survey(config: "ExperimentConfig", *, quietly: bool) -> "Survey":
     from cnnexp.datasets import survey
-    from cnnexp.report.progress import reading_shown
+    from cnnexp.report.run.progress import reading_shown
 
     if quietly:
         return survey(config.data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
@@ -58,7 +58,7 @@ def _survey(config: "ExperimentConfig", *, quietly: bool) -> "Survey":
 
 def _write(html: Path, report: "DataReport", surveyed: "Survey", *, command: str) -> None:
     from cnnexp.errors import ConfigError
-    from cnnexp.report.data_page import page
+    from cnnexp.report.data_report import page
 
     try:
         html.write_text(page(report, surveyed.read.images, command=command), encoding="utf-8")
@@ -74,11 +74,11 @@ def _show(report: "DataReport", *, as_json: bool) -> None:
     if as_json:
         import dataclasses
 
-        from cnnexp.artifacts import to_json
+        from cnnexp.runs.artifacts import to_json
 
         click.echo(to_json(dataclasses.asdict(report)), nl=False)
         return
     from cnnexp.report.console import open_console
-    from cnnexp.report.data_check import print_report
+    from cnnexp.report.data_report import print_report
 
     print_report(open_console(), report)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnnexp.cli._model import without_store
-from cnnexp.tracking.sweep_page import METRIC, command_again
+from cnnexp.cli._commands import without_store
+from cnnexp.tracking.comparison_page import METRIC, command_again
 
 if TYPE_CHECKING:
     from cnnexp.comparison import Comparison
@@ -50,7 +50,7 @@ def command(
     """  # noqa: D301 - \b keeps click from joining the lines
     from cnnexp.comparison import compare
     from cnnexp.errors import DataError
-    from cnnexp.tracking.summaries import find_runs
+    from cnnexp.tracking.store.find_runs import find_runs
 
     named, store = without_store(list(targets) if uri is None else [*targets, f"tracking.uri={uri}"])
     runs = find_runs(named, uri=store)
@@ -76,24 +76,24 @@ def _write(
     comparison: "Comparison", *, html: Path | None, csv: Path | None, markdown: Path | None, command: str
 ) -> None:
     if csv is not None:
-        from cnnexp.report.comparison_files import csv_text
+        from cnnexp.report.comparison.exports import csv_text
 
         csv.write_text(csv_text(comparison), encoding="utf-8")
     if markdown is not None:
-        from cnnexp.report import comparison_files
+        from cnnexp.report.comparison import exports
 
-        markdown.write_text(comparison_files.markdown(comparison), encoding="utf-8")
+        markdown.write_text(exports.markdown(comparison), encoding="utf-8")
     if html is not None:
-        from cnnexp.report.comparison_page import page
+        from cnnexp.report.comparison.html_page import page
 
         html.write_text(page(comparison, command=command), encoding="utf-8")
 
 
 def _log(comparison: "Comparison", runs: "Sequence[RunSummary]", *, uri: str, command: str) -> None:
     from cnnexp.errors import ConfigError
-    from cnnexp.report.comparison_files import markdown
-    from cnnexp.report.comparison_page import page
-    from cnnexp.tracking.sweep_page import log_comparison
+    from cnnexp.report.comparison.exports import markdown
+    from cnnexp.report.comparison.html_page import page
+    from cnnexp.tracking.comparison_page import log_comparison
 
     parents = {run.parent_id for run in runs} - {None}
     if len(parents) != 1 or any(run.parent_id is None for run in runs):
@@ -106,12 +106,12 @@ def _log(comparison: "Comparison", runs: "Sequence[RunSummary]", *, uri: str, co
 
 def _show(comparison: "Comparison", *, as_json: bool) -> None:
     if as_json:
-        from cnnexp.report.comparison_files import json_text
+        from cnnexp.report.comparison.exports import json_text
 
         click.echo(json_text(comparison))
         return
     from rich.console import Console
 
-    from cnnexp.report.comparison import print_comparison
+    from cnnexp.report.comparison.terminal_table import print_comparison
 
     print_comparison(comparison, Console())

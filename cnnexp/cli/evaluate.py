@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnnexp.cli._model import CARD_FILE, without_store
+from cnnexp.cli._commands import CARD_FILE, without_store
 
 if TYPE_CHECKING:
     from cnnexp.config import ExperimentConfig
-    from cnnexp.recorded_evaluation import Subject
+    from cnnexp.runs.record_evaluation import Subject
     from cnnexp.saved.changes import Change, Changes
-    from cnnexp.saved.judged_images import JudgedImages
+    from cnnexp.saved.evaluation_set import JudgedImages
     from cnnexp.saved.reevaluation import Reevaluation
     from cnnexp.tracking.recorded_model import RecordedModel
 
@@ -37,8 +37,8 @@ def command(*, target: str, settings: tuple[str, ...]) -> int:
     Shifts, what a camera does: brightness, contrast, gain_offset, gamma, noise, blur. Faults, one wrong step on the way
     to the model: scaled_twice, unscaled, swapped, inverted, turned, squeezed, nearest, class_order.
     """  # noqa: D301 - \b keeps click from joining the lines
-    from cnnexp import quiet
     from cnnexp.saved import changes
+    from cnnexp.system import quiet
 
     named = changes.parse(settings)
     words, uri = without_store(named.others)
@@ -59,27 +59,26 @@ def command(*, target: str, settings: tuple[str, ...]) -> int:
 
 
 def _evaluate_one(source: "RecordedModel | Path", config: "ExperimentConfig", named: "Changes") -> None:
-    from cnnexp import recorded_evaluation
+    from cnnexp.runs import record_evaluation
 
     ((setting, change),) = named.each
     with ExitStack() as stack:
         subject = _subject(source, config, stack)
         judged = _images(subject, config, change)
-        result, receipt = recorded_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=None)
+        result, receipt = record_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=None)
     _print(judged, result, change, receipt.url_command or receipt.reason)
 
 
 def _evaluate_all(
     found: "Sequence[RecordedModel | Path]", configs: "Sequence[ExperimentConfig]", named: "Changes"
 ) -> None:
-    from cnnexp import recorded_evaluation
-    from cnnexp.printable import printable
     from cnnexp.report.console import open_console
-    from cnnexp.tracking.commands import program
+    from cnnexp.runs import record_evaluation
+    from cnnexp.system.text import printable, program
 
     console = open_console()
     origin, count = _origin(found[0]), len(found) * len(named.each)
-    with recorded_evaluation.under_one_parent(
+    with record_evaluation.under_one_parent(
         configs[0].tracking, name=f"evaluate-{'-'.join(named.varied) or 'models'}", varied=named.varied, origin=origin
     ) as parent_id:
         for number, line in enumerate(_carried_out(found, configs, named, parent_id), start=1):
@@ -91,15 +90,15 @@ def _carried_out(
     found: "Sequence[RecordedModel | Path]", configs: "Sequence[ExperimentConfig]", named: "Changes", parent_id: str
 ) -> Iterator[str]:
     """Judge every model under every change; yield a line each."""
-    from cnnexp import recorded_evaluation
-    from cnnexp.recorded_evaluation import title
+    from cnnexp.runs import record_evaluation
+    from cnnexp.runs.record_evaluation import title
 
     for source, config in zip(found, configs, strict=True):
         with ExitStack() as stack:
             subject = _subject(source, config, stack)
             for setting, change in named.each:
                 judged = _images(subject, config, change)
-                result, _ = recorded_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=parent_id)
+                result, _ = record_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=parent_id)
                 yield f"{subject.name}  accuracy {result.metrics['test/accuracy']:.3f} on {title(judged, change)}"
 
 
@@ -111,7 +110,7 @@ def _config(source: "RecordedModel | Path", words: Sequence[str]) -> "Experiment
 
 def _subject(source: "RecordedModel | Path", config: "ExperimentConfig", stack: ExitStack) -> "Subject":
     from cnnexp.compose import to_yaml
-    from cnnexp.recorded_evaluation import Subject
+    from cnnexp.runs.record_evaluation import Subject
     from cnnexp.saved.prediction import open_model
 
     folder = source if isinstance(source, Path) else stack.enter_context(source.folder())
@@ -132,15 +131,15 @@ def _origin(source: "RecordedModel | Path") -> str:
 
 
 def _images(subject: "Subject", config: "ExperimentConfig", change: "Change") -> "JudgedImages":
-    from cnnexp.report.progress import reading_shown
-    from cnnexp.saved import judged_images
+    from cnnexp.report.run.progress import reading_shown
+    from cnnexp.saved import evaluation_set
     from cnnexp.saved.faults import Fault
 
     card = subject.model.card
     with reading_shown() as show:
-        judged = judged_images.find_images(config.data, card, seed=config.seed, on_progress=show)
+        judged = evaluation_set.find_images(config.data, card, seed=config.seed, on_progress=show)
         if isinstance(change, Fault) and (wrong := change.reading(card.image)) != card.image:
-            return judged_images.read_again(config.data, judged, wrong, on_progress=show)
+            return evaluation_set.read_again(config.data, judged, wrong, on_progress=show)
         return judged
 
 
@@ -181,10 +180,10 @@ def _parameters(config: "ExperimentConfig") -> dict[str, str | int | float | boo
 
 
 def _print(judged: "JudgedImages", result: "Reevaluation", change: "Change", closing: str) -> None:
-    from cnnexp.printable import printable
-    from cnnexp.recorded_evaluation import title
     from cnnexp.report.console import open_console
-    from cnnexp.report.scores import print_scores
+    from cnnexp.report.run.scores import print_scores
+    from cnnexp.runs.record_evaluation import title
+    from cnnexp.system.text import printable
 
     console = open_console()
     print_scores(console, result.evaluation, result.metrics, title=title(judged, change))

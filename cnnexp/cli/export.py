@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnnexp.cli._model import model_folder, without_store
+from cnnexp.cli._commands import model_folder, without_store
 
 
 @click.command()
@@ -19,16 +19,16 @@ def command(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool)
     against the golden samples after writing. RUN is a run's id or the first six characters of it or more, a run's name,
     or latest.
     """
-    from cnnexp import quiet
     from cnnexp.errors import ConfigError
+    from cnnexp.system import quiet
 
     others, uri = without_store(settings)
     if others:
         raise ConfigError(f"export takes RUN, DIR and tracking.uri=URI; got also {' '.join(others)}.")
     with model_folder(target, uri=uri) as source:
         quiet.import_tensorflow()
-        from cnnexp.printable import printable
         from cnnexp.saved.export import export
+        from cnnexp.system.text import printable
 
         export(source, folder, onnx=onnx)
     click.echo(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnnexp.cli._model import accept_any_letter, model_folder, without_store
+from cnnexp.cli._commands import accept_any_letter, model_folder, without_store
 
 if TYPE_CHECKING:
     from cnnexp.portable.classifier import Classifier
-    from cnnexp.report.prediction_files import Writer
+    from cnnexp.report.prediction.answer_files import Writer
     from cnnexp.saved.prediction import Prediction
 
 NEIGHBOURS = 6  # training images shown beside each image of the page
@@ -53,7 +53,7 @@ def command(
     Exit code 0: every image was answered; 1: some could not be read, or the model could not be used; 2: the command
     line is wrong.
     """  # noqa: D301 - \b keeps click from joining the lines
-    from cnnexp import quiet
+    from cnnexp.system import quiet
 
     accept_any_letter()
     words, uri = without_store(images)
@@ -62,8 +62,8 @@ def command(
         from cnnexp.saved.prediction import open_model
 
         model = open_model(folder)
-    from cnnexp.report import prediction_files
-    from cnnexp.saved.listing import list_images
+    from cnnexp.report.prediction import answer_files
+    from cnnexp.saved.image_files import list_images
     from cnnexp.saved.prediction import predict
 
     outputs = {"csv": csv, "json": json, "parquet": parquet, "html": html}
@@ -74,7 +74,7 @@ def command(
         writers = []
         for kind, path in outputs.items():
             if path:
-                part = stack.enter_context(prediction_files.whole(path))
+                part = stack.enter_context(answer_files.whole(path))
                 writers.append(stack.enter_context(_writer(kind, part, model, coverage)))
         return _tell(_written(predictions, writers), model, coverage=coverage, quietly=bool(writers))
 
@@ -89,17 +89,17 @@ def _refuse_to_overwrite(words: Sequence[str], outputs: Sequence[Path]) -> None:
 
 
 def _writer(kind: str, path: Path, model: "Classifier", coverage: float) -> "Writer":
-    from cnnexp.report import prediction_files, prediction_page
+    from cnnexp.report.prediction import answer_files, answer_page
 
     match kind:
         case "csv":
-            return prediction_files.CsvWriter(path)
+            return answer_files.CsvWriter(path)
         case "json":
-            return prediction_files.JsonWriter(path, model.card.class_names)
+            return answer_files.JsonWriter(path, model.card.class_names)
         case "parquet":
-            return prediction_files.ParquetWriter(path, model.card.class_names)
+            return answer_files.ParquetWriter(path, model.card.class_names)
         case _:
-            return prediction_page.PageWriter(path, model, coverage=coverage)
+            return answer_page.PageWriter(path, model, coverage=coverage)
 
 
 def _written(predictions: "Iterator[Prediction]", writers: "list[Writer]") -> "Iterator[Prediction]":
@@ -111,7 +111,7 @@ def _written(predictions: "Iterator[Prediction]", writers: "list[Writer]") -> "I
 
 def _tell(predictions: "Iterator[Prediction]", model: "Classifier", *, coverage: float, quietly: bool) -> int:
     """Print the answers, or only what went wrong where they are written to files; return the exit code."""
-    from cnnexp.report import prediction_words as words
+    from cnnexp.report.prediction import answer_page as words
 
     began = time.perf_counter()
     count = failed = unlike = 0

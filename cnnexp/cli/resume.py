@@ -15,7 +15,7 @@ def command(*, sweep: str, settings: tuple[str, ...]) -> int:
     to go on, such as sweep.time_limit=60.
     """
     from cnnexp.compose import compose_config
-    from cnnexp.tracking.sweep_runs import SWEEP_WORDS, find_sweep
+    from cnnexp.tracking.store.find_runs import SWEEP_WORDS, find_sweep
     from cnnexp.train import launch
 
     parent = find_sweep(compose_config(settings).tracking.uri, sweep)

@@ -1,11 +1,18 @@
 """From YAML files and command-line words to one typed configuration; nothing below knows Hydra or OmegaConf."""
 
-from cnnexp.compose.composing import check_words, compose_config, quote_home, to_typed
-from cnnexp.compose.folder import CONF
-from cnnexp.compose.recorded import INCONSEQUENTIAL, beside, columns, parameters, run_name, to_yaml
+from cnnexp.compose.compose import (
+    check_words,
+    compose_config,
+    only_replaces_a_value,
+    quote_home,
+    to_typed,
+    to_yaml,
+    with_values,
+)
+from cnnexp.compose.overrides import check_sweep
 from cnnexp.compose.refusals import came_from_hydra, explain
-from cnnexp.compose.sweeps import check_sweep
-from cnnexp.compose.values import only_replaces_a_value, with_values
+from cnnexp.compose.schemas import CONF
+from cnnexp.config.columns import INCONSEQUENTIAL, beside, columns, parameters, run_name
 
 __all__ = [
     "CONF",

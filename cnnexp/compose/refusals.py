@@ -19,8 +19,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from cnnexp.compose.folder import options
-from cnnexp.compose.schemas import ROOT, VARIANTS
+from cnnexp.compose.schemas import ROOT, VARIANTS, options
 from cnnexp.errors import ConfigError
 
 READERS = ("hydra", "omegaconf", "yaml", "antlr4")

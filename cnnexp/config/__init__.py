@@ -7,24 +7,33 @@ variant is refused by name. Rules about one value, or about two that contradict 
 A group of ``conf/`` has its types in the module of its name, and ``experiment`` holds them together.
 """
 
-from cnnexp.config.augmentation import AugmentationConfig
 from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.config.experiment import ExperimentConfig
-from cnnexp.config.model import AlexNetConfig, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
-from cnnexp.config.optimizer import AdamConfig, AdamWConfig, OptimizerConfig, RmspropConfig, SgdConfig
-from cnnexp.config.regularization import RegularizationConfig
-from cnnexp.config.schedule import (
+from cnnexp.config.model import (
+    AlexNetConfig,
+    ModelConfig,
+    PlainModelConfig,
+    RegularizationConfig,
+    ResNetConfig,
+    VggConfig,
+)
+from cnnexp.config.optimizer import (
+    AdamConfig,
+    AdamWConfig,
     CosineScheduleConfig,
     ExponentialScheduleConfig,
     OneCycleScheduleConfig,
+    OptimizerConfig,
     PlateauScheduleConfig,
+    RmspropConfig,
     ScheduleConfig,
+    SgdConfig,
     StepScheduleConfig,
     WarmupCosineScheduleConfig,
 )
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
-from cnnexp.config.training import TrainingConfig
+from cnnexp.config.training import AugmentationConfig, TrainingConfig
 
 __all__ = [
     "AdamConfig",

@@ -1,6 +1,8 @@
+import dataclasses
 from dataclasses import dataclass
+from typing import Self
 
-from cnnexp.config.rules import one_of, within
+from cnnexp.config.setting import one_of, within
 from cnnexp.errors import ConfigError
 
 
@@ -57,6 +59,15 @@ class DataConfig:
                 raise ConfigError(f"data.size must be [height, width] or null; got {list(self.size)}.")
             for side in self.size:
                 within("data.size", side, 8, 1024)
+
+    def unthinned(self) -> Self:
+        """Return the settings without what thins the data: runs that differ only in that share one data set."""
+        return dataclasses.replace(self, limit=None, imbalance=None, scaling="unit")
+
+    @property
+    def dataset_key(self) -> str:
+        """What tells two data sets apart that would have to be read."""
+        return repr(self.unthinned())
 
 
 @dataclass(kw_only=True, slots=True)

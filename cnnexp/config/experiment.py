@@ -1,15 +1,12 @@
 from dataclasses import dataclass
 
-from cnnexp.config.augmentation import AugmentationConfig
 from cnnexp.config.data import DataConfig
-from cnnexp.config.model import ModelConfig
-from cnnexp.config.optimizer import OptimizerConfig
-from cnnexp.config.regularization import RegularizationConfig
-from cnnexp.config.rules import within
-from cnnexp.config.schedule import ScheduleConfig, WarmupCosineScheduleConfig
+from cnnexp.config.model import ModelConfig, RegularizationConfig
+from cnnexp.config.optimizer import OptimizerConfig, ScheduleConfig, WarmupCosineScheduleConfig
+from cnnexp.config.setting import within
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
-from cnnexp.config.training import TrainingConfig
+from cnnexp.config.training import AugmentationConfig, TrainingConfig
 from cnnexp.errors import ConfigError
 
 

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from cnnexp.config.rules import one_of, within
+from cnnexp.config.setting import one_of, within
 from cnnexp.errors import ConfigError
 
 

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from cnnexp.store_uri import require_store
+from cnnexp.system.store_uri import require_store
 
 
 @dataclass(kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cnnexp.data_check import classes, copies, drift, outliers
+from cnnexp.data_check import class_imbalance, duplicates, non_iid, outliers
 from cnnexp.data_check.facts import Facts
 from cnnexp.datasets import Survey
 from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport
@@ -30,13 +30,13 @@ def check(surveyed: Survey, *, few_images: int, uneven: float, labels: bool) -> 
 
     """
     found = Facts.of(surveyed)
-    renamed = tuple(classes.renames(found))
-    facts = classes.under_one_name(found, renamed)
-    issues = [*classes.renamed_classes(renamed), *_issues(facts, few_images=few_images, uneven=uneven)]
+    renamed = tuple(class_imbalance.renames(found))
+    facts = class_imbalance.under_one_name(found, renamed)
+    issues = [*class_imbalance.renamed_classes(renamed), *_issues(facts, few_images=few_images, uneven=uneven)]
     if labels:
-        from cnnexp.data_check import disputed  # scikit-learn takes a second
+        from cnnexp.data_check import label_issues  # scikit-learn takes a second
 
-        issues += disputed.disputed_labels(facts, surveyed.read.images)
+        issues += label_issues.disputed_labels(facts, surveyed.read.images)
     return DataReport(
         name=surveyed.name,
         source=surveyed.source,
@@ -51,19 +51,19 @@ def check(surveyed: Survey, *, few_images: int, uneven: float, labels: bool) -> 
 
 
 def _issues(facts: Facts, *, few_images: int, uneven: float) -> Iterator[DataIssue]:
-    yield from classes.unreadable(facts)
-    yield from classes.empty(facts)
-    yield from classes.one_alone(facts)
-    yield from classes.empty_splits(facts)
-    yield from classes.missing(facts)
-    yield from classes.few(facts, few_images)
-    yield from classes.imbalance(facts, uneven)
-    yield from copies.duplicates(facts)
-    yield from copies.groups_apart(facts)
+    yield from class_imbalance.unreadable(facts)
+    yield from class_imbalance.empty(facts)
+    yield from class_imbalance.one_alone(facts)
+    yield from class_imbalance.empty_splits(facts)
+    yield from class_imbalance.missing(facts)
+    yield from class_imbalance.few(facts, few_images)
+    yield from class_imbalance.imbalance(facts, uneven)
+    yield from duplicates.duplicates(facts)
+    yield from duplicates.groups_apart(facts)
     yield from outliers.outliers(facts)
-    yield from drift.differing_splits(facts)
+    yield from non_iid.differing_splits(facts)
 
 
 def gist(report: DataReport) -> tuple[str, ...]:
     """Say in a sentence each what a reader of a run's results has to know; unreadable files are noted by reading."""
-    return tuple(issue.sentence for issue in report.issues if issue.id != classes.UNREADABLE)
+    return tuple(issue.sentence for issue in report.issues if issue.id != class_imbalance.UNREADABLE)

@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
-from cnnexp.datasets import cache, checks
-from cnnexp.datasets.builtin import builtin_source
-from cnnexp.datasets.entry import Decoded
-from cnnexp.datasets.folder import folder_source
-from cnnexp.datasets.geometry import Request
-from cnnexp.datasets.npz import npz_source
-from cnnexp.datasets.partition import partition, same_side
-from cnnexp.datasets.sources import Catalogue, Pictures, Source
-from cnnexp.datasets.splits import Split, Splits
-from cnnexp.datasets.store import decoded
-from cnnexp.datasets.table import Columns, table_source
-from cnnexp.datasets.thinning import thin
+from cnnexp.datasets import requirements
+from cnnexp.datasets.cache import folder
+from cnnexp.datasets.cache.entry import Decoded
+from cnnexp.datasets.cache.fill import decoded
+from cnnexp.datasets.decoding.auto_spec import Request
+from cnnexp.datasets.sources.builtin import builtin_source
+from cnnexp.datasets.sources.folder import folder_source
+from cnnexp.datasets.sources.npz import npz_source
+from cnnexp.datasets.sources.source import Catalogue, Pictures, Source
+from cnnexp.datasets.sources.table import Columns, table_source
+from cnnexp.datasets.splitting import Split, Splits, partition, same_side
+from cnnexp.datasets.subsampling import thin
 from cnnexp.errors import ConfigError
-from cnnexp.records import SPLIT_NAMES, Labels
+from cnnexp.records import SPLIT_NAMES, DataFacts, Labels
 
 Rows = NDArray[np.int64]
 
@@ -58,6 +58,19 @@ def load_splits(data: DataConfig, *, seed: int, on_progress: Callable[[int, int]
     return accept(survey(data, seed=seed, on_progress=on_progress, strict=True), data)
 
 
+def read_facts(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFacts:
+    """Read a data set and return what a sweep has to know of it; `on_progress` gets (images decoded, images in all).
+
+    Raises:
+        DataError: it is missing, unreadable, or unfit.
+
+    """
+    splits = load_splits(data, seed=0, on_progress=on_progress)
+    height, width, _ = splits.spec.shape
+    counts = np.bincount(splits.train.labels, minlength=len(splits.class_names))
+    return DataFacts(splits.digest, height, width, tuple(counts.tolist()))
+
+
 def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], None], strict: bool) -> Survey:
     """Decode and split a data set, and judge nothing; `strict` refuses empty class folders before the work.
 
@@ -68,7 +81,7 @@ def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], Non
     """
     source = find(data)
     opened = dataclasses.replace(source, open=partial(_without_empty, source)) if strict else source
-    read = decoded(opened, Request.of(data), folder=cache.folder(data.cache), on_progress=on_progress)
+    read = decoded(opened, Request.of(data), folder=folder.folder(data.cache), on_progress=on_progress)
     rows = _assign(read, data)
     labels = read.catalogue.labels[rows["train"]]
     if np.bincount(labels, minlength=len(read.catalogue.class_names)).all():  # else refused later, whatever is left
@@ -79,7 +92,7 @@ def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], Non
         read=read,
         rows=rows,
         digest=_digest(read, rows),
-        tolerated=checks.tolerance(data) or 0.0,
+        tolerated=requirements.tolerance(data) or 0.0,
     )
 
 
@@ -91,9 +104,9 @@ def accept(surveyed: Survey, data: DataConfig) -> Splits:
 
     """
     read, rows = surveyed.read, surveyed.rows
-    checks.refuse_empty(read.catalogue, surveyed.source)
-    _, notes = checks.set_unreadable_aside(read, surveyed.source, tolerated=checks.tolerance(data))
-    checks.refuse_splits(read, rows)
+    requirements.refuse_empty(read.catalogue, surveyed.source)
+    _, notes = requirements.set_unreadable_aside(read, surveyed.source, tolerated=requirements.tolerance(data))
+    requirements.refuse_splits(read, rows)
     return Splits(
         name=surveyed.name,
         class_names=read.catalogue.class_names,
@@ -107,7 +120,7 @@ def accept(surveyed: Survey, data: DataConfig) -> Splits:
 
 def _without_empty(source: Source) -> tuple[Catalogue, Pictures]:
     catalogue, pictures = source.open()
-    checks.refuse_empty(catalogue, source.origin)
+    requirements.refuse_empty(catalogue, source.origin)
     return catalogue, pictures
 
 

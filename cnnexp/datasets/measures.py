@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.datasets.decoding.decode import Headers
 from cnnexp.datasets.grey import Grey, grey_levels, laplacian
-from cnnexp.datasets.headers import Headers
 from cnnexp.datasets.twins import TwinSearch, strata
 from cnnexp.records import Images, Labels
 

@@ -6,9 +6,9 @@ handed in by the caller.
 """
 
 from cnnexp.diagnosis.facts import Facts
-from cnnexp.diagnosis.fitting import fit_unjudged, overfitted
-from cnnexp.diagnosis.metrics import confidence_unjudged, flattering_accuracy, overconfident
-from cnnexp.diagnosis.training import learned_nothing, length_unjudged, undertrained
+from cnnexp.diagnosis.misleading_metrics import confidence_unjudged, flattering_accuracy, overconfident
+from cnnexp.diagnosis.optimization import learned_nothing, length_unjudged, undertrained
+from cnnexp.diagnosis.overfitting import fit_unjudged, overfitted
 from cnnexp.records import Finding
 
 __all__ = ["Facts", "diagnose", "unjudged"]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnnexp.figures import lettering
+from cnnexp.figures import canvas
 from cnnexp.figures.canvas import INK, MUTED, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet, write_names
 from cnnexp.records import Evaluation
 
@@ -32,14 +32,14 @@ def confusion_matrix(evaluation: Evaluation, *, normalized: bool, split: str) ->
     counts = evaluation.confusion
     values = _row_shares(counts) if normalized else counts.astype(float)
     top = 1.0 if normalized else max(1.0, float(counts.max()))
-    names = lettering.drawable([score.name for score in evaluation.per_class], limit=NAME_LIMIT)
+    names = canvas.drawable([score.name for score in evaluation.per_class], limit=NAME_LIMIT)
 
     side = float(np.clip(CELL * len(names), *SIDES))
     texts = _cell_texts(values, normalized=normalized)
     text_size = _text_size(texts, side / len(names))
     step = _label_step(side / len(names))
     label_size = min(TEXT_SIZE, max(SMALLEST_TEXT, 0.8 * 72 * step * side / len(names)))
-    margin = max(lettering.width(name, label_size) for name in names[::step])
+    margin = max(canvas.width(name, label_size) for name in names[::step])
 
     flat = margin <= side / len(names)
     left, bottom = 0.55 + margin, 0.6 + (label_size / 72 if flat else 0.75 * margin)
@@ -53,7 +53,7 @@ def confusion_matrix(evaluation: Evaluation, *, normalized: bool, split: str) ->
         _write_cells(axes, texts, np.sqrt(values / top), size=text_size)
     else:
         _legend(figure, left=left + side + 0.25, bottom=bottom, top=top, normalized=normalized)
-    heading(figure, _title(normalized), *_summary(evaluation, names, split), family=lettering.families())
+    heading(figure, _title(normalized), *_summary(evaluation, names, split), family=canvas.families())
     return figure
 
 

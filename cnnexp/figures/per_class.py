@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cnnexp.figures import lettering
+from cnnexp.figures import canvas
 from cnnexp.figures.canvas import BLUE, INK, MUTED, RULE, SMALL_SIZE, heading, place, sheet, write_names
 from cnnexp.records import ClassScore, Evaluation
 
@@ -28,9 +28,9 @@ def per_class(evaluation: Evaluation, *, split: str) -> Figure:
     """
     scores = evaluation.per_class
     shown = _worst(scores)
-    names = lettering.drawable([scores[index].name for index in shown], limit=NAME_LIMIT)
+    names = canvas.drawable([scores[index].name for index in shown], limit=NAME_LIMIT)
     chosen = [scores[index] for index in shown]
-    left = 0.35 + max(lettering.width(name, SMALL_SIZE) for name in names)
+    left = 0.35 + max(canvas.width(name, SMALL_SIZE) for name in names)
     row = 0.44 if len(chosen) <= ROOMY else 0.27  # inches
     height = row * len(chosen)
     figure = sheet(left + 6.3, height + 1.55)

@@ -1,12 +1,22 @@
-"""The templates of the HTML pages; what is put into one is escaped, and holds no control characters."""
+"""What HTML pages share: their templates, and pictures that stand inside the page."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+import base64
+import io
+from typing import TYPE_CHECKING
 
-from cnnexp.printable import printable
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.system.text import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
-def template(name: str) -> Template:
+def template(name: str) -> "Template":
     """Return a template of this package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # most commands write no page
+
     environment = Environment(
         loader=PackageLoader("cnnexp.report", "."),
         autoescape=True,
@@ -20,3 +30,12 @@ def template(name: str) -> Template:
 def _without_control_characters(value: object) -> object:
     """Leave markup and numbers as they are; a line break is a space to HTML."""
     return printable(value, keep="\n") if type(value) is str else value
+
+
+def picture(pixels: NDArray[np.uint8]) -> str:
+    """Return the address of a picture that is inside the page; `pixels` is (H, W, 1 or 3)."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cnnexp.printable import printable
+from cnnexp.system.text import printable
 
 Point = tuple[float, float]
 _MOST_POWERS = 6  # of ten, labelled on an axis

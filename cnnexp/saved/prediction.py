@@ -15,7 +15,7 @@ from cnnexp.portable import classifier
 from cnnexp.portable.card import UnfitModelError
 from cnnexp.portable.classifier import Classifier
 from cnnexp.portable.reference import Features, Probabilities, least_probability, prediction_sets
-from cnnexp.saved.listing import Listed
+from cnnexp.saved.image_files import Listed
 
 PORTION = 128  # images asked about at once
 _AHEAD = 3  # portions being read while one is answered

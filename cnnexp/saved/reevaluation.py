@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.errors import DataError
-from cnnexp.evaluation import evaluate
-from cnnexp.models import SCALING_LAYER
+from cnnexp.evaluation.metrics import evaluate
+from cnnexp.models.zoo import SCALING_LAYER
 from cnnexp.portable.card import MODEL_FILE
 from cnnexp.portable.classifier import Classifier, load_keras
 from cnnexp.portable.forward import forward_of
@@ -18,8 +18,8 @@ from cnnexp.portable.reference import least_probability, prediction_sets
 from cnnexp.records import Evaluation, Images, Labels, Probabilities, Scaling, SplitPredictions
 from cnnexp.saved import shifts
 from cnnexp.saved.changes import Change
+from cnnexp.saved.evaluation_set import JudgedImages
 from cnnexp.saved.faults import Fault
-from cnnexp.saved.judged_images import JudgedImages
 from cnnexp.saved.shifts import Shift
 
 COVERAGE = 0.9  # of the prediction sets whose real coverage is measured

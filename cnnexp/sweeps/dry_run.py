@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cnnexp import runtime
 from cnnexp.config import DataConfig, SweepConfig, TrackingConfig
-from cnnexp.printable import printable
+from cnnexp.records import DataFacts
 from cnnexp.report.console import open_console
-from cnnexp.sweeps import identity, survey
-from cnnexp.sweeps.grid import Grid
-from cnnexp.sweeps.jobs import Job
-from cnnexp.sweeps.parent import Past, Plan, read_past
-from cnnexp.sweeps.messages import DataFacts
-from cnnexp.tracking.stored_run import StoredRun
-from cnnexp.tracking.sweep_runs import runs_like
+from cnnexp.sweeps import run_hash
+from cnnexp.sweeps.jobs import Grid, Job
+from cnnexp.sweeps.sweep_records import Past, Plan, read_past
+from cnnexp.system import resources
+from cnnexp.system.text import printable
+from cnnexp.tracking.store.find_runs import runs_like
+from cnnexp.tracking.store.stored_run import StoredRun
 
 MOST_ROWS = 200  # runs that are listed
 
@@ -46,10 +45,12 @@ def _done(jobs: Sequence[Job], past: Past) -> set[int]:
 
 def _mark(job: Job, known: dict[str, DataFacts]) -> str:
     data: DataConfig = job.config.data
-    key = survey.key(data)
+    from cnnexp.datasets import read_facts  # no earlier than there are data to read
+
+    key = data.dataset_key
     if key not in known:
-        known[key] = survey.survey(survey.surveyed(data), lambda _done, _total: None)
-    return identity.run_identity(identity.settled(job.config, known[key], cores=runtime.cores()), known[key])
+        known[key] = read_facts(data.unthinned(), lambda _done, _total: None)
+    return run_hash.run_identity(run_hash.settled(job.config, known[key], cores=resources.cores()), known[key])
 
 
 def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Sequence[str]) -> None:
@@ -80,7 +81,7 @@ def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: 
         told = ", ".join(f"{key}={value}" for key, value in wanted.items())
         return f"no estimate of the time: the store has no finished run with {told}"
     threads = int(alike[0].params["used.threads"])
-    auto = max(1, runtime.cores() // threads)
+    auto = max(1, resources.cores() // threads)
     at_a_time = settings.workers if isinstance(settings.workers, int) else auto
     minutes = statistics.median(seconds) * left / min(at_a_time, left) / 60
     return (

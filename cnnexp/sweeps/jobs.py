@@ -1,7 +1,7 @@
 """From words to the run they mean, composed when it is its turn: Hydra takes 50 ms for each."""
 
 import itertools
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from hydra.types import HydraContext
@@ -9,6 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnexp.compose import explain, only_replaces_a_value, run_name, to_typed, with_values
 from cnnexp.config import ExperimentConfig, SweepConfig, TrackingConfig
+from cnnexp.errors import ConfigError
+from cnnexp.records import EpochValues
 from cnnexp.sweeps.combinations import Combinations, Words
 
 
@@ -110,3 +112,46 @@ def _task(composed: DictConfig) -> DictConfig:
 def _values(words: Words, varied: Sequence[str]) -> dict[str, str]:
     chosen = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
     return {key: chosen[key] for key in varied}
+
+
+class Grid:
+    """A source of runs that has no say in how they go."""
+
+    may_stop = False
+    ahead = True
+
+    def __init__(self, composer: Composer, combinations: Combinations, *, first: int = 0) -> None:
+        self._composer = composer
+        self._combinations = combinations
+        self._left = enumerate(combinations, start=first)
+        self.refusals: list[str] = []  # why combinations cannot be run, of those that were iterated over
+
+    def next(self) -> Job | None:
+        """Return the next run; None: there is none.
+
+        Raises:
+            ConfigError: the settings of this one contradict each other; asking again gives the one after it.
+
+        """
+        for number, words in self._left:
+            return self._composer.job(number, (*self._combinations.fixed, *words), self._combinations.varied)
+        return None
+
+    def __iter__(self) -> Iterator[Job]:
+        """Yield every run that is left; what cannot be composed is noted among the refusals."""
+        while True:
+            try:
+                job = self.next()
+            except ConfigError as error:
+                self.refusals.append(str(error))
+                continue
+            if job is None:
+                return
+            yield job
+
+    def hopeless(self, number: int, values: EpochValues) -> bool:
+        """Stop nothing."""
+        return False
+
+    def ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
+        """Learn nothing."""

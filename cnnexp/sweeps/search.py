@@ -13,7 +13,7 @@ from optuna.trial import Trial, TrialState
 from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues
 from cnnexp.sweeps.jobs import Composer, Job
-from cnnexp.sweeps.rules import Rules
+from cnnexp.sweeps.study_spec import Rules
 
 REDUCTION = 3  # of successive halving: a third goes on at each rung; Li et al. 2020, arXiv:1810.05934
 STARTUP_TRIALS = 5  # runs that finish before any is compared with their median

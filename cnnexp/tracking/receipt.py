@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnexp.tracking.commands import program
+from cnnexp.system.text import program
 
 
 @dataclass(frozen=True, slots=True)

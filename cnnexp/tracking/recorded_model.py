@@ -11,9 +11,9 @@ from urllib.request import url2pathname
 
 from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
-from cnnexp.tracking import recorded_files
-from cnnexp.tracking.stored_run import EVALUATES
-from cnnexp.tracking.summaries import find_runs
+from cnnexp.tracking.store import run_files
+from cnnexp.tracking.store.find_runs import find_runs
+from cnnexp.tracking.store.stored_run import EVALUATES
 
 _SQLITE = "sqlite:///"
 _DATA = "data"  # folder of the logged model with the model file, the card and the features
@@ -62,7 +62,7 @@ class RecordedModel:
 
     def config_yaml(self) -> str | None:
         """Return the run's whole configuration; None where it was not recorded."""
-        content = recorded_files.read_file(self.artifacts, "config.yaml", store=self.store)
+        content = run_files.read_file(self.artifacts, "config.yaml", store=self.store)
         return None if content is None else content.decode("utf-8")
 
 

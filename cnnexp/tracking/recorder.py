@@ -13,14 +13,16 @@ from pathlib import Path
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
 from cnnexp.records import EpochValues, RunPlan, RunResult
-from cnnexp.store_uri import masked
-from cnnexp.tracking import entries, handover, logged_model, store
-from cnnexp.tracking.courier import courier
-from cnnexp.tracking.description import of_plan, of_result
-from cnnexp.tracking.outbox import Entry, Opening, Outgoing, new_key, now
+from cnnexp.system.signals import raising_on_sigterm
+from cnnexp.system.store_uri import masked
+from cnnexp.tracking import logged_model
+from cnnexp.tracking.outbox import entries
+from cnnexp.tracking.outbox.delivery_client import courier, wait_for_delivery
+from cnnexp.tracking.outbox.entries import of_plan, of_result
+from cnnexp.tracking.outbox.record_folder import Entry, Opening, Outgoing, new_key, now
 from cnnexp.tracking.provenance import CommitReader, source_tags
 from cnnexp.tracking.receipt import Receipt
-from cnnexp.tracking.signals import raising_on_sigterm
+from cnnexp.tracking.store import connection
 
 
 @contextmanager
@@ -50,9 +52,9 @@ def recording(
         TrackingError: Within ten seconds: the store cannot be reached. Later, from :meth:`Recorder.check`: it refuses.
 
     """
-    uri = store.absolute_uri(settings.uri)
+    uri = connection.absolute_uri(settings.uri)
     courier()  # first of all: it imports MLflow while this process goes on
-    store.reach(uri)
+    connection.reach(uri)
     opening = opening_of(
         settings, run_name=run_name, run_id=os.environ.get("MLFLOW_RUN_ID"), tags=tags, replaces=replaces
     )
@@ -78,8 +80,8 @@ def opening_of(
     """Return how the record of a run that starts now begins."""
     return Opening(
         key=new_key(run_name),
-        uri=store.absolute_uri(settings.uri),
-        artifacts=store.absolute_location(settings.artifacts),
+        uri=connection.absolute_uri(settings.uri),
+        artifacts=connection.absolute_location(settings.artifacts),
         experiment=settings.experiment,
         run_name=run_name,
         run_id=run_id,
@@ -189,7 +191,7 @@ class Recorder:
         except TrackingError:
             if error is None:
                 raise
-        self._receipt = handover.deliver(self._outgoing.folder, uri=self._uri, killed=status == "KILLED")
+        self._receipt = wait_for_delivery(self._outgoing.folder, uri=self._uri, killed=status == "KILLED")
 
     @property
     def receipt(self) -> Receipt:

@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from cnnexp.errors import TrackingError
-from cnnexp.store_uri import masked
-from cnnexp.tracking import store
-from cnnexp.tracking.commands import program
+from cnnexp.system.store_uri import masked
+from cnnexp.system.text import program
+from cnnexp.tracking.store import connection
 
 FIRST_PORT = 5000  # MLflow's own
 _PORTS = 100  # how many are tried
@@ -82,8 +82,8 @@ def serving(uri: str, host: str, port: int) -> "Iterator[subprocess.Popen[str]]"
 
     One worker: it is for one person, and each takes seconds and memory to start.
     """
-    uri = store.absolute_uri(uri)
-    store.reach(uri)
+    uri = connection.absolute_uri(uri)
+    connection.reach(uri)
     words = ["--backend-store-uri", uri, "--registry-store-uri", uri, "--host", host, "--port", str(port)]
     words += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     server = subprocess.Popen(

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnnexp import augmentation
-from cnnexp.augmentation import Augmentation
 from cnnexp.datasets import Split
+from cnnexp.training import augmentation
+from cnnexp.training.augmentation import Augmentation
 
 
 def batches(train: Split, *, batch_size: int, epochs: int, moves: Augmentation, seed: int) -> tf.data.Dataset:

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnnexp.inference import Network, with_logits
 from cnnexp.records import Labels
+from cnnexp.training.network import Network, with_logits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

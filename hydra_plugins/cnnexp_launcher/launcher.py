@@ -9,7 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from cnnexp.sweeps.workforce import Workforce
+    from cnnexp.sweeps.executors.protocol import Workforce
 
 
 class CnnexpLauncher(Launcher):
@@ -21,18 +21,18 @@ class CnnexpLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Carry out the jobs of another sweeper, all of them before this returns."""
-        from cnnexp.sweeps.hydra_jobs import launch
+        from cnnexp.sweeps.plugin import launch
 
         return launch(self, self.context, self.config, job_overrides, initial_job_idx)
 
     def workers(self, *, limit: int | None, say: Callable[[str], None]) -> "Workforce":
         """Return processes of this machine, the warm one already starting."""
-        from cnnexp import runtime
-        from cnnexp.sweeps import warm
-        from cnnexp.sweeps.workers import Workers
+        from cnnexp.sweeps.executors import forkserver
+        from cnnexp.sweeps.executors.process_executor import Workers
+        from cnnexp.system import resources
 
-        warm.start()
-        return Workers(cores=runtime.cores(), limit=limit)
+        forkserver.start()
+        return Workers(cores=resources.cores(), limit=limit)
 
 
 class RayLauncher(CnnexpLauncher):
@@ -43,8 +43,8 @@ class RayLauncher(CnnexpLauncher):
 
     def workers(self, *, limit: int | None, say: Callable[[str], None]) -> "Workforce":
         """Return seats of the cluster, which is joined."""
-        from cnnexp.sweeps import cluster
-        from cnnexp.sweeps.seats import Seats
+        from cnnexp.sweeps.executors import ray_cluster
+        from cnnexp.sweeps.executors.ray_executor import Seats
 
-        cluster.join(self.address)
+        ray_cluster.join(self.address)
         return Seats(limit=limit, say=say)

@@ -23,7 +23,7 @@ class CnnexpSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Carry out the sweep that the words describe."""
-        from cnnexp.sweeps.hydra_jobs import sweep
+        from cnnexp.sweeps.plugin import sweep
 
         sweep(*self.handed_over, arguments, params=self.params)
 
@@ -39,7 +39,7 @@ class OptunaSweeper(CnnexpSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Carry out the search that the words describe."""
-        from cnnexp.sweeps.searching import search
+        from cnnexp.sweeps.search_plugin import search
 
         search(
             *self.handed_over,

@@ -1,0 +1,76 @@
+"""A first look at the values of a sweep, before its first run starts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import DictConfig
+
+from cnnexp.compose.compose import (
+    compose_config,
+    compose_untyped,
+    only_replaces_a_value,
+    quote_home,
+    to_typed,
+    with_values,
+)
+from cnnexp.compose.refusals import explain
+
+
+def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> None:
+    """Compose every value of every list once, the other lists at their first value; zipped lists step together.
+
+    That is the sum of the lists' lengths, not their product: it finds each value that is wrong by itself, and a
+    contradiction with a first value. The rest is refused when its job is composed.
+
+    Raises:
+        ConfigError: one of the values is wrong.
+
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        zipped = _zipped(parsed)
+        lists = [_words(override, all_steps=override.get_key_element() in zipped) for override in parsed]
+    except Exception as error:  # the parser knows many complaints, all about what the user wrote
+        raise explain(error, overrides) from error
+    first = [words[0] for words in lists]
+    base = compose_untyped(first, config_dir=config_dir)
+    to_typed(base)
+    together = [place for place, override in enumerate(parsed) if override.get_key_element() in zipped]
+    for places in ([together] if together else []) + [[place] for place in range(len(lists)) if place not in together]:
+        for step in range(1, min(len(lists[place]) for place in places)):
+            changes = {place: lists[place][step] for place in places}
+            if all(only_replaces_a_value(word, base) for word in changes.values()):
+                to_typed(_with_values(base, list(changes.values())))
+            else:
+                words = [changes.get(place, word) for place, word in enumerate(first)]
+                compose_config(words, config_dir=config_dir)
+
+
+def _with_values(base: DictConfig, words: Sequence[str]) -> DictConfig:
+    try:
+        return with_values(base, quote_home(words))
+    except Exception as error:  # as for composing
+        raise explain(error, words) from error
+
+
+def _zipped(overrides: Sequence[Override]) -> set[str]:
+    """Return the settings whose lists are walked together."""
+    for override in overrides:
+        if override.get_key_element() == "sweep.zip" and isinstance(keys := override.value(), list):
+            return {str(key) for key in keys}
+    return set()
+
+
+def _words(override: Override, *, all_steps: bool) -> list[str]:
+    if not override.is_sweep_override() or override.value_type is None:
+        return [str(override.input_line)]
+    key = override.get_key_element()
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [f"{key}={value.start}", f"{key}={value.end}"]
+    if override.is_range_sweep() and not all_steps:  # our rules are intervals, so the ends speak for what lies between
+        steps = list(override.sweep_string_iterator())
+        return [f"{key}={step}" for step in dict.fromkeys((steps[0], steps[-1]))]
+    return [f"{key}={choice}" for choice in override.sweep_string_iterator()]

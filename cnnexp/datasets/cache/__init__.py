@@ -1,0 +1,1 @@
+"""Decoded images on disk, used by every later run."""

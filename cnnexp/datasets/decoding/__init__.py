@@ -1,0 +1,1 @@
+"""Image files to pixels of one size, by several processes."""

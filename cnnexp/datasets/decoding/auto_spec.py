@@ -1,0 +1,117 @@
+"""What `auto` means for size, colour and resize rule: stated rules on a sample of the images."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.config import DataConfig
+from cnnexp.datasets.sources.source import Pictures
+from cnnexp.errors import ConfigError, DataError
+from cnnexp.images import ImageSpec, UnreadableImageError, decode_whole, upright_size
+
+SAMPLE = 64  # images looked at, evenly spaced over the data set
+AGREE = 0.95  # share of the sample that has to agree, so that a few stray photographs decide nothing
+ASPECT_TOLERANCE = 0.05  # aspect ratios closer than this, relatively, count as equal
+LARGEST_SIDE = 64  # pixels; images found to be larger are shrunk to it
+SIDE_STEP = 8  # pixels; found sides are multiples of it, so that pooling halves them evenly
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The image settings as they were asked for, `auto` included."""
+
+    size: tuple[int, int] | None  # (height, width); None: auto
+    color: str
+    resize: str
+    kernel: str
+    antialias: bool
+    background: int
+
+    @classmethod
+    def of(cls, data: DataConfig) -> "Request":
+        """Pick the image settings out of the settings of the data set."""
+        return cls(
+            size=None if data.size is None else (data.size[0], data.size[1]),
+            color=data.color,
+            resize=data.resize,
+            kernel=data.kernel,
+            antialias=data.antialias,
+            background=data.background,
+        )
+
+
+def resolve(request: Request, pictures: Pictures) -> tuple[ImageSpec, tuple[str, ...]]:
+    """Replace every `auto` by what suits the images.
+
+    Size: the images' own where 95 % of the sample share one of at most 64 × 64; else a square of the median shorter
+    side, rounded down to a multiple of 8, from 8 to 64. Colour: grey if red, green and blue are equal in every sampled
+    image. Resize: stretch where 95 % of the sample agree in aspect ratio to 5 %, else pad.
+
+    Returns:
+        the specification, and a note where images are not taken at their own size
+
+    Raises:
+        DataError: none of the sampled images can be read.
+        ConfigError: the settings contradict each other.
+
+    """
+    sizes, colored = _look(request, pictures)
+    height, width = request.size or _found_size(sizes)
+    try:
+        spec = ImageSpec(
+            height=height,
+            width=width,
+            color=("rgb" if colored else "grey") if request.color == "auto" else request.color,
+            resize=_found_resize(sizes) if request.resize == "auto" else request.resize,
+            kernel=request.kernel,
+            antialias=request.antialias,
+            background=request.background,
+        )
+    except ValueError as error:
+        raise ConfigError(f"data: {error}") from error
+    return spec, _note(spec, sizes, request)
+
+
+def _note(spec: ImageSpec, sizes: NDArray[np.int64], request: Request) -> tuple[str, ...]:
+    if request.size is not None or (sizes == (spec.height, spec.width)).all():
+        return ()
+    height, width = np.median(sizes, axis=0).astype(int)
+    return (
+        f"Images are read as {spec.height} × {spec.width} {spec.color} ({spec.resize}), found from a sample of "
+        f"{len(sizes)} whose median is {height} × {width}; data.size=[height,width] changes it.",
+    )
+
+
+def _look(request: Request, pictures: Pictures) -> tuple[NDArray[np.int64], bool]:
+    """Read the sample: sizes (n, 2) as height and width, and whether any of it is in colour."""
+    probe = ImageSpec(1, 1, color="rgb", resize="stretch", kernel="nearest", antialias=True, background=0)
+    sizes, colored, reason = [], False, ""
+    for row in np.unique(np.linspace(0, len(pictures) - 1, min(SAMPLE, len(pictures))).astype(int)):
+        try:
+            source = pictures[row]
+            sizes.append(upright_size(source))
+            if request.color == "auto" and not colored:  # the first coloured image settles it
+                pixels = np.asarray(decode_whole(source, probe).decoded)
+                colored = bool((pixels != pixels[..., :1]).any())
+        except UnreadableImageError as error:
+            reason = str(error)
+    if not sizes:
+        raise DataError(f"The images cannot be read; none of {min(SAMPLE, len(pictures))} tried could: {reason}")
+    return np.array(sizes, np.int64), colored
+
+
+def _found_size(sizes: NDArray[np.int64]) -> tuple[int, int]:
+    (height, width), count = Counter(map(tuple, sizes.tolist())).most_common(1)[0]
+    if count >= AGREE * len(sizes) and max(height, width) <= LARGEST_SIDE:
+        return max(height, SIDE_STEP), max(width, SIDE_STEP)
+    shorter = float(np.median(sizes.min(axis=1)))
+    side = min(max(int(shorter) // SIDE_STEP * SIDE_STEP, SIDE_STEP), LARGEST_SIDE)
+    return side, side
+
+
+def _found_resize(sizes: NDArray[np.int64]) -> str:
+    aspect = sizes[:, 1] / sizes[:, 0]
+    agreeing = np.abs(aspect / np.median(aspect) - 1) <= ASPECT_TOLERANCE
+    return "stretch" if agreeing.mean() >= AGREE else "pad"

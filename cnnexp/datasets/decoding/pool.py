@@ -1,0 +1,179 @@
+"""Decoding by several processes: this one, and fresh interpreters that import NumPy and Pillow, and little else.
+
+Threads do not help: too much happens between Pillow's calls that let go of the interpreter lock. Copies of this process
+(fork) would copy TensorFlow's locks without its threads, and multiprocessing's spawn runs the user's main script again.
+"""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+from cnnexp.datasets.decoding.decode import Unreadable
+from cnnexp.datasets.decoding.worker import MANY, Job
+from cnnexp.datasets.sources.source import ArrayPictures
+from cnnexp.errors import DataError
+
+_WORTH_IT = 1.0  # seconds of work left for each process that is started
+
+# Pillow gives the memory of every image back to the system and asks for it again; keeping some halves decoding time.
+_KEEP_MEMORY = {"PILLOW_BLOCKS_MAX": "8", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy would start one for every core, to do nothing
+_ROOT = Path(__file__).parents[3]  # where `cnnexp` is imported from
+
+
+def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, None]:
+    """Decode the given chunks, in any order; yield each with the rows that could not be read.
+
+    Raises:
+        OSError: a file cannot be written.
+        DataError: a process died.
+
+    """
+    todo = deque(chunks)
+    with _Helpers(job, todo) as helpers:
+        helpers.start_if_it_pays()  # of many images at once: a process takes a moment to start
+        for chunk in _taken(todo):
+            yield chunk, job.run(chunk)
+            helpers.start_if_it_pays()
+            yield from helpers.finished()
+        yield from helpers.last()
+
+
+class _Helpers:
+    """Further processes that take chunks from the same list, each driven by a thread of this one."""
+
+    def __init__(self, job: Job, todo: deque[int]) -> None:
+        self._job, self._todo, self._chunks = job, todo, len(todo)
+        self._began = time.monotonic()
+        self._stack = ExitStack()
+        self._tried = False
+        self._busy: list[Future[None]] = []
+        self._finished: SimpleQueue[tuple[int, Unreadable]] = SimpleQueue()
+
+    def start_if_it_pays(self) -> None:
+        """Start processes on other cores, once, as soon as there is work enough left."""
+        number = 0 if self._tried else min(_cores() - 1, self._worth())
+        if number < 1:
+            return
+        self._tried = True
+        pool = self._stack.enter_context(ThreadPoolExecutor(number))  # left last: its threads wait for the workers
+        with suppress(OSError):  # no more processes are allowed, or there is no memory: those that started will do
+            for _ in range(number):
+                worker = self._stack.enter_context(_Worker())
+                self._busy.append(pool.submit(self._keep_busy, worker))
+
+    def _worth(self) -> int:
+        """Return how many processes the work that is left keeps busy for longer than it takes to start them."""
+        if isinstance(self._job.pictures, ArrayPictures):  # those are in this process already
+            return 0
+        left, done = len(self._todo), self._chunks - len(self._todo)
+        if left * self._job.chunk >= MANY:
+            return left - 1  # this process takes one, too
+        seconds_left = (time.monotonic() - self._began) / max(done, 1) * left
+        return min(left - 1, int(seconds_left / _WORTH_IT))
+
+    def _keep_busy(self, worker: "_Worker") -> None:
+        worker.take(self._job)
+        for chunk in _taken(self._todo):
+            self._finished.put((chunk, worker.run(chunk)))
+
+    def finished(self) -> Iterator[tuple[int, Unreadable]]:
+        """Yield what was finished since the last call; raise what a process ended with."""
+        while not self._finished.empty():
+            yield self._finished.get()
+        for ended in [future for future in self._busy if future.done()]:
+            ended.result()
+
+    def last(self) -> Iterator[tuple[int, Unreadable]]:
+        """Wait for what the processes are still at, and yield it."""
+        for ended in as_completed(self._busy):
+            ended.result()
+        yield from self.finished()
+
+    def __enter__(self) -> "_Helpers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+def _taken(todo: deque[int]) -> Iterator[int]:
+    """Take what another thread has not taken."""
+    with suppress(IndexError):
+        while True:
+            yield todo.popleft()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Worker:
+    """One decoding process: it is told the job, then chunk numbers, and answers each with a line of JSON."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", "from cnnexp.datasets.decoding.worker import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **_KEEP_MEMORY, **_ONE_THREAD, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
+        )
+
+    def take(self, job: Job) -> None:
+        """Hand over the job; returns when the process has started, so that no chunk waits for that."""
+        self._send(pickle.dumps(job))
+        self._answer()
+
+    def run(self, chunk: int) -> Unreadable:
+        self._send(b"%d\n" % chunk)
+        answer = self._answer()
+        if "errno" in answer:
+            raise OSError(answer["errno"], answer["error"], answer["file"])
+        return {int(row): reason for row, reason in answer["unreadable"].items()}
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise DataError(self._died())
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _send(self, content: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(content)
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise DataError(self._died()) from error
+
+    def _died(self) -> str:
+        code = self._process.wait()
+        return (
+            f"A process that decodes images ended before its work was done (exit code {code}"
+            f"{': was it out of memory?' if code == -9 else ''}). Run the same command again; it continues there."
+        )
+
+    def __enter__(self) -> "_Worker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()  # idle, or not wanted any more
+        self._process.communicate()

@@ -1,0 +1,124 @@
+"""A folder of image files, or a zip archive of one."""
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+
+from cnnexp.datasets.sources.layout import is_image, read_layout, unread_formats
+from cnnexp.datasets.sources.source import Catalogue, FilePictures, Pictures, Source, ZipPictures
+from cnnexp.errors import DataError
+from cnnexp.system.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What lies below a folder."""
+
+    images: tuple[str, ...]  # relative paths with "/", sorted
+    others: tuple[str, ...]  # files in sub-folders that are no images by their name
+    folders: tuple[str, ...]
+    skipped_links: tuple[str, ...]
+    state: str  # sha256 (hex) of path, size and time of every image, and of the folders
+
+
+def folder_source(path: Path, *, name: str) -> Source:
+    """Find a data set of image files.
+
+    Raises:
+        DataError: there is no such folder or archive.
+
+    """
+    root = path.expanduser()
+    if zipfile.is_zipfile(root):
+        return zip_source(root, name=name)
+    if not root.is_dir():
+        raise DataError(f"data.path must be a folder of images, or a zip archive of one; {root} is neither.")
+    root = root.resolve()
+    tree = walk(root)
+
+    def read() -> tuple[Catalogue, Pictures]:
+        catalogue, names = read_layout(tree.images, folders=tree.folders, origin=str(root))
+        notes = (*catalogue.notes, *unread_formats(tree.others), *_links(tree.skipped_links))
+        return replace(catalogue, notes=notes), FilePictures(root, names)
+
+    return Source(name=name, origin=str(root), state=f"{root} {tree.state}", open=read, cached=True)
+
+
+def zip_source(path: Path, *, name: str) -> Source:
+    """Find a data set of image files inside a zip archive, which is never unpacked to disk."""
+
+    def read() -> tuple[Catalogue, Pictures]:
+        with zipfile.ZipFile(path) as archive:
+            names = [entry for entry in archive.namelist() if not any(map(_is_hidden, filter(None, entry.split("/"))))]
+        images = [entry for entry in names if is_image(entry)]
+        folders = {entry.rstrip("/") for entry in names if entry.endswith("/")}
+        catalogue, ordered = read_layout(images, folders=folders, origin=str(path))
+        return catalogue, ZipPictures(path, ordered)
+
+    return Source(name=name, origin=str(path), state=file_state(path), open=read, cached=True)
+
+
+def file_state(*paths: Path) -> str:
+    """Say in a line what changes when one of the files does: path, size, time."""
+    stats = [(path.resolve(), path.stat()) for path in paths]
+    return " ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
+
+
+def walk(root: Path) -> Tree:
+    """List a folder and everything below it; hidden files are passed over, and links that lead outside.
+
+    Links to folders are never followed: inside the data folder they would only repeat images, or run in circles.
+
+    Raises:
+        DataError: a folder cannot be listed.
+
+    """
+    images, others, folders, links, facts = [], [], [], [], []
+    todo = [""]
+    while todo:
+        below = todo.pop()
+        for entry in _sorted_entries(root, below):
+            name = below + entry.name
+            if entry.is_symlink() and not _leads_to_file_inside(root, entry):
+                links.append(name)
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(name)
+                todo.append(f"{name}/")
+                facts.append(f"{name}/")
+            elif entry.is_file() and is_image(entry.name):  # a pipe of that name would never end
+                stat = entry.stat()
+                images.append(name)
+                facts.append(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_mode}")
+            elif below:
+                others.append(name)
+    state = hashlib.sha256(os.fsencode("\0".join(facts))).hexdigest()
+    return Tree(tuple(images), tuple(others), tuple(folders), tuple(links), state)
+
+
+def _sorted_entries(root: Path, below: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(root / below) as entries:
+            return sorted((entry for entry in entries if not _is_hidden(entry.name)), key=attrgetter("name"))
+    except OSError as error:
+        raise DataError(f"The folder {printable(str(root / below))} cannot be listed: {error.strerror}.") from error
+
+
+def _is_hidden(name: str) -> bool:
+    return name[0] == "." or name == "__MACOSX"
+
+
+def _leads_to_file_inside(root: Path, entry: os.DirEntry[str]) -> bool:
+    target = Path(os.path.realpath(entry.path))
+    return target.is_file() and target.is_relative_to(root)
+
+
+def _links(links: tuple[str, ...]) -> tuple[str, ...]:
+    if not links:
+        return ()
+    return (
+        f"{len(links):,} links were not followed, such as {printable(links[0])}: "
+        "they lead out of the data folder, to a folder, or nowhere.",
+    )

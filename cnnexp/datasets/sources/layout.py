@@ -1,0 +1,131 @@
+"""What the folders above an image say: its class, and its split where train/, val/ or test/ are declared.
+
+<class>/x.jpg      wrapper/<class>/x.jpg      train/<class>/x.jpg  val/<class>/x.jpg  test/<class>/x.jpg
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from cnnexp.datasets.sources.source import UNDECLARED, Catalogue, class_name, natural_order
+from cnnexp.errors import DataError
+from cnnexp.images import ENDINGS
+from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.text import printable
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "calibration": "calibration",
+    "test": "test",
+    "testing": "test",
+}
+_SHAPE = (
+    "It must hold a folder for each class with its images inside, with or without train/, val/ and test/ above them."
+)
+
+Parts = tuple[str, ...]  # folders and file name of one path, outermost first
+
+
+def is_image(name: str) -> bool:
+    """Say whether a name ends like an image that can be read."""
+    dot = name.rfind(".")
+    return dot > 0 and name[dot:].lower() in ENDINGS
+
+
+def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) -> tuple[Catalogue, tuple[str, ...]]:
+    """Find classes and declared splits.
+
+    Args:
+        names: paths of image files relative to the data folder, with ``/``
+        folders: paths of all folders, so that an empty class is noticed
+        origin: the data folder, for messages
+
+    Returns:
+        the catalogue, and the names in its order
+
+    Raises:
+        DataError: no images, or no classes.
+
+    """
+    paths = sorted(tuple(name.split("/")) for name in names)
+    if not paths:
+        raise DataError(f"No image was found in {origin}. {_SHAPE} {endings()}")
+    wrapper = _wrapper(paths)
+    depth = len(wrapper)  # of the class folder
+    inside = [path for path in paths if len(path) > depth + 1]
+    notes = _left_out([path for path in paths if len(path) <= depth + 1], "lie beside the class folders, not in one")
+    splits = _split_folders(inside, depth)
+    if splits:
+        notes += _left_out([path for path in inside if path[depth] not in splits], "belong to no split by their folder")
+        inside = [path for path in inside if path[depth] in splits]
+        depth += 1
+    if not inside:
+        raise DataError(f"No class folder was found in {origin}, only {len(paths):,} images without one. {_SHAPE}")
+    classes = [class_name(path[depth]) for path in inside]
+    class_names = natural_order(classes)
+    index = {name: number for number, name in enumerate(class_names)}
+    declared = [SPLIT_NAMES.index(splits[path[depth - 1]]) if splits else UNDECLARED for path in inside]
+    ordered = tuple("/".join(path) for path in inside)
+    return Catalogue(
+        class_names=class_names,
+        labels=np.array([index[name] for name in classes], np.int64),
+        files=tuple(map(printable, ordered)),
+        declared=np.array(declared, np.int8),
+        groups=None,
+        empty=tuple(map(printable, _empty(folders, {path[: depth + 1] for path in inside}))),
+        notes=notes,
+    ), ordered
+
+
+def _wrapper(paths: list[Parts]) -> Parts:
+    """Find the folders that all images share and that are no class: Dataset/ in Dataset/<class>/x.jpg."""
+    deep = [path for path in paths if len(path) > 2]
+    if not deep:
+        return ()
+    shared = 0
+    first = deep[0]
+    while all(len(path) > shared + 2 and path[shared] == first[shared] for path in deep):
+        shared += 1
+    within = {path[0] for path in paths if len(path) == 2}
+    return first[:shared] if not within - {first[0]} else ()
+
+
+def _split_folders(paths: list[Parts], depth: int) -> dict[str, str]:
+    """Map the folders at `depth` to splits; empty if they are classes, even a class called train."""
+    known = {path[depth] for path in paths if path[depth].casefold() in SPLIT_FOLDERS}
+    found = {folder: SPLIT_FOLDERS[folder.casefold()] for folder in known}
+    holds_classes = all(len(path) > depth + 2 for path in paths if path[depth] in known)
+    return found if "train" in found.values() and len(set(found.values())) > 1 and holds_classes else {}
+
+
+def _left_out(paths: list[Parts], why: str) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    return (f"{len(paths):,} images {why}, and were left out, such as {printable('/'.join(paths[0]))}.",)
+
+
+def _empty(folders: Collection[str], used: set[Parts]) -> list[str]:
+    """Find folders beside those of the classes, in the same parent, that hold no image."""
+    parents = {path[:-1] for path in used}
+    candidates = {tuple(folder.split("/")) for folder in folders}
+    return sorted("/".join(path) for path in candidates - used if path[:-1] in parents)
+
+
+def endings() -> str:
+    """Say which files are taken for images."""
+    return f"Images are files that end in {', '.join(sorted(ENDINGS))}."
+
+
+def unread_formats(names: Sequence[str]) -> tuple[str, ...]:
+    """Say which files beside images were passed over, by ending, as a note."""
+    if not names:
+        return ()
+    endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    listed = ", ".join(f"{count:,} with {printable(ending)}" for ending, count in endings.most_common(5))
+    return (f"Files that are no images by their name were left out: {listed}.",)

@@ -1,0 +1,191 @@
+"""Images that a CSV or Parquet table lists: a path and a label a line, and perhaps a split and a group."""
+
+import functools
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cnnexp.datasets.sources.folder import file_state
+from cnnexp.datasets.sources.layout import SPLIT_FOLDERS
+from cnnexp.datasets.sources.source import (
+    UNDECLARED,
+    Catalogue,
+    FilePictures,
+    Pictures,
+    Source,
+    class_name,
+    natural_order,
+)
+from cnnexp.errors import ConfigError, DataError
+from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.text import printable
+
+AUTO, NONE = "auto", "none"  # settings of an optional column
+_PARQUET = (".parquet", ".pq")
+_LISTED = 5  # lines named in a message
+
+Column = list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of the columns that are read; split and group may be ``auto`` or ``none``."""
+
+    image: str
+    label: str
+    split: str
+    group: str
+
+
+def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -> Source:
+    """Find a data set by its table.
+
+    Raises:
+        DataError: there is no such table, it is damaged, or a line lacks its path or label or leaves the folder.
+        ConfigError: a column that is set by name does not exist.
+
+    """
+    table = path.expanduser()
+    if not table.is_file():
+        raise DataError(f"data.path must be a CSV or Parquet table; there is no file {table}.")
+    folder = (Path(root).expanduser() if root is not None else table.parent).resolve()
+    found = _read(table, columns)
+    names = _inside(_required(found["image"], columns.image, table), folder, table)
+
+    def read() -> tuple[Catalogue, Pictures]:
+        return _catalogue(found, names, columns, table), FilePictures(folder, names)
+
+    state = f"{file_state(table)} {folder} {columns} {_state(folder, names, table)}"
+    return Source(name=name, origin=str(table), state=state, open=read, cached=True)
+
+
+def _read(table: Path, columns: Columns) -> dict[str, Column]:
+    """Read the columns that are wanted, as text."""
+    import pyarrow as pa  # these take a tenth of a second; only tables need them
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    try:
+        if table.suffix.lower() in _PARQUET:
+            present = pyarrow.parquet.read_schema(table).names
+            wanted = _present(columns, present, table)
+            content = pyarrow.parquet.read_table(table, columns=list(set(wanted.values())))
+        else:
+            present = pyarrow.csv.open_csv(table).schema.names
+            wanted = _present(columns, present, table)
+            # As text, so that a class called 007 or NA stays what it is.
+            kinds = dict.fromkeys(wanted.values(), pa.string())
+            options = pyarrow.csv.ConvertOptions(
+                column_types=kinds, include_columns=list(kinds), strings_can_be_null=True, null_values=[""]
+            )
+            content = pyarrow.csv.read_csv(table, convert_options=options)
+        return {role: content[column].cast(pa.string()).to_pylist() for role, column in wanted.items()}
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{table} cannot be read as a CSV or Parquet table: {error}.") from error
+
+
+def _present(columns: Columns, present: Sequence[str], table: Path) -> dict[str, str]:
+    """Map image, label, split and group to the columns that hold them; split and group may be missing."""
+    wanted = {"image": columns.image, "label": columns.label}
+    for role, setting in (("split", columns.split), ("group", columns.group)):
+        if setting not in (AUTO, NONE):
+            wanted[role] = setting
+        elif setting == AUTO and role in present:
+            wanted[role] = role
+    if missing := [f"{column} (data.{role})" for role, column in wanted.items() if column not in present]:
+        raise ConfigError(
+            f"{table} must have the columns that the settings name; {', '.join(missing)} is not there. "
+            f"It has {', '.join(map(printable, present))}."
+        )
+    return wanted
+
+
+def _required(column: Column, name: str, table: Path) -> list[str]:
+    if missing := [number for number, value in enumerate(column, start=1) if not value]:
+        raise DataError(
+            f"Every row of {table} needs a value in column {name}; {len(missing):,} have none, "
+            f"such as row {', '.join(map(str, missing[:_LISTED]))}."
+        )
+    return [value for value in column if value]
+
+
+def _inside(paths: list[str], folder: Path, table: Path) -> tuple[str, ...]:
+    """Make every path relative to the folder, and refuse those that leave it."""
+    root = f"{folder}{os.sep}" if folder != Path(folder.anchor) else folder.anchor
+    full = [os.path.normpath(os.path.join(root, path)) for path in paths]  # noqa: PTH118  a million rows
+    if outside := [number for number, path in enumerate(full) if not path.startswith(root)]:
+        raise DataError(
+            f"Every path of {table} must stay inside {folder}; {len(outside):,} lead out, such as "
+            f"{printable(paths[outside[0]])}. If that is meant, name the folder that holds them all: data.root=FOLDER."
+        )
+    return tuple(path[len(root) :] for path in full)
+
+
+def _state(folder: Path, names: tuple[str, ...], table: Path) -> str:
+    """Hash size, time and mode of every file; one that is missing is found when it is read.
+
+    Raises:
+        DataError: a path leaves the folder through a link, or is a pipe, socket or device, which might never end.
+
+    """
+    facts = hashlib.sha256()
+    elsewhere, no_files = [], []
+    inside = functools.cache(functools.partial(_is_inside, folder))
+    for name in names:
+        path = f"{folder}/{name}"
+        try:
+            own = os.lstat(path)
+            if not inside(path if stat.S_ISLNK(own.st_mode) else os.path.dirname(path)):  # noqa: PTH120
+                elsewhere.append(name)
+            found = os.stat(path)  # noqa: PTH116  a million rows
+        except (OSError, ValueError):
+            facts.update(b"missing\0")
+            continue
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            no_files.append(name)
+        facts.update(b"%d %d %d\0" % (found.st_size, found.st_mtime_ns, found.st_mode))
+    for wrong, rule in ((elsewhere, f"lead to a file inside {folder}"), (no_files, "name a file")):
+        if wrong:
+            raise DataError(f"Every path of {table} must {rule}; {len(wrong):,} do not, such as {printable(wrong[0])}.")
+    return facts.hexdigest()
+
+
+def _is_inside(folder: Path, path: str) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+def _catalogue(found: dict[str, Column], names: tuple[str, ...], columns: Columns, table: Path) -> Catalogue:
+    classes = [class_name(label) for label in _required(found["label"], columns.label, table)]
+    class_names = natural_order(classes)
+    index = {name: number for number, name in enumerate(class_names)}
+    return Catalogue(
+        class_names=class_names,
+        labels=np.array([index[name] for name in classes], np.int64),
+        files=tuple(map(printable, names)),
+        declared=_declared(found["split"], table) if "split" in found else np.full(len(names), UNDECLARED, np.int8),
+        groups=_groups(found["group"]) if "group" in found else None,
+        empty=(),
+        notes=(),
+    )
+
+
+def _declared(column: Column, table: Path) -> np.ndarray:
+    """Read the split column; an empty cell leaves the split of its image to cnnexp."""
+    values = [(value or "").strip().casefold() for value in column]
+    if unknown := sorted({value for value in values if value and value not in SPLIT_FOLDERS}):
+        raise DataError(
+            f"The split column of {table} may say {', '.join(SPLIT_FOLDERS)}, or nothing; "
+            f"got {', '.join(map(printable, unknown[:_LISTED]))}."
+        )
+    return np.array([SPLIT_NAMES.index(SPLIT_FOLDERS[value]) if value else UNDECLARED for value in values], np.int8)
+
+
+def _groups(column: Column) -> np.ndarray:
+    """Number the groups; an image without one is a group of its own."""
+    named: dict[str, int] = {}
+    return np.array([named.setdefault(value, row) if value else row for row, value in enumerate(column)], np.int64)

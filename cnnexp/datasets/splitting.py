@@ -1,0 +1,182 @@
+"""The data set as everything above knows it: decoded images in four splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.datasets.sources.source import UNDECLARED
+from cnnexp.images import ImageSpec
+from cnnexp.records import SPLIT_NAMES, Images, Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One share of the data; entry i of rows, labels and files is the same image."""
+
+    images: Images  # (M, H, W, C), the whole data set, shared by all splits; may be a memory map
+    rows: NDArray[np.int64]  # (N,) which of `images` belong to this split, in the fixed order of evaluation
+    labels: Labels  # (N,)
+    files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17" where there are no files
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """A data set, ready to train on."""
+
+    name: str
+    class_names: tuple[str, ...]
+    spec: ImageSpec
+    train: Split
+    validation: Split
+    calibration: Split
+    test: Split
+    digest: str  # sha256 (hex) of images, labels, files, class names, spec and split
+    source: str  # where it came from: a path, or the library that ships it
+    notes: tuple[str, ...]  # what a reader of the results has to know, one sentence each
+
+    def __getitem__(self, name: str) -> Split:
+        split: Split = getattr(self, name)
+        return split
+
+
+TRAIN = SPLIT_NAMES.index("train")
+# What a class with too few images for all splits gives up first.
+_GIVEN_UP_FIRST = tuple(SPLIT_NAMES.index(name) for name in ("calibration", "validation", "test"))
+
+Rows = NDArray[np.int64]
+Assignment = NDArray[np.int8]  # (N,) index into SPLIT_NAMES
+Table = NDArray[np.int64]  # (splits, classes) counts of images
+
+
+def partition(
+    labels: Labels, *, shares: Mapping[str, float], declared: NDArray[np.int8], units: Rows, seed: int
+) -> Assignment:
+    """Give each image a split.
+
+    Declared splits are taken as they are. A split that is not declared is cut from the images that are declared as
+    training images, or not declared at all; its share is a share of those. Of every class each split gets its share,
+    rounded to whole images, and at least one image where the class has enough of them; training gets the rest.
+
+    Args:
+        labels: (N,)
+        shares: share of each split but train, 0..1
+        declared: (N,) index into SPLIT_NAMES, or UNDECLARED
+        units: (N,) images of equal number stay together (copies, groups)
+        seed: 0..2**32 - 1; nothing else moves the outcome
+
+    Returns:
+        (N,) int8, index into SPLIT_NAMES. Units that differ in size, or that are large against a split, make its
+        share approximate; without them it is exact to less than one image a class.
+
+    """
+    assignment = np.where(declared == UNDECLARED, TRAIN, declared).astype(np.int8)
+    pool = np.flatnonzero(assignment == TRAIN)
+    cut = np.array([0 if (declared == split).any() else shares.get(name, 0) for split, name in enumerate(SPLIT_NAMES)])
+    if cut.any() and len(pool):
+        assignment[pool] = _stratified(labels[pool], shares=cut, units=units[pool], seed=seed)
+    return assignment
+
+
+def same_side(copies: Rows, groups: Rows | None) -> Rows:
+    """Number the sets of images that have to stay together: equal pixels, or equal group, or a chain of both.
+
+    Args:
+        copies: (N,) the first image with the same pixels
+        groups: (N,) equal for images of one group; None: no groups
+
+    Returns:
+        (N,) equal for images that stay together
+
+    """
+    if groups is None:
+        return copies
+    if np.array_equal(copies, np.arange(len(copies))):
+        return groups
+    from scipy.sparse import coo_array  # slow to import, seldom needed
+    from scipy.sparse.csgraph import connected_components
+
+    _, group = np.unique(groups, return_inverse=True)
+    count = len(copies)
+    edges = (np.tile(np.arange(count), 2), np.concatenate([copies, count + group]))
+    graph = coo_array((np.ones(2 * count, np.int8), edges), shape=(count + len(group),) * 2)
+    _, component = connected_components(graph, directed=False)
+    return np.asarray(component[:count], np.int64)
+
+
+def _stratified(labels: Labels, *, shares: NDArray[np.float64], units: Rows, seed: int) -> Assignment:
+    # The one stream of numbers that NumPy promises never to change.
+    random = np.random.RandomState(seed)
+    assignment = np.empty(len(labels), np.int8)
+    wanted = np.stack([_quota(count, shares) for count in np.bincount(labels)], axis=1)
+    have = np.zeros_like(wanted)
+    _, unit, size = np.unique(units, return_inverse=True, return_counts=True)
+    alone = size[unit] == 1
+    _place_together(assignment, labels, unit, size, wanted=wanted, have=have, random=random)
+    for label in range(wanted.shape[1]):
+        rows = random.permutation(np.flatnonzero(alone & (labels == label)))
+        counts = _take_away(np.maximum(wanted - have, 0)[:, label], len(rows))
+        assignment[rows] = np.repeat(np.arange(len(counts)), counts)
+    return assignment
+
+
+def _quota(count: int, shares: NDArray[np.float64]) -> Rows:
+    """Whole images of a class of `count` for each split; the sum is `count`."""
+    exact = count * shares
+    quota = np.where(shares > 0, np.maximum(np.floor(exact + 0.5), 1), 0).astype(np.int64)
+    while quota.sum() > max(count - 1, 0):
+        if quota.max() > 1:
+            quota[np.argmax(np.where(quota > 1, quota - exact, -np.inf))] -= 1
+        else:
+            quota[next(split for split in _GIVEN_UP_FIRST if quota[split])] = 0
+    quota[TRAIN] = count - quota.sum()
+    return quota
+
+
+def _place_together(
+    assignment: Assignment,
+    labels: Labels,
+    unit: Rows,
+    size: Rows,
+    *,
+    wanted: Table,
+    have: Table,
+    random: np.random.RandomState,
+) -> None:
+    """Place units of several images, largest first, each where the squared distance to the quotas grows least."""
+    together = np.flatnonzero(size > 1)
+    together = together[np.lexsort((random.permutation(len(together)), -size[together]))]
+    by_unit = np.argsort(unit, kind="stable")
+    ends = np.cumsum(size)
+    left = np.bincount(labels, minlength=wanted.shape[1])  # units still to come, at most, of each class
+    for number in together:
+        left -= _surplus(labels, by_unit[ends[number] - size[number] : ends[number]], wanted.shape[1])
+    for number in together:
+        rows = by_unit[ends[number] - size[number] : ends[number]]
+        counts = np.bincount(labels[rows], minlength=wanted.shape[1])
+        main = int(counts.argmax())
+        cost = ((2 * (have - wanted) + counts) * counts).sum(axis=1).astype(np.float64)
+        lacking = (wanted[:, main] > 0) & (have[:, main] == 0)
+        allowed = lacking if lacking.sum() >= left[main] else wanted[:, main] > 0
+        cost[~allowed] = np.inf
+        split = int(cost.argmin())
+        assignment[rows] = split
+        have[split] += counts
+        left -= counts > 0
+
+
+def _surplus(labels: Labels, rows: Rows, classes: int) -> Rows:
+    """Images of each class beyond the first: a unit is one chance to be placed, however many images it has."""
+    return np.maximum(np.bincount(labels[rows], minlength=classes) - 1, 0)
+
+
+def _take_away(counts: Rows, total: int) -> Rows:
+    """Lower the largest counts until they add up to `total`."""
+    counts = counts.copy()
+    while counts.sum() > total:
+        counts[counts.argmax()] -= 1
+    return counts

@@ -1,0 +1,137 @@
+"""Cause 2, the fit: did the network learn the images by heart?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import theilslopes
+
+from cnnexp.diagnosis.facts import Facts, combination_interval, recalls
+from cnnexp.diagnosis.optimization import improving_at_the_end
+from cnnexp.records import Finding, History
+
+MINIMUM_GAP = 0.03  # a repair closes a part of a gap: below 3 points it cannot win the 2 that count as harm
+GAP_ALONE = 0.10  # without a rising loss: good networks on CIFAR-10 keep 5 to 8 points for ever, and are not ill
+MINIMUM_AFTER_BEST = 3  # epochs; one or two worse ones are noise
+MINIMUM_RISE = 0.10  # of the lowest validation loss, already smoothed; within patience a healthy loss drifts by less
+LISTED_NAMES = 3
+VISIBLE = 0.0005  # a difference that shows in accuracies printed to a tenth of a point
+CONFIDENCE = 0.9  # gap and rising loss
+CONFIDENCE_GAP_ALONE = 0.7  # too few images or wrong labels look the same
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The validation loss around and after its lowest epoch."""
+
+    epoch: int  # of the lowest validation loss, from 1
+    lowest: float  # median of it and its neighbours
+    after: float  # median of all later epochs
+    rise: float  # after / lowest - 1
+    turned: bool  # it rose, steadily and by enough, while the training loss kept falling
+
+
+def overfitted(facts: Facts) -> Finding | None:
+    """Name M2 when train beats validation accuracy, surely and by enough, and the loss curves or the size agree."""
+    if _missing_from_validation(facts):
+        return None
+    gap, low, high = accuracy_gap(facts)
+    if low <= 0 or gap < MINIMUM_GAP:
+        return None
+    turn = loss_turn(facts.history)
+    if not turn.turned and (gap < GAP_ALONE or improving_at_the_end(facts)):
+        return None
+    return Finding(
+        id="M2",
+        cause=2,
+        title="over-fitting",
+        sentence=_sentence(facts, turn, (gap, low, high)),
+        evidence={
+            "train_accuracy": facts.train_accuracy,
+            "validation_accuracy": facts.val_accuracy,
+            "gap": gap,
+            "gap_low": low,
+            "gap_high": high,
+            "best_epoch": facts.history.best_epoch,
+            "lowest_loss_epoch": turn.epoch,
+            "lowest_validation_loss": turn.lowest,
+            "later_validation_loss": turn.after,
+            "validation_loss_rise": turn.rise,
+        },
+        confidence=CONFIDENCE if turn.turned else CONFIDENCE_GAP_ALONE,
+        repair=_repair(facts),
+    )
+
+
+def fit_unjudged(facts: Facts) -> str | None:
+    """Say why nobody can tell whether the run over-fits; None when it was judged."""
+    missing = _missing_from_validation(facts)
+    if not missing:
+        return None
+    more = f" and {len(missing) - LISTED_NAMES} more" if len(missing) > LISTED_NAMES else ""
+    return (
+        f"Over-fitting cannot be judged: validation has no image of {', '.join(missing[:LISTED_NAMES])}{more}, so its "
+        "accuracy is not that of the classes of train; raise data.validation or add images."
+    )
+
+
+def _missing_from_validation(facts: Facts) -> list[str]:
+    """Return the classes of train that validation lacks: no weighting of shares makes up for an unknown accuracy."""
+    pairs = zip(facts.class_counts["train"], facts.class_counts["validation"], strict=True)
+    names = [score.name for score in facts.evaluation.per_class]
+    return [name for name, (train, val) in zip(names, pairs, strict=True) if train > 0 and val == 0]
+
+
+def accuracy_gap(facts: Facts) -> tuple[float, float, float]:
+    """Return train minus validation accuracy with its 99 % interval, as if both held the same shares of classes.
+
+    Where only the training images are imbalanced, most of them are of easy, common classes. That part of the gap, the
+    difference of the shares times the recalls on the test split, is no over-fitting and is taken out.
+    """
+    support = facts.evaluation.confusion.sum(axis=1)
+    seen = support > 0
+    train, val = (np.array(facts.class_counts[split])[seen] for split in ("train", "validation"))
+    return combination_interval(
+        np.concatenate([[1, -1], val / val.sum() - train / train.sum()]),
+        np.concatenate([[facts.train_accuracy, facts.val_accuracy], recalls(facts.evaluation)]),
+        np.concatenate([[facts.train_images, facts.val_images], support[seen]]),
+    )
+
+
+def loss_turn(history: History) -> Turn:
+    """Find where the validation loss was lowest and whether it rose from there while the training loss fell."""
+    val = np.array([epoch.val_loss for epoch in history.epochs])
+    train = np.array([epoch.train_loss for epoch in history.epochs])
+    best = int(val.argmin())
+    lowest = float(np.median(val[max(best - 1, 0) : best + 2]))
+    if len(val) - best - 1 < MINIMUM_AFTER_BEST:
+        return Turn(epoch=best + 1, lowest=lowest, after=lowest, rise=0.0, turned=False)
+    after = float(np.median(val[best + 1 :]))
+    rise = after / lowest - 1 if lowest > 0 else 0.0
+    steady = theilslopes(val[best:]).low_slope > 0  # 95 % interval of the slope
+    falling = float(np.median(train[best + 1 :])) < train[best]
+    return Turn(
+        epoch=best + 1, lowest=lowest, after=after, rise=rise, turned=bool(rise >= MINIMUM_RISE and steady and falling)
+    )
+
+
+def _sentence(facts: Facts, turn: Turn, gap: tuple[float, float, float]) -> str:
+    value, low, high = (100 * number for number in gap)
+    shifted = abs(facts.train_accuracy - facts.val_accuracy - gap[0]) >= VISIBLE
+    reference = " at equal class shares" if shifted else ""
+    text = (
+        f"The network knows its training images better than new ones: {facts.train_accuracy:.1%} right on train, "
+        f"{facts.val_accuracy:.1%} on validation; {value:.1f} points apart{reference} "
+        f"(99 % interval {low:.1f} to {high:.1f})"
+    )
+    if turn.turned:
+        return f"{text}; after epoch {turn.epoch} the validation loss rose by {turn.rise:.0%} while that of train fell."
+    return f"{text}; too few images or wrong labels could look the same."
+
+
+def _repair(facts: Facts) -> str:
+    patience = " training.patience=5" if facts.patience is None else ""
+    if facts.dropout == 0 or facts.l2 == 0:
+        return f"regularization=dropout_l2{patience}"
+    if facts.augmentation == "none":
+        return f"augmentation=basic{patience}"
+    return f"model=small{patience}, or more training images"

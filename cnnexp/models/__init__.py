@@ -1,0 +1,1 @@
+"""Networks: the architectures of ``conf/model``, built from layers."""

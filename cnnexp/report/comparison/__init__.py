@@ -1,0 +1,1 @@
+"""A comparison in the terminal, as a page and as files."""

@@ -1,0 +1,190 @@
+"""A comparison as CSV, JSON and Markdown."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from cnnexp.comparison.design import seed_of
+from cnnexp.comparison.paired import Estimate
+from cnnexp.comparison.result import Comparison, Difference, Effect, Row
+from cnnexp.report.comparison.terminal_table import secondary_metrics, table
+from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend, verdict
+
+_ROWS_IN_MARKDOWN = 50
+_RESULT_COLUMNS = ("n", "mean", "low", "high", "p", "p_adjusted", "standing")
+
+
+def csv_text(comparison: Comparison) -> str:
+    """Every number of the comparison, one line each: first the configurations, then the effects.
+
+    Columns: kind (configuration | effect | model), the settings that differ, against (what an effect or a model is
+    compared with), metric, n, mean, low, high, p, p_adjusted, standing, then for configurations the validation
+    objective, the gain on the best and the means of the other test metrics. Shares are 0..1, differences positive when
+    better.
+    """
+    lines = [*_configuration_lines(comparison), *_effect_lines(comparison), *_model_lines(comparison)]
+    header = list(dict.fromkeys(name for line in lines for name in line))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
+    others = secondary_metrics(comparison)
+    return [
+        {
+            "kind": "configuration",
+            **row.configuration.values,
+            "against": "",
+            "metric": comparison.metric.name,
+            **_estimate(row.score),
+            "p": None if row.over_seeds is None else row.over_seeds.p,
+            "p_adjusted": None if row.over_seeds is None else row.over_seeds.p_adjusted,
+            "standing": row.standing.value,
+            **_objective(comparison, row),
+            **(
+                {f"gain {key}": value for key, value in _estimate(row.over_seeds.gain).items()}
+                if row.over_seeds
+                else {}
+            ),
+            **{name: row.means[name] for name in others},
+            "seconds/train": row.means.get("seconds/train"),
+            "seeds": " ".join(sorted({seed_of(run) for run in row.configuration.runs})),
+            "runs": " ".join(run.run_id for run in row.configuration.runs),
+        }
+        for row in comparison.rows
+    ]
+
+
+def _objective(comparison: Comparison, row: Row) -> dict[str, float | int | None]:
+    if comparison.objective is None or row.objective is None:
+        return {}
+    return {f"{comparison.objective.name} {key}": value for key, value in _estimate(row.objective).items()}
+
+
+def _effect_lines(comparison: Comparison) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": "effect",
+            effect.setting.name: effect.level,
+            "against": f"{effect.setting.name}={effect.against}",
+            "metric": comparison.metric.name,
+            **_difference(effect.difference),
+        }
+        for effect in comparison.effects
+    ]
+
+
+def _model_lines(comparison: Comparison) -> list[dict[str, Any]]:
+    reference = comparison.reference.best_run.run_id
+    return [
+        {
+            "kind": "model",
+            **{name: model.run.settings.get(name) for name in comparison.reference.configuration.values},
+            "against": reference,
+            "metric": comparison.metric.name,
+            **_difference(model.difference),
+            "runs": model.run.run_id,
+        }
+        for model in comparison.models
+    ]
+
+
+def _estimate(estimate: Estimate) -> dict[str, float | int | None]:
+    return {"n": estimate.n, "mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        **_estimate(difference.gain),
+        "p": difference.p,
+        "p_adjusted": difference.p_adjusted,
+        "standing": difference.standing.value,
+    }
+
+
+def json_text(comparison: Comparison) -> str:
+    """The whole comparison as JSON; differences are positive when better, unknown numbers null."""
+    content = {
+        "verdict": verdict(comparison),
+        "metric": comparison.metric.name,
+        "objective": None if comparison.objective is None else comparison.objective.name,
+        "settings": [{"name": s.name, "levels": s.levels, "moves_with": s.moves_with} for s in comparison.settings],
+        "rows": [_row(row) for row in comparison.rows],
+        "effects": [_effect(effect, comparison) for effect in comparison.effects],
+        "models": {
+            "test": comparison.model_test,
+            "reference": comparison.reference.best_run.run_id,
+            "differences": [
+                {
+                    "run": model.run.run_id,
+                    **_difference(model.difference),
+                    "only_this_right": model.only_this_right,
+                    "only_reference_right": model.only_reference_right,
+                }
+                for model in comparison.models
+            ],
+        },
+        "left_out": [{"run": run.run_id, "name": run.name, "reason": reason} for run, reason in comparison.left_out],
+        "refusals": comparison.refusals,
+        "warnings": comparison.warnings,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "settings": row.configuration.values,
+        "runs": [run.run_id for run in row.configuration.runs],
+        "seeds": row.seeds,
+        "standing": row.standing.value,
+        "objective": None if row.objective is None else _estimate(row.objective),
+        "score": _estimate(row.score),
+        "gain": None if row.over_seeds is None else _difference(row.over_seeds),
+        "means": row.means,
+    }
+
+
+def _effect(effect: Effect, comparison: Comparison) -> dict[str, Any]:
+    return {
+        "setting": effect.setting.name,
+        "level": effect.level,
+        "against": effect.against,
+        **_difference(effect.difference),
+        "blocks": effect.blocks,
+        "reversed_in": effect.reversed_in,
+        "sentence": effect_sentence(effect, comparison.metric),
+    }
+
+
+def markdown(comparison: Comparison) -> str:
+    """Verdict first, then the table: what MLflow shows of a run's description before it is unfolded."""
+    answer, *rest = verdict(comparison)
+    parts = [f"**{_escaped(answer)}**", "\n".join(_escaped(sentence) for sentence in rest), _markdown_table(comparison)]
+    if len(comparison.rows) > _ROWS_IN_MARKDOWN:
+        parts.append(f"and {len(comparison.rows) - _ROWS_IN_MARKDOWN} rows more")
+    parts.append(f"_{legend(comparison)}_")
+    parts.append("\n".join(f"- {_escaped(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
+    parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in left_out_sentences(comparison)))
+    parts.append("\n".join(f"- Mind: {_escaped(warning)}" for warning in comparison.warnings))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_table(comparison: Comparison) -> str:
+    cells = table(comparison)
+    alignment = ("--:" if numeric else ":--" for numeric in cells.numeric)
+    lines = [cells.header, tuple(alignment)]
+    for index, row in enumerate(cells.rows[:_ROWS_IN_MARKDOWN]):
+        texts = tuple(_escaped(text) for text in row)
+        lines.append(tuple(f"**{text}**" if text and index == 0 else text for text in texts))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown, and the HTML inside it, leave alone."""
+    for character in "\\`*_|[":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,174 @@
+"""A comparison as one HTML page that opens from disk, without network and without scripts."""
+
+import base64
+import io
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from cnnexp.comparison.metric import metric
+from cnnexp.comparison.result import Comparison, Row
+from cnnexp.errors import CnnexpError
+from cnnexp.records import Finding, RunSummary
+from cnnexp.report.comparison.charts import COLORS, CURVE_ROWS, curves_chart, effects_chart, parallel_coordinates
+from cnnexp.report.comparison.confusions import Pair, pair
+from cnnexp.report.comparison.terminal_table import secondary_metrics, table
+from cnnexp.report.comparison.wording import (
+    effect_sentence,
+    left_out_sentences,
+    legend,
+    model_label,
+    model_sentence,
+    row_label,
+    verdict,
+)
+from cnnexp.report.pages import template
+
+_SIDE = 56  # pixels at most
+_IN_MEMORY = "index-"  # begins the name of an image of a data set that is one array, such as the digits
+
+
+class Thumbnails:
+    """The images of a run's data set, as far as they can be reached from here."""
+
+    def __init__(self, run: RunSummary) -> None:
+        self._run = run
+
+    def __call__(self, file: str) -> str | None:
+        """Return an image as a data URI; None where it is not there any more, or never was a file."""
+        try:
+            image = self._array_image(file) if file.startswith(_IN_MEMORY) else self._file_image(file)
+            return None if image is None else _data_uri(image)
+        except (OSError, IndexError, ValueError):  # not an image any more: its name is shown alone
+            return None
+
+    def _file_image(self, file: str) -> Image.Image | None:
+        source = self._run.data_source
+        path = Path(source or "") / file
+        return Image.open(path) if source is not None and path.is_file() else None
+
+    def _array_image(self, file: str) -> Image.Image | None:
+        if self._pixels is None:
+            return None
+        pixels = np.asarray(self._pixels(int(file.removeprefix(_IN_MEMORY))))
+        return Image.fromarray(pixels.squeeze())
+
+    @cached_property
+    def _pixels(self) -> Callable[[int], object] | None:
+        """Reads an image of a built-in data set by its number; nothing is downloaded for it."""
+        from cnnexp.datasets.sources.builtin import CLASS_NAMES, builtin_source
+
+        name = self._run.settings.get("data", "none recorded")
+        if name != "digits" and (name not in CLASS_NAMES or self._run.data_source is None):
+            return None
+        try:
+            _, pictures = builtin_source(name, None if name == "digits" else self._run.data_source).open()
+        except CnnexpError:  # it was moved
+            return None
+        return pictures.__getitem__
+
+
+def _data_uri(image: Image.Image) -> str:
+    encoded = io.BytesIO()
+    with image:
+        image.thumbnail((_SIDE, _SIDE))
+        image.convert("RGB").save(encoded, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"
+
+
+_CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
+_PAIRS = 3  # the best model beside the next ones on validation
+_RUNS_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run's line under "runs"."""
+
+    run: RunSummary
+    label: str
+    color: str | None  # of its curve; None: not drawn
+    findings: tuple[Finding, ...]
+    command: str
+
+
+def page(comparison: Comparison, *, command: str) -> str:
+    """The whole page; ``command`` makes it again. Everything recorded is escaped."""
+    charts = [curves_chart(comparison, name) for name in _CURVES]
+    runs = _run_facts(comparison)
+    return template("comparison/page.html.j2").render(
+        comparison=comparison,
+        verdict=verdict(comparison),
+        legend=legend(comparison),
+        left_out=left_out_sentences(comparison),
+        table=table(comparison),
+        command=command,
+        coordinates=Markup(parallel_coordinates(comparison)),
+        effects=Markup(effects_chart(comparison)),
+        effect_sentences=[(effect, effect_sentence(effect, comparison.metric)) for effect in comparison.effects],
+        curves=[Markup(chart) for chart in charts if chart],
+        curve_labels=[(color, row_label(comparison, row)) for color, row in zip(COLORS, comparison.rows, strict=False)],
+        curve_rows=CURVE_ROWS,
+        model_sentences=[model_sentence(model, comparison) for model in comparison.models],
+        pairs=_pairs(comparison),
+        picture=Markup,
+        thumbnail=Thumbnails(comparison.reference.best_run),
+        secondary=_secondary(comparison),
+        runs=runs[:_RUNS_LISTED],
+        more_runs=max(0, len(runs) - _RUNS_LISTED),
+        seconds=sum(facts.run.seconds or 0.0 for facts in runs),
+        failed_seconds=sum(run.seconds or 0.0 for run, _ in comparison.left_out),
+    )
+
+
+def _pairs(comparison: Comparison) -> list[Pair]:
+    """The best model beside the best of the next rows; of a single row, beside its other seeds."""
+    if comparison.refusals:
+        return []
+    reference = comparison.reference.best_run
+    others = [row.best_run for row in comparison.rows[1:]] or [
+        run for run in comparison.reference.configuration.runs if run is not reference
+    ]
+    titles = [model_label(comparison, run) for run in (reference, *others[:_PAIRS])]
+    drawn = [pair(reference, run, titles=(titles[0], title)) for run, title in zip(others, titles[1:], strict=False)]
+    return [shown for shown in drawn if shown is not None]
+
+
+def _secondary(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:
+    """Names of the other test metrics, and each row's label with its means."""
+    names = secondary_metrics(comparison)
+    lines = [(row_label(comparison, row), tuple(f"{row.means[name]:.4f}" for name in names)) for row in comparison.rows]
+    return tuple(metric(name).short for name in names), lines
+
+
+def _run_facts(comparison: Comparison) -> list[RunFacts]:
+    return [
+        RunFacts(
+            run=run,
+            label=row_label(comparison, row),
+            color=COLORS[index] if index < CURVE_ROWS else None,
+            findings=run.read_findings() if place < _RUNS_LISTED else (),
+            command=_command(comparison, row, run),
+        )
+        for place, (index, row, run) in enumerate(
+            (index, row, run) for index, row in enumerate(comparison.rows) for run in row.configuration.runs
+        )
+    ]
+
+
+def _command(comparison: Comparison, row: Row, run: RunSummary) -> str:
+    """What trains this run again, as far as the settings that differ tell; the whole of it is its config.yaml."""
+    chosen = {name: run.settings[name] for name in ("data", "model") if name in run.settings}
+    for setting in comparison.settings:
+        for name in (setting.name, *setting.moves_with):
+            if name in run.settings:
+                chosen[name] = run.settings[name]
+    if "seed" in run.settings:
+        chosen["seed"] = run.settings["seed"]
+    return shlex.join(["cnnexp", *(f"{name}={value}" for name, value in chosen.items())])

@@ -1,0 +1,1 @@
+"""Answers about images, as a page and as files."""

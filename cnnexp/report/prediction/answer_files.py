@@ -1,0 +1,161 @@
+"""Answers about many images as CSV, JSON and Parquet, written as they come."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from cnnexp.errors import ConfigError
+from cnnexp.saved.prediction import Prediction
+from cnnexp.system.text import printable
+
+SEPARATOR = "|"  # between the classes of a prediction set in CSV
+FIELDS = (
+    "file",
+    "label",
+    "probability",
+    "next_best",
+    "next_probability",
+    "prediction_set",
+    "p_value",
+    "unlike",
+    "error",
+)
+_ROWS = 10_000  # of Parquet written at once
+
+
+class Writer(Protocol):
+    """Takes one prediction after the other; complete when its block is left."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, prediction: Prediction) -> None:
+        """Add one line."""
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path to write to that becomes `path` when the block ends well; an earlier file stays until then.
+
+    What was written when the block is interrupted stays beside it, as NAME.part.
+
+    Raises:
+        ConfigError: `path` cannot be written, or the command line turned out to be wrong, which leaves nothing.
+
+    """
+    if path.exists() and not path.is_file():  # such as /dev/stdout
+        yield path
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.open("w").close()
+    except OSError as error:
+        raise ConfigError(f"Answers go into a file that can be written; {path}: {error.strerror}.") from error
+    try:
+        yield part
+    except ConfigError:
+        part.unlink(missing_ok=True)
+        raise
+    part.replace(path)
+
+
+def _values(prediction: Prediction) -> dict[str, Any]:
+    said = prediction.answer
+    values: dict[str, Any] = dict.fromkeys(FIELDS)
+    values |= {"file": prediction.name, "error": prediction.error}
+    if said is not None:
+        values |= {name: getattr(said, name) for name in FIELDS[1:-1]}
+    return values
+
+
+class CsvWriter:
+    """One line an image; a name that is no UTF-8 keeps its bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+        self._rows = csv.DictWriter(self._file, FIELDS)
+
+    def __enter__(self) -> Self:
+        self._rows.writeheader()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, prediction: Prediction) -> None:
+        """Add one line."""
+        values = _values(prediction)
+        if prediction.answer is not None:
+            values["prediction_set"] = SEPARATOR.join(prediction.answer.prediction_set)
+        self._rows.writerow(values)
+
+
+class JsonWriter:
+    """A list with one object an image and line."""
+
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        self._file = path.open("w", encoding="utf-8")
+        self._names = class_names
+        self._before = "[\n"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.write("[]\n" if self._before == "[\n" else "\n]\n")
+        self._file.close()
+
+    def write(self, prediction: Prediction) -> None:
+        """Add one object."""
+        said = prediction.answer
+        probabilities = None if said is None else dict(zip(self._names, said.probabilities, strict=True))
+        self._file.write(self._before + json.dumps(_values(prediction) | {"probabilities": probabilities}))
+        self._before = ",\n"
+
+
+class ParquetWriter:
+    """A row an image: the fields of the CSV, then ``p/<class>`` for each class."""
+
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        kinds: dict[str, Any] = dict.fromkeys(FIELDS, pa.string())
+        kinds |= {name: pa.float64() for name in ("probability", "next_probability", "p_value")}
+        kinds |= {"unlike": pa.bool_(), "prediction_set": pa.list_(pa.string())}
+        kinds |= {f"p/{name}": pa.float32() for name in class_names}
+        self._schema = pa.schema(kinds)
+        self._columns = [f"p/{name}" for name in class_names]
+        self._rows: list[dict[str, Any]] = []
+        self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._file.close()
+
+    def write(self, prediction: Prediction) -> None:
+        """Add one row."""
+        said = prediction.answer
+        values = _values(prediction) | {"file": printable(prediction.name)}  # Parquet knows no other text than UTF-8
+        if said is not None:
+            values |= dict(zip(self._columns, said.probabilities, strict=True))
+        self._rows.append(values)
+        if len(self._rows) >= _ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._rows:
+            self._file.write_table(pa.Table.from_pylist(self._rows, self._schema))
+            self._rows = []

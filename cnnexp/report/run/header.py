@@ -1,0 +1,126 @@
+"""The header: what this run is going to do, before it does it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cnnexp.records import RunPlan
+from cnnexp.system.text import printable
+
+FEW_CLASSES = 12  # up to this many are counted by name
+MOST_COLUMNS = 60  # up to this many classes fit into one row of columns
+IMBALANCED_FROM = 1.5  # largest class over smallest
+HEIGHTS = "▁▂▃▄▅▆▇█"
+
+
+def print_header(console: Console, plan: RunPlan, settings: Mapping[str, Any]) -> None:
+    """Print data, model and method; `settings` is the whole configuration as nested plain values."""
+    console.print(Text(printable(plan.name), style="title"))
+    console.print(Padding.indent(_rows(plan, settings, columns=console.encoding.startswith("utf")), 2))
+    console.print()
+
+
+def _rows(plan: RunPlan, settings: Mapping[str, Any], *, columns: bool) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=True)
+    grid.add_column(style="label", no_wrap=True)
+    grid.add_column(overflow="fold")
+    rows: list[tuple[str, str | Text]] = [
+        ("data", _data(plan)),
+        ("images", _images(plan)),
+        ("classes", _classes(plan, columns=columns)),
+        ("model", f"{settings['model']['name']}, {plan.parameters:,} parameters"),
+        ("optimizer", _optimizer(plan, settings)),
+        ("schedule", _schedule(settings["schedule"])),
+        ("regularization", _regularization(settings["regularization"])),
+        ("augmentation", plan.augmentation),
+        ("training", _training(plan, settings["training"])),
+        ("machine", f"{_count(plan.threads, 'thread')}, {plan.precision}, seed {settings['seed']}"),
+        *(("note", printable(note)) for note in plan.notes),
+    ]
+    for label, text in rows:
+        grid.add_row(label, text)
+    return grid
+
+
+def _data(plan: RunPlan) -> str:
+    size = " × ".join(str(side) for side in plan.input_shape)
+    source = f"; {plan.data_source}" if plan.data_source else ""
+    return printable(f"{plan.data_name}, {_count(len(plan.class_names), 'class')}, {size}{source}")
+
+
+def _images(plan: RunPlan) -> str:
+    return ", ".join(f"{split} {sum(counts):,}" for split, counts in plan.class_counts.items())
+
+
+def _classes(plan: RunPlan, *, columns: bool) -> Text:
+    """Training images a class: how uneven they are, in words, in columns, and by name where that is short."""
+    counts = plan.class_counts["train"]
+    fewest, most = min(counts), max(counts)
+    if fewest == most:
+        return Text(f"{most:,} train images each")
+    text = Text(f"{fewest:,} to {most:,} train images each")
+    if fewest == 0:
+        text.append(f", {_count(counts.count(0), 'class')} without any", style="attention")
+    elif most >= IMBALANCED_FROM * fewest:
+        text.append(f", imbalance {most / fewest:.3g} : 1", style="attention")
+    if columns and len(counts) <= MOST_COLUMNS:
+        text.append("  ")
+        text.append("".join(HEIGHTS[round(7 * count / most)] for count in counts), style="label")
+    text.append("\n")
+    text.append(_named(plan.class_names, counts), style="aside")
+    return text
+
+
+def _named(names: Sequence[str], counts: Sequence[int]) -> str:
+    if len(names) <= FEW_CLASSES:
+        return _listed(names, counts, range(len(names)))
+    order = sorted(range(len(names)), key=lambda index: -counts[index])
+    return f"most: {_listed(names, counts, order[:3])}; fewest: {_listed(names, counts, order[-3:])}"
+
+
+def _listed(names: Sequence[str], counts: Sequence[int], chosen: Sequence[int]) -> str:
+    return ", ".join(f"{printable(names[index])} ({counts[index]:,})" for index in chosen)
+
+
+def _optimizer(plan: RunPlan, settings: Mapping[str, Any]) -> str:
+    optimizer, batch = settings["optimizer"], settings["training"]["batch_size"]
+    rate = f"rate {plan.learning_rate:g}"
+    if optimizer["batch_scaling"] != "none" and batch != optimizer["reference_batch_size"]:
+        ratio = f"{batch}/{optimizer['reference_batch_size']}"
+        factor = f"sqrt({ratio})" if optimizer["batch_scaling"] == "sqrt" else ratio
+        rate += f" ({optimizer['learning_rate']:g} × {factor})"
+    told = [name for name in ("momentum", "weight_decay") if name in optimizer and optimizer[name] != 0]
+    extras = _worded({name: optimizer[name] for name in told})
+    if optimizer.get("nesterov"):
+        extras.append("nesterov")
+    return ", ".join([optimizer["name"], rate, *extras])
+
+
+def _schedule(schedule: Mapping[str, Any]) -> str:
+    return ", ".join([schedule["name"], *_worded(schedule)])
+
+
+def _regularization(values: Mapping[str, Any]) -> str:
+    return ", ".join(_worded({name: value for name, value in values.items() if value != 0})) or "none"
+
+
+def _worded(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {value:g}" for name, value in values.items() if name != "name"]
+
+
+def _training(plan: RunPlan, training: Mapping[str, Any]) -> str:
+    patience = training["patience"]
+    stop = f", patience {patience} on {training['monitor']}" if patience is not None else ""
+    weights = "" if training["class_weight"] == "none" else f", class weights {training['class_weight']}"
+    kept = "" if training["keep"] == "best" else f", keeps the {training['keep']}"
+    epochs = f"{_count(training['epochs'], 'epoch')} of {_count(plan.updates_per_epoch, 'update')}"
+    return f"{epochs}, batch {training['batch_size']}{stop}{kept}{weights}"
+
+
+def _count(number: int, noun: str) -> str:
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"

@@ -1,0 +1,115 @@
+"""What the test split said: overall with intervals, and class by class."""
+
+from collections.abc import Mapping
+from itertools import chain
+
+import numpy as np
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cnnexp.records import ClassScore, Evaluation, History
+from cnnexp.system.text import printable
+
+MOST_ROWS = 15  # classes; of more, the worst are shown
+TWO_BLOCKS = 78  # columns of the terminal from which metrics stand in two blocks
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "ece": "ECE",
+    "ece_uncalibrated": " uncalibrated",
+}
+UNDEFINED = "–"
+
+
+def print_training(console: Console, history: History) -> None:
+    """One line on how training ended: which epoch is kept, and why it is not the last."""
+    best = next(values for values in history.epochs if values.epoch == history.best_epoch)
+    stopped = ", stopped early" if history.stopped_early else ""
+    text = (
+        f"best epoch {history.best_epoch} of {len(history.epochs)}{stopped}, val loss {best.val_loss:.4f}, "
+        f"accuracy {best.val_accuracy:.3f} ({history.updates:,} updates, {history.seconds:.1f} s)"
+    )
+    console.print(Padding.indent(Text(text, style="label"), 2))
+    console.print()
+
+
+def print_scores(
+    console: Console, evaluation: Evaluation, metrics: Mapping[str, float], *, title: str = "test split"
+) -> None:
+    """Print the tables of an evaluation; `metrics` are the run's, by their recorded names."""
+    console.print(Text.assemble((title, "title"), f", {int(evaluation.confusion.sum()):,} images"))
+    console.print(Padding.indent(_overall(evaluation, metrics, blocks=2 if console.width >= TWO_BLOCKS else 1), 2))
+    console.print()
+    console.print(Padding.indent(_per_class(evaluation), 2))
+    for note in evaluation.notes:
+        console.print(Padding.indent(Text(f"note: {printable(note)}", style="attention"), 2))
+    console.print()
+
+
+def _overall(evaluation: Evaluation, metrics: Mapping[str, float], *, blocks: int) -> Table:
+    """In two blocks, what was answered stands on the left, how good the probabilities were on the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
+    for _ in range(blocks):
+        table.add_column("", no_wrap=True)
+        table.add_column("value", justify="right")
+        table.add_column("95 % interval", style="aside")
+    cells = [_metric(name, evaluation, metrics) for name in NAMES]
+    rows = len(cells) // blocks
+    for row in range(rows):
+        table.add_row(*chain.from_iterable(cells[row::rows]))
+    return table
+
+
+def _metric(name: str, evaluation: Evaluation, metrics: Mapping[str, float]) -> tuple[str, str, str]:
+    known = evaluation.metrics.get(name, metrics.get(f"test/{name}"))  # uncalibrated is a number of the run
+    value = UNDEFINED if known is None else f"{known:.3f}"
+    if name not in evaluation.intervals:
+        return NAMES[name], value, ""
+    low, high = evaluation.intervals[name]
+    return NAMES[name], value, f"{low:.3f}–{high:.3f}"
+
+
+def _per_class(evaluation: Evaluation) -> Table:
+    scores = evaluation.per_class
+    shown, rest = list(range(len(scores))), ""
+    if len(scores) > MOST_ROWS:
+        order = sorted(shown, key=lambda index: 2.0 if (f1 := scores[index].f1) is None else f1)
+        shown, rest = order[:MOST_ROWS], _rest([scores[index] for index in order[MOST_ROWS:]])
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
+    table.caption, table.caption_justify, table.caption_style = rest or None, "left", "aside"
+    table.add_column("worst classes" if rest else "class", max_width=26, overflow="fold")
+    for heading in ("precision", "recall", "F1", "images"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("most often taken for", max_width=24, overflow="fold", style="aside")
+    for index in shown:
+        score = scores[index]
+        numbers = (_score(score.precision), _score(score.recall), _score(score.f1), f"{score.support:,}")
+        table.add_row(printable(score.name), *numbers, _taken_for(evaluation, index))
+    return table
+
+
+def _rest(better: list[ClassScore]) -> str:
+    known = [score.f1 for score in better if score.f1 is not None]
+    span = f", F1 from {min(known):.3f} to {max(known):.3f}" if known else ""
+    return f"{len(better)} more classes{span}: see classification_report.json"
+
+
+def _score(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.3f}"
+
+
+def _taken_for(evaluation: Evaluation, index: int) -> str:
+    mistakes = evaluation.confusion[index].copy()
+    mistakes[index] = 0
+    other = int(np.argmax(mistakes))
+    return f"{printable(evaluation.per_class[other].name)} ({mistakes[other]:,})" if mistakes[other] else ""

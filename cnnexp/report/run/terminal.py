@@ -1,0 +1,106 @@
+"""One run, told in the terminal."""
+
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from cnnexp.records import EpochValues, Finding, RunPlan, RunResult
+from cnnexp.report.console import open_console
+from cnnexp.report.run.header import print_header
+from cnnexp.report.run.progress import ProgressReport
+from cnnexp.report.run.scores import print_scores, print_training
+from cnnexp.system.text import printable
+
+CAUSES = {1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
+MOST_EVIDENCE = 6  # numbers; all of them are in findings.json
+OVERRIDE = re.compile(r"[+~]*[\w./@-]+=\S+")
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print each finding with its numbers and a repair that can be copied; say so when there is none."""
+    if not findings:
+        console.print(Text.assemble(("findings", "title"), ": none, no check found a fault"))
+    else:
+        console.print(Text("findings", style="title"))
+    for finding in findings:
+        _print_finding(console, finding)
+    console.print()
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    about = f"  {CAUSES[finding.cause]}, {100 * finding.confidence:.0f} % sure"
+    console.print(Text.assemble("  ", (printable(finding.title), "bold yellow"), (about, "aside")))
+    console.print(Padding(Text(printable(finding.sentence)), (0, 2, 0, 4)))
+    if finding.evidence:
+        console.print(Padding(Text(_evidence(finding.evidence), style="aside"), (0, 2, 0, 4)))
+    if finding.repair:
+        # never wrapped: half a command cannot be copied
+        word = "add" if _is_override(finding.repair) else "do"
+        style = "command" if word == "add" else ""
+        line = Text.assemble("    ", (f"{word:<5}", "label"), (printable(finding.repair), style))
+        console.print(line, soft_wrap=True)
+
+
+def _evidence(evidence: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in list(evidence.items())[:MOST_EVIDENCE])
+
+
+def _is_override(repair: str) -> bool:
+    return all(OVERRIDE.fullmatch(word) for word in repair.split())
+
+
+class RunReport:
+    """Prints a run while it happens; its methods are the callbacks of a run.
+
+    Use it as a context manager, so that an error or Ctrl-C finds the terminal as it was.
+    """
+
+    def __init__(self) -> None:
+        self._console = open_console()
+        self._progress = ProgressReport(self._console, clock=time.monotonic)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def plan(self, plan: RunPlan, settings: Mapping[str, Any]) -> None:
+        """Print the header; `settings` is the whole configuration as nested plain values."""
+        print_header(self._console, plan, settings)
+        self._progress.begin_epochs(settings["training"]["epochs"])
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of a stage, such as "decoding data", are done."""
+        self._progress.stage(stage, done, total)
+
+    def epoch(self, values: EpochValues) -> None:
+        """Show an epoch."""
+        self._progress.epoch(values)
+
+    def result(self, result: RunResult) -> None:
+        """Print the best epoch, the scores on the test split, the findings and what the header did not note."""
+        self._progress.stop()
+        print_training(self._console, result.history)
+        print_scores(self._console, result.evaluation, result.metrics)
+        print_findings(self._console, result.findings)
+        for note in (note for note in result.notes if note not in result.plan.notes):  # those stand in the header
+            self._console.print(Text(f"note: {printable(note)}", style="attention"))
+
+    def closing(self, lines: Iterable[tuple[str, str]]) -> None:
+        """Print label and text of each line, such as ("open", "python -m cnnexp ui"); none is ever wrapped."""
+        for label, text in lines:
+            self._console.print(Text.assemble((f"{label:<10}", "label"), text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on standard error, above the bar if there is one."""
+        print(f"warning: {printable(text)}", file=sys.stderr)

@@ -1,0 +1,167 @@
+"""A sweep, told in the terminal: a lasting line for each run that has ended, and below them what is going on."""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from cnnexp.records import EpochValues
+from cnnexp.report.console import open_console
+from cnnexp.system.text import printable
+
+REFRESHES = 4  # of what moves, per second
+MOST_RUNNING = 12  # runs shown at a time
+
+
+@dataclass(slots=True)
+class _Running:
+    name: str
+    epochs: int
+    stage: str
+    last: EpochValues | None
+
+
+class SweepReport:
+    """Prints a sweep while it happens; a context manager, so that an error finds the terminal as it was."""
+
+    def __init__(self) -> None:
+        self._console = open_console()
+        self._bar = Progress(
+            TextColumn("  {task.description}", markup=False, style="label"),
+            BarColumn(bar_width=36),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}", markup=False, style="progress.remaining"),
+            console=self._console,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("runs", total=None, left="")
+        self._running: dict[int, _Running] = {}
+        self._best = ""
+        self._began = time.monotonic()
+        self._done_before = 0
+        self._live = Live(
+            console=self._console, get_renderable=self._moving, refresh_per_second=REFRESHES, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def begin(self, title: str, lines: Sequence[tuple[str, str]], *, total: int | None) -> None:
+        """Print what the sweep is; `total` is its number of runs, None where that is not known."""
+        self._console.print(Text(printable(title), style="title"))
+        self._labelled(lines)
+        self._console.print()
+        self._bar.update(self._task, total=total)
+        if self._console.is_interactive:
+            self._live.start()
+
+    def started(self, number: int, name: str, *, epochs: int) -> None:
+        """Show a run that begins."""
+        self._running[number] = _Running(name, epochs, "starting", None)
+
+    def stage(self, number: int, stage: str, done: int, total: int) -> None:
+        """Show how far a stage of a run is."""
+        if number in self._running:
+            self._running[number].stage = f"{stage} {100 * done // max(total, 1)} %"
+
+    def epoch(self, number: int, values: EpochValues) -> None:
+        """Show an epoch of a run."""
+        if number in self._running:
+            self._running[number].last = values
+
+    def ended(self, number: int, name: str, text: str, *, good: bool, best: str) -> None:
+        """Print how a run ended; `best` is the best so far, in words."""
+        self._running.pop(number, None)
+        self._best = best
+        self._bar.advance(self._task)
+        self._bar.update(self._task, left=self._left())
+        mark = ("✓ " if self._console.encoding.startswith("utf") else "+ ") if good else "! "
+        style = "" if good else "attention"
+        task = self._bar.tasks[0]
+        position = f"{task.completed:>5.0f} of {task.total:.0f} " if task.total is not None else ""
+        line = Text.assemble((position, "aside"), (mark + printable(name), style or "label"), "  ", (text, style))
+        self._console.print(line, soft_wrap=True)
+
+    def again(self, number: int, name: str, reason: str) -> None:
+        """Print that a run was lost and begins anew."""
+        self._running.pop(number, None)
+        line = f"        ! {printable(name)}  {printable(reason)} It is tried again."
+        self._console.print(Text(line, style="attention"), soft_wrap=True)
+
+    def skipped(self, best: str) -> None:
+        """Show that a run was done before; it counts as done without a line."""
+        self._best = best
+        self._done_before += 1
+        self._bar.advance(self._task)
+
+    def gone(self, number: int) -> None:
+        """Show no more of a run that has no end to tell."""
+        self._running.pop(number, None)
+
+    def note(self, text: str, *, attention: bool = False) -> None:
+        """Print a sentence."""
+        self._console.print(Text(printable(text), style="attention" if attention else ""), soft_wrap=True)
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a small table; all columns but the first hold numbers, which are never cut."""
+        table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=False, header_style="label")
+        for place, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
+        for row in rows:
+            table.add_row(*map(printable, row))
+        self._console.print(table)
+        self._console.print()
+
+    def closing(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Print label and text of each line; none is ever wrapped."""
+        self.stop()
+        self._labelled(lines)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on standard error."""
+        print(f"warning: {printable(text)}", file=sys.stderr)
+
+    def stop(self) -> None:
+        """Take away what moves."""
+        self._live.stop()
+
+    def _labelled(self, lines: Sequence[tuple[str, str]]) -> None:
+        width = max((len(label) for label, _ in lines), default=0) + 2
+        for label, text in lines:
+            self._console.print(Text.assemble((f"{label:<{width}}", "label"), printable(text)), soft_wrap=True)
+
+    def _left(self) -> str:
+        task = self._bar.tasks[0]
+        done = task.completed - self._done_before
+        if task.total is None or done < 1:
+            return ""
+        seconds = round((time.monotonic() - self._began) / done * (task.total - task.completed))
+        hours, rest = divmod(seconds, 3600)
+        return f"{hours}:{rest // 60:02}:{rest % 60:02} left" if hours else f"{rest // 60}:{rest % 60:02} left"
+
+    def _moving(self) -> RenderableType:
+        rows = [_row(running) for running in list(self._running.values())[:MOST_RUNNING]]
+        best = [Text(f"  best so far  {self._best}", style="label")] if self._best else []
+        return Group(*rows, *best, self._bar)
+
+
+def _row(running: _Running) -> Text:
+    name = printable(running.name)
+    if running.last is None:
+        return Text.assemble(f"  … {name}  ", (running.stage, "aside"))
+    last = running.last
+    scores = f"epoch {last.epoch}/{running.epochs}  val loss {last.val_loss:.4f}  accuracy {last.val_accuracy:.3f}"
+    return Text.assemble(f"  … {name}  ", (scores, "aside"))

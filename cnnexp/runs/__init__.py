@@ -1,0 +1,1 @@
+"""One run, from configuration to result, recorded and reported as it goes."""

@@ -1,0 +1,116 @@
+"""Evaluations of saved models, recorded: one as a run of its own, several as the children of one parent run."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnexp.config import TrackingConfig
+from cnnexp.portable.classifier import Classifier
+from cnnexp.runs import artifacts
+from cnnexp.saved import reevaluation
+from cnnexp.saved.changes import Change
+from cnnexp.saved.evaluation_set import JudgedImages
+from cnnexp.saved.reevaluation import Reevaluation
+from cnnexp.tracking import Receipt, raising_on_sigterm, recording
+from cnnexp.tracking.outbox import entries
+from cnnexp.tracking.outbox.owned_record import HeldRecord
+from cnnexp.tracking.outbox.record_folder import Entry
+from cnnexp.tracking.store.connection import absolute_uri, reach
+from cnnexp.tracking.store.find_runs import SWEEP_ID
+from cnnexp.tracking.store.stored_run import EVALUATES, PARENT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """A saved model, and what its evaluations are recorded with."""
+
+    model: Classifier
+    folder: Path
+    name: str  # of its run or folder
+    origin: str  # id of its run, or the folder
+    seed: int
+    tracking: TrackingConfig
+    parameters: Mapping[str, entries.Parameter]  # data settings and seed
+    config_yaml: str
+
+
+def carry_out(
+    subject: Subject, judged: JudgedImages, change: Change, *, setting: Mapping[str, str], parent_id: str | None
+) -> tuple[Reevaluation, Receipt]:
+    """Judge one model on its images, changed or not, and record that; `setting` is how the change is recorded.
+
+    Raises:
+        CnnexpError: the change does not suit the images, or the store refuses.
+
+    """
+    name = f"{subject.name}-on-{judged.name}"
+    with recording(
+        subject.tracking,
+        run_name=name if change is None else f"{name}-{change}".replace(" ", "_"),
+        parameters={**subject.parameters, **setting},
+        config_yaml=subject.config_yaml,
+        tags={EVALUATES: subject.origin} | ({} if parent_id is None else {PARENT: parent_id, SWEEP_ID: parent_id}),
+    ) as recorder:
+        model = reevaluation.changed_model(subject.model, subject.folder, change)
+        result = reevaluation.judge(model, judged, change=change, seed=subject.seed)
+        class_names = model.card.class_names
+        recorder.judged(
+            dataset=_dataset(judged, result, model),
+            metrics=result.metrics,
+            description=_description(judged, result, change, subject.origin),
+        )
+        recorder.files(artifacts.evaluation_files(result.evaluation, {"test": result.predictions}, class_names))
+        recorder.files({"card.json": artifacts.to_json(model.card.as_dict())})
+    return result, recorder.receipt
+
+
+@contextmanager
+def under_one_parent(tracking: TrackingConfig, *, name: str, varied: Mapping[str, str], origin: str) -> Iterator[str]:
+    """Give the id of a parent run for the evaluations within the block; it ends as the block ends.
+
+    Raises:
+        TrackingError: the store cannot be reached, or refuses.
+
+    """
+    reach(absolute_uri(tracking.uri))
+    record = HeldRecord.begin(
+        tracking, run_name=name, parameters=varied, config_yaml=None, tags={EVALUATES: origin}, commit=None
+    )
+    status = "FAILED"
+    try:
+        with raising_on_sigterm():
+            yield record.opened()
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        record.end(status)
+        record.wait()
+
+
+def title(judged: JudgedImages, change: Change) -> str:
+    """Return what was judged, in words."""
+    return f"{judged.name}, {judged.part}" + ("" if change is None else f", {change}")
+
+
+def _dataset(judged: JudgedImages, result: Reevaluation, model: Classifier) -> Entry:
+    return entries.judged_dataset(
+        name=judged.name,
+        digest=judged.digest,
+        source=judged.source,
+        class_names=model.card.class_names,
+        counts={"test": [score.support for score in result.evaluation.per_class]},
+        input_shape=model.card.image.shape,
+    )
+
+
+def _description(judged: JudgedImages, result: Reevaluation, change: Change, origin: str) -> str:
+    low, high = result.evaluation.intervals["accuracy"]
+    lines = [
+        f"**accuracy {result.metrics['test/accuracy']:.3f}** ({low:.3f} to {high:.3f}) on {title(judged, change)}.",
+        f"An evaluation of the model of {origin}.",
+        *result.notes,
+    ]
+    return "\n\n".join(lines)

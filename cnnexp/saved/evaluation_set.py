@@ -1,0 +1,129 @@
+"""The images that a saved model is judged on: which of a data set, read as the model was trained to see them."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnexp.config import BuiltinDataConfig, DataConfig
+from cnnexp.datasets import Splits, load_splits, requirements
+from cnnexp.datasets.cache import folder
+from cnnexp.datasets.cache.fill import decoded, kept_spec
+from cnnexp.datasets.decoding.auto_spec import Request
+from cnnexp.datasets.loading import find
+from cnnexp.errors import DataError
+from cnnexp.images import ImageSpec
+from cnnexp.portable.card import Card
+from cnnexp.records import SPLIT_NAMES, Images, Labels
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedImages:
+    """The images a model is judged on."""
+
+    name: str  # of the data set
+    source: str
+    digest: str  # sha256 (hex) of pixels, labels and class names
+    part: str  # which of its images, such as "test split"
+    class_names: tuple[str, ...]  # of the data, not of the model
+    images: Images  # (N, H, W, C) as the model takes them
+    labels: Labels  # (N,) index into `class_names`
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def find_images(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> JudgedImages:
+    """Read the images of a data set as the model of `card` takes them.
+
+    Which of them: the test split of the data set that the model was trained on, of the built-in sets, and of sets that
+    declare one; else all, because none of them was trained on.
+
+    Raises:
+        DataError: the data set is missing, unreadable, or has no such images.
+
+    """
+    data = _read_by(data, card.image)
+    splits = _same_splits(data, card, seed=seed, on_progress=on_progress)
+    if splits is None:
+        return _all_or_declared(data, on_progress)
+    test = splits.test
+    return JudgedImages(
+        name=splits.name,
+        source=splits.source,
+        digest=splits.digest,
+        part="test split",
+        class_names=splits.class_names,
+        images=test.images[test.rows],
+        labels=test.labels,
+        files=test.files,
+        notes=splits.notes,
+    )
+
+
+def read_again(data: DataConfig, judged: JudgedImages, spec: ImageSpec, *, on_progress: OnProgress) -> JudgedImages:
+    """Read the same images by another rule; their digest stays, because they are the same images."""
+    data = _read_by(data, spec)
+    read = decoded(find(data), Request.of(data), folder=folder.folder(data.cache), on_progress=on_progress)
+    place = {file: row for row, file in enumerate(read.catalogue.files)}
+    return dataclasses.replace(judged, images=read.images[[place[file] for file in judged.files]])
+
+
+def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
+    """Return settings that read by `spec`: those given where the cache has what they come to, as after a run."""
+    if kept_spec(find(data), Request.of(data), folder=folder.folder(data.cache)) == spec:
+        return data
+    return dataclasses.replace(
+        data,
+        size=[spec.height, spec.width],
+        color=spec.color,
+        resize=spec.resize,
+        kernel=spec.kernel,
+        antialias=spec.antialias,
+        background=spec.background,
+    )
+
+
+def _same_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> Splits | None:
+    """Return the splits of a built-in set, or of the data set the model was trained on; None for any other."""
+    builtin = isinstance(data, BuiltinDataConfig)
+    try:
+        splits = load_splits(data, seed=seed, on_progress=on_progress)
+    except DataError:
+        if builtin:
+            raise
+        return None  # such as a class without training images, which matters to nobody here
+    return splits if builtin or splits.digest == card.data["digest"] else None
+
+
+def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> JudgedImages:
+    source = find(data)
+    read = decoded(source, Request.of(data), folder=folder.folder(data.cache), on_progress=on_progress)
+    rows, notes = requirements.set_unreadable_aside(read, source.origin, tolerated=requirements.tolerance(data))
+    known, part = read.catalogue, "all images"
+    is_test = known.declared == SPLIT_NAMES.index("test")
+    if is_test.any():
+        rows, part = rows[is_test[rows]], "test split"
+    images, labels = read.images[rows], known.labels[rows]
+    if not len(rows):
+        raise DataError(f"A model is judged on at least one image; {source.origin} has none in its {part}.")
+    return JudgedImages(
+        name=source.name,
+        source=source.origin,
+        digest=_digest(images, labels, known.class_names),
+        part=part,
+        class_names=known.class_names,
+        images=images,
+        labels=labels,
+        files=tuple(known.files[row] for row in rows.tolist()),
+        notes=(*known.notes, *notes),
+    )
+
+
+def _digest(images: Images, labels: Labels, class_names: Sequence[str]) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(labels.astype("<i8").tobytes() + "\0".join(class_names).encode())
+    return digest.hexdigest()

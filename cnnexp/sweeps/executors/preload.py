@@ -1,0 +1,13 @@
+"""Imported by the warm process before its first fork; never import it anywhere else."""
+
+from cnnexp.system import quiet
+from cnnexp.system.quiet import heavy_imports
+
+quiet.set_environment()
+# Frozen, the collector of a fork does not touch, and thereby copy, the pages that it shares.
+with quiet.without_announcements(), heavy_imports():
+    import tensorflow  # noqa: F401 - imported, not started: a started runtime does not survive a fork
+
+    import cnnexp.runs.artifacts
+    import cnnexp.runs.experiment
+    import cnnexp.sweeps.executors.process_worker  # noqa: F401

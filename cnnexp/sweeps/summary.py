@@ -1,0 +1,76 @@
+"""The last word on a sweep: its runs compared, for the terminal and for the parent run in MLflow."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.sweeps.results import Results
+from cnnexp.system.store_uri import masked
+from cnnexp.system.text import program
+from cnnexp.tracking import ui
+from cnnexp.tracking.comparison_page import METRIC, PAGE, command_again, shortened
+from cnnexp.tracking.store.connection import absolute_uri
+
+
+@dataclass(frozen=True, slots=True)
+class LastWord:
+    """What the parent run gets, and what the terminal is told."""
+
+    verdict: str  # one sentence; empty where nothing was compared
+    description: str  # Markdown
+    files: Mapping[str, bytes]  # of the parent run
+    trouble: str  # why the runs could not be compared; empty where they were
+
+
+def plain(results: Results) -> LastWord:
+    """Return what can be said without comparing: of a sweep that was stopped, or has not finished a run."""
+    return LastWord("", results.description(), {}, "")
+
+
+def compared(results: Results, *, uri: str, parent_id: str) -> LastWord:
+    """Compare the recorded runs of a sweep; one that cannot be compared ends as it would have ended."""
+    if not results.with_status("FINISHED"):
+        return plain(results)
+    try:
+        return _compared(absolute_uri(uri), parent_id)
+    except Exception as error:  # whatever it is: the runs are done and recorded, and the reader is told
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        trouble = f"The runs are recorded, but comparing them failed ({reason}). `cnnexp compare` says more."
+        return LastWord("", results.description(), {}, trouble)
+
+
+def _compared(uri: str, parent_id: str) -> LastWord:
+    from cnnexp.comparison import compare  # SciPy, which no sweep needs before its end
+    from cnnexp.report.comparison.exports import markdown
+    from cnnexp.report.comparison.html_page import page
+    from cnnexp.report.comparison.wording import verdict
+    from cnnexp.tracking.store.find_runs import find_runs
+
+    comparison = compare(find_runs([parent_id], uri=uri), metric_name=METRIC, by=())
+    again = command_again([parent_id], uri=uri, metric=METRIC, by=())
+    return LastWord(
+        verdict=verdict(comparison)[0],
+        description=shortened(markdown(comparison)),
+        files={PAGE: page(comparison, command=again).encode()},
+        trouble="",
+    )
+
+
+def tell_fairness(results: Results, report: SweepReport) -> None:
+    """Say what a comparison of runs that differ in batch size compares beside it."""
+    if rows := results.fairness():
+        report.table(("run", "batch", "rate used", "updates"), rows)
+    if note := results.fairness_note():
+        report.note(note, attention=True)
+
+
+def next_steps(word: LastWord, *, uri: str, parent_id: str) -> list[tuple[str, str]]:
+    """Return what to type next, with labels."""
+    store = shlex.quote(f"tracking.uri={masked(absolute_uri(uri))}")
+    return [
+        *([("verdict", word.verdict)] if word.verdict else []),
+        *([("trouble", word.trouble)] if word.trouble else []),
+        ("compare", f"{program()} compare {parent_id[:12]} {store}"),
+        ("open", ui.command(uri=absolute_uri(uri), run_id=parent_id)),
+    ]

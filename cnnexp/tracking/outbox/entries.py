@@ -1,0 +1,136 @@
+"""What goes into a record's journal: one entry each, within what MLflow accepts."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from cnnexp.records import RunPlan, RunResult
+from cnnexp.system.text import as_yaml
+from cnnexp.tracking.outbox.record_folder import Entry, now
+
+_PARAM_LENGTH = 6_000  # characters; MLflow cuts longer ones without a word
+_TAG_LENGTH = 8_000
+
+Parameter = str | int | float | bool | None
+
+
+def params(values: Mapping[str, Parameter]) -> Entry:
+    """Parameters, written as YAML writes them; a value that is too long says that it was cut."""
+    return {"kind": "params", "values": {_key(name): _fitting(as_yaml(v), _PARAM_LENGTH) for name, v in values.items()}}
+
+
+def tags(values: Mapping[str, str]) -> Entry:
+    """Tags, cut in the same way."""
+    return {"kind": "tags", "values": {name: _fitting(value, _TAG_LENGTH) for name, value in values.items()}}
+
+
+def metrics(values: Mapping[str, float], *, step: int, kind: str, notes: list[str]) -> Entry:
+    """Metrics of a step, or the `final` ones; values that are not finite are left out, and noted in `notes`.
+
+    MLflow would record infinity as 1.8e308, which ruins the axis of every chart it is in.
+    """
+    finite = {_key(name): float(value) for name, value in values.items() if math.isfinite(value)}
+    lost = {name: value for name, value in values.items() if not math.isfinite(value)}
+    notes += [f"{name} at step {step} was {value}, which is not recorded." for name, value in lost.items()]
+    return {"kind": kind, "step": step, "time": now(), "values": finite}
+
+
+def image(key: str, file: str, *, step: int) -> Entry:
+    """Show an artifact in the UI's image grid, too."""
+    return {"kind": "image", "key": key, "file": file, "step": step, "time": now()}
+
+
+def dataset(plan: RunPlan) -> Entry:
+    """The data set, known by the digest of its content."""
+    return judged_dataset(
+        name=plan.data_name,
+        digest=plan.data_digest,
+        source=plan.data_source,
+        class_names=plan.class_names,
+        counts=plan.class_counts,
+        input_shape=plan.input_shape,
+    )
+
+
+def judged_dataset(
+    *,
+    name: str,
+    digest: str,
+    source: str,
+    class_names: Sequence[str],
+    counts: Mapping[str, Sequence[int]],
+    input_shape: Sequence[int],
+) -> Entry:
+    """A data set; `counts` are images of each class, by split, and `source` is a path or the name of a function."""
+    source = str(Path(source).absolute()) if Path(source).exists() else source
+    profile = {
+        "classes": list(class_names),
+        "counts": {split: list(per_class) for split, per_class in counts.items()},
+        "input_shape": list(input_shape),
+        "digest": digest,
+    }
+    return {"kind": "dataset", "name": name, "digest": digest, "source": source, "profile": profile}
+
+
+def resolved(plan: RunPlan) -> dict[str, Parameter]:
+    """What `auto` and batch scaling came to, beside the settings as they were asked for."""
+    return {
+        "used.learning_rate": plan.learning_rate,
+        "used.threads": plan.threads,
+        "used.precision": plan.precision,
+        "used.augmentation": plan.augmentation,
+        "model.trainable_weights": plan.parameters,
+    }
+
+
+def _key(name: str) -> str:
+    """MLflow's names take letters, digits and ``_-. :/``."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
+
+
+def _fitting(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    mark = f" … (cut: {len(text)} characters in all)"
+    return text[: limit - len(mark)] + mark
+
+
+def of_plan(plan: RunPlan) -> str:
+    """Describe what the run is going to do."""
+    counts = ", ".join(f"{sum(per_class)} {split}" for split, per_class in plan.class_counts.items())
+    return "\n\n".join(
+        [
+            f"**{plan.data_name}**: {len(plan.class_names)} classes ({counts}); {plan.parameters:,} weights, "
+            f"rate {plan.learning_rate:g}, {plan.precision}, {plan.threads} threads.",
+            *_bullets("Notes", plan.notes),
+        ]
+    )
+
+
+def of_result(result: RunResult, *, notes: Iterable[str]) -> str:
+    """Describe what came out: headline, findings, what it was, notes."""
+    findings = [f"**{finding.title}**: {finding.sentence} → {finding.repair}" for finding in result.findings]
+    return "\n\n".join(
+        [
+            _headline(result),
+            *_bullets("Findings", findings),
+            of_plan(result.plan),
+            *_bullets("Notes of the result", [*result.notes, *result.evaluation.notes, *notes]),
+        ]
+    )
+
+
+def _headline(result: RunResult) -> str:
+    words = [f"best epoch {result.history.best_epoch} of {len(result.history.epochs)}"]
+    if "test/accuracy" in result.metrics:
+        interval = ""
+        if "accuracy" in result.evaluation.intervals:
+            interval = " ({:.3f} to {:.3f})".format(*result.evaluation.intervals["accuracy"])
+        words.insert(0, f"**test accuracy {result.metrics['test/accuracy']:.3f}**{interval}")
+    return ", ".join(words) + "."
+
+
+def _bullets(title: str, lines: Iterable[str]) -> list[str]:
+    bullets = "\n".join(f"- {line}" for line in lines)
+    return [f"{title}:\n\n{bullets}"] if bullets else []

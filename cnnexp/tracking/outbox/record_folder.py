@@ -1,0 +1,200 @@
+"""What a run records, on disk before it is anywhere else.
+
+    <outbox>/<key>/
+        run.json         the opening: store, experiment, name, tags
+        journal.jsonl    parameters, tags, data set and metrics, one entry a line, in the order they were recorded;
+                         locked by the training process for as long as it records
+        files/           artifacts of the run, as they will be named
+        model/           what the logged model is made of
+        status.json      how the run ended; written last
+        delivered.json   how much of this the store has; written by whoever delivers
+
+The folder is removed when the store has all of it. It may hold a store's password, so only its owner can read it.
+"""
+
+import dataclasses
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnexp.errors import TrackingError
+from cnnexp.system import locks
+
+JOURNAL = "journal.jsonl"
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opening:
+    """What is known before anything else: enough to find or make the run."""
+
+    key: str  # name of the folder; also a tag of the run, so that a lost answer makes no second run
+    uri: str  # of the store, file names absolute
+    artifacts: str | None  # where a new experiment keeps its files
+    experiment: str
+    run_name: str
+    run_id: str | None  # continue this run instead of making one
+    started: int  # milliseconds since 1970
+    tags: Mapping[str, str]
+    replaces: str | None = None  # key of a record whose run is deleted, because this one repeats it
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the run ended."""
+
+    status: str  # FINISHED | FAILED | KILLED
+    ended: int  # milliseconds since 1970
+    discarded: bool = False  # a broken attempt that is repeated: its run is deleted
+
+
+def now() -> int:
+    """Milliseconds since 1970, as MLflow counts."""
+    return time.time_ns() // 1_000_000
+
+
+def new_key(run_name: str) -> str:
+    """Return a folder name: readable, sorted by time, and taken by no other run."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{readable(run_name)}-{secrets.token_hex(4)}"
+
+
+def readable(run_name: str) -> str:
+    """Return as much of a name as makes part of a file's name, with nothing in it that no file system likes."""
+    return re.sub(r"[^\w.-]+", "-", run_name)[:48].strip("-.") or "run"
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrackingError(
+            f"A run is recorded on disk first, and that failed: {error}. Make room, or set tracking.outbox."
+        ) from error
+
+
+def _new_folder(folder: Path) -> Path:
+    with _writing():
+        while True:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(mode=0o700)
+            except FileNotFoundError:
+                continue  # another run took the empty outbox away in between
+            return folder
+
+
+class Outgoing:
+    """The training process's end of a record: it only ever appends to files."""
+
+    def __init__(self, outbox: Path, opening: Opening) -> None:
+        self.folder = _new_folder(outbox / opening.key)
+        with _writing():
+            (self.folder / "files").mkdir()
+            self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
+            locks.hold(self._journal)
+            write_json(self.folder / "run.json", dataclasses.asdict(opening))
+
+    @classmethod
+    def shared(cls, folder: Path) -> "Outgoing":
+        """Return a second writer of a record that another process holds, and ends."""
+        outgoing = cls.__new__(cls)
+        outgoing.folder = folder
+        with _writing():
+            outgoing._journal = (folder / JOURNAL).open("a", encoding="utf-8")
+        return outgoing
+
+    def mend(self) -> None:
+        """Cut off a line that a second writer left unfinished when it died."""
+        with _writing(), (self.folder / JOURNAL).open("rb+") as journal:
+            journal.truncate(journal.read().rfind(b"\n") + 1)
+
+    def append(self, entry: Entry) -> None:
+        """Add one entry to the journal; what is written survives the death of this process."""
+        with _writing():
+            self._journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._journal.flush()
+
+    def file(self, name: str, content: bytes) -> None:
+        """Keep an artifact under its name, which may have folders."""
+        path = self.folder / "files" / name
+        with _writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def end(self, status: str, *, discarded: bool = False) -> None:
+        """Write how it ended and let go of the record: from here on anybody may complete its delivery."""
+        with _writing():
+            write_json(self.folder / "status.json", dataclasses.asdict(Ending(status, now(), discarded)))
+        self._journal.close()
+
+
+def read_opening(folder: Path) -> Opening:
+    """Return how the record began."""
+    return Opening(**read_json(folder / "run.json"))
+
+
+def read_ending(folder: Path) -> Ending | None:
+    """Return how the run ended; None while it goes on; KILLED when its process is gone without a word."""
+    journal = folder / JOURNAL
+    held = locks.is_held(journal)  # asked first: the status is written before the journal is let go
+    if (folder / "status.json").exists():
+        return Ending(**read_json(folder / "status.json"))
+    return None if held else Ending("KILLED", journal.stat().st_mtime_ns // 1_000_000)
+
+
+def read_entries(folder: Path, *, start: int) -> list[Entry]:
+    """Return the whole lines of the journal from line `start` on; a line that is still being written is left."""
+    whole, _, _ = (folder / JOURNAL).read_bytes().rpartition(b"\n")
+    return [json.loads(line) for line in whole.splitlines()[start:]]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file so that a reader sees the old one or the new one, never a part."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    part.replace(path)
+
+
+def remove(folder: Path) -> None:
+    """Remove a record, at once for everybody who looks, and the outbox with its last record."""
+    gone = folder.with_name(f".{folder.name}.delivered")
+    folder.rename(gone)
+    shutil.rmtree(gone)
+    with suppress(OSError):  # there are other records
+        folder.parent.rmdir()
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """What has been delivered; saved after each piece."""
+
+    asked: bool = False  # a run was asked for: without a run_id, it may exist all the same
+    run_id: str | None = None
+    experiment_id: str | None = None
+    entries: int = 0  # lines of the journal
+    model_id: str | None = None  # of the logged model, once it is complete
+
+    @classmethod
+    def load(cls, folder: Path) -> "Progress":
+        """Return what the last delivery left, perhaps of another version; nothing, when there was none."""
+        path = folder / "delivered.json"
+        left = read_json(path) if path.exists() else {}
+        return cls(**{name: left[name] for name in cls.__slots__ if name in left})
+
+    def save(self, folder: Path) -> None:
+        """Write it down."""
+        write_json(folder / "delivered.json", dataclasses.asdict(self))

@@ -1,0 +1,1 @@
+"""The MLflow store: connecting to it, and reading runs back."""
