@@ -31,7 +31,7 @@ def train(words: list[str]) -> None:
         compose_config(words),
         name="accuracy",
         on_plan=lambda _: None,
-        on_epoch=lambda _: None,
+        on_epoch=lambda _: False,
         on_progress=lambda *_: None,
     )
     print(json.dumps({"metrics": dict(result.metrics), "precision": result.plan.precision}))

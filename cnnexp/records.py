@@ -45,6 +45,7 @@ class History:
     stopped_early: bool
     updates: int
     seconds: float
+    pruned: bool = False  # `on_epoch` asked for the stop: the run is not worth evaluating
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,23 @@ class RunResult:
     features_file: bytes  # features.npz: training images to compare with, and calibration scores
     example: Images  # (n, H, W, C) a few test images for the model's input example
     environment: Mapping[str, Any]  # versions, processor, threads
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedRun:
+    """What is known of a run that was stopped as not worth finishing; its model was not evaluated."""
+
+    history: History
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Those of its best epoch, under the names of a finished run's."""
+        best = self.history.epochs[self.history.best_epoch - 1]
+        return {
+            "best/epoch": float(best.epoch),
+            "best/val_loss": best.val_loss,
+            "best/val_accuracy": best.val_accuracy,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,9 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
         ) as recorder,
     ):
         quiet.import_tensorflow()  # while the recorder's own process imports MLflow
-        from cnnexp.runs.record_run import carry_out
+        from cnnexp.runs.record_run import record_run
 
-        outcome = carry_out(config, name=name, report=report, recorder=recorder, hopeless=sweep.hopeless)
+        outcome = record_run(config, name=name, report=report, recorder=recorder, should_prune=sweep.hopeless)
     report.closing(_closing(recorder.receipt))
     return outcome.metrics[config.sweep.objective]
 

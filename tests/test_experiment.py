@@ -21,7 +21,7 @@ def run(*words, plans=None):
         compose_config([*SHORT, *words]),
         name="test",
         on_plan=(plans if plans is not None else []).append,
-        on_epoch=lambda _: None,
+        on_epoch=lambda _: False,
         on_progress=lambda *_: None,
     )
 
@@ -54,7 +54,7 @@ NUMBERS = """
 import json, sys
 from cnnexp import experiment
 from cnnexp.compose import compose_config
-result = experiment.run(compose_config(sys.argv[1:]), name="test", on_plan=lambda _: None, on_epoch=lambda _: None,
+result = experiment.run(compose_config(sys.argv[1:]), name="test", on_plan=lambda _: None, on_epoch=lambda _: False,
                         on_progress=lambda *_: None)
 print(json.dumps({name: value for name, value in result.metrics.items() if not name.startswith("seconds")}))
 """
@@ -119,7 +119,7 @@ def test_the_defaults_reach_their_floor_on_digits():
             compose_config([f"seed={seed}"]),
             name="test",
             on_plan=lambda _: None,
-            on_epoch=lambda _: None,
+            on_epoch=lambda _: False,
             on_progress=lambda *_: None,
         ).metrics["test/accuracy"]
         for seed in range(3)

@@ -68,7 +68,24 @@ def loss(class_weights=(1, 1), label_smoothing=0.0):
     return training.Loss(class_weights=np.array(class_weights, np.float32), label_smoothing=label_smoothing)
 
 
-def fit(made, *, train, validation=None, model=None, seen=None, updates=None, seed=0, wanted=None, traces=None):
+def fit(
+    made,
+    *,
+    train,
+    validation=None,
+    model=None,
+    seen=None,
+    updates=None,
+    seed=0,
+    wanted=None,
+    traces=None,
+    prune_at=None,
+):
+    def on_epoch(values):
+        if seen is not None:
+            seen.append(values)
+        return values.epoch == prune_at
+
     resources.configure(threads=1, seed=seed)
     trainer = training.Trainer(Network(model() if model else network()), sgd(), wanted or loss())
     trainer = traces.of(trainer) if traces else trainer
@@ -77,7 +94,7 @@ def fit(made, *, train, validation=None, model=None, seen=None, updates=None, se
         made,
         train=train,
         validation=validation or stripes(50, seed=1),
-        on_epoch=(seen if seen is not None else []).append,
+        on_epoch=on_epoch,
         on_update=lambda done, total: updates.append((done, total)) if updates is not None else None,
     )
     return trainer.network, history
@@ -234,6 +251,13 @@ def test_the_last_weights_are_kept_where_that_is_asked_for():
     logits = trained.logits(validation.images, validation.rows)
     loss, _ = training.loss_and_accuracy(logits, validation.labels)
     assert loss == pytest.approx(history.epochs[-1].val_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(("prune_at", "epochs", "pruned"), [(2, 2, True), (3, 3, False)])
+def test_a_run_is_pruned_when_asked_but_not_after_its_last_epoch(prune_at, epochs, pruned):
+    train = stripes(60)
+    _, history = fit(plan(train=train, epochs=3), train=train, prune_at=prune_at)
+    assert (len(history.epochs), history.pruned, history.stopped_early) == (epochs, pruned, pruned)
 
 
 def test_the_monitor_decides_what_is_best():

@@ -9,7 +9,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, gist
 from cnnexp.datasets import Splits, accept, survey
 from cnnexp.diagnosis import diagnose, unjudged
-from cnnexp.records import EpochValues, RunPlan, RunResult
+from cnnexp.records import EpochValues, PrunedRun, RunPlan, RunResult
 from cnnexp.runs.evaluate_splits import Judged, facts_of, final_metrics, judge
 from cnnexp.runs.settings import Setup, build, loss, run_plan, set_up, training_plan
 from cnnexp.saved import build_card
@@ -27,14 +27,15 @@ def run(
     *,
     name: str,
     on_plan: Callable[[RunPlan], None],
-    on_epoch: Callable[[EpochValues], None],
+    on_epoch: Callable[[EpochValues], bool],
     on_progress: Callable[[str, int, int], None],
     traces: Traces | None = None,
-) -> RunResult:
+) -> RunResult | PrunedRun:
     """Train, calibrate, judge and diagnose one model as `config` says.
 
     `on_plan` is called once before the first update, `on_epoch` after every epoch, and `on_progress` with
-    (stage, done, total) while images are read and updates are made. `traces` are those of earlier runs in this process.
+    (stage, done, total) while images are read and updates are made. Where `on_epoch` returns true the run is pruned: it
+    stops after that epoch and is not evaluated. `traces` are those of earlier runs in this process.
 
     Raises:
         CnnexpError: see `cnnexp.errors`; everything that can be known before training is raised before it.
@@ -61,6 +62,8 @@ def run(
         on_epoch=on_epoch,
         on_update=partial(on_progress, "training"),
     )
+    if history.pruned:
+        return PrunedRun(history)
     network = _finished(config, splits, setup, trainer.network, traces)
     judged = judge(config, splits, network)
     facts = facts_of(config, splits, plan, history, judged)

@@ -42,12 +42,13 @@ def fit(
     *,
     train: Split,
     validation: Split,
-    on_epoch: Callable[[EpochValues], None],
+    on_epoch: Callable[[EpochValues], bool],
     on_update: Callable[[int, int], None],
 ) -> History:
     """Train a network in place; it ends with the weights of its best epoch by `plan.monitor`, or of its last.
 
-    `on_epoch` gets each epoch's values, `on_update` (updates done, updates in all) after every stretch.
+    `on_epoch` gets each epoch's values and returns whether to prune the run: to stop it here, unless this was its last
+    epoch anyway. `on_update` gets (updates done, updates in all) after every stretch.
 
     Raises:
         NonFiniteLossError: at the first update whose loss is not finite.
@@ -60,6 +61,7 @@ def fit(
     )
     best = _Best(plan.monitor)
     done: list[EpochValues] = []
+    pruned = False
     for epoch, full_rates in enumerate(plan.rates, start=1):
         began = time.perf_counter()
         rates = full_rates * plan.plateau.share
@@ -72,16 +74,18 @@ def fit(
         done.append(values)
         best.update(values, network.model)
         plan.plateau.step(improved=best.epoch == epoch)
-        on_epoch(values)
+        prune = on_epoch(values)
         if not math.isfinite(val_loss):
             _refuse_to_go_on("validation", epoch, epoch * len(rates), float(rates[-1]))
+        if pruned := prune and epoch < len(plan.rates):
+            break
         if plan.patience is not None and epoch - best.epoch >= plan.patience:
             break
     if plan.keep == "best":
         network.model.set_weights(best.weights)
     updates = len(done) * plan.rates.shape[1]
     stopped_early = len(done) < len(plan.rates)
-    return History(tuple(done), best.epoch, stopped_early, updates, time.perf_counter() - start)
+    return History(tuple(done), best.epoch, stopped_early, updates, time.perf_counter() - start, pruned)
 
 
 def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[float, float]:

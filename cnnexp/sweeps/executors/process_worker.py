@@ -142,7 +142,7 @@ def _missing_here(data: DataConfig, digest: str, sweep: _Sweep) -> str | None:
 
 def _run(assignment: Assignment, sweep: _Sweep, traces: Traces) -> Message:
     os.environ.update(assignment.environment)
-    from cnnexp.runs.record_run import carry_out
+    from cnnexp.runs.record_run import record_run
     from cnnexp.system import quiet
     from cnnexp.tracking.outbox.owned_record import SharedRecorder
 
@@ -153,12 +153,12 @@ def _run(assignment: Assignment, sweep: _Sweep, traces: Traces) -> Message:
     if assignment.digest is not None and (reason := _missing_here(assignment.config.data, assignment.digest, sweep)):
         return protocol.Unfit(reason)
     quiet.import_tensorflow()
-    outcome = carry_out(
+    outcome = record_run(
         assignment.config,
         name=assignment.name,
         report=sweep,
         recorder=SharedRecorder(assignment.record, on_growth=lambda: sweep.tell(protocol.Grown())),
-        hopeless=sweep.hopeless if assignment.may_be_stopped else only_tell,
+        should_prune=sweep.hopeless if assignment.may_be_stopped else only_tell,
         traces=traces,
     )
-    return protocol.Finished(dict(outcome.metrics), outcome.pruned)
+    return protocol.Finished(dict(outcome.metrics), outcome.pruned_after)
