@@ -8,13 +8,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import click
 
 from cnnexp.compose import compose_config
 from cnnexp.errors import TargetError, TrackingError
+from cnnexp.system.store_uri import StoreUri
 
 HOST = "127.0.0.1"
 START_SECONDS = 60.0  # a server that takes longer to start will not
@@ -28,7 +28,7 @@ START_SECONDS = 60.0  # a server that takes longer to start will not
 def command(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: int | None) -> int:
     """Open the MLflow UI on the store that runs are written to, for this machine alone; Ctrl-C ends it."""
     uri = uri or compose_config(settings).tracking.uri
-    if uri.startswith(("http://", "https://")):
+    if StoreUri(uri).is_server:
         click.echo(f"This store is a server and brings its own UI: {_link(uri, run_id)}")
         return 0
     _require_store(uri)
@@ -44,8 +44,8 @@ def command(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, p
 
 def _require_store(uri: str) -> None:
     """Refuse to create an empty store by looking at one."""
-    file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not file.exists():
+    file = StoreUri(uri).database
+    if file is not None and not file.exists():
         raise TargetError(
             f"There is nothing to show: {file.absolute()} does not exist. Runs create it: python -m cnnexp; a store in "
             "another place is named by tracking.uri=sqlite:///PATH."

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from cnnexp.system.store_uri import require_store
+from cnnexp.system.store_uri import StoreUri
 
 
 @dataclass(kw_only=True, slots=True)
@@ -14,4 +14,4 @@ class TrackingConfig:
     outbox: str  # folder for records that could not be delivered; `cnnexp send` delivers them
 
     def __post_init__(self) -> None:
-        require_store(self.uri)
+        StoreUri.parse(self.uri)

@@ -17,11 +17,10 @@ from cnnexp.sweeps.jobs import Composer
 from cnnexp.sweeps.plugin import folder_of, is_ours, plan_of
 from cnnexp.sweeps.study_spec import Rules
 from cnnexp.sweeps.sweep_records import Plan
+from cnnexp.system.store_uri import StoreUri
 
 if TYPE_CHECKING:
     from cnnexp.sweeps.search import Search
-
-_SQLITE = "sqlite:///"
 
 
 def search(
@@ -129,6 +128,6 @@ def _written(swept: Mapping[str, Override]) -> dict[str, str]:
 
 def _beside(tracking: TrackingConfig) -> str:
     """Return the journal beside an SQLite store, else in the folder of the user."""
-    if tracking.uri.startswith(_SQLITE):
-        return str(Path(tracking.uri.removeprefix(_SQLITE).partition("?")[0]).absolute().with_name("optuna.log"))
-    return str(Path("optuna.log").absolute())
+    database = StoreUri(tracking.uri).database
+    folder = Path() if database is None else database.parent
+    return str((folder / "optuna.log").absolute())

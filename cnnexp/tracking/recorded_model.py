@@ -11,11 +11,11 @@ from urllib.request import url2pathname
 
 from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
+from cnnexp.system.store_uri import StoreUri
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.find_runs import find_runs
 from cnnexp.tracking.store.stored_run import EVALUATES
 
-_SQLITE = "sqlite:///"
 _DATA = "data"  # folder of the logged model with the model file, the card and the features
 
 # The newest model of a run: a run that was continued may have logged one before.
@@ -115,8 +115,9 @@ def _models_of(run: RunSummary, uri: str) -> tuple[RecordedModel, ...]:
 
 def _places(run_id: str, uri: str) -> tuple[str, str | None]:
     """Return where the run's files are, and its model's."""
-    if uri.startswith(_SQLITE):
-        address = f"{Path(uri.removeprefix(_SQLITE)).resolve().as_uri()}?mode=ro"
+    database = StoreUri(uri).database
+    if database is not None:
+        address = f"{database.resolve().as_uri()}?mode=ro"
         try:
             with closing(sqlite3.connect(address, uri=True, timeout=10)) as connection:
                 artifacts, location = connection.execute(_PLACES, (run_id,)).fetchone()

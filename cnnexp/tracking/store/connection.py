@@ -17,14 +17,13 @@ from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
 from cnnexp.system.locks import locked
 from cnnexp.system.quiet import heavy_imports
-from cnnexp.system.store_uri import masked, require_store
+from cnnexp.system.store_uri import StoreUri, masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _REACH_SECONDS = 6.0  # a server that says nothing for so long is not there
 _CREATE_SECONDS = 120.0  # another process may be creating the same store; that takes it seconds
-_SQLITE = "sqlite:///"
 
 # MLflow would try for minutes. Whoever set one of these knows better.
 _MLFLOW_ENVIRONMENT = {
@@ -43,11 +42,7 @@ def absolute_uri(uri: str) -> str:
         ConfigError: It names no store.
 
     """
-    require_store(uri)
-    if uri.startswith(_SQLITE):
-        path, question, query = uri.removeprefix(_SQLITE).partition("?")
-        return _SQLITE + str(Path(path).absolute()) + question + query
-    return uri
+    return str(StoreUri.parse(uri).absolute())
 
 
 def absolute_location(artifacts: str | None) -> str | None:
@@ -64,10 +59,11 @@ def reach(uri: str) -> None:
         TrackingError: No server answers, or the folder of the database cannot be written to.
 
     """
-    if uri.startswith(("http://", "https://")):
+    store = StoreUri(uri)
+    if store.is_server:
         _reach_server(uri)
-    elif uri.startswith(_SQLITE):
-        _reach_folder(_database(uri).parent)
+    elif store.database is not None:
+        _reach_folder(store.database.parent)
 
 
 def _reach_server(uri: str) -> None:
@@ -96,10 +92,6 @@ def _reach_folder(folder: Path) -> None:
             f"The folder of the database in tracking.uri must be writable; {folder} is not. "
             "Choose another, such as tracking.uri=sqlite:////tmp/mlflow.db."
         )
-
-
-def _database(uri: str) -> Path:
-    return Path(uri.removeprefix(_SQLITE).partition("?")[0])
 
 
 def load_mlflow() -> None:
@@ -146,20 +138,21 @@ def connect(*, uri: str, artifacts: str | None, experiment: str) -> "tuple[Mlflo
     """Return a client of the store and the id of the experiment; create what is missing."""
     from mlflow import MlflowClient
 
-    with _alone(uri):
-        if uri.startswith(_SQLITE):
-            if not _database(uri).exists():
-                _create_whole(_database(uri))
-            _let_readers_and_writers_meet(_database(uri))
+    store = StoreUri(uri)
+    with _alone(store):
+        if store.database is not None:
+            if not store.database.exists():
+                _create_whole(store.database)
+            _let_readers_and_writers_meet(store.database)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return client, _experiment_id(client, experiment, None if uri.startswith("http") else artifacts)
+        return client, _experiment_id(client, experiment, None if store.is_server else artifacts)
 
 
-def _alone(uri: str) -> AbstractContextManager[None]:
+def _alone(store: StoreUri) -> AbstractContextManager[None]:
     """MLflow looks whether the tables are there, then creates them: two processes at once would both do it."""
-    if uri.startswith("http"):
+    if store.is_server:
         return nullcontext()  # the server's business
-    folder = _database(uri).parent if uri.startswith(_SQLITE) else Path(tempfile.gettempdir())
+    folder = Path(tempfile.gettempdir()) if store.database is None else store.database.parent
     return locked(folder, patience=_CREATE_SECONDS)
 
 
@@ -169,7 +162,7 @@ def _create_whole(database: Path) -> None:
 
     growing = database.with_name(f"{database.name}.new")
     growing.unlink(missing_ok=True)  # somebody was killed
-    MlflowClient(tracking_uri=_SQLITE + str(growing)).search_experiments()
+    MlflowClient(tracking_uri=str(StoreUri.of_database(growing))).search_experiments()
     growing.replace(database)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cnnexp.errors import TargetError
 from cnnexp.records import Curves, RecordedPredictions, RunSummary
+from cnnexp.system.store_uri import StoreUri
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.connection import absolute_uri, load_mlflow, one_line_errors, reach
 from cnnexp.tracking.store.sqlite import SqliteRuns
@@ -70,12 +71,12 @@ def _named(store: RunStore, target: str) -> Sequence[StoredRun]:
 def _ask(uri: str, question: Callable[[RunStore], Sequence[StoredRun]]) -> Sequence[StoredRun]:
     """Ask a store; an SQLite file is read directly, because MLflow takes seconds to import. No file: no runs."""
     uri = absolute_uri(uri)
-    if uri.startswith(_SQLITE):
-        path = Path(uri.removeprefix(_SQLITE).partition("?")[0])
-        if not path.exists():
+    database = StoreUri(uri).database
+    if database is not None:
+        if not database.exists():
             return ()
         try:
-            return question(SqliteRuns(path))
+            return question(SqliteRuns(database))
         except sqlite3.OperationalError:  # tables of another MLflow: its client knows them
             pass
     load_mlflow()
@@ -85,7 +86,6 @@ def _ask(uri: str, question: Callable[[RunStore], Sequence[StoredRun]]) -> Seque
 
 
 LATEST = "latest"
-_SQLITE = "sqlite:///"
 _RUN_ID = re.compile(r"[0-9a-f]{6,32}")  # whole, or enough of its beginning
 
 
@@ -121,7 +121,8 @@ def _through_mlflow(uri: str, targets: Sequence[str]) -> tuple[RunSummary, ...]:
 
 def _sqlite_file(uri: str) -> Path | None:
     """The file of a plain SQLite address; one with options is for MLflow to understand."""
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) and "?" not in uri else None
+    store = StoreUri(uri)
+    return None if store.options else store.database
 
 
 def _summaries(store: RunStore, targets: Sequence[str], uri: str) -> tuple[RunSummary, ...]:
