@@ -12,9 +12,9 @@ from cnnexp.errors import TrackingError
 from cnnexp.report.comparison.exports import csv_text, json_text, markdown
 from cnnexp.report.comparison.html_page import page
 from cnnexp.report.comparison.wording import effect_sentence, verdict
-from cnnexp.tracking.store.client import ClientRuns
+from cnnexp.tracking.store.client import ClientStore
 from cnnexp.tracking.store.find_runs import find_runs
-from cnnexp.tracking.store.sqlite import SqliteRuns
+from cnnexp.tracking.store.sqlite import SqliteStore
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_evaluations_are_compared_with_the_one_that_has_nothing_added(evaluated)
 
 def both(store):
     recorder, _ = store
-    return SqliteRuns(Path(recorder.uri.removeprefix("sqlite:///"))), ClientRuns(recorder.uri)
+    return SqliteStore(Path(recorder.uri.removeprefix("sqlite:///"))), ClientStore(recorder.uri)
 
 
 @pytest.mark.parametrize("question", ["named", "with_id", "children", "in_experiment"])

@@ -14,7 +14,7 @@ from cnnexp.sweeps.executors import forkserver as warm
 from cnnexp.sweeps.executors import process_worker
 from cnnexp.sweeps.executors.process_executor import Worker, Workers
 from cnnexp.sweeps.executors.protocol import Assignment, EpochEnded, Failed, Finished, Lost, Reading, Surveyed
-from cnnexp.tracking.outbox.owned_record import HeldRecord
+from cnnexp.tracking.outbox.owned_record import OwnedRecord
 
 DIGITS = Reading(compose_config([]).data)
 MISSING = Reading(compose_config(["data=folder", "data.path=/nowhere"]).data)
@@ -50,7 +50,7 @@ def training(tmp_path):
         tiny = ["training.threads=1", "data.limit=100", "training.epochs=2"]
         config = compose_config([*tiny, store, f"tracking.outbox={tmp_path}/outbox", *words])
         records.append(
-            HeldRecord.begin(config.tracking, run_name="run", parameters={}, config_yaml=None, tags={}, commit=None)
+            OwnedRecord.begin(config.tracking, run_name="run", parameters={}, config_yaml=None, tags={}, commit=None)
         )
         return Assignment("run", config, None, records[-1].folder, environment or {}, may_be_stopped=False)
 

@@ -18,8 +18,8 @@ from sweeping import WORDS, sweep, wait_for
 
 from cnnexp.tracking import prepare_store
 from cnnexp.tracking.outbox import record_folder
-from cnnexp.tracking.outbox.delivery_client import courier
-from cnnexp.tracking.outbox.owned_record import HeldRecord
+from cnnexp.tracking.outbox.delivery_client import delivery_client
+from cnnexp.tracking.outbox.owned_record import OwnedRecord
 
 PROGRAM = Path(__file__).with_name("tracked_process.py")
 SEND = "import sys, pathlib, cnnexp.tracking as t; print(t.send(pathlib.Path(sys.argv[1])).run_id)"
@@ -203,12 +203,12 @@ def test_what_a_server_keeps_is_compared_and_asked_for_answers(tmp_path):
 def test_a_delivering_process_that_dies_is_replaced_and_what_it_has_delivered_is_known(home, client):
     def begin(name):
         settings = samples.settings(home)
-        return HeldRecord.begin(settings, run_name=name, parameters={}, config_yaml=None, tags={}, commit=None)
+        return OwnedRecord.begin(settings, run_name=name, parameters={}, config_yaml=None, tags={}, commit=None)
 
     delivered, ended, under_way = (begin(name) for name in ("delivered", "ended", "under way"))
     delivered.end("FINISHED")
     wait_for(lambda: not delivered.folder.exists())
-    writer = courier()._process
+    writer = delivery_client()._process
     writer.send_signal(signal.SIGSTOP)
     ended.end("FINISHED")
     writer.kill()
@@ -217,6 +217,6 @@ def test_a_delivering_process_that_dies_is_replaced_and_what_it_has_delivered_is
     began = time.monotonic()
     for record in (delivered, ended, under_way):
         record.wait()
-        assert record.kept is None
+        assert record.kept_reason is None
         assert client.get_run(record.run_id).info.status == "FINISHED"
     assert time.monotonic() - began < 50, "nobody waits for a process that is gone"

@@ -238,7 +238,7 @@ def left_behind(home: Path) -> Path:
         key=record_folder.new_key("kept"), uri=settings.uri, artifacts=None, experiment="signs", run_name="kept",
         run_id=None, started=record_folder.now(), tags={"sweep_id": "kept"},
     )  # fmt: skip
-    outgoing = record_folder.Outgoing(Path(settings.outbox), opening)
+    outgoing = record_folder.RecordWriter(Path(settings.outbox), opening)
     outgoing.append(entries.params({"seed": 0}))
     outgoing.append(entries.dataset(RESULT.plan))
     for step in range(1, 1_201):  # more than MLflow takes at once

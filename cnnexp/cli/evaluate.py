@@ -65,7 +65,7 @@ def _evaluate_one(source: "RecordedModel | Path", config: "ExperimentConfig", na
     with ExitStack() as stack:
         subject = _subject(source, config, stack)
         judged = _images(subject, config, change)
-        result, receipt = record_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=None)
+        result, receipt = record_evaluation.record_evaluation(subject, judged, change, setting=setting, parent_id=None)
     _print(judged, result, change, receipt.url_command or receipt.reason)
 
 
@@ -98,7 +98,9 @@ def _carried_out(
             subject = _subject(source, config, stack)
             for setting, change in named.each:
                 judged = _images(subject, config, change)
-                result, _ = record_evaluation.carry_out(subject, judged, change, setting=setting, parent_id=parent_id)
+                result, _ = record_evaluation.record_evaluation(
+                    subject, judged, change, setting=setting, parent_id=parent_id
+                )
                 yield f"{subject.name}  accuracy {result.metrics['test/accuracy']:.3f} on {title(judged, change)}"
 
 

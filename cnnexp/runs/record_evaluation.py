@@ -14,7 +14,7 @@ from cnnexp.saved.evaluation_set import JudgedImages
 from cnnexp.saved.reevaluation import Reevaluation
 from cnnexp.tracking import Receipt, raising_on_sigterm, recording
 from cnnexp.tracking.outbox import entries
-from cnnexp.tracking.outbox.owned_record import HeldRecord
+from cnnexp.tracking.outbox.owned_record import OwnedRecord
 from cnnexp.tracking.outbox.record_folder import Entry
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import SWEEP_ID
@@ -35,7 +35,7 @@ class Subject:
     config_yaml: str
 
 
-def carry_out(
+def record_evaluation(
     subject: Subject, judged: JudgedImages, change: Change, *, setting: Mapping[str, str], parent_id: str | None
 ) -> tuple[Reevaluation, Receipt]:
     """Judge one model on its images, changed or not, and record that; `setting` is how the change is recorded.
@@ -55,7 +55,7 @@ def carry_out(
         model = reevaluation.changed_model(subject.model, subject.folder, change)
         result = reevaluation.judge(model, judged, change=change, seed=subject.seed)
         class_names = model.card.class_names
-        recorder.judged(
+        recorder.evaluated(
             dataset=_dataset(judged, result, model),
             metrics=result.metrics,
             description=_description(judged, result, change, subject.origin),
@@ -74,13 +74,13 @@ def under_one_parent(tracking: TrackingConfig, *, name: str, varied: Mapping[str
 
     """
     reach(absolute_uri(tracking.uri))
-    record = HeldRecord.begin(
+    record = OwnedRecord.begin(
         tracking, run_name=name, parameters=varied, config_yaml=None, tags={EVALUATES: origin}, commit=None
     )
     status = "FAILED"
     try:
         with raising_on_sigterm():
-            yield record.opened()
+            yield record.wait_for_run_id()
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -96,7 +96,7 @@ def title(judged: JudgedImages, change: Change) -> str:
 
 
 def _dataset(judged: JudgedImages, result: Reevaluation, model: Classifier) -> Entry:
-    return entries.judged_dataset(
+    return entries.evaluated_dataset(
         name=judged.name,
         digest=judged.digest,
         source=judged.source,

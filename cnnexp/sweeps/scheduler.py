@@ -21,7 +21,7 @@ from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.sweep_records import Parent, Past, Run
 from cnnexp.system.signals import Interrupts
-from cnnexp.tracking.outbox.owned_record import HeldRecord
+from cnnexp.tracking.outbox.owned_record import OwnedRecord
 from cnnexp.tracking.outbox.record_folder import readable
 
 _PATIENCE = 0.5  # seconds to listen before looking around
@@ -76,7 +76,7 @@ class Conductor:
         self._folder = folder
         self._running: dict[Worker, Run] = {}
         self._waiting: list[Run] = []  # composed, or lost and to be tried again
-        self._ended: list[HeldRecord] = []
+        self._ended: list[OwnedRecord] = []
         self._interrupts = Interrupts(report.note)
         self.results = Results(settings.objective)
 
@@ -98,11 +98,11 @@ class Conductor:
         left = self._fill()
         return left or bool(self._running)
 
-    def deliver(self) -> list[HeldRecord]:
+    def deliver(self) -> list[OwnedRecord]:
         """Wait until every record is in the store; return those that had to be kept."""
         for record in self._ended:
             record.wait()
-        return [record for record in self._ended if record.kept is not None]
+        return [record for record in self._ended if record.kept_reason is not None]
 
     def _fill(self) -> bool:
         """Start runs while there is room; tell whether there may be more."""
@@ -202,7 +202,7 @@ class Conductor:
         number = run.job.number
         match message:
             case protocol.Grown():
-                run.record.grown()
+                run.record.notify()
             case protocol.Planned(plan):
                 run.plan = plan
             case protocol.Progressed(stage, done, total):

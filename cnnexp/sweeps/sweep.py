@@ -18,7 +18,7 @@ from cnnexp.sweeps.scheduler import Conductor, Source
 from cnnexp.sweeps.summary import LastWord
 from cnnexp.sweeps.sweep_records import Parent, Plan, read_past, settle
 from cnnexp.system.text import program
-from cnnexp.tracking.outbox.owned_record import HeldRecord
+from cnnexp.tracking.outbox.owned_record import OwnedRecord
 
 
 class OwnLauncher(Protocol):
@@ -123,7 +123,7 @@ class Sweep:
         record = parent.end(status, word.description, word.files)
         record.wait()
         _remove_empty(self._folder)
-        self._tell(conductor.results, word, record, [*kept, *([record] if record.kept is not None else [])])
+        self._tell(conductor.results, word, record, [*kept, *([record] if record.kept_reason is not None else [])])
 
     def _last_word(self, results: Results, parent: Parent, *, whole: bool) -> LastWord:
         """Compare the runs of a sweep that was neither stopped nor is partly kept in the outbox."""
@@ -131,12 +131,14 @@ class Sweep:
             return summary.plain(results)
         return summary.compared(results, uri=self._tracking.uri, parent_id=parent.run_id)
 
-    def _tell(self, results: Results, word: LastWord, record: HeldRecord, kept: list[HeldRecord]) -> None:
+    def _tell(self, results: Results, word: LastWord, record: OwnedRecord, kept: list[OwnedRecord]) -> None:
         summary.tell_fairness(results, self._report)
         lines = [("best", results.best_in_words)] if results.best_in_words else []
         for one in kept:
-            lines.append(("kept", f"{one.kept} Complete it later: {program()} send {shlex.quote(str(one.folder))}"))
-        if record.run_id is not None and record.kept is None:
+            lines.append(
+                ("kept", f"{one.kept_reason} Complete it later: {program()} send {shlex.quote(str(one.folder))}")
+            )
+        if record.run_id is not None and record.kept_reason is None:
             lines += summary.next_steps(word, uri=self._tracking.uri, parent_id=record.run_id)
         self._report.closing(lines)
 

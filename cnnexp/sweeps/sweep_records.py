@@ -12,7 +12,7 @@ from cnnexp.errors import SweepError
 from cnnexp.records import RunPlan
 from cnnexp.sweeps.jobs import Job
 from cnnexp.tracking.outbox.delivery import KEY_TAG
-from cnnexp.tracking.outbox.owned_record import HeldRecord, deliver_left_behind, going_on
+from cnnexp.tracking.outbox.owned_record import OwnedRecord, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import IDENTITY, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED, runs_of, sweeps_with
@@ -71,12 +71,12 @@ def settle(tracking: TrackingConfig, plan: Plan, *, resume: str) -> None:
     """
     reach(absolute_uri(tracking.uri))
     outbox = Path(tracking.outbox)
-    if resume != "never" and going_on(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=plan.key):
+    if resume != "never" and is_running(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=plan.key):
         raise SweepError(
             "A sweep is carried out by one process at a time; one with these words is going on. Wait for it, or begin "
             "another: sweep.resume=never."
         )
-    deliver_left_behind(outbox, tags=(SWEEP_ID, SWEEP_KEY))
+    deliver_orphans(outbox, tags=(SWEEP_ID, SWEEP_KEY))
 
 
 class Parent:
@@ -86,7 +86,7 @@ class Parent:
         self._commit_reader = CommitReader(Path.cwd())
         self._tracking = tracking
         self._before = past.parent
-        self._record = HeldRecord.begin(
+        self._record = OwnedRecord.begin(
             tracking,
             run_name=plan.name,
             parameters=plan.varied,
@@ -113,7 +113,7 @@ class Parent:
             TrackingError: the store refuses, or says nothing.
 
         """
-        return self._record.opened()
+        return self._record.wait_for_run_id()
 
     @property
     def commit(self) -> Commit | None:
@@ -136,7 +136,7 @@ class Parent:
         else:
             self._record.end(self._before.status)
 
-    def end(self, status: str, description: str, files: Mapping[str, bytes]) -> HeldRecord:
+    def end(self, status: str, description: str, files: Mapping[str, bytes]) -> OwnedRecord:
         """End the parent with a description in Markdown; its delivery is still to be waited for."""
         self._record.add(tags={"mlflow.note.content": description}, files=files)
         self._record.end(status)
@@ -159,7 +159,7 @@ class Run:
     attempt: int = 0
     began: float = 0.0  # monotonic seconds
     plan: RunPlan | None = None
-    _record: HeldRecord | None = None
+    _record: OwnedRecord | None = None
 
     @property
     def threads(self) -> int:
@@ -167,7 +167,7 @@ class Run:
         return int(self.config.training.threads)
 
     @property
-    def record(self) -> HeldRecord:
+    def record(self) -> OwnedRecord:
         """Of the current attempt, once it has begun."""
         assert self._record is not None
         return self._record
@@ -176,7 +176,7 @@ class Run:
         """Begin a record under the parent; it replaces that of an earlier command in which the run was broken."""
         config = self.job.config
         broken = past.broken.get(in_words(self.job.varied))
-        self._record = HeldRecord.begin(
+        self._record = OwnedRecord.begin(
             config.tracking,
             run_name=self.job.name,
             parameters=columns(config, self.job.words),

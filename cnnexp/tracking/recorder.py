@@ -1,7 +1,7 @@
 """Recording one run: what the training process sees of it.
 
-Everything is appended to a folder on disk (see `outbox`) and delivered by another process (see `writer`), so that no
-step of training ever waits for a store.
+Everything is appended to a folder on disk (see `outbox`) and delivered by another process (see `delivery_process`),
+so that no step of training ever waits for a store.
 """
 
 import os
@@ -17,9 +17,9 @@ from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.store_uri import masked
 from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import entries
-from cnnexp.tracking.outbox.delivery_client import courier, wait_for_delivery
+from cnnexp.tracking.outbox.delivery_client import delivery_client, wait_for_delivery
 from cnnexp.tracking.outbox.entries import of_plan, of_result
-from cnnexp.tracking.outbox.record_folder import Entry, Opening, Outgoing, new_key, now
+from cnnexp.tracking.outbox.record_folder import Entry, Opening, RecordWriter, new_key, now
 from cnnexp.tracking.provenance import CommitReader, source_tags
 from cnnexp.tracking.receipt import Receipt
 from cnnexp.tracking.store import connection
@@ -53,13 +53,13 @@ def recording(
 
     """
     uri = connection.absolute_uri(settings.uri)
-    courier()  # first of all: it imports MLflow while this process goes on
+    delivery_client()  # first of all: it imports MLflow while this process goes on
     connection.reach(uri)
     opening = opening_of(
         settings, run_name=run_name, run_id=os.environ.get("MLFLOW_RUN_ID"), tags=tags, replaces=replaces
     )
     with raising_on_sigterm():
-        recorder = Recorder(Outgoing(Path(settings.outbox).absolute(), opening), uri=uri)
+        recorder = Recorder(RecordWriter(Path(settings.outbox).absolute(), opening), uri=uri)
         try:
             recorder.begin(parameters, config_yaml)
             yield recorder
@@ -100,7 +100,7 @@ def _status(error: BaseException) -> str:
 class Recorder:
     """Takes what one run finds out; see :func:`recording`."""
 
-    def __init__(self, outgoing: Outgoing, *, uri: str) -> None:
+    def __init__(self, outgoing: RecordWriter, *, uri: str) -> None:
         self._outgoing = outgoing
         self._uri = uri
         self._commit: CommitReader | None = None
@@ -113,21 +113,21 @@ class Recorder:
         self._commit = CommitReader(Path.cwd())
         self._append(entries.params(parameters))
         self.files({"config.yaml": masked(config_yaml).encode()})
-        self._nudge()
+        self._notify()
 
     def plan(self, plan: RunPlan) -> None:
         """Record what the run is going to do: the data set, and what `auto` settings became."""
         self._append(entries.dataset(plan))
         self._append(entries.params(entries.resolved(plan)))
         self._append(entries.tags({"mlflow.note.content": of_plan(plan)}))
-        self._nudge()
+        self._notify()
 
-    def judged(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:
-        """Record what an evaluation of a saved model found: the data, see `entries.judged_dataset`, and the numbers."""
+    def evaluated(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:
+        """Record what an evaluation of a saved model found: the data and the numbers; see `evaluated_dataset`."""
         self._append(dataset)
         self._append(entries.metrics(metrics, step=0, kind="metrics", notes=self._notes))
         self._append(entries.tags({"mlflow.note.content": description}))
-        self._nudge()
+        self._notify()
 
     def epoch(self, values: EpochValues) -> None:
         """Record the metrics of one epoch under its number."""
@@ -143,7 +143,7 @@ class Recorder:
     def metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record metrics of a step; infinite and undefined values are left out and noted."""
         self._append(entries.metrics(metrics, step=step, kind="metrics", notes=self._notes))
-        self._nudge()
+        self._notify()
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Record tags."""
@@ -161,7 +161,7 @@ class Recorder:
             TrackingError: It refused: training on would record nothing.
 
         """
-        for answer in courier().answers(self._outgoing.folder):
+        for answer in delivery_client().answers(self._outgoing.folder):
             if answer["event"] == "refused":
                 raise TrackingError(answer["reason"])
             self.run_id = answer["run_id"]
@@ -203,9 +203,9 @@ class Recorder:
     def _append(self, entry: Entry) -> None:
         self._outgoing.append(entry)
 
-    def _nudge(self) -> None:
+    def _notify(self) -> None:
         self._keep_commit(wait=False)
-        courier().tell(self._outgoing.folder, ended=False)
+        delivery_client().notify(self._outgoing.folder, ended=False)
 
     def _keep_commit(self, *, wait: bool) -> None:
         """Record the git commit as soon as git has answered, once."""

@@ -1,6 +1,6 @@
-"""The training process's end of the process that delivers (see `writer`).
+"""The training process's end of the process that delivers (see `delivery_process`).
 
-There is one for each training process, kept for its next run. Nothing here waits but :meth:`Courier.wait`.
+There is one for each training process, kept for its next run. Nothing here waits but :meth:`DeliveryClient.wait`.
 """
 
 import atexit
@@ -30,7 +30,7 @@ _PATIENCE = 60.0  # seconds of silence from the delivering process before it is 
 _PATIENCE_KILLED = 8.0  # the same for a run that was killed: Docker gives ten seconds, Slurm thirty
 
 
-class Courier:
+class DeliveryClient:
     """A running writer process."""
 
     def __init__(self) -> None:
@@ -48,14 +48,14 @@ class Courier:
             start_new_session=True,  # Ctrl-C is meant for the training process, which says how the run ended
         )
         os.close(outgoing)
-        threading.Thread(target=self._listen, name="cnnexp-courier", daemon=True).start()
+        threading.Thread(target=self._listen, name="cnnexp-delivery", daemon=True).start()
 
     @property
     def usable(self) -> bool:
         """Is the process there, and this process its parent rather than a fork of it?"""
         return self._owner == os.getpid() and self._process.poll() is None
 
-    def tell(self, folder: Path, *, ended: bool) -> None:
+    def notify(self, folder: Path, *, ended: bool) -> None:
         """Say that a record has grown, or has ended."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it is gone: `wait` will say so
@@ -108,14 +108,14 @@ def _lines(handle: int) -> Iterator[bytes]:
     os.close(handle)
 
 
-_current: Courier | None = None
+_current: DeliveryClient | None = None
 
 
-def courier() -> Courier:
-    """Return this process's courier; start one where there is none, or none any more."""
+def delivery_client() -> DeliveryClient:
+    """Return this process's delivery client; start one where there is none that is alive."""
     global _current  # noqa: PLW0603 - one process for all runs, as MLflow takes seconds to import
     if _current is None or not _current.usable:
-        _current = Courier()
+        _current = DeliveryClient()
         atexit.register(_current.dismiss)
     return _current
 
@@ -134,11 +134,11 @@ def wait_for_delivery(folder: Path, *, uri: str, killed: bool) -> Receipt:
 
 
 def _last_answer(folder: Path, patience: float) -> Answer:
-    courier().tell(folder, ended=True)
-    while (answer := courier().wait(folder, patience=patience)) is not None:
+    delivery_client().notify(folder, ended=True)
+    while (answer := delivery_client().wait(folder, patience=patience)) is not None:
         if answer["event"] in ("delivered", "kept"):
             return answer
-    courier().stop()
+    delivery_client().stop()
     return {"event": "kept", "reason": f"The MLflow store has said nothing for {patience:g} seconds."}
 
 

@@ -1,4 +1,4 @@
-"""The process that delivers: ``python -m cnnexp.tracking.writer``, started and spoken to by `courier`.
+"""The process that delivers: ``python -m cnnexp.tracking.outbox.delivery_process``, see `delivery_client`.
 
 A process rather than a thread, because importing MLflow and talking to it are seconds of Python that would take the
 interpreter lock from the training process: measured on two cores, TensorFlow and MLflow import in 5.2 s as two threads
@@ -35,7 +35,7 @@ _PAUSE = 5.0  # seconds without an attempt after one that failed
 _LAST_WORDS = 1.0  # seconds in which the kernel takes a dead process's locks away
 
 
-class LiveRecord:
+class IncrementalDelivery:
     """Held alone from the first visit on, so that nobody else delivers it meanwhile."""
 
     def __init__(self, folder: Path) -> None:
@@ -144,10 +144,10 @@ def _read(source: IO[str], commands: Commands) -> None:
 
 def serve(commands: Commands, reply: Reply) -> None:
     """Deliver what the commands name, then what is left when they end."""
-    records: dict[str, LiveRecord] = {}
+    records: dict[str, IncrementalDelivery] = {}
     for grown in _latest(commands, records):
         for folder, ended in grown.items():
-            record = records.setdefault(folder, LiveRecord(Path(folder)))
+            record = records.setdefault(folder, IncrementalDelivery(Path(folder)))
             for answer in record.visit(ended=ended):
                 reply(folder=folder, **answer)
             if ended:

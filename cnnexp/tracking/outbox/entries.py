@@ -43,7 +43,7 @@ def image(key: str, file: str, *, step: int) -> Entry:
 
 def dataset(plan: RunPlan) -> Entry:
     """The data set, known by the digest of its content."""
-    return judged_dataset(
+    return evaluated_dataset(
         name=plan.data_name,
         digest=plan.data_digest,
         source=plan.data_source,
@@ -53,7 +53,7 @@ def dataset(plan: RunPlan) -> Entry:
     )
 
 
-def judged_dataset(
+def evaluated_dataset(
     *,
     name: str,
     digest: str,

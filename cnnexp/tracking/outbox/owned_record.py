@@ -14,8 +14,8 @@ from cnnexp.errors import TrackingError
 from cnnexp.system import locks
 from cnnexp.system.store_uri import masked
 from cnnexp.tracking.outbox import entries, record_folder
-from cnnexp.tracking.outbox.delivery_client import GONE, Answer, Courier, courier
-from cnnexp.tracking.outbox.record_folder import Outgoing
+from cnnexp.tracking.outbox.delivery_client import GONE, Answer, DeliveryClient, delivery_client
+from cnnexp.tracking.outbox.record_folder import RecordWriter
 from cnnexp.tracking.provenance import Commit
 from cnnexp.tracking.recorder import Recorder, opening_of
 from cnnexp.tracking.store.connection import absolute_uri
@@ -23,15 +23,15 @@ from cnnexp.tracking.store.connection import absolute_uri
 _PATIENCE = 60.0  # seconds of silence from the delivering process before it is given up
 
 
-class HeldRecord:
+class OwnedRecord:
     """One record, from its opening to its delivery."""
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, outgoing: RecordWriter) -> None:
         self._outgoing = outgoing
         self.folder = outgoing.folder
         self.run_id: str | None = None  # known once the store has taken the run
-        self.kept: str | None = None  # why it could not be delivered; None: it was, or will be
-        self._courier: Courier | None = None  # who was told last, and so the one that answers
+        self.kept_reason: str | None = None  # why it could not be delivered; None: it was, or will be
+        self._client: DeliveryClient | None = None  # who was told last, and so the one that answers
 
     @classmethod
     def begin(
@@ -48,7 +48,7 @@ class HeldRecord:
     ) -> Self:
         """Begin a record; `run_id` continues a run, `replaces` is the key of the record of a run to delete."""
         opening = opening_of(settings, run_name=run_name, run_id=run_id, tags=tags, replaces=replaces)
-        outgoing = Outgoing(Path(settings.outbox).absolute(), opening)
+        outgoing = RecordWriter(Path(settings.outbox).absolute(), opening)
         outgoing.append(entries.params(parameters))
         if config_yaml is not None:
             outgoing.file("config.yaml", masked(config_yaml).encode())
@@ -57,7 +57,7 @@ class HeldRecord:
             if commit.diff:
                 outgoing.file("uncommitted.diff", commit.diff)
         record = cls(outgoing)
-        record.grown()
+        record.notify()
         return record
 
     @property
@@ -65,9 +65,9 @@ class HeldRecord:
         """Names the record, and its run through a tag."""
         return self.folder.name
 
-    def grown(self) -> None:
+    def notify(self) -> None:
         """Have what there is by now delivered."""
-        self._tell(ended=False)
+        self._notify(ended=False)
 
     def add(self, *, tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
         """Record tags and files of the holder; only while nobody shares the record."""
@@ -80,14 +80,14 @@ class HeldRecord:
         """Say how the run ended and have all of it delivered."""
         self._outgoing.mend()
         self._outgoing.end(status)
-        self._tell(ended=True)
+        self._notify(ended=True)
 
     def discard(self) -> None:
         """Give up a broken attempt that is repeated: nothing of it stays in the store."""
         self._outgoing.end("KILLED", discarded=True)
-        self._tell(ended=True)
+        self._notify(ended=True)
 
-    def opened(self) -> str:
+    def wait_for_run_id(self) -> str:
         """Wait until the store has taken the run and return its id.
 
         Raises:
@@ -106,31 +106,31 @@ class HeldRecord:
     def wait(self) -> None:
         """Wait until all of it is in the store, or kept in the outbox for a reason."""
         self._until_over()
-        if self.kept == GONE["reason"]:  # the delivering process died: another one begins where it ended
-            self._tell(ended=True)
+        if self.kept_reason == GONE["reason"]:  # the delivering process died: another one begins where it ended
+            self._notify(ended=True)
             self._until_over()
 
     def _until_over(self) -> None:
-        self.kept = None
+        self.kept_reason = None
         while (answer := self._answer()) is not None:
             if self._take(answer):
                 return
-        self.kept = f"The MLflow store has said nothing for {_PATIENCE:g} seconds."
+        self.kept_reason = f"The MLflow store has said nothing for {_PATIENCE:g} seconds."
 
-    def _tell(self, *, ended: bool) -> None:
-        self._courier = courier()
-        self._courier.tell(self.folder, ended=ended)
+    def _notify(self, *, ended: bool) -> None:
+        self._client = delivery_client()
+        self._client.notify(self.folder, ended=ended)
 
     def _answer(self) -> Answer | None:
         """Wait for the next answer of the process that was told, be it of one that has ended since."""
-        assert self._courier is not None
-        return self._courier.wait(self.folder, patience=_PATIENCE)
+        assert self._client is not None
+        return self._client.wait(self.folder, patience=_PATIENCE)
 
     def _take(self, answer: Answer) -> bool:
         if answer["event"] in ("opened", "delivered"):
             self.run_id = answer["run_id"]
         elif answer["event"] == "kept":
-            self.kept = answer["reason"]
+            self.kept_reason = answer["reason"]
         return answer["event"] in ("delivered", "kept")
 
 
@@ -138,17 +138,17 @@ class SharedRecorder(Recorder):
     """The recorder of a run whose record another process holds."""
 
     def __init__(self, folder: Path, *, on_growth: Callable[[], None]) -> None:
-        super().__init__(Outgoing.shared(folder), uri="")
+        super().__init__(RecordWriter.shared(folder), uri="")
         self._on_growth = on_growth
 
     def check(self) -> None:
         """The holder hears what the store says."""
 
-    def _nudge(self) -> None:
+    def _notify(self) -> None:
         self._on_growth()
 
 
-def going_on(folder: Path, *, uri: str, tag: str, value: str) -> bool:
+def is_running(folder: Path, *, uri: str, tag: str, value: str) -> bool:
     """Tell whether a living process holds a record for this store, with this tag, in the outbox."""
     return any(
         _is_held(record)
@@ -157,12 +157,12 @@ def going_on(folder: Path, *, uri: str, tag: str, value: str) -> bool:
     )
 
 
-def deliver_left_behind(folder: Path, *, tags: Collection[str]) -> None:
+def deliver_orphans(folder: Path, *, tags: Collection[str]) -> None:
     """Deliver records with one of the tags whose process is gone; what the store does not take stays there."""
     for record, opening in _records(folder):
         if not opening.tags.keys().isdisjoint(tags) and not _is_held(record):
-            courier().tell(record, ended=True)
-            while (answer := courier().wait(record, patience=_PATIENCE)) is not None:
+            delivery_client().notify(record, ended=True)
+            while (answer := delivery_client().wait(record, patience=_PATIENCE)) is not None:
                 if answer["event"] in ("delivered", "kept"):
                     break
 

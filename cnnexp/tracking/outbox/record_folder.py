@@ -91,7 +91,7 @@ def _new_folder(folder: Path) -> Path:
             return folder
 
 
-class Outgoing:
+class RecordWriter:
     """The training process's end of a record: it only ever appends to files."""
 
     def __init__(self, outbox: Path, opening: Opening) -> None:
@@ -103,7 +103,7 @@ class Outgoing:
             write_json(self.folder / "run.json", dataclasses.asdict(opening))
 
     @classmethod
-    def shared(cls, folder: Path) -> "Outgoing":
+    def shared(cls, folder: Path) -> "RecordWriter":
         """Return a second writer of a record that another process holds, and ends."""
         outgoing = cls.__new__(cls)
         outgoing.folder = folder

@@ -10,7 +10,7 @@ from cnnexp.tracking.store.stored_run import CURVES, PARENT, StoredRun
 _PAGE = 1000  # runs a request
 
 
-class ClientRuns:
+class ClientStore:
     """A `RunStore` over an MLflow tracking URI; raises what its client raises."""
 
     def __init__(self, uri: str) -> None:

@@ -14,7 +14,7 @@ from cnnexp.records import Curves, RecordedPredictions, RunSummary
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.connection import absolute_uri, load_mlflow, one_line_errors, reach
-from cnnexp.tracking.store.sqlite import SqliteRuns
+from cnnexp.tracking.store.sqlite import SqliteStore
 from cnnexp.tracking.store.stored_run import EVALUATES, RunStore, StoredRun
 
 SWEEP_KEY = "sweep.key"  # tag of a parent: hash of the words, the same for the same command
@@ -76,13 +76,13 @@ def _ask(uri: str, question: Callable[[RunStore], Sequence[StoredRun]]) -> Seque
         if not database.exists():
             return ()
         try:
-            return question(SqliteRuns(database))
+            return question(SqliteStore(database))
         except sqlite3.OperationalError:  # tables of another MLflow: its client knows them
             pass
     load_mlflow()
-    from cnnexp.tracking.store.client import ClientRuns
+    from cnnexp.tracking.store.client import ClientStore
 
-    return question(ClientRuns(uri))
+    return question(ClientStore(uri))
 
 
 LATEST = "latest"
@@ -104,7 +104,7 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
                 f"No runs are recorded at {uri}: there is no file {path.resolve()}. Train first, or name the store."
             )
         try:
-            return _summaries(SqliteRuns(path), targets, uri)
+            return _summaries(SqliteStore(path), targets, uri)
         except sqlite3.OperationalError:  # tables of another MLflow, or held by a writer: its client knows them
             pass
     return _through_mlflow(uri, targets)
@@ -113,10 +113,10 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
 def _through_mlflow(uri: str, targets: Sequence[str]) -> tuple[RunSummary, ...]:
     reach(uri)
     load_mlflow()
-    from cnnexp.tracking.store.client import ClientRuns  # a second of imports, for stores that need it
+    from cnnexp.tracking.store.client import ClientStore  # a second of imports, for stores that need it
 
     with one_line_errors(uri):
-        return _summaries(ClientRuns(uri), targets, uri)
+        return _summaries(ClientStore(uri), targets, uri)
 
 
 def _sqlite_file(uri: str) -> Path | None:

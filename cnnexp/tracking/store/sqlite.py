@@ -34,7 +34,7 @@ _CURVES = """
 """
 
 
-class SqliteRuns:
+class SqliteStore:
     """A `RunStore` over an SQLite file; raises sqlite3.OperationalError when the tables are not as expected."""
 
     def __init__(self, path: Path) -> None:
