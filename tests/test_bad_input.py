@@ -151,7 +151,7 @@ def test_strange_names_go_through_every_door(tmp_path):
 
 LIST = """
 import itertools, resource, sys
-from cnnexp.saved.listing import list_images
+from cnnexp.saved.image_files import list_images
 listed = list_images(sys.argv[1:], root=None)
 first = sum(1 for _ in itertools.islice(listed, 1_000))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -255,10 +255,10 @@ def test_a_disk_that_fills_up_within_a_worker_is_the_same_error(tmp_path, monkey
     folder = write_many(tmp_path / "many", MANY)
     limit = (
         "import os, resource\n"
-        "from cnnexp.datasets import store\n"
+        "from cnnexp.datasets.cache import fill\n"
         "def allocate(file, size): os.truncate(file, size); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))\n"
-        "store._allocate = allocate"  # a file system that promises space and does not have it
+        "fill._allocate = allocate"  # a file system that promises space and does not have it
     )
     _, err = (process := in_process(folder, tmp_path / "cache", before=limit)).communicate(timeout=60)
     assert process.returncode == 1

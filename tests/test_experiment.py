@@ -52,7 +52,7 @@ def test_what_a_run_records_has_its_promised_names():
 
 NUMBERS = """
 import json, sys
-from cnnexp import experiment
+from cnnexp.runs import experiment
 from cnnexp.compose import compose_config
 result = experiment.run(compose_config(sys.argv[1:]), name="test", on_plan=lambda _: None, on_epoch=lambda _: False,
                         on_progress=lambda *_: None)

@@ -8,7 +8,7 @@ from cnnexp.system import quiet
 
 SCRIPT = """
 import gc
-from cnnexp.imports import heavy_imports
+from cnnexp.system.quiet import heavy_imports
 if {disabled}: gc.disable()
 try:
     with heavy_imports():

@@ -18,7 +18,7 @@ STORY = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from samples import history, run_plan, run_result, settings
-from cnnexp.report.terminal import RunReport
+from cnnexp.report.run.terminal import RunReport
 
 names = ["[red]apple", "caf\\u00e9 \\u732b", "\\x1b[31mevil"]
 with RunReport() as report:
@@ -259,7 +259,7 @@ def test_a_sweep_shows_what_is_done_going_on_and_failed_and_the_best_so_far():
 import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from samples import history
-from cnnexp.report.sweep import SweepReport
+from cnnexp.report.sweep_progress import SweepReport
 
 with SweepReport() as report:
     report.begin("sweep-seed", [("runs", "3 runs")], total=3)
