@@ -3,13 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from cnnexp import __version__
 from cnnexp.cli import COMMANDS
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import quiet
-from cnnexp.system.text import printable
+from cnnexp.system.text import did_you_mean, printable
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -42,9 +41,8 @@ def _dispatch(words: Sequence[str]) -> int:
 
         return run_command(words)
     if words and words[0].replace("-", "").isalpha() and not words[0].startswith("-"):
-        near = get_close_matches(words[0], COMMANDS, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}?" if near else "A setting is written key=value."
-        raise ConfigError(f"{words[0]!r} is no command; choose from {', '.join(COMMANDS)}. {hint}")
+        hint = did_you_mean(words[0], COMMANDS, similarity=0.5) or " A setting is written key=value."
+        raise ConfigError(f"{words[0]!r} is no command; choose from {', '.join(COMMANDS)}.{hint}")
     if list(words) == ["--version"]:
         print(f"cnnexp {__version__}")
         return 0

@@ -179,7 +179,7 @@ def data_report(names: Sequence[str]) -> DataReport:
     issue = DataIssue(
         id="S1",
         title="leakage between splits",
-        sentence="1 image of one split occur again in another, so that scores on them flatter (1 exact).",
+        sentence="1 image of one split occurs again in another, so that scores on them flatter (1 exact).",
         stops=False,
         evidence={"groups": 1, "exact": 1, "near": 0},
         groups=(images,),

@@ -83,7 +83,7 @@ def test_wrapping_folders_and_stray_files_are_no_classes(read, folder):
     splits = read()
     assert splits.class_names == ("a", "b")
     assert len(files_of(splits)) == 12
-    assert any("1 images lie beside the class folders" in note and "overview.png" in note for note in splits.notes)
+    assert any("1 image beside the class folders" in note and "overview.png" in note for note in splits.notes)
     assert any("1 with .md" in note for note in splits.notes)
 
 
@@ -97,7 +97,7 @@ def test_images_deeper_than_the_class_folder_belong_to_it(read, folder):
 def test_a_folder_beside_the_splits_is_left_out_and_said(read, folder):
     for split in ("train", "test", "samples"):
         write_classes(folder / split, {"a": 8, "b": 8})
-    assert any("16 images belong to no split" in note for note in read().notes)
+    assert any("16 images in a folder of no split" in note for note in read().notes)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_link_in_a_circle_does_not_hang(read, folder):
     (folder / "a" / "again").symlink_to(folder, target_is_directory=True)
     splits = read()
     assert len(files_of(splits)) == 10
-    assert any("1 links were not followed" in note and "a/again" in note for note in splits.notes)
+    assert any("1 link was not followed" in note and "a/again" in note for note in splits.notes)
 
 
 def test_links_out_of_the_folder_are_not_followed_and_links_inside_are(read, folder, tmp_path):

@@ -10,6 +10,7 @@ import click
 
 from cnnexp.cli import COMMANDS
 from cnnexp.errors import ConfigError
+from cnnexp.system.text import one_line
 
 
 class _Commands(click.Group):
@@ -39,7 +40,7 @@ def run_command(words: Sequence[str]) -> int:
         # click's word for Ctrl-C; a SIGTERM among them keeps its exit code
         raise abort.__cause__ if isinstance(abort.__cause__, KeyboardInterrupt) else KeyboardInterrupt from None
     except click.ClickException as error:
-        message = " ".join(error.format_message().split())
+        message = one_line(error.format_message())
         raise ConfigError(f"{message} See cnnexp {words[0]} --help.") from error
     return int(code or 0)
 

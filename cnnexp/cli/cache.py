@@ -11,14 +11,14 @@ from rich.text import Text
 
 from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 _UNITS = ("kB", "MB", "GB", "TB")
 
 
 def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> None:
     """Print a line for each data set, the most recently used first, and the whole."""
-    whole = f"{sets(len(entries))}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
+    whole = f"{plural(len(entries), 'data set')}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
     console.print(Text.assemble((printable(str(folder)), "title"), f": {whole}"), soft_wrap=True)
     if not entries:
         return
@@ -33,11 +33,6 @@ def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> N
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         table.add_row(printable(entry.name), images, size(entry.size), used, printable(entry.origin))
     console.print(table)
-
-
-def sets(number: int) -> str:
-    """Write how many data sets."""
-    return f"{number:,} data set{'' if number == 1 else 's'}"
 
 
 def size(count: float) -> str:
@@ -102,4 +97,6 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     deleted = cache.clear(folder, names or None)
     kept = before - len(deleted) if not names else len([e for e in cache.entries(folder) if e.name in names])
     still = f"; {kept} in use by another process stay" if kept else ""
-    click.echo(f"{sets(len(deleted))} cleared, {size(sum(entry.size for entry in deleted))} freed{still}.")
+    click.echo(
+        f"{plural(len(deleted), 'data set')} cleared, {size(sum(entry.size for entry in deleted))} freed{still}."
+    )

@@ -15,6 +15,7 @@ from cnnexp.comparison.same_images import compare_models, differing_groups, iden
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
+from cnnexp.system.text import did_you_mean
 
 MODELS_COMPARED = 12  # rows whose best run is compared image by image: each is a file to read
 
@@ -91,17 +92,14 @@ def _why_left_out(run: RunSummary, needed: Sequence[str]) -> str | None:
 
 
 def _nothing_to_compare(runs: Sequence[RunSummary], compared: Metric) -> str:
-    from difflib import get_close_matches  # only an error needs it
-
     finished = [run for run in runs if run.status == "FINISHED"]
     known = sorted({name for run in finished for name in run.metrics})
     if not finished:
         states = ", ".join(sorted({run.status for run in runs})) or "no runs at all"
         return f"A comparison needs at least one FINISHED run; got {len(runs)} runs: {states}."
-    near = get_close_matches(compared.name, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
     return (
-        f"--metric takes a metric that the runs recorded; got {compared.name!r}, allowed are {', '.join(known)}.{hint}"
+        f"--metric takes a metric that the runs recorded; got {compared.name!r}, allowed are {', '.join(known)}."
+        f"{did_you_mean(compared.name, known)}"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from cnnexp.comparison.metric import Metric
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
+from cnnexp.system.text import closest
 
 ABSENT = "–"  # stands for a setting that a run does not have
 _NOT_SETTINGS = ("seed", "tracking", "used", "model.trainable_weights")  # luck, places, and what followed from the rest
@@ -159,8 +160,6 @@ def _number(text: str) -> float | None:
 
 
 def _unknown_setting(name: str, known: Mapping[str, object]) -> str:
-    from difflib import get_close_matches  # only an error needs it
-
-    near = [full for full in known if full.endswith(f".{name}")] or get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    near = next((full for full in known if full.endswith(f".{name}")), closest(name, known))
+    hint = f" Did you mean {near}?" if near else ""
     return f"--by takes settings that the runs recorded; got {name!r}, allowed are {', '.join(known)}.{hint}"

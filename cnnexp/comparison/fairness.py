@@ -8,6 +8,7 @@ from cnnexp.comparison.design import Configuration, Setting, seed_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
 from cnnexp.records import RunSummary
+from cnnexp.system.text import listed
 
 _UPDATES_RATIO = 1.25  # below, early stopping alone explains the difference
 _SPLIT_SETTINGS = ("data.split_seed", "data.validation", "data.calibration", "data.test")
@@ -18,11 +19,11 @@ def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
     """Why no best run is named: ``groups`` of runs that saw the same test images, more than one of them."""
     if len(groups) < 2:
         return ()
-    shown = "; ".join(f"{len(group)} like {group[0].name} ({_data_of(group[0])})" for group in groups[:4])
-    more = f"; and {len(groups) - 4} more sets" if len(groups) > 4 else ""
+    like = (f"{len(group)} like {group[0].name} ({_data_of(group[0])})" for group in groups)
     return (
         f"Runs can only be compared on the same test images; these were tested on {len(groups)} different sets: "
-        f"{shown}{more}. Compare the runs of one set, or train again with the same data and data.split_seed.",
+        f"{listed(like, most=4, separator='; ')}. Compare the runs of one set, or train again with the same data "
+        "and data.split_seed.",
     )
 
 

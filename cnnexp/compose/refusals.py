@@ -4,7 +4,6 @@ import re
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, get_args
 
@@ -21,6 +20,7 @@ from omegaconf.errors import (
 
 from cnnexp.compose.schemas import ROOT, VARIANTS, options
 from cnnexp.errors import ConfigError
+from cnnexp.system.text import closest, did_you_mean, first_line, one_line
 
 READERS = ("hydra", "omegaconf", "yaml", "antlr4")
 
@@ -70,7 +70,9 @@ def _refusal(error: Exception, overrides: Sequence[str]) -> ConfigError:
         case MissingMandatoryValue():
             refusal = _no_value(str(error.full_key))
         case InterpolationResolutionError():
-            refusal = ConfigError(f"{error.full_key or 'A setting'} points to nothing: {_first_line(error)}.")
+            refusal = ConfigError(
+                f"{error.full_key or 'A setting'} points to nothing: {first_line(error).rstrip('.')}."
+            )
         case ConfigKeyError() | ConfigAttributeError() if isinstance(error.parent_node, DictConfig):
             refusal = unknown_setting(str(error.full_key), error.parent_node)
         case ValidationError() if error.full_key:
@@ -85,8 +87,8 @@ def unknown_setting(full_key: str, node: DictConfig) -> ConfigError:
     group, _, key = full_key.rpartition(".")
     owner = OmegaConf.get_type(node)
     if not is_dataclass(owner) or group.startswith("hydra"):
-        closest = _closest(key, map(str, node))
-        return ConfigError(f"{full_key} is not a setting of Hydra; --cfg hydra shows all. {closest}".rstrip())
+        hint = did_you_mean(key, map(str, node))
+        return ConfigError(f"{full_key} is not a setting of Hydra; --cfg hydra shows all.{hint}")
     if group in VARIANTS and owner not in VARIANTS[group].values():
         return without_schema(group)
     known = [field.name for field in fields(owner) if field.name != "name"]
@@ -100,9 +102,9 @@ def _meant(key: str, group: str, known: Sequence[str]) -> str:
     others = [name for name, variant in VARIANTS.get(group, {}).items() if key in _names(variant)]
     if others:
         return f"{key} belongs to {group}={', '.join(others)}."
-    near = get_close_matches(key, [*known, *([] if group else ["experiment"])], n=1)
+    near = closest(key, [*known, *([] if group else ["experiment"])])
     if near:
-        return f"Did you mean {f'{group}.' if group else ''}{near[0]}?"
+        return f"Did you mean {f'{group}.' if group else ''}{near}?"
     elsewhere = sorted(full for full in _all_settings() if full.endswith(f".{key}"))
     return f"Did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
 
@@ -146,7 +148,7 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
         return ConfigError(f"--config-name must name a YAML file of the configuration folder; got {option!r}.")
     options = list(error.options or ())
     choices = f"choose from {', '.join(options)}" if options else "there is none yet"
-    return ConfigError(f"{group}={option} does not exist; {choices}. {_closest(option, options)}".rstrip())
+    return ConfigError(f"{group}={option} does not exist; {choices}.{did_you_mean(option, options)}")
 
 
 def _unreadable(override: str) -> ConfigError:
@@ -202,7 +204,7 @@ def _other(error: Exception, overrides: Sequence[str]) -> ConfigError:
         return ConfigError(f"{error.full_key} cannot be taken away: every setting has a value. Give it another one.")
     if missing := re.match(r"Additional config directory '(.+)' not found", message):
         return no_folder(missing[1])
-    said = " ".join(message.partition("See https")[0].split()).rstrip(".")
+    said = one_line(message.partition("See https")[0]).rstrip(".")
     return ConfigError(f"This cannot be composed: {' '.join(overrides)}. {said or type(error).__name__}.")
 
 
@@ -216,13 +218,3 @@ def _not_an_option(overrides: Iterable[str]) -> ConfigError:
         if choices and value not in choices:
             return ConfigError(f"{word} does not exist; choose from {', '.join(choices)}.")
     return ConfigError("A group takes the name of one of its options; --help lists them.")
-
-
-def _closest(word: str, choices: Iterable[str]) -> str:
-    near = get_close_matches(word, list(choices), n=1)
-    return f"Did you mean {near[0]}? " if near else ""
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__

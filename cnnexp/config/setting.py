@@ -4,19 +4,15 @@ import math
 from collections.abc import Sequence
 
 from cnnexp.errors import ConfigError
+from cnnexp.system.text import did_you_mean
 
 
 def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     """Require one of the words `allowed`."""
     if value not in allowed:
-        raise ConfigError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.{_suggestion(value, allowed)}")
-
-
-def _suggestion(value: str, allowed: Sequence[str]) -> str:
-    from difflib import get_close_matches  # only an error needs it
-
-    near = get_close_matches(str(value), allowed, n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+        raise ConfigError(
+            f"{name} must be one of {', '.join(allowed)}; got {value!r}.{did_you_mean(str(value), allowed)}"
+        )
 
 
 def within(

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 import numpy as np
 
-from cnnexp.data_check.facts import Facts, counted, listed
+from cnnexp.data_check.facts import Facts
 from cnnexp.records import SPLIT_NAMES, DataIssue
+from cnnexp.system.text import closest, listed, plural
 
 UNREADABLE = "D1"
 CLOSE = 0.6  # similarity of names from which one is taken for the other, where several are missing
@@ -30,7 +30,7 @@ def unreadable(facts: Facts) -> Iterator[DataIssue]:
         yield DataIssue(
             id=UNREADABLE,
             title="unreadable files",
-            sentence=f"{len(rows):,} of {counted(len(facts.labels), 'file')} cannot be read.",
+            sentence=f"{len(rows):,} of {plural(len(facts.labels), 'file')} cannot be read.",
             stops=share > facts.tolerated,
             evidence={"files": len(rows), "share": share},
             groups=tuple((facts.image(row, facts.unreadable[row]),) for row in rows),
@@ -46,7 +46,7 @@ def empty(facts: Facts) -> Iterator[DataIssue]:
         yield DataIssue(
             id="S3",
             title="empty classes",
-            sentence=f"{counted(len(found), 'class')} without an image: {listed(found)}.",
+            sentence=f"{plural(len(found), 'class')} without an image: {listed(found)}.",
             stops=True,
             evidence={"classes": len(found)},
             groups=(),
@@ -100,8 +100,8 @@ def _counterpart(name: str, own: list[str], absent: list[str]) -> str | None:
     if len(own) == len(absent) == 1:
         return own[0]
     by_case = {other.casefold(): other for other in own}
-    close = get_close_matches(name.casefold(), by_case, n=1, cutoff=CLOSE)
-    return by_case[close[0]] if close else None
+    near = closest(name.casefold(), by_case, similarity=CLOSE)
+    return None if near is None else by_case[near]
 
 
 def under_one_name(facts: Facts, renamed: Sequence[Rename]) -> Facts:
@@ -159,7 +159,7 @@ def few(facts: Facts, least: int) -> Iterator[DataIssue]:
         yield DataIssue(
             id="D5",
             title="few images",
-            sentence=f"{counted(len(names), 'class')} with fewer than {least:,} training images: {listed(names)}.",
+            sentence=f"{plural(len(names), 'class')} with fewer than {least:,} training images: {listed(names)}.",
             stops=False,
             evidence={"classes": len(names), "fewest": int(counts[counts > 0].min()), "data.few_images": least},
             groups=(),

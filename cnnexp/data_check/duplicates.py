@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from cnnexp.data_check.facts import Facts, Rows, counted
+from cnnexp.data_check.facts import Facts, Rows
 from cnnexp.records import DataImage, DataIssue
+from cnnexp.system.text import plural
 
 
 def duplicates(facts: Facts) -> Iterator[DataIssue]:
@@ -22,7 +23,8 @@ def duplicates(facts: Facts) -> Iterator[DataIssue]:
             leaking,
             fault="S1",
             title="leakage between splits",
-            sentence=f"{counted(again)} of one split occur again in another, so that scores on them flatter",
+            sentence=f"{plural(again, 'image of one split occurs', 'images of one split occur')} again in another, so "
+            "that scores on them flatter",
             repair="keep each on one side only",
         )
     if contradicting:
@@ -31,7 +33,8 @@ def duplicates(facts: Facts) -> Iterator[DataIssue]:
             contradicting,
             fault="L1",
             title="one image, two labels",
-            sentence=f"{counted(len(contradicting))} occur under more than one label, of which one at most is right",
+            sentence=f"{plural(len(contradicting), 'image occurs', 'images occur')} under more than one label, of "
+            "which one at most is right",
             repair="look at each and keep the right label",
         )
     if repeating:
@@ -41,7 +44,7 @@ def duplicates(facts: Facts) -> Iterator[DataIssue]:
             repeating,
             fault="D4",
             title="duplicates",
-            sentence=f"{counted(again)} repeat another of the same class and split",
+            sentence=f"{plural(again, 'image repeats', 'images repeat')} another of the same class and split",
             repair="remove them, unless they are meant to count twice",
         )
 
@@ -59,7 +62,7 @@ def groups_apart(facts: Facts) -> Iterator[DataIssue]:
         yield DataIssue(
             id="S2",
             title="groups on two sides of a split",
-            sentence=f"There are images of {counted(len(apart), 'group')} (data.group) in more than one split, so that "
+            sentence=f"There are images of {plural(len(apart), 'group')} (data.group) in more than one split, so that "
             "scores on them flatter.",
             stops=False,
             evidence={"groups": len(apart), "images": sum(len(group) for group in apart)},
@@ -72,7 +75,7 @@ def _one_a_split(facts: Facts, group: Rows) -> tuple[DataImage, ...]:
     """Name the first image of a group in each split; rows come sorted by split."""
     _, firsts, counts = np.unique(facts.splits[group], return_index=True, return_counts=True)
     return tuple(
-        facts.image(int(group[first]), f"of {counted(int(count))} of this group")
+        facts.image(int(group[first]), f"of {plural(int(count), 'image')} of this group")
         for first, count in zip(firsts, counts, strict=True)
     )
 

@@ -1,6 +1,6 @@
 """A surveyed data set in the shape that the checks look at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ from cnnexp.datasets.measures import Measures
 from cnnexp.records import SPLIT_NAMES, DataImage, Labels
 
 NO_SPLIT = -1
-LISTED = 5  # names in a sentence
 
 Rows = NDArray[np.int64]
 
@@ -69,16 +68,3 @@ class Facts:
         """Name an image."""
         split = SPLIT_NAMES[self.splits[row]] if self.splits[row] != NO_SPLIT else ""
         return DataImage(int(row), self.files[row], split, self.class_names[self.given[row]], note)
-
-
-def listed(names: Iterable[str]) -> str:
-    """Name a few, and count the others."""
-    names = list(names)
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
-
-
-def counted(number: int, noun: str = "image") -> str:
-    """Write a number and what it counts."""
-    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
-    return f"{number:,} {noun}{ending}"

@@ -18,8 +18,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cnnexp.data_check.facts import Facts, Rows, counted
+from cnnexp.data_check.facts import Facts, Rows
 from cnnexp.records import DataIssue, Images, Labels
+from cnnexp.system.text import plural
 
 FOLDS = 5
 SIDE = 16  # pixels an image is averaged to
@@ -54,7 +55,7 @@ def disputed_labels(facts: Facts, images: Images) -> Iterator[DataIssue]:
         yield DataIssue(
             id="L1",
             title="disputed labels",
-            sentence=f"The labels of {counted(len(places))} are disputed by predictions out of fold, of which "
+            sentence=f"The labels of {plural(len(places), 'image')} are disputed by predictions out of fold, of which "
             f"{accuracy:.1%} are right over all images: candidates to look at, not errors.",
             stops=False,
             evidence={"images": len(places), "out-of-fold accuracy": accuracy},

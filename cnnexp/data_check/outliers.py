@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cnnexp.data_check.facts import Facts, Rows, counted
+from cnnexp.data_check.facts import Facts, Rows
 from cnnexp.data_check.properties import PROPERTIES, Property, Values, modes
 from cnnexp.records import DataIssue
+from cnnexp.system.text import plural
 
 FEWEST = 40  # images, that can tell what is usual: two in the outer twentieth
 TAIL = 0.05  # share of a side
@@ -39,7 +40,7 @@ def outliers(facts: Facts) -> Iterator[DataIssue]:
         yield DataIssue(
             id="D2",
             title="far from the rest",
-            sentence=f"{counted(len(notes))} far from the rest in {_joined(names)}.",
+            sentence=f"{plural(len(notes), 'image')} far from the rest in {_joined(names)}.",
             stops=False,
             evidence={"images": len(notes), **{f"in {name}": count for name, count in names.items()}},
             groups=tuple((facts.image(row, "; ".join(dict.fromkeys(notes[row]))),) for row in sorted(notes)),

@@ -17,6 +17,7 @@ from cnnexp.diagnosis.facts import (
 )
 from cnnexp.evaluation.calibration import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.records import Finding
+from cnnexp.system.text import listed
 
 MINIMUM_FLATTERY = 0.05  # accuracy above balanced accuracy; a rare class that is merely harder costs 1 to 3 points
 IMBALANCED = 1.5  # largest over smallest class in train: from here on weighting the classes changes the training
@@ -110,8 +111,7 @@ def _flattery_sentence(flattery: Flattery, lost: Sequence[str]) -> str:
 def _never_found(names: Sequence[str]) -> str:
     if not names:
         return ""
-    more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
-    return f"; never found: {', '.join(names[:LISTED_NAMES])}{more}"
+    return f"; never found: {listed(names, most=LISTED_NAMES)}"
 
 
 def overconfident(facts: Facts) -> Finding | None:

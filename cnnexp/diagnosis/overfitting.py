@@ -8,6 +8,7 @@ from scipy.stats import theilslopes
 from cnnexp.diagnosis.facts import Facts, combination_interval, recalls
 from cnnexp.diagnosis.optimization import improving_at_the_end
 from cnnexp.records import Finding, History
+from cnnexp.system.text import listed
 
 MINIMUM_GAP = 0.03  # a repair closes a part of a gap: below 3 points it cannot win the 2 that count as harm
 GAP_ALONE = 0.10  # without a rising loss: good networks on CIFAR-10 keep 5 to 8 points for ever, and are not ill
@@ -67,9 +68,8 @@ def fit_unjudged(facts: Facts) -> str | None:
     missing = _missing_from_validation(facts)
     if not missing:
         return None
-    more = f" and {len(missing) - LISTED_NAMES} more" if len(missing) > LISTED_NAMES else ""
     return (
-        f"Over-fitting cannot be judged: validation has no image of {', '.join(missing[:LISTED_NAMES])}{more}, so its "
+        f"Over-fitting cannot be judged: validation has no image of {listed(missing, most=LISTED_NAMES)}, so its "
         "accuracy is not that of the classes of train; raise data.validation or add images."
     )
 

@@ -14,6 +14,7 @@ from sklearn.metrics import (
 from cnnexp.evaluation.bootstrap import MAXIMUM_UNDEFINED, bootstrap_intervals
 from cnnexp.evaluation.calibration import expected_calibration_error, require_probabilities
 from cnnexp.records import ClassScore, Evaluation, Labels, Probabilities
+from cnnexp.system.text import listed
 
 LISTED_NAMES = 10  # a note that names more classes than this is not read
 
@@ -138,20 +139,17 @@ def _class_notes(confusion: NDArray[np.int64], class_names: Sequence[str]) -> li
     missing, never = np.flatnonzero(support == 0), np.flatnonzero((support > 0) & (predicted == 0))
     notes = []
     if missing.size:
-        listed = _listed(missing, class_names)
-        notes.append(f"No image here is of {listed}: no scores, and left out of every mean over classes.")
+        names = _named_classes(missing, class_names)
+        notes.append(f"No image here is of {names}: no scores, and left out of every mean over classes.")
     if never.size:
-        listed = _listed(never, class_names)
-        notes.append(
-            f"Nothing was predicted as {listed}: precision is undefined and counts as 0 in means over classes."
-        )
+        names = _named_classes(never, class_names)
+        notes.append(f"Nothing was predicted as {names}: precision is undefined and counts as 0 in means over classes.")
     return notes
 
 
-def _listed(indices: NDArray[np.int64], class_names: Sequence[str]) -> str:
-    names = ", ".join(class_names[index] for index in indices[:LISTED_NAMES])
-    more = f" and {len(indices) - LISTED_NAMES} more" if len(indices) > LISTED_NAMES else ""
-    return f"{'class' if len(indices) == 1 else 'classes'} {names}{more}"
+def _named_classes(indices: NDArray[np.int64], class_names: Sequence[str]) -> str:
+    names = listed((class_names[index] for index in indices), most=LISTED_NAMES)
+    return f"{'class' if len(indices) == 1 else 'classes'} {names}"
 
 
 def _metric_notes(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[str]:

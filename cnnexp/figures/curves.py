@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from cnnexp.figures.canvas import BLUE, INK, MUTED, ORANGE, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet
 from cnnexp.records import History
+from cnnexp.system.text import plural
 
 WIDTH = 7.4  # inches
 LEFT, ACROSS = 0.85, 5.5  # of the panels
@@ -134,6 +135,6 @@ def _explain(figure: Figure, history: History) -> None:
     heading(
         figure,
         "Training",
-        f"{len(history.epochs)} epoch{'s' if len(history.epochs) > 1 else ''}{stopped}, {history.updates:,} updates. "
+        f"{plural(len(history.epochs), 'epoch')}{stopped}, {plural(history.updates, 'update')}. "
         "Training values are means while the weights moved, penalties included.",
     )

@@ -11,7 +11,7 @@ from rich.text import Text
 from cnnexp.records import SPLIT_NAMES, DataImage, DataIssue, DataReport, Images
 from cnnexp.report import svg
 from cnnexp.report.pages import picture, template
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 MOST_GROUPS_NAMED = 5  # of an issue that are named; all of them are in the JSON and, as pictures, on the page
 
@@ -36,7 +36,7 @@ def print_report(console: Console, report: DataReport) -> None:
 def about(report: DataReport) -> str:
     """Say how much there is of it."""
     size = " × ".join(map(str, report.input_shape))
-    return f"{report.images:,} images, {len(report.class_names):,} classes, read as {size}"
+    return f"{plural(report.images, 'image')}, {plural(len(report.class_names), 'class')}, read as {size}"
 
 
 def splits(report: DataReport) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cnnexp.datasets.sources.layout import is_image
 from cnnexp.errors import ConfigError
+from cnnexp.system.text import listed
 
 COLUMN = "path"  # of a table
 _PARQUET = (".parquet", ".pq")
@@ -114,6 +115,6 @@ def _parquet_paths(table: Path) -> Iterator[str]:
 
 def _place(header: Sequence[str], table: Path) -> int:
     if COLUMN not in header:
-        listed = ", ".join(header[:10]) or "nothing"
-        raise ConfigError(f"A table of images must have a column named {COLUMN}; {table} has {listed}.")
+        found = listed(header, most=10) or "nothing"
+        raise ConfigError(f"A table of images must have a column named {COLUMN}; {table} has {found}.")
     return list(header).index(COLUMN)

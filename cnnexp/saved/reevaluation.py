@@ -21,6 +21,7 @@ from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import JudgedImages
 from cnnexp.saved.faults import Fault
 from cnnexp.saved.shifts import Shift
+from cnnexp.system.text import listed, plural
 
 COVERAGE = 0.9  # of the prediction sets whose real coverage is measured
 _AT_ONCE = 512  # images
@@ -134,16 +135,15 @@ def match_classes(
     missing = [name for name in of_model if name not in set(of_data)]
     notes = []
     if unknown:
-        left_out = int((matched < 0).sum())
-        notes.append(f"The model knows no class {_names(unknown)}: {left_out:,} images were left out.")
+        left_out = plural(int((matched < 0).sum()), "image was", "images were")
+        notes.append(f"The model knows no class {_names(unknown)}: {left_out} left out.")
     if missing:
         notes.append(f"The data has no class {_names(missing)}, which the model knows.")
     return matched, tuple(notes)
 
 
 def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return listed(names, most=_LISTED)
 
 
 def _seen(images: NDArray[np.uint8], model: Classifier) -> tuple[str, ...]:

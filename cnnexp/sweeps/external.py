@@ -19,6 +19,7 @@ from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.sweep_records import Parent, Past, Plan, in_words, read_past, settle
 from cnnexp.system import resources
+from cnnexp.system.text import one_line
 from cnnexp.tracking.outbox.delivery import KEY_TAG
 from cnnexp.tracking.store.find_runs import IDENTITY, PRUNED, VARIED, runs_of
 from cnnexp.tracking.store.stored_run import StoredRun
@@ -170,5 +171,5 @@ class _Elsewhere:
 def _raise_failures(returns: Sequence[JobReturn], refusals: Sequence[str]) -> None:
     failures = [str(one._return_value) for one in returns if one.status is not JobStatus.COMPLETED]
     if reasons := [*failures, *refusals]:
-        told = "; ".join(" ".join(reason.split())[:200] for reason in reasons[:3])
+        told = "; ".join(one_line(reason)[:200] for reason in reasons[:3])
         raise SweepError(f"{len(reasons)} of {len(returns) + len(refusals)} runs failed: {told}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.results import Results
 from cnnexp.system.store_uri import masked
-from cnnexp.system.text import program
+from cnnexp.system.text import one_line, program
 from cnnexp.tracking import ui
 from cnnexp.tracking.comparison_page import METRIC, PAGE, command_again, shortened
 from cnnexp.tracking.store.connection import absolute_uri
@@ -35,7 +35,7 @@ def compared(results: Results, *, uri: str, parent_id: str) -> LastWord:
     try:
         return _compared(absolute_uri(uri), parent_id)
     except Exception as error:  # whatever it is: the runs are done and recorded, and the reader is told
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(f"{type(error).__name__}: {error}")
         trouble = f"The runs are recorded, but comparing them failed ({reason}). `cnnexp compare` says more."
         return LastWord("", results.description(), {}, trouble)
 

@@ -1,13 +1,15 @@
-"""Text that commands neither a terminal nor a page, as the name of a file, a class or a folder could."""
+"""Text for people: safe for a terminal or a page, with names listed, things counted and spelling corrected."""
 
-import shlex
-import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Return the text with escapes for control characters and undecodable bytes, but for the letters to `keep`."""
+    """Return the text with escapes for control characters and undecodable bytes, except for the letters to `keep`.
+
+    The name of a file, a class or a folder could otherwise give commands to a terminal.
+    """
     if text.isprintable():
         return text
     return "".join(
@@ -23,8 +25,51 @@ def as_yaml(value: str | float | bool | None) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def listed(names: Iterable[str], *, most: int = 5, separator: str = ", ") -> str:
+    """Return the first `most` names and the number of the others: "a, b and 3 more"."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts: "1 image", "3,000 images", "2 classes".
+
+    `many` is the plural where it is irregular, or where a verb follows: ``plural(n, "link was", "links were")``.
+    """
+    if many is None:
+        many = f"{one}es" if one.endswith("s") else f"{one}s"
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def closest(word: str, choices: Iterable[str], *, similarity: float = 0.6) -> str | None:
+    """Return the choice spelled most like `word`; None where none has this `similarity` (0..1)."""
+    from difflib import get_close_matches  # only an error needs it
+
+    return next(iter(get_close_matches(word, list(choices), n=1, cutoff=similarity)), None)
+
+
+def did_you_mean(word: str, choices: Iterable[str], *, similarity: float = 0.6) -> str:
+    """Return " Did you mean X?" to end a message with; empty where no choice is spelled like `word`."""
+    near = closest(word, choices, similarity=similarity)
+    return f" Did you mean {near}?" if near else ""
+
+
+def one_line(text: object) -> str:
+    """Return a text, or the message of an error, without line breaks and repeated spaces."""
+    return " ".join(str(text).split())
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message; the name of its type where it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def program() -> str:
     """Return ``cnnexp`` where the shell finds the one of this environment, else ``.../python -m cnnexp``."""
+    import shlex
+    import shutil
+
     python = Path(sys.executable)
     found = shutil.which("cnnexp")
     if found is not None and Path(found).parent.samefile(python.parent):

@@ -22,6 +22,7 @@ from cnnexp.datasets.sources.npz import read_arrays
 from cnnexp.datasets.sources.source import UNDECLARED, ArrayPictures, Catalogue, Pictures, Source
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.text import first_line
 
 _FILE = Path("datasets", "data", "digits.csv.gz")  # 64 grey levels 0..16 and the digit, a line each
 _LEVELS = 16
@@ -182,5 +183,5 @@ def _download(name: str) -> str:
     try:
         import_module(f"keras.datasets.{name}").load_data()
     except Exception as error:  # keras raises a plain Exception when it cannot download
-        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return first_line(error)
     return "the download is not where it was expected"

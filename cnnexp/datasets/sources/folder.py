@@ -10,7 +10,7 @@ from pathlib import Path
 from cnnexp.datasets.sources.layout import is_image, read_layout, unread_formats
 from cnnexp.datasets.sources.source import Catalogue, FilePictures, Pictures, Source, ZipPictures
 from cnnexp.errors import DataError
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,6 @@ def _links(links: tuple[str, ...]) -> tuple[str, ...]:
     if not links:
         return ()
     return (
-        f"{len(links):,} links were not followed, such as {printable(links[0])}: "
+        f"{plural(len(links), 'link was', 'links were')} not followed, such as {printable(links[0])}: "
         "they lead out of the data folder, to a folder, or nowhere.",
     )

@@ -13,7 +13,7 @@ from cnnexp.datasets.sources.source import UNDECLARED, Catalogue, class_name, na
 from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS
 from cnnexp.records import SPLIT_NAMES
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 SPLIT_FOLDERS = {
     "train": "train",
@@ -59,10 +59,10 @@ def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) 
     wrapper = _wrapper(paths)
     depth = len(wrapper)  # of the class folder
     inside = [path for path in paths if len(path) > depth + 1]
-    notes = _left_out([path for path in paths if len(path) <= depth + 1], "lie beside the class folders, not in one")
+    notes = _left_out([path for path in paths if len(path) <= depth + 1], "beside the class folders, not in one")
     splits = _split_folders(inside, depth)
     if splits:
-        notes += _left_out([path for path in inside if path[depth] not in splits], "belong to no split by their folder")
+        notes += _left_out([path for path in inside if path[depth] not in splits], "in a folder of no split")
         inside = [path for path in inside if path[depth] in splits]
         depth += 1
     if not inside:
@@ -104,10 +104,10 @@ def _split_folders(paths: list[Parts], depth: int) -> dict[str, str]:
     return found if "train" in found.values() and len(set(found.values())) > 1 and holds_classes else {}
 
 
-def _left_out(paths: list[Parts], why: str) -> tuple[str, ...]:
+def _left_out(paths: list[Parts], place: str) -> tuple[str, ...]:
     if not paths:
         return ()
-    return (f"{len(paths):,} images {why}, and were left out, such as {printable('/'.join(paths[0]))}.",)
+    return (f"Left out: {plural(len(paths), 'image')} {place}, such as {printable('/'.join(paths[0]))}.",)
 
 
 def _empty(folders: Collection[str], used: set[Parts]) -> list[str]:

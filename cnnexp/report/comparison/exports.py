@@ -10,6 +10,7 @@ from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, Row
 from cnnexp.report.comparison.terminal_table import secondary_metrics, table
 from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend, verdict
+from cnnexp.system.text import plural
 
 _ROWS_IN_MARKDOWN = 50
 _RESULT_COLUMNS = ("n", "mean", "low", "high", "p", "p_adjusted", "standing")
@@ -165,7 +166,7 @@ def markdown(comparison: Comparison) -> str:
     answer, *rest = verdict(comparison)
     parts = [f"**{_escaped(answer)}**", "\n".join(_escaped(sentence) for sentence in rest), _markdown_table(comparison)]
     if len(comparison.rows) > _ROWS_IN_MARKDOWN:
-        parts.append(f"and {len(comparison.rows) - _ROWS_IN_MARKDOWN} rows more")
+        parts.append(f"and {plural(len(comparison.rows) - _ROWS_IN_MARKDOWN, 'more row')}")
     parts.append(f"_{legend(comparison)}_")
     parts.append("\n".join(f"- {_escaped(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
     parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in left_out_sentences(comparison)))

@@ -17,6 +17,7 @@ from cnnexp.comparison.result import (
 )
 from cnnexp.comparison.same_images import MCNEMAR
 from cnnexp.records import RunSummary
+from cnnexp.system.text import listed
 
 MARKS = {
     Standing.REFERENCE: "★",
@@ -247,5 +248,4 @@ def left_out_sentences(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _counted(reason: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return f"{len(names)} {reason}: {', '.join(names[:_NAMES_SHOWN])}{more}"
+    return f"{len(names)} {reason}: {listed(names, most=_NAMES_SHOWN)}"

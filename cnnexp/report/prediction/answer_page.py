@@ -7,7 +7,7 @@ from cnnexp.portable.classifier import Classifier
 from cnnexp.portable.reference import least_probability
 from cnnexp.report.pages import picture, template
 from cnnexp.saved.prediction import Answer, Prediction
-from cnnexp.system.text import printable
+from cnnexp.system.text import listed, plural, printable
 
 _SET_LISTED = 8  # classes of a prediction set that are named
 
@@ -30,9 +30,7 @@ def failure(prediction: Prediction) -> str:
 
 def set_words(said: Answer) -> str:
     """The classes of the prediction set, or as many of them as can be read."""
-    names = said.prediction_set
-    more = f" and {len(names) - _SET_LISTED} more" if len(names) > _SET_LISTED else ""
-    return ", ".join(map(printable, names[:_SET_LISTED])) + more
+    return listed(map(printable, said.prediction_set), most=_SET_LISTED)
 
 
 def unlike_words(said: Answer) -> str:
@@ -57,7 +55,7 @@ def about_model(model: Classifier, *, coverage: float) -> str:
 
 def summary(count: int, failed: int, unlike: int, seconds: float) -> str:
     """Counts and throughput."""
-    parts = [f"{count:,} images"]
+    parts = [plural(count, "image")]
     if failed:
         parts.append(f"{failed:,} not answered")
     if unlike:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnexp.records import RunPlan
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 FEW_CLASSES = 12  # up to this many are counted by name
 MOST_COLUMNS = 60  # up to this many classes fit into one row of columns
@@ -38,7 +38,7 @@ def _rows(plan: RunPlan, settings: Mapping[str, Any], *, columns: bool) -> Table
         ("regularization", _regularization(settings["regularization"])),
         ("augmentation", plan.augmentation),
         ("training", _training(plan, settings["training"])),
-        ("machine", f"{_count(plan.threads, 'thread')}, {plan.precision}, seed {settings['seed']}"),
+        ("machine", f"{plural(plan.threads, 'thread')}, {plan.precision}, seed {settings['seed']}"),
         *(("note", printable(note)) for note in plan.notes),
     ]
     for label, text in rows:
@@ -49,7 +49,7 @@ def _rows(plan: RunPlan, settings: Mapping[str, Any], *, columns: bool) -> Table
 def _data(plan: RunPlan) -> str:
     size = " × ".join(str(side) for side in plan.input_shape)
     source = f"; {plan.data_source}" if plan.data_source else ""
-    return printable(f"{plan.data_name}, {_count(len(plan.class_names), 'class')}, {size}{source}")
+    return printable(f"{plan.data_name}, {plural(len(plan.class_names), 'class')}, {size}{source}")
 
 
 def _images(plan: RunPlan) -> str:
@@ -64,7 +64,7 @@ def _classes(plan: RunPlan, *, columns: bool) -> Text:
         return Text(f"{most:,} train images each")
     text = Text(f"{fewest:,} to {most:,} train images each")
     if fewest == 0:
-        text.append(f", {_count(counts.count(0), 'class')} without any", style="attention")
+        text.append(f", {plural(counts.count(0), 'class')} without any", style="attention")
     elif most >= IMBALANCED_FROM * fewest:
         text.append(f", imbalance {most / fewest:.3g} : 1", style="attention")
     if columns and len(counts) <= MOST_COLUMNS:
@@ -117,10 +117,5 @@ def _training(plan: RunPlan, training: Mapping[str, Any]) -> str:
     stop = f", patience {patience} on {training['monitor']}" if patience is not None else ""
     weights = "" if training["class_weight"] == "none" else f", class weights {training['class_weight']}"
     kept = "" if training["keep"] == "best" else f", keeps the {training['keep']}"
-    epochs = f"{_count(training['epochs'], 'epoch')} of {_count(plan.updates_per_epoch, 'update')}"
+    epochs = f"{plural(training['epochs'], 'epoch')} of {plural(plan.updates_per_epoch, 'update')}"
     return f"{epochs}, batch {training['batch_size']}{stop}{kept}{weights}"
-
-
-def _count(number: int, noun: str) -> str:
-    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
-    return f"{number:,} {noun}{ending}"

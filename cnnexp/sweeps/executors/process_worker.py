@@ -20,6 +20,7 @@ from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Assignment, Message, Reading, Task
+from cnnexp.system.text import one_line
 from cnnexp.training.graph_cache import Traces
 
 # A process that has ever held more than this begins no other task: its memory is given back by its end.
@@ -100,7 +101,7 @@ def _carried_out(task: Task, sweep: _Sweep, traces: Traces) -> Message:
                 return protocol.Surveyed(read_facts(data, partial(sweep.progress, "reading images")))
     except Exception as error:  # whatever it is, the sweep goes on and records it
         expected = isinstance(error, CnnexpError)
-        text = " ".join(str(error).split())
+        text = one_line(error)
         reason = text if expected else f"{type(error).__name__}: {text}"
         return protocol.Failed(reason, "".join(traceback.format_exception(error)), expected)
 

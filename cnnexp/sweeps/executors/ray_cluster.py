@@ -3,6 +3,7 @@
 import socket
 
 from cnnexp.errors import ConfigError, SweepError
+from cnnexp.system.text import one_line
 
 _REACH_SECONDS = 6.0  # a head that says nothing for so long is not there; Ray itself would try for more than a minute
 
@@ -28,7 +29,7 @@ def join(address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (OSError, RuntimeError, ValueError) as error:  # what Ray raises, after telling which of many causes it is
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise SweepError(
             f"hydra.launcher.address must name a Ray cluster of this machine; {address} could not be joined: "
             f"{reason}. Start one with `ray start --head`, join one with `ray start --address=HOST:PORT`, and have "

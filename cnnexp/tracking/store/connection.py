@@ -18,6 +18,7 @@ from cnnexp.errors import TrackingError
 from cnnexp.system.locks import locked
 from cnnexp.system.quiet import heavy_imports
 from cnnexp.system.store_uri import StoreUri, masked
+from cnnexp.system.text import one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -114,7 +115,7 @@ def one_line_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, TimeoutError) as error:  # requests' errors are OSErrors
-        reason = masked(" ".join(str(error).split()))[:400]
+        reason = masked(one_line(error))[:400]
         raise TrackingError(f"The MLflow store {masked(uri)} refused or could not be reached: {reason}") from error
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from cnnexp.errors import TargetError
 from cnnexp.records import Curves, RecordedPredictions, RunSummary
 from cnnexp.system.store_uri import StoreUri
+from cnnexp.system.text import did_you_mean
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.connection import absolute_uri, load_mlflow, one_line_errors, reach
 from cnnexp.tracking.store.sqlite import SqliteStore
@@ -158,14 +159,10 @@ def _latest(store: RunStore) -> Sequence[StoredRun]:
 
 
 def _nothing_named(store: RunStore, target: str) -> str:
-    from difflib import get_close_matches  # only an error needs it
-
     known = [LATEST, *store.experiments()]
-    near = get_close_matches(target, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
     return (
         f"A target must be a run id, a run's name, a sweep, an experiment or latest; nothing is named {target!r}. "
-        f"Experiments: {', '.join(known[1:])}.{hint}"
+        f"Experiments: {', '.join(known[1:])}.{did_you_mean(target, known)}"
     )
 
 
