@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.config import PlainModelConfig
-from cnnexp.evaluation.metrics import evaluate
+from cnnexp.evaluation import evaluate
 from cnnexp.images import ImageSpec, UnreadableImageError, read_image
-from cnnexp.models import zoo
+from cnnexp.models import Regularization, build_model
 from cnnexp.records import Evaluation
 from cnnexp.report.console import open_console
 from cnnexp.report.run.scores import print_scores
@@ -73,12 +73,12 @@ def create_cnn_with_dropout(
         regularization_strength: weight of the L2 penalty.
 
     """
-    model = zoo.build(
+    model = build_model(
         PlainModelConfig(name="regularized", width=32, depth=3, dense=128),
         input_shape=input_shape,
         num_classes=num_classes,
         scaling=None,
-        regularization=zoo.Regularization(dropout=dropout_rate, l1=0.0, l2=regularization_strength),
+        regularization=Regularization(dropout=dropout_rate, l1=0.0, l2=regularization_strength),
         precision="float32",
     )
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)

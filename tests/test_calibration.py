@@ -3,14 +3,8 @@ import pytest
 from scipy.special import softmax
 
 from cnnexp.errors import DataError, ModelError
-from cnnexp.evaluation.calibration import (
-    BINS,
-    TEMPERATURE_BOUNDS,
-    confidence_bins,
-    ece_of_a_calibrated_model,
-    expected_calibration_error,
-    fit_temperature,
-)
+from cnnexp.evaluation import ece_of_a_calibrated_model, expected_calibration_error, fit_temperature
+from cnnexp.evaluation.calibration import BINS, TEMPERATURE_BOUNDS, confidence_bins
 
 
 def calibrated(*, images, classes=10, seed=0, sharpest=8.0):

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from cnnexp.diagnosis import Facts, diagnose, unjudged
-from cnnexp.diagnosis.facts import LEVEL, combination_interval, exact_interval
+from cnnexp.diagnosis import LEVEL, RunEvidence, combination_interval, diagnose, exact_interval, not_assessed
 from cnnexp.diagnosis.overfitting import accuracy_gap, loss_turn
 from cnnexp.records import ClassScore, EpochValues, Evaluation, History
 
@@ -50,7 +49,7 @@ def diagonal(support, recalls):
     return confusion
 
 
-def facts(**changes):
+def run(**changes):
     """A healthy run on balanced classes; a test changes what it is about."""
     healthy = {
         "history": history(train_loss=TRAIN_LOSS),
@@ -74,7 +73,7 @@ def facts(**changes):
         "augmentation": "none",
         "seed": 0,
     }
-    return Facts(**(healthy | changes))
+    return RunEvidence(**(healthy | changes))
 
 
 RISING = history(
@@ -232,7 +231,7 @@ HEALTHY = {
 
 @pytest.mark.parametrize("changes", HEALTHY.values(), ids=HEALTHY)
 def test_healthy_runs_are_left_alone(changes):
-    assert diagnose(facts(**changes)) == ()
+    assert diagnose(run(**changes)) == ()
 
 
 FAULTS = {
@@ -349,7 +348,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("changes", "fault", "repair"), FAULTS.values(), ids=FAULTS)
 def test_faults_are_named_alone_with_their_repair(changes, fault, repair):
-    (finding,) = diagnose(facts(**changes))
+    (finding,) = diagnose(run(**changes))
 
     assert finding.id == fault
     assert finding.repair.startswith(repair)
@@ -360,7 +359,7 @@ def test_faults_are_named_alone_with_their_repair(changes, fault, repair):
 
 
 def test_an_over_fitted_run_reports_its_numbers():
-    (finding,) = diagnose(facts(**OVERFITTED))
+    (finding,) = diagnose(run(**OVERFITTED))
 
     assert finding.cause == 2
     assert finding.evidence["gap"] == pytest.approx(0.15)
@@ -371,11 +370,11 @@ def test_an_over_fitted_run_reports_its_numbers():
     assert finding.evidence["lowest_validation_loss"] == 0.56  # the median of 0.6, 0.5 and 0.56
     assert finding.evidence["later_validation_loss"] == 0.70
     assert finding.evidence["validation_loss_rise"] == pytest.approx(0.25)
-    assert "100.0% right on train, 85.0% on validation; 15.0 points apart (99 % interval" in finding.sentence
+    assert "100.0% correct on train, 85.0% on validation; 15.0 points apart (99 % interval" in finding.sentence
 
 
 def test_an_under_trained_run_reports_its_numbers():
-    (finding,) = diagnose(facts(**STILL_FALLING))
+    (finding,) = diagnose(run(**STILL_FALLING))
 
     assert finding.cause == 3
     assert finding.evidence["last_epochs"] == 3
@@ -387,7 +386,7 @@ def test_an_under_trained_run_reports_its_numbers():
 
 
 def test_flattering_accuracy_reports_its_numbers():
-    (finding,) = diagnose(facts(**RARE_LOST))
+    (finding,) = diagnose(run(**RARE_LOST))
 
     assert finding.cause == 4
     assert finding.evidence["accuracy"] == finding.evidence["majority_share"] == pytest.approx(10 / 11)
@@ -398,7 +397,7 @@ def test_flattering_accuracy_reports_its_numbers():
 
 
 def test_over_confidence_reports_its_numbers():
-    (finding,) = diagnose(facts(**TOO_SURE))
+    (finding,) = diagnose(run(**TOO_SURE))
 
     assert finding.evidence["excess"] == pytest.approx(0.08)
     low, high = binomtest(360, 400).proportion_ci(LEVEL)
@@ -408,32 +407,32 @@ def test_over_confidence_reports_its_numbers():
 
 
 def test_excess_without_a_calibration_error_beyond_chance_is_not_accused():
-    assert diagnose(facts(**(TOO_SURE | {"evaluation": evaluation(diagonal([200, 200], [0.9, 0.9]), ece=0.005)}))) == ()
+    assert diagnose(run(**(TOO_SURE | {"evaluation": evaluation(diagonal([200, 200], [0.9, 0.9]), ece=0.005)}))) == ()
 
 
 def test_a_run_that_learned_nothing_reports_its_numbers():
-    (finding,) = diagnose(facts(**guessing((2.344, 2.398, 2.399), (2.42, 2.33, 2.41), 1.0)))
+    (finding,) = diagnose(run(**guessing((2.344, 2.398, 2.399), (2.42, 2.33, 2.41), 1.0)))
 
     assert finding.cause == 3
     assert finding.evidence["accuracy"] == finding.evidence["majority_share"] == 0.1
     assert finding.evidence["loss_knowing_nothing"] == pytest.approx(2.302585)
     low, high = binomtest(40, 400).proportion_ci(LEVEL)
-    assert f"10.0% right on test (99 % interval {low:.1%} to {high:.1%})" in finding.sentence
+    assert f"10.0% correct on test (99 % interval {low:.1%} to {high:.1%})" in finding.sentence
 
 
 def test_a_guessing_network_is_not_called_over_confident_until_it_beats_the_majority():
     guesses, learned = (
-        facts(confidences=np.full(400, 0.98, np.float32), evaluation=evaluation(diagonal([200, 200], recalls), ece=0.3))
+        run(confidences=np.full(400, 0.98, np.float32), evaluation=evaluation(diagonal([200, 200], recalls), ece=0.3))
         for recalls in ((0.5, 0.6), (0.6, 0.6))
     )
 
     # 220 of 400 are surely more than 48 %, 240 surely more than 53 %; always the same class: 50 %
     assert "E3" not in {finding.id for finding in diagnose(guesses)}
     assert "E3" in {finding.id for finding in diagnose(learned)}
-    assert unjudged(learned) == ()
-    assert unjudged(guesses) == (
-        "Over-confidence is not judged: 55.0% right on test is not surely more than the 50.0% of always answering its "
-        "most common class.",
+    assert not_assessed(learned) == ()
+    assert not_assessed(guesses) == (
+        "Over-confidence was not assessed: 55.0% correct on test is not significantly more than the 50.0% of always "
+        "answering its most common class.",
     )
 
 
@@ -446,24 +445,24 @@ def test_a_guessing_network_is_not_called_over_confident_until_it_beats_the_majo
     ],
 )
 def test_too_few_epochs_are_said_to_be_too_few(val_loss, expected):
-    assert unjudged(facts(history=history(val_loss=val_loss))) == expected
+    assert not_assessed(run(history=history(val_loss=val_loss))) == expected
 
 
 def test_the_classes_validation_lacks_are_named():
-    (reason,) = unjudged(facts(class_counts={"train": (500, 500), "validation": (200, 0), "test": (200, 200)}))
+    (reason,) = not_assessed(run(class_counts={"train": (500, 500), "validation": (200, 0), "test": (200, 200)}))
 
-    assert reason.startswith("Over-fitting cannot be judged: validation has no image of c1, so")
+    assert reason.startswith("Over-fitting was not assessed: validation has no image of c1, so")
 
 
 def test_several_findings_come_surest_first():
-    found = diagnose(facts(**(OVERFITTED | RARE_LOST | {"confidences": np.full(440, 0.999, np.float32)})))
+    found = diagnose(run(**(OVERFITTED | RARE_LOST | {"confidences": np.full(440, 0.999, np.float32)})))
 
     assert [finding.id for finding in found][:2] == ["E1", "M2"]
     assert [finding.confidence for finding in found] == sorted((f.confidence for f in found), reverse=True)
 
 
 def test_a_gap_that_the_class_shares_explain_is_no_over_fitting():
-    imbalanced = facts(
+    imbalanced = run(
         **OVERFITTED
         | {"class_counts": TEN_TO_ONE | {"validation": (100, 100), "test": (200, 200)}}
         | {"evaluation": evaluation(diagonal([200, 200], [1.0, 0.7])), "train_accuracy": 0.97}
@@ -477,7 +476,7 @@ def test_a_gap_that_the_class_shares_explain_is_no_over_fitting():
 
 
 def test_a_still_improving_run_is_under_trained_not_over_fitted():
-    found = diagnose(facts(**(STILL_FALLING | {"train_accuracy": 0.95})))
+    found = diagnose(run(**(STILL_FALLING | {"train_accuracy": 0.95})))
 
     assert [finding.id for finding in found] == ["T3"]
 
@@ -527,7 +526,7 @@ def test_a_combination_lies_in_its_interval_which_mirrors_with_its_sign(shares, 
 )
 def test_every_run_gets_an_answer_and_every_accusation_its_reason(train, val, images, losses, confidence):
     found = diagnose(
-        facts(
+        run(
             train_accuracy=train,
             val_accuracy=val,
             val_images=images,

@@ -9,9 +9,8 @@ from scipy.special import softmax
 from sklearn import metrics as sk
 
 from cnnexp.errors import DataError, ModelError
-from cnnexp.evaluation.bootstrap import RESAMPLES, ResamplePlan, draw_counts, resample_number
-from cnnexp.evaluation.calibration import expected_calibration_error
-from cnnexp.evaluation.metrics import evaluate
+from cnnexp.evaluation import MetricResampler, draw_counts, evaluate, expected_calibration_error
+from cnnexp.evaluation.bootstrap import RESAMPLES, resample_number
 
 METRICS = {
     *("accuracy", "balanced_accuracy", "roc_auc", "pr_auc", "log_loss", "brier", "ece"),
@@ -99,14 +98,8 @@ def test_the_point_values_are_scikit_learns(classes, decimals):
 def test_each_resample_scores_what_scikit_learn_says_of_the_repeated_images(images, classes, seed, decimals):
     labels, probabilities = predictions(images=images, classes=classes, seed=seed, decimals=decimals)
     counts = draw_counts(images, 3, np.random.default_rng(seed))
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
-    losses = {
-        "log_loss": -np.log(exact[np.arange(images), labels]),
-        "brier": ((exact - np.eye(classes)[labels]) ** 2).sum(axis=1),
-    }
 
-    resampled = ResamplePlan.of(probabilities=probabilities, labels=labels, losses=losses).metrics(counts)
+    resampled = MetricResampler.of(probabilities=probabilities, labels=labels).metrics(counts)
 
     for column in range(3):
         repeated = np.repeat(np.arange(images), counts[:, column].astype(int))
@@ -155,7 +148,7 @@ def test_a_missing_class_is_noted_and_left_out():
     assert (missing.support, missing.precision, missing.recall, missing.f1, missing.roc_auc) == (0, *[None] * 4)
     assert found.metrics["macro_recall"] == found.metrics["balanced_accuracy"] == 0.75
     assert found.metrics["macro_precision"] == 1.0
-    assert "No image here is of class c1" in found.notes[0]
+    assert "The split has no image of class c1" in found.notes[0]
 
 
 def test_a_class_that_is_never_predicted_has_no_precision_and_counts_as_zero():
@@ -164,7 +157,7 @@ def test_a_class_that_is_never_predicted_has_no_precision_and_counts_as_zero():
     assert found.per_class[1].precision is None
     assert (found.per_class[1].recall, found.per_class[1].f1) == (0.0, 0.0)
     assert found.metrics["macro_precision"] == 0.75 / 2
-    assert "Nothing was predicted as class c1" in found.notes[0]
+    assert "No image was predicted as class c1" in found.notes[0]
 
 
 def test_one_class_only_leaves_out_what_needs_two():

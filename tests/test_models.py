@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from cnnexp.config import AlexNetConfig, PlainModelConfig, ResNetConfig, VggConfig
-from cnnexp.models import zoo
-from cnnexp.models.zoo import Regularization
+from cnnexp.models import LOGITS, Regularization, build_model
 from cnnexp.records import Scaling
 from cnnexp.training import network as inference
 from cnnexp.training.network import Network
@@ -21,7 +20,7 @@ ARCHITECTURES = [
 
 def build(config, *, shape=(8, 8, 1), classes=10, regularization=FREE, precision="float32", scaling=True):
     unit = Scaling("unit", (1 / 255,) * shape[2], (0.0,) * shape[2])
-    return zoo.build(
+    return build_model(
         config,
         input_shape=shape,
         num_classes=classes,
@@ -65,8 +64,8 @@ def test_the_baseline_is_the_reference_network():
 def test_dropout_stands_before_the_logits_and_penalties_on_every_hidden_kernel():
     model = build(BASELINE, regularization=Regularization(dropout=0.5, l1=0.0, l2=0.001))
     names = [layer.name for layer in model.layers]
-    assert names.index("dropout") == names.index(zoo.LOGITS) - 1
-    hidden = [layer for layer in model.layers if hasattr(layer, "kernel") and layer.name != zoo.LOGITS]
+    assert names.index("dropout") == names.index(LOGITS) - 1
+    hidden = [layer for layer in model.layers if hasattr(layer, "kernel") and layer.name != LOGITS]
     expected = 0.001 * sum(float(np.square(layer.kernel.numpy()).sum()) for layer in hidden)
     assert len(model.losses) == len(hidden) == 4
     assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-5)
@@ -76,7 +75,7 @@ def test_bfloat16_computes_in_bfloat16_but_keeps_float32_weights_and_answers():
     model = build(BASELINE, precision="bfloat16")
     assert {variable.dtype for variable in model.variables} == {"float32"}
     assert model.get_layer("scaling").compute_dtype == "bfloat16"
-    assert model.get_layer(zoo.LOGITS).compute_dtype == "float32"
+    assert model.get_layer(LOGITS).compute_dtype == "float32"
     exact = build(BASELINE)
     exact.set_weights(model.get_weights())
     images = pixels(50, (8, 8, 1))
@@ -99,7 +98,7 @@ def test_standardized_pixels_reach_the_first_convolution_with_mean_zero_and_devi
     images = pixels(100, (8, 8, 3))
     mean, deviation = images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
     scaling = Scaling("standardize", tuple((1 / deviation).tolist()), tuple((-mean / deviation).tolist()))
-    model = zoo.build(
+    model = build_model(
         BASELINE, input_shape=(8, 8, 3), num_classes=2, scaling=scaling, regularization=FREE, precision="float32"
     )
     scaled = keras.Model(model.input, model.get_layer("scaling").output)(images).numpy()
@@ -133,7 +132,7 @@ def test_names_of_layers_do_not_depend_on_what_was_built_before(config):
 
 
 def test_no_convolution_of_single_pixels_has_a_stride():
-    """Its gradient is not to be trusted, see `_Maker.thinned`; what is done instead gives the same values."""
+    """Its gradient is not to be trusted, see `subsample`; what is done instead gives the same values."""
     import tensorflow as tf
 
     layers = build(ResNetConfig(name="resnet", width=4, depth=3, units=1), shape=(17, 16, 3)).layers

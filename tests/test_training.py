@@ -7,8 +7,7 @@ from cnnexp import training
 from cnnexp.config import PlainModelConfig, PlateauScheduleConfig, ScheduleConfig, SgdConfig
 from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
-from cnnexp.models import zoo
-from cnnexp.models.zoo import Regularization
+from cnnexp.models import Regularization, build_model
 from cnnexp.records import Scaling
 from cnnexp.system import resources
 from cnnexp.training import fit as loop
@@ -33,7 +32,7 @@ def stripes(count, seed=0):
 
 
 def network(regularization=None):
-    return zoo.build(
+    return build_model(
         PlainModelConfig(name="small", width=4, depth=1, dense=8),
         input_shape=(8, 8, 1),
         num_classes=2,

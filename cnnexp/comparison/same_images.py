@@ -10,7 +10,7 @@ from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import CONFIDENCE, Estimate, PairedTest, accuracy_difference, holm, mcnemar_mid_p
 from cnnexp.comparison.result import Difference, ModelDifference
 from cnnexp.comparison.seeds import turned
-from cnnexp.evaluation.bootstrap import BLOCK, Counts, ResamplePlan, draw_counts
+from cnnexp.evaluation import BLOCK, Counts, MetricResampler, draw_counts
 from cnnexp.records import Labels, Probabilities, RecordedPredictions, RunSummary
 
 RESAMPLES = 2_000  # the smallest p-value is then 0.001, which survives Holm's correction over 50 comparisons
@@ -26,28 +26,18 @@ def paired_bootstrap(
     p-value is twice the share of resamples on the far side of zero, the observed sample counted in, so that it is
     never 0 (Davison & Hinkley 1997, section 4.2). Raises KeyError for an unknown metric.
     """
-    plans = [_plan(labels, probabilities) for probabilities in (reference, *others)]
-    observed = _scores(plans, np.ones((len(labels), 1)), metric)[:, 0]
-    resampled = np.hstack([_scores(plans, counts, metric) for counts in _resamples(len(labels), seed)])
+    resamplers = [MetricResampler.of(probabilities=each, labels=labels) for each in (reference, *others)]
+    observed = _scores(resamplers, np.ones((len(labels), 1)), metric)[:, 0]
+    resampled = np.hstack([_scores(resamplers, counts, metric) for counts in _resamples(len(labels), seed)])
     return tuple(
-        _test(observed[i] - observed[0], resampled[i] - resampled[0], images=len(labels)) for i in range(1, len(plans))
+        _test(observed[i] - observed[0], resampled[i] - resampled[0], images=len(labels))
+        for i in range(1, len(resamplers))
     )
 
 
-def _plan(labels: Labels, probabilities: Probabilities) -> ResamplePlan:
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
-    true = exact[np.arange(len(labels)), labels]
-    losses = {
-        "log_loss": -np.log(np.maximum(true, np.finfo(np.float64).eps)),
-        "brier": (exact**2).sum(axis=1) - 2 * true + 1,
-    }
-    return ResamplePlan.of(probabilities=probabilities, labels=labels, losses=losses)
-
-
-def _scores(plans: Sequence[ResamplePlan], counts: Counts, metric: str) -> NDArray[np.float64]:
+def _scores(resamplers: Sequence[MetricResampler], counts: Counts, metric: str) -> NDArray[np.float64]:
     """(models, R) for counts (N, R)."""
-    return np.stack([plan.metrics(counts)[metric] for plan in plans])
+    return np.stack([resampler.metrics(counts)[metric] for resampler in resamplers])
 
 
 def _resamples(images: int, seed: int) -> Iterator[Counts]:

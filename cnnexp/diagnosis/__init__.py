@@ -1,28 +1,38 @@
-"""What is wrong with a run, from its own numbers: one module for each cause.
+"""What is wrong with a run, by its own numbers: one module for each cause.
 
-Every verdict needs an interval that excludes chance *and* a size that matters; otherwise it stays silent. Constants at
-the top of each module say how sure and how large, with the reason. No Keras here: what a probe needs from a model is
-handed in by the caller.
+A finding needs an interval that excludes chance *and* a size that matters. Constants at the top of each module set both
+limits, with the reason. NumPy and SciPy, no Keras: what needs a network is computed by the caller.
 """
 
-from cnnexp.diagnosis.facts import Facts
-from cnnexp.diagnosis.misleading_metrics import confidence_unjudged, flattering_accuracy, overconfident
-from cnnexp.diagnosis.optimization import learned_nothing, length_unjudged, undertrained
-from cnnexp.diagnosis.overfitting import fit_unjudged, overfitted
+from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval
+from cnnexp.diagnosis.misleading_metrics import (
+    detect_misleading_accuracy,
+    detect_overconfidence,
+    overconfidence_not_assessed,
+)
+from cnnexp.diagnosis.optimization import detect_failed_learning, detect_undertraining, undertraining_not_assessed
+from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
 from cnnexp.records import Finding
 
-__all__ = ["Facts", "diagnose", "unjudged"]
+__all__ = ["LEVEL", "RunEvidence", "combination_interval", "diagnose", "exact_interval", "not_assessed"]
 
-JUDGES = (overfitted, learned_nothing, undertrained, flattering_accuracy, overconfident)
-ABSTENTIONS = (fit_unjudged, length_unjudged, confidence_unjudged)
+DETECTORS = (
+    detect_overfitting,
+    detect_failed_learning,
+    detect_undertraining,
+    detect_misleading_accuracy,
+    detect_overconfidence,
+)
+NOT_ASSESSED = (overfitting_not_assessed, undertraining_not_assessed, overconfidence_not_assessed)
 
 
-def diagnose(facts: Facts) -> tuple[Finding, ...]:
-    """Return what the evidence supports, the surest first; empty when nothing is found."""
-    found = [finding for judge in JUDGES if (finding := judge(facts)) is not None]
-    return tuple(sorted(found, key=lambda finding: -finding.confidence))
+def diagnose(run: RunEvidence) -> tuple[Finding, ...]:
+    """Return the findings that the evidence supports, the most confident first; empty if there are none."""
+    findings = [finding for detect in DETECTORS if (finding := detect(run)) is not None]
+    return tuple(sorted(findings, key=lambda finding: -finding.confidence))
 
 
-def unjudged(facts: Facts) -> tuple[str, ...]:
-    """Return a sentence for each check that could not judge this run, and why: its silence is no acquittal."""
-    return tuple(reason for abstention in ABSTENTIONS if (reason := abstention(facts)) is not None)
+def not_assessed(run: RunEvidence) -> tuple[str, ...]:
+    """Return one sentence for each check that was not possible on this run: the reason."""
+    return tuple(reason for reason_of in NOT_ASSESSED if (reason := reason_of(run)) is not None)

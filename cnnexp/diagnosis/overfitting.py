@@ -1,21 +1,22 @@
-"""Cause 2, the fit: did the network learn the images by heart?"""
+"""Cause 2, the fit: did the network memorize the training images?"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import theilslopes
 
-from cnnexp.diagnosis.facts import Facts, combination_interval, recalls
-from cnnexp.diagnosis.optimization import improving_at_the_end
+from cnnexp.diagnosis.evidence import RunEvidence, recalls
+from cnnexp.diagnosis.intervals import combination_interval
+from cnnexp.diagnosis.optimization import improving_at_end
 from cnnexp.records import Finding, History
 from cnnexp.system.text import listed
 
-MINIMUM_GAP = 0.03  # a repair closes a part of a gap: below 3 points it cannot win the 2 that count as harm
-GAP_ALONE = 0.10  # without a rising loss: good networks on CIFAR-10 keep 5 to 8 points for ever, and are not ill
+MINIMUM_GAP = 0.03  # a repair closes part of a gap; below 3 points it cannot gain the 2 points that matter
+GAP_ALONE = 0.10  # without a rising loss; good networks on CIFAR-10 keep a gap of 5 to 8 points
 MINIMUM_AFTER_BEST = 3  # epochs; one or two worse ones are noise
-MINIMUM_RISE = 0.10  # of the lowest validation loss, already smoothed; within patience a healthy loss drifts by less
+MINIMUM_RISE = 0.10  # relative to the lowest, smoothed validation loss; a healthy loss drifts by less within patience
 LISTED_NAMES = 3
-VISIBLE = 0.0005  # a difference that shows in accuracies printed to a tenth of a point
+VISIBLE = 0.0005  # a difference visible in accuracies that are printed to a tenth of a point
 CONFIDENCE = 0.9  # gap and rising loss
 CONFIDENCE_GAP_ALONE = 0.7  # too few images or wrong labels look the same
 
@@ -31,69 +32,72 @@ class Turn:
     turned: bool  # it rose, steadily and by enough, while the training loss kept falling
 
 
-def overfitted(facts: Facts) -> Finding | None:
-    """Name M2 when train beats validation accuracy, surely and by enough, and the loss curves or the size agree."""
-    if _missing_from_validation(facts):
+def detect_overfitting(run: RunEvidence) -> Finding | None:
+    """Report M2 when train accuracy is above validation accuracy, significantly and by enough, and the curves agree.
+
+    The validation loss must have risen, or the gap must be wide.
+    """
+    if _missing_from_validation(run):
         return None
-    gap, low, high = accuracy_gap(facts)
+    gap, low, high = accuracy_gap(run)
     if low <= 0 or gap < MINIMUM_GAP:
         return None
-    turn = loss_turn(facts.history)
-    if not turn.turned and (gap < GAP_ALONE or improving_at_the_end(facts)):
+    turn = loss_turn(run.history)
+    if not turn.turned and (gap < GAP_ALONE or improving_at_end(run)):
         return None
     return Finding(
         id="M2",
         cause=2,
         title="over-fitting",
-        sentence=_sentence(facts, turn, (gap, low, high)),
+        sentence=_sentence(run, turn, (gap, low, high)),
         evidence={
-            "train_accuracy": facts.train_accuracy,
-            "validation_accuracy": facts.val_accuracy,
+            "train_accuracy": run.train_accuracy,
+            "validation_accuracy": run.val_accuracy,
             "gap": gap,
             "gap_low": low,
             "gap_high": high,
-            "best_epoch": facts.history.best_epoch,
+            "best_epoch": run.history.best_epoch,
             "lowest_loss_epoch": turn.epoch,
             "lowest_validation_loss": turn.lowest,
             "later_validation_loss": turn.after,
             "validation_loss_rise": turn.rise,
         },
         confidence=CONFIDENCE if turn.turned else CONFIDENCE_GAP_ALONE,
-        repair=_repair(facts),
+        repair=_repair(run),
     )
 
 
-def fit_unjudged(facts: Facts) -> str | None:
-    """Say why nobody can tell whether the run over-fits; None when it was judged."""
-    missing = _missing_from_validation(facts)
+def overfitting_not_assessed(run: RunEvidence) -> str | None:
+    """Return why over-fitting was not assessed; None if it was."""
+    missing = _missing_from_validation(run)
     if not missing:
         return None
     return (
-        f"Over-fitting cannot be judged: validation has no image of {listed(missing, most=LISTED_NAMES)}, so its "
-        "accuracy is not that of the classes of train; raise data.validation or add images."
+        f"Over-fitting was not assessed: validation has no image of {listed(missing, most=LISTED_NAMES)}, so its "
+        "accuracy cannot be compared with that of train; raise data.validation or add images."
     )
 
 
-def _missing_from_validation(facts: Facts) -> list[str]:
-    """Return the classes of train that validation lacks: no weighting of shares makes up for an unknown accuracy."""
-    pairs = zip(facts.class_counts["train"], facts.class_counts["validation"], strict=True)
-    names = [score.name for score in facts.evaluation.per_class]
+def _missing_from_validation(run: RunEvidence) -> list[str]:
+    """Return the classes of train without validation images, whose accuracy is therefore unknown."""
+    pairs = zip(run.class_counts["train"], run.class_counts["validation"], strict=True)
+    names = [score.name for score in run.evaluation.per_class]
     return [name for name, (train, val) in zip(names, pairs, strict=True) if train > 0 and val == 0]
 
 
-def accuracy_gap(facts: Facts) -> tuple[float, float, float]:
+def accuracy_gap(run: RunEvidence) -> tuple[float, float, float]:
     """Return train minus validation accuracy with its 99 % interval, as if both held the same shares of classes.
 
     Where only the training images are imbalanced, most of them are of easy, common classes. That part of the gap, the
-    difference of the shares times the recalls on the test split, is no over-fitting and is taken out.
+    difference of the shares times the recalls on the test split, is not over-fitting and is subtracted.
     """
-    support = facts.evaluation.confusion.sum(axis=1)
+    support = run.evaluation.confusion.sum(axis=1)
     seen = support > 0
-    train, val = (np.array(facts.class_counts[split])[seen] for split in ("train", "validation"))
+    train, val = (np.array(run.class_counts[split])[seen] for split in ("train", "validation"))
     return combination_interval(
         np.concatenate([[1, -1], val / val.sum() - train / train.sum()]),
-        np.concatenate([[facts.train_accuracy, facts.val_accuracy], recalls(facts.evaluation)]),
-        np.concatenate([[facts.train_images, facts.val_images], support[seen]]),
+        np.concatenate([[run.train_accuracy, run.val_accuracy], recalls(run.evaluation)]),
+        np.concatenate([[run.train_images, run.val_images], support[seen]]),
     )
 
 
@@ -114,24 +118,25 @@ def loss_turn(history: History) -> Turn:
     )
 
 
-def _sentence(facts: Facts, turn: Turn, gap: tuple[float, float, float]) -> str:
+def _sentence(run: RunEvidence, turn: Turn, gap: tuple[float, float, float]) -> str:
     value, low, high = (100 * number for number in gap)
-    shifted = abs(facts.train_accuracy - facts.val_accuracy - gap[0]) >= VISIBLE
+    shifted = abs(run.train_accuracy - run.val_accuracy - gap[0]) >= VISIBLE
     reference = " at equal class shares" if shifted else ""
     text = (
-        f"The network knows its training images better than new ones: {facts.train_accuracy:.1%} right on train, "
-        f"{facts.val_accuracy:.1%} on validation; {value:.1f} points apart{reference} "
+        f"The network is better on its training images than on new ones: {run.train_accuracy:.1%} correct on train, "
+        f"{run.val_accuracy:.1%} on validation; {value:.1f} points apart{reference} "
         f"(99 % interval {low:.1f} to {high:.1f})"
     )
     if turn.turned:
-        return f"{text}; after epoch {turn.epoch} the validation loss rose by {turn.rise:.0%} while that of train fell."
+        rise = f"the validation loss rose by {turn.rise:.0%} while the training loss fell"
+        return f"{text}; after epoch {turn.epoch} {rise}."
     return f"{text}; too few images or wrong labels could look the same."
 
 
-def _repair(facts: Facts) -> str:
-    patience = " training.patience=5" if facts.patience is None else ""
-    if facts.dropout == 0 or facts.l2 == 0:
+def _repair(run: RunEvidence) -> str:
+    patience = " training.patience=5" if run.patience is None else ""
+    if run.dropout == 0 or run.l2 == 0:
         return f"regularization=dropout_l2{patience}"
-    if facts.augmentation == "none":
+    if run.augmentation == "none":
         return f"augmentation=basic{patience}"
     return f"model=small{patience}, or more training images"

@@ -2,10 +2,9 @@
 
 A resample of N images is a column of counts: how often each image was drawn. All metrics follow from sums of counts
 over groups of images, and all sums of a block of resamples are one product of a sparse (groups, N) matrix with the
-(N, resamples) counts. Nothing is approximated: each column gives what scikit-learn gives on the repeated images.
+(N, resamples) counts. This is exact: each column gives what scikit-learn gives on the repeated images.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +16,16 @@ from cnnexp.records import Labels, Probabilities
 
 RESAMPLES = 1_000  # the ends of a 95 % interval then rest on 25 resamples each
 MINIMUM_RESAMPLES = 200
-RANKED_ANSWERS = 100_000_000  # resamples * images * classes stays below this, down to the minimum: about a second
-BLOCK = 1_000_000  # counts held at once: they stay in the processor's cache
+RANKED_ANSWERS = 100_000_000  # limit of resamples * images * classes, about a second, down to the minimum
+BLOCK = 1_000_000  # counts in memory at once: they stay in the processor's cache
 PERCENTILES = (2.5, 97.5)  # 95 %
-MAXIMUM_UNDEFINED = 0.05  # of the resamples; above, a percentile of the rest would describe another question
+MAXIMUM_UNDEFINED = 0.05  # share of resamples; above, percentiles of the others would answer another question
 
 Counts = NDArray[np.float64]  # (N, R) how often image n is in resample r; each column sums to N
 
 
 def resample_number(*, images: int, classes: int) -> int:
-    """Return how many resamples are taken: 1,000 while R·N·K stays within 1e8, then fewer, never below 200."""
+    """Return the number of resamples: 1,000 while R·N·K stays within 1e8, then fewer, never below 200."""
     return int(np.clip(RANKED_ANSWERS // (images * classes), MINIMUM_RESAMPLES, RESAMPLES))
 
 
@@ -37,24 +36,31 @@ def draw_counts(images: int, resamples: int, rng: np.random.Generator) -> Counts
     return np.bincount(flat.ravel(), minlength=images * resamples).reshape(images, resamples).astype(np.float64)
 
 
-def bootstrap_intervals(
-    *, probabilities: Probabilities, labels: Labels, losses: Mapping[str, NDArray[np.float64]], seed: int
-) -> dict[str, tuple[float, float]]:
+def losses_by_image(probabilities: Probabilities, labels: Labels) -> dict[str, NDArray[np.float64]]:
+    """Return the log loss and the Brier score of each image, (N,) each; their means are scikit-learn's scores."""
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    chosen = exact[np.arange(len(labels)), labels]
+    squares = (exact**2).sum(axis=1) - 2 * chosen + 1  # of the distance to the one-hot label
+    return {"log_loss": -np.log(np.maximum(chosen, np.finfo(np.float64).eps)), "brier": squares}
+
+
+def bootstrap_intervals(*, probabilities: Probabilities, labels: Labels, seed: int) -> dict[str, tuple[float, float]]:
     """Return the 95 % percentile interval of each metric, over resamples of the images.
 
-    ``probabilities`` (N, K), ``labels`` (N,), ``losses`` by metric name (N,) what each image adds to a mean, such as
-    its log loss. A class that a resample leaves without images is left out of that resample's averages, as it would
-    be of the split's. A metric that more than 5 % of the resamples leave undefined has no interval. Repeated images
-    raise the ECE of every resample, often past the value itself, so its resamples are first moved to have that value
-    as their median. Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
+    ``probabilities`` is (N, K), ``labels`` (N,). A class without images in a resample is left out of the averages of
+    that resample. A metric that is undefined in more than 5 % of the resamples has no interval. Repeated images raise
+    the ECE of every resample, often above the observed value, so the resamples of the ECE are first shifted to have
+    the observed value as their median. Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section
+    13.3.
     """
     images, classes = probabilities.shape
-    plan = ResamplePlan.of(probabilities=probabilities, labels=labels, losses=losses)
+    resampler = MetricResampler.of(probabilities=probabilities, labels=labels)
     rng = np.random.default_rng(seed)
     total, block = resample_number(images=images, classes=classes), max(1, BLOCK // images)
-    blocks = [plan.metrics(draw_counts(images, min(block, total - done), rng)) for done in range(0, total, block)]
+    blocks = [resampler.metrics(draw_counts(images, min(block, total - done), rng)) for done in range(0, total, block)]
     drawn = {name: np.concatenate([values[name] for values in blocks]) for name in blocks[0]}
-    observed = plan.metrics(np.ones((images, 1)))["ece"]
+    observed = resampler.metrics(np.ones((images, 1)))["ece"]
     drawn["ece"] = np.maximum(drawn["ece"] - np.median(drawn["ece"]) + observed, 0)
     return {name: interval for name, values in drawn.items() if (interval := _percentile_interval(values))}
 
@@ -68,28 +74,29 @@ def _percentile_interval(values: NDArray[np.float64]) -> tuple[float, float] | N
 
 
 @dataclass(frozen=True, slots=True)
-class ResamplePlan:
-    """What is the same for every resample: which images are summed for what, and the order of the scores."""
+class MetricResampler:
+    """What all resamples share: which images each sum runs over, and the order of the scores."""
 
     classes: int
-    sums: csr_matrix  # csr (3 K + BINS + losses, N): true, predicted, right by class; excess confidence by bin; losses
+    sums: (
+        csr_matrix  # csr (3 K + BINS + losses, N): true, predicted, correct by class; excess confidence by bin; losses
+    )
     losses: tuple[str, ...]
     rankings: tuple[csr_matrix, ...]  # one for each class, csr (2 G, N): positives, then negatives, by falling score
 
     @classmethod
-    def of(
-        cls, *, probabilities: Probabilities, labels: Labels, losses: Mapping[str, NDArray[np.float64]]
-    ) -> "ResamplePlan":
-        """Prepare the resamples of ``probabilities`` (N, K) and ``labels`` (N,)."""
+    def of(cls, *, probabilities: Probabilities, labels: Labels) -> "MetricResampler":
+        """Prepare to resample ``probabilities`` (N, K) with ``labels`` (N,)."""
         classes = probabilities.shape[1]
+        losses = losses_by_image(probabilities, labels)
         predicted = probabilities.argmax(axis=1)
         confidences = probabilities.max(axis=1)
-        right = predicted == labels
+        correct = predicted == labels
         sums = [
             _group_sums(labels, np.ones(len(labels)), classes),
             _group_sums(predicted, np.ones(len(labels)), classes),
-            _group_sums(labels, right.astype(np.float64), classes),
-            _group_sums(confidence_bins(confidences), right - confidences.astype(np.float64), BINS),
+            _group_sums(labels, correct.astype(np.float64), classes),
+            _group_sums(confidence_bins(confidences), correct - confidences.astype(np.float64), BINS),
             csr_matrix(np.stack(list(losses.values()))),
         ]
         rankings = [_ranking(probabilities[:, k], labels == k) for k in range(classes)]
@@ -98,14 +105,14 @@ class ResamplePlan:
     def metrics(self, counts: Counts) -> dict[str, NDArray[np.float64]]:
         """Return every metric of every resample, (R,) each; NaN where a resample leaves it undefined."""
         k = self.classes
-        support, predicted, right, excess, losses = np.split(self.sums @ counts, (k, 2 * k, 3 * k, 3 * k + BINS))
+        support, predicted, correct, excess, losses = np.split(self.sums @ counts, (k, 2 * k, 3 * k, 3 * k + BINS))
         images = counts.sum(axis=0)
-        found = _label_metrics(support, predicted, right)
-        found["ece"] = np.abs(excess).sum(axis=0) / images
-        found |= {name: values / images for name, values in zip(self.losses, losses, strict=True)}
+        metrics = _label_metrics(support, predicted, correct)
+        metrics["ece"] = np.abs(excess).sum(axis=0) / images
+        metrics |= {name: values / images for name, values in zip(self.losses, losses, strict=True)}
         areas = np.stack([_areas(ranking @ counts) for ranking in self.rankings])  # (K, 2, R)
-        found["roc_auc"], found["pr_auc"] = _mean_of_defined(areas)
-        return found
+        metrics["roc_auc"], metrics["pr_auc"] = _mean_of_defined(areas)
+        return metrics
 
 
 def _group_sums(groups: NDArray[np.int64], values: NDArray[np.float64], number: int) -> csr_matrix:
@@ -116,8 +123,8 @@ def _group_sums(groups: NDArray[np.int64], values: NDArray[np.float64], number: 
 def _ranking(scores: NDArray[np.float32], positive: NDArray[np.bool_]) -> csr_matrix:
     """Return csr (2 G, N) that sums positives and negatives over G groups of falling score.
 
-    Equal scores share a group. Neighbouring groups without a positive are merged: the curves only move straight
-    through them, and this leaves about two groups for each positive instead of one for each image.
+    Equal scores share a group. Neighbouring groups without a positive are merged, because the curves are
+    straight there; this leaves about two groups for each positive instead of one for each image.
     """
     order = np.argsort(-scores, kind="stable")
     tie = np.cumsum(np.diff(scores[order], prepend=np.inf) != 0) - 1
@@ -146,25 +153,25 @@ def _areas(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _label_metrics(
-    support: NDArray[np.float64], predicted: NDArray[np.float64], right: NDArray[np.float64]
+    support: NDArray[np.float64], predicted: NDArray[np.float64], correct: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return what follows from predicted labels alone; (K, R) counts in, (R,) each out."""
+    """Return the metrics of predicted labels; (K, R) counts in, (R,) each out."""
     present = support > 0
     by_class = {
-        "precision": right / np.maximum(predicted, 1),  # never predicted: 0, as zero_division=0
-        "recall": right / np.maximum(support, 1),
-        "f1": 2 * right / np.maximum(support + predicted, 1),
+        "precision": correct / np.maximum(predicted, 1),  # 0 for a class that was never predicted, as zero_division=0
+        "recall": correct / np.maximum(support, 1),
+        "f1": 2 * correct / np.maximum(support + predicted, 1),
     }
-    found = {"accuracy": right.sum(axis=0) / support.sum(axis=0)}
+    metrics = {"accuracy": correct.sum(axis=0) / support.sum(axis=0)}
     for name, values in by_class.items():
-        found[f"macro_{name}"] = (values * present).sum(axis=0) / present.sum(axis=0)
-        found[f"weighted_{name}"] = (values * support).sum(axis=0) / support.sum(axis=0)
-    found["balanced_accuracy"] = found["macro_recall"]
-    return found
+        metrics[f"macro_{name}"] = (values * present).sum(axis=0) / present.sum(axis=0)
+        metrics[f"weighted_{name}"] = (values * support).sum(axis=0) / support.sum(axis=0)
+    metrics["balanced_accuracy"] = metrics["macro_recall"]
+    return metrics
 
 
 def _mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean over the first axis of what is not NaN; NaN where nothing is."""
+    """Return the mean over the first axis without NaN; NaN where all are NaN."""
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         mean: NDArray[np.float64] = np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)

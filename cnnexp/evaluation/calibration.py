@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? Expected calibration error, and the temperature that repairs it.
+"""Are the probabilities calibrated? The expected calibration error, and the temperature that corrects it.
 
 Source: Guo, Pleiss, Sun & Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 """
@@ -13,30 +13,34 @@ from scipy.special import log_softmax
 from cnnexp.errors import DataError, ModelError
 from cnnexp.records import Labels, Probabilities
 
-MINIMUM_IMAGES = (
-    100  # fewer calibration images than this move T more than miscalibration does; the caller leaves it out
-)
-TEMPERATURE_BOUNDS = (0.05, 20.0)  # beyond either, the answers are one-hot or uniform for any practical purpose
-PRIOR_DEVIATION = math.log(2) / 2  # of log T around 0: before seeing an image, T lies within 1/2..2 with 95 %
+# With fewer calibration images, noise changes T more than miscalibration does; the caller then omits the temperature.
+MINIMUM_IMAGES = 100
+TEMPERATURE_BOUNDS = (0.05, 20.0)  # beyond either bound, probabilities are one-hot or uniform in practice
+PRIOR_DEVIATION = math.log(2) / 2  # of log T around 0: the prior puts T within 1/2..2 with 95 %
 
-BINS = 15  # of equal width over (0, 1], as in Guo et al.
+BINS = 15  # of equal width over (0, 1], as in Guo et al. 2017
 ROW_SUM_TOLERANCE = 1e-3  # float32 softmax rows miss 1 by about 1e-6; a missing softmax misses it by far more
 EDGE_TOLERANCE = 1e-6  # in bins: float32 turns a confidence of 0.2, a bin's upper edge, into 0.200000003
 SIMULATIONS = 1_000  # runs of a perfectly calibrated model
 MINIMUM_SIMULATIONS = 200
-SIMULATED_ANSWERS = 10_000_000  # simulations * images stays below this, down to the minimum: about 0.1 s
+SIMULATED_ANSWERS = 10_000_000  # limit of simulations * images, about 0.1 s, down to the minimum
 
 
 def fit_temperature(*, probabilities: Probabilities, labels: Labels) -> float:
-    """Return T in [0.05, 20] that makes ``softmax(log p / T)`` most likely on images the training never saw.
+    """Return the T in [0.05, 20] that makes ``softmax(log p / T)`` most likely on images not used in training.
 
     Minimizes the summed negative log-likelihood (Guo et al. 2017) plus ``(log T / PRIOR_DEVIATION)² / 2``, a
-    log-normal prior on T. Where (almost) every answer is right, the likelihood alone runs towards T = 0 and declares
-    the few mistakes still to come impossible; the prior stops that, and fades as mistakes are seen.
+    log-normal prior on T. Where (almost) every prediction is correct, the likelihood alone would go towards T = 0 and
+    declare mistakes impossible; the prior prevents that, and matters less the more mistakes there are.
 
     ``probabilities`` is (N, K) float32 with rows that sum to 1, ``labels`` (N,) in 0..K-1. Below
-    ``MINIMUM_IMAGES`` images the caller should leave the temperature out. Raises DataError for an empty split or
-    labels out of range, ModelError for probabilities that are none, ValueError for shapes that do not match.
+    ``MINIMUM_IMAGES`` images the caller should omit the temperature.
+
+    Raises:
+        DataError: the split is empty, or labels are out of range.
+        ModelError: rows are not probabilities.
+        ValueError: shapes do not match.
+
     """
     require_probabilities(probabilities, labels)
     logits = _log(probabilities)
@@ -54,8 +58,8 @@ def fit_temperature(*, probabilities: Probabilities, labels: Labels) -> float:
 def expected_calibration_error(*, probabilities: Probabilities, labels: Labels) -> float:
     """Return the top-label ECE: the mean distance of confidence and accuracy over 15 equal-width bins, 0..1.
 
-    ``probabilities`` (N, K), ``labels`` (N,). An image counts in the bin of its highest probability; each bin weighs
-    as much as the images in it (Guo et al. 2017, equation 3). Biased upward: even a perfect model scores above 0 on a
+    ``probabilities`` (N, K), ``labels`` (N,). An image counts in the bin of its highest probability; a bin is weighted
+    by its number of images (Guo et al. 2017, equation 3). Biased upward: even a calibrated model scores above 0 on a
     finite split, see `ece_of_a_calibrated_model`.
     """
     confidences = probabilities.max(axis=1).astype(np.float64)
@@ -65,33 +69,35 @@ def expected_calibration_error(*, probabilities: Probabilities, labels: Labels) 
 
 
 def confidence_bins(confidences: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return (N,) the bin of each confidence, 0..14; a bin holds its upper edge, as in Guo et al."""
+    """Return (N,) the bin of each confidence, 0..14; a bin includes its upper edge, as in Guo et al. 2017."""
     upper = np.ceil(confidences.astype(np.float64) * BINS - EDGE_TOLERANCE)
     bins: NDArray[np.int64] = np.clip(upper - 1, 0, BINS - 1).astype(np.int64)
     return bins
 
 
 def ece_of_a_calibrated_model(*, confidences: NDArray[np.floating], seed: int) -> NDArray[np.float64]:
-    """Return (S,) the ECE of S simulated models that are right exactly as often as they claim, on as many images.
+    """Return (S,) the ECE of S simulated, perfectly calibrated models with the same confidences (N,).
 
-    The reference for an observed ECE: what lies within these is sampling noise (the consistency resampling of Bröcker
-    & Smith, "Increasing the Reliability of Reliability Diagrams", 2007). S is 1,000, less above 10,000 images.
+    The reference for an observed ECE: values within these are sampling noise (consistency resampling, Bröcker & Smith,
+    "Increasing the Reliability of Reliability Diagrams", 2007). S is 1,000, less above 10,000 images.
     """
     bins = confidence_bins(confidences)
     order = np.argsort(bins, kind="stable")
-    claimed = confidences[order].astype(np.float64)
+    expected = confidences[order].astype(np.float64)
     starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
     simulations = int(np.clip(SIMULATED_ANSWERS // len(bins), MINIMUM_SIMULATIONS, SIMULATIONS))
     rng = np.random.default_rng(seed)
     errors = np.empty(simulations)
-    for index in range(simulations):  # one at a time: 10,000 random numbers stay in the cache, ten million do not
-        excess = np.add.reduceat((rng.random(len(claimed)) < claimed) - claimed, starts)
-        errors[index] = np.abs(excess).sum() / len(claimed)
+    for index in range(
+        simulations
+    ):  # one at a time: 10,000 random numbers fit into the processor's cache, ten million do not
+        excess = np.add.reduceat((rng.random(len(expected)) < expected) - expected, starts)
+        errors[index] = np.abs(excess).sum() / len(expected)
     return errors
 
 
 def require_probabilities(probabilities: Probabilities, labels: Labels) -> None:
-    """Raise what `fit_temperature` promises unless these are N > 0 labelled rows of probabilities."""
+    """Raise the errors of `fit_temperature` unless these are N > 0 labelled rows of probabilities."""
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         raise ValueError(
             f"Probabilities must be (N, K) and labels (N,); got {probabilities.shape} and {labels.shape}. "
@@ -99,7 +105,7 @@ def require_probabilities(probabilities: Probabilities, labels: Labels) -> None:
         )
     images, classes = probabilities.shape
     if images == 0:
-        raise DataError("A split must hold at least one image to be judged; got none. Give it a larger share.")
+        raise DataError("A split must have at least one image to be evaluated; got none. Give it a larger share.")
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(
             f"Labels must be 0..{classes - 1} for {classes} classes; got {labels.min()}..{labels.max()}. "
@@ -113,7 +119,7 @@ def _require_distributions(probabilities: Probabilities) -> None:
     if broken.size:
         raise ModelError(
             f"Probabilities must be finite; {broken.size} of {len(probabilities)} rows are not, the first is row "
-            f"{broken[0]}. The weights or the input hold NaN or infinity; a lower optimizer.learning_rate often helps."
+            f"{broken[0]}. The weights or the input contain NaN or infinity; try a lower optimizer.learning_rate."
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
     worst = int(np.abs(sums - 1).argmax())

@@ -1,7 +1,9 @@
-"""The architectures, each scaled to its input: from 8×8 to 224×224 pixels, one channel or three.
+"""The architectures, each adapted to its input: from 8×8 to 224×224 pixels, one channel or three.
 
-Every model begins with its scaling, so that it takes uint8 pixels as they are, and ends in a layer named
-``logits`` followed by a softmax in float32, so that training can use the one and everyone else the other.
+Every model begins with a scaling layer, so it takes uint8 pixels. It ends in a layer named ``logits``, which training
+uses, followed by a softmax in float32, which everything else uses.
+
+Names of layers, such as ``convolution_1``, are part of saved model files and never change.
 """
 
 from collections import Counter
@@ -21,18 +23,18 @@ SCALING_LAYER = "scaling"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Regularization:
-    """What the layers themselves do against over-fitting."""
+    """The regularization inside the model."""
 
     dropout: float  # share of units dropped before the logits
     l1: float  # weight of the sum of absolute kernel weights
     l2: float  # weight of the sum of squared kernel weights
 
     def kernel(self) -> keras.regularizers.Regularizer | None:
-        """Return a fresh penalty for one hidden kernel."""
+        """Return a new penalty for one hidden kernel; None without L1 and L2."""
         return keras.regularizers.L1L2(l1=self.l1, l2=self.l2) if self.l1 or self.l2 else None
 
 
-def build(
+def build_model(
     config: ModelConfig,
     *,
     input_shape: tuple[int, int, int],
@@ -43,22 +45,26 @@ def build(
 ) -> keras.Model:
     """Return an untrained model: uint8 (N, *input_shape) in, float32 probabilities (N, num_classes) out.
 
-    Without a `scaling` it takes float32 that the caller has scaled. `precision` is what the hidden layers compute
-    in, ``float32`` or ``bfloat16``; weights are always float32.
+    Without `scaling` it takes float32 that the caller has scaled. `precision`, ``float32`` or ``bfloat16``, is what the
+    hidden layers compute in; weights are always float32.
+
+    Raises:
+        ConfigError: the architecture is unknown.
+
     """
     policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     inputs = keras.Input(input_shape, dtype="uint8" if scaling else "float32", name="pixels")
     x = inputs
     if scaling:
         x = layers.Rescaling(list(scaling.scale), list(scaling.offset), dtype=policy, name=SCALING_LAYER)(x)
-    x = _hidden(_Maker(regularization, policy), config, x)
+    x = _hidden(_LayerMaker(regularization, policy), config, x)
     if regularization.dropout:
         x = layers.Dropout(regularization.dropout, dtype=policy, name="dropout")(x)
     x = layers.Dense(num_classes, dtype="float32", name=LOGITS)(x)
     return keras.Model(inputs, layers.Softmax(dtype="float32", name="probabilities")(x), name=config.name)
 
 
-def _hidden(make: "_Maker", config: ModelConfig, x: keras.KerasTensor) -> keras.KerasTensor:
+def _hidden(make: "_LayerMaker", config: ModelConfig, x: keras.KerasTensor) -> keras.KerasTensor:
     match config:
         case PlainModelConfig():
             return _plain(make, config, x)
@@ -72,40 +78,40 @@ def _hidden(make: "_Maker", config: ModelConfig, x: keras.KerasTensor) -> keras.
             raise ConfigError(f"model must be one of the options under conf/model; got {config.name!r}.")
 
 
-def _plain(make: "_Maker", config: PlainModelConfig, x: keras.KerasTensor) -> keras.KerasTensor:
-    """The reference network: 3×3 convolutions that double, each followed by pooling, then one dense layer."""
+def _plain(make: "_LayerMaker", config: PlainModelConfig, x: keras.KerasTensor) -> keras.KerasTensor:
+    """The reference network: 3×3 convolutions, twice the filters in each block, max pooling; then one dense layer."""
     for block in range(config.depth):
-        x = make.pooled(make.convolution(x, config.width * 2**block))
-    return make.dense(make.flat(x), config.dense)
+        x = make.max_pool(make.conv(x, config.width * 2**block))
+    return make.dense(make.flatten(x), config.dense)
 
 
-def _alexnet(make: "_Maker", config: AlexNetConfig, x: keras.KerasTensor) -> keras.KerasTensor:
+def _alexnet(make: "_LayerMaker", config: AlexNetConfig, x: keras.KerasTensor) -> keras.KerasTensor:
     """Filters in the proportions 96:256:384:384:256, pooling after the first, second and last."""
     side = min(x.shape[1:3])
     kernel, stride = (11, 4) if side >= 128 else (7, 2) if side >= 64 else (5, 1)
-    x = make.pooled(make.convolution(x, config.width, kernel=kernel, stride=stride))
+    x = make.max_pool(make.conv(x, config.width, kernel=kernel, stride=stride))
     proportions = (256 / 96, 384 / 96, 384 / 96, 256 / 96)
     for index in range(1, config.depth):
         filters = round(config.width * proportions[min(index - 1, 3)])
-        x = make.convolution(x, filters, kernel=5 if index == 1 else 3)
+        x = make.conv(x, filters, kernel=5 if index == 1 else 3)
         if index == 1 or index == config.depth - 1:
-            x = make.pooled(x)
-    return make.dense(make.dense(make.flat(x), config.dense), config.dense)
+            x = make.max_pool(x)
+    return make.dense(make.dense(make.flatten(x), config.dense), config.dense)
 
 
-def _vgg(make: "_Maker", config: VggConfig, x: keras.KerasTensor) -> keras.KerasTensor:
+def _vgg(make: "_LayerMaker", config: VggConfig, x: keras.KerasTensor) -> keras.KerasTensor:
     for block in range(config.depth):
         for _ in range(config.convolutions):
-            x = make.convolution(x, config.width * min(2**block, 8))
-        x = make.pooled(x)
-    return make.dense(make.flat(x), config.dense)
+            x = make.conv(x, config.width * min(2**block, 8))
+        x = make.max_pool(x)
+    return make.dense(make.flatten(x), config.dense)
 
 
-def _resnet(make: "_Maker", config: ResNetConfig, x: keras.KerasTensor) -> keras.KerasTensor:
-    if min(x.shape[1:3]) >= 128:  # the original stem; smaller images cannot spare the pixels
-        x = make.pooled(make.convolution(x, config.width, kernel=7, stride=2, normalized=True))
+def _resnet(make: "_LayerMaker", config: ResNetConfig, x: keras.KerasTensor) -> keras.KerasTensor:
+    if min(x.shape[1:3]) >= 128:  # the original stem; smaller images would lose too many pixels
+        x = make.max_pool(make.conv(x, config.width, kernel=7, stride=2, normalized=True))
     else:
-        x = make.convolution(x, config.width, normalized=True)
+        x = make.conv(x, config.width, normalized=True)
     for stage in range(config.depth):
         filters = config.width * 2**stage
         for unit in range(config.units):
@@ -113,29 +119,29 @@ def _resnet(make: "_Maker", config: ResNetConfig, x: keras.KerasTensor) -> keras
     return layers.GlobalAveragePooling2D(dtype=make.policy, name="average")(x)
 
 
-def _residual(make: "_Maker", x: keras.KerasTensor, filters: int, *, stride: int) -> keras.KerasTensor:
-    """Two normalized convolutions beside a shortcut, which is projected where the shape changes."""
+def _residual(make: "_LayerMaker", x: keras.KerasTensor, filters: int, *, stride: int) -> keras.KerasTensor:
+    """Two normalized convolutions and a shortcut, which is projected where the shape changes."""
     shortcut = x
     if stride > 1 or x.shape[-1] != filters:
-        shortcut = make.convolution(make.thinned(x, stride), filters, kernel=1, normalized=True, activation=None)
-    y = make.convolution(x, filters, stride=stride, normalized=True)
-    y = make.convolution(y, filters, normalized=True, activation=None)
-    return make.sum(y, shortcut)
+        shortcut = make.conv(make.subsample(x, stride), filters, kernel=1, normalized=True, activation=None)
+    y = make.conv(x, filters, stride=stride, normalized=True)
+    y = make.conv(y, filters, normalized=True, activation=None)
+    return make.add(y, shortcut)
 
 
-class _Maker:
-    """Layers that share one penalty and one precision; each kind is counted, so that names do not depend on others."""
+class _LayerMaker:
+    """Makes layers with one penalty and one precision, named by kind and number, such as ``dense_2``."""
 
     def __init__(self, regularization: Regularization, policy: keras.DTypePolicy) -> None:
         self.policy = policy
         self._regularization = regularization
-        self._made: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
-    def _as(self, kind: str) -> dict[str, Any]:
-        self._made[kind] += 1
-        return {"name": f"{kind}_{self._made[kind]}", "dtype": self.policy}
+    def _common(self, kind: str) -> dict[str, Any]:
+        self._counts[kind] += 1
+        return {"name": f"{kind}_{self._counts[kind]}", "dtype": self.policy}
 
-    def convolution(
+    def conv(
         self,
         x: keras.KerasTensor,
         filters: int,
@@ -145,7 +151,7 @@ class _Maker:
         normalized: bool = False,
         activation: str | None = "relu",
     ) -> keras.KerasTensor:
-        """A convolution with same padding; with `normalized`, batch normalization takes the bias's place."""
+        """A convolution with same padding; with `normalized`, batch normalization replaces the bias."""
         x = layers.Conv2D(
             filters,
             kernel,
@@ -155,34 +161,34 @@ class _Maker:
             activation=None if normalized else activation,
             kernel_initializer="he_normal" if normalized else "glorot_uniform",
             kernel_regularizer=self._regularization.kernel(),
-            **self._as("convolution"),
+            **self._common("convolution"),
         )(x)
         if not normalized:
             return x
-        x = layers.BatchNormalization(**self._as("normalization"))(x)
-        return layers.Activation(activation, **self._as("activation"))(x) if activation else x
+        x = layers.BatchNormalization(**self._common("normalization"))(x)
+        return layers.Activation(activation, **self._common("activation"))(x) if activation else x
 
-    def pooled(self, x: keras.KerasTensor) -> keras.KerasTensor:
+    def max_pool(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Halve the image, unless a side is already a single pixel."""
-        return layers.MaxPooling2D(2, **self._as("pooling"))(x) if min(x.shape[1:3]) >= 2 else x
+        return layers.MaxPooling2D(2, **self._common("pooling"))(x) if min(x.shape[1:3]) >= 2 else x
 
-    def thinned(self, x: keras.KerasTensor, stride: int) -> keras.KerasTensor:
-        """Keep every second pixel, or whatever the stride, as a strided 1×1 convolution would.
+    def subsample(self, x: keras.KerasTensor, stride: int) -> keras.KerasTensor:
+        """Keep every `stride`-th pixel, as a strided 1×1 convolution would.
 
-        The gradient of that one is wrong, and written beyond its memory, in oneDNN up to 3.12 (its issue 6035): with
-        fewer than 8 channels on processors with AVX2, than 16 with AVX-512.
+        The gradient of a strided 1×1 convolution is wrong in oneDNN up to 3.12, and written out of bounds (oneDNN issue
+        6035): with fewer than 8 channels on processors with AVX2, fewer than 16 with AVX-512.
         """
-        return layers.MaxPooling2D(1, strides=stride, **self._as("thinning"))(x) if stride > 1 else x
+        return layers.MaxPooling2D(1, strides=stride, **self._common("thinning"))(x) if stride > 1 else x
 
-    def flat(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Images as vectors."""
-        return layers.Flatten(**self._as("flat"))(x)
+    def flatten(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Feature maps as vectors."""
+        return layers.Flatten(**self._common("flat"))(x)
 
     def dense(self, x: keras.KerasTensor, units: int) -> keras.KerasTensor:
         """A hidden dense layer."""
         regularizer = self._regularization.kernel()
-        return layers.Dense(units, activation="relu", kernel_regularizer=regularizer, **self._as("dense"))(x)
+        return layers.Dense(units, activation="relu", kernel_regularizer=regularizer, **self._common("dense"))(x)
 
-    def sum(self, x: keras.KerasTensor, shortcut: keras.KerasTensor) -> keras.KerasTensor:
+    def add(self, x: keras.KerasTensor, shortcut: keras.KerasTensor) -> keras.KerasTensor:
         """The end of a residual unit."""
-        return layers.ReLU(**self._as("relu"))(layers.Add(**self._as("sum"))([x, shortcut]))
+        return layers.ReLU(**self._common("relu"))(layers.Add(**self._common("sum"))([x, shortcut]))

@@ -9,9 +9,8 @@ from scipy.special import softmax
 from cnnexp import training
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits
-from cnnexp.diagnosis import Facts
-from cnnexp.evaluation.calibration import MINIMUM_IMAGES, expected_calibration_error, fit_temperature
-from cnnexp.evaluation.metrics import evaluate
+from cnnexp.diagnosis import RunEvidence
+from cnnexp.evaluation import MINIMUM_IMAGES, evaluate, expected_calibration_error, fit_temperature
 from cnnexp.records import SPLIT_NAMES, Evaluation, History, RunPlan, SplitPredictions
 from cnnexp.training import network as inference
 from cnnexp.training.network import Network
@@ -85,9 +84,9 @@ def final_metrics(history: History, judged: Judged) -> dict[str, float]:
     }
 
 
-def facts_of(config: ExperimentConfig, splits: Splits, plan: RunPlan, history: History, judged: Judged) -> Facts:
+def facts_of(config: ExperimentConfig, splits: Splits, plan: RunPlan, history: History, judged: Judged) -> RunEvidence:
     """Return what the diagnosis goes by."""
-    return Facts(
+    return RunEvidence(
         history=history,
         train_accuracy=judged.train_accuracy,
         train_images=len(splits.train),

@@ -8,7 +8,7 @@ from cnnexp import training
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, gist
 from cnnexp.datasets import Splits, accept, survey
-from cnnexp.diagnosis import diagnose, unjudged
+from cnnexp.diagnosis import diagnose, not_assessed
 from cnnexp.records import EpochValues, PrunedRun, RunPlan, RunResult
 from cnnexp.runs.evaluate_splits import Judged, facts_of, final_metrics, judge
 from cnnexp.runs.settings import Setup, build, loss, run_plan, set_up, training_plan
@@ -77,7 +77,7 @@ def run(
         evaluation=judged.evaluation,
         predictions=judged.predictions,
         findings=diagnose(facts),
-        notes=(*splits.notes, *judged.notes, *unjudged(facts)),
+        notes=(*splits.notes, *judged.notes, *not_assessed(facts)),
         model_file=model_file,
         card=drawn_up.card.as_dict(),
         data_report=report,

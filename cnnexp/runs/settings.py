@@ -9,7 +9,7 @@ import numpy as np
 from cnnexp import training
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Split, Splits
-from cnnexp.models import zoo
+from cnnexp.models import Regularization, build_model
 from cnnexp.portable.card import ChannelStatistics
 from cnnexp.records import SPLIT_NAMES, RunPlan, Scaling
 from cnnexp.system import resources
@@ -75,12 +75,12 @@ def set_up(config: ExperimentConfig, splits: Splits) -> Setup:
 def build(config: ExperimentConfig, splits: Splits, setup: Setup, *, precision: str) -> keras.Model:
     """Return the untrained model."""
     regularization = config.regularization
-    return zoo.build(
+    return build_model(
         config.model,
         input_shape=splits.spec.shape,
         num_classes=len(splits.class_names),
         scaling=setup.scaling,
-        regularization=zoo.Regularization(dropout=regularization.dropout, l1=regularization.l1, l2=regularization.l2),
+        regularization=Regularization(dropout=regularization.dropout, l1=regularization.l1, l2=regularization.l2),
         precision=precision,
     )
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.errors import DataError
-from cnnexp.evaluation.metrics import evaluate
-from cnnexp.models.zoo import SCALING_LAYER
+from cnnexp.evaluation import evaluate
+from cnnexp.models import SCALING_LAYER
 from cnnexp.portable.card import MODEL_FILE
 from cnnexp.portable.classifier import Classifier, load_keras
 from cnnexp.portable.forward import forward_of

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.models.zoo import LOGITS
+from cnnexp.models import LOGITS
 from cnnexp.portable.forward import Forward, forward_by, traced
 from cnnexp.records import Images
 
