@@ -20,8 +20,8 @@ MINIMUM_FALL_ANNEALED = (
 MINIMUM_GAIN = 0.01  # of validation accuracy in the last quarter: then twice the epochs can gain 2 points
 MAXIMUM_ACCURACY = 0.98  # above this validation accuracy 2 points cannot be gained
 # Standard deviation over images of the change of the loss within a window, in units of the mean loss; the images are
-# the same at both ends. On the digits 0.03 to 0.44 while a loss falls smoothly; 2.5 at a learning rate far too high, for
-# which there is WOBBLE.
+# the same at both ends. On the digits 0.03 to 0.44 while a loss falls smoothly; 2.5 at a learning rate far too high,
+# for which there is WOBBLE.
 CHANGE_DEVIATION = 0.5
 WOBBLE = 2.0  # the fall must be twice the largest rise in the second half, because a noisy curve also falls at times
 CONFIDENCE = 0.75  # curves alone cannot tell too few epochs from too low a learning rate
@@ -78,7 +78,8 @@ def _learning_rate_finding(run: RunEvidence, *, too_high: bool) -> Finding:
         title=f"learned nothing, rate too {word}",
         sentence=(
             f"The network learned nothing: {accuracy:.1%} correct on test (99 % interval {low:.1%} to {high:.1%}), "
-            f"while always answering the most common class gives {majority:.1%}. {_loss_sentence(run, too_high=too_high)}"
+            f"while always answering the most common class gives {majority:.1%}. "
+            f"{_loss_sentence(run, too_high=too_high)}"
         ),
         evidence={
             "accuracy": accuracy,
@@ -152,7 +153,7 @@ def detect_undertraining(run: RunEvidence) -> Finding | None:
 
 
 def improving_at_end(run: RunEvidence) -> Trend | None:
-    """Return the trend of the validation loss if it was still falling at the end; else, or after too few epochs, None."""
+    """Return the trend of the validation loss if it still fell at the end; None if not, or after too few epochs."""
     epochs = run.history.epochs
     if len(epochs) < MINIMUM_EPOCHS or run.history.stopped_early or run.val_accuracy > MAXIMUM_ACCURACY:
         return None
