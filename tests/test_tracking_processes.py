@@ -81,7 +81,7 @@ def test_a_process_killed_while_it_creates_the_store_leaves_no_half_of_one(tmp_p
     create = "import sys, pathlib, tracking_samples, cnnexp.tracking as t; "
     create += "print(t.prepare_store(tracking_samples.settings(pathlib.Path(sys.argv[1]))))"
     command = [sys.executable, "-c", create, str(tmp_path)]
-    growing = tmp_path / "mlflow.db.new"
+    growing = tmp_path / "mlflow.db.part"
     process = subprocess.Popen(command, cwd=PROGRAM.parent)
     wait_for(lambda: growing.exists() and growing.stat().st_size > 0)
     process.kill()

@@ -11,6 +11,7 @@ from cnnexp.datasets.decoding.decode import Headers
 from cnnexp.datasets.grey import Grey, grey_levels, laplacian
 from cnnexp.datasets.twins import TwinSearch, strata
 from cnnexp.records import Images, Labels
+from cnnexp.system.files import replacing
 
 AT_ONCE = 1024  # images measured together
 
@@ -60,13 +61,8 @@ def _portions(images: Images) -> Iterator[tuple[int, Grey]]:
 
 def save(path: Path, measures: Measures) -> None:
     """Write them into one file, which is there whole or not at all."""
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, **{name: getattr(measures, name) for name in Measures.__slots__})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **{name: getattr(measures, name) for name in Measures.__slots__})
 
 
 def load(path: Path) -> Measures:

@@ -23,6 +23,7 @@ from cnnexp.datasets.measures import Measures, measure
 from cnnexp.datasets.sources.source import Catalogue, Source
 from cnnexp.images import READER, ImageSpec
 from cnnexp.records import Images
+from cnnexp.system.files import write_atomically
 
 _READ_AT_ONCE = 2**22  # bytes
 
@@ -70,9 +71,7 @@ def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadab
     job.images.rename(entry / "images.npy")
     job.fingerprints.unlink()
     job.headers.unlink()
-    part = entry / "entry.part"
-    part.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    part.replace(entry / READY)
+    write_atomically(entry / READY, json.dumps(facts, indent=1).encode())
 
 
 def _digest(path: Path, offset: int) -> str:

@@ -23,6 +23,7 @@ from cnnexp.datasets.measures import measure
 from cnnexp.datasets.sources.source import Catalogue, Pictures, Source
 from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
+from cnnexp.system.files import replacing
 from cnnexp.system.text import printable
 
 
@@ -187,16 +188,15 @@ def _reserve(entry: Path, pictures: Pictures, spec: ImageSpec) -> Job:
     shape = (len(pictures), *spec.shape)
     if not images.exists():
         Journal(entry / JOURNAL).discard()
-        beginning = entry / "images.begin"
-        with beginning.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            file.flush()
-            _allocate(file.fileno(), file.tell() + int(np.prod(shape)))
-        for path, each in ((prints, decode.LENGTH), (headers, HEADER.itemsize)):
-            with path.open("wb") as file:
-                _allocate(file.fileno(), len(pictures) * each)
-        beginning.rename(images)
+        with replacing(images) as beginning:
+            with beginning.open("wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                file.flush()
+                _allocate(file.fileno(), file.tell() + int(np.prod(shape)))
+            for path, each in ((prints, decode.LENGTH), (headers, HEADER.itemsize)):
+                with path.open("wb") as file:
+                    _allocate(file.fileno(), len(pictures) * each)
     offset = images.stat().st_size - int(np.prod(shape))
     return Job(pictures, spec, images, offset, prints, headers)
 

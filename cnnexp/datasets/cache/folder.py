@@ -9,21 +9,20 @@ entry.json           the rest; written last, so that an entry without it is unfi
 lock                 held by the process that decodes
 """
 
-import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cnnexp.errors import DataError
+from cnnexp.system import locks
 
 READY = "entry.json"
-_POLL = 0.1  # seconds between two looks at a lock that another process holds
+LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,8 @@ def clear(cache: Path, names: tuple[str, ...] | None = None) -> tuple[Entry, ...
     for entry in entries(cache):
         if names is not None and entry.name not in names:
             continue
-        with (entry.folder / "lock").open("a") as file:
-            if _try_lock(file):
+        with _needing_locks(cache), (entry.folder / LOCK).open("a") as file:
+            if locks.try_lock(file):
                 shutil.rmtree(entry.folder)
                 deleted.append(entry)
     return tuple(deleted)
@@ -74,35 +73,23 @@ def clear(cache: Path, names: tuple[str, ...] | None = None) -> tuple[Entry, ...
 def locked(entry: Path, *, while_waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of an entry, whose folder is created; wait for another process that has it.
 
-    The kernel lets go of the lock when its process ends, however it ends.
+    Raises:
+        DataError: the file system has no locks.
+
     """
-    while True:
-        entry.mkdir(parents=True, exist_ok=True)
-        with (entry / "lock").open("a") as file:
-            if _try_lock(file):
-                if _still_there(entry / "lock", file):
-                    yield
-                    return
-                continue  # cleared by another process between opening and locking
-        while_waiting()
-        time.sleep(_POLL)
+    with _needing_locks(entry.parent), locks.locked_file(entry / LOCK, while_waiting=while_waiting):
+        yield
 
 
-def _try_lock(file: IO[str]) -> bool:
+@contextmanager
+def _needing_locks(cache: Path) -> Iterator[None]:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
+        yield
+    except locks.LocksUnsupportedError as error:
         raise DataError(
-            f"The cache folder must allow file locks; {file.name} does not ({error.strerror}). "
+            f"The cache folder must allow file locks; {cache} does not ({error.strerror}). "
             "Set data.cache to a folder on a local disk."
         ) from error
-    return True
-
-
-def _still_there(path: Path, file: IO[str]) -> bool:
-    return path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
 
 
 def finished(entry: Path) -> dict[str, Any] | None:
@@ -115,7 +102,7 @@ def finished(entry: Path) -> dict[str, Any] | None:
 
 
 def _is_entry(path: Path) -> bool:
-    return (path / READY).exists() or (path / "lock").exists()
+    return (path / READY).exists() or (path / LOCK).exists()
 
 
 def _entry(path: Path) -> Entry:
@@ -127,6 +114,6 @@ def _entry(path: Path) -> Entry:
         origin=facts["origin"] if facts else "",
         images=facts["images"] if facts else 0,
         size=sum(file.stat().st_blocks * 512 for file in path.iterdir()),
-        used=(path / (READY if complete else "lock")).stat().st_mtime,
+        used=(path / (READY if complete else LOCK)).stat().st_mtime,
         complete=complete,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnexp.errors import TrackingError
-from cnnexp.system.locks import is_held, locked
+from cnnexp.system.locks import is_locked, locked_folder
 from cnnexp.tracking import logged_model, ui
 from cnnexp.tracking.outbox import mlflow_batches, record_folder
 from cnnexp.tracking.outbox.record_folder import Progress
@@ -178,10 +178,10 @@ def send(folder: Path) -> Receipt:
         raise TrackingError(
             f"cnnexp send needs the folder of a kept record; {folder} is none. What has been delivered is removed."
         )
-    if is_held(folder / record_folder.JOURNAL):
+    if is_locked(folder / record_folder.JOURNAL):
         raise TrackingError(f"A record can be sent when its run has ended; the run of {folder} is still going.")
     try:
-        with locked(folder, patience=_PATIENCE):
+        with locked_folder(folder, patience=_PATIENCE):
             return _deliver(folder)
     except TimeoutError:
         raise TrackingError(f"Another process is delivering {folder}; wait for it, then look again.") from None

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cnnexp.errors import TrackingError
-from cnnexp.system.locks import locked
+from cnnexp.system.locks import locked_folder
 from cnnexp.system.store_uri import masked
 from cnnexp.tracking.outbox.delivery import Delivery
 from cnnexp.tracking.outbox.record_folder import remove
@@ -58,7 +58,7 @@ class IncrementalDelivery:
 
     def _advance(self, *, ended: bool) -> Iterator[dict[str, Any]]:
         if self._delivery is None:
-            self._held.enter_context(locked(self._folder, patience=0.0))
+            self._held.enter_context(locked_folder(self._folder, patience=0.0))
             self._delivery = Delivery(self._folder)
         self._complete = self._delivery.advance()
         if not self._opened and self._delivery.progress.run_id is not None:

@@ -169,7 +169,7 @@ def deliver_orphans(folder: Path, *, tags: Collection[str]) -> None:
 
 def _is_held(record: Path) -> bool:
     try:
-        return locks.is_held(record / record_folder.JOURNAL)
+        return locks.is_locked(record / record_folder.JOURNAL)
     except FileNotFoundError:  # delivered by now, by the process that held it
         return True
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from cnnexp.errors import TrackingError
 from cnnexp.system import locks
+from cnnexp.system.files import write_atomically
 
 JOURNAL = "journal.jsonl"
 Entry = dict[str, Any]
@@ -99,7 +100,7 @@ class RecordWriter:
         with _writing():
             (self.folder / "files").mkdir()
             self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
-            locks.hold(self._journal)
+            locks.lock(self._journal)
             write_json(self.folder / "run.json", dataclasses.asdict(opening))
 
     @classmethod
@@ -144,7 +145,7 @@ def read_opening(folder: Path) -> Opening:
 def read_ending(folder: Path) -> Ending | None:
     """Return how the run ended; None while it goes on; KILLED when its process is gone without a word."""
     journal = folder / JOURNAL
-    held = locks.is_held(journal)  # asked first: the status is written before the journal is let go
+    held = locks.is_locked(journal)  # asked first: the status is written before the journal is let go
     if (folder / "status.json").exists():
         return Ending(**read_json(folder / "status.json"))
     return None if held else Ending("KILLED", journal.stat().st_mtime_ns // 1_000_000)
@@ -164,9 +165,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file so that a reader sees the old one or the new one, never a part."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    part.replace(path)
+    write_atomically(path, json.dumps(content, ensure_ascii=False).encode())
 
 
 def remove(folder: Path) -> None:

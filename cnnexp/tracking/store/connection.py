@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
-from cnnexp.system.locks import locked
+from cnnexp.system.files import replacing
+from cnnexp.system.locks import locked_folder
 from cnnexp.system.quiet import heavy_imports
 from cnnexp.system.store_uri import StoreUri, masked
 from cnnexp.system.text import one_line
@@ -154,17 +155,15 @@ def _alone(store: StoreUri) -> AbstractContextManager[None]:
     if store.is_server:
         return nullcontext()  # the server's business
     folder = Path(tempfile.gettempdir()) if store.database is None else store.database.parent
-    return locked(folder, patience=_CREATE_SECONDS)
+    return locked_folder(folder, patience=_CREATE_SECONDS)
 
 
 def _create_whole(database: Path) -> None:
     """Create a store under another name first: MLflow refuses for good what it was killed in the middle of creating."""
     from mlflow import MlflowClient
 
-    growing = database.with_name(f"{database.name}.new")
-    growing.unlink(missing_ok=True)  # somebody was killed
-    MlflowClient(tracking_uri=str(StoreUri.of_database(growing))).search_experiments()
-    growing.replace(database)
+    with replacing(database) as growing:
+        MlflowClient(tracking_uri=str(StoreUri.of_database(growing))).search_experiments()
 
 
 def _let_readers_and_writers_meet(database: Path) -> None:

@@ -1,0 +1,91 @@
+import errno
+import fcntl
+import threading
+
+import pytest
+
+from cnnexp.errors import DataError
+from cnnexp.system import locks
+from cnnexp.system.files import replacing, write_atomically
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "a.json"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("interruption", [OSError, KeyboardInterrupt])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, interruption):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"old")
+
+    def write_half():
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise interruption
+
+    with pytest.raises(interruption):
+        write_half()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_no_obstacle(tmp_path):
+    (tmp_path / "a.json.part").write_bytes(b"half")
+    with replacing(tmp_path / "a.json") as temporary:
+        assert not temporary.exists()
+        temporary.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+    with (
+        locks.locked_folder(tmp_path, patience=0.0),
+        pytest.raises(TimeoutError),
+        locks.locked_folder(tmp_path, patience=0.1),
+    ):
+        pass
+    with locks.locked_folder(tmp_path, patience=0.0):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_held_file_is_seen_to_be_locked_until_it_is_closed(tmp_path):
+    with (tmp_path / "journal").open("a") as file:
+        locks.lock(file)
+        assert locks.is_locked(tmp_path / "journal")
+    assert not locks.is_locked(tmp_path / "journal")
+
+
+def test_a_lock_file_is_waited_for(tmp_path):
+    path = tmp_path / "entry" / "lock"
+    waited = threading.Event()
+    order = []
+
+    def second():
+        with locks.locked_file(path, while_waiting=waited.set):
+            order.append("second")
+
+    with locks.locked_file(path, while_waiting=lambda: None):
+        other = threading.Thread(target=second)
+        other.start()
+        assert waited.wait(10)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
+
+
+def test_a_cache_on_a_file_system_without_locks_is_refused(tmp_path, monkeypatch):
+    from cnnexp.datasets.cache import folder
+
+    def refuse(_file, _kind):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(DataError, match=r"must allow file locks; .* does not \(No locks available\)"),
+        folder.locked(tmp_path / "entry", while_waiting=lambda: None),
+    ):
+        pass
