@@ -9,8 +9,8 @@ def pytest_collection_finish():
     if "tensorflow" in sys.modules:  # light tests stay light
         from absl import logging
 
-        from cnnexp.system import resources
+        from cnnexp.training import runtime
 
-        resources.configure(threads=1, seed=0)
+        runtime.configure(threads=1, seed=0)
         # It was made while pytest caught what tests print, and would close that for good when Hydra sets logging up.
         logging.get_absl_handler().python_handler.stream = sys.__stderr__

@@ -9,9 +9,8 @@ from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
 from cnnexp.models import Regularization, build_model
 from cnnexp.records import Scaling
-from cnnexp.system import resources
 from cnnexp.training import fit as loop
-from cnnexp.training import optimizers, schedules
+from cnnexp.training import optimizers, runtime, schedules
 from cnnexp.training.augmentation import Augmentation
 from cnnexp.training.batches import batches
 from cnnexp.training.graph_cache import Traces
@@ -85,7 +84,7 @@ def fit(
             seen.append(values)
         return values.epoch == prune_at
 
-    resources.configure(threads=1, seed=seed)
+    runtime.configure(threads=1, seed=seed)
     trainer = training.Trainer(Network(model() if model else network()), sgd(), wanted or loss())
     trainer = traces.of(trainer) if traces else trainer
     history = training.fit(
@@ -201,7 +200,7 @@ def test_one_update_of_sgd_is_the_gradient_step_written_by_hand():
     train = stripes(16)
     made = plan(train=train, epochs=1, rate=0.05)
     wanted = loss(class_weights=(0.5, 2.0), label_smoothing=0.2)
-    resources.configure(threads=1, seed=3)
+    runtime.configure(threads=1, seed=3)
     expected = network()
     start = expected.get_weights()
     images, labels = train.images, train.labels

@@ -36,9 +36,9 @@ def model_file() -> bytes:
     """A .keras file that takes uint8 (N, 8, 8, 1) and gives three probabilities."""
     import keras
 
-    from cnnexp.system import resources
+    from cnnexp.training import runtime
 
-    resources.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
+    runtime.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), dtype="uint8"),

@@ -14,7 +14,7 @@ from cnnexp.runs.evaluate_splits import Judged, facts_of, final_metrics, judge
 from cnnexp.runs.settings import Setup, build, loss, run_plan, set_up, training_plan
 from cnnexp.saved import build_card
 from cnnexp.system import resources
-from cnnexp.training import Trainer, optimizers
+from cnnexp.training import Trainer, optimizers, runtime
 from cnnexp.training import network as inference
 from cnnexp.training.graph_cache import Traces
 from cnnexp.training.network import Network
@@ -47,7 +47,7 @@ def run(
     report = check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=False)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *gist(report)))
     setup = set_up(config, splits)
-    resources.configure(threads=setup.threads, seed=config.seed)
+    runtime.configure(threads=setup.threads, seed=config.seed)
     network = Network(build(config, splits, setup, precision=setup.precision))
     plan = run_plan(config, splits, setup, network.model, name)
     on_plan(plan)
@@ -83,7 +83,7 @@ def run(
         data_report=report,
         features_file=drawn_up.reference_file,
         example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
-        environment=resources.describe(threads=setup.threads, precision=setup.precision),
+        environment=resources.environment(threads=setup.threads, precision=setup.precision),
     )
 
 

@@ -23,6 +23,7 @@ from cnnexp.datasets.decoding.decode import Unreadable
 from cnnexp.datasets.decoding.worker import MANY, Job
 from cnnexp.datasets.sources.source import ArrayPictures
 from cnnexp.errors import DataError
+from cnnexp.system.resources import cores
 
 _WORTH_IT = 1.0  # seconds of work left for each process that is started
 
@@ -63,7 +64,7 @@ class _Helpers:
 
     def start_if_it_pays(self) -> None:
         """Start processes on other cores, once, as soon as there is work enough left."""
-        number = 0 if self._tried else min(_cores() - 1, self._worth())
+        number = 0 if self._tried else min(cores() - 1, self._worth())
         if number < 1:
             return
         self._tried = True
@@ -115,10 +116,6 @@ def _taken(todo: deque[int]) -> Iterator[int]:
     with suppress(IndexError):
         while True:
             yield todo.popleft()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Worker:
