@@ -1,1 +1,1 @@
-"""What every floor may use of the machine, its processes and its terminal; knows nothing of experiments."""
+"""What every floor may use: processes, locks, signals, files, text and store addresses; nothing about experiments."""

@@ -1,11 +1,13 @@
-"""SIGTERM as an exception, so that what Slurm, Docker and systemd stop still records how it ended."""
+"""SIGTERM as an exception, so that a process that Slurm, Docker or systemd stops still records how it ended."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, NoReturn, Self
+
+_Handlers = dict[signal.Signals, Any]
 
 
 class Terminated(KeyboardInterrupt):
@@ -14,55 +16,61 @@ class Terminated(KeyboardInterrupt):
     exit_code = 128 + signal.SIGTERM
 
 
-def _raise(_number: int, _frame: FrameType | None) -> None:
+def _raise_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated("SIGTERM")
+
+
+def _install(handlers: _Handlers) -> _Handlers:
+    """Set handlers and return the previous ones."""
+    return {number: signal.signal(number, handler) for number, handler in handlers.items()}
+
+
+def _restore(previous: _Handlers) -> None:
+    for number, handler in previous.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: a handler that is not of Python
 
 
 @contextmanager
 def raising_on_sigterm(*others: signal.Signals) -> Iterator[None]:
-    """Raise :class:`Terminated` in the main thread when SIGTERM arrives within the block; elsewhere do nothing.
+    """Raise :class:`Terminated` in the main thread when SIGTERM arrives within the block; no effect in other threads.
 
-    `others` are treated alike, unless they are ignored, as nohup has it for SIGHUP.
+    `others` are treated alike, unless they are ignored, as nohup does with SIGHUP.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    heeded = [number for number in others if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, _raise) for number in (signal.SIGTERM, *heeded)}
+    numbers = (signal.SIGTERM, *(number for number in others if signal.getsignal(number) is not signal.SIG_IGN))
+    previous = _install(dict.fromkeys(numbers, _raise_terminated))
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        _restore(previous)
 
 
 class Interrupts:
-    """Listens for both signals within its block; use it in the main thread."""
+    """Handles Ctrl-C and SIGTERM within its block, in the main thread.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    The first Ctrl-C asks for an end after the current work, the second raises KeyboardInterrupt; SIGTERM raises
+    :class:`Terminated` at once.
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
         self.asked = False  # to stop after what is running
 
     def __enter__(self) -> Self:
-        self._before = (
-            signal.signal(signal.SIGINT, self._interrupt),
-            signal.signal(signal.SIGTERM, self._terminate),
-        )
+        self._previous = _install({signal.SIGINT: self._interrupt, signal.SIGTERM: _raise_terminated})
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), self._before, strict=True):
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        _restore(self._previous)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        text = "Stopping: no new runs, those that are going on may finish. Ctrl-C again stops them now."
-        # In a thread: the code that was interrupted may hold what saying it waits for.
-        threading.Thread(target=self._say, args=(text,)).start()
-
-    def _terminate(self, _number: int, _frame: FrameType | None) -> None:
-        raise Terminated("SIGTERM")
+        text = "Stopping: no new runs start, running ones may finish. Press Ctrl-C again to stop them now."
+        # In a thread: the interrupted code may hold a lock that reporting needs.
+        threading.Thread(target=self._report, args=(text,)).start()
