@@ -14,7 +14,7 @@ from cnnexp.sweeps.executors import forkserver as warm
 from cnnexp.sweeps.executors import process_worker
 from cnnexp.sweeps.executors.process_executor import Worker, Workers
 from cnnexp.sweeps.executors.protocol import Assignment, EpochEnded, Failed, Finished, Lost, Reading, Surveyed
-from cnnexp.tracking.outbox.owned_record import OwnedRecord
+from cnnexp.tracking import OwnedRecord
 
 DIGITS = Reading(compose_config([]).data)
 MISSING = Reading(compose_config(["data=folder", "data.path=/nowhere"]).data)

@@ -16,10 +16,9 @@ from mlflow.entities import Run
 from PIL import Image
 from sweeping import WORDS, sweep, wait_for
 
-from cnnexp.tracking import prepare_store
+from cnnexp.tracking import OwnedRecord, prepare_store
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.delivery_client import delivery_client
-from cnnexp.tracking.outbox.owned_record import OwnedRecord
 
 PROGRAM = Path(__file__).with_name("tracked_process.py")
 SEND = "import sys, pathlib, cnnexp.tracking as t; print(t.send(pathlib.Path(sys.argv[1])).run_id)"
@@ -208,11 +207,11 @@ def test_a_delivering_process_that_dies_is_replaced_and_what_it_has_delivered_is
     delivered, ended, under_way = (begin(name) for name in ("delivered", "ended", "under way"))
     delivered.end("FINISHED")
     wait_for(lambda: not delivered.folder.exists())
-    writer = delivery_client()._process
-    writer.send_signal(signal.SIGSTOP)
+    process = delivery_client().process
+    process.send_signal(signal.SIGSTOP)
     ended.end("FINISHED")
-    writer.kill()
-    writer.wait()
+    process.kill()
+    process.wait()
     under_way.end("FINISHED")
     began = time.monotonic()
     for record in (delivered, ended, under_way):

@@ -17,7 +17,7 @@ from cnnexp.records import EpochValues
 from cnnexp.system.text import program
 from cnnexp.tracking import prepare_store, recording, send
 from cnnexp.tracking.outbox import entries, record_folder
-from cnnexp.tracking.outbox.delivery import Progress
+from cnnexp.tracking.outbox.record_folder import Progress
 
 RESULT = samples.result(epochs=4)
 
@@ -238,7 +238,7 @@ def left_behind(home: Path) -> Path:
         key=record_folder.new_key("kept"), uri=settings.uri, artifacts=None, experiment="signs", run_name="kept",
         run_id=None, started=record_folder.now(), tags={"sweep_id": "kept"},
     )  # fmt: skip
-    outgoing = record_folder.RecordWriter(Path(settings.outbox), opening)
+    outgoing = record_folder.RecordWriter.create(Path(settings.outbox), opening)
     outgoing.append(entries.params({"seed": 0}))
     outgoing.append(entries.dataset(RESULT.plan))
     for step in range(1, 1_201):  # more than MLflow takes at once
@@ -271,6 +271,37 @@ def test_sending_again_from_any_state_loses_and_doubles_nothing(home, client, tm
     assert steps == list(range(1, 1_201))
     assert len(client.list_artifacts(run.info.run_id, "images")) == 2
     assert len(run.inputs.dataset_inputs) == 1
+
+
+def test_a_record_kept_by_version_0_1_0_is_delivered(home, client):
+    """Its files as that version wrote them: the names in them must not change."""
+    folder = home / "outbox" / "20260101-120000-kept-0a1b2c3d"
+    (folder / "files").mkdir(parents=True)
+    opening = {
+        "key": folder.name, "uri": samples.settings(home).uri, "artifacts": None, "experiment": "signs",
+        "run_name": "kept", "run_id": None, "started": 1_767_268_800_000, "tags": {"sweep_id": "s"}, "replaces": None,
+    }  # fmt: skip
+    journal = [
+        {"kind": "params", "values": {"seed": "0"}},
+        {"kind": "dataset", "name": "digits", "digest": "d1", "source": "load_digits", "profile": {"classes": ["a"]}},
+        {"kind": "tags", "values": {"mlflow.note.content": "**digits**"}},
+        {"kind": "metrics", "step": 1, "time": 1_767_268_801_000, "values": {"val/loss": 0.5}},
+        {"kind": "image", "key": "confusion_matrix", "file": "confusion_matrix.png", "step": 0, "time": 1},
+        {"kind": "final", "step": 0, "time": 1_767_268_802_000, "values": {"test/accuracy": 0.9}},
+    ]
+    (folder / "run.json").write_text(json.dumps(opening))
+    (folder / "journal.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in journal))
+    (folder / "status.json").write_text('{"status": "FINISHED", "ended": 1767268803000, "discarded": false}')
+    (folder / "delivered.json").write_text(
+        '{"asked": true, "run_id": null, "experiment_id": null, "entries": 0, "model_id": null}'
+    )
+    (folder / "files" / "confusion_matrix.png").write_bytes(samples.png())
+    run = client.get_run(send(folder).run_id)
+    assert (run.info.status, run.info.end_time, run.data.params) == ("FINISHED", 1_767_268_803_000, {"seed": "0"})
+    assert run.data.metrics == {"val/loss": 0.5, "test/accuracy": 0.9}
+    assert run.data.tags["cnnexp.record"] == folder.name
+    assert [used.dataset.digest for used in run.inputs.dataset_inputs] == ["d1"]
+    assert len(client.list_artifacts(run.info.run_id, "images")) == 2
 
 
 def test_a_folder_that_is_no_record_and_a_run_that_goes_on_cannot_be_sent(home, tmp_path):

@@ -14,10 +14,8 @@ from samples import run_plan
 from cnnexp.errors import ConfigError, TrackingError
 from cnnexp.system.store_uri import masked
 from cnnexp.system.text import program
-from cnnexp.tracking import provenance, ui
+from cnnexp.tracking import Receipt, provenance, ui
 from cnnexp.tracking.outbox import entries, record_folder
-from cnnexp.tracking.outbox import entries as description
-from cnnexp.tracking.receipt import Receipt
 from cnnexp.tracking.store import connection
 
 
@@ -47,14 +45,14 @@ def test_values_that_are_not_finite_are_left_out_and_noted():
 
 def test_a_description_opens_with_the_verdict():
     result = samples.result()
-    text = description.of_result(result, notes=["one more"])
+    text = entries.describe_result(result, notes=["one more"])
     assert text.startswith(f"**test accuracy {result.metrics['test/accuracy']:.3f}** (")
     assert "**over-fitting**: The network knows" in text
     assert text.index("over-fitting") < text.index("weights") < text.index("- one more")
 
 
 def test_a_plan_is_described_by_its_numbers():
-    text = description.of_plan(run_plan(notes=["the rate was scaled"]))
+    text = entries.describe_plan(run_plan(notes=["the rate was scaled"]))
     assert "1000 train, 100 validation" in text
     assert "- the rate was scaled" in text
 

@@ -12,9 +12,8 @@ from cnnexp.saved import reevaluation
 from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import JudgedImages
 from cnnexp.saved.reevaluation import Reevaluation
-from cnnexp.tracking import Receipt, raising_on_sigterm, recording
+from cnnexp.tracking import OwnedRecord, Receipt, raising_on_sigterm, recording
 from cnnexp.tracking.outbox import entries
-from cnnexp.tracking.outbox.owned_record import OwnedRecord
 from cnnexp.tracking.outbox.record_folder import Entry
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import SWEEP_ID

@@ -21,7 +21,7 @@ from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.sweep_records import Parent, Past, Run
 from cnnexp.system.signals import Interrupts
-from cnnexp.tracking.outbox.owned_record import OwnedRecord
+from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.outbox.record_folder import readable
 
 _PATIENCE = 0.5  # seconds to listen before looking around

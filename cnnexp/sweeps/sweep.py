@@ -18,7 +18,7 @@ from cnnexp.sweeps.scheduler import Conductor, Source
 from cnnexp.sweeps.summary import LastWord
 from cnnexp.sweeps.sweep_records import Parent, Plan, read_past, settle
 from cnnexp.system.text import program
-from cnnexp.tracking.outbox.owned_record import OwnedRecord
+from cnnexp.tracking import OwnedRecord
 
 
 class OwnLauncher(Protocol):

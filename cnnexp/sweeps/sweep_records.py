@@ -11,8 +11,8 @@ from cnnexp.config import ExperimentConfig, TrackingConfig
 from cnnexp.errors import SweepError
 from cnnexp.records import RunPlan
 from cnnexp.sweeps.jobs import Job
+from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
 from cnnexp.tracking.outbox.delivery import KEY_TAG
-from cnnexp.tracking.outbox.owned_record import OwnedRecord, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import IDENTITY, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED, runs_of, sweeps_with
@@ -83,7 +83,7 @@ class Parent:
     """The parent's record, held while the sweep lasts."""
 
     def __init__(self, tracking: TrackingConfig, plan: Plan, past: Past) -> None:
-        self._commit_reader = CommitReader(Path.cwd())
+        self._commit_reader = CommitReader.start(Path.cwd())
         self._tracking = tracking
         self._before = past.parent
         self._record = OwnedRecord.begin(

@@ -1,12 +1,25 @@
-"""Recording runs in MLflow: on disk first, delivered by a process of its own, completed later if the store is away.
+"""Recording runs in MLflow by a transactional outbox: on disk first, delivered by a process of its own, even later.
 
-Light to import: MLflow is imported in the delivering process, or inside the functions that talk to a store here.
+Light to import: MLflow is imported in the delivery process, or inside the functions that talk to a store here.
 """
 
 from cnnexp.system.signals import Terminated, raising_on_sigterm
-from cnnexp.tracking.outbox.delivery import send
-from cnnexp.tracking.receipt import Receipt
+from cnnexp.tracking.outbox.owned_record import OwnedRecord, deliver_orphans, is_running
+from cnnexp.tracking.outbox.record_folder import RecordWriter
+from cnnexp.tracking.receipt import Receipt, send
 from cnnexp.tracking.recorder import Recorder, recording
 from cnnexp.tracking.store.connection import prepare_store
 
-__all__ = ["Receipt", "Recorder", "Terminated", "prepare_store", "raising_on_sigterm", "recording", "send"]
+__all__ = [
+    "OwnedRecord",
+    "Receipt",
+    "RecordWriter",
+    "Recorder",
+    "Terminated",
+    "deliver_orphans",
+    "is_running",
+    "prepare_store",
+    "raising_on_sigterm",
+    "recording",
+    "send",
+]

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 _SECONDS = 10.0  # a git that takes longer is given up
 _DIFF_LIMIT = 2_000_000  # bytes of uncommitted changes that are kept
@@ -96,20 +97,32 @@ def _git(folder: Path, *arguments: str, differ: int = 0) -> bytes | None:
     return done.stdout if done.returncode in (0, differ) else None
 
 
-class CommitReader(threading.Thread):
-    """Reads the commit while the run begins, so that a large repository holds nothing up."""
+class CommitReader:
+    """Reads the commit while the run begins, so that a large repository delays nothing."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(name="cnnexp-git", daemon=True)
-        self._folder = folder
         self._commit: Commit | None = None
-        self.start()
+        self._taken = False
+        self._thread = threading.Thread(target=self._read, args=(folder,), name="cnnexp-git", daemon=True)
 
-    def run(self) -> None:
-        """Ask git."""
-        self._commit = read_commit(self._folder)
+    @classmethod
+    def start(cls, folder: Path) -> Self:
+        """Begin to read."""
+        reader = cls(folder)
+        reader._thread.start()
+        return reader
+
+    def _read(self, folder: Path) -> None:
+        self._commit = read_commit(folder)
 
     def result(self) -> Commit | None:
-        """Return what git said, once it has."""
-        self.join()
+        """Wait for git and return the commit; None where there is none."""
+        self._thread.join()
         return self._commit
+
+    def take(self, *, wait: bool) -> Commit | None:
+        """Return the commit the first time it is known, to be recorded; None before, afterwards, and without one."""
+        if self._taken or (self._thread.is_alive() and not wait):
+            return None
+        self._taken = True
+        return self.result()

@@ -6,7 +6,7 @@ so that no step of training ever waits for a store.
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,14 +14,13 @@ from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
 from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.system.signals import raising_on_sigterm
-from cnnexp.system.store_uri import masked
 from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import entries
-from cnnexp.tracking.outbox.delivery_client import delivery_client, wait_for_delivery
-from cnnexp.tracking.outbox.entries import of_plan, of_result
-from cnnexp.tracking.outbox.record_folder import Entry, Opening, RecordWriter, new_key, now
-from cnnexp.tracking.provenance import CommitReader, source_tags
-from cnnexp.tracking.receipt import Receipt
+from cnnexp.tracking.outbox.delivery_client import delivery_client
+from cnnexp.tracking.outbox.owned_record import OwnedRecord
+from cnnexp.tracking.outbox.record_folder import Entry, RecordWriter
+from cnnexp.tracking.provenance import CommitReader
+from cnnexp.tracking.receipt import Receipt, wait_for_delivery
 from cnnexp.tracking.store import connection
 
 
@@ -37,8 +36,8 @@ def recording(
 ) -> Iterator["Recorder"]:
     """Record one run, from here to the end of the block, however it ends.
 
-    The run is FINISHED when the block ends, KILLED by Ctrl-C and SIGTERM, FAILED by any other exception, whose
-    traceback it keeps; the exception goes on. A run id in ``MLFLOW_RUN_ID`` is continued instead of making a new run.
+    The run is FINISHED when the block ends, KILLED by Ctrl-C and SIGTERM, FAILED by any other exception. The record
+    keeps the traceback, and the exception is raised again. A run id in ``MLFLOW_RUN_ID`` names a run to continue.
 
     Args:
         settings: Where to.
@@ -53,42 +52,35 @@ def recording(
 
     """
     uri = connection.absolute_uri(settings.uri)
-    delivery_client()  # first of all: it imports MLflow while this process goes on
+    delivery_client()  # first, because its process imports MLflow while this one continues
     connection.reach(uri)
-    opening = opening_of(
-        settings, run_name=run_name, run_id=os.environ.get("MLFLOW_RUN_ID"), tags=tags, replaces=replaces
-    )
     with raising_on_sigterm():
-        recorder = Recorder(RecordWriter(Path(settings.outbox).absolute(), opening), uri=uri)
+        commit = CommitReader.start(Path.cwd())
+        record = OwnedRecord.begin(
+            settings,
+            run_name=run_name,
+            parameters=parameters,
+            config_yaml=config_yaml,
+            tags=tags,
+            commit=None,
+            run_id=os.environ.get("MLFLOW_RUN_ID"),
+            replaces=replaces,
+        )
+
+        def notify() -> None:
+            record.add_commit(commit.take(wait=False))
+            record.notify()
+
+        recorder = Recorder(record.writer, notify=notify, record=record)
         try:
-            recorder.begin(parameters, config_yaml)
             yield recorder
         except BaseException as error:
-            recorder.end(_status(error), error)
+            status = _status(error)
+            _end(record, commit, status, error)
+            recorder.receipt = wait_for_delivery(record, uri=uri, killed=status == "KILLED")
             raise
-        recorder.end("FINISHED", None)
-
-
-def opening_of(
-    settings: TrackingConfig,
-    *,
-    run_name: str,
-    run_id: str | None,
-    tags: Mapping[str, str],
-    replaces: str | None = None,
-) -> Opening:
-    """Return how the record of a run that starts now begins."""
-    return Opening(
-        key=new_key(run_name),
-        uri=connection.absolute_uri(settings.uri),
-        artifacts=connection.absolute_location(settings.artifacts),
-        experiment=settings.experiment,
-        run_name=run_name,
-        run_id=run_id,
-        started=now(),
-        tags={**source_tags(), **tags},
-        replaces=replaces,
-    )
+        _end(record, commit, "FINISHED", None)
+        recorder.receipt = wait_for_delivery(record, uri=uri, killed=False)
 
 
 def _status(error: BaseException) -> str:
@@ -97,36 +89,63 @@ def _status(error: BaseException) -> str:
     return "FINISHED" if isinstance(error, SystemExit) and not error.code else "FAILED"
 
 
+def _end(record: OwnedRecord, commit: CommitReader, status: str, error: BaseException | None) -> None:
+    try:
+        if error is not None:
+            record.writer.file("traceback.txt", "".join(traceback.format_exception(error)).encode())
+        record.add_commit(commit.take(wait=True))
+        record.end(status)
+    except TrackingError:
+        if error is None:
+            raise
+
+
 class Recorder:
-    """Takes what one run finds out; see :func:`recording`."""
+    """Takes what one run finds out and writes it into the run's record."""
 
-    def __init__(self, outgoing: RecordWriter, *, uri: str) -> None:
-        self._outgoing = outgoing
-        self._uri = uri
-        self._commit: CommitReader | None = None
-        self._notes: list[str] = []  # what could not be recorded as it came
+    def __init__(self, writer: RecordWriter, *, notify: Callable[[], None], record: OwnedRecord | None = None) -> None:
+        """Take the record's writer.
+
+        Args:
+            writer: Of the record.
+            notify: Called when there is something to deliver.
+            record: The record, where this process owns it; None: its owner receives what the store answers.
+
+        """
+        self._writer = writer
+        self._notify = notify
+        self._record = record
+        self._notes: list[str] = []  # which values could not be recorded
         self._receipt: Receipt | None = None
-        self.run_id: str | None = None  # known some time after the store has taken the run, from `check`
 
-    def begin(self, parameters: Mapping[str, entries.Parameter], config_yaml: str) -> None:
-        """Record what was asked for."""
-        self._commit = CommitReader(Path.cwd())
-        self._append(entries.params(parameters))
-        self.files({"config.yaml": masked(config_yaml).encode()})
-        self._notify()
+    @property
+    def run_id(self) -> str | None:
+        """Of the run; known some time after the store has created it, from :meth:`check`."""
+        return None if self._record is None else self._record.run_id
+
+    @property
+    def receipt(self) -> Receipt:
+        """Where the run went; known after the block of :func:`recording`."""
+        if self._receipt is None:
+            raise RuntimeError("The receipt is written when the block of recording() ends.")
+        return self._receipt
+
+    @receipt.setter
+    def receipt(self, receipt: Receipt) -> None:
+        self._receipt = receipt
 
     def plan(self, plan: RunPlan) -> None:
         """Record what the run is going to do: the data set, and what `auto` settings became."""
-        self._append(entries.dataset(plan))
-        self._append(entries.params(entries.resolved(plan)))
-        self._append(entries.tags({"mlflow.note.content": of_plan(plan)}))
+        self._writer.append(entries.dataset(plan))
+        self._writer.append(entries.params(entries.resolved(plan)))
+        self._writer.append(entries.tags({"mlflow.note.content": entries.describe_plan(plan)}))
         self._notify()
 
     def evaluated(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:
         """Record what an evaluation of a saved model found: the data and the numbers; see `evaluated_dataset`."""
-        self._append(dataset)
-        self._append(entries.metrics(metrics, step=0, kind="metrics", notes=self._notes))
-        self._append(entries.tags({"mlflow.note.content": description}))
+        self._writer.append(dataset)
+        self._writer.append(entries.metrics(metrics, step=0, kind="metrics", notes=self._notes))
+        self._writer.append(entries.tags({"mlflow.note.content": description}))
         self._notify()
 
     def epoch(self, values: EpochValues) -> None:
@@ -142,77 +161,39 @@ class Recorder:
 
     def metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record metrics of a step; infinite and undefined values are left out and noted."""
-        self._append(entries.metrics(metrics, step=step, kind="metrics", notes=self._notes))
+        self._writer.append(entries.metrics(metrics, step=step, kind="metrics", notes=self._notes))
         self._notify()
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Record tags."""
-        self._append(entries.tags(tags))
+        self._writer.append(entries.tags(tags))
 
     def files(self, files: Mapping[str, bytes]) -> None:
         """Keep artifacts under their names."""
         for name, content in files.items():
-            self._outgoing.file(name, content)
+            self._writer.file(name, content)
 
     def check(self) -> None:
-        """Say whether the store has taken the run, without waiting.
+        """Find out whether the store has refused the run, without waiting.
 
         Raises:
-            TrackingError: It refused: training on would record nothing.
+            TrackingError: It has: training on would record nothing.
 
         """
-        for answer in delivery_client().answers(self._outgoing.folder):
-            if answer["event"] == "refused":
-                raise TrackingError(answer["reason"])
-            self.run_id = answer["run_id"]
+        if self._record is not None:
+            self._record.delivery.check()
 
     def finish(self, result: RunResult, files: Mapping[str, bytes]) -> None:
         """Record what came out: final metrics, artifacts under their names at the root, the model, a description."""
         self.files(files)
         logged_model.lay_out(
-            self._outgoing.folder / "model",
+            self._writer.folder / "model",
             model_file=result.model_file,
             card=result.card,
             features_file=result.features_file,
             example=result.example,
         )
         if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
-            self._append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
-        self._append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
-        self._append(entries.tags({"mlflow.note.content": of_result(result, notes=self._notes)}))
-
-    def end(self, status: str, error: BaseException | None) -> None:
-        """Record how the run ended, see to its delivery, and write the receipt."""
-        try:
-            if error is not None:
-                self.files({"traceback.txt": "".join(traceback.format_exception(error)).encode()})
-            self._keep_commit(wait=True)
-            self._outgoing.end(status)
-        except TrackingError:
-            if error is None:
-                raise
-        self._receipt = wait_for_delivery(self._outgoing.folder, uri=self._uri, killed=status == "KILLED")
-
-    @property
-    def receipt(self) -> Receipt:
-        """Where the run went; known after the block of :func:`recording`."""
-        if self._receipt is None:
-            raise RuntimeError("The receipt is written when the block of recording() ends.")
-        return self._receipt
-
-    def _append(self, entry: Entry) -> None:
-        self._outgoing.append(entry)
-
-    def _notify(self) -> None:
-        self._keep_commit(wait=False)
-        delivery_client().notify(self._outgoing.folder, ended=False)
-
-    def _keep_commit(self, *, wait: bool) -> None:
-        """Record the git commit as soon as git has answered, once."""
-        if self._commit is None or (self._commit.is_alive() and not wait):
-            return
-        commit, self._commit = self._commit.result(), None
-        if commit is not None:
-            self._append(entries.tags({"mlflow.source.git.commit": commit.sha}))
-            if commit.diff:
-                self.files({"uncommitted.diff": commit.diff})
+            self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
+        self._writer.append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
+        self._writer.append(entries.tags({"mlflow.note.content": entries.describe_result(result, notes=self._notes)}))

@@ -145,7 +145,7 @@ def _run(assignment: Assignment, sweep: _Sweep, traces: Traces) -> Message:
     os.environ.update(assignment.environment)
     from cnnexp.runs.record_run import record_run
     from cnnexp.system import quiet
-    from cnnexp.tracking.outbox.owned_record import SharedRecorder
+    from cnnexp.tracking import Recorder, RecordWriter
 
     def only_tell(values: EpochValues) -> bool:
         sweep.tell(protocol.EpochEnded(values))
@@ -158,7 +158,7 @@ def _run(assignment: Assignment, sweep: _Sweep, traces: Traces) -> Message:
         assignment.config,
         name=assignment.name,
         report=sweep,
-        recorder=SharedRecorder(assignment.record, on_growth=lambda: sweep.tell(protocol.Grown())),
+        recorder=Recorder(RecordWriter.open(assignment.record), notify=lambda: sweep.tell(protocol.Grown())),
         should_prune=sweep.hopeless if assignment.may_be_stopped else only_tell,
         traces=traces,
     )

@@ -1,41 +1,48 @@
-"""From the outbox into MLflow: the same steps live, after an outage, and for ``cnnexp send``.
+"""From a record on disk into MLflow: the same steps while the run is running, after an outage, and for ``cnnexp send``.
 
-Every step can be cut off anywhere and done again: it asks the record what is left, and where the store may have more
-than the record knows, it asks the store. MLflow keeps equal metrics, parameters, tags, data sets and files once.
+Every step can be interrupted anywhere and repeated: it reads from the record what is left, and where the store may have
+more than the record knows, it asks the store. MLflow keeps equal metrics, parameters, tags, data sets and files once.
 """
 
+import itertools
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
-from cnnexp.errors import TrackingError
-from cnnexp.system.locks import is_locked, locked_folder
-from cnnexp.tracking import logged_model, ui
-from cnnexp.tracking.outbox import mlflow_batches, record_folder
-from cnnexp.tracking.outbox.record_folder import Progress
-from cnnexp.tracking.receipt import Receipt
+from cnnexp.tracking import logged_model
+from cnnexp.tracking.outbox import record_folder
+from cnnexp.tracking.outbox.record_folder import Entry, Opening, Progress
 from cnnexp.tracking.store import connection
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
-
+    from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
 
 KEY_TAG = "cnnexp.record"  # names the folder a run was delivered from
+_METRICS = 500  # in one call; MLflow takes 1,000, and one megabyte in all
+_VALUES = 40  # parameters or tags in one call; MLflow takes 100, and each may have thousands of characters
+_DIGEST = 36  # characters of a data set's digest that MLflow keeps
+_IMAGES = "images"  # folder of MLflow's image grid; one file that is not its own hides all of the run's images
 
 
 class Delivery:
     """One record on its way into its store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, opening: Opening, progress: Progress) -> None:
         self.folder = folder
-        self.opening = record_folder.read_opening(folder)
-        self.progress = Progress.load(folder)
+        self.opening = opening
+        self.progress = progress
         self._client: MlflowClient | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Continue where the last delivery of the record stopped."""
+        return cls(folder, record_folder.read_opening(folder), Progress.load(folder))
 
     @property
     def client(self) -> "MlflowClient":
-        """Of the store; the experiment exists once it is there."""
+        """Client of the store; getting it creates the experiment."""
         if self._client is None:
             with connection.one_line_errors(self.opening.uri):
                 self._client, self.progress.experiment_id = connection.connect(
@@ -45,7 +52,7 @@ class Delivery:
 
     @property
     def run_id(self) -> str:
-        """Of the run, which has been opened."""
+        """Of the run, which has been created."""
         assert self.progress.run_id is not None
         return self.progress.run_id
 
@@ -53,7 +60,7 @@ class Delivery:
         """Deliver what there is by now; return whether the run has ended and the store has all of it.
 
         Raises:
-            TrackingError: The store cannot be reached or refuses; calling again goes on from there.
+            TrackingError: The store cannot be reached or refuses; calling again continues from there.
 
         """
         ending = record_folder.read_ending(self.folder)
@@ -92,7 +99,7 @@ class Delivery:
         self.progress.save(self.folder)
 
     def _lost_answer(self, client: "MlflowClient") -> str | None:
-        """Return the run that was asked for before, if the store made it and only its answer was lost."""
+        """Return the run that was asked for before, if the store created it and only the answer was lost."""
         if not self.progress.asked:
             return None
         found = self._runs_of(client, self.opening.key)
@@ -101,7 +108,7 @@ class Delivery:
     def _delete(self, client: "MlflowClient", key: str) -> None:
         """Delete the run of a broken attempt, so that a configuration has one run; MLflow can restore it."""
         for run in self._runs_of(client, key):
-            if run.info.status == "RUNNING":  # or it would be so again when it is restored
+            if run.info.status == "RUNNING":  # else it would be running again when it is restored
                 client.set_terminated(run.info.run_id, "KILLED")
             client.delete_run(run.info.run_id)
 
@@ -122,9 +129,7 @@ class Delivery:
         elif (self.folder / "model").exists() and self.progress.model_id is None:
             self._send_model(client)
         if entries:
-            mlflow_batches.send(
-                client, self.run_id, entries, model_id=self.progress.model_id, continued=self._continued
-            )
+            _log_entries(client, self.run_id, entries, model_id=self.progress.model_id, continued=self._continued)
             self.progress.entries += len(entries)
             self.progress.save(self.folder)
 
@@ -133,7 +138,7 @@ class Delivery:
         return self.opening.run_id is not None
 
     def _send_model(self, client: "MlflowClient") -> None:
-        """Log the model; a model that was begun before is gone on with."""
+        """Log the model, or continue with one that an interrupted delivery began to log."""
         from mlflow.entities import LoggedModelOutput
 
         folder = self.folder / "model"
@@ -151,49 +156,90 @@ class Delivery:
         root = self.folder / "files"
         if any(root.iterdir()):
             client.log_artifacts(self.run_id, str(root))
-        mlflow_batches.send_image_grid(client, self.run_id, root, record_folder.read_entries(self.folder, start=0))
+        _log_image_grid(client, self.run_id, root, record_folder.read_entries(self.folder, start=0))
 
 
-def _before_final(entries: Sequence[record_folder.Entry]) -> Iterator[record_folder.Entry]:
+def _before_final(entries: Sequence[Entry]) -> Iterator[Entry]:
     for entry in entries:
         if entry["kind"] == "final":
             return
         yield entry
 
 
-_PATIENCE = 15.0  # seconds another delivery of the same record may take
+def _log_entries(
+    client: "MlflowClient", run_id: str, entries: Sequence[Entry], *, model_id: str | None, continued: bool
+) -> None:
+    """Send the entries; sending them again changes nothing.
 
-
-def send(folder: Path) -> Receipt:
-    """Deliver a kept record into the run it belongs to, and remove it.
-
-    Sending again, two at once, or after a delivery that was cut off loses and doubles nothing.
-
-    Raises:
-        TrackingError: There is no record, it is still growing, or its store still cannot be reached.
+    Args:
+        client: Of the store.
+        run_id: Of the run.
+        entries: Of the journal, in its order.
+        model_id: The model that final metrics belong to, if there is one.
+        continued: The run had parameters before this record: those stay as they are, because MLflow refuses a second
+            value.
 
     """
-    folder = folder.absolute()
-    if not (folder / "run.json").exists():
-        raise TrackingError(
-            f"cnnexp send needs the folder of a kept record; {folder} is none. What has been delivered is removed."
-        )
-    if is_locked(folder / record_folder.JOURNAL):
-        raise TrackingError(f"A record can be sent when its run has ended; the run of {folder} is still going.")
-    try:
-        with locked_folder(folder, patience=_PATIENCE):
-            return _deliver(folder)
-    except TimeoutError:
-        raise TrackingError(f"Another process is delivering {folder}; wait for it, then look again.") from None
+    params = _params(entries)
+    if continued:
+        known = client.get_run(run_id).data.params
+        params = [param for param in params if param.key not in known]
+    metrics, tags = list(_metrics(entries, model_id)), _tags(entries)
+    while metrics or params or tags:
+        client.log_batch(run_id, metrics=metrics[:_METRICS], params=params[:_VALUES], tags=tags[:_VALUES])
+        metrics, params, tags = metrics[_METRICS:], params[_VALUES:], tags[_VALUES:]
+    if datasets := [_dataset(entry) for entry in _of_kind(entries, "dataset")]:
+        client.log_inputs(run_id, datasets=datasets)
 
 
-def _deliver(folder: Path) -> Receipt:
-    if not folder.exists():  # whoever held it before us has delivered it
-        return Receipt(run_id=None, url_command=None, kept_folder=None, reason="Another process has just delivered it.")
-    connection.reach(record_folder.read_opening(folder).uri)
-    connection.load_mlflow()
-    delivery = Delivery(folder)
-    delivery.advance()
-    record_folder.remove(folder)
-    command = ui.command(uri=delivery.opening.uri, run_id=delivery.run_id)
-    return Receipt(run_id=delivery.run_id, url_command=command, kept_folder=None, reason="")
+def _of_kind(entries: Sequence[Entry], *kinds: str) -> Iterator[Entry]:
+    return (entry for entry in entries if entry["kind"] in kinds)
+
+
+def _params(entries: Sequence[Entry]) -> "list[Param]":
+    from mlflow.entities import Param
+
+    return [Param(*item) for entry in _of_kind(entries, "params") for item in entry["values"].items()]
+
+
+def _tags(entries: Sequence[Entry]) -> "list[RunTag]":
+    from mlflow.entities import RunTag
+
+    newest = dict(itertools.chain.from_iterable(entry["values"].items() for entry in _of_kind(entries, "tags")))
+    return [RunTag(*item) for item in newest.items()]
+
+
+def _metrics(entries: Sequence[Entry], model_id: str | None) -> "Iterator[Metric]":
+    from mlflow.entities import Metric
+
+    for entry in _of_kind(entries, "metrics", "final"):
+        belongs = model_id if entry["kind"] == "final" else None
+        for name, value in entry["values"].items():
+            yield Metric(name, value, entry["time"], entry["step"], model_id=belongs)
+
+
+def _dataset(entry: dict[str, Any]) -> "DatasetInput":
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    local = Path(entry["source"]).is_absolute()  # else the function that returns the data
+    source = {"uri": entry["source"]} if local else {"tags": {"mlflow.source.name": entry["source"]}}
+    dataset = Dataset(
+        name=entry["name"],
+        digest=entry["digest"][:_DIGEST],
+        source_type="local" if local else "code",
+        source=json.dumps(source, ensure_ascii=False),
+        profile=json.dumps(entry["profile"], ensure_ascii=False),
+    )
+    return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "training")])
+
+
+def _log_image_grid(client: "MlflowClient", run_id: str, files: Path, entries: Sequence[Entry]) -> None:
+    """Log the artifacts named by ``image`` entries; what is in the grid is left, since MLflow would add it again."""
+    asked = [entry for entry in entries if entry["kind"] == "image"]
+    if not asked or client.list_artifacts(run_id, _IMAGES):
+        return
+    from PIL import Image
+
+    for entry in asked:
+        with Image.open(files / entry["file"]) as image:
+            client.log_image(run_id, image, key=entry["key"], step=entry["step"], timestamp=entry["time"])

@@ -1,6 +1,7 @@
-"""The training process's end of the process that delivers (see `delivery_process`).
+"""The recording process's end of the delivery process, see `delivery_process`.
 
-There is one for each training process, kept for its next run. Nothing here waits but :meth:`DeliveryClient.wait`.
+There is one delivery process for each recording process, kept for its next run. Nothing here waits, apart from the
+methods whose names say so.
 """
 
 import atexit
@@ -14,56 +15,72 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from cnnexp.tracking import ui
-from cnnexp.tracking.outbox import record_folder
-from cnnexp.tracking.outbox.record_folder import Progress
-from cnnexp.tracking.receipt import Receipt
+from cnnexp.errors import TrackingError
 
 _logger = logging.getLogger("cnnexp.tracking")
-GONE = {"event": "kept", "reason": "The delivering process has ended before its time."}
+PATIENCE = 60.0  # seconds without an answer from the delivery process before it is given up
 
-Answer = dict[str, Any]
-_PATIENCE = 60.0  # seconds of silence from the delivering process before it is given up
-_PATIENCE_KILLED = 8.0  # the same for a run that was killed: Docker gives ten seconds, Slurm thirty
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the delivery process reports about one record; between the processes it is one line of JSON."""
+
+    event: str  # opened | refused | delivered | kept | warning; `gone` from this end: the process has ended
+    folder: str = ""
+    run_id: str | None = None  # of `opened` and `delivered`
+    reason: str = ""  # of `refused` and `kept`; the text of a `warning`
+
+
+_GONE = Answer("gone", reason="The delivering process has ended before its time.")
 
 
 class DeliveryClient:
-    """A running writer process."""
+    """A running delivery process."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", answers: int) -> None:
+        """Take the process and the file descriptor its answers come from."""
+        self.process = process
         self._owner = os.getpid()
+        self._incoming = answers
         self._answers: dict[str, queue.SimpleQueue[Answer]] = defaultdict(queue.SimpleQueue)
-        self._silent = threading.Event()  # it will answer nothing more
-        self._incoming, outgoing = os.pipe()  # bare: a file object read by a daemon thread can abort Python's exit
-        self._process = subprocess.Popen(
+        self._silent = threading.Event()  # no more answers will come
+
+    @classmethod
+    def start(cls) -> Self:
+        """Start a delivery process."""
+        incoming, outgoing = os.pipe()  # bare: a file object read by a daemon thread can abort Python's exit
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cnnexp.tracking.outbox.delivery_process"],
             stdin=subprocess.PIPE,
             stdout=outgoing,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is meant for the training process, which says how the run ended
+            start_new_session=True,  # Ctrl-C is meant for the training process, which records how the run ended
         )
         os.close(outgoing)
-        threading.Thread(target=self._listen, name="cnnexp-delivery", daemon=True).start()
+        client = cls(process, incoming)
+        threading.Thread(target=client._listen, name="cnnexp-delivery", daemon=True).start()
+        return client
 
     @property
     def usable(self) -> bool:
-        """Is the process there, and this process its parent rather than a fork of it?"""
-        return self._owner == os.getpid() and self._process.poll() is None
+        """Whether the process is alive, and this process its parent rather than a fork of its parent."""
+        return self._owner == os.getpid() and self.process.poll() is None
 
     def notify(self, folder: Path, *, ended: bool) -> None:
-        """Say that a record has grown, or has ended."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it is gone: `wait` will say so
-            self._process.stdin.write(json.dumps({"folder": str(folder), "ended": ended}) + "\n")
-            self._process.stdin.flush()
+        """Report that a record has grown, or has ended."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # the process is gone; `wait` will return that
+            self.process.stdin.write(json.dumps({"folder": str(folder), "ended": ended}) + "\n")
+            self.process.stdin.flush()
 
     def answers(self, folder: Path) -> list[Answer]:
-        """Return what has been answered about a record since the last time, without waiting."""
+        """Return the answers about a record since the last call, without waiting."""
         waiting = self._answers[str(folder)]
         return [waiting.get() for _ in range(waiting.qsize())]
 
@@ -71,39 +88,39 @@ class DeliveryClient:
         """Return the next answer about a record; None after `patience` seconds without one."""
         waiting = self._answers[str(folder)]
         if self._silent.is_set() and waiting.empty():
-            return GONE
+            return _GONE
         try:
             return waiting.get(timeout=patience)
         except queue.Empty:
             return None
 
     def stop(self) -> None:
-        """End it at once: what it was about to deliver stays on disk."""
-        self._process.kill()
-        self._process.wait()
+        """Kill the process; what it has not delivered stays on disk."""
+        self.process.kill()
+        self.process.wait()
 
     def dismiss(self) -> None:
-        """Let it end by itself when it has nothing left to deliver."""
-        if self._owner == os.getpid() and self._process.stdin is not None:
+        """Let the process end by itself when it has nothing left to deliver."""
+        if self._owner == os.getpid() and self.process.stdin is not None:
             with contextlib.suppress(OSError):
-                self._process.stdin.close()
+                self.process.stdin.close()
 
     def _listen(self) -> None:
         for line in _lines(self._incoming):
-            answer = json.loads(line)
-            if answer["event"] == "warning":
-                _logger.warning("%s", answer["text"])
+            answer = Answer(**json.loads(line))
+            if answer.event == "warning":
+                _logger.warning("%s", answer.reason)
             else:
-                self._answers[answer["folder"]].put(answer)
-        self._silent.set()  # first: who begins to wait from here on sees it
+                self._answers[answer.folder].put(answer)
+        self._silent.set()  # first, so that whoever starts to wait from here on sees it
         for waiting in list(self._answers.values()):
-            waiting.put(GONE)
+            waiting.put(_GONE)
 
 
 def _lines(handle: int) -> Iterator[bytes]:
     rest = b""
-    while portion := os.read(handle, 65_536):
-        *whole, rest = (rest + portion).split(b"\n")
+    while chunk := os.read(handle, 65_536):
+        *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
     os.close(handle)
 
@@ -112,41 +129,96 @@ _current: DeliveryClient | None = None
 
 
 def delivery_client() -> DeliveryClient:
-    """Return this process's delivery client; start one where there is none that is alive."""
+    """Return the client of this process; start a delivery process where none is alive."""
     global _current  # noqa: PLW0603 - one process for all runs, as MLflow takes seconds to import
     if _current is None or not _current.usable:
-        _current = DeliveryClient()
+        _current = DeliveryClient.start()
         atexit.register(_current.dismiss)
     return _current
 
 
-def wait_for_delivery(folder: Path, *, uri: str, killed: bool) -> Receipt:
-    """Have an ended record delivered and return where it went; what cannot be delivered is kept, and that is said."""
-    try:
-        answer = _last_answer(folder, _PATIENCE_KILLED if killed else _PATIENCE)
-    except KeyboardInterrupt:
-        _kept(folder, "The wait for its delivery was interrupted.")
-        raise
-    if answer["event"] == "kept":
-        return _kept(folder, answer["reason"])
-    run_id = answer["run_id"]
-    return Receipt(run_id, ui.command(uri=uri, run_id=run_id), kept_folder=None, reason="")
+class PendingDelivery:
+    """The delivery of one record, as seen by the process that wants it delivered."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._client: DeliveryClient | None = None  # notified last, and so the one that answers
+        self._ended = False  # the delivery process knows that the record has ended
+        self.run_id: str | None = None  # known once the store has created the run
+        self.kept_reason: str | None = None  # why the record could not be delivered; None: it was, or will be
+
+    def notify(self, *, ended: bool) -> None:
+        """Have everything that is recorded by now delivered."""
+        self._client = delivery_client()
+        self._client.notify(self._folder, ended=ended)
+        self._ended = ended
+
+    def check(self) -> None:
+        """Take in what the delivery process has reported, without waiting.
+
+        Raises:
+            TrackingError: The store refused the run.
+
+        """
+        for answer in self._client.answers(self._folder) if self._client else ():
+            self._take(answer)
+            if answer.event == "refused":
+                raise TrackingError(answer.reason)
+
+    def wait_for_run_id(self) -> str:
+        """Wait until the store has created the run and return its id.
+
+        Raises:
+            TrackingError: It refused, or did not answer.
+
+        """
+        while self.run_id is None:
+            answer = self._next_answer(PATIENCE)
+            if answer is None:
+                raise TrackingError(_no_answer(PATIENCE))
+            self._take(answer)
+            if answer.event in ("refused", "kept", "gone"):
+                raise TrackingError(answer.reason)
+        return self.run_id
+
+    def wait(self, *, patience: float = PATIENCE) -> bool:
+        """Wait until the store has the whole record, or it is kept; return whether there was an answer in time.
+
+        A delivery process that died is replaced once; another one continues where it stopped.
+        """
+        if not self._ended:
+            self.notify(ended=True)
+        answer = self._last_answer(patience)
+        if answer is not None and answer.event == "gone":
+            self.notify(ended=True)
+            answer = self._last_answer(patience)
+        if answer is None:
+            self.kept_reason = _no_answer(patience)
+        elif answer.event != "delivered":
+            self.kept_reason = answer.reason
+        return answer is not None
+
+    def stop(self) -> None:
+        """Stop the delivery process, so that it does not touch the record any more."""
+        if self._client is not None:
+            self._client.stop()
+
+    def _last_answer(self, patience: float) -> Answer | None:
+        while (answer := self._next_answer(patience)) is not None:
+            self._take(answer)
+            if answer.event in ("delivered", "kept", "gone"):
+                break
+        return answer
+
+    def _next_answer(self, patience: float) -> Answer | None:
+        """Wait for the process that was notified, even if another one has been started since."""
+        assert self._client is not None
+        return self._client.wait(self._folder, patience=patience)
+
+    def _take(self, answer: Answer) -> None:
+        if answer.event in ("opened", "delivered"):
+            self.run_id = answer.run_id
 
 
-def _last_answer(folder: Path, patience: float) -> Answer:
-    delivery_client().notify(folder, ended=True)
-    while (answer := delivery_client().wait(folder, patience=patience)) is not None:
-        if answer["event"] in ("delivered", "kept"):
-            return answer
-    delivery_client().stop()
-    return {"event": "kept", "reason": f"The MLflow store has said nothing for {patience:g} seconds."}
-
-
-def _kept(folder: Path, reason: str) -> Receipt:
-    progress = Progress.load(folder)
-    if not progress.asked and not (folder / "model").exists():
-        record_folder.remove(folder)  # the store never heard of the run, and nothing came of it
-        return Receipt(run_id=None, url_command=None, kept_folder=None, reason=reason)
-    receipt = Receipt(progress.run_id, url_command=None, kept_folder=folder, reason=reason)
-    _logger.warning("The record of this run is kept: %s Complete it later with: %s", reason, receipt.send_command)
-    return receipt
+def _no_answer(seconds: float) -> str:
+    return f"The MLflow store has not answered for {seconds:g} seconds."

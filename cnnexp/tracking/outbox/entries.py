@@ -96,7 +96,7 @@ def _fitting(text: str, limit: int) -> str:
     return text[: limit - len(mark)] + mark
 
 
-def of_plan(plan: RunPlan) -> str:
+def describe_plan(plan: RunPlan) -> str:
     """Describe what the run is going to do."""
     counts = ", ".join(f"{sum(per_class)} {split}" for split, per_class in plan.class_counts.items())
     return "\n\n".join(
@@ -108,14 +108,14 @@ def of_plan(plan: RunPlan) -> str:
     )
 
 
-def of_result(result: RunResult, *, notes: Iterable[str]) -> str:
+def describe_result(result: RunResult, *, notes: Iterable[str]) -> str:
     """Describe what came out: headline, findings, what it was, notes."""
     findings = [f"**{finding.title}**: {finding.sentence} → {finding.repair}" for finding in result.findings]
     return "\n\n".join(
         [
             _headline(result),
             *_bullets("Findings", findings),
-            of_plan(result.plan),
+            describe_plan(result.plan),
             *_bullets("Notes of the result", [*result.notes, *result.evaluation.notes, *notes]),
         ]
     )

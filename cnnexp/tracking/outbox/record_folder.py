@@ -1,7 +1,7 @@
-"""What a run records, on disk before it is anywhere else.
+"""The folder of one record: what a run records, on disk before it is anywhere else.
 
     <outbox>/<key>/
-        run.json         the opening: store, experiment, name, tags
+        run.json         how it begins: store, experiment, name, tags
         journal.jsonl    parameters, tags, data set and metrics, one entry a line, in the order they were recorded;
                          locked by the training process for as long as it records
         files/           artifacts of the run, as they will be named
@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self
 
 from cnnexp.errors import TrackingError
 from cnnexp.system import locks
@@ -67,7 +67,7 @@ def new_key(run_name: str) -> str:
 
 
 def readable(run_name: str) -> str:
-    """Return as much of a name as makes part of a file's name, with nothing in it that no file system likes."""
+    """Return the name shortened to a part of a file name that every file system accepts."""
     return re.sub(r"[^\w.-]+", "-", run_name)[:48].strip("-.") or "run"
 
 
@@ -88,34 +88,37 @@ def _new_folder(folder: Path) -> Path:
             try:
                 folder.mkdir(mode=0o700)
             except FileNotFoundError:
-                continue  # another run took the empty outbox away in between
+                continue  # another run removed the empty outbox in between
             return folder
 
 
 class RecordWriter:
-    """The training process's end of a record: it only ever appends to files."""
+    """Adds to a record; it only ever appends to files.
 
-    def __init__(self, outbox: Path, opening: Opening) -> None:
-        self.folder = _new_folder(outbox / opening.key)
-        with _writing():
-            (self.folder / "files").mkdir()
-            self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
-            locks.lock(self._journal)
-            write_json(self.folder / "run.json", dataclasses.asdict(opening))
+    The process that owns the record makes it with :meth:`create` and ends it; a second one, which the owner started for
+    the run, writes into the same record through :meth:`open`.
+    """
+
+    def __init__(self, folder: Path, journal: IO[str]) -> None:
+        self.folder = folder
+        self._journal = journal
 
     @classmethod
-    def shared(cls, folder: Path) -> "RecordWriter":
-        """Return a second writer of a record that another process holds, and ends."""
-        outgoing = cls.__new__(cls)
-        outgoing.folder = folder
+    def create(cls, outbox: Path, opening: Opening) -> Self:
+        """Create a record and lock it until :meth:`end`, or until this process dies."""
+        folder = _new_folder(outbox / opening.key)
         with _writing():
-            outgoing._journal = (folder / JOURNAL).open("a", encoding="utf-8")
-        return outgoing
+            (folder / "files").mkdir()
+            writer = cls(folder, (folder / JOURNAL).open("a", encoding="utf-8"))
+            locks.lock(writer._journal)
+            write_json(folder / "run.json", dataclasses.asdict(opening))
+        return writer
 
-    def mend(self) -> None:
-        """Cut off a line that a second writer left unfinished when it died."""
-        with _writing(), (self.folder / JOURNAL).open("rb+") as journal:
-            journal.truncate(journal.read().rfind(b"\n") + 1)
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Write into a record that another process owns."""
+        with _writing():
+            return cls(folder, (folder / JOURNAL).open("a", encoding="utf-8"))
 
     def append(self, entry: Entry) -> None:
         """Add one entry to the journal; what is written survives the death of this process."""
@@ -124,17 +127,27 @@ class RecordWriter:
             self._journal.flush()
 
     def file(self, name: str, content: bytes) -> None:
-        """Keep an artifact under its name, which may have folders."""
+        """Keep an artifact under its name, which may contain folders."""
         path = self.folder / "files" / name
         with _writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
+    def cut_unfinished_line(self) -> None:
+        """Remove a line that a second writer left unfinished when it died."""
+        with _writing(), (self.folder / JOURNAL).open("rb+") as journal:
+            journal.truncate(journal.read().rfind(b"\n") + 1)
+
     def end(self, status: str, *, discarded: bool = False) -> None:
-        """Write how it ended and let go of the record: from here on anybody may complete its delivery."""
+        """Write how the run ended and release the record: from here on any process may complete its delivery."""
         with _writing():
             write_json(self.folder / "status.json", dataclasses.asdict(Ending(status, now(), discarded)))
         self._journal.close()
+
+    def abandon(self) -> None:
+        """Remove a record that no other process has been notified of."""
+        self._journal.close()
+        remove(self.folder)
 
 
 def read_opening(folder: Path) -> Opening:
@@ -143,16 +156,16 @@ def read_opening(folder: Path) -> Opening:
 
 
 def read_ending(folder: Path) -> Ending | None:
-    """Return how the run ended; None while it goes on; KILLED when its process is gone without a word."""
+    """Return how the run ended; None while it is running; KILLED when its process died without recording an end."""
     journal = folder / JOURNAL
-    held = locks.is_locked(journal)  # asked first: the status is written before the journal is let go
+    held = locks.is_locked(journal)  # read first: the status is written before the journal is released
     if (folder / "status.json").exists():
         return Ending(**read_json(folder / "status.json"))
     return None if held else Ending("KILLED", journal.stat().st_mtime_ns // 1_000_000)
 
 
 def read_entries(folder: Path, *, start: int) -> list[Entry]:
-    """Return the whole lines of the journal from line `start` on; a line that is still being written is left."""
+    """Return the whole lines of the journal from line `start` on; a line that is still being written is left out."""
     whole, _, _ = (folder / JOURNAL).read_bytes().rpartition(b"\n")
     return [json.loads(line) for line in whole.splitlines()[start:]]
 
@@ -169,7 +182,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a record, at once for everybody who looks, and the outbox with its last record."""
+    """Remove a record, in one step for every other process, and the outbox with its last record."""
     gone = folder.with_name(f".{folder.name}.delivered")
     folder.rename(gone)
     shutil.rmtree(gone)
@@ -181,7 +194,7 @@ def remove(folder: Path) -> None:
 class Progress:
     """What has been delivered; saved after each piece."""
 
-    asked: bool = False  # a run was asked for: without a run_id, it may exist all the same
+    asked: bool = False  # the store was asked for a run: even without a run_id, there may be one
     run_id: str | None = None
     experiment_id: str | None = None
     entries: int = 0  # lines of the journal
@@ -189,11 +202,11 @@ class Progress:
 
     @classmethod
     def load(cls, folder: Path) -> "Progress":
-        """Return what the last delivery left, perhaps of another version; nothing, when there was none."""
+        """Return the progress of the last delivery, perhaps by another version; a new one if there was none."""
         path = folder / "delivered.json"
         left = read_json(path) if path.exists() else {}
         return cls(**{name: left[name] for name in cls.__slots__ if name in left})
 
     def save(self, folder: Path) -> None:
-        """Write it down."""
+        """Write it into the record."""
         write_json(folder / "delivered.json", dataclasses.asdict(self))
