@@ -8,7 +8,7 @@ from cnnexp.comparison.design import Configuration, Setting, seed_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
 from cnnexp.records import RunSummary
-from cnnexp.system.text import listed
+from cnnexp.system.text import listed, plural
 
 _UPDATES_RATIO = 1.25  # below, early stopping alone explains the difference
 _SPLIT_SETTINGS = ("data.split_seed", "data.validation", "data.calibration", "data.test")
@@ -155,5 +155,5 @@ def _survivors(left_out: Sequence[RunSummary]) -> str | None:
     failed = [run for run in left_out if run.status == "FAILED"]
     if not failed:
         return None
-    runs = "1 failed run is" if len(failed) == 1 else f"{len(failed)} failed runs are"
+    runs = plural(len(failed), "failed run is", "failed runs are")
     return f"{runs} left out: a setting that fails under some seeds looks better than it is."

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, NoReturn, Self
 
 _Handlers = dict[signal.Signals, Any]
@@ -62,9 +62,7 @@ class Interrupts:
         self._previous = _install({signal.SIGINT: self._interrupt, signal.SIGTERM: _raise_terminated})
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _restore(self._previous)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:

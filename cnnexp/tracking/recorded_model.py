@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
 from cnnexp.system.store_uri import StoreUri
+from cnnexp.system.text import listed
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.find_runs import find_runs
 from cnnexp.tracking.store.stored_run import EVALUATES
@@ -43,7 +42,7 @@ class RecordedModel:
             ModelError: The files are gone.
 
         """
-        local = _local(self.location)
+        local = run_files.local_folder(self.location)
         if local is not None:
             if not (local / _DATA).is_dir():
                 raise ModelError(
@@ -81,7 +80,7 @@ def recorded_model(target: str, *, uri: str) -> RecordedModel:
     """
     found = recorded_models(target, uri=uri)
     if len(found) > 1:
-        ids = ", ".join(f"{model.run.run_id[:12]} ({model.run.name})" for model in found[:5])
+        ids = listed(f"{model.run.run_id[:12]} ({model.run.name})" for model in found)
         raise TargetError(f"One run has one model; {target!r} has {len(found)} models. Name one run of them: {ids}.")
     return found[0]
 
@@ -130,11 +129,3 @@ def _places(run_id: str, uri: str) -> tuple[str, str | None]:
     run = client.get_run(run_id)
     models = run.outputs.model_outputs if run.outputs else []
     return run.info.artifact_uri, client.get_logged_model(models[-1].model_id).artifact_location if models else None
-
-
-def _local(uri: str) -> Path | None:
-    """Return the folder a URI means on this machine; None for a remote one."""
-    parsed = urlparse(uri)
-    if parsed.scheme == "file":
-        return Path(url2pathname(parsed.path))
-    return Path(uri) if len(parsed.scheme) <= 1 else None  # one letter: a drive

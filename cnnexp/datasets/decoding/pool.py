@@ -16,7 +16,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any
 
 from cnnexp.datasets.decoding.decode import Unreadable
@@ -105,9 +104,7 @@ class _Helpers:
     def __enter__(self) -> "_Helpers":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
 
@@ -169,8 +166,6 @@ class _Worker:
     def __enter__(self) -> "_Worker":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.kill()  # idle, or not wanted any more
         self._process.communicate()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cnnexp.records import RunPlan, RunResult
-from cnnexp.system.text import as_yaml
+from cnnexp.system.text import as_yaml, plural
 from cnnexp.tracking.outbox.record_folder import Entry, now
 
 _PARAM_LENGTH = 6_000  # characters; MLflow cuts longer ones without a word
@@ -102,7 +102,7 @@ def describe_plan(plan: RunPlan) -> str:
     return "\n\n".join(
         [
             f"**{plan.data_name}**: {len(plan.class_names)} classes ({counts}); {plan.parameters:,} weights, "
-            f"rate {plan.learning_rate:g}, {plan.precision}, {plan.threads} threads.",
+            f"rate {plan.learning_rate:g}, {plan.precision}, {plural(plan.threads, 'thread')}.",
             *_bullets("Notes", plan.notes),
         ]
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from cnnexp.errors import TargetError
 from cnnexp.records import Curves, RecordedPredictions, RunSummary
 from cnnexp.system.store_uri import StoreUri
-from cnnexp.system.text import did_you_mean
+from cnnexp.system.text import did_you_mean, listed
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.connection import absolute_uri, load_mlflow, one_line_errors, reach
 from cnnexp.tracking.store.sqlite import SqliteStore
@@ -56,7 +56,7 @@ def find_sweep(uri: str, target: str) -> StoredRun:
             "`cnnexp ui` shows what there is."
         )
     if len(found) > 1 and target != "latest":
-        ids = ", ".join(run.run_id[:12] for run in found[:5])
+        ids = listed(run.run_id[:12] for run in found)
         raise TargetError(f"A sweep must be named alone; {target!r} is {len(found)} sweeps. Use an id: {ids}.")
     return found[0]
 
@@ -138,7 +138,7 @@ def _runs_meant(store: RunStore, target: str) -> Sequence[StoredRun]:
     found = store.with_id(target) if _RUN_ID.fullmatch(target) else ()
     found = found or store.named(target)
     if len(found) > 1:
-        ids = ", ".join(run.run_id[:12] for run in found[:5])
+        ids = listed(run.run_id[:12] for run in found)
         raise TargetError(f"A target must name one run or sweep; {target!r} is {len(found)} runs. Use an id: {ids}.")
     if found:
         return store.children(found[0].run_id) or found

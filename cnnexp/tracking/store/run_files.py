@@ -20,12 +20,19 @@ def read_file(artifact_uri: str, name: str, *, store: str) -> bytes | None:
     Files on this machine are read where they are. Anything else goes through MLflow, whose import takes a second; what
     a server keeps has an address that means something to that server alone.
     """
-    parsed = urlparse(artifact_uri)
-    if parsed.scheme in ("", "file") or len(parsed.scheme) == 1:  # one letter: a drive
-        folder = Path(url2pathname(parsed.path)) if parsed.scheme == "file" else Path(artifact_uri)
-        path = folder / name
-        return path.read_bytes() if path.is_file() else None
-    return _download(artifact_uri, name, store)
+    folder = local_folder(artifact_uri)
+    if folder is None:
+        return _download(artifact_uri, name, store)
+    path = folder / name
+    return path.read_bytes() if path.is_file() else None
+
+
+def local_folder(uri: str) -> Path | None:
+    """Return the folder a URI means on this machine; None for a remote one."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(url2pathname(parsed.path))
+    return Path(uri) if len(parsed.scheme) <= 1 else None  # one letter: a drive
 
 
 def _download(artifact_uri: str, name: str, store: str) -> bytes | None:
