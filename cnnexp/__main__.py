@@ -37,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: Sequence[str]) -> int:
     if words and words[0] in COMMANDS:
-        from cnnexp.cli._commands import run_command
+        from cnnexp.cli.commands import run_command
 
         return run_command(words)
     if words and words[0].replace("-", "").isalpha() and not words[0].startswith("-"):

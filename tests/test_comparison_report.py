@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
-from cnnexp.report.comparison.exports import csv_text, json_text, markdown
+from cnnexp.report.comparison.exports import csv_text, json_text, markdown_text
 from cnnexp.report.comparison.html_page import Thumbnails, page
 from cnnexp.report.comparison.terminal_table import print_comparison
 from cnnexp.sweeps import summary
@@ -109,7 +109,7 @@ def test_json_is_complete(comparison):
 
 
 def test_markdown_has_the_verdict_first_then_the_table(comparison):
-    lines = markdown(comparison).splitlines()
+    lines = markdown_text(comparison).splitlines()
     assert lines[0].startswith("**learning\\_rate=0.001, dropout=0.3 is best on validation")
     header = next(line for line in lines if line.startswith("|"))
     assert "dropout" in header
@@ -118,7 +118,7 @@ def test_markdown_has_the_verdict_first_then_the_table(comparison):
 
 def test_the_sweep_shows_it_in_mlflow(recorded, comparison):
     recorder, parent = recorded
-    log_comparison(uri=recorder.uri, parent_id=parent, page="<!doctype html>", description=markdown(comparison))
+    log_comparison(uri=recorder.uri, parent_id=parent, page="<!doctype html>", description=markdown_text(comparison))
     run = recorder.client.get_run(parent)
     assert run.data.tags["mlflow.note.content"].startswith("**learning")
     assert [item.path for item in recorder.client.list_artifacts(parent)] == [PAGE]

@@ -9,7 +9,7 @@ from recorded_runs import Recorder, record_sweep
 
 from cnnexp.comparison import compare
 from cnnexp.errors import TrackingError
-from cnnexp.report.comparison.exports import csv_text, json_text, markdown
+from cnnexp.report.comparison.exports import csv_text, json_text, markdown_text
 from cnnexp.report.comparison.html_page import page
 from cnnexp.report.comparison.wording import effect_sentence, verdict
 from cnnexp.tracking.store.client import ClientStore
@@ -59,7 +59,7 @@ def test_evaluations_are_compared_with_the_one_that_has_nothing_added(evaluated)
     (effect,) = comparison.effects
     assert effect_sentence(effect, comparison.metric).startswith("shift.amount=0.2 costs 20.60 points ± 0.59 against –")
     assert verdict(comparison)[0] == "amount=– is the reference; on test it is better than amount=0.2."
-    told = [markdown(comparison), json_text(comparison), csv_text(comparison), page(comparison, command="again")]
+    told = [markdown_text(comparison), json_text(comparison), csv_text(comparison), page(comparison, command="again")]
     assert not [text for text in told if "on validation, compared on test" in text or "val_loss" in text]
 
 

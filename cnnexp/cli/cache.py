@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnnexp.datasets.cache import folder as cache
 from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError
+from cnnexp.report.console import open_console
 from cnnexp.system.text import plural, printable
 
 _UNITS = ("kB", "MB", "GB", "TB")
@@ -47,22 +49,15 @@ def size(count: float) -> str:
 _SETTING = "data.cache="
 
 
-@click.command()
-@click.argument("words", nargs=-1, metavar="[clear [NAME ...]] [data.cache=DIR]")
-def command(*, words: tuple[str, ...]) -> int:
-    """List the data sets that are kept decoded, or clear them; the next run decodes again what it needs.
+def run(arguments: Sequence[str]) -> int:
+    """List what lies in the cache's folder, or clear it.
 
-    A NAME is that of a data set, as the list shows it; without one, all are cleared. What another process is decoding
-    at the moment stays.
+    Raises:
+        ConfigError: another verb than ``clear``, or a data set that the cache does not hold.
 
-    \b
-    cnnexp cache
-    cnnexp cache clear cifar10
-    """  # noqa: D301 - \b keeps click from joining the lines
-    from cnnexp.datasets.cache import folder as cache
-
-    folder = cache.folder(_setting(words))
-    verb, *names = [word for word in words if not word.startswith(_SETTING)] or ["list"]
+    """
+    folder = cache.folder(_setting(arguments))
+    verb, *names = [argument for argument in arguments if not argument.startswith(_SETTING)] or ["list"]
     if verb == "list" and not names:
         _list(folder)
         return 0
@@ -72,21 +67,16 @@ def command(*, words: tuple[str, ...]) -> int:
     return 0
 
 
-def _setting(words: tuple[str, ...]) -> str | None:
-    places = [word.removeprefix(_SETTING) for word in words if word.startswith(_SETTING)]
+def _setting(arguments: Sequence[str]) -> str | None:
+    places = [argument.removeprefix(_SETTING) for argument in arguments if argument.startswith(_SETTING)]
     return places[-1] if places else None
 
 
 def _list(folder: Path) -> None:
-    from cnnexp.datasets.cache import folder as cache
-    from cnnexp.report.console import open_console
-
     print_entries(open_console(), folder, cache.entries(folder))
 
 
 def _clear(folder: Path, names: tuple[str, ...]) -> None:
-    from cnnexp.datasets.cache import folder as cache
-
     known = {entry.name for entry in cache.entries(folder)}
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(

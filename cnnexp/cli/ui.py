@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -20,19 +20,26 @@ HOST = "127.0.0.1"
 START_SECONDS = 60.0  # a server that takes longer to start will not
 
 
-@click.command()
-@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
-@click.option("--uri", help="The store; the same as tracking.uri=URI.")
-@click.option("--run", "run_id", metavar="ID", help="Land on this run's curves, or on this sweep's runs.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine [default: the first free from 5000].")
-def command(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: int | None) -> int:
-    """Open the MLflow UI on the store that runs are written to, for this machine alone; Ctrl-C ends it."""
+def run(settings: Sequence[str], *, uri: str | None, run_id: str | None, port: int | None) -> int:
+    """Serve MLflow's UI until Ctrl-C; return the server's exit code.
+
+    Args:
+        settings: overrides, such as ``tracking.uri=URI``.
+        uri: the store, instead of the settings'.
+        run_id: the run or the sweep whose view is printed as a link.
+        port: on this machine; the first free one where it is None.
+
+    Raises:
+        TargetError: there is no store, or it has no such run.
+        TrackingError: the server does not start or answer.
+
+    """
     uri = uri or compose_config(settings).tracking.uri
     if StoreUri(uri).is_server:
         click.echo(f"This store is a server and brings its own UI: {_link(uri, run_id)}")
         return 0
     _require_store(uri)
-    from cnnexp.tracking import raising_on_sigterm, ui
+    from cnnexp.tracking import raising_on_sigterm, ui  # with NumPy, which the refusal of an empty store spares
 
     port = port or ui.free_port(HOST)
     with raising_on_sigterm(signal.SIGHUP), ui.serving(uri, HOST, port) as server:

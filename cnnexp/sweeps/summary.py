@@ -42,7 +42,7 @@ def compared(results: Results, *, uri: str, parent_id: str) -> LastWord:
 
 def _compared(uri: str, parent_id: str) -> LastWord:
     from cnnexp.comparison import compare  # SciPy, which no sweep needs before its end
-    from cnnexp.report.comparison.exports import markdown
+    from cnnexp.report.comparison.exports import markdown_text
     from cnnexp.report.comparison.html_page import page
     from cnnexp.report.comparison.wording import verdict
     from cnnexp.tracking.store.find_runs import find_runs
@@ -51,7 +51,7 @@ def _compared(uri: str, parent_id: str) -> LastWord:
     again = command_again([parent_id], uri=uri, metric=METRIC, by=())
     return LastWord(
         verdict=verdict(comparison)[0],
-        description=shortened(markdown(comparison)),
+        description=shortened(markdown_text(comparison)),
         files={PAGE: page(comparison, command=again).encode()},
         trouble="",
     )

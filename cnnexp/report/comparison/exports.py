@@ -161,7 +161,7 @@ def _effect(effect: Effect, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown_text(comparison: Comparison) -> str:
     """Verdict first, then the table: what MLflow shows of a run's description before it is unfolded."""
     answer, *rest = verdict(comparison)
     parts = [f"**{_escaped(answer)}**", "\n".join(_escaped(sentence) for sentence in rest), _markdown_table(comparison)]

@@ -1,0 +1,265 @@
+"""Every command with its options and its help.
+
+A command imports what it needs when it is called: its help and the refusal of a wrong option need click alone. What
+TensorFlow is needed for is imported after `quiet.import_tensorflow`, and after a wrong target was refused.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cnnexp.errors import ConfigError
+from cnnexp.system import quiet
+from cnnexp.system.text import one_line, printable
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_NEW_FOLDER = click.Path(path_type=Path)
+
+
+@click.group(name="cnnexp")
+def commands() -> None:
+    """Take the first argument as the name of a command."""
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run the command that the first argument names, with the others as its arguments; return its exit code.
+
+    A command returns its exit code, or None for 0.
+
+    Raises:
+        ConfigError: an argument or an option is wrong.
+
+    """
+    try:
+        code = commands.main(list(arguments), prog_name="cnnexp", standalone_mode=False)
+    except click.Abort as abort:
+        # what click makes of Ctrl-C; a SIGTERM, which arrives as the same, keeps its exit code
+        raise abort.__cause__ if isinstance(abort.__cause__, KeyboardInterrupt) else KeyboardInterrupt from None
+    except click.ClickException as error:
+        message = one_line(error.format_message())
+        raise ConfigError(f"{message} See cnnexp {arguments[0]} --help.") from error
+    return int(code or 0)
+
+
+@commands.command("cache")
+@click.argument("arguments", nargs=-1, metavar="[clear [NAME ...]] [data.cache=DIR]")
+def cache(*, arguments: tuple[str, ...]) -> int:
+    """List the data sets that are kept decoded, or clear them; the next run decodes again what it needs.
+
+    A NAME is that of a data set, as the list shows it; without one, all are cleared. What another process is decoding
+    at the moment stays.
+
+    \b
+    cnnexp cache
+    cnnexp cache clear cifar10
+    """  # noqa: D301 - \b keeps click from joining the lines
+    from cnnexp.cli.cache import run
+
+    return run(arguments)
+
+
+@commands.command("check-data")
+@click.argument("settings", nargs=-1, metavar="[data=... data.path=...]")
+@click.option("--html", type=_FILE, help="Write a page that shows the images.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON instead of the table.")
+@click.option("--labels", is_flag=True, help="Also look for labels that predictions out of fold dispute.")
+def check_data(*, settings: tuple[str, ...], html: Path | None, as_json: bool, labels: bool) -> int:
+    """Look for damaged files, missing classes, duplicates, leakage, images far from the rest, splits that differ.
+
+    Everything is seen relative to the data set itself. Runs do the same check, and record it as data_report.json.
+
+    \b
+    cnnexp check-data data=folder data.path=photos/
+    cnnexp check-data data=table data.path=list.csv --labels --html report.html
+    cnnexp check-data data=folder data.path=photos/ --json > data_report.json
+
+    Exit code 0: nothing makes a run meaningless; 1: something does; 2: the command line is wrong.
+    """  # noqa: D301
+    from cnnexp.cli.check_data import run
+
+    return run(settings, html=html, as_json=as_json, labels=labels)
+
+
+@commands.command("compare")
+@click.argument("targets", nargs=-1, required=True, metavar="SWEEP | EXPERIMENT | RUN RUN ... | latest")
+@click.option("--by", default="", metavar="A,B", help="Settings to compare; runs are averaged over all others.")
+@click.option("--metric", default="test/accuracy", show_default=True, help="What is compared, such as test/macro_f1.")
+@click.option("--html", type=_FILE, help="Write the report as one page.")
+@click.option("--csv", type=_FILE, help="Write every number as a table.")
+@click.option("--log", is_flag=True, help="Put verdict and page into the sweep's run in MLflow, as its end did.")
+@click.option("--markdown", type=_FILE, help="Write verdict and table as Markdown.")
+@click.option("--uri", help="The store; the same as tracking.uri=URI.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
+def compare(
+    *,
+    targets: tuple[str, ...],
+    by: str,
+    metric: str,
+    html: Path | None,
+    csv: Path | None,
+    log: bool,
+    markdown: Path | None,
+    uri: str | None,
+    as_json: bool,
+) -> int:
+    """Say what differs between recorded runs, and what of it is more than chance.
+
+    Rows are settings, folded over seeds and ranked on validation; they are compared on test, paired by seed. The best
+    trained models are compared too, paired by test image. A SWEEP is its parent run's id or name.
+
+    \b
+    cnnexp compare latest
+    cnnexp compare latest --by optimizer.learning_rate,regularization.dropout --html report.html
+    cnnexp compare 3f9a2c 81be07 --metric test/macro_f1 --uri sqlite:///other.db
+    """  # noqa: D301
+    from cnnexp.cli.compare import run
+
+    return run(
+        targets if uri is None else (*targets, f"tracking.uri={uri}"),
+        by=[name for name in by.split(",") if name],
+        metric=metric,
+        html=html,
+        csv=csv,
+        markdown=markdown,
+        log=log,
+        as_json=as_json,
+    )
+
+
+@commands.command("evaluate")
+@click.argument("target", metavar="RUN | SWEEP")
+@click.argument("settings", nargs=-1, metavar="[data=...] [shift=... | fault=...]")
+def evaluate(*, target: str, settings: tuple[str, ...]) -> int:
+    """Judge saved models on another data set, or on images changed on purpose, and record that as new runs.
+
+    RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder; a SWEEP
+    or an experiment stands for all its runs. Without data=..., each run's own test split. Classes are matched by name.
+    Several models or changes are recorded under one parent, which cnnexp compare takes.
+
+    \b
+    cnnexp evaluate latest data=folder data.path=night/
+    cnnexp evaluate 3f9a2c shift=blur shift.amount=1.5
+    cnnexp evaluate latest shift=none,brightness:0.2,gain_offset:1.2:0.05,noise:0.1
+    cnnexp evaluate latest fault=none,scaled_twice,swapped
+
+    Shifts, what a camera does: brightness, contrast, gain_offset, gamma, noise, blur. Faults, one wrong step on the way
+    to the model: scaled_twice, unscaled, swapped, inverted, turned, squeezed, nearest, class_order.
+    """  # noqa: D301
+    from cnnexp.cli.evaluation_request import read_request
+
+    request = read_request(target, settings)
+    quiet.import_tensorflow()
+    from cnnexp.cli.evaluate import run
+
+    run(request)
+    return 0
+
+
+@commands.command("export")
+@click.argument("target", metavar="RUN")
+@click.argument("folder", type=_NEW_FOLDER, metavar="DIR")
+@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
+@click.option("--onnx", is_flag=True, help="Also write model.onnx; needs pip install 'cnnexp[onnx]'.")
+def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool) -> int:
+    """Write the model of RUN into the new folder DIR, to be used without MLflow and without cnnexp.
+
+    DIR gets the model, its card, the code that reads images, a command predict.py and a README.txt, and is checked
+    against the golden samples after writing. RUN is a run's id or the first six characters of it or more, a run's name,
+    or latest.
+    """
+    from cnnexp.cli.targets import model_folder, separate_store
+
+    others, uri = separate_store(settings)
+    if others:
+        raise ConfigError(f"export takes RUN, DIR and tracking.uri=URI; got also {' '.join(others)}.")
+    with model_folder(target, uri=uri) as source:
+        quiet.import_tensorflow()
+        from cnnexp.saved.export import export
+
+        export(source, folder, onnx=onnx)
+    click.echo(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
+    return 0
+
+
+@commands.command("predict")
+@click.argument("target", metavar="RUN")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE | FOLDER | TABLE ...")
+@click.option("--coverage", default=0.9, show_default=True, help="Share of images whose class is in the set.")
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="What the paths of tables start from.")
+@click.option("--csv", type=_FILE, help="Write a line an image.")
+@click.option("--json", type=_FILE, help="Write an object an image, with all probabilities.")
+@click.option("--parquet", type=_FILE, help="Write a row an image, with all probabilities.")
+@click.option("--html", type=_FILE, help="Write a page: each image beside the training images most like it.")
+def predict(
+    *,
+    target: str,
+    images: tuple[str, ...],
+    coverage: float,
+    root: Path | None,
+    csv: Path | None,
+    json: Path | None,
+    parquet: Path | None,
+    html: Path | None,
+) -> int:
+    """Say what is on images, how sure that is, and when an image is unlike the training data.
+
+    RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder. A TABLE is
+    a .csv or .parquet with a column named path.
+
+    \b
+    cnnexp predict latest photo.jpg
+    cnnexp predict 3f9a2c photos/ --html answers.html
+    cnnexp predict signs-exported list.csv --parquet answers.parquet
+
+    Exit code 0: every image was answered; 1: some could not be read, or the model could not be used; 2: the command
+    line is wrong.
+    """  # noqa: D301
+    from cnnexp.cli.targets import model_folder, separate_store
+
+    paths, uri = separate_store(images)
+    with model_folder(target, uri=uri) as folder:
+        quiet.import_tensorflow()
+        from cnnexp.cli.predict import run
+
+        outputs = {"csv": csv, "json": json, "parquet": parquet, "html": html}
+        return run(
+            folder, paths, root=root, coverage=coverage, outputs={k: path for k, path in outputs.items() if path}
+        )
+
+
+@commands.command("resume")
+@click.argument("sweep", metavar="SWEEP | latest")
+@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI] [sweep.workers=N ...]")
+def resume(*, sweep: str, settings: tuple[str, ...]) -> int:
+    """Do the runs of a sweep that are not finished, under the same parent run; none that is finished is repeated.
+
+    SWEEP is the id (or its beginning) or the name of the sweep's parent run. Settings say where it is recorded and how
+    to go on, such as sweep.time_limit=60.
+    """
+    from cnnexp.cli.resume import run
+
+    return run(sweep, settings)
+
+
+@commands.command("send")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+def send(*, folder: Path) -> int:
+    """Complete in MLflow the run whose record is kept in DIR, then remove the record."""
+    from cnnexp.tracking import send
+
+    receipt = send(folder)
+    click.echo(receipt.reason or f"Run {receipt.run_id} is complete. {receipt.url_command}")
+    return 0
+
+
+@commands.command("ui")
+@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
+@click.option("--uri", help="The store; the same as tracking.uri=URI.")
+@click.option("--run", "run_id", metavar="ID", help="Land on this run's curves, or on this sweep's runs.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine [default: the first free from 5000].")
+def ui(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: int | None) -> int:
+    """Open the MLflow UI on the store that runs are written to, for this machine alone; Ctrl-C ends it."""
+    from cnnexp.cli.ui import run
+
+    return run(settings, uri=uri, run_id=run_id, port=port)

@@ -1,0 +1,55 @@
+"""What a command line names: the store, and in it or as an exported folder, the model that is meant."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+_STORE = "tracking.uri="
+_CARD_FILE = "card.json"  # as `cnnexp.portable.card` has it, which imports NumPy
+
+
+def separate_store(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """Return the other arguments, and the store: the last ``tracking.uri=...`` among them, or the configured one."""
+    others = [argument for argument in arguments if not argument.startswith(_STORE)]
+    stores = [argument.removeprefix(_STORE) for argument in arguments if argument.startswith(_STORE)]
+    return others, stores[-1] if stores else _configured_store()
+
+
+def _configured_store() -> str:
+    # Needed only where no store is named. The file is read as it is, because composing takes half a second.
+    import yaml
+
+    from cnnexp.compose.schemas import CONF
+
+    settings = yaml.safe_load((CONF / "tracking" / "default.yaml").read_text(encoding="utf-8"))
+    return str(settings["uri"])
+
+
+def is_exported(target: str) -> bool:
+    """Return whether a target is the folder of a model, as ``cnnexp export`` writes one."""
+    return (Path(target) / _CARD_FILE).is_file()
+
+
+@contextmanager
+def model_folder(target: str, *, uri: str) -> Iterator[Path]:
+    """Give the folder of the model that is meant: an exported folder, or one of a recorded run.
+
+    Raises:
+        TargetError: no run is meant, or several are.
+        ModelError: the run has no model.
+
+    """
+    if is_exported(target):
+        yield Path(target)
+        return
+    from cnnexp.tracking.recorded_model import recorded_model  # an exported folder needs no store
+
+    with recorded_model(target, uri=uri).folder() as folder:
+        yield folder
+
+
+def accept_any_letter() -> None:
+    """Let standard output replace letters that its encoding lacks, instead of failing."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
