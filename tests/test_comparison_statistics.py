@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import f1_score, log_loss
 
 from cnnexp.comparison.paired import accuracy_difference, holm, mcnemar_mid_p, paired_t, t_interval, t_p_values
-from cnnexp.comparison.same_images import paired_bootstrap
+from cnnexp.comparison.paired_bootstrap import paired_bootstrap
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values
 
 # Student 1908, Biometrika 6:20, from Cushny & Peebles: hours of sleep gained, second drug minus first

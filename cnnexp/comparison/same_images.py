@@ -1,60 +1,15 @@
 """Is this *model* better on these images? Paired image by image."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnnexp.comparison.metric import Metric
-from cnnexp.comparison.paired import CONFIDENCE, Estimate, PairedTest, accuracy_difference, holm, mcnemar_mid_p
+from cnnexp.comparison.paired import Estimate, PairedTest, accuracy_difference, holm, mcnemar_mid_p
 from cnnexp.comparison.result import Difference, ModelDifference
 from cnnexp.comparison.seeds import turned
-from cnnexp.evaluation import BLOCK, Counts, MetricResampler, draw_counts
 from cnnexp.records import Labels, Probabilities, RecordedPredictions, RunSummary
-
-RESAMPLES = 2_000  # the smallest p-value is then 0.001, which survives Holm's correction over 50 comparisons
-
-
-def paired_bootstrap(
-    *, metric: str, labels: Labels, reference: Probabilities, others: Sequence[Probabilities], seed: int
-) -> tuple[PairedTest, ...]:
-    """Difference of ``metric``, each of ``others`` minus ``reference``, with percentile interval and p-value.
-
-    ``labels`` (N,), ``reference`` and each of ``others`` (N, K) for the same images in the same order; ``metric`` is a
-    name of `evaluation.evaluate`, such as macro_f1. A resample that leaves the metric undefined is left out. The
-    p-value is twice the share of resamples on the far side of zero, the observed sample counted in, so that it is
-    never 0 (Davison & Hinkley 1997, section 4.2). Raises KeyError for an unknown metric.
-    """
-    resamplers = [MetricResampler.of(probabilities=each, labels=labels) for each in (reference, *others)]
-    observed = _scores(resamplers, np.ones((len(labels), 1)), metric)[:, 0]
-    resampled = np.hstack([_scores(resamplers, counts, metric) for counts in _resamples(len(labels), seed)])
-    return tuple(
-        _test(observed[i] - observed[0], resampled[i] - resampled[0], images=len(labels))
-        for i in range(1, len(resamplers))
-    )
-
-
-def _scores(resamplers: Sequence[MetricResampler], counts: Counts, metric: str) -> NDArray[np.float64]:
-    """(models, R) for counts (N, R)."""
-    return np.stack([resampler.metrics(counts)[metric] for resampler in resamplers])
-
-
-def _resamples(images: int, seed: int) -> Iterator[Counts]:
-    rng = np.random.default_rng(seed)
-    block = max(1, BLOCK // images)
-    for start in range(0, RESAMPLES, block):
-        yield draw_counts(images, min(block, RESAMPLES - start), rng)
-
-
-def _test(observed: float, resampled: NDArray[np.float64], *, images: int) -> PairedTest:
-    defined = resampled[~np.isnan(resampled)]
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(defined, [tail, 100 - tail])
-    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    p = min(1.0, 2 * (1 + beyond) / (len(defined) + 1))
-    return PairedTest(Estimate(float(observed), float(low), float(high), images), p)
-
 
 MCNEMAR = "McNemar's mid-p test on the images that one of the two gets right"
 BOOTSTRAP = "paired bootstrap over the test images"
@@ -142,6 +97,7 @@ def right(labels: Labels, probabilities: Probabilities) -> np.ndarray[tuple[int]
 def _tests(reference: RecordedPredictions, others: Sequence[Probabilities], metric: Metric) -> tuple[PairedTest, ...]:
     if name_of_test(metric) == MCNEMAR:
         return tuple(_mcnemar(*_discordant(reference, other), len(reference.labels)) for other in others)
+    from cnnexp.comparison.paired_bootstrap import paired_bootstrap  # accuracy, the usual case, needs no scipy.sparse
 
     return paired_bootstrap(
         metric=metric.short,

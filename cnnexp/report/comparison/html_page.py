@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Row
@@ -30,6 +30,9 @@ from cnnexp.report.comparison.wording import (
 )
 from cnnexp.report.pages import template
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 _SIDE = 56  # pixels at most
 _IN_MEMORY = "index-"  # begins the name of an image of a data set that is one array, such as the digits
 
@@ -48,12 +51,16 @@ class Thumbnails:
         except (OSError, IndexError, ValueError):  # not an image any more: its name is shown alone
             return None
 
-    def _file_image(self, file: str) -> Image.Image | None:
+    def _file_image(self, file: str) -> "Image.Image | None":
+        from PIL import Image  # most comparisons write no page
+
         source = self._run.data_source
         path = Path(source or "") / file
         return Image.open(path) if source is not None and path.is_file() else None
 
-    def _array_image(self, file: str) -> Image.Image | None:
+    def _array_image(self, file: str) -> "Image.Image | None":
+        from PIL import Image
+
         if self._pixels is None:
             return None
         pixels = np.asarray(self._pixels(int(file.removeprefix(_IN_MEMORY))))
@@ -74,7 +81,7 @@ class Thumbnails:
         return pictures.__getitem__
 
 
-def _data_uri(image: Image.Image) -> str:
+def _data_uri(image: "Image.Image") -> str:
     encoded = io.BytesIO()
     with image:
         image.thumbnail((_SIDE, _SIDE))
