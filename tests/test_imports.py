@@ -56,3 +56,8 @@ def test_a_bad_command_line_loads_no_click(tmp_path):
 def test_what_evaluate_shall_do_is_read_before_tensorflow_is_imported(tmp_path):
     heavy = imported(["--help"], tmp_path, first="cnnexp.saved.changes")
     assert heavy == ["numpy"]  # TensorFlow is imported quietly, later
+
+
+def test_the_process_of_a_sweep_imports_no_tensorflow(tmp_path):
+    executors = "cnnexp.sweeps.sweep, cnnexp.sweeps.plugin, cnnexp.sweeps.executors.process_executor"
+    assert imported(["--help"], tmp_path, first=executors) == ["numpy"]

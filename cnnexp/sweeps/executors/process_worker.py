@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnexp.config import DataConfig
 from cnnexp.datasets import read_facts
@@ -21,7 +21,9 @@ from cnnexp.records import EpochValues, RunPlan, RunResult
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Assignment, Message, Reading, Task
 from cnnexp.system.text import one_line
-from cnnexp.training.graph_cache import Traces
+
+if TYPE_CHECKING:
+    from cnnexp.training.graph_cache import Traces
 
 # A process that has ever held more than this begins no other task: its memory is given back by its end.
 MOST_MEMORY = 3 * 2**29  # bytes
@@ -33,6 +35,8 @@ def serve(wire: Connection, *, most_memory: int = MOST_MEMORY) -> None:
     Ends when the sweep does, or closes the wire. A process that will not do another task says so, with `messages.Spent`
     before its last message.
     """
+    from cnnexp.training.graph_cache import Traces  # and with it Keras, which the sweep's own process never imports
+
     sweep, traces = _Sweep(wire), Traces()
     while True:
         task, log = sweep.next_task()
@@ -91,7 +95,7 @@ class _Sweep:
         """Told with the end."""
 
 
-def _carried_out(task: Task, sweep: _Sweep, traces: Traces) -> Message:
+def _carried_out(task: Task, sweep: _Sweep, traces: "Traces") -> Message:
     """Do a task and return what came of it."""
     try:
         match task:
@@ -141,7 +145,7 @@ def _missing_here(data: DataConfig, digest: str, sweep: _Sweep) -> str | None:
     )
 
 
-def _run(assignment: Assignment, sweep: _Sweep, traces: Traces) -> Message:
+def _run(assignment: Assignment, sweep: _Sweep, traces: "Traces") -> Message:
     os.environ.update(assignment.environment)
     from cnnexp.runs.record_run import record_run
     from cnnexp.system import quiet
