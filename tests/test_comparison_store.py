@@ -1,10 +1,16 @@
 """Reading runs back from real MLflow stores."""
 
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
+import mlflow
 import pytest
+from alembic.script import ScriptDirectory
+from mlflow.entities import LoggedModelOutput
 from recorded_runs import Recorder, record_sweep
 
 from cnnexp.comparison import compare
@@ -14,7 +20,8 @@ from cnnexp.report.comparison.html_page import page
 from cnnexp.report.comparison.wording import effect_sentence, verdict
 from cnnexp.tracking.store.client import ClientStore
 from cnnexp.tracking.store.find_runs import find_runs
-from cnnexp.tracking.store.sqlite import SqliteStore
+from cnnexp.tracking.store.sqlite import KNOWN_SCHEMAS, SqliteStore
+from cnnexp.tracking.store.stored_run import Locations
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +75,69 @@ def both(store):
     return SqliteStore(Path(recorder.uri.removeprefix("sqlite:///"))), ClientStore(recorder.uri)
 
 
-@pytest.mark.parametrize("question", ["named", "with_id", "children", "in_experiment"])
+@pytest.mark.parametrize("question", ["named", "with_id", "children", "in_experiment", "tagged", "newest"])
 def test_the_fast_reader_and_mlflow_agree(store, question):
-    target = {"named": "alone", "with_id": store[1][:8], "children": store[1], "in_experiment": "signs"}[question]
-    fast, official = (sorted(map(repr, getattr(reader, question)(target))) for reader in both(store))
+    _, parent = store
+    targets = {
+        "named": ["alone"], "with_id": [parent[:8]], "children": [parent], "in_experiment": ["signs"],
+        "tagged": ["mlflow.parentRunId", parent], "newest": [],
+    }  # fmt: skip
+    fast, official = (sorted(map(repr, getattr(reader, question)(*targets[question]))) for reader in both(store))
     assert fast
     assert fast == official
+
+
+def test_the_readers_agree_on_where_files_are(store):
+    recorder, _ = store
+    fast, official = both(store)
+    run_id = recorder.run("with a model", {}, {})
+    assert fast.locations(run_id) == official.locations(run_id) == Locations(artifacts_of(recorder, run_id), None)
+    for _ in range(2):  # the newest one counts
+        model = recorder.client.create_logged_model(recorder.experiment_id, name="model", source_run_id=run_id)
+        recorder.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        time.sleep(0.01)  # models have a time in milliseconds
+    assert fast.locations(run_id) == official.locations(run_id)
+    assert fast.locations(run_id).model == model.artifact_location
+    recorder.client.delete_run(run_id)
+
+
+def artifacts_of(recorder, run_id):
+    return recorder.client.get_run(run_id).info.artifact_uri
+
+
+def test_the_installed_mlflow_has_a_schema_that_is_read_directly(store):
+    migrations = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    assert migrations.get_current_head() in KNOWN_SCHEMAS, (
+        "This MLflow has changed its tables. Read its new migrations in mlflow/store/db_migrations/versions, "
+        "correct the queries of tracking/store/sqlite.py where they touch them, and add the schema to KNOWN_SCHEMAS."
+    )
+    assert both(store)[0].has_known_schema()
+
+
+def test_a_store_of_an_unknown_schema_is_left_to_mlflow(store, tmp_path):
+    recorder, _ = store
+    copy = tmp_path / "mlflow.db"
+    with (
+        closing(sqlite3.connect(recorder.uri.removeprefix("sqlite:///"))) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+        target.execute("UPDATE alembic_version SET version_num = 'a00000000000'")
+        target.commit()
+    assert not SqliteStore(copy).has_known_schema()
+    with pytest.raises(TrackingError, match="schema"):  # its client says which versions it knows
+        find_runs(["signs"], uri=f"sqlite:///{copy}")
+
+
+def test_an_unknown_schema_costs_time_and_changes_no_answer(store, monkeypatch):
+    recorder, parent = store
+    known = [facts(run) for run in find_runs([parent], uri=recorder.uri)]
+    monkeypatch.setattr("cnnexp.tracking.store.sqlite.KNOWN_SCHEMAS", {})
+    assert [facts(run) for run in find_runs([parent], uri=recorder.uri)] == known
+
+
+def facts(run):
+    return run.run_id, run.name, run.status, run.settings, run.metrics, run.data_digest, run.seconds, run.started
 
 
 def test_the_readers_agree_on_curves_and_experiments(store):
@@ -141,11 +205,7 @@ def test_a_name_that_two_runs_share_needs_an_id(tmp_path):
 def test_an_address_for_mlflow_gives_the_same_summaries(store):
     recorder, parent = store
     plain, through_mlflow = (find_runs([parent], uri=f"{recorder.uri}{options}") for options in ("", "?timeout=20"))
-    facts = [
-        [(r.run_id, r.name, r.status, r.settings, r.metrics, r.data_digest, r.seconds, r.started) for r in runs]
-        for runs in (plain, through_mlflow)
-    ]
-    assert facts[0] == facts[1]
+    assert list(map(facts, plain)) == list(map(facts, through_mlflow))
 
 
 def test_comparing_imports_neither_tensorflow_nor_mlflow(store):

@@ -9,7 +9,7 @@ import tracking_samples as samples
 
 from cnnexp.cli.ui import _link
 from cnnexp.tracking import prepare_store, recording, ui
-from cnnexp.tracking.store.find_runs import SWEEP_KEY, VARIED
+from cnnexp.tracking.tags import SWEEP_KEY, VARIED
 
 
 @pytest.mark.slow

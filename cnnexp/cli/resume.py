@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 
 from cnnexp.compose import compose_config
-from cnnexp.tracking.store.find_runs import SWEEP_WORDS, find_sweep
+from cnnexp.tracking.store.find_runs import find_sweep
+from cnnexp.tracking.tags import SWEEP_WORDS
 from cnnexp.train import launch
 
 

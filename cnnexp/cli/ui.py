@@ -75,7 +75,7 @@ def _wait(server: "subprocess.Popen[str]", address: str) -> None:
 def _link(address: str, run_id: str | None) -> str:
     """Return where something is to be seen: a run's curves, or the experiments."""
     from cnnexp.tracking import mlflow_ui, ui
-    from cnnexp.tracking.store import find_runs
+    from cnnexp.tracking.tags import SWEEP_KEY, VARIED
 
     if run_id is None:
         # Without the parameter a first visit lands in MLflow's view for language models.
@@ -83,9 +83,9 @@ def _link(address: str, run_id: str | None) -> str:
     run = _ask(address, f"runs/get?run_id={run_id}", run_id=run_id)["run"]
     tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
     experiment = str(run["info"]["experiment_id"])
-    if find_runs.SWEEP_KEY not in tags:
+    if SWEEP_KEY not in tags:
         return ui.run_link(address, experiment, run_id)
-    state = mlflow_ui.view(run_id, tags[find_runs.VARIED].split(", "))
+    state = mlflow_ui.view(run_id, tags[VARIED].split(", "))
     tag = {"experiment_id": experiment, "key": f"{mlflow_ui.TAG}{run_id}", "value": state}
     _ask(address, "experiments/set-experiment-tag", run_id=run_id, content=tag)
     return ui.sweep_link(address, experiment, run_id)

@@ -16,8 +16,7 @@ from cnnexp.tracking import OwnedRecord, Receipt, raising_on_sigterm, recording
 from cnnexp.tracking.outbox import entries
 from cnnexp.tracking.outbox.record_folder import Entry
 from cnnexp.tracking.store.connection import absolute_uri, reach
-from cnnexp.tracking.store.find_runs import SWEEP_ID
-from cnnexp.tracking.store.stored_run import EVALUATES, PARENT
+from cnnexp.tracking.tags import EVALUATES, PARENT, SWEEP_ID
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

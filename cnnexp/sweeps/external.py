@@ -20,9 +20,9 @@ from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.sweep_records import Parent, Past, Plan, in_words, read_past, settle
 from cnnexp.system import resources
 from cnnexp.system.text import one_line
-from cnnexp.tracking.outbox.delivery import KEY_TAG
-from cnnexp.tracking.store.find_runs import IDENTITY, PRUNED, VARIED, runs_of
+from cnnexp.tracking.store.find_runs import runs_of
 from cnnexp.tracking.store.stored_run import StoredRun
+from cnnexp.tracking.tags import PRUNED, RECORD, RUN_HASH, VARIED
 
 if TYPE_CHECKING:
     from cnnexp.sweeps.search import Search
@@ -137,7 +137,7 @@ class _Elsewhere:
     def recorded(self, jobs: Sequence[Job]) -> dict[int, StoredRun]:
         """Return what the store has of jobs, by number: of those that are finished, be it as the twin of another."""
         runs = runs_of(self._tracking.uri, self._parent.run_id)
-        finished = {run.tags.get(IDENTITY): run for run in runs if run.status == "FINISHED"}
+        finished = {run.tags.get(RUN_HASH): run for run in runs if run.status == "FINISHED"}
         marks = {job.number: self._marks[job.number] for job in jobs}
         return {number: finished[mark] for number, mark in marks.items() if mark in finished}
 
@@ -145,7 +145,7 @@ class _Elsewhere:
         broken = self._past.broken.get(in_words(job.varied))
         return Invitation(
             tags=self._parent.tags(varied=job.varied, identity=mark),
-            replaces=None if broken is None else broken.tags[KEY_TAG],
+            replaces=None if broken is None else broken.tags[RECORD],
             search=None if source is None else dataclasses.asdict(source.rules),
             trial=None if source is None else job.number,
         )

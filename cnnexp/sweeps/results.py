@@ -7,8 +7,8 @@ from typing import Self
 
 from cnnexp.records import RunPlan
 from cnnexp.sweeps.jobs import Job
-from cnnexp.tracking.store.find_runs import PRUNED
 from cnnexp.tracking.store.stored_run import StoredRun
+from cnnexp.tracking.tags import PRUNED
 
 MOST_ROWS = 60  # of the table in the parent's description
 

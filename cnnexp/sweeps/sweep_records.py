@@ -12,11 +12,11 @@ from cnnexp.errors import SweepError
 from cnnexp.records import RunPlan
 from cnnexp.sweeps.jobs import Job
 from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
-from cnnexp.tracking.outbox.delivery import KEY_TAG
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
-from cnnexp.tracking.store.find_runs import IDENTITY, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED, runs_of, sweeps_with
-from cnnexp.tracking.store.stored_run import PARENT, StoredRun
+from cnnexp.tracking.store.find_runs import runs_of, sweeps_with
+from cnnexp.tracking.store.stored_run import StoredRun
+from cnnexp.tracking.tags import PARENT, RECORD, RUN_HASH, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ def read_past(tracking: TrackingConfig, plan: Plan, *, resume: str) -> Past:
             )
     if not found:
         return Past(None, {}, {})
-    children = [run for run in runs_of(tracking.uri, found[0].run_id) if IDENTITY in run.tags]
-    finished = {run.tags[IDENTITY]: run for run in children if run.status == "FINISHED"}
+    children = [run for run in runs_of(tracking.uri, found[0].run_id) if RUN_HASH in run.tags]
+    finished = {run.tags[RUN_HASH]: run for run in children if run.status == "FINISHED"}
     broken = {run.tags[VARIED]: run for run in children if run.status != "FINISHED"}
     return Past(found[0], finished, broken)
 
@@ -103,7 +103,7 @@ class Parent:
     @property
     def key(self) -> str:
         """Names the sweep, whichever command goes on with it."""
-        return self._record.key if self._before is None else self._before.tags[KEY_TAG]
+        return self._record.key if self._before is None else self._before.tags[RECORD]
 
     @cached_property
     def run_id(self) -> str:
@@ -126,7 +126,7 @@ class Parent:
             PARENT: self.run_id,
             SWEEP_ID: self.run_id,
             VARIED: in_words(varied),
-            IDENTITY: identity,
+            RUN_HASH: identity,
         }
 
     def discard(self) -> None:
@@ -186,7 +186,7 @@ class Run:
                 **beside(config, self.job.words),
             },
             commit=parent.commit,
-            replaces=broken.tags[KEY_TAG] if broken is not None else None,
+            replaces=broken.tags[RECORD] if broken is not None else None,
         )
 
     def end_record(self, status: str, tags: Mapping[str, str], traceback: str | None) -> None:

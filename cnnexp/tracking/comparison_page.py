@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from cnnexp.system.store_uri import masked
 from cnnexp.tracking.store.connection import absolute_uri, load_mlflow, one_line_errors
+from cnnexp.tracking.tags import DESCRIPTION
 
 PAGE = "comparison.html"
 METRIC = "test/accuracy"  # what is compared where nobody says otherwise
-_DESCRIPTION = "mlflow.note.content"
 _LONGEST_TAG = 7_500  # characters; MLflow refuses 8,000
 
 
@@ -23,7 +23,7 @@ def log_comparison(*, uri: str, parent_id: str, page: str, description: str) -> 
     with one_line_errors(uri):
         client = MlflowClient(uri)
         client.log_text(parent_id, page, PAGE)
-        client.set_tag(parent_id, _DESCRIPTION, shortened(description))
+        client.set_tag(parent_id, DESCRIPTION, shortened(description))
 
 
 def command_again(targets: Sequence[str], *, uri: str, metric: str, by: Sequence[str]) -> str:

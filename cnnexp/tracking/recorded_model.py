@@ -1,28 +1,19 @@
 """The model that a recorded run left behind, wherever its files are."""
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
-from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import listed
 from cnnexp.tracking.store import run_files
-from cnnexp.tracking.store.find_runs import find_runs
-from cnnexp.tracking.store.stored_run import EVALUATES
+from cnnexp.tracking.store.find_runs import ask, find_runs
+from cnnexp.tracking.tags import EVALUATES
 
 _DATA = "data"  # folder of the logged model with the model file, the card and the features
-
-# The newest model of a run: a run that was continued may have logged one before.
-_PLACES = """
-    SELECT r.artifact_uri, m.artifact_location FROM runs r
-    LEFT JOIN logged_models m ON m.source_run_id = r.run_uuid AND m.lifecycle_stage = 'active'
-    WHERE r.run_uuid = ? ORDER BY m.creation_timestamp_ms DESC LIMIT 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +97,7 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
 
 
 def _models_of(run: RunSummary, uri: str) -> tuple[RecordedModel, ...]:
-    artifacts, location = _places(run.run_id, uri)
-    if location is not None:
-        return (RecordedModel(run, uri, artifacts, location),)
+    locations = ask(uri, lambda store: store.locations(run.run_id))
+    if locations.model is not None:
+        return (RecordedModel(run, uri, locations.artifacts, locations.model),)
     return recorded_models(run.tags[EVALUATES], uri=uri) if EVALUATES in run.tags else ()
-
-
-def _places(run_id: str, uri: str) -> tuple[str, str | None]:
-    """Return where the run's files are, and its model's."""
-    database = StoreUri(uri).database
-    if database is not None:
-        address = f"{database.resolve().as_uri()}?mode=ro"
-        try:
-            with closing(sqlite3.connect(address, uri=True, timeout=10)) as connection:
-                artifacts, location = connection.execute(_PLACES, (run_id,)).fetchone()
-                return artifacts, location
-        except sqlite3.OperationalError:  # tables of another MLflow: its client knows them
-            pass
-    from mlflow import MlflowClient  # a second of imports, for stores that need it
-
-    client = MlflowClient(uri)
-    run = client.get_run(run_id)
-    models = run.outputs.model_outputs if run.outputs else []
-    return run.info.artifact_uri, client.get_logged_model(models[-1].model_id).artifact_location if models else None

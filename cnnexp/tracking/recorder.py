@@ -22,6 +22,7 @@ from cnnexp.tracking.outbox.record_folder import Entry, RecordWriter
 from cnnexp.tracking.provenance import CommitReader
 from cnnexp.tracking.receipt import Receipt, wait_for_delivery
 from cnnexp.tracking.store import connection
+from cnnexp.tracking.tags import DESCRIPTION
 
 
 @contextmanager
@@ -138,14 +139,14 @@ class Recorder:
         """Record what the run is going to do: the data set, and what `auto` settings became."""
         self._writer.append(entries.dataset(plan))
         self._writer.append(entries.params(entries.resolved(plan)))
-        self._writer.append(entries.tags({"mlflow.note.content": entries.describe_plan(plan)}))
+        self._writer.append(entries.tags({DESCRIPTION: entries.describe_plan(plan)}))
         self._notify()
 
     def evaluated(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:
         """Record what an evaluation of a saved model found: the data and the numbers; see `evaluated_dataset`."""
         self._writer.append(dataset)
         self._writer.append(entries.metrics(metrics, step=0, kind="metrics", notes=self._notes))
-        self._writer.append(entries.tags({"mlflow.note.content": description}))
+        self._writer.append(entries.tags({DESCRIPTION: description}))
         self._notify()
 
     def epoch(self, values: EpochValues) -> None:
@@ -196,4 +197,4 @@ class Recorder:
         if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
             self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
         self._writer.append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
-        self._writer.append(entries.tags({"mlflow.note.content": entries.describe_result(result, notes=self._notes)}))
+        self._writer.append(entries.tags({DESCRIPTION: entries.describe_result(result, notes=self._notes)}))

@@ -14,12 +14,12 @@ from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.record_folder import Entry, Opening, Progress
 from cnnexp.tracking.store import connection
+from cnnexp.tracking.tags import RECORD
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
 
-KEY_TAG = "cnnexp.record"  # names the folder a run was delivered from
 _METRICS = 500  # in one call; MLflow takes 1,000, and one megabyte in all
 _VALUES = 40  # parameters or tags in one call; MLflow takes 100, and each may have thousands of characters
 _DIGEST = 36  # characters of a data set's digest that MLflow keeps
@@ -88,7 +88,7 @@ class Delivery:
             run = client.create_run(
                 str(self.progress.experiment_id),
                 start_time=self.opening.started,
-                tags={**self.opening.tags, KEY_TAG: self.opening.key},
+                tags={**self.opening.tags, RECORD: self.opening.key},
                 run_name=self.opening.run_name,
             )
         else:
@@ -113,7 +113,7 @@ class Delivery:
             client.delete_run(run.info.run_id)
 
     def _runs_of(self, client: "MlflowClient", key: str) -> "Sequence[Run]":
-        found: Sequence[Run] = client.search_runs([str(self.progress.experiment_id)], f"tags.`{KEY_TAG}` = '{key}'")
+        found: Sequence[Run] = client.search_runs([str(self.progress.experiment_id)], f"tags.`{RECORD}` = '{key}'")
         return found
 
     def _continue(self, client: "MlflowClient", run_id: str) -> "Run":

@@ -17,6 +17,7 @@ from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
 from cnnexp.tracking.outbox.record_folder import Opening, RecordWriter
 from cnnexp.tracking.provenance import Commit, source_tags
 from cnnexp.tracking.store.connection import absolute_location, absolute_uri
+from cnnexp.tracking.tags import COMMIT
 
 
 class OwnedRecord:
@@ -105,7 +106,7 @@ class OwnedRecord:
     def add_commit(self, commit: Commit | None) -> None:
         """Record the state of the code; None: it is not known."""
         if commit is not None:
-            self.writer.append(entries.tags({"mlflow.source.git.commit": commit.sha}))
+            self.writer.append(entries.tags({COMMIT: commit.sha}))
             if commit.diff:
                 self.writer.file("uncommitted.diff", commit.diff)
 

@@ -1,11 +1,13 @@
 """Reading any MLflow store through its client."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from cnnexp.tracking.store.stored_run import CURVES, PARENT, StoredRun
+from cnnexp.tracking.store.stored_run import CURVES, Locations, StoredRun
+from cnnexp.tracking.tags import PARENT
 
 _PAGE = 1000  # runs a request
 
@@ -15,10 +17,14 @@ class ClientStore:
 
     def __init__(self, uri: str) -> None:
         self._client = MlflowClient(uri)
-        self._experiments = {item.experiment_id: item.name for item in self._client.search_experiments()}
+
+    @cached_property
+    def _experiments(self) -> Mapping[str, str]:
+        """Names of the experiments, by their ids."""
+        return {item.experiment_id: item.name for item in self._client.search_experiments()}
 
     def with_id(self, beginning: str) -> Sequence[StoredRun]:
-        """Runs whose id begins so."""
+        """Runs whose id begins with this text."""
         return self._search(f"attributes.run_id LIKE '{beginning}%'")
 
     def named(self, name: str) -> Sequence[StoredRun]:
@@ -56,6 +62,13 @@ class ClientStore:
             for name, history in histories.items()
             if history
         }
+
+    def locations(self, run_id: str) -> Locations:
+        """Where the files of a run are."""
+        run = self._client.get_run(run_id)
+        models = run.outputs.model_outputs if run.outputs else []
+        model = self._client.get_logged_model(models[-1].model_id).artifact_location if models else None
+        return Locations(run.info.artifact_uri, model)
 
     def _search(self, query: str, experiments: Sequence[str] | None = None) -> Sequence[StoredRun]:
         ids = list(self._experiments if experiments is None else experiments)

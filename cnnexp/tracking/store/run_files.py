@@ -15,10 +15,10 @@ PROBABILITY = "p/"  # prefix of a column of predictions.parquet; the class name 
 
 
 def read_file(artifact_uri: str, name: str, *, store: str) -> bytes | None:
-    """The artifact ``name`` of a run in a store; None if there is none.
+    """Return the artifact ``name`` of a run in a store; None if there is none.
 
     Files on this machine are read where they are. Anything else goes through MLflow, whose import takes a second; what
-    a server keeps has an address that means something to that server alone.
+    a server keeps has an address that only the server understands.
     """
     folder = local_folder(artifact_uri)
     if folder is None:
@@ -47,7 +47,7 @@ def _download(artifact_uri: str, name: str, store: str) -> bytes | None:
 
 
 def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
-    """What predictions.parquet says about the test split; None where the run has none."""
+    """Return the predictions of the test split, from predictions.parquet; None where the run has none."""
     content = read_file(artifact_uri, "predictions.parquet", store=store)
     if content is None:
         return None
@@ -70,7 +70,7 @@ def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
 
 
 def findings(artifact_uri: str, *, store: str) -> tuple[Finding, ...]:
-    """The verdicts of findings.json; none where the run has no such file."""
+    """Return the findings of findings.json; none where the run has no such file."""
     content = read_file(artifact_uri, "findings.json", store=store)
     if content is None:
         return ()

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cnnexp.config.columns import SETTINGS
+from cnnexp.tracking.tags import PARENT
 
 CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")  # metrics with a value an epoch
-PARENT = "mlflow.parentRunId"
-EVALUATES = "cnnexp.evaluates"  # tag of a run that judges a saved model: the run, or the exported folder, it is of
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """What a store says about a run, files apart."""
+    """A run as its store has it, without its files."""
 
     run_id: str
     name: str
@@ -30,7 +29,7 @@ class StoredRun:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Every setting that was recorded, as text: the parameters, and those beside them."""
+        """Every setting that was recorded, as text: the parameters, and the settings in a tag."""
         beside = json.loads(self.tags[SETTINGS]) if SETTINGS in self.tags else {}
         return {**beside, **self.params}
 
@@ -40,11 +39,19 @@ class StoredRun:
         return self.tags.get(PARENT)
 
 
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Where the files of a run are, as URIs."""
+
+    artifacts: str
+    model: str | None  # of its newest logged model; None: it has none
+
+
 class RunStore(Protocol):
-    """The questions asked of a store; every answer leaves deleted runs out, newest first."""
+    """The questions asked of a store; every answer leaves out deleted runs and is sorted, newest first."""
 
     def with_id(self, beginning: str) -> Sequence[StoredRun]:
-        """Runs whose id begins so."""
+        """Runs whose id begins with this text."""
 
     def named(self, name: str) -> Sequence[StoredRun]:
         """Runs of this name."""
@@ -66,3 +73,6 @@ class RunStore(Protocol):
 
     def curves(self, run_id: str) -> Mapping[str, tuple[tuple[int, float], ...]]:
         """Every value of the metrics in ``CURVES``, in order of epochs."""
+
+    def locations(self, run_id: str) -> Locations:
+        """Where the files of a run are."""

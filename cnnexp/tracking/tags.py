@@ -1,0 +1,13 @@
+"""Names of the tags that runs are found by; they are recorded, so a name never changes."""
+
+RECORD = "cnnexp.record"  # of every run: the folder of the outbox that it was delivered from
+EVALUATES = "cnnexp.evaluates"  # of an evaluation of a saved model: the run, or the exported folder, of that model
+PARENT = "mlflow.parentRunId"  # of a run of a sweep: id of the sweep's own run; MLflow's name
+SWEEP_ID = "sweep_id"  # the same id, for the filters of the UI
+SWEEP_KEY = "sweep.key"  # of a sweep: hash of the overrides, the same for the same command
+SWEEP_WORDS = "sweep.words"  # of a sweep: its overrides, as a JSON list
+VARIED = "sweep.varied"  # of a sweep: the settings that vary; of one of its runs: the settings with their values
+RUN_HASH = "identity"  # of a run of a sweep: hash of everything that can change its result
+PRUNED = "pruned"  # of a run that a search stopped: the epoch
+DESCRIPTION = "mlflow.note.content"  # Markdown, shown by the UI
+COMMIT = "mlflow.source.git.commit"
