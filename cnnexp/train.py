@@ -17,12 +17,12 @@ from omegaconf import DictConfig
 
 from cnnexp.compose import (
     CONF,
-    beside,
     came_from_hydra,
     check_sweep,
     check_words,
     columns,
     explain,
+    other_settings,
     quote_home,
     run_name,
     to_typed,
@@ -75,7 +75,7 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
             run_name=name,
             parameters=columns(config, words),
             config_yaml=to_yaml(config),
-            tags={**sweep.tags, **beside(config, words)},
+            tags={**sweep.tags, **other_settings(config, words)},
             replaces=sweep.replaces,
         ) as recorder,
     ):

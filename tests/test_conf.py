@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 
 from cnnexp.compose import (
     CONF,
-    beside,
     check_sweep,
     columns,
     compose_config,
+    other_settings,
     parameters,
     quote_home,
     run_name,
@@ -243,7 +243,7 @@ def test_parameters_are_flat_and_named_as_the_settings():
 def test_columns_are_few_and_what_a_run_sets_itself_is_one_of_them():
     config = compose_config(["optimizer.beta_1=0.8", "data.kernel=bicubic"])
     shown = columns(config, ["optimizer.beta_1=0.8"])
-    kept = json.loads(beside(config, ["optimizer.beta_1=0.8"])[SETTINGS])
+    kept = json.loads(other_settings(config, ["optimizer.beta_1=0.8"])[SETTINGS])
     assert len(columns(compose_config([]), [])) <= 24
     assert shown["optimizer.beta_1"] == 0.8
     assert "data.kernel" not in shown

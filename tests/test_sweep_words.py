@@ -11,7 +11,7 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import DataFacts
 from cnnexp.sweeps.combinations import combinations, given
 from cnnexp.sweeps.jobs import Composer, Grid
-from cnnexp.sweeps.run_hash import run_identity, settled, sweep_identity
+from cnnexp.sweeps.run_hash import hash_run, hash_sweep, resolve
 
 FACTS = DataFacts(digest="d1", height=8, width=8, class_counts=(500, 488))
 
@@ -71,7 +71,7 @@ def test_jobs_of_another_sweeper_differ_in_what_varies():
 
 
 def identity(*words, facts=FACTS):
-    return run_identity(settled(compose_config(words), facts, cores=2), facts)
+    return hash_run(resolve(compose_config(words), facts, cores=2), facts)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_other_data_make_another_run():
     ids=str,
 )
 def test_threads_are_decided_by_the_work_and_the_cores_there_are(words, threads):
-    assert settled(compose_config(words), FACTS, cores=7).training.threads == threads
+    assert resolve(compose_config(words), FACTS, cores=7).training.threads == threads
 
 
 @pytest.mark.parametrize(("words", "threads"), [([], 7), (["data.imbalance=100"], 1)], ids=str)
 def test_threads_are_decided_by_the_images_that_an_imbalance_leaves(words, threads):
     facts = DataFacts(digest="d1", height=8, width=8, class_counts=(100,) * 10)
     config = compose_config(["training.batch_size=1000", "data.limit=null", *words])
-    assert settled(config, facts, cores=7).training.threads == threads
+    assert resolve(config, facts, cores=7).training.threads == threads
 
 
 def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():
     def identity(words, experiment="a", settings="seed: 0", varied=None):
-        return sweep_identity(words, experiment=experiment, settings=settings, varied=varied or {"seed": "0, 1"})
+        return hash_sweep(words, experiment=experiment, settings=settings, varied=varied or {"seed": "0, 1"})
 
     key = identity(["seed=0,1", "model=small"])
     manners = ["sweep.workers=3", "sweep.resume=never", "sweep.dry_run=true", "hydra.sweep.dir=/tmp", "sweep.retries=0"]

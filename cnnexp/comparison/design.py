@@ -7,12 +7,13 @@ from functools import cache
 import numpy as np
 
 from cnnexp.comparison.metric import Metric
+from cnnexp.config import all_settings
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
-from cnnexp.system.text import closest
+from cnnexp.system.text import as_yaml, closest
 
 ABSENT = "–"  # stands for a setting that a run does not have
-_NOT_SETTINGS = ("seed", "tracking", "used", "model.trainable_weights")  # luck, places, and what followed from the rest
+_FOLLOWED = ("used", "model.trainable_weights")  # recorded beside the settings: what followed from them
 _DIGITS = 4  # of a number, at least
 _NEUTRAL = ("none", "null", "off", "false", "constant", "unit", "baseline")  # levels that mean "nothing added"
 
@@ -61,8 +62,10 @@ def seed_of(run: RunSummary) -> str:
 
 
 def value_of(run: RunSummary, setting: str) -> str:
-    """The run's level of a setting."""
-    return run.settings.get(setting, ABSENT)
+    """The run's level of a setting; one recorded before the setting existed has the level that means the same."""
+    described = all_settings().get(setting)
+    neutral = as_yaml(described.neutral) if described is not None and described.has_neutral else ABSENT
+    return run.settings.get(setting, neutral)
 
 
 def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Setting, ...]:
@@ -71,7 +74,7 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
     A setting that only follows another is not shown twice: ``optimizer.momentum`` that is there because
     ``optimizer=sgd`` was chosen, or a second setting that changed exactly when the first did.
     """
-    names = sorted({name for run in runs for name in run.settings if not _is_no_setting(name)})
+    names = sorted({name for run in runs for name in run.settings if _is_compared(name)})
     columns = {name: tuple(value_of(run, name) for run in runs) for name in names}
     if unknown := [name for name in by if name not in columns]:
         raise ConfigError(_unknown_setting(unknown[0], columns))
@@ -89,8 +92,11 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
     return tuple(Setting(name, _ordered(set(free[name])), tuple(others)) for name, others in leaders.items())
 
 
-def _is_no_setting(name: str) -> bool:
-    return name in _NOT_SETTINGS or name.split(".", maxsplit=1)[0] in _NOT_SETTINGS
+def _is_compared(name: str) -> bool:
+    described = all_settings().get(name)
+    if described is not None:
+        return described.varies_runs
+    return name not in _FOLLOWED and name.split(".", maxsplit=1)[0] not in _FOLLOWED
 
 
 def configurations(runs: Sequence[RunSummary], settings: Sequence[Setting]) -> tuple[Configuration, ...]:

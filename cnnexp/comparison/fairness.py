@@ -7,12 +7,11 @@ import numpy as np
 from cnnexp.comparison.design import Configuration, Setting, seed_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
+from cnnexp.config import names_affecting
 from cnnexp.records import RunSummary
 from cnnexp.system.text import listed, plural
 
 _UPDATES_RATIO = 1.25  # below, early stopping alone explains the difference
-_SPLIT_SETTINGS = ("data.split_seed", "data.validation", "data.calibration", "data.test")
-_MACHINE_SETTINGS = {"training.threads": "threads", "training.precision": "precision"}
 
 
 def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
@@ -28,7 +27,7 @@ def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
 
 
 def _data_of(run: RunSummary) -> str:
-    names = ("data", "data.path", *_SPLIT_SETTINGS[:1])
+    names = ("data", "data.path", "data.split_seed")
     known = [f"{name}={run.settings[name]}" for name in names if name in run.settings and run.settings[name] != "None"]
     return ", ".join([*known, f"digest {run.data_digest[:8]}"] if run.data_digest else known)
 
@@ -59,7 +58,8 @@ def _values(runs: Sequence[RunSummary], name: str) -> list[str]:
 
 
 def _different_splits(runs: Sequence[RunSummary]) -> str | None:
-    different = [f"{name} ({', '.join(values)})" for name in _SPLIT_SETTINGS if len(values := _values(runs, name)) > 1]
+    recorded = {name: _values(runs, name) for name in names_affecting("split")}
+    different = [f"{name} ({', '.join(values)})" for name, values in recorded.items() if len(values) > 1]
     if not different:
         return None
     return f"The runs split their data differently: {'; '.join(different)}. They learned from different images."
@@ -68,7 +68,7 @@ def _different_splits(runs: Sequence[RunSummary]) -> str | None:
 def _different_data(runs: Sequence[RunSummary], named: set[str]) -> str | None:
     digests = {run.data_digest for run in runs}
     explained = any(name == "data" or name.startswith("data.") for name in named)
-    thinned = any(value != "None" for name in ("data.limit", "data.imbalance") for value in _values(runs, name))
+    thinned = any(value != "None" for name in names_affecting("subset") for value in _values(runs, name))
     if len(digests) < 2 or explained or thinned:
         return None
     return (
@@ -103,9 +103,10 @@ def _label(row: Configuration, settings: Sequence[Setting]) -> str:
 
 def _different_machines(runs: Sequence[RunSummary], named: set[str]) -> list[str]:
     found = []
-    for name, word in _MACHINE_SETTINGS.items():
+    for name in names_affecting("machine"):
         if name not in named and len(values := _machine_values(runs, name)) > 1:
-            found.append(f"The runs used different {word} ({', '.join(values)}), which changes the numbers by itself.")
+            what = name.rpartition(".")[2]
+            found.append(f"The runs used different {what} ({', '.join(values)}), which changes the numbers by itself.")
     return found
 
 

@@ -12,12 +12,10 @@ from cnnexp.compose.compose import (
 from cnnexp.compose.overrides import check_sweep
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.schemas import CONF
-from cnnexp.config.columns import INCONSEQUENTIAL, beside, columns, parameters, run_name
+from cnnexp.config.columns import columns, other_settings, parameters, run_name
 
 __all__ = [
     "CONF",
-    "INCONSEQUENTIAL",
-    "beside",
     "came_from_hydra",
     "check_sweep",
     "check_words",
@@ -25,6 +23,7 @@ __all__ = [
     "compose_config",
     "explain",
     "only_replaces_a_value",
+    "other_settings",
     "parameters",
     "quote_home",
     "run_name",

@@ -15,12 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnnexp.compose.refusals import explain, no_folder, set_by_option, unknown_setting, without_schema
 from cnnexp.compose.schemas import CONF, ROOT, VARIANTS, register
-from cnnexp.config import ExperimentConfig
+from cnnexp.config import PATHS, ExperimentConfig, names_affecting
 from cnnexp.errors import ConfigError
 
 register()
 
-_PLACE_KEY = re.compile(r"\+{0,2}data\.(path|root|cache)=")
 _PLACE = re.compile(r"([=,])(~(?:/[^,]*)?)(?=,|$)")  # one of several, in a sweep
 
 
@@ -76,7 +75,8 @@ def check_words(overrides: Sequence[str]) -> None:
 
 def quote_home(words: Sequence[str]) -> list[str]:
     """Quote places such as ``data.path=~/photos``, which no shell expands there and Hydra's grammar has no ~ for."""
-    return [_PLACE.sub(_quoted, word) if _PLACE_KEY.match(word) else word for word in words]
+    paths = names_affecting(*PATHS)
+    return [_PLACE.sub(_quoted, word) if word.lstrip("+").partition("=")[0] in paths else word for word in words]
 
 
 def _quoted(place: re.Match[str]) -> str:

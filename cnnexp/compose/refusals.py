@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, get_args
+from typing import get_args
 
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -19,6 +19,7 @@ from omegaconf.errors import (
 )
 
 from cnnexp.compose.schemas import ROOT, VARIANTS, options
+from cnnexp.config import all_settings, types_of
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import closest, did_you_mean, first_line, one_line
 
@@ -105,22 +106,12 @@ def _meant(key: str, group: str, known: Sequence[str]) -> str:
     near = closest(key, [*known, *([] if group else ["experiment"])])
     if near:
         return f"Did you mean {f'{group}.' if group else ''}{near}?"
-    elsewhere = sorted(full for full in _all_settings() if full.endswith(f".{key}"))
+    elsewhere = sorted(full for full in all_settings() if full.endswith(f".{key}"))
     return f"Did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
 
 
 def _names(owner: type) -> set[str]:
     return {field.name for field in fields(owner)}
-
-
-def _all_settings() -> set[str]:
-    return {f"{group}.{name}" for group in _names(ROOT) for owner in _types(group) for name in _names(owner)}
-
-
-def _types(group: str) -> list[Any]:
-    """Return every dataclass that `group` can be; none for a plain value."""
-    base = next((field.type for field in fields(ROOT) if field.name == group), None)
-    return [base, *VARIANTS.get(group, {}).values()] if is_dataclass(base) else []
 
 
 def without_schema(group: str) -> ConfigError:
@@ -170,7 +161,7 @@ def _no_value(full_key: str) -> ConfigError:
 
 def _wrong_type(full_key: str, value: object) -> ConfigError:
     group, _, name = re.sub(r"\[\d+\]$", "", full_key).partition(".")
-    owners = _types(group) if name else [ROOT]
+    owners = types_of(group) if name else [ROOT]
     expected = [field.type for owner in owners for field in fields(owner) if field.name == (name or group)]
     if not expected:
         return ConfigError(f"{full_key} does not take the value {value!r}.")

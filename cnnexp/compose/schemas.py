@@ -12,36 +12,7 @@ from omegaconf import OmegaConf
 from cnnexp import config
 
 ROOT = config.ExperimentConfig
-
-VARIANTS: dict[str, dict[str, type]] = {
-    "data": {
-        "builtin": config.BuiltinDataConfig,
-        "folder": config.FolderDataConfig,
-        "table": config.TableDataConfig,
-        "npz": config.NpzDataConfig,
-    },
-    "model": {
-        "plain": config.PlainModelConfig,
-        "alexnet": config.AlexNetConfig,
-        "vgg": config.VggConfig,
-        "resnet": config.ResNetConfig,
-    },
-    "optimizer": {
-        "sgd": config.SgdConfig,
-        "adam": config.AdamConfig,
-        "adamw": config.AdamWConfig,
-        "rmsprop": config.RmspropConfig,
-    },
-    "schedule": {
-        "constant": config.ScheduleConfig,
-        "step": config.StepScheduleConfig,
-        "exponential": config.ExponentialScheduleConfig,
-        "cosine": config.CosineScheduleConfig,
-        "warmup_cosine": config.WarmupCosineScheduleConfig,
-        "one_cycle": config.OneCycleScheduleConfig,
-        "plateau": config.PlateauScheduleConfig,
-    },
-}
+VARIANTS = config.VARIANTS
 
 
 def register() -> None:

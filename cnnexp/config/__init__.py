@@ -8,7 +8,7 @@ A group of ``conf/`` has its types in the module of its name, and ``experiment``
 """
 
 from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
-from cnnexp.config.experiment import ExperimentConfig
+from cnnexp.config.experiment import VARIANTS, ExperimentConfig, all_settings, names_affecting, types_of
 from cnnexp.config.model import (
     AlexNetConfig,
     ModelConfig,
@@ -31,11 +31,15 @@ from cnnexp.config.optimizer import (
     StepScheduleConfig,
     WarmupCosineScheduleConfig,
 )
+from cnnexp.config.override import Override, quote, values_of
+from cnnexp.config.setting import PATHS, Setting
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
 from cnnexp.config.training import AugmentationConfig, TrainingConfig
 
 __all__ = [
+    "PATHS",
+    "VARIANTS",
     "AdamConfig",
     "AdamWConfig",
     "AlexNetConfig",
@@ -50,12 +54,14 @@ __all__ = [
     "NpzDataConfig",
     "OneCycleScheduleConfig",
     "OptimizerConfig",
+    "Override",
     "PlainModelConfig",
     "PlateauScheduleConfig",
     "RegularizationConfig",
     "ResNetConfig",
     "RmspropConfig",
     "ScheduleConfig",
+    "Setting",
     "SgdConfig",
     "StepScheduleConfig",
     "SweepConfig",
@@ -64,4 +70,9 @@ __all__ = [
     "TrainingConfig",
     "VggConfig",
     "WarmupCosineScheduleConfig",
+    "all_settings",
+    "names_affecting",
+    "quote",
+    "types_of",
+    "values_of",
 ]

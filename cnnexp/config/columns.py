@@ -2,58 +2,57 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import PurePath
 
-from cnnexp.config.experiment import ExperimentConfig
+from cnnexp.config.experiment import ExperimentConfig, all_settings
+from cnnexp.config.override import Override, values_of
+from cnnexp.config.setting import Setting, settings_of
 from cnnexp.system.text import as_yaml
 
 Scalar = str | int | float | bool
 
-SETTINGS = "cnnexp.settings"  # tag, JSON: settings beside the parameters, those that comparisons seldom show
-
-# A parameter is a setting that can change what is learned: places and the record itself cannot. What is null is left
-# out, so that a column is empty where a setting is not in use.
-INCONSEQUENTIAL = ("data.cache", "data.few_images", "data.uneven")  # neither a run nor a sweep is another for these
-UNRECORDED = ("data.path", *INCONSEQUENTIAL, "tracking", "sweep")
-
-# Settings that few runs touch: they are a column of a comparison where a run sets them itself, else kept in a tag.
-SELDOM = (
-    *(f"data.{name}" for name in ("antialias", "background", "calibration", "color", "jitter", "kernel", "mirror")),
-    *(f"data.{name}" for name in ("resize", "split_seed", "test", "validation", "on_bad_file", "max_bad_files")),
-    *(f"data.{name}" for name in ("root", "image", "label", "split", "group", "imbalance_of")),
-    *(f"optimizer.{name}" for name in ("beta_1", "beta_2", "epsilon", "rho", "nesterov", "reference_batch_size")),
-    *(f"augmentation.{name}" for name in ("flip", "shift", "zoom")),
-    *("training", "training.monitor", "training.keep", "training.precision", "training.threads"),
-)
-
-ABBREVIATIONS = {"optimizer.learning_rate": "lr", "training.batch_size": "bs", "model.width": "w", "model.depth": "d"}
-UNNAMED = (*INCONSEQUENTIAL, "tracking", "sweep", "training.threads")  # say nothing about what a run asks
+SETTINGS = "cnnexp.settings"  # tag, JSON: the recorded settings that are no parameters
 
 
-def columns(config: ExperimentConfig, words: Sequence[str]) -> dict[str, Scalar]:
-    """Return those `parameters` that a comparison shows: the usual ones, and what `words` set."""
-    chosen = {word.lstrip("+").partition("=")[0] for word in words}
-    return {name: value for name, value in parameters(config).items() if name not in SELDOM or name in chosen}
+def columns(config: ExperimentConfig, overrides: Sequence[str]) -> dict[str, Scalar]:
+    """Return those `parameters` that a comparison shows: the usual ones, and what `overrides` set."""
+    chosen = {Override.parse(text).key for text in overrides}
+    seldom = {name for name, setting, _ in values(config) if setting.column == "if set"} - chosen
+    return {name: value for name, value in parameters(config).items() if name not in seldom}
 
 
-def beside(config: ExperimentConfig, words: Sequence[str]) -> dict[str, str]:
+def other_settings(config: ExperimentConfig, overrides: Sequence[str]) -> dict[str, str]:
     """Return the other `parameters` as the tag that keeps them."""
-    shown = columns(config, words)
+    shown = columns(config, overrides)
     others = {name: as_yaml(value) for name, value in parameters(config).items() if name not in shown}
     return {SETTINGS: json.dumps(others)}
 
 
 def parameters(config: ExperimentConfig) -> dict[str, Scalar]:
-    """Return flat names and values: ``model`` is the option that was chosen, ``model.width`` a value of it."""
-    recorded: dict[str, Scalar] = {}
-    for group, settings in dataclasses.asdict(config).items():
-        for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
-            name = group if key in ("", "name") else f"{group}.{key}"
-            if value is not None and name not in UNRECORDED and group not in UNRECORDED:
-                recorded[name] = value if isinstance(value, Scalar) else str(value)
-    return recorded
+    """Return flat names and values: ``model`` is the option that was chosen, ``model.width`` a value of it.
+
+    A parameter is a setting that can change what is learned; places and the record itself cannot. What is null is left
+    out, so that a column is empty where a setting is not in use.
+    """
+    return {name: value for name, setting, value in values(config) if setting.is_recorded and value is not None}
+
+
+def values(config: ExperimentConfig) -> Iterator[tuple[str, Setting, Scalar | None]]:
+    """Yield full name, description and value of every setting; a list as text."""
+    for field in dataclasses.fields(config):
+        group = getattr(config, field.name)
+        if not dataclasses.is_dataclass(group):
+            yield field.name, settings_of(config)[field.name], _scalar(group)
+            continue
+        described = settings_of(group, group=field.name)
+        for (name, setting), key in zip(described.items(), dataclasses.fields(group), strict=True):
+            yield name, setting, _scalar(getattr(group, key.name))
+
+
+def _scalar(value: object) -> Scalar | None:
+    return value if value is None or isinstance(value, Scalar) else str(value)
 
 
 def run_name(config: ExperimentConfig, overrides: Sequence[str]) -> str:
@@ -61,30 +60,35 @@ def run_name(config: ExperimentConfig, overrides: Sequence[str]) -> str:
 
     Args:
         config: the composed configuration.
-        overrides: the words it was composed with, as Hydra records them; their order does not matter.
+        overrides: those it was composed with, as Hydra records them; their order does not matter.
 
     """
-    chosen = dict(word.lstrip("+").split("=", 1) for word in overrides if "=" in word and word[0] != "~")
+    chosen = values_of(overrides)
     preset = chosen.pop("experiment", "")
     if not preset:
         chosen.setdefault("model", config.model.name)
     order = [field.name for field in dataclasses.fields(config)]
     order.append(order.pop(0))  # the seed last
     keys = sorted(chosen, key=lambda key: (order.index(key.split(".")[0]), key))
-    words = [_word(key, chosen[key].strip("'\"")) for key in keys if not _unnamed(key)]
-    return "-".join(word for word in (preset, *words) if word)
+    parts = [_part(key, chosen[key].strip("'\"")) for key in keys if _is_named(key)]
+    return "-".join(part for part in (preset, *parts) if part)
 
 
-def _unnamed(key: str) -> bool:
-    return key in UNNAMED or key.split(".", maxsplit=1)[0] in UNNAMED
+def _is_named(key: str) -> bool:
+    """Tell whether the name of a run mentions a setting, or the option of a group that has one which is mentioned."""
+    described = all_settings()
+    if key in described:
+        return described[key].is_named
+    return any(setting.is_named for name, setting in described.items() if f"{name}.".startswith(f"{key}."))
 
 
-def _word(key: str, value: str) -> str:
+def _part(key: str, value: str) -> str:
+    setting = all_settings().get(key, Setting())
     group, _, name = key.partition(".")
-    if key in ("data.path", "data.root"):
+    if setting.affects == "source":
         return PurePath(value).name
     if name or group == "seed":
-        label = ABBREVIATIONS.get(key, name or group)
+        label = setting.short or name or group
         number = _number(value)
         return f"{label}_{value}" if number is None else f"{label}{number}"
     if value == "none":
@@ -93,7 +97,7 @@ def _word(key: str, value: str) -> str:
 
 
 def _number(text: str) -> str | None:
-    """Return a number in short, a whole one in full; None where `text` is none."""
+    """Return a number in short, a whole one in full; None where `text` is not a number."""
     with suppress(ValueError):
         return str(int(text))
     with suppress(ValueError):

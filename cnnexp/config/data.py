@@ -1,36 +1,36 @@
 import dataclasses
-from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
-from cnnexp.config.setting import one_of, within
+from cnnexp.config.setting import PATHS, one_of, setting, settings, settings_of, within
 from cnnexp.errors import ConfigError
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class DataConfig:
     """Where the images come from, how they are split, and how they reach the network."""
 
     name: str
-    path: str | None  # file or folder of the data; None: the usual places, see docs/data.md
-    validation: float  # share of the images kept for early stopping and selection
-    calibration: float  # share kept for temperature and thresholds; touched by nothing else
-    test: float  # share kept for the final report; ignored where the data declares its own test split
-    split_seed: int  # seed of the split alone, so that runs over `seed` are judged on the same images
-    limit: int | None  # train on at most this many images; None: all
-    imbalance: float | None  # thin classes until the largest has this many times the smallest; None: as they are
-    imbalance_of: str  # the splits whose classes are thinned: train | all
+    path: str | None = setting(affects="source", column="never")  # file or folder; None: see docs/data.md
+    validation: float = setting(affects="split", column="if set")  # share for early stopping and selection
+    calibration: float = setting(affects="split", column="if set")  # share for temperature and thresholds only
+    test: float = setting(affects="split", column="if set")  # share for the report; unused with a declared test split
+    split_seed: int = setting(affects="split", column="if set")  # of the split alone: `seed` leaves the images alike
+    limit: int | None = setting(affects="subset")  # train on at most this many images; None: all
+    imbalance: float | None = setting(affects="subset")  # largest class by the smallest; None: as it is
+    imbalance_of: str = setting(column="if set")  # the splits that `imbalance` thins: train | all
     scaling: str  # unit: 0..1; standardize: zero mean, unit deviation per channel, fitted on train
     size: list[int] | None  # [height, width] the network sees; None: found from the data
-    color: str  # auto | rgb | grey
-    resize: str  # auto | stretch | pad | crop
-    kernel: str  # nearest | bilinear | bicubic | lanczos
-    antialias: bool  # widen the kernel when shrinking
-    background: int  # grey level under transparency and around padding, 0..255
-    mirror: bool  # does a left-right mirrored image keep its class, and look like others of the set?
-    jitter: float  # how far a moved and zoomed image still looks like others of the set, as a share of the side
-    few_images: int  # a class with fewer training images is reported
-    uneven: float  # a largest class of at least so many times the smallest is reported
-    cache: str | None  # folder of decoded images; None: $XDG_CACHE_HOME/cnnexp
+    color: str = setting(column="if set")  # auto | rgb | grey
+    resize: str = setting(column="if set")  # auto | stretch | pad | crop
+    kernel: str = setting(column="if set")  # nearest | bilinear | bicubic | lanczos
+    antialias: bool = setting(column="if set")  # widen the kernel when shrinking
+    background: int = setting(column="if set")  # grey level under transparency and around padding, 0..255
+    mirror: bool = setting(column="if set")  # does a mirrored image keep its class, and look like others?
+    jitter: float = setting(column="if set")  # share of the side an image may move and still look like others
+    few_images: int = setting(affects="report")  # a class with fewer training images is reported
+    uneven: float = setting(affects="report")  # a largest class of at least so many times the smallest is reported
+    cache: str | None = setting(affects="place")  # folder of decoded images; None: $XDG_CACHE_HOME/cnnexp
 
     def __post_init__(self) -> None:
         for name in ("validation", "calibration", "test"):
@@ -60,27 +60,40 @@ class DataConfig:
             for side in self.size:
                 within("data.size", side, 8, 1024)
 
-    def unthinned(self) -> Self:
-        """Return the settings without what thins the data: runs that differ only in that share one data set."""
-        return dataclasses.replace(self, limit=None, imbalance=None, scaling="unit")
+    def whole(self) -> Self:
+        """Return the settings of the whole data set, which runs on subsets of it share and which is read once."""
+        subsets: dict[str, Any] = dict.fromkeys(self._names_affecting("subset"))
+        return dataclasses.replace(self, **subsets, scaling="unit")  # any other is fitted to the subset
+
+    def with_absolute_paths(self) -> Self:
+        """Return settings that mean the same files from any folder; ``~`` stays, as homes differ between machines."""
+        paths: dict[str, Any] = {name: _absolute(getattr(self, name)) for name in self._names_affecting(*PATHS)}
+        return dataclasses.replace(self, **paths)
+
+    def _names_affecting(self, *effects: str) -> list[str]:
+        return [name for name, described in settings_of(self).items() if described.affects in effects]
 
     @property
     def dataset_key(self) -> str:
-        """What tells two data sets apart that would have to be read."""
-        return repr(self.unthinned())
+        """Equal for all settings that read the same data set."""
+        return repr(self.whole())
 
 
-@dataclass(kw_only=True, slots=True)
+def _absolute(path: str | None) -> str | None:
+    return path if path is None or path.startswith("~") else str(Path(path).absolute())
+
+
+@settings
 class BuiltinDataConfig(DataConfig):
     """A data set that is known by name: digits, mnist, fashion_mnist, cifar10."""
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class FolderDataConfig(DataConfig):
     """A directory a class, with or without train/, val/ and test/ above them."""
 
-    on_bad_file: str  # error | skip: what to do with an image that cannot be read
-    max_bad_files: float  # with skip: the largest share of unreadable files that is still accepted
+    on_bad_file: str = setting(column="if set")  # error | skip: what to do with an image that cannot be read
+    max_bad_files: float = setting(column="if set")  # with skip: largest accepted share of unreadable files
 
     def __post_init__(self) -> None:
         # slots=True replaces the class, which breaks a bare super() inside a dataclass
@@ -91,18 +104,18 @@ class FolderDataConfig(DataConfig):
         within("data.max_bad_files", self.max_bad_files, 0, 1)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class TableDataConfig(FolderDataConfig):
     """A CSV or Parquet table with a line an image; `path` is the table."""
 
-    root: str | None  # folder that the table's paths start from, and never leave; None: the table's own
-    image: str  # column of the paths
-    label: str  # column of the class names
-    split: str  # column that says train, validation, calibration or test; auto: `split` where there is one; none
-    group: str  # column; images of one group stay on one side of every split; auto: `group` where there is one; none
+    root: str | None = setting(affects="source", column="if set")  # folder of all its paths; None: the table's own
+    image: str = setting(column="if set")  # column of the paths
+    label: str = setting(column="if set")  # column of the class names
+    split: str = setting(column="if set")  # column of the split names; auto: `split` if present; none
+    group: str = setting(column="if set")  # column; a group is never split up; auto: `group` if present; none
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class NpzDataConfig(DataConfig):
     """Arrays `images`, `labels` and perhaps `class_names` in one NumPy archive; `path` is the archive."""
 

@@ -1,20 +1,42 @@
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
 
-from cnnexp.config.data import DataConfig
-from cnnexp.config.model import ModelConfig, RegularizationConfig
-from cnnexp.config.optimizer import OptimizerConfig, ScheduleConfig, WarmupCosineScheduleConfig
-from cnnexp.config.setting import within
+from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
+from cnnexp.config.model import (
+    AlexNetConfig,
+    ModelConfig,
+    PlainModelConfig,
+    RegularizationConfig,
+    ResNetConfig,
+    VggConfig,
+)
+from cnnexp.config.optimizer import (
+    AdamConfig,
+    AdamWConfig,
+    CosineScheduleConfig,
+    ExponentialScheduleConfig,
+    OneCycleScheduleConfig,
+    OptimizerConfig,
+    PlateauScheduleConfig,
+    RmspropConfig,
+    ScheduleConfig,
+    SgdConfig,
+    StepScheduleConfig,
+    WarmupCosineScheduleConfig,
+)
+from cnnexp.config.setting import Setting, setting, settings, settings_of, within
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
 from cnnexp.config.training import AugmentationConfig, TrainingConfig
 from cnnexp.errors import ConfigError
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class ExperimentConfig:
     """One run, whole."""
 
-    seed: int  # of weights, order, dropout and augmentation
+    seed: int = setting(affects="chance")  # of weights, order, dropout and augmentation
     data: DataConfig
     model: ModelConfig
     optimizer: OptimizerConfig
@@ -35,3 +57,65 @@ class ExperimentConfig:
                 "schedule.warmup_epochs must be below training.epochs, or the rate never reaches its value; "
                 f"got {self.schedule.warmup_epochs} of {self.training.epochs}."
             )
+
+
+VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have different settings
+    "data": {
+        "builtin": BuiltinDataConfig,
+        "folder": FolderDataConfig,
+        "table": TableDataConfig,
+        "npz": NpzDataConfig,
+    },
+    "model": {
+        "plain": PlainModelConfig,
+        "alexnet": AlexNetConfig,
+        "vgg": VggConfig,
+        "resnet": ResNetConfig,
+    },
+    "optimizer": {
+        "sgd": SgdConfig,
+        "adam": AdamConfig,
+        "adamw": AdamWConfig,
+        "rmsprop": RmspropConfig,
+    },
+    "schedule": {
+        "constant": ScheduleConfig,
+        "step": StepScheduleConfig,
+        "exponential": ExponentialScheduleConfig,
+        "cosine": CosineScheduleConfig,
+        "warmup_cosine": WarmupCosineScheduleConfig,
+        "one_cycle": OneCycleScheduleConfig,
+        "plateau": PlateauScheduleConfig,
+    },
+}
+
+
+def types_of(group: str) -> tuple[type, ...]:
+    """Return every class of settings that `group` can be; none for a plain value such as the seed."""
+    base = next((field.type for field in fields(ExperimentConfig) if field.name == group), None)
+    return (base, *VARIANTS.get(group, {}).values()) if isinstance(base, type) and is_dataclass(base) else ()
+
+
+def all_settings() -> dict[str, Setting]:
+    """Return every setting there is by its full name, such as ``training.epochs``, in the order of their classes.
+
+    The option chosen for a group goes by the group's name: ``optimizer``.
+    """
+    return dict(_described(tuple((field.name, types_of(field.name)) for field in fields(ExperimentConfig))))
+
+
+def names_affecting(*effects: str) -> tuple[str, ...]:
+    """Return the full names of all settings that affect one of `effects`."""
+    return tuple(name for name, described in all_settings().items() if described.affects in effects)
+
+
+@cache
+def _described(groups: tuple[tuple[str, tuple[type, ...]], ...]) -> dict[str, Setting]:
+    return dict(pair for group, owners in groups for pair in _of_group(group, owners))
+
+
+def _of_group(group: str, owners: tuple[type, ...]) -> Iterator[tuple[str, Setting]]:
+    if not owners:
+        yield group, settings_of(ExperimentConfig)[group]
+    for owner in owners:
+        yield from settings_of(owner, group=group).items()

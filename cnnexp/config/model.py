@@ -1,22 +1,20 @@
-from dataclasses import dataclass
-
-from cnnexp.config.setting import within
+from cnnexp.config.setting import setting, settings, within
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class ModelConfig:
     """What every architecture has."""
 
     name: str
-    width: int  # filters of the first block; later blocks follow from it
-    depth: int  # number of blocks; each halves the image where it can
+    width: int = setting(short="w")  # filters of the first block; later blocks follow from it
+    depth: int = setting(short="d")  # number of blocks; each halves the image where it can
 
     def __post_init__(self) -> None:
         within("model.width", self.width, 1, 1024)
         within("model.depth", self.depth, 1, 8)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class PlainModelConfig(ModelConfig):
     """Convolution, ReLU, max pooling; then one dense layer (baseline, regularized, small)."""
 
@@ -27,7 +25,7 @@ class PlainModelConfig(ModelConfig):
         within("model.dense", self.dense, 1, 8192)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class AlexNetConfig(ModelConfig):
     """Large first kernels and two dense layers, after Krizhevsky et al. 2012."""
 
@@ -38,7 +36,7 @@ class AlexNetConfig(ModelConfig):
         within("model.dense", self.dense, 1, 8192)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class VggConfig(ModelConfig):
     """Blocks of several 3×3 convolutions, after Simonyan & Zisserman 2015."""
 
@@ -51,7 +49,7 @@ class VggConfig(ModelConfig):
         within("model.dense", self.dense, 1, 8192)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class ResNetConfig(ModelConfig):
     """Residual stages with batch normalization, after He et al. 2016."""
 
@@ -62,11 +60,11 @@ class ResNetConfig(ModelConfig):
         within("model.units", self.units, 1, 16)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class RegularizationConfig:
     """One set of four values, so that any of them can be swept from any option."""
 
-    name: str
+    name: str = setting(affects="label")
     dropout: float  # share of units dropped before the softmax
     l1: float  # weight of the sum of absolute kernel weights in the loss
     l2: float  # weight of the sum of squared kernel weights in the loss

@@ -1,17 +1,15 @@
-from dataclasses import dataclass
-
-from cnnexp.config.setting import one_of, within
+from cnnexp.config.setting import one_of, setting, settings, within
 from cnnexp.errors import ConfigError
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class OptimizerConfig:
     """What every optimizer has."""
 
     name: str
-    learning_rate: float  # the rate at `reference_batch_size`
+    learning_rate: float = setting(short="lr")  # the rate at `reference_batch_size`
     batch_scaling: str  # how the rate follows the batch size: none | linear | sqrt
-    reference_batch_size: int  # the batch size at which the rate is taken as it stands
+    reference_batch_size: int = setting(column="if set")  # the batch size at which the rate is taken as it stands
 
     def __post_init__(self) -> None:
         within("optimizer.learning_rate", self.learning_rate, 0, 100, above=True)
@@ -19,12 +17,12 @@ class OptimizerConfig:
         within("optimizer.reference_batch_size", self.reference_batch_size, 1)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class SgdConfig(OptimizerConfig):
     """Stochastic gradient descent."""
 
     momentum: float
-    nesterov: bool
+    nesterov: bool = setting(column="if set")
 
     def __post_init__(self) -> None:
         OptimizerConfig.__post_init__(self)
@@ -35,13 +33,13 @@ class SgdConfig(OptimizerConfig):
             )
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class AdamConfig(OptimizerConfig):
     """Adam, Kingma & Ba 2015."""
 
-    beta_1: float
-    beta_2: float
-    epsilon: float
+    beta_1: float = setting(column="if set")
+    beta_2: float = setting(column="if set")
+    epsilon: float = setting(column="if set")
 
     def __post_init__(self) -> None:
         OptimizerConfig.__post_init__(self)
@@ -50,7 +48,7 @@ class AdamConfig(OptimizerConfig):
         within("optimizer.epsilon", self.epsilon, 0, 1, above=True)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class AdamWConfig(AdamConfig):
     """Adam with decoupled weight decay, Loshchilov & Hutter 2019."""
 
@@ -61,13 +59,13 @@ class AdamWConfig(AdamConfig):
         within("optimizer.weight_decay", self.weight_decay, 0, 1)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class RmspropConfig(OptimizerConfig):
     """RMSprop, Hinton 2012."""
 
-    rho: float
+    rho: float = setting(column="if set")
     momentum: float
-    epsilon: float
+    epsilon: float = setting(column="if set")
 
     def __post_init__(self) -> None:
         OptimizerConfig.__post_init__(self)
@@ -76,14 +74,14 @@ class RmspropConfig(OptimizerConfig):
         within("optimizer.epsilon", self.epsilon, 0, 1, above=True)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class ScheduleConfig:
     """How the learning rate moves during training; as it stands: not at all (constant)."""
 
     name: str
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class StepScheduleConfig(ScheduleConfig):
     """Multiply the rate by `factor` every `every` epochs."""
 
@@ -95,7 +93,7 @@ class StepScheduleConfig(ScheduleConfig):
         within("schedule.factor", self.factor, 0, 1, above=True)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class ExponentialScheduleConfig(ScheduleConfig):
     """Multiply the rate by `factor` over each epoch, smoothly."""
 
@@ -105,7 +103,7 @@ class ExponentialScheduleConfig(ScheduleConfig):
         within("schedule.factor", self.factor, 0, 1, above=True)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class CosineScheduleConfig(ScheduleConfig):
     """Half a cosine from the rate down to `final` times the rate."""
 
@@ -115,7 +113,7 @@ class CosineScheduleConfig(ScheduleConfig):
         within("schedule.final", self.final, 0, 1)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class WarmupCosineScheduleConfig(CosineScheduleConfig):
     """A linear rise over `warmup_epochs`, then the cosine."""
 
@@ -126,7 +124,7 @@ class WarmupCosineScheduleConfig(CosineScheduleConfig):
         within("schedule.warmup_epochs", self.warmup_epochs, 1)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class OneCycleScheduleConfig(ScheduleConfig):
     """Up to the rate during the first `rise` of training, then down to almost nothing, Smith & Topin 2018."""
 
@@ -140,7 +138,7 @@ class OneCycleScheduleConfig(ScheduleConfig):
         within("schedule.final", self.final, 0, 1)
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class PlateauScheduleConfig(ScheduleConfig):
     """Multiply the rate by `factor` when `training.monitor` has not improved for `patience` epochs."""
 

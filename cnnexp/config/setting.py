@@ -1,10 +1,118 @@
-"""What most rules about a setting come to; each raises ConfigError with what is allowed."""
+"""What a setting says of itself in its own field, and the two rules that most values are checked by.
 
+A field declared without ``= setting(...)`` is a plain ``setting()``. Whatever treats settings differently asks here:
+run hash and sweep hash, the columns of a comparison and its warnings, run names, paths that begin with ``~``. No other
+module lists names of settings.
+"""
+
+import dataclasses
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, dataclass_transform
 
 from cnnexp.errors import ConfigError
-from cnnexp.system.text import did_you_mean
+from cnnexp.system.text import as_yaml, did_you_mean
+
+Effect = Literal[
+    "result",  # what is learned; whatever does not say otherwise
+    "split",  # which images are trained on and which are judged
+    "subset",  # how many of the images are used; null uses all of them
+    "machine",  # how the machine computes: results differ in the last digits
+    "chance",  # nothing but luck: runs that differ in it alone are repetitions of one another
+    "label",  # nothing by itself: the name of an option whose values are settings, which count instead
+    "source",  # where the data are read from; their digest tells two data sets apart, and no path does
+    "place",  # where files are kept
+    "report",  # what is recorded and reported of a run, and where
+    "sweep",  # which runs a sweep has, and which sweep they belong to
+    "execution",  # how the runs of a sweep are carried out
+    "command",  # what one command does; a later one that resumes its sweep does not repeat it
+]
+Column = Literal["always", "if set", "never"]
+
+_LEARNED = ("result", "split", "subset", "machine", "chance")
+_RECORDED = (*_LEARNED, "label", "source")
+PATHS = ("source", "place")
+
+T = TypeVar("T")
+
+_NO_NEUTRAL = object()
+_KEY = "cnnexp"  # of a field's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a setting affects and how it is shown."""
+
+    affects: Effect = "result"
+    column: Column = "always"  # of a comparison: always, or only where a run sets it itself; never: nor a parameter
+    short: str | None = None  # label in run names; None: the setting's own name; empty: not named
+    neutral: Any = _NO_NEUTRAL  # value that means "as before this setting existed"
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is a parameter of a recorded run."""
+        return self.affects in _RECORDED and self.column != "never"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the name of a run mentions it."""
+        return self.affects in _RECORDED and self.short != ""
+
+    @property
+    def has_neutral(self) -> bool:
+        """Whether there is a value that means "as before this setting existed"."""
+        return self.neutral is not _NO_NEUTRAL
+
+    @property
+    def varies_runs(self) -> bool:
+        """Whether a comparison may ask what it changes: repetitions and places answer nothing."""
+        return self.affects in _RECORDED and self.affects != "chance"
+
+    def in_run_hash(self, value: object) -> bool:
+        """Tell whether two runs that differ in this value are different runs; null is a setting that is not in use."""
+        return self.affects in _LEARNED and value is not None and not self._is_neutral(value)
+
+    def in_sweep_hash(self, value: object) -> bool:
+        """Tell whether two sweeps that differ in this value are different sweeps."""
+        return self.affects in (*_RECORDED, "sweep") and not self._is_neutral(value)
+
+    def _is_neutral(self, value: object) -> bool:
+        """Compare a value, or the text that an override has for it."""
+        return self.has_neutral and value in (self.neutral, as_yaml(self.neutral))
+
+
+def setting(
+    *, affects: Effect = "result", column: Column = "always", short: str | None = None, neutral: object = _NO_NEUTRAL
+) -> Any:  # noqa: ANN401 - what `dataclasses.field` returns
+    """Declare what a field of a `settings` class affects, such as the machine, and how it is shown.
+
+    A setting that is added to a program whose runs are recorded takes a `neutral` value, at which it stays out of run
+    and sweep hashes: what was run before is then still the same run.
+    """
+    description = Setting(affects=affects, column=column, short=short, neutral=neutral)
+    return dataclasses.field(metadata={_KEY: description})
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(setting,))
+def settings(owner: type[T]) -> type[T]:
+    """Make a class of settings: a dataclass whose fields may say what they are by :func:`setting`."""
+    return dataclass(kw_only=True, slots=True)(owner)
+
+
+def settings_of(owner: Any, *, group: str = "") -> dict[str, Setting]:  # noqa: ANN401 - a dataclass or an object of one
+    """Return what each field of a dataclass says of itself.
+
+    The names are full, such as ``training.epochs``, where a `group` is given; the group's own is its chosen option.
+    """
+    described = {}
+    for field in dataclasses.fields(owner):
+        name = group if group and field.name == "name" else ".".join(filter(None, (group, field.name)))
+        described[name] = field.metadata.get(_KEY, _PLAIN)
+    return described
+
+
+_PLAIN = Setting()
 
 
 def one_of(name: str, value: str, allowed: Sequence[str]) -> None:

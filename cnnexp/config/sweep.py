@@ -1,22 +1,20 @@
-from dataclasses import dataclass
-
-from cnnexp.config.setting import one_of, within
+from cnnexp.config.setting import one_of, setting, settings, within
 from cnnexp.errors import ConfigError
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class SweepConfig:
     """How the runs of a sweep are carried out; nothing here changes what one of them learns."""
 
-    workers: int | str  # runs at a time; auto: as many as their threads fit into the cores
-    retries: int  # further attempts for a run whose process was killed, ran out of memory or took too long
-    time_limit: float | None  # seconds one attempt may take; None: as long as it needs
-    zip: list[str]  # settings whose lists are walked together instead of combined
-    resume: str  # auto: go on with the newest sweep of the same words; never; or the id of a sweep's parent run
-    dry_run: bool  # print the runs instead of doing them
-    objective: str  # what a search improves: a metric of the validation split
-    pruning: str  # none | asha | hyperband | median | patience: which hopeless runs are stopped early
-    pruning_start: int  # epochs before a run can be stopped; of patience: without improvement
+    workers: int | str = setting(affects="execution")  # runs at a time; auto: as many as the cores hold
+    retries: int = setting(affects="execution")  # for a run that was killed, ran out of memory or took too long
+    time_limit: float | None = setting(affects="execution")  # seconds one attempt may take; None: as long as it needs
+    zip: list[str] = setting(affects="sweep")  # settings whose lists are walked together instead of combined
+    resume: str = setting(affects="command")  # auto: resume the newest equal sweep; never; or its parent run's id
+    dry_run: bool = setting(affects="command")  # print the runs instead of doing them
+    objective: str = setting(affects="sweep")  # what a search improves: a metric of the validation split
+    pruning: str = setting(affects="sweep")  # none | asha | hyperband | median | patience
+    pruning_start: int = setting(affects="sweep")  # epochs before a run may stop; patience: without improvement
 
     def __post_init__(self) -> None:
         if isinstance(self.workers, str):

@@ -1,22 +1,20 @@
-from dataclasses import dataclass
-
-from cnnexp.config.setting import one_of, within
+from cnnexp.config.setting import one_of, setting, settings, within
 from cnnexp.errors import ConfigError
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class TrainingConfig:
     """How long, in what portions, and on what."""
 
-    name: str
+    name: str = setting(affects="label", column="if set")
     epochs: int  # at most
-    batch_size: int  # images per update
+    batch_size: int = setting(short="bs")  # images per update
     patience: int | None  # stop after this many epochs without improvement; None: never
-    monitor: str  # what improvement means: val/loss | val/accuracy
-    keep: str  # which epoch's weights the model ends with: best | last
+    monitor: str = setting(column="if set")  # what improvement means: val/loss | val/accuracy
+    keep: str = setting(column="if set")  # which epoch's weights the model ends with: best | last
     class_weight: str  # none | balanced: weigh each class by the inverse of its frequency
-    threads: int | str  # processor cores a run computes on; auto: see docs/performance.md
-    precision: str  # float32 | bfloat16 | auto: see docs/performance.md
+    threads: int | str = setting(affects="machine", column="if set", short="")  # cores; auto: docs/performance.md
+    precision: str = setting(affects="machine", column="if set")  # float32 | bfloat16 | auto: see docs/performance.md
 
     def __post_init__(self) -> None:
         within("training.epochs", self.epochs, 1, 100_000)
@@ -33,14 +31,14 @@ class TrainingConfig:
         one_of("training.precision", self.precision, ("float32", "bfloat16", "auto"))
 
 
-@dataclass(kw_only=True, slots=True)
+@settings
 class AugmentationConfig:
     """Random changes to training images; never part of the saved model."""
 
-    name: str
-    flip: str  # auto: left-right where data.mirror allows it; always; never
-    shift: float  # largest move in each direction, as a share of the side
-    zoom: float  # largest relative change of size, in or out
+    name: str = setting(affects="label")
+    flip: str = setting(column="if set")  # auto: left-right where data.mirror allows it; always; never
+    shift: float = setting(column="if set")  # largest move in each direction, as a share of the side
+    zoom: float = setting(column="if set")  # largest relative change of size, in or out
 
     def __post_init__(self) -> None:
         one_of("augmentation.flip", self.flip, ("auto", "always", "never"))

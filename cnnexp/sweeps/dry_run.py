@@ -9,8 +9,8 @@ from rich.table import Table
 from cnnexp.config import DataConfig, SweepConfig, TrackingConfig
 from cnnexp.records import DataFacts
 from cnnexp.report.console import open_console
-from cnnexp.sweeps import run_hash
 from cnnexp.sweeps.jobs import Grid, Job
+from cnnexp.sweeps.run_hash import hash_run, resolve
 from cnnexp.sweeps.sweep_records import Past, Plan, read_past
 from cnnexp.system import resources
 from cnnexp.system.text import printable
@@ -49,8 +49,8 @@ def _mark(job: Job, known: dict[str, DataFacts]) -> str:
 
     key = data.dataset_key
     if key not in known:
-        known[key] = read_facts(data.unthinned(), lambda _done, _total: None)
-    return run_hash.run_identity(run_hash.settled(job.config, known[key], cores=resources.cores()), known[key])
+        known[key] = read_facts(data.whole(), lambda _done, _total: None)
+    return hash_run(resolve(job.config, known[key], cores=resources.cores()), known[key])
 
 
 def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Sequence[str]) -> None:

@@ -13,10 +13,11 @@ from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import SweepError
 from cnnexp.records import DataFacts
 from cnnexp.report.sweep_progress import SweepReport
-from cnnexp.sweeps import run_hash, summary
+from cnnexp.sweeps import summary
 from cnnexp.sweeps.context import Invitation
 from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.results import Result, Results
+from cnnexp.sweeps.run_hash import hash_run, resolve
 from cnnexp.sweeps.sweep_records import Parent, Past, Plan, in_words, read_past, settle
 from cnnexp.system import resources
 from cnnexp.system.text import one_line
@@ -122,7 +123,7 @@ class _Elsewhere:
         words: dict[int, list[str]] = {}
         for job, source in jobs:
             facts = self._facts(job)
-            mark = run_hash.run_identity(run_hash.settled(job.config, facts, cores=resources.cores()), facts)
+            mark = hash_run(resolve(job.config, facts, cores=resources.cores()), facts)
             self._marks[job.number] = mark
             if mark in self._jobs:
                 continue
@@ -153,7 +154,7 @@ class _Elsewhere:
     def _facts(self, job: Job) -> DataFacts:
         from cnnexp.datasets import read_facts  # no earlier than there are data to read
 
-        data = job.config.data.unthinned()
+        data = job.config.data.whole()
         if (key := data.dataset_key) not in self._known:
             self._known[key] = read_facts(data, lambda _done, _total: None)
         return self._known[key]

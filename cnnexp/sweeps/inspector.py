@@ -54,9 +54,7 @@ class Surveyor:
     def _read_once(
         self, data: DataConfig, otherwise: Hear, give_up: Callable[[], bool]
     ) -> DataFacts | DataError | protocol.Lost:
-        reader = self._workers.start(
-            Reading(data.unthinned()), log=self._folder / "data.log", threads=1, time_limit=None
-        )
+        reader = self._workers.start(Reading(data.whole()), log=self._folder / "data.log", threads=1, time_limit=None)
         while True:
             if give_up():
                 raise KeyboardInterrupt

@@ -9,19 +9,16 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from cnnexp.compose import INCONSEQUENTIAL
-from cnnexp.config import SweepConfig, TrackingConfig
+from cnnexp.config import Override, Setting, SweepConfig, TrackingConfig, all_settings
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.sweeps.combinations import combinations, given
 from cnnexp.sweeps.jobs import Composer, Grid
 from cnnexp.sweeps.results import Result
-from cnnexp.sweeps.run_hash import OF_ONE_COMMAND, is_manner, sweep_identity
+from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.sweeps.sweep_records import Plan
 
 if TYPE_CHECKING:
     from cnnexp.sweeps.sweep import OwnLauncher
-
-_NO_SETTINGS = ("hydra", "tracking", "sweep")  # groups that say where a run is recorded and how a sweep is done
 
 
 def sweep(
@@ -98,24 +95,36 @@ def _refuse_pruning(settings: SweepConfig) -> None:
 def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingConfig) -> Plan:
     """Return what the words of the command make of the sweep."""
     overrides = config.hydra.overrides
-    words = [word for word in (*overrides.task, *overrides.hydra) if not word.startswith("hydra.mode=")]
+    words = [word for word in (*overrides.task, *overrides.hydra) if Override.parse(word).key != "hydra.mode"]
     short = "-".join(key.rpartition(".")[2] for key in varied)
     return Plan(
         name=tracking.run_name or f"sweep-{short}".rstrip("-"),
-        key=sweep_identity(words, experiment=tracking.experiment, settings=_settings(config), varied=varied),
-        words=[word for word in dict.fromkeys(words) if not is_manner(word, OF_ONE_COMMAND)],
+        key=hash_sweep(words, experiment=tracking.experiment, settings=_settings_of_runs(config), varied=varied),
+        words=[word for word in dict.fromkeys(words) if not is_of_one_command(word)],
         varied=varied,
     )
 
 
-def _settings(config: DictConfig) -> str:
-    """Return what all runs have in common and what can matter to them; data in another place are another sweep's."""
-    common = OmegaConf.masked_copy(config, [str(key) for key in config if key not in _NO_SETTINGS])
-    groups: dict[str, Any] = OmegaConf.to_container(common)  # type: ignore[assignment]
-    for setting in INCONSEQUENTIAL:
-        group, _, name = setting.partition(".")
-        groups[group].pop(name, None)
-    return OmegaConf.to_yaml(groups)
+def _settings_of_runs(config: DictConfig) -> str:
+    """Return as YAML what all runs have in common and what can matter to them; another path of the data does."""
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    groups: dict[str, Any] = OmegaConf.to_container(own)  # type: ignore[assignment]
+    kept = {group: _that_matter(group, values) for group, values in groups.items()}
+    return OmegaConf.to_yaml({group: values for group, values in kept.items() if values not in ({}, None)})
+
+
+def _that_matter(group: str, values: Any) -> Any:  # noqa: ANN401 - of a group its settings, or one plain value
+    """Return those values of a group that matter to a run; `sweep.zip` and its like only say which runs there are."""
+    if not isinstance(values, dict):
+        return values if _matters(group, values) else None
+    return {
+        key: value for key, value in values.items() if _matters(group if key == "name" else f"{group}.{key}", value)
+    }
+
+
+def _matters(name: str, value: object) -> bool:
+    setting = all_settings().get(name, Setting())
+    return setting.affects != "sweep" and setting.in_sweep_hash(value)
 
 
 def is_ours(launcher: Launcher) -> "TypeGuard[OwnLauncher]":

@@ -1,42 +1,21 @@
-"""When two runs are the same run: equal in everything that can change what comes out."""
+"""When two runs are the same run, and two sweeps the same sweep; what counts each setting says in its own field."""
 
 import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from cnnexp.compose import INCONSEQUENTIAL, parameters
-from cnnexp.config import DataConfig, ExperimentConfig
+from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_settings, names_affecting
+from cnnexp.config.columns import values
 from cnnexp.records import DataFacts
 from cnnexp.system import resources
 
-# The name of an option says which values it brought, and those are compared: `regularization=dropout` is the same
-# run as `regularization.dropout=0.5`. Where options have different fields the name is part of what is built. For the
-# place of a table's images the digest stands.
-_COSMETIC = ("regularization", "augmentation", "training", "data.root")
-
-# Words that change how and where a sweep is carried out, not which runs it has.
-MANNERS = (
-    "sweep.workers",
-    "sweep.retries",
-    "sweep.time_limit",
-    "sweep.resume",
-    "sweep.dry_run",
-    "tracking.uri",
-    "tracking.artifacts",
-    "tracking.run_name",
-    "tracking.outbox",
-    *INCONSEQUENTIAL,
-    "hydra.sweep",
-    "hydra.launcher",
-    "hydra/launcher",
-    "hydra.sweeper.n_trials",
-    "hydra.verbose",
-)
-OF_ONE_COMMAND = ("sweep.resume", "sweep.dry_run", "hydra.sweep")  # those that a later command does not repeat
+# Hydra's own settings that change how and where a sweep is carried out, not which runs it has.
+_HYDRA_EXECUTION = ("hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials", "hydra.verbose")
+_HYDRA_COMMAND = ("hydra.sweep",)  # the folder is named by the time of the command
 
 
-def settled(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> ExperimentConfig:
+def resolve(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> ExperimentConfig:
     """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
     images = min(config.training.batch_size, _training_images(config.data, facts))
     work = images * facts.height * facts.width * config.model.width
@@ -58,25 +37,37 @@ def _training_images(data: DataConfig, facts: DataFacts) -> int:
     return subsampling.images_left(facts.class_counts, limit=data.limit, imbalance=data.imbalance)
 
 
-def run_identity(config: ExperimentConfig, facts: DataFacts) -> str:
-    """Return a hash of settled settings, data, seed, threads and precision; 32 hexadecimal digits."""
-    settings = {name: value for name, value in parameters(config).items() if name not in _COSMETIC}
+def hash_run(config: ExperimentConfig, facts: DataFacts) -> str:
+    """Return a hash of all that can change the result of a run; 32 hexadecimal digits.
+
+    `config` is a resolved one, see :func:`resolve`. The data count by their digest, wherever they are read from.
+    """
+    settings = {name: value for name, setting, value in values(config) if setting.in_run_hash(value)}
     return _hash({"settings": settings, "data": facts.digest})
 
 
-def sweep_identity(words: Sequence[str], *, experiment: str, settings: str, varied: Mapping[str, str]) -> str:
-    """Return a hash of what a sweep is, whatever the order of its words and how it is carried out.
+def hash_sweep(overrides: Sequence[str], *, experiment: str, settings: str, varied: Mapping[str, str]) -> str:
+    """Return a hash of what a sweep is, whatever the order of its overrides and how it is carried out.
 
-    `settings` is what the words come to and `varied` the lists among them: a preset that was edited since is another
-    sweep, though its words are the same. A word that is said twice counts once.
+    `settings` is what the overrides come to and `varied` the lists among them: a preset that was edited since is
+    another sweep, though its overrides are the same. An override that is given twice counts once.
     """
-    return _hash([experiment, settings, dict(varied), *sorted({word for word in words if not is_manner(word)})])
+    return _hash([experiment, settings, dict(varied), *sorted({text for text in overrides if _in_sweep_hash(text)})])
 
 
-def is_manner(word: str, manners: Sequence[str] = MANNERS) -> bool:
-    """Tell whether a word says how a sweep is carried out."""
-    key = word.lstrip("+~").partition("=")[0]
-    return any(key == name or key.startswith(f"{name}.") for name in manners)
+def _in_sweep_hash(text: str) -> bool:
+    override = Override.parse(text)
+    setting = all_settings().get(override.key, Setting())
+    return setting.in_sweep_hash(override.value) and not _is_one_of(override, _HYDRA_EXECUTION)
+
+
+def is_of_one_command(text: str) -> bool:
+    """Tell whether an override is for its command alone, so that one that resumes the sweep does not repeat it."""
+    return _is_one_of(Override.parse(text), (*names_affecting("command"), *_HYDRA_COMMAND))
+
+
+def _is_one_of(override: Override, names: Sequence[str]) -> bool:
+    return any(override.key == name or override.key.startswith(f"{name}.") for name in names)
 
 
 def _hash(value: object) -> str:

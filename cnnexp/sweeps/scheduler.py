@@ -13,12 +13,12 @@ from cnnexp.config import SweepConfig
 from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues
 from cnnexp.report.sweep_progress import SweepReport
-from cnnexp.sweeps import run_hash
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Assignment, Message, Worker, Workforce
 from cnnexp.sweeps.inspector import Surveyor
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.results import Result, Results
+from cnnexp.sweeps.run_hash import hash_run, resolve
 from cnnexp.sweeps.sweep_records import Parent, Past, Run
 from cnnexp.system.signals import Interrupts
 from cnnexp.tracking import OwnedRecord
@@ -143,8 +143,8 @@ class Conductor:
             run.begin_record(self._parent, self._past)
             self._failed(run, str(error), traceback="")
             return None
-        config = run_hash.settled(job.config, facts, cores=self._workers.cores)
-        mark = run_hash.run_identity(config, facts)
+        config = resolve(job.config, facts, cores=self._workers.cores)
+        mark = hash_run(config, facts)
         if mark in self._past.finished:
             self._done_before(job, mark)
             return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cnnexp.compose import beside, columns, to_yaml
+from cnnexp.compose import columns, other_settings, to_yaml
 from cnnexp.config import ExperimentConfig, TrackingConfig
 from cnnexp.errors import SweepError
 from cnnexp.records import RunPlan
@@ -33,7 +33,7 @@ class Plan:
     """What a sweep is, before anything of it is done."""
 
     name: str
-    key: str  # see `identity.sweep_identity`
+    key: str  # see `run_hash.hash_sweep`
     words: Sequence[str]  # of the command
     varied: Mapping[str, str]  # setting -> its values, as written
 
@@ -183,7 +183,7 @@ class Run:
             config_yaml=to_yaml(config),
             tags={
                 **parent.tags(varied=self.job.varied, identity=self.identity),
-                **beside(config, self.job.words),
+                **other_settings(config, self.job.words),
             },
             commit=parent.commit,
             replaces=broken.tags[RECORD] if broken is not None else None,

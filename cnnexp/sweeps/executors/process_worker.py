@@ -133,7 +133,7 @@ def _missing_here(data: DataConfig, digest: str, sweep: _Sweep) -> str | None:
     """Say what is wrong where the data are missing on this machine, or are not those of the sweep."""
     node = socket.gethostname()
     try:
-        found = read_facts(data.unthinned(), partial(sweep.progress, "reading images"))
+        found = read_facts(data.whole(), partial(sweep.progress, "reading images"))
     except CnnexpError as error:
         return f"Node {node}: {error}"
     if found.digest == digest:

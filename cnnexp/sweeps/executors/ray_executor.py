@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnexp.config import DataConfig
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import ray_cluster, ray_worker
 from cnnexp.sweeps.executors.process_executor import remove_if_empty
@@ -196,23 +195,13 @@ class Seats:
 
 
 def _from_anywhere(task: Task) -> Task:
-    """Return a task with places that mean the same from any folder."""
+    """Return a task with paths that mean the same from any folder."""
     match task:
         case Assignment(config=config):
-            there = dataclasses.replace(config, data=_found_from_anywhere(config.data))
+            there = dataclasses.replace(config, data=config.data.with_absolute_paths())
             return dataclasses.replace(task, config=there)
         case Reading(data):
-            return Reading(_found_from_anywhere(data))
-
-
-def _found_from_anywhere(data: DataConfig) -> DataConfig:
-    names = {field.name for field in dataclasses.fields(data)} & {"path", "root", "cache"}
-    places: dict[str, Any] = {name: _absolute(getattr(data, name)) for name in names}
-    return dataclasses.replace(data, **places)
-
-
-def _absolute(place: str | None) -> str | None:
-    return place if place is None or place.startswith("~") else str(Path(place).absolute())
+            return Reading(data.with_absolute_paths())
 
 
 def _reason(one: Seat, error: "RayError") -> str:
