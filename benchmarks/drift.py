@@ -23,7 +23,7 @@ import measuring
 from violence import processes
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from sweeping import WORDS, start, wait_for  # the same eyes as the tests have
+from support.sweep_processes import WORDS, start, wait_for  # the same eyes as the tests have
 
 TINY = [*WORDS, "data.limit=200", "training.epochs=2"]
 WINDOW = 11  # runs in each of the two medians that are compared: 10 to 20, and the last ones

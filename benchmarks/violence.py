@@ -24,7 +24,7 @@ from pathlib import Path
 import measuring
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from sweeping import WORDS, children, recorded, start, sweep, table  # the same eyes as the tests have
+from support.sweep_processes import WORDS, children, recorded, start, sweep, table  # the same eyes as the tests have
 
 RUNS = 3
 COMMAND = [*WORDS, "data.limit=200", f"seed=range({RUNS})"]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from samples import class_names, run_result
 
 from cnnexp.runs import artifacts
+from support.sample_records import class_names, run_result
 
 
 def strictly(data: bytes):

@@ -13,12 +13,9 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-import trained
-from folders import load, write_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_images import bomb
 
 from cnnexp.__main__ import main
 from cnnexp.config import FolderDataConfig
@@ -26,6 +23,9 @@ from cnnexp.errors import DataError, ModelError
 from cnnexp.portable import golden
 from cnnexp.portable.card import DIGEST, Card, UnfitModelError, _digest
 from cnnexp.saved.prediction import open_model
+from support import trained_model
+from support.image_files import bomb
+from support.image_folders import load, write_classes
 
 ESCAPE = "\x1b[31m"
 
@@ -34,7 +34,7 @@ def test_a_bomb_among_the_images_is_named_and_never_unpacked(tmp_path, capfd):
     write_classes(tmp_path / "data", {"a": 30, "b": 30})
     place = tmp_path / "data" / "a" / "bomb.png"
     place.write_bytes(bomb(50_000))
-    model = trained.folder(tmp_path / "model")
+    model = trained_model.folder(tmp_path / "model")
     tracemalloc.start()
     with pytest.raises(DataError, match=r"a/bomb\.png: .* more than the 89,478,485 "):
         load(FolderDataConfig, cache=tmp_path / "cache", path=tmp_path / "data")
@@ -48,11 +48,11 @@ def test_a_bomb_among_the_images_is_named_and_never_unpacked(tmp_path, capfd):
 @settings(deadline=None)  # the first card is trained
 @given(st.data())
 def test_no_change_of_a_card_goes_unnoticed(data):
-    text = json.dumps(trained.result().card)
+    text = json.dumps(trained_model.result().card)
     place = data.draw(st.integers(0, len(text) - 1))
     changed = text[:place] + data.draw(st.characters(codec="ascii")) + text[place + 1 :]
     with suppress(UnfitModelError):
-        assert Card.from_json(changed).as_dict() == trained.result().card
+        assert Card.from_json(changed).as_dict() == trained_model.result().card
 
 
 def places(content, place=()):
@@ -66,7 +66,7 @@ def places(content, place=()):
 
 
 def test_a_card_that_lies_with_a_right_digest_is_refused_or_harmless():
-    honest = {key: value for key, value in json.loads(json.dumps(trained.result().card)).items() if key != DIGEST}
+    honest = {key: value for key, value in json.loads(json.dumps(trained_model.result().card)).items() if key != DIGEST}
     refused = 0
     for place, lie in itertools.product(places(honest), (None, "x", -1, [], {})):
         content = copy.deepcopy(honest)
@@ -76,24 +76,24 @@ def test_a_card_that_lies_with_a_right_digest_is_refused_or_harmless():
         holder[place[-1]] = lie
         try:
             card = Card.from_json(json.dumps(content | {DIGEST: _digest(content)}))
-            golden.replay(card, lambda pixels: trained.model().forward(pixels)[0], same_machine=True)
+            golden.replay(card, lambda pixels: trained_model.model().forward(pixels)[0], same_machine=True)
         except UnfitModelError:
             refused += 1
     assert refused > 350  # what is left is there to be read, such as versions
 
 
 def test_a_card_of_enormous_images_is_refused_before_one_is_made(tmp_path):
-    image = dataclasses.replace(trained.card().image, height=50_000, width=50_000)
-    folder = trained.with_card(trained.folder(tmp_path / "m"), image=image)
+    image = dataclasses.replace(trained_model.card().image, height=50_000, width=50_000)
+    folder = trained_model.with_card(trained_model.folder(tmp_path / "m"), image=image)
     with pytest.raises(ModelError, match=r"images become \(50000, 50000, 1\), and model\.keras takes \(8, 8, 1\)"):
         open_model(folder)
 
 
 def test_class_names_of_a_strangers_card_command_no_terminal(tmp_path, capfd):
-    names = tuple(f"{name}{ESCAPE}" for name in trained.card().class_names)
-    samples = tuple(dataclasses.replace(one, label=f"{one.label}{ESCAPE}") for one in trained.card().golden)
-    folder = trained.with_card(trained.folder(tmp_path / "m"), class_names=names, golden=samples)
-    (path,) = trained.save_digits(tmp_path, ["index-3"])
+    names = tuple(f"{name}{ESCAPE}" for name in trained_model.card().class_names)
+    samples = tuple(dataclasses.replace(one, label=f"{one.label}{ESCAPE}") for one in trained_model.card().golden)
+    folder = trained_model.with_card(trained_model.folder(tmp_path / "m"), class_names=names, golden=samples)
+    (path,) = trained_model.save_digits(tmp_path, ["index-3"])
     assert main(["predict", str(folder), str(path), "--html", str(tmp_path / "page.html")]) == 0
     assert main(["predict", str(folder), str(path)]) == 0
     printed = capfd.readouterr().out

@@ -3,7 +3,6 @@ import json
 
 import numpy as np
 import pytest
-import trained
 
 from cnnexp.compose import compose_config
 from cnnexp.datasets import load_splits
@@ -11,10 +10,11 @@ from cnnexp.errors import ModelError
 from cnnexp.images import read_image
 from cnnexp.portable.card import DIGEST, Card, UnfitModelError, _digest
 from cnnexp.saved.prediction import open_model
+from support import trained_model
 
 
 def test_a_card_survives_writing_and_reading_whatever_the_layout():
-    content = trained.result().card
+    content = trained_model.result().card
     read = Card.from_json(json.dumps(content))
     assert read.as_dict() == content
     assert Card.from_json(json.dumps(content, indent=3, sort_keys=True, ensure_ascii=False)) == read
@@ -24,13 +24,13 @@ def test_a_card_survives_writing_and_reading_whatever_the_layout():
 def test_a_card_knows_the_training_pixels():
     train = load_splits(compose_config([]).data, seed=0, on_progress=lambda done, total: None).train
     pixels = train.images[train.rows].astype(float)
-    known = trained.card().training_pixels
+    known = trained_model.card().training_pixels
     assert known.mean == pytest.approx(pixels.mean(axis=(0, 1, 2)), abs=1e-3)
     assert known.deviation == pytest.approx(pixels.std(axis=(0, 1, 2)), abs=1e-3)
 
 
 def test_a_card_says_what_a_user_needs():
-    card = trained.card()
+    card = trained_model.card()
     assert card.class_names == tuple("0123456789")
     assert card.image.shape == (8, 8, 1)
     assert card.scaling == {"rule": "unit", "scale": [1 / 255], "offset": [0.0]}
@@ -44,14 +44,14 @@ def test_a_card_says_what_a_user_needs():
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Card) if field.name != "format"])
 def test_a_card_that_was_tampered_with_is_refused(field):
-    content = trained.result().card
+    content = trained_model.result().card
     for changed in (content | {field: "other"}, {key: value for key, value in content.items() if key != field}):
         with pytest.raises(UnfitModelError, match=r"card\.json has been changed"):
             Card.from_json(json.dumps(changed))
 
 
 def test_a_field_too_many_or_too_few_is_named_even_with_a_right_digest():
-    content = {key: value for key, value in trained.result().card.items() if key != DIGEST}
+    content = {key: value for key, value in trained_model.result().card.items() if key != DIGEST}
     more, fewer = content | {"extra": 1}, {key: value for key, value in content.items() if key != "class_names"}
     for changed, message in ((more, "extra is unknown"), (fewer, "class_names is missing")):
         with pytest.raises(UnfitModelError, match=message):
@@ -72,7 +72,7 @@ def test_what_is_no_card_is_refused(text, message):
 
 @pytest.mark.parametrize("name", ["model.keras", "features.npz", "card.json"])
 def test_a_missing_file_is_named(tmp_path, name):
-    folder = trained.folder(tmp_path / "m")
+    folder = trained_model.folder(tmp_path / "m")
     (folder / name).unlink()
     with pytest.raises(ModelError, match=f"{name} cannot be read"):
         open_model(folder)
@@ -80,7 +80,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["model.keras", "features.npz"])
 def test_a_file_of_another_model_is_named(tmp_path, name):
-    folder = trained.folder(tmp_path / "m")
+    folder = trained_model.folder(tmp_path / "m")
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
@@ -89,14 +89,14 @@ def test_a_file_of_another_model_is_named(tmp_path, name):
 
 
 def test_other_weights_are_told_from_another_order_of_classes(tmp_path):
-    names = trained.card().class_names
-    folder = trained.with_card(trained.folder(tmp_path / "order"), class_names=names[::-1])
+    names = trained_model.card().class_names
+    folder = trained_model.with_card(trained_model.folder(tmp_path / "order"), class_names=names[::-1])
     with pytest.raises(ModelError, match="the step that differs is class order"):
         open_model(folder)
 
     import keras
 
-    folder = trained.folder(tmp_path / "weights")
+    folder = trained_model.folder(tmp_path / "weights")
     model = keras.models.load_model(folder / "model.keras")
     kernel, bias = model.get_layer("logits").get_weights()
     for weights, step in (
@@ -105,14 +105,14 @@ def test_other_weights_are_told_from_another_order_of_classes(tmp_path):
     ):
         model.get_layer("logits").set_weights(weights)
         model.save(tmp_path / "other.keras")
-        trained.with_model_file(folder, (tmp_path / "other.keras").read_bytes())
+        trained_model.with_model_file(folder, (tmp_path / "other.keras").read_bytes())
         with pytest.raises(ModelError, match=f"the step that differs is {step}"):
             open_model(folder)
 
 
 def test_another_rule_of_resizing_is_found_although_the_digits_need_none(tmp_path):
-    image = dataclasses.replace(trained.card().image, resize="pad")
-    folder = trained.with_card(trained.folder(tmp_path / "m"), image=image)
+    image = dataclasses.replace(trained_model.card().image, resize="pad")
+    folder = trained_model.with_card(trained_model.folder(tmp_path / "m"), image=image)
     with pytest.raises(ModelError, match="the step that differs is resizing: for the golden sample chart"):
         open_model(folder)
 
@@ -127,7 +127,8 @@ def test_code_inside_a_model_is_never_executed(tmp_path):
         tmp_path / "lambda.keras"
     )
     trace.unlink(missing_ok=True)  # building it may have run it
-    folder = trained.with_model_file(trained.folder(tmp_path / "m"), (tmp_path / "lambda.keras").read_bytes())
+    folder = trained_model.folder(tmp_path / "m")
+    trained_model.with_model_file(folder, (tmp_path / "lambda.keras").read_bytes())
     with pytest.raises(ModelError, match="without executing code in it"):
         open_model(folder)
     assert not trace.exists()
@@ -135,15 +136,15 @@ def test_code_inside_a_model_is_never_executed(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no model"])
 def test_a_damaged_model_file_is_a_clean_error(tmp_path, content):
-    folder = trained.with_model_file(trained.folder(tmp_path / "m"), content)
+    folder = trained_model.with_model_file(trained_model.folder(tmp_path / "m"), content)
     with pytest.raises(ModelError, match="is no model that can be loaded"):
         open_model(folder)
 
 
 def test_golden_files_give_the_training_pixels():
-    known = trained.model().reference
-    for sample in trained.card().golden[:-1]:
+    known = trained_model.model().reference
+    for sample in trained_model.card().golden[:-1]:
         import base64
 
-        pixels = read_image(base64.b64decode(sample.file), trained.card().image)
+        pixels = read_image(base64.b64decode(sample.file), trained_model.card().image)
         np.testing.assert_array_equal(pixels, known.pixels[known.files.index(sample.name)])

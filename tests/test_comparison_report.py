@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from recorded_runs import Recorder, record_sweep
 from rich.console import Console
 from sklearn.datasets import load_digits
 
@@ -24,6 +23,7 @@ from cnnexp.sweeps import summary
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.tracking.comparison_page import PAGE, log_comparison
 from cnnexp.tracking.store.find_runs import find_runs
+from support.recorded_runs import Recorder, record_sweep
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import mlflow
 import pytest
 from alembic.script import ScriptDirectory
 from mlflow.entities import LoggedModelOutput
-from recorded_runs import Recorder, record_sweep
 
 from cnnexp.comparison import compare
 from cnnexp.errors import TrackingError
@@ -22,6 +21,7 @@ from cnnexp.tracking.store.client import ClientStore
 from cnnexp.tracking.store.find_runs import find_runs
 from cnnexp.tracking.store.sqlite import KNOWN_SCHEMAS, SqliteStore
 from cnnexp.tracking.store.stored_run import Locations
+from support.recorded_runs import Recorder, record_sweep
 
 
 @pytest.fixture(scope="module")

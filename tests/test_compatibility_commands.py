@@ -2,10 +2,10 @@
 
 import sys
 
-import compatibility as contract
 import pytest
 import tensorflow  # noqa: F401 - now, so that tests/conftest.py sets it up before pytest catches what is printed
 
+import compatibility as contract
 from cnnexp.__main__ import main
 
 ROWS = contract.golden("commands.json")

@@ -4,10 +4,10 @@ import json
 import sys
 import zipfile
 
-import compatibility as contract
 import pytest
 import tensorflow  # noqa: F401 - now, so that tests/conftest.py sets it up before pytest catches what is printed
 
+import compatibility as contract
 from cnnexp.__main__ import main
 
 PROBABILITY = 1e-5

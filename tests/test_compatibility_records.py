@@ -2,8 +2,9 @@
 
 import re
 
-import compatibility as contract
 import pytest
+
+import compatibility as contract
 
 # On another processor or with other libraries sums come in another order: the last digits differ, three epochs
 # enlarge that, and an image on the border then counts as another class.

@@ -8,11 +8,11 @@ import sqlite3
 import sys
 from contextlib import closing
 
-import compatibility as contract
 import numpy as np
 import pytest
 from PIL import Image
 
+import compatibility as contract
 from cnnexp.__main__ import main
 
 SWEEPS = {sweep.name: sweep for sweep in contract.SWEEPS}

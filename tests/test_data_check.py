@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import data_settings, load, write_classes
 from PIL import Image, ImageEnhance, ImageFilter
 
 from cnnexp.__main__ import main
@@ -24,6 +23,7 @@ from cnnexp.datasets import survey
 from cnnexp.datasets.sources.builtin import digits_source
 from cnnexp.errors import DataError
 from cnnexp.report.data_report import page
+from support.image_folders import data_settings, load, write_classes
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
 OVERSIZED = {"IMG_5874.JPG", "IMG_5935.JPG", "IMG_5978.JPG"}

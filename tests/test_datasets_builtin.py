@@ -9,16 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import load, write_classes
 from sklearn.datasets import load_digits
 
 from cnnexp.config import BuiltinDataConfig
 from cnnexp.datasets.sources import builtin
 from cnnexp.errors import ConfigError, DataError
+from support import TESTS
+from support.image_folders import load, write_classes
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 IMPORTS = (
-    "import sys; sys.path.insert(0, 'tests'); from folders import load; from cnnexp.config import BuiltinDataConfig;"
+    f"import sys; sys.path.insert(0, {str(TESTS)!r}); from support.image_folders import load; "
+    "from cnnexp.config import BuiltinDataConfig;"
 )
 TEST_DECLARED = {"validation": 0.1, "calibration": 0.1, "test": 0}
 

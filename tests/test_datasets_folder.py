@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import load, noise, write_classes, write_image
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
@@ -16,6 +15,7 @@ from cnnexp.errors import DataError
 from cnnexp.images import read_image
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.text import printable
+from support.image_folders import load, noise, write_classes, write_image
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from folders import load, write_classes
 
 from cnnexp.config import BuiltinDataConfig, FolderDataConfig
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import SPLIT_NAMES
+from support.image_folders import load, write_classes
 
 
 def digits(tmp_path, **changes):

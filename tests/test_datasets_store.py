@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import data_settings, load, noise, write_classes
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
@@ -25,8 +24,9 @@ from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec, read_image
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.locks import try_lock
+from support import TESTS
+from support.image_folders import data_settings, load, noise, write_classes
 
-TESTS = Path(__file__).parent
 SPEC = ImageSpec(12, 12, color="rgb", resize="stretch", kernel="bilinear", antialias=True, background=0)
 
 
@@ -44,7 +44,7 @@ def in_process(folder, store, *, before="", **options):
     """Load the folder in a process of its own, after running `before` there."""
     code = (
         f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
-        "from folders import load; from cnnexp.config import FolderDataConfig\n"
+        "from support.image_folders import load; from cnnexp.config import FolderDataConfig\n"
         f"{before}\n"
         "show = globals().get('show', lambda done, total: None)\n"
         f"splits = load(FolderDataConfig, cache={str(store)!r}, path={str(folder)!r}, on_progress=show)\n"

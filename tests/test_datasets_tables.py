@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from folders import load, noise, write_image
 
 from cnnexp.config import NpzDataConfig, TableDataConfig
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.images import read_image
 from cnnexp.records import SPLIT_NAMES
+from support.image_folders import load, noise, write_image
 
 
 @pytest.fixture

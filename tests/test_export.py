@@ -1,45 +1,31 @@
-import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import trained
 
 from cnnexp.errors import ConfigError, ModelError
 from cnnexp.saved.export import export
 from cnnexp.saved.prediction import open_model
-
-ALONE = "import sys; sys.modules['cnnexp'] = sys.modules['mlflow'] = None; import runpy; sys.argv = sys.argv[1:]; "
-ALONE += "sys.path.insert(0, sys.argv[0].rpartition('/')[0]); runpy.run_path(sys.argv[0], run_name='__main__')"
-
-
-def run_alone(folder, *words):
-    """The exported script where neither cnnexp nor MLflow can be imported."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", ALONE, str(folder / "predict.py"), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", env=environment)
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+from support import trained_model
+from support.exported_script import run_alone
 
 
 def test_an_export_holds_all_and_answers_as_the_model(tmp_path):
-    source, target = trained.folder(tmp_path / "model"), tmp_path / "deep" / "exported"
+    source, target = trained_model.folder(tmp_path / "model"), tmp_path / "deep" / "exported"
     export(source, target, onnx=False)
     assert sorted(path.name for path in target.iterdir()) == [
         "README.txt", "card.json", "features.npz", "model.keras", "predict.py", "reader", "requirements.txt",
     ]  # fmt: skip
-    pixels = trained.digits()[0][:50, ..., None]
-    given, expected = open_model(target).forward(pixels), trained.model().forward(pixels)
+    pixels = trained_model.digits()[0][:50, ..., None]
+    given, expected = open_model(target).forward(pixels), trained_model.model().forward(pixels)
     np.testing.assert_allclose(given[0], expected[0], atol=1e-5)
     assert "uint8 (N, 8, 8, 1) and gives 10 probabilities" in (target / "README.txt").read_text()
     assert [path.name for path in target.parent.iterdir()] == ["exported"]  # nothing half-made beside it
 
 
 def test_what_is_in_the_way_is_never_overwritten(tmp_path):
-    source = trained.folder(tmp_path / "model")
+    source = trained_model.folder(tmp_path / "model")
     for target in (tmp_path / "file", tmp_path / "full"):
         if target.name == "file":
             target.write_text("mine")
@@ -54,7 +40,7 @@ def test_what_is_in_the_way_is_never_overwritten(tmp_path):
 
 
 def test_a_model_that_moved_is_not_exported(tmp_path):
-    source = trained.with_card(trained.folder(tmp_path / "model"), class_names=tuple("9876543210"))
+    source = trained_model.with_card(trained_model.folder(tmp_path / "model"), class_names=tuple("9876543210"))
     with pytest.raises(ModelError, match="class order"):
         export(source, tmp_path / "exported", onnx=False)
     assert not (tmp_path / "exported").exists()
@@ -62,7 +48,7 @@ def test_a_model_that_moved_is_not_exported(tmp_path):
 
 def test_what_was_written_is_checked_before_it_has_its_name(tmp_path, monkeypatch):
     """A disk that changes what is written on it."""
-    source = trained.folder(tmp_path / "model")
+    source = trained_model.folder(tmp_path / "model")
 
     def spoiled(origin, target, **_options):
         content = Path(origin).read_bytes()
@@ -75,7 +61,7 @@ def test_what_was_written_is_checked_before_it_has_its_name(tmp_path, monkeypatc
 
 
 def test_onnx_asks_for_its_packages_or_gives_the_same_answers(tmp_path):
-    source = trained.folder(tmp_path / "model")
+    source = trained_model.folder(tmp_path / "model")
     try:
         import onnxruntime
         import tf2onnx  # noqa: F401
@@ -85,9 +71,9 @@ def test_onnx_asks_for_its_packages_or_gives_the_same_answers(tmp_path):
         return
     export(source, tmp_path / "exported", onnx=True)
     session = onnxruntime.InferenceSession(str(tmp_path / "exported" / "model.onnx"))
-    pixels = trained.digits()[0][:200, ..., None]
+    pixels = trained_model.digits()[0][:200, ..., None]
     (given,) = session.run(None, {session.get_inputs()[0].name: pixels})
-    np.testing.assert_allclose(given, trained.model().forward(pixels)[0], atol=1e-4)
+    np.testing.assert_allclose(given, trained_model.model().forward(pixels)[0], atol=1e-4)
 
 
 def test_a_conversion_that_answers_differently_is_not_exported(tmp_path, monkeypatch):
@@ -100,22 +86,22 @@ def test_a_conversion_that_answers_differently_is_not_exported(tmp_path, monkeyp
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Drifting)
     with pytest.raises(ModelError, match=r"model\.onnx does not answer as the model does.*scaling or weights"):
-        export(trained.folder(tmp_path / "model"), tmp_path / "exported", onnx=True)
+        export(trained_model.folder(tmp_path / "model"), tmp_path / "exported", onnx=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
 @pytest.mark.slow
 def test_the_folder_works_alone_and_refuses_when_it_was_changed(tmp_path):
     target = tmp_path / "exported"
-    export(trained.folder(tmp_path / "model"), target, onnx=False)
-    names = list(trained.result().predictions["test"].files[:5])
-    paths = trained.save_digits(tmp_path / "images", names)
+    export(trained_model.folder(tmp_path / "model"), target, onnx=False)
+    names = list(trained_model.result().predictions["test"].files[:5])
+    paths = trained_model.save_digits(tmp_path / "images", names)
     (tmp_path / "bad.jpg").write_text("no image")
     code, answers, _ = run_alone(target, *paths, tmp_path / "bad.jpg")
     assert code == 1
     assert answers[-1]["error"] == "it is no JPEG, PNG, BMP, GIF, TIFF, WEBP image."
     said = np.array([list(answer["probabilities"].values()) for answer in answers[:-1]])
-    np.testing.assert_allclose(said, trained.result().predictions["test"].probabilities[:5], atol=1e-5)
+    np.testing.assert_allclose(said, trained_model.result().predictions["test"].probabilities[:5], atol=1e-5)
     (target / "model.keras").write_bytes(b"other")
     code, answers, complaint = run_alone(target, *paths)
     assert (code, answers) == (1, [])

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from samples import class_names, evaluation, history
 
 from cnnexp import figures
 from cnnexp.figures import canvas
+from support.sample_records import class_names, evaluation, history
 
 
 def texts(figure: Figure) -> list[str]:

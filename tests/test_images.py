@@ -24,14 +24,7 @@ from cnnexp.images import (
     upright,
     upright_size,
 )
-
-HEIGHT, WIDTH = 16, 32
-BACKGROUND = 200
-
-
-def spec(height=HEIGHT, width=WIDTH, **changes):
-    values = {"color": "rgb", "resize": "stretch", "kernel": "bilinear", "antialias": True, "background": BACKGROUND}
-    return ImageSpec(height, width, **{**values, **changes})
+from support.image_files import BACKGROUND, HEIGHT, STORED, WIDTH, bomb, chunk, spec
 
 
 def picture():
@@ -75,10 +68,6 @@ def png(samples, *, bits, kind, transparent=None):
     clear = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
     content = clear + chunk(b"IDAT", zlib.compress(content))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + content + chunk(b"IEND", b"")
-
-
-def chunk(name, content):
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def animated(format_, **options):
@@ -157,18 +146,6 @@ def test_every_kind_of_file_gives_its_known_pixels(name, tmp_path):
         np.testing.assert_array_equal(read_image(source, spec()), read)
 
 
-STORED = {  # how an upright picture is stored for each EXIF orientation, by the standard's definition
-    1: lambda upright: upright,
-    2: lambda upright: upright[:, ::-1],
-    3: lambda upright: upright[::-1, ::-1],
-    4: lambda upright: upright[::-1],
-    5: lambda upright: upright.transpose(1, 0, 2),
-    6: lambda upright: np.rot90(upright, 1),
-    7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
-    8: lambda upright: np.rot90(upright, -1),
-}
-
-
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", STORED)
 def test_exif_rotation_is_undone(orientation, format_):
@@ -223,12 +200,6 @@ def test_sixteen_bit_maps_its_full_range():
 def test_an_array_that_could_mean_anything_is_refused(array, reason):
     with pytest.raises(UnreadableImageError, match=reason):
         read_image(array, spec())
-
-
-def bomb(side):
-    """A PNG of a few bytes that claims to have side × side pixels."""
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
 UNREADABLE = {

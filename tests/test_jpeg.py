@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_images import STORED, spec
 
 from cnnexp.images import UnreadableImageError, read_image
 from cnnexp.images.files import by_pillow, by_turbo
 from cnnexp.images.jpeg import plain_jpeg
+from support.image_files import STORED, spec
 
 ORIENTATION = 0x0112
 

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
-from test_export import run_alone
 
 from cnnexp.__main__ import main
 from cnnexp.tracking.recorded_model import recorded_model
 from cnnexp.training import runtime
+from support.exported_script import run_alone
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
 TRAIN = ["training=smoke", "data=folder", "data.size=[32,32]", "data.on_bad_file=skip"]

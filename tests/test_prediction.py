@@ -6,20 +6,20 @@ import tracemalloc
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import trained
 from PIL import Image
 
 from cnnexp.__main__ import main
 from cnnexp.errors import ConfigError
 from cnnexp.saved.image_files import Listed, list_images
 from cnnexp.saved.prediction import PORTION, predict
+from support import trained_model
 
 
 @pytest.fixture(scope="module")
 def test_files(tmp_path_factory):
     """The run's test images as PNG files, in the order of its evaluation."""
-    names = trained.result().predictions["test"].files
-    return trained.save_digits(tmp_path_factory.mktemp("test images"), list(names))
+    names = trained_model.result().predictions["test"].files
+    return trained_model.save_digits(tmp_path_factory.mktemp("test images"), list(names))
 
 
 test_files.__test__ = False
@@ -27,16 +27,16 @@ test_files.__test__ = False
 
 def ask(paths, *, coverage=0.9, neighbours=0):
     listed = [Listed(str(path), path) for path in paths]
-    return list(predict(trained.model(), listed, coverage=coverage, neighbours=neighbours))
+    return list(predict(trained_model.model(), listed, coverage=coverage, neighbours=neighbours))
 
 
 def test_files_get_the_answers_of_the_test_evaluation(test_files):
-    recorded = trained.result().predictions["test"]
+    recorded = trained_model.result().predictions["test"]
     found = ask(test_files)
     assert len(found) > 2 * PORTION
     probabilities = np.array([item.answer.probabilities for item in found])
     assert np.abs(probabilities - recorded.probabilities).max() <= 1e-5
-    names = trained.card().class_names
+    names = trained_model.card().class_names
     assert [item.answer.label for item in found] == [names[best] for best in recorded.probabilities.argmax(axis=1)]
     for item in found:
         ranked = sorted(item.answer.probabilities, reverse=True)
@@ -44,7 +44,7 @@ def test_files_get_the_answers_of_the_test_evaluation(test_files):
 
 
 def test_prediction_sets_cover_what_they_promise_and_warnings_are_rare(test_files):
-    labels = trained.result().predictions["test"].labels
+    labels = trained_model.result().predictions["test"].labels
     for coverage in (0.8, 0.9, 0.99):
         sets = [item.answer.prediction_set for item in ask(test_files, coverage=coverage)]
         covered = np.mean([str(label) in held for label, held in zip(labels, sets, strict=True)])
@@ -56,7 +56,7 @@ def test_what_is_no_digit_is_called_unlike_the_training_data(tmp_path):
     rng = np.random.default_rng(0)
     for n in range(40):
         Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"noise {n}.png")
-        inverted = 255 - trained.digits()[0][n]
+        inverted = 255 - trained_model.digits()[0][n]
         Image.fromarray(inverted).save(tmp_path / f"inverted {n}.png")
     flagged = {item.name.split("/")[-1]: item.answer.unlike for item in ask(sorted(tmp_path.glob("*.png")))}
     for kind, least in (("noise", 0.95), ("inverted", 0.95)):  # of ordinary images: 0.01
@@ -81,7 +81,7 @@ def test_bad_files_are_lines_among_the_others_in_their_order(test_files, tmp_pat
 
 
 def test_the_nearest_training_images_look_alike(test_files):
-    known = trained.model().reference
+    known = trained_model.model().reference
     found = ask(test_files[:100], neighbours=5)
     same = [known.labels[row] == int(item.answer.label) for item in found for row in item.nearest]
     assert len(same) == 500
@@ -100,14 +100,14 @@ def test_an_endless_list_is_answered_as_it_comes(test_files):
         while True:
             yield from (Listed(str(path), path) for path in test_files)
 
-    first = next(predict(trained.model(), endless(), coverage=0.9, neighbours=0))
+    first = next(predict(trained_model.model(), endless(), coverage=0.9, neighbours=0))
     assert first.answer is not None
 
 
 def test_the_command_writes_every_form_of_the_same_answers(tmp_path, capfd):
-    model = trained.folder(tmp_path / "exported")
+    model = trained_model.folder(tmp_path / "exported")
     images = tmp_path / "images"
-    paths = trained.save_digits(images, ["index-0", "index-1"])
+    paths = trained_model.save_digits(images, ["index-0", "index-1"])
     paths[1].rename(images / "q'\"\n\x1b[31m直.png")
     (images / "bad.jpg").write_text("x")
     outputs = {kind: tmp_path / f"answers.{kind}" for kind in ("csv", "json", "parquet", "html")}
@@ -139,15 +139,15 @@ def test_the_command_writes_every_form_of_the_same_answers(tmp_path, capfd):
 
 
 def test_the_command_prints_answers_safely_and_says_how_it_went(tmp_path, capfd):
-    model = trained.folder(tmp_path / "exported")
-    (path,) = trained.save_digits(tmp_path, ["index-3"])
+    model = trained_model.folder(tmp_path / "exported")
+    (path,) = trained_model.save_digits(tmp_path, ["index-3"])
     path.rename(tmp_path / "a\x1b[31m\n.png")
     assert main(["predict", str(model), str(tmp_path / "a\x1b[31m\n.png"), "--coverage", "0.8"]) == 0
     line = capfd.readouterr().out
     assert line.startswith(f"{tmp_path}/a\\x1b[31m\\n.png: 3 ")
     assert "; 0.8 set: 3\n" in line
     for n in range(20):
-        Image.fromarray(255 - trained.digits()[0][n]).save(tmp_path / f"inverted {n}.png")
+        Image.fromarray(255 - trained_model.digits()[0][n]).save(tmp_path / f"inverted {n}.png")
     inverted = sorted(tmp_path.glob("inverted*.png"))
     expected = sum(item.answer.unlike for item in ask(inverted))
     assert main(["predict", str(model), *map(str, inverted)]) == 0
@@ -167,13 +167,13 @@ def test_the_command_prints_answers_safely_and_says_how_it_went(tmp_path, capfd)
     ],
 )
 def test_a_wrong_command_line_is_exit_code_two(tmp_path, capfd, words, message):
-    model = trained.folder(tmp_path / "exported")
+    model = trained_model.folder(tmp_path / "exported")
     assert main(["predict", str(model), *words]) == 2
     assert message in capfd.readouterr().err
 
 
 def test_an_earlier_file_stays_when_the_command_line_turns_out_to_be_wrong(tmp_path, capfd):
-    model = trained.folder(tmp_path / "exported")
+    model = trained_model.folder(tmp_path / "exported")
     table, answers = tmp_path / "list.csv", tmp_path / "answers.csv"
     table.write_text("file\nx.png\n")
     answers.write_text("kept")
@@ -189,8 +189,8 @@ def test_an_earlier_file_stays_when_the_command_line_turns_out_to_be_wrong(tmp_p
 
 
 def test_a_page_ends_before_it_is_too_long_and_says_so(tmp_path, capfd):
-    model = trained.folder(tmp_path / "exported")
-    (path,) = trained.save_digits(tmp_path, ["index-3"])
+    model = trained_model.folder(tmp_path / "exported")
+    (path,) = trained_model.save_digits(tmp_path, ["index-3"])
     assert main(["predict", str(model), *[str(path)] * 503, "--html", str(tmp_path / "a.html")]) == 0
     page = (tmp_path / "a.html").read_text()
     assert page.count("<section>") == 500
@@ -204,10 +204,10 @@ def test_a_target_that_is_nothing_says_what_would_be(tmp_path, capfd, monkeypatc
 
 
 def test_a_long_table_takes_no_more_memory_than_a_few_images(tmp_path):
-    (path,) = trained.save_digits(tmp_path, ["index-0"])
+    (path,) = trained_model.save_digits(tmp_path, ["index-0"])
     (tmp_path / "list.csv").write_text("path\n" + f"{os.path.relpath(path, tmp_path)}\n" * 3_000)
     listed = list_images([str(tmp_path / "list.csv")], root=None)
-    model = trained.model()
+    model = trained_model.model()
     tracemalloc.start()
     count = sum(1 for _ in predict(model, listed, coverage=0.9, neighbours=0))
     peak = tracemalloc.get_traced_memory()[1]

@@ -3,7 +3,6 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import trained
 from PIL import Image
 
 from cnnexp.compose import compose_config
@@ -12,23 +11,24 @@ from cnnexp.errors import DataError
 from cnnexp.saved import evaluation_set, reevaluation
 from cnnexp.saved.faults import Fault
 from cnnexp.saved.shifts import Shift
+from support import trained_model
 
 NAMES = ("stop", "yield", "no entry")
 
 
 def find(words):
     return evaluation_set.find_images(
-        compose_config(words).data, trained.card(), seed=0, on_progress=lambda done, total: None
+        compose_config(words).data, trained_model.card(), seed=0, on_progress=lambda done, total: None
     )
 
 
 def judge(judged, change=None, model=None):
-    return reevaluation.judge(model or trained.model(), judged, change=change, seed=0)
+    return reevaluation.judge(model or trained_model.model(), judged, change=change, seed=0)
 
 
 def folder_of(root, *, classes, count=6, prefix=""):
     """Digits as photographs of another size, a folder a class; `classes` maps folder names to digits."""
-    pixels, labels = trained.digits()
+    pixels, labels = trained_model.digits()
     for name, digit in classes.items():
         (root / name).mkdir(parents=True)
         for index in np.flatnonzero(labels == digit)[:count]:
@@ -37,7 +37,7 @@ def folder_of(root, *, classes, count=6, prefix=""):
 
 
 def test_the_own_test_split_gives_the_recorded_numbers():
-    run = trained.result()
+    run = trained_model.result()
     found = judge(find(["data=digits"]))
     assert found.predictions.files == run.predictions["test"].files
     assert np.abs(found.predictions.probabilities - run.predictions["test"].probabilities).max() <= 1e-5
@@ -67,12 +67,13 @@ def test_classes_are_matched_by_name_and_the_rest_is_said(tmp_path):
 
 
 def test_training_images_among_the_judged_are_counted(tmp_path):
-    run = trained.result()
-    known = trained.model().reference.files
-    own, new = [name for name in known if trained.digits()[1][int(name[6:])] == 4][:3], run.predictions["test"].files
-    new = [name for name in new if trained.digits()[1][int(name[6:])] == 4][:4]
-    trained.save_digits(tmp_path / "d" / "4", [*own, *new])
-    trained.save_digits(tmp_path / "d" / "other", [new[0]])
+    run = trained_model.result()
+    known = trained_model.model().reference.files
+    labels = trained_model.digits()[1]
+    own = [name for name in known if labels[int(name[6:])] == 4][:3]
+    new = [name for name in run.predictions["test"].files if labels[int(name[6:])] == 4][:4]
+    trained_model.save_digits(tmp_path / "d" / "4", [*own, *new])
+    trained_model.save_digits(tmp_path / "d" / "other", [new[0]])
     found = judge(find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"]))
     assert "At least 3 of these images are training images of the model" in " ".join(found.notes)
 
@@ -82,7 +83,7 @@ def test_what_a_run_has_decoded_is_not_decoded_again(tmp_path):
     root = folder_of(tmp_path / "d", classes={"1": 1, "2": 2}, count=12)
     words = ["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"]
     splits = load_splits(compose_config(words).data, seed=0, on_progress=lambda done, total: None)
-    card = dataclasses.replace(trained.card(), image=splits.spec)
+    card = dataclasses.replace(trained_model.card(), image=splits.spec)
     read = []
     evaluation_set.find_images(
         compose_config(words).data, card, seed=0, on_progress=lambda done, total: read.append(done)
@@ -139,20 +140,20 @@ def test_matching_follows_names_not_positions():
 def test_a_fault_in_the_scaling_is_what_the_network_gets(name, tmp_path):
     from cnnexp.portable.classifier import load_keras
 
-    folder, judged = trained.folder(tmp_path / "model"), find(["data=digits"])
+    folder, judged = trained_model.folder(tmp_path / "model"), find(["data=digits"])
     network = load_keras(folder / "model.keras")
     scaling = network.get_layer("scaling")
     after = keras.Model(network.layers[network.layers.index(scaling) + 1].input, network.outputs[0])
     right = judged.images / 255
     expected = after.predict(right / 255 if name == "scaled_twice" else judged.images.astype("float32"), verbose=0)
-    wrong = reevaluation.changed_model(trained.model(), folder, Fault(name))
+    wrong = reevaluation.changed_model(trained_model.model(), folder, Fault(name))
     found = judge(judged, Fault(name), wrong)
     assert np.abs(found.predictions.probabilities - expected).max() < 1e-4
     assert found.metrics["test/log_loss"] != pytest.approx(judge(judged).metrics["test/log_loss"], rel=0.1)
 
 
 def test_other_changes_leave_the_model_alone(tmp_path):
-    model = trained.model()
+    model = trained_model.model()
     for change in (None, Fault("turned"), Shift("blur", (1.0,))):
         assert reevaluation.changed_model(model, tmp_path, change) is model
 
@@ -168,7 +169,7 @@ def test_another_resize_reads_the_same_images(tmp_path):
     root = folder_of(tmp_path / "photos", classes={"7": 7, "0": 0})
     data = compose_config(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"]).data
     judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
-    spec = trained.card().image
+    spec = trained_model.card().image
     again = evaluation_set.read_again(data, judged, Fault("nearest").reading(spec), on_progress=lambda *_: None)
     assert (again.digest, again.files) == (judged.digest, judged.files)
     assert again.images.shape == judged.images.shape

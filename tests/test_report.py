@@ -5,19 +5,28 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import pytest
-from samples import BAD_LABELS, OVERFITTING, class_names, evaluation, history, run_plan, run_result, settings
 
 from cnnexp.report.console import open_console
 from cnnexp.report.run.progress import ProgressReport, epoch_line
 from cnnexp.report.run.terminal import RunReport
+from support import TESTS
+from support.sample_records import (
+    BAD_LABELS,
+    OVERFITTING,
+    class_names,
+    evaluation,
+    history,
+    run_plan,
+    run_result,
+    settings,
+)
 
 STORY = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from samples import history, run_plan, run_result, settings
+sys.path.insert(0, {str(TESTS)!r})
+from support.sample_records import history, run_plan, run_result, settings
 from cnnexp.report.run.terminal import RunReport
 
 names = ["[red]apple", "caf\\u00e9 \\u732b", "\\x1b[31mevil"]
@@ -257,8 +266,8 @@ def test_a_sweep_shows_what_is_done_going_on_and_failed_and_the_best_so_far():
     out = tell_on_terminal(
         story=f"""
 import sys, time
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from samples import history
+sys.path.insert(0, {str(TESTS)!r})
+from support.sample_records import history
 from cnnexp.report.sweep_progress import SweepReport
 
 with SweepReport() as report:

@@ -5,7 +5,8 @@ import signal
 import time
 
 import pytest
-from sweeping import WORDS, kill, recorded, start, sweep, table, wait_for, workers
+
+from support.sweep_processes import WORDS, kill, recorded, start, sweep, table, wait_for, workers
 
 LISTS = ["optimizer=sgd", "regularization.l2=0.1", "optimizer.learning_rate=0.05,100", "training.batch_size=32,64"]
 

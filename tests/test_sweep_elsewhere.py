@@ -1,7 +1,8 @@
 """Sweeps under Hydra's own launchers, which start the runs in their own way."""
 
 import pytest
-from sweeping import WORDS, recorded, sweep, table
+
+from support.sweep_processes import WORDS, recorded, sweep, table
 
 
 @pytest.mark.slow

@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from cluster import kill_tree, site
-from folders import write_classes
-from sweeping import WORDS, kill, start, sweep, table, wait_for
-from sweeping import recorded as recorded_here
 
 from cnnexp.sweeps.executors.ray_worker import Growth, put
+from support.cluster import kill_tree, site
+from support.image_folders import write_classes
+from support.sweep_processes import WORDS, kill, start, sweep, table, wait_for
+from support.sweep_processes import recorded as recorded_here
 
 LONG = [*WORDS, "training.epochs=200"]  # longer than the second node takes to begin
 

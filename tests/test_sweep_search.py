@@ -1,10 +1,10 @@
 """Searches with Optuna: spaces in Hydra's grammar, runs stopped early, and going on where a search ended."""
 
 import pytest
-from sweeping import WORDS, epochs, kill, recorded, start, sweep, wait_for
 
 from cnnexp.errors import ConfigError
 from cnnexp.sweeps.combinations import parse
+from support.sweep_processes import WORDS, begun, kill, recorded, start, sweep, wait_for
 
 optuna = pytest.importorskip("optuna", reason="searches need the extra cnnexp[optuna]")
 
@@ -84,7 +84,7 @@ def test_more_trials_go_on_with_the_same_search(searched):
 def test_a_search_that_was_killed_goes_on(tmp_path):
     words = [*SEARCH, "training.epochs=40", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler=random"]
     process = start(*words, folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     kill(process.pid)
     process.communicate(timeout=60)
     wait_for(lambda: "RUNNING" not in {run.status for run in recorded(tmp_path)[1]}, seconds=20)

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from sweeping import WORDS, epochs, kill, recorded, start, sweep, table, wait_for, workers
+
+from support.sweep_processes import WORDS, begun, kill, recorded, start, sweep, table, wait_for, workers
 
 LONG = [*WORDS, "training.epochs=40"]  # about two seconds
 
@@ -25,7 +26,7 @@ def states(folder):
 
 def test_a_killed_run_is_tried_again_and_is_there_once(tmp_path):
     process = start(*LONG, "seed=0,1", folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     kill(workers(process.pid)[0])
     printed = finish(process, 0)
     assert "ended by SIGKILL, most likely because memory ran out. It is tried again." in printed
@@ -38,7 +39,7 @@ def test_a_killed_run_is_tried_again_and_is_there_once(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_is_killed_too_often_has_failed(tmp_path):
     process = start(*LONG, "seed=0,1", "sweep.retries=0", folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     kill(workers(process.pid)[0])
     finish(process, 1)
     assert states(tmp_path) == (["FINISHED"], ["FAILED", "FINISHED"])
@@ -59,7 +60,7 @@ def test_a_run_that_takes_too_long_is_ended_and_the_others_go_on(tmp_path):
 @pytest.mark.slow
 def test_a_dead_fork_server_costs_the_runs_that_were_going_on(tmp_path):
     process = start(*LONG, "seed=0,1,2", folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     running = workers(process.pid)
     with Path(f"/proc/{running[0]}/stat").open() as file:
         kill(int(file.read().rpartition(")")[2].split()[1]))
@@ -71,7 +72,7 @@ def test_a_dead_fork_server_costs_the_runs_that_were_going_on(tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_once_lets_runs_finish(tmp_path):
     process = start(*LONG, "seed=0,1,2,3", "tracking.uri=sqlite:///mlflow.db", folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     kill(process.pid, signal.SIGINT)
     printed = finish(process, 130)
     assert "no new runs" in printed
@@ -94,7 +95,7 @@ def test_ctrl_c_while_the_data_are_read_begins_no_run(tmp_path):
 @pytest.mark.parametrize(("signals", "code"), [([signal.SIGINT, signal.SIGINT], 130), ([signal.SIGTERM], 143)])
 def test_ctrl_c_twice_and_sigterm_stop_now(tmp_path, signals, code):
     process = start(*WORDS, "training.epochs=100000", "seed=0,1,2", folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     running = workers(process.pid)
     for number in signals:
         kill(process.pid, number)
@@ -108,7 +109,7 @@ def test_ctrl_c_twice_and_sigterm_stop_now(tmp_path, signals, code):
 def test_ctrl_c_on_the_terminal_reaches_only_the_sweep(tmp_path):
     """A terminal sends SIGINT to every process of the group."""
     process = start(*LONG, "seed=0,1", folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     for pid in (*workers(process.pid), process.pid):
         kill(pid, signal.SIGINT)
     finish(process, 130)
@@ -121,7 +122,7 @@ def test_resuming_after_the_sweep_itself_was_killed(tmp_path):
     whole.mkdir()
     sweep(*LONG, "seed=0,1,2", folder=whole)
     process = start(*LONG, "seed=0,1,2", folder=tmp_path)
-    wait_for(lambda: len(epochs(tmp_path)) == 2)
+    wait_for(lambda: len(begun(tmp_path)) == 2)
     running = workers(process.pid)
     kill(process.pid)
     process.communicate(timeout=60)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tracking_samples as samples
 from mlflow import MlflowClient
 
 from cnnexp.images import ImageSpec, read_image
 from cnnexp.tracking import recording
+from support import tracking_inputs
 
 LOAD = """
 import json, sys
@@ -34,9 +34,9 @@ print(json.dumps({name: model.predict(table).to_dict("records") for name, table 
 def logged(tmp_path_factory) -> Path:
     """Folder of the logged model of a recorded run."""
     home = tmp_path_factory.mktemp("home")
-    settings = samples.settings(home)
+    settings = tracking_inputs.settings(home)
     with recording(settings, run_name="model", parameters={}, config_yaml="", tags={}) as recorder:
-        recorder.finish(samples.result(model=samples.model_file()), samples.FILES)
+        recorder.finish(tracking_inputs.result(model=tracking_inputs.model_file()), tracking_inputs.FILES)
     client = MlflowClient(settings.uri)
     (output,) = client.get_run(recorder.receipt.run_id).outputs.model_outputs
     return Path(client.get_logged_model(output.model_id).artifact_location.removeprefix("file://"))
@@ -51,17 +51,17 @@ def expected() -> dict[str, list[float]]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        path.write_bytes(samples.model_file())
+        path.write_bytes(tracking_inputs.model_file())
         model = keras.models.load_model(path)
-    spec = ImageSpec(**samples.SPEC)
-    images = {"file": read_image(samples.png(), spec), "array": samples.pixels(count=1)[0]}
+    spec = ImageSpec(**tracking_inputs.SPEC)
+    images = {"file": read_image(tracking_inputs.png(), spec), "array": tracking_inputs.pixels(count=1)[0]}
     return {name: model.predict_on_batch(image[np.newaxis])[0].tolist() for name, image in images.items()}
 
 
 def check(answer: dict, expected: list[float]) -> None:
-    assert list(answer["probabilities"]) == list(samples.CLASS_NAMES)
+    assert list(answer["probabilities"]) == list(tracking_inputs.CLASS_NAMES)
     np.testing.assert_allclose(list(answer["probabilities"].values()), expected, atol=1e-5)
-    assert answer["label"] == samples.CLASS_NAMES[int(np.argmax(expected))]
+    assert answer["label"] == tracking_inputs.CLASS_NAMES[int(np.argmax(expected))]
     assert answer["probability"] == pytest.approx(max(expected), abs=1e-5)
     assert answer["error"] is None
 
@@ -83,8 +83,8 @@ def test_what_is_pinned_is_what_ran(logged):
 
 @pytest.mark.slow
 def test_the_model_loads_and_answers_without_this_package(logged, expected, tmp_path):
-    (tmp_path / "a.png").write_bytes(samples.png())
-    np.save(tmp_path / "a.npy", samples.pixels(count=1)[0])
+    (tmp_path / "a.png").write_bytes(tracking_inputs.png())
+    np.save(tmp_path / "a.npy", tracking_inputs.pixels(count=1)[0])
     words = [sys.executable, "-c", LOAD, str(logged), str(tmp_path / "a.png"), str(tmp_path / "a.npy")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -130,8 +130,8 @@ def served(logged, tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_server_answers_image_files_and_arrays(served, expected):
-    file = base64.b64encode(samples.png()).decode()
-    array = samples.pixels(count=1)[0].tolist()
+    file = base64.b64encode(tracking_inputs.png()).decode()
+    array = tracking_inputs.pixels(count=1)[0].tolist()
     for payload in (
         {"dataframe_records": [{"image": file}, {"image": array}]},
         {"dataframe_split": {"columns": ["image"], "data": [[file], [array]]}},
@@ -147,11 +147,11 @@ def test_the_server_answers_a_bad_image_with_a_clean_message_beside_the_good_one
     bad = {
         "no base64!": "must be the base64 of an image file",
         base64.b64encode(b"text").decode(): "",
-        base64.b64encode(samples.png()[:60]).decode(): "",
+        base64.b64encode(tracking_inputs.png()[:60]).decode(): "",
         "": "",
         "/etc/passwd": "",
     }
-    file = base64.b64encode(samples.png()).decode()
+    file = base64.b64encode(tracking_inputs.png()).decode()
     rows = [*bad, [[1, 2], [3]], [[300, 1], [2, 3]], [[0.1, 1], [1, 0]], {"a": 1}, file]
     *failures, good = ask(served, {"dataframe_records": [{"image": row} for row in rows]})
     for answer, reason in zip(

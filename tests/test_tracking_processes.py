@@ -10,23 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import tracking_samples as samples
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
-from sweeping import WORDS, sweep, wait_for
 
 from cnnexp.tracking import OwnedRecord, prepare_store
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.delivery_client import delivery_client
+from support import TESTS, tracking_inputs
+from support.sweep_processes import WORDS, sweep, wait_for
 
-PROGRAM = Path(__file__).with_name("tracked_process.py")
 SEND = "import sys, pathlib, cnnexp.tracking as t; print(t.send(pathlib.Path(sys.argv[1])).run_id)"
 
 
 def start(folder: Path, *, uri: str = "", epochs: int = 1000, seconds: float = 0.05) -> "subprocess.Popen[str]":
-    words = [sys.executable, str(PROGRAM), str(folder), uri, str(epochs), str(seconds)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", "support.recording_process", str(folder), uri, str(epochs), str(seconds)]
+    return subprocess.Popen(words, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def lines_until(process: "subprocess.Popen[str]", beginning: str) -> list[list[str]]:
@@ -49,13 +48,13 @@ def ended(client: MlflowClient, run_id: str, *, within: float = 20.0) -> Run:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("home")
-    prepare_store(samples.settings(folder))
+    prepare_store(tracking_inputs.settings(folder))
     return folder
 
 
 @pytest.fixture(scope="module")
 def client(home) -> MlflowClient:
-    return MlflowClient(samples.settings(home).uri)
+    return MlflowClient(tracking_inputs.settings(home).uri)
 
 
 @pytest.mark.parametrize(
@@ -77,16 +76,16 @@ def test_a_process_that_is_stopped_leaves_a_killed_run_with_all_its_epochs(home,
 
 
 def test_a_process_killed_while_it_creates_the_store_leaves_no_half_of_one(tmp_path):
-    create = "import sys, pathlib, tracking_samples, cnnexp.tracking as t; "
-    create += "print(t.prepare_store(tracking_samples.settings(pathlib.Path(sys.argv[1]))))"
+    create = "import sys, pathlib, cnnexp.tracking as t; from support import tracking_inputs; "
+    create += "print(t.prepare_store(tracking_inputs.settings(pathlib.Path(sys.argv[1]))))"
     command = [sys.executable, "-c", create, str(tmp_path)]
     growing = tmp_path / "mlflow.db.part"
-    process = subprocess.Popen(command, cwd=PROGRAM.parent)
+    process = subprocess.Popen(command, cwd=TESTS)
     wait_for(lambda: growing.exists() and growing.stat().st_size > 0)
     process.kill()
     process.wait()
     assert not (tmp_path / "mlflow.db").exists()
-    again = subprocess.run(command, cwd=PROGRAM.parent, capture_output=True, text=True, check=True)
+    again = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=True)
     assert again.stdout.split() == ["1"]
     assert not growing.exists()
 
@@ -98,7 +97,7 @@ def test_processes_that_start_at_once_on_no_store_all_record(tmp_path):
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert [receipt[2] for receipt in receipts] == ["-"] * 8
     assert errors == [""] * 8  # nor any noise
-    client = MlflowClient(samples.settings(tmp_path).uri)
+    client = MlflowClient(tracking_inputs.settings(tmp_path).uri)
     assert [client.get_run(receipt[1]).info.status for receipt in receipts] == ["FINISHED"] * 8
     for receipt in receipts:
         values = {metric.step: metric.value for metric in client.get_metric_history(receipt[1], "val/loss")}
@@ -179,7 +178,7 @@ def test_a_server_that_is_killed_holds_nothing_up_and_gets_the_whole_run_later(t
         assert len(client.search_runs([run.info.experiment_id])) == 1
         assert len(client.search_logged_models([run.info.experiment_id])) == 1
         names = {item.path for item in client.list_artifacts(run_id)}
-        assert names >= {"config.yaml", "images", *samples.FILES}
+        assert names >= {"config.yaml", "images", *tracking_inputs.FILES}
         assert len(client.list_artifacts(run_id, "images")) == 2
     assert not kept.exists()
     assert record_folder.JOURNAL not in {path.name for path in tmp_path.rglob("*")}
@@ -201,7 +200,7 @@ def test_what_a_server_keeps_is_compared_and_asked_for_answers(tmp_path):
 
 def test_a_delivering_process_that_dies_is_replaced_and_what_it_has_delivered_is_known(home, client):
     def begin(name):
-        settings = samples.settings(home)
+        settings = tracking_inputs.settings(home)
         return OwnedRecord.begin(settings, run_name=name, parameters={}, config_yaml=None, tags={}, commit=None)
 
     delivered, ended, under_way = (begin(name) for name in ("delivered", "ended", "under way"))

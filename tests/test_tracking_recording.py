@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-import tracking_samples as samples
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -18,25 +17,26 @@ from cnnexp.system.text import program
 from cnnexp.tracking import prepare_store, recording, send
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.record_folder import Progress
+from support import tracking_inputs
 
-RESULT = samples.result(epochs=4)
+RESULT = tracking_inputs.result(epochs=4)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("größe store")
-    prepare_store(samples.settings(folder))
+    prepare_store(tracking_inputs.settings(folder))
     return folder
 
 
 @pytest.fixture(scope="module")
 def client(home) -> MlflowClient:
-    return MlflowClient(samples.settings(home).uri)
+    return MlflowClient(tracking_inputs.settings(home).uri)
 
 
 def record(folder: Path, *, name="größe ☃", parameters=None, tags=None, **settings):
     return recording(
-        samples.settings(folder, **settings),
+        tracking_inputs.settings(folder, **settings),
         run_name=name,
         parameters=parameters or {"optimizer.learning_rate": 0.1},
         config_yaml="seed: 0  # größe\n",
@@ -60,7 +60,7 @@ def whole(folder: Path):
         for values in RESULT.history.epochs:
             recorder.epoch(values)
             recorder.check()
-        recorder.finish(RESULT, samples.FILES)
+        recorder.finish(RESULT, tracking_inputs.FILES)
     return recorder
 
 
@@ -69,7 +69,7 @@ def finished(home, client) -> Run:
     receipt = whole(home).receipt
     assert (receipt.kept_folder, receipt.reason) == (None, "")
     run = client.get_run(receipt.run_id)
-    assert receipt.url_command == f"{program()} ui --uri '{samples.settings(home).uri}' --run {run.info.run_id}"
+    assert receipt.url_command == f"{program()} ui --uri '{tracking_inputs.settings(home).uri}' --run {run.info.run_id}"
     return run
 
 
@@ -113,13 +113,13 @@ def test_the_data_set_is_known_by_its_content(finished):
         "code", {"tags": {"mlflow.source.name": RESULT.plan.data_source}},
     )  # fmt: skip
     profile = json.loads(used.dataset.profile)
-    assert profile["classes"] == list(samples.CLASS_NAMES)
+    assert profile["classes"] == list(tracking_inputs.CLASS_NAMES)
     assert profile["counts"]["test"] == [20, 20, 20]
 
 
 def test_artifacts_are_at_the_root_under_their_names(finished):
     root = artifacts(finished)
-    for name, content in samples.FILES.items():
+    for name, content in tracking_inputs.FILES.items():
         assert (root / name).read_bytes() == content
     assert (root / "config.yaml").read_text(encoding="utf-8") == "seed: 0  # größe\n"
 
@@ -233,7 +233,7 @@ def test_no_epoch_waits_for_the_store(home):
 
 def left_behind(home: Path) -> Path:
     """A whole record on disk that nobody has begun to deliver."""
-    settings = samples.settings(home)
+    settings = tracking_inputs.settings(home)
     opening = record_folder.Opening(
         key=record_folder.new_key("kept"), uri=settings.uri, artifacts=None, experiment="signs", run_name="kept",
         run_id=None, started=record_folder.now(), tags={"sweep_id": "kept"},
@@ -243,7 +243,7 @@ def left_behind(home: Path) -> Path:
     outgoing.append(entries.dataset(RESULT.plan))
     for step in range(1, 1_201):  # more than MLflow takes at once
         outgoing.append(entries.metrics({"val/loss": 1 / step}, step=step, kind="metrics", notes=[]))
-    outgoing.file("curves.png", samples.png())
+    outgoing.file("curves.png", tracking_inputs.png())
     outgoing.append(entries.image("confusion_matrix", "curves.png", step=1))
     outgoing.end("FAILED")
     return outgoing.folder
@@ -278,7 +278,7 @@ def test_a_record_kept_by_version_0_1_0_is_delivered(home, client):
     folder = home / "outbox" / "20260101-120000-kept-0a1b2c3d"
     (folder / "files").mkdir(parents=True)
     opening = {
-        "key": folder.name, "uri": samples.settings(home).uri, "artifacts": None, "experiment": "signs",
+        "key": folder.name, "uri": tracking_inputs.settings(home).uri, "artifacts": None, "experiment": "signs",
         "run_name": "kept", "run_id": None, "started": 1_767_268_800_000, "tags": {"sweep_id": "s"}, "replaces": None,
     }  # fmt: skip
     journal = [
@@ -295,7 +295,7 @@ def test_a_record_kept_by_version_0_1_0_is_delivered(home, client):
     (folder / "delivered.json").write_text(
         '{"asked": true, "run_id": null, "experiment_id": null, "entries": 0, "model_id": null}'
     )
-    (folder / "files" / "confusion_matrix.png").write_bytes(samples.png())
+    (folder / "files" / "confusion_matrix.png").write_bytes(tracking_inputs.png())
     run = client.get_run(send(folder).run_id)
     assert (run.info.status, run.info.end_time, run.data.params) == ("FINISHED", 1_767_268_803_000, {"seed": "0"})
     assert run.data.metrics == {"val/loss": 0.5, "test/accuracy": 0.9}

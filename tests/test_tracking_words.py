@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import tracking_samples as samples
-from samples import run_plan
 
 from cnnexp.errors import ConfigError, TrackingError
 from cnnexp.system.store_uri import masked
@@ -17,6 +15,8 @@ from cnnexp.system.text import program
 from cnnexp.tracking import Receipt, provenance, ui
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.store import connection
+from support import tracking_inputs
+from support.sample_records import run_plan
 
 
 def test_parameters_read_as_yaml_writes_them():
@@ -44,7 +44,7 @@ def test_values_that_are_not_finite_are_left_out_and_noted():
 
 
 def test_a_description_opens_with_the_verdict():
-    result = samples.result()
+    result = tracking_inputs.result()
     text = entries.describe_result(result, notes=["one more"])
     assert text.startswith(f"**test accuracy {result.metrics['test/accuracy']:.3f}** (")
     assert "**over-fitting**: The network knows" in text

@@ -16,10 +16,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import compatibility as contract
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
+
+import compatibility as contract
 
 DATA = r"optuna\.log|(my )?pictures/.*|table\.csv|arrays\.npz|images/.*"
 UNKEPT = r"(?<!\.png)(?<!\.webp)(?<!environment\.json)"  # large, or about the machine

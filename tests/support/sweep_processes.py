@@ -2,13 +2,13 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from mlflow import MlflowClient
 
 WORDS = ["training=smoke", "training.patience=null"]
 
@@ -40,23 +40,22 @@ def sweep(*words, folder, code=0, multirun=True):
 
 def recorded(folder):
     """Return (parents, other runs) of the store, oldest first."""
-    with closing(sqlite3.connect(folder / "mlflow.db", timeout=30)) as store:
-        return runs_in(store)
+    if not (folder / "mlflow.db").exists():  # the client would create it
+        return [], []
+    return runs_in(f"sqlite:///{folder}/mlflow.db")
 
 
-def runs_in(store, experiment="cnnexp"):
-    """Return (parents, other runs) of an open database, oldest first."""
-    query = (
-        "SELECT run_uuid, r.name, status FROM runs r JOIN experiments e USING (experiment_id) "
-        f"WHERE r.lifecycle_stage = 'active' AND e.name = '{experiment}' ORDER BY start_time"
-    )
-    runs = {row[0]: Run(*row) for row in store.execute(query)}
-    for table, kind in (("params", "params"), ("latest_metrics", "metrics"), ("tags", "tags")):
-        for run_id, key, value in store.execute(f"SELECT run_uuid, key, value FROM {table}"):
-            if run_id in runs:
-                getattr(runs[run_id], kind)[key] = value
-    parents = [run for run in runs.values() if "sweep.key" in run.tags]
-    return parents, [run for run in runs.values() if "sweep.key" not in run.tags]
+def runs_in(uri, experiment="cnnexp"):
+    """Return (parents, other runs) of an experiment, oldest first, by MLflow's client: cnnexp itself reads SQLite."""
+    client = MlflowClient(uri)
+    chosen = client.get_experiment_by_name(experiment)
+    found = [] if chosen is None else client.search_runs([chosen.experiment_id], order_by=["start_time ASC"])
+    runs = [
+        Run(run.info.run_id, run.info.run_name, run.info.status, run.data.params, run.data.metrics, run.data.tags)
+        for run in found
+    ]
+    parents = [run for run in runs if "sweep.key" in run.tags]
+    return parents, [run for run in runs if "sweep.key" not in run.tags]
 
 
 def table(runs):
@@ -95,14 +94,9 @@ def wait_for(condition, *, seconds=120):
     raise AssertionError(f"{condition} did not come true within {seconds} seconds")
 
 
-def epochs(folder):
-    """Return how many values of val/loss the store has by now, for each run."""
-    try:
-        with closing(sqlite3.connect(f"file:{folder}/mlflow.db?mode=ro", uri=True)) as store:
-            rows = store.execute("SELECT run_uuid, count(*) FROM metrics WHERE key = 'val/loss' GROUP BY run_uuid")
-            return dict(rows.fetchall())
-    except sqlite3.OperationalError:
-        return {}
+def begun(folder):
+    """Return the runs that have an epoch in the store by now."""
+    return [run for group in recorded(folder) for run in group if "val/loss" in run.metrics]
 
 
 def kill(pid, number=signal.SIGKILL):

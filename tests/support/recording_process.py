@@ -1,21 +1,18 @@
-"""A process that records one run, for tests that kill it: ``python tracked_process.py FOLDER URI EPOCHS SECONDS``."""
+"""A process that records one run, for tests that kill it: ``python -m support.recording_process``."""
 
 import sys
 import time
 from pathlib import Path
 
-import tracking_samples as samples
-
 from cnnexp.records import EpochValues
 from cnnexp.tracking import recording
+from support import tracking_inputs
 
 
 def main(folder: Path, uri: str, epochs: int, seconds: float) -> None:
     """Say ``opened`` when the store has the run, then an epoch a line with how long recording it held things up."""
-    result = samples.result()
-    with recording(
-        samples.settings(folder, uri or None), run_name="process", parameters={"seed": 0}, config_yaml="", tags={}
-    ) as recorder:
+    result, settings = tracking_inputs.result(), tracking_inputs.settings(folder, uri or None)
+    with recording(settings, run_name="process", parameters={"seed": 0}, config_yaml="", tags={}) as recorder:
         recorder.plan(result.plan)
         while recorder.run_id is None:
             recorder.check()
@@ -27,7 +24,7 @@ def main(folder: Path, uri: str, epochs: int, seconds: float) -> None:
             recorder.check()
             print("epoch", epoch, time.perf_counter() - began, flush=True)
             time.sleep(seconds)
-        recorder.finish(result, samples.FILES)
+        recorder.finish(result, tracking_inputs.FILES)
     print("receipt", recorder.receipt.run_id, recorder.receipt.kept_folder or "-", flush=True)
 
 

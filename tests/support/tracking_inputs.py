@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from samples import run_result
 
 from cnnexp.config import TrackingConfig
 from cnnexp.records import RunResult
+from support.sample_records import run_result
 
 CLASS_NAMES = ("stop", "Fußgänger", "直進")
 SPEC = {

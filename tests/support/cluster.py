@@ -15,7 +15,8 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from sweeping import children, runs_in, wait_for
+
+from support.sweep_processes import children, runs_in, wait_for
 
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 POSTGRES_USER = "postgres"
@@ -149,11 +150,10 @@ def answers(address):
 
 
 class Site:
-    """All of it, and what the database says."""
+    """All of it, and what the server says."""
 
-    def __init__(self, ray, database, server):
+    def __init__(self, ray, server):
         self.ray = ray
-        self._database = database
         self._server = server
 
     def words(self, experiment):
@@ -163,10 +163,7 @@ class Site:
 
     def recorded(self, experiment):
         """Return (parents, other runs)."""
-        import psycopg
-
-        with psycopg.connect(self._database) as store:
-            return runs_in(store, experiment)
+        return runs_in(self._server, experiment)
 
     def busy(self, experiment):
         """Return the runs that are going on and have an epoch: with two of them, both nodes are at work."""
@@ -179,4 +176,4 @@ def site(folder):
     with ExitStack() as stack:
         database = stack.enter_context(postgres())
         server = stack.enter_context(mlflow_server(database, folder))
-        yield Site(stack.enter_context(ray_cluster()), database, server)
+        yield Site(stack.enter_context(ray_cluster()), server)
