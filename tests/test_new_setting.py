@@ -7,7 +7,6 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from test_comparison_verdicts import summary
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
@@ -18,6 +17,7 @@ from cnnexp.config.setting import setting, settings
 from cnnexp.records import DataFacts
 from cnnexp.sweeps.plugin import plan_of
 from cnnexp.sweeps.run_hash import hash_run
+from test_comparison_verdicts import summary
 
 FACTS = DataFacts(digest="d1", height=8, width=8, class_counts=(500, 488))
 
