@@ -49,15 +49,15 @@ def step(name: str, folder: Path) -> float:
     """Do one step and return its seconds."""
     from cnnexp.compose import compose_config
     from cnnexp.data_check import check
-    from cnnexp.datasets import load_splits, survey
+    from cnnexp.datasets import inspect_dataset, load_splits
 
     data = compose_config(["data=folder", f"data.path={folder}", f"data.cache={folder}.cache"]).data
     began = time.perf_counter()
     if name in ("read", "again"):
         load_splits(data, seed=0, on_progress=lambda *_: None)
     else:
-        surveyed = survey(data, seed=0, on_progress=lambda *_: None, strict=True)
-        check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=False)
+        inspected = inspect_dataset(data, seed=0, on_progress=lambda *_: None, strict=True)
+        check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
     return time.perf_counter() - began
 
 

@@ -15,11 +15,11 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from cnnexp.__main__ import main
 from cnnexp.config import BuiltinDataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
-from cnnexp.data_check import check, gist
+from cnnexp.data_check import check, summary
 from cnnexp.data_check.label_issues import averaged
 from cnnexp.data_check.non_iid import kolmogorov
 from cnnexp.data_check.outliers import end_of_tail
-from cnnexp.datasets import survey
+from cnnexp.datasets import inspect_dataset
 from cnnexp.datasets.sources.builtin import digits_source
 from cnnexp.errors import DataError
 from cnnexp.report.data_report import page
@@ -29,13 +29,13 @@ ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zi
 OVERSIZED = {"IMG_5874.JPG", "IMG_5935.JPG", "IMG_5978.JPG"}
 
 
-def surveyed(kind=FolderDataConfig, *, cache, **changes):
+def inspected(kind=FolderDataConfig, *, cache, **changes):
     settings = data_settings(kind, cache=cache, **changes)
-    return survey(settings, seed=0, on_progress=lambda done, total: None, strict=False)
+    return inspect_dataset(settings, seed=0, on_progress=lambda done, total: None, strict=False)
 
 
 def checked(kind=FolderDataConfig, *, cache, labels=False, few_images=1, uneven=10.0, **changes):
-    return check(surveyed(kind, cache=cache, **changes), few_images=few_images, uneven=uneven, labels=labels)
+    return check(inspected(kind, cache=cache, **changes), few_images=few_images, uneven=uneven, labels=labels)
 
 
 def files_of(issue):
@@ -45,17 +45,17 @@ def files_of(issue):
 @pytest.fixture
 def digits(tmp_path):
     """A folder a class of 1,797 digits as PNG, in train and test; returns what checks it."""
-    catalogue, pictures = digits_source().open()
-    for row, label in enumerate(catalogue.labels.tolist()):
+    manifest, images = digits_source().open()
+    for row, label in enumerate(manifest.labels.tolist()):
         path = tmp_path / "digits" / ("test" if row % 4 == 0 else "train") / str(label) / f"{row:04d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        enlarged = Image.fromarray(pictures.pixels[row]).resize((24, 24), Image.Resampling.BILINEAR)
+        enlarged = Image.fromarray(images.pixels[row]).resize((24, 24), Image.Resampling.BILINEAR)
         enlarged.save(path)
     return tmp_path / "digits"
 
 
 def test_a_clean_data_set_has_nothing_remarkable(tmp_path):
-    data = surveyed(BuiltinDataConfig, cache=tmp_path)
+    data = inspected(BuiltinDataConfig, cache=tmp_path)
     assert check(data, few_images=20, uneven=10, labels=False).issues == ()
 
 
@@ -81,7 +81,7 @@ def test_each_planted_fault_among_digits_is_reported_and_nothing_else(tmp_path, 
     assert files_of(issues["S1"]) == [[name(leak), "test/2/leak.jpg"]]
     assert files_of(issues["D2"]) == [[name(dark)], [name(colored)]]
     assert not any(issue.stops for issue in report.issues)
-    assert gist(report) == tuple(issue.sentence for issue in report.issues)
+    assert summary(report) == tuple(issue.sentence for issue in report.issues)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def test_features_of_a_long_and_narrow_input():
 
 
 def test_labels_that_are_wrong_are_among_the_disputed(tmp_path):
-    catalogue, pictures = digits_source().open()
-    labels = catalogue.labels[:900].copy()
+    manifest, images = digits_source().open()
+    labels = manifest.labels[:900].copy()
     wrong = np.random.RandomState(0).choice(len(labels), 30, replace=False)
     labels[wrong] = (labels[wrong] + 3) % 10
-    np.savez(tmp_path / "digits.npz", images=pictures.pixels[:900], labels=labels)
+    np.savez(tmp_path / "digits.npz", images=images.pixels[:900], labels=labels)
     report = checked(NpzDataConfig, path=tmp_path / "digits.npz", cache=tmp_path / "cache", labels=True)
     (issue,) = report.issues
     disputed = {int(file.removeprefix("index-")) for (file,) in files_of(issue)}
@@ -277,7 +277,7 @@ def test_a_second_look_is_quick(tmp_path):
     np.savez(tmp_path / "noise.npz", images=pixels, labels=np.arange(3000) % 10)
     where = {"path": tmp_path / "noise.npz", "cache": tmp_path / "cache"}
     first = checked(NpzDataConfig, **where)
-    data = surveyed(NpzDataConfig, **where)
+    data = inspected(NpzDataConfig, **where)
     began = time.process_time()
     assert check(data, few_images=1, uneven=10.0, labels=False) == first
     assert time.process_time() - began < 0.2  # seconds
@@ -309,9 +309,9 @@ def test_the_p_value_of_a_distance_is_kolmogorovs():
 def test_the_page_escapes_names_and_stands_alone(tmp_path):
     write_classes(tmp_path / "data", {"<b>x": 30, "a & b": 30})
     shutil.copy(tmp_path / "data" / "<b>x" / "0000.png", tmp_path / "data" / "a & b" / "<i>.png")
-    data = surveyed(path=tmp_path / "data", cache=tmp_path / "cache")
+    data = inspected(path=tmp_path / "data", cache=tmp_path / "cache")
     report = check(data, few_images=1, uneven=10, labels=False)
-    html = page(replace(report, source="<script>"), data.read.images, command="cnnexp check-data 'x<y'")
+    html = page(replace(report, source="<script>"), data.decoded.images, command="cnnexp check-data 'x<y'")
     assert "<script" not in html
     assert "&lt;i&gt;.png" in html
     assert html.count("data:image/png;base64,") == 2
@@ -335,7 +335,7 @@ def test_the_command_prints_json_and_writes_the_page(tmp_path, monkeypatch, caps
 def test_the_cache_is_listed_and_cleared(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_classes(tmp_path / "data", {"a": 30, "b": 30})
-    surveyed(path=tmp_path / "data", cache=tmp_path / "cache")
+    inspected(path=tmp_path / "data", cache=tmp_path / "cache")
     assert main(["cache", "data.cache=cache"]) == 0
     listed = capsys.readouterr().out
     assert "1 data set," in listed

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets.sources.folder import walk
+from cnnexp.datasets.sources.image_folder import walk
 from cnnexp.datasets.sources.source import class_name, natural_order
 from cnnexp.errors import DataError
 from cnnexp.images import read_image

@@ -1,4 +1,4 @@
-"""Splitting and thinning: what must hold for any data, and numbers that can be checked by hand."""
+"""Splitting and subsampling: what must hold for any data, and numbers that can be checked by hand."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnexp.datasets.sources.source import UNDECLARED
-from cnnexp.datasets.splitting import partition, same_side
-from cnnexp.datasets.subsampling import images_left, thin
+from cnnexp.datasets.splitting import assign_splits, indivisible_groups
+from cnnexp.datasets.subsampling import images_left, subsample
 from cnnexp.errors import DataError
 from cnnexp.records import SPLIT_NAMES
 
@@ -24,12 +24,12 @@ def shuffled_labels(sizes, seed=0):
     return np.random.RandomState(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
 
 
-def split(labels, *, shares=SHARES, declared=None, units=None, seed=0):
-    return partition(
+def split(labels, *, shares=SHARES, declared=None, groups=None, seed=0):
+    return assign_splits(
         labels,
         shares=shares,
         declared=np.full(len(labels), UNDECLARED, np.int8) if declared is None else np.asarray(declared, np.int8),
-        units=np.arange(len(labels)) if units is None else np.asarray(units),
+        groups=np.arange(len(labels)) if groups is None else np.asarray(groups),
         seed=seed,
     )
 
@@ -82,31 +82,31 @@ def test_shares_by_hand():
 @given(class_sizes, st.data(), seeds)
 def test_what_belongs_together_stays_together(sizes, data, seed):
     labels = shuffled_labels(sizes)
-    units = np.array(data.draw(st.lists(st.integers(0, 15), min_size=len(labels), max_size=len(labels))))
-    assignment = split(labels, units=units, seed=seed)
-    for unit in np.unique(units):
-        assert len(set(assignment[units == unit])) == 1
+    groups = np.array(data.draw(st.lists(st.integers(0, 15), min_size=len(labels), max_size=len(labels))))
+    assignment = split(labels, groups=groups, seed=seed)
+    for group in np.unique(groups):
+        assert len(set(assignment[groups == group])) == 1
 
 
 @given(st.integers(4, 12), st.integers(1, 30), seeds)
 def test_a_class_of_four_groups_is_in_every_split(groups, size, seed):
     labels = np.zeros(groups * size, np.int64)
-    assignment = split(labels, units=np.repeat(np.arange(groups), size), seed=seed)
+    assignment = split(labels, groups=np.repeat(np.arange(groups), size), seed=seed)
     assert set(assignment) == {0, 1, 2, 3}
 
 
 def test_groups_of_ten_meet_the_shares():
     labels = np.repeat([0, 1], 500)
-    counts = table(labels, split(labels, units=np.arange(1000) // 10))
+    counts = table(labels, split(labels, groups=np.arange(1000) // 10))
     np.testing.assert_array_equal(counts[1:], [[70, 70], [50, 50], [100, 100]])  # 75 is no multiple of 10
 
 
-def test_a_few_copies_leave_the_shares_as_they_are():
+def test_a_few_duplicates_leave_the_shares_as_they_are():
     labels = shuffled_labels([100, 100])
-    units = np.arange(200)
+    groups = np.arange(200)
     pair = np.flatnonzero(labels == 0)[:2]
-    units[pair] = pair[0]
-    np.testing.assert_array_equal(table(labels, split(labels, units=units)), table(labels, split(labels)))
+    groups[pair] = pair[0]
+    np.testing.assert_array_equal(table(labels, split(labels, groups=groups)), table(labels, split(labels)))
 
 
 def test_declared_splits_are_kept_and_missing_ones_come_out_of_training():
@@ -130,14 +130,14 @@ def test_all_splits_declared_are_taken_as_they_are():
     np.testing.assert_array_equal(split(labels, declared=declared), declared)
 
 
-def test_same_side_follows_chains_of_copies_and_groups():
-    copies = np.array([0, 1, 1, 3, 4, 5])  # image 2 is a copy of 1
+def test_indivisible_groups_follow_chains_of_duplicates_and_groups():
+    duplicate_of = np.array([0, 1, 1, 3, 4, 5])  # image 2 is a duplicate of 1
     groups = np.array([7, 7, 8, 8, 9, 10])  # 0-1 and 2-3: so 0, 1, 2, 3 hang together
-    units = same_side(copies, groups)
-    assert len(set(units[:4])) == 1
-    assert len(set(units)) == 3
-    np.testing.assert_array_equal(same_side(copies, None), copies)
-    np.testing.assert_array_equal(same_side(np.arange(6), groups), groups)
+    indivisible = indivisible_groups(duplicate_of, groups)
+    assert len(set(indivisible[:4])) == 1
+    assert len(set(indivisible)) == 3
+    np.testing.assert_array_equal(indivisible_groups(duplicate_of, None), duplicate_of)
+    np.testing.assert_array_equal(indivisible_groups(np.arange(6), groups), groups)
 
 
 @given(class_sizes, st.integers(1, 200), seeds)
@@ -145,9 +145,9 @@ def test_a_limit_is_met_exactly_and_in_proportion(sizes, limit, seed):
     labels = shuffled_labels(sizes)
     if limit < len(sizes):
         with pytest.raises(DataError, match=r"data\.limit must leave every class"):
-            thin(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=seed)
+            subsample(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=seed)
         return
-    kept = thin(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=seed)
+    kept = subsample(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=seed)
     assert len(kept) == min(limit, len(labels))
     assert (np.diff(kept) > 0).all(), "each once, in order"
     counts = np.bincount(labels[kept], minlength=len(sizes))
@@ -158,14 +158,14 @@ def test_a_limit_is_met_exactly_and_in_proportion(sizes, limit, seed):
 def test_a_smaller_limit_is_a_part_of_a_larger_one():
     labels = shuffled_labels([50, 30, 20])
     small, large = (
-        set(thin(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=3)) for limit in (20, 60)
+        set(subsample(labels, limit=limit, imbalance=None, ranks=np.bincount(labels), seed=3)) for limit in (20, 60)
     )
     assert small < large
 
 
 def test_imbalance_is_a_geometric_profile():
     labels = np.repeat([0, 1, 2], 100)
-    kept = thin(labels, limit=None, imbalance=100.0, ranks=np.bincount(labels), seed=0)
+    kept = subsample(labels, limit=None, imbalance=100.0, ranks=np.bincount(labels), seed=0)
     np.testing.assert_array_equal(np.bincount(labels[kept]), [100, 10, 1])
 
 
@@ -175,7 +175,7 @@ def test_what_is_left_is_known_beforehand(limit, imbalance):
     counts = [40, 200, 100]
     labels = np.repeat([0, 1, 2], counts)
     try:
-        kept = len(thin(labels, limit=limit, imbalance=imbalance, ranks=np.bincount(labels), seed=0))
+        kept = len(subsample(labels, limit=limit, imbalance=imbalance, ranks=np.bincount(labels), seed=0))
     except DataError:
         kept = len(labels)
     assert images_left(counts, limit=limit, imbalance=imbalance) == kept
@@ -183,22 +183,22 @@ def test_what_is_left_is_known_beforehand(limit, imbalance):
 
 def test_imbalance_goes_by_the_size_of_the_classes_and_fits_under_them():
     labels = np.repeat([0, 1, 2], [40, 200, 100])
-    kept = thin(labels, limit=None, imbalance=4.0, ranks=np.bincount(labels), seed=0)
+    kept = subsample(labels, limit=None, imbalance=4.0, ranks=np.bincount(labels), seed=0)
     np.testing.assert_array_equal(np.bincount(labels[kept]), [40, 160, 80])  # 160, 80, 40: largest that fits
 
 
 def test_the_limit_keeps_the_imbalance():
     labels = np.repeat([0, 1, 2], 100)
-    kept = thin(labels, limit=35, imbalance=4.0, ranks=np.bincount(labels), seed=0)
+    kept = subsample(labels, limit=35, imbalance=4.0, ranks=np.bincount(labels), seed=0)
     np.testing.assert_array_equal(np.bincount(labels[kept]), [20, 10, 5])
 
 
 def test_too_much_imbalance_is_refused():
     with pytest.raises(DataError, match=r"data\.imbalance must leave every class"):
-        thin(np.repeat([0, 1], 10), limit=None, imbalance=100.0, ranks=np.array([10, 10]), seed=0)
+        subsample(np.repeat([0, 1], 10), limit=None, imbalance=100.0, ranks=np.array([10, 10]), seed=0)
 
 
 def test_nothing_asked_nothing_taken():
     np.testing.assert_array_equal(
-        thin(np.repeat([0, 1], 5), limit=10, imbalance=1.0, ranks=np.array([5, 5]), seed=0), np.arange(10)
+        subsample(np.repeat([0, 1], 5), limit=10, imbalance=1.0, ranks=np.array([5, 5]), seed=0), np.arange(10)
     )

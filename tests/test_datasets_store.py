@@ -14,12 +14,13 @@ import pytest
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets import survey
+from cnnexp.data_check.image_properties import ImageProperties
+from cnnexp.datasets import inspect_dataset
 from cnnexp.datasets.cache import folder as cache
 from cnnexp.datasets.decoding import pool
-from cnnexp.datasets.decoding.decode import HEADER, decode_rows, first_copies
-from cnnexp.datasets.decoding.worker import MANY
-from cnnexp.datasets.sources.source import ArrayPictures, FilePictures
+from cnnexp.datasets.decoding.decode import HEADER, decode_rows, first_duplicates
+from cnnexp.datasets.decoding.worker import MIN_PARALLEL_IMAGES
+from cnnexp.datasets.sources.source import ArraySource, FileSource
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec, read_image
 from cnnexp.records import SPLIT_NAMES
@@ -38,6 +39,11 @@ def folder(tmp_path):
 @pytest.fixture
 def store(tmp_path):
     return tmp_path / "cache"
+
+
+def inspected(folder, store, **changes):
+    data = data_settings(FolderDataConfig, cache=store, path=folder, **changes)
+    return inspect_dataset(data, seed=0, on_progress=lambda done, total: None, strict=True)
 
 
 def in_process(folder, store, *, before="", **options):
@@ -121,18 +127,18 @@ def write_many(folder, count):
 
 
 def test_several_processes_decode_what_one_would(tmp_path):
-    folder = write_many(tmp_path / "many", MANY + 300)
+    folder = write_many(tmp_path / "many", MIN_PARALLEL_IMAGES + 300)
     (folder / "a" / "01000.png").unlink()
     (folder / "a" / "01000.png").write_text("no image")
     splits = load(FolderDataConfig, cache=tmp_path / "cache", path=folder, on_bad_file="skip")
     files = sorted(f"{path.parent.name}/{path.name}" for path in folder.rglob("*.png"))
-    alone = decode_rows(FilePictures(folder, tuple(files)), range(len(files)), splits.spec)
+    alone = decode_rows(FileSource(folder, tuple(files)), range(len(files)), splits.spec)
     np.testing.assert_array_equal(splits.train.images, alone.images)
     assert list(alone.unreadable) == [files.index("a/01000.png")]
 
 
 def test_few_images_that_take_long_are_shared_out_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "_WORTH_IT", 0.1)  # seconds; smaller files than one would wait for
+    monkeypatch.setattr(pool, "SECONDS_PER_PROCESS", 0.1)  # seconds; smaller files than one would wait for
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores")
     for number in range(30):
@@ -162,12 +168,12 @@ def test_few_images_that_take_long_are_shared_out_too(tmp_path, monkeypatch):
 
 def test_where_no_process_can_be_started_this_one_decodes(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no such python"))
-    splits = load(FolderDataConfig, cache=tmp_path / "cache", path=write_many(tmp_path / "many", MANY))
-    assert len(splits.train.images) == MANY
+    splits = load(FolderDataConfig, cache=tmp_path / "cache", path=write_many(tmp_path / "many", MIN_PARALLEL_IMAGES))
+    assert len(splits.train.images) == MIN_PARALLEL_IMAGES
 
 
 def test_decoding_runs_nothing_that_lies_in_the_current_folder(tmp_path, monkeypatch):
-    folder = write_many(tmp_path / "many", MANY)
+    folder = write_many(tmp_path / "many", MIN_PARALLEL_IMAGES)
     for name in ("json", "numpy", "cnnexp"):
         (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
     monkeypatch.chdir(folder)
@@ -180,12 +186,12 @@ def test_trouble_that_may_pass_is_not_remembered_as_a_fault_of_the_file():
     if not Path("/proc/self/mem").exists():
         pytest.skip("needs a file whose reading is an input/output error")
     with pytest.raises(OSError, match="Input/output error"):
-        decode_rows(FilePictures(Path("/proc/self"), ("mem",)), range(1), SPEC)
+        decode_rows(FileSource(Path("/proc/self"), ("mem",)), range(1), SPEC)
     gc.collect()  # the file, while its warning is expected
 
 
 def test_an_interrupted_decode_continues(tmp_path):
-    folder = write_many(tmp_path / "many", 2 * MANY)
+    folder = write_many(tmp_path / "many", 2 * MIN_PARALLEL_IMAGES)
     kill = "import os, signal\ndef show(done, total):\n    if done >= 1024: os.kill(os.getpid(), signal.SIGKILL)"
     process = in_process(folder, tmp_path / "cache", before=kill)
     process.communicate(timeout=60)
@@ -199,14 +205,14 @@ def test_an_interrupted_decode_continues(tmp_path):
         FolderDataConfig, cache=tmp_path / "cache", path=folder, on_progress=lambda done, total: seen.append(done)
     )
     assert seen[0] >= 1024
-    assert seen[-1] == 2 * MANY
+    assert seen[-1] == 2 * MIN_PARALLEL_IMAGES
     fresh = load(FolderDataConfig, cache=tmp_path / "other", path=folder)
     assert splits.digest == fresh.digest
     np.testing.assert_array_equal(splits.train.images, fresh.train.images)
 
 
 def test_processes_that_start_at_once_decode_once(tmp_path):
-    folder = write_many(tmp_path / "many", MANY)
+    folder = write_many(tmp_path / "many", MIN_PARALLEL_IMAGES)
     count = "calls = []\nimport atexit\ndef show(done, total): calls.append(done)"
     processes = [in_process(folder, tmp_path / "cache", before=count) for _ in range(3)]
     digests = set()
@@ -223,7 +229,7 @@ def test_processes_that_start_at_once_decode_once(tmp_path):
 
 
 def test_workers_do_not_outlive_their_process(tmp_path):
-    folder = write_many(tmp_path / "many", 2 * MANY)
+    folder = write_many(tmp_path / "many", 2 * MIN_PARALLEL_IMAGES)
     wait = "import time\ndef show(done, total):\n    print(done, flush=True)\n    if done: time.sleep(60)"
     process = in_process(folder, tmp_path / "cache", before=wait)
     while process.stdout.readline().strip() in ("", "0"):
@@ -253,13 +259,12 @@ def test_a_full_disk_is_a_clear_error_that_leaves_nothing(folder, store):
 
 
 def test_a_disk_that_fills_up_within_a_worker_is_the_same_error(tmp_path, monkeypatch):
-    folder = write_many(tmp_path / "many", MANY)
+    folder = write_many(tmp_path / "many", MIN_PARALLEL_IMAGES)
     limit = (
         "import os, resource\n"
-        "from cnnexp.datasets.cache import fill\n"
-        "def allocate(file, size): os.truncate(file, size); "
+        "def allocate(file, offset, size): os.truncate(file, size); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))\n"
-        "fill._allocate = allocate"  # a file system that promises space and does not have it
+        "os.posix_fallocate = allocate"  # a file system that promises space and does not have it
     )
     _, err = (process := in_process(folder, tmp_path / "cache", before=limit)).communicate(timeout=60)
     assert process.returncode == 1
@@ -344,35 +349,35 @@ def test_a_lock_taken_on_a_cleared_folder_is_taken_again(store):
 def test_where_the_cache_is(variables, expected, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert cache.folder(None) == expected
-    assert cache.folder("/somewhere") == Path("/somewhere")
+    assert cache.cache_folder(None) == expected
+    assert cache.cache_folder("/somewhere") == Path("/somewhere")
 
 
 def test_arrays_of_the_wanted_shape_take_a_shorter_way_to_the_same_pixels():
     pixels = np.stack([noise(f"short {number}") for number in range(20)])
-    short = decode_rows(ArrayPictures(pixels), range(3, 17), SPEC)
-    long = decode_rows(ArrayPictures(pixels.astype(np.uint16) * 257), range(3, 17), SPEC)
+    short = decode_rows(ArraySource(pixels), range(3, 17), SPEC)
+    long = decode_rows(ArraySource(pixels.astype(np.uint16) * 257), range(3, 17), SPEC)
     np.testing.assert_array_equal(short.images, long.images)
     np.testing.assert_array_equal(short.fingerprints, long.fingerprints)
     np.testing.assert_array_equal(short.images[0], read_image(pixels[3], SPEC))
 
 
-def test_first_copies_by_hand():
+def test_first_duplicates_by_hand():
     prints = np.zeros((7, 16), np.uint8)
     prints[:, 3] = [5, 9, 5, 0, 9, 5, 0]  # rows 3 and 6 are unreadable, not copies of each other
-    pictures, headers = ArrayPictures(np.zeros((7, 12, 12), np.uint8)), np.zeros(7, HEADER)
-    copies = first_copies(prints, headers, pictures, SPEC, unreadable={3, 6})
-    np.testing.assert_array_equal(copies, [0, 1, 0, 3, 1, 0, 6])
+    source, headers = ArraySource(np.zeros((7, 12, 12), np.uint8)), np.zeros(7, HEADER)
+    duplicate_of = first_duplicates(prints, headers, source, SPEC, unreadable={3, 6})
+    np.testing.assert_array_equal(duplicate_of, [0, 1, 0, 3, 1, 0, 6])
 
 
 def test_large_images_are_compared_whole():
     pixels = np.broadcast_to(noise("large", size=(300, 200)), (4, 300, 200, 3)).copy()
     pixels[1, 1, 1] ^= 1  # one level of one pixel, lost when shrunk
-    pictures = ArrayPictures(pixels)
-    decoded = decode_rows(pictures, range(4), SPEC)
+    source = ArraySource(pixels)
+    decoded = decode_rows(source, range(4), SPEC)
     np.testing.assert_array_equal(decoded.fingerprints[0], decoded.fingerprints[1])
-    copies = first_copies(decoded.fingerprints, decoded.headers, pictures, SPEC, unreadable=set())
-    np.testing.assert_array_equal(copies, [0, 1, 0, 0])
+    duplicate_of = first_duplicates(decoded.fingerprints, decoded.headers, source, SPEC, unreadable=set())
+    np.testing.assert_array_equal(duplicate_of, [0, 1, 0, 0])
 
 
 def test_a_copy_is_found_in_whatever_format_and_at_whatever_fraction(tmp_path):
@@ -385,23 +390,23 @@ def test_a_copy_is_found_in_whatever_format_and_at_whatever_fraction(tmp_path):
     changed[70, 70, 0] ^= 1
     Image.fromarray(changed).save(tmp_path / "3.png")
     soft.rotate(180).save(tmp_path / "4.jpg", quality=90)
-    pictures = FilePictures(tmp_path, ("0.jpg", "1.jpg", "2.png", "3.png", "4.jpg"))
-    decoded = decode_rows(pictures, range(5), SPEC)
-    copies = first_copies(decoded.fingerprints, decoded.headers, pictures, SPEC, unreadable=set())
-    np.testing.assert_array_equal(copies, [0, 0, 0, 3, 4])
+    source = FileSource(tmp_path, ("0.jpg", "1.jpg", "2.png", "3.png", "4.jpg"))
+    decoded = decode_rows(source, range(5), SPEC)
+    duplicate_of = first_duplicates(decoded.fingerprints, decoded.headers, source, SPEC, unreadable=set())
+    np.testing.assert_array_equal(duplicate_of, [0, 0, 0, 3, 4])
     assert set(decoded.headers.tolist()) == {(150, 200, b"RGB")}
 
 
-def test_no_size_makes_copies_of_images_that_differ(tmp_path):
+def test_no_size_makes_duplicates_of_images_that_differ(tmp_path):
     for name in ("a", "b"):
         (tmp_path / "data" / name).mkdir(parents=True)
     for number in range(40):
         pixels = np.full((64, 64), 128, np.uint8)
         pixels[0, number] = 129  # lost when shrunk to 8 × 8
         Image.fromarray(pixels).save(tmp_path / "data" / "ab"[number % 2] / f"{number}.png")
-    splits = load(FolderDataConfig, cache=tmp_path / "cache", path=tmp_path / "data", size=[8, 8])
-    assert len(np.unique(splits.train.images.reshape(40, -1), axis=0)) < 40
-    assert not any("copies" in note for note in splits.notes)
+    decoded = inspected(tmp_path / "data", tmp_path / "cache", size=[8, 8]).decoded
+    assert len(np.unique(decoded.images.reshape(40, -1), axis=0)) < 40
+    np.testing.assert_array_equal(decoded.duplicate_of, np.arange(40))
 
 
 def test_an_entry_says_what_it_is(folder, store):
@@ -413,35 +418,30 @@ def test_an_entry_says_what_it_is(folder, store):
     assert "Pillow" in facts["reader"]
 
 
-def measured(folder, store):
-    return survey(
-        data_settings(FolderDataConfig, cache=store, path=folder),
-        seed=0,
-        on_progress=lambda done, total: None,
-        strict=True,
-    ).read.read_measures()
+def properties_of(folder, store):
+    return ImageProperties.of(inspected(folder, store).decoded)
 
 
-def test_what_the_check_knows_is_measured_when_it_is_asked_and_kept(folder, store):
+def test_image_properties_are_computed_when_first_needed_and_kept(folder, store):
     load(FolderDataConfig, cache=store, path=folder)
     (entry,) = cache.entries(store)
     assert not (entry.folder / "measures.npz").exists()
-    first = measured(folder, store)
+    first = properties_of(folder, store)
     written = (entry.folder / "measures.npz").stat().st_mtime_ns
-    again = measured(folder, store)
+    again = properties_of(folder, store)
     assert (entry.folder / "measures.npz").stat().st_mtime_ns == written
     np.testing.assert_array_equal(first.brightness, again.brightness)
     np.testing.assert_array_equal(first.headers, again.headers)
     assert list(entry.folder.glob("*.part")) == []
 
 
-def test_what_the_check_knows_needs_no_room_on_a_full_disk(folder, store):
+def test_image_properties_need_no_room_on_a_full_disk(folder, store):
     load(FolderDataConfig, cache=store, path=folder)
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
     code = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n{limit}\nfrom pathlib import Path\n"
-    code += "from test_datasets_store import measured\n"
-    code += f"print(len(measured(Path({str(folder)!r}), Path({str(store)!r})).brightness))"
+    code += "from test_datasets_store import properties_of\n"
+    code += f"print(len(properties_of(Path({str(folder)!r}), Path({str(store)!r})).brightness))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "40", done.stderr
     (entry,) = cache.entries(store)
-    assert not {"measures.npz", "measures.npz.part"} & {path.name for path in entry.folder.iterdir()}
+    assert not {"measures.npz", "measures.part"} & {path.name for path in entry.folder.iterdir()}

@@ -14,8 +14,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from cnnexp.images import (
-    GAP,
     PIXEL_LIMIT,
+    REDUCING_GAP,
     ImageSpec,
     UnreadableImageError,
     decode,
@@ -415,9 +415,9 @@ def test_a_jpeg_at_a_fraction_reads_like_the_whole_of_it(orientation, resize):
     stored = STORED[orientation](photograph(151, 205))  # no multiple of any fraction: where its edges lie matters
     content = pillow(np.ascontiguousarray(stored), "JPEG", exif=exif, quality=90)
     wanted = spec(16, 24, resize=resize)
-    picture = decode(content, wanted)
-    assert picture.size == (205, 151)
-    assert picture.image.size == (52, 38)
+    image = decode(content, wanted)
+    assert image.size == (205, 151)
+    assert image.as_pillow.size == (52, 38)
     with Image.open(io.BytesIO(content)) as whole:
         pixels = np.asarray(whole)
     upright_ = {6: 8, 8: 6}.get(orientation, orientation)  # all others are their own inverse
@@ -453,26 +453,26 @@ def test_a_fraction_leaves_twice_what_is_wanted(size, orientation, wanted, decod
     exif[0x0112] = orientation
     flat = np.full((size[1], size[0], 3), (200, 100, 50), np.uint8)
     content = pillow(np.ascontiguousarray(STORED[orientation](flat)), "JPEG", exif=exif, **JPEG)
-    picture = decode(content, wanted)
-    assert picture.size == size
-    assert picture.image.size == (size if decoded == WHOLE else decoded)
+    image = decode(content, wanted)
+    assert image.size == size
+    assert image.as_pillow.size == (size if decoded == WHOLE else decoded)
     assert upright_size(content) == size[::-1]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), specs)
 def test_a_fraction_is_enough_for_every_specification(height, width, wanted):
-    picture = upright(pillow(np.zeros((height, width), np.uint8), "JPEG"), wanted)
-    left, upper, right, lower = picture.box
+    image = upright(pillow(np.zeros((height, width), np.uint8), "JPEG"), wanted)
+    left, upper, right, lower = image.box
     scales = wanted.height / height, wanted.width / width
     resized = {
         "stretch": (wanted.height, wanted.width),
         "crop": (height * max(scales), width * max(scales)),
         "pad": (height * min(scales), width * min(scales)),
     }[wanted.resize]
-    if picture.image.size != picture.size:
-        assert right - left >= GAP * resized[1] - 1e-6
-        assert lower - upper >= GAP * resized[0] - 1e-6
+    if image.as_pillow.size != image.size:
+        assert right - left >= REDUCING_GAP * resized[1] - 1e-6
+        assert lower - upper >= REDUCING_GAP * resized[0] - 1e-6
     assert read_image(pillow(np.zeros((height, width), np.uint8), "JPEG"), wanted).shape == wanted.shape
 
 
@@ -480,15 +480,15 @@ def test_a_fraction_is_enough_for_every_specification(height, width, wanted):
 def test_every_kind_of_jpeg_can_be_decoded_at_a_fraction(options):
     content = pillow(photograph(96, 128), **{"format_": "JPEG", "quality": 90, **options})
     wanted = spec(12, 16)
-    picture, whole = decode(content, wanted), decode_whole(content, wanted)
-    assert picture.image.size == (32, 24)
-    assert whole.image.size == whole.size == picture.size == (128, 96)
-    assert np.abs(read_image(content, wanted) - by_definition(np.asarray(whole.image), wanted)).max() <= 4
+    image, whole = decode(content, wanted), decode_whole(content, wanted)
+    assert image.as_pillow.size == (32, 24)
+    assert whole.as_pillow.size == whole.size == image.size == (128, 96)
+    assert np.abs(read_image(content, wanted) - by_definition(np.asarray(whole.as_pillow), wanted)).max() <= 4
 
 
 def test_decode_keeps_the_size_of_the_image():
-    picture = decode(FILES["png"][0], spec(4, 4))
-    assert picture.size == picture.image.size == (WIDTH, HEIGHT)
+    image = decode(FILES["png"][0], spec(4, 4))
+    assert image.size == image.as_pillow.size == (WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnnexp.images import UnreadableImageError, read_image
-from cnnexp.images.files import by_pillow, by_turbo
+from cnnexp.images.files import decode_by_pillow, decode_by_simplejpeg
 from cnnexp.images.jpeg import plain_jpeg
 from support.image_files import STORED, spec
 
@@ -79,10 +79,10 @@ def same(one, other):
 def test_a_plain_file_gives_the_pixels_that_pillow_gives(name, wanted):
     plain = plain_jpeg(PLAIN[name])
     assert plain is not None
-    if (fast := by_turbo(PLAIN[name], wanted)) is None:
+    if (fast := decode_by_simplejpeg(PLAIN[name], wanted)) is None:
         assert min(plain.size) < 16  # a fraction of so few pixels is not to be told from another
     else:
-        assert same(fast, by_pillow(PLAIN[name], wanted))
+        assert same(fast, decode_by_pillow(PLAIN[name], wanted))
 
 
 @pytest.mark.parametrize("name", NOT_PLAIN)
@@ -90,7 +90,7 @@ def test_every_other_file_is_left_to_pillow(name, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(NOT_PLAIN[name])
     for source in (NOT_PLAIN[name], path, str(path)):
-        assert by_turbo(source, spec()) is None
+        assert decode_by_simplejpeg(source, spec()) is None
 
 
 @pytest.mark.parametrize("order", [">", "<"])
@@ -110,7 +110,7 @@ def test_a_bomb_is_left_to_pillow():
     at = content.index(b"\xff\xc0") + 5
     bomb = content[:at] + b"\xc3\x50\xc3\x50" + content[at + 4 :]  # 50,000 × 50,000
     assert plain_jpeg(bomb).size == (50_000, 50_000)
-    assert by_turbo(bomb, spec()) is None
+    assert decode_by_simplejpeg(bomb, spec()) is None
 
 
 @pytest.mark.filterwarnings("ignore")  # of Pillow's, about damaged Exif
@@ -121,9 +121,9 @@ def test_a_damaged_file_gives_the_same_or_is_left_to_pillow(data):
     for _ in range(data.draw(st.integers(1, 3), label="changes")):
         content[data.draw(st.integers(2, len(content) - 1))] = data.draw(st.integers(0, 255))
     wanted = data.draw(st.sampled_from(SPECS), label="spec")
-    fast = by_turbo(bytes(content), wanted)
+    fast = decode_by_simplejpeg(bytes(content), wanted)
     try:
-        slow = by_pillow(bytes(content), wanted)
+        slow = decode_by_pillow(bytes(content), wanted)
     except UnreadableImageError:
         assert fast is None
     else:

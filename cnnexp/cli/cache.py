@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
         ConfigError: another verb than ``clear``, or a data set that the cache does not hold.
 
     """
-    folder = cache.folder(_setting(arguments))
+    folder = cache.cache_folder(_setting(arguments))
     verb, *names = [argument for argument in arguments if not argument.startswith(_SETTING)] or ["list"]
     if verb == "list" and not names:
         _list(folder)

@@ -11,7 +11,7 @@ from cnnexp.cli.targets import accept_any_letter
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check
-from cnnexp.datasets import Survey, survey
+from cnnexp.datasets import InspectedDataset, inspect_dataset
 from cnnexp.errors import ConfigError
 from cnnexp.records import DataReport
 from cnnexp.report.console import open_console
@@ -28,25 +28,25 @@ def run(settings: Sequence[str], *, html: Path | None, as_json: bool, labels: bo
     """
     accept_any_letter()
     config = compose_config(settings)
-    surveyed = _survey(config, quietly=as_json)
+    inspected = _inspect(config, quietly=as_json)
     data = config.data
-    report = check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=labels)
+    report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=labels)
     if html is not None:
-        _write(html, report, surveyed, command=_repeated(settings, labels))
+        _write(html, report, inspected, command=_repeated(settings, labels))
     _show(report, as_json=as_json)
     return int(any(issue.stops for issue in report.issues))
 
 
-def _survey(config: ExperimentConfig, *, quietly: bool) -> Survey:
+def _inspect(config: ExperimentConfig, *, quietly: bool) -> InspectedDataset:
     if quietly:
-        return survey(config.data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
+        return inspect_dataset(config.data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
     with reading_shown() as show:
-        return survey(config.data, seed=config.seed, on_progress=show, strict=False)
+        return inspect_dataset(config.data, seed=config.seed, on_progress=show, strict=False)
 
 
-def _write(html: Path, report: DataReport, surveyed: Survey, *, command: str) -> None:
+def _write(html: Path, report: DataReport, inspected: InspectedDataset, *, command: str) -> None:
     try:
-        html.write_text(page(report, surveyed.read.images, command=command), encoding="utf-8")
+        html.write_text(page(report, inspected.decoded.images, command=command), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--html must be a file that can be written; {html}: {error.strerror}.") from error
 

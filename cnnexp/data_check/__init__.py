@@ -1,5 +1,5 @@
-"""What is wrong, or only remarkable, about a data set, seen relative to the data set itself."""
+"""What is wrong with a data set, or only remarkable, compared with the rest of the same data set."""
 
-from cnnexp.data_check.check import check, gist
+from cnnexp.data_check.check import check, summary
 
-__all__ = ["check", "gist"]
+__all__ = ["check", "summary"]

@@ -1,10 +1,10 @@
-"""One look at everything: each check says what it finds, and most have nothing to say."""
+"""All checks of a data set; each returns the issues it finds, and most find none."""
 
 from collections.abc import Iterator
 
-from cnnexp.data_check import class_imbalance, duplicates, non_iid, outliers
-from cnnexp.data_check.facts import Facts
-from cnnexp.datasets import Survey
+from cnnexp.data_check import class_imbalance, duplicates, missing, non_iid, outliers
+from cnnexp.data_check.checked_dataset import CheckedDataset
+from cnnexp.datasets import InspectedDataset
 from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport
 
 CHECKS = (
@@ -16,54 +16,54 @@ CHECKS = (
     "the same properties and the class shares between splits",
     "groups on two sides of a split",
 )
-DISPUTED = "labels against out-of-fold predictions"
+LABELS = "labels against out-of-fold predictions"
 
 
-def check(surveyed: Survey, *, few_images: int, uneven: float, labels: bool) -> DataReport:
+def check(inspected: InspectedDataset, *, few_images: int, uneven: float, labels: bool) -> DataReport:
     """Check a data set.
 
     Args:
-        surveyed: the data set, decoded and split
+        inspected: the data set, decoded and split
         few_images: a class with fewer training images is reported
         uneven: a largest class of at least so many times the smallest is reported
-        labels: also look for labels that out-of-fold predictions dispute, which takes a while
+        labels: also look for labels that out-of-fold predictions contradict, which takes a while
 
     """
-    found = Facts.of(surveyed)
-    renamed = tuple(class_imbalance.renames(found))
-    facts = class_imbalance.under_one_name(found, renamed)
-    issues = [*class_imbalance.renamed_classes(renamed), *_issues(facts, few_images=few_images, uneven=uneven)]
+    given = CheckedDataset.of(inspected)
+    renamed = tuple(missing.find_renamed(given))
+    dataset = missing.with_training_names(given, renamed)
+    issues = [*missing.renamed_classes(renamed), *_issues(dataset, few_images=few_images, uneven=uneven)]
     if labels:
         from cnnexp.data_check import label_issues  # scikit-learn takes a second
 
-        issues += label_issues.disputed_labels(facts, surveyed.read.images)
+        issues += label_issues.label_issues(dataset, inspected.decoded.images)
     return DataReport(
-        name=surveyed.name,
-        source=surveyed.source,
-        digest=surveyed.digest,
-        images=len(facts.labels),
-        input_shape=surveyed.read.spec.shape,
-        class_names=facts.class_names,
-        class_counts={split: tuple(found.counts(split).tolist()) for split in SPLIT_NAMES},
+        name=inspected.name,
+        source=inspected.origin,
+        digest=inspected.digest,
+        images=len(dataset.labels),
+        input_shape=inspected.decoded.spec.shape,
+        class_names=dataset.class_names,
+        class_counts={split: tuple(given.counts(split).tolist()) for split in SPLIT_NAMES},
         issues=tuple(sorted(issues, key=lambda issue: not issue.stops)),
-        checks=(*CHECKS, DISPUTED) if labels else CHECKS,
+        checks=(*CHECKS, LABELS) if labels else CHECKS,
     )
 
 
-def _issues(facts: Facts, *, few_images: int, uneven: float) -> Iterator[DataIssue]:
-    yield from class_imbalance.unreadable(facts)
-    yield from class_imbalance.empty(facts)
-    yield from class_imbalance.one_alone(facts)
-    yield from class_imbalance.empty_splits(facts)
-    yield from class_imbalance.missing(facts)
-    yield from class_imbalance.few(facts, few_images)
-    yield from class_imbalance.imbalance(facts, uneven)
-    yield from duplicates.duplicates(facts)
-    yield from duplicates.groups_apart(facts)
-    yield from outliers.outliers(facts)
-    yield from non_iid.differing_splits(facts)
+def _issues(dataset: CheckedDataset, *, few_images: int, uneven: float) -> Iterator[DataIssue]:
+    yield from missing.unreadable_files(dataset)
+    yield from missing.empty_classes(dataset)
+    yield from missing.single_class(dataset)
+    yield from missing.empty_splits(dataset)
+    yield from missing.missing_classes(dataset)
+    yield from class_imbalance.few_images(dataset, few_images)
+    yield from class_imbalance.class_imbalance(dataset, uneven)
+    yield from duplicates.duplicates(dataset)
+    yield from duplicates.divided_groups(dataset)
+    yield from outliers.outliers(dataset)
+    yield from non_iid.non_iid(dataset)
 
 
-def gist(report: DataReport) -> tuple[str, ...]:
-    """Say in a sentence each what a reader of a run's results has to know; unreadable files are noted by reading."""
-    return tuple(issue.sentence for issue in report.issues if issue.id != class_imbalance.UNREADABLE)
+def summary(report: DataReport) -> tuple[str, ...]:
+    """Return a sentence for each issue, for a run's notes, which name unreadable files already."""
+    return tuple(issue.sentence for issue in report.issues if issue.id != missing.UNREADABLE)

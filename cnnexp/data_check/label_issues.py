@@ -1,9 +1,9 @@
-"""Labels that out-of-fold predictions dispute: confident learning (Northcutt, Jiang & Chuang 2021, section 3.1).
+"""Labels that out-of-fold predictions contradict: confident learning (Northcutt, Jiang & Chuang 2021, section 3.1).
 
-An image is a candidate where a model that has not seen it finds another class at least as convincing as that class's
-own images are on average, its label less likely than chance, and where none of the images nearest to it has its label.
-The last is a second opinion: where classes blend into each other, the model alone disputes every image in between.
-Hard images are candidates, too, so this is a list to look through and nothing else.
+An image is a candidate where a model that has not seen it finds another class at least as probable as it finds that
+class for its own images on average, and the label less probable than chance, and where none of the nearest images has
+the label. The last condition is a second opinion: where classes overlap, the model alone contradicts every image in
+between. Hard images are candidates, too, so this is a list to look through and nothing else.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cnnexp.data_check.facts import Facts, Rows
+from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
 from cnnexp.records import DataIssue, Images, Labels
 from cnnexp.system.text import plural
 
@@ -27,21 +27,21 @@ SIDE = 16  # pixels an image is averaged to
 COMPONENTS = 50  # principal components of those pixels
 LANDMARKS = 500  # of the radial kernel on them
 NEIGHBOURS = 10  # images asked for a second opinion
-LEAST_LIFT = 0.5  # of the way from chance to perfection that the model has to come, or its opinion counts for little
+LEAST_LIFT = 0.5  # of the way from chance to perfect accuracy; a model below it is not trusted
 
 Probabilities = NDArray[np.float64]  # (n, K), out of fold
 Features = NDArray[np.float32]  # (n, D), pixels
 
 
-def disputed_labels(facts: Facts, images: Images) -> Iterator[DataIssue]:
-    """Report images whose label a model of all the others disputes, the clearest first."""
-    rows = facts.used()
-    rows = rows[facts.copies[rows] == rows]  # a copy in another fold would answer for its original
-    counts = np.bincount(facts.labels[rows])
-    rows = rows[counts[facts.labels[rows]] >= 2 * FOLDS]
-    if len(np.unique(facts.labels[rows])) < 2:
+def label_issues(dataset: CheckedDataset, images: Images) -> Iterator[DataIssue]:
+    """Report images whose label is contradicted by a model of the others, the clearest first."""
+    rows = dataset.used()
+    rows = rows[dataset.duplicate_of[rows] == rows]  # a duplicate in another fold would give the label away
+    counts = np.bincount(dataset.labels[rows])
+    rows = rows[counts[dataset.labels[rows]] >= 2 * FOLDS]
+    if len(np.unique(dataset.labels[rows])) < 2:
         return
-    classes, labels = np.unique(facts.labels[rows], return_inverse=True)
+    classes, labels = np.unique(dataset.labels[rows], return_inverse=True)
     features = averaged(images, rows)
     probabilities = out_of_fold(features, labels)
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
@@ -55,12 +55,12 @@ def disputed_labels(facts: Facts, images: Images) -> Iterator[DataIssue]:
         yield DataIssue(
             id="L1",
             title="disputed labels",
-            sentence=f"The labels of {plural(len(places), 'image')} are disputed by predictions out of fold, of which "
-            f"{accuracy:.1%} are right over all images: candidates to look at, not errors.",
+            sentence=f"Out-of-fold predictions, of which {accuracy:.1%} are right over all images, contradict the "
+            f"labels of {plural(len(places), 'image')}: candidates to look at, not errors.",
             stops=False,
             evidence={"images": len(places), "out-of-fold accuracy": accuracy},
             groups=tuple(
-                (facts.image(rows[place], f"looks like {facts.class_names[classes[other]]}"),)
+                (dataset.image(rows[place], f"looks like {dataset.class_names[classes[other]]}"),)
                 for place, other in zip(places, better, strict=True)
             ),
             repair="look at them and correct what is wrong",
@@ -68,7 +68,7 @@ def disputed_labels(facts: Facts, images: Images) -> Iterator[DataIssue]:
 
 
 def out_of_fold(features: Features, labels: Labels) -> Probabilities:
-    """Predict each image by a discriminant analysis, on a radial kernel of its pixels, of the other folds."""
+    """Predict each image by a discriminant analysis of the other folds, on a radial kernel of the pixels."""
     components = min(COMPONENTS, features.shape[1], len(labels) * (FOLDS - 1) // FOLDS)
     model = make_pipeline(
         PCA(components, whiten=True, random_state=0),
@@ -81,7 +81,7 @@ def out_of_fold(features: Features, labels: Labels) -> Probabilities:
 
 
 def averaged(images: Images, rows: Rows) -> Features:
-    """Average blocks of pixels, so that at most SIDE × SIDE are left of each channel."""
+    """Average blocks of pixels, so that at most SIDE × SIDE remain of each channel."""
     down, across = (-(-side // SIDE) for side in images.shape[1:3])
     kept = images[rows, : images.shape[1] // down * down, : images.shape[2] // across * across]
     count, height, width, channels = kept.shape
@@ -91,11 +91,11 @@ def averaged(images: Images, rows: Rows) -> Features:
 
 
 def candidates(probabilities: Probabilities, labels: Labels) -> tuple[Rows, Labels]:
-    """Find the disputed labels, and the class that is more convincing; the largest difference first."""
+    """Return places whose label is contradicted, and the class that is more probable; the largest difference first."""
     count, classes = probabilities.shape
     own = probabilities[np.arange(count), labels]
-    convincing = np.array([own[labels == label].mean() for label in range(classes)])
-    claims = np.where(probabilities >= convincing, probabilities, 0)
+    thresholds = np.array([own[labels == label].mean() for label in range(classes)])
+    claims = np.where(probabilities >= thresholds, probabilities, 0)
     claims[np.arange(count), labels] = 0
     better = claims.argmax(axis=1)
     claim = claims[np.arange(count), better]
@@ -105,7 +105,7 @@ def candidates(probabilities: Probabilities, labels: Labels) -> tuple[Rows, Labe
 
 
 def among_others(features: Features, places: Rows, labels: Labels) -> NDArray[np.bool_]:
-    """Say of each place whether none of its nearest neighbours has its label."""
+    """Return for each place whether none of its nearest neighbours has its label."""
     if not len(places):
         return np.zeros(0, bool)
     search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(labels) - 1) + 1, algorithm="brute").fit(features)

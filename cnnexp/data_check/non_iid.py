@@ -1,98 +1,106 @@
-"""Splits that differ from the training split: in a property of their images, or in how the classes share them."""
+"""Splits that differ from the training split, in properties of their images or in the shares of their classes."""
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from cnnexp.data_check.facts import Facts, Rows
-from cnnexp.data_check.properties import PROPERTIES, Values, modes
+from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
+from cnnexp.data_check.image_properties import PROPERTIES, Values
 from cnnexp.records import SPLIT_NAMES, DataIssue
 
-FEWEST = 20  # images of a split that say something about it
-CHANCE = 0.001  # that splits drawn alike have a difference reported, over all properties and splits
-LEAST = 0.1  # of the Kolmogorov-Smirnov distance, 0..1: a smaller one is real in large splits, and no matter
+FEWEST = 20  # images of a split that is compared
+CHANCE = 0.001  # that a difference is reported between splits drawn alike, over all properties and splits
+LEAST = 0.1  # Kolmogorov-Smirnov distance, 0..1: a smaller one may be significant in large splits, but does not matter
 
 
-def differing_splits(facts: Facts) -> Iterator[DataIssue]:
+def non_iid(dataset: CheckedDataset) -> Iterator[DataIssue]:
     """Compare every split with the training split."""
-    rows = {name: np.flatnonzero(facts.splits == number) for number, name in enumerate(SPLIT_NAMES)}
+    rows = {name: np.flatnonzero(dataset.splits == number) for number, name in enumerate(SPLIT_NAMES)}
     others = [name for name in SPLIT_NAMES[1:] if min(len(rows[name]), len(rows["train"])) >= FEWEST]
-    chance = CHANCE / max(len(others) * (len(PROPERTIES) + 2), 1)  # colour modes and class shares beside them
+    chance = CHANCE / max(len(others) * (len(PROPERTIES) + 2), 1)  # and colour modes and class shares
     for name in others:
-        yield from _properties(facts, rows, name, chance)
-        yield from _shares(facts, rows, name, chance)
+        yield from _compare_properties(dataset, rows, name, chance)
+        yield from _compare_class_shares(dataset, rows, name, chance)
 
 
-def _properties(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float) -> Iterator[DataIssue]:
-    moved: list[tuple[str, float, str]] = []
+def _compare_properties(
+    dataset: CheckedDataset, rows: Mapping[str, Rows], name: str, chance: float
+) -> Iterator[DataIssue]:
+    differences: list[tuple[str, float, str]] = []
     for one in PROPERTIES:
-        values = one.of(facts.measures)
+        values = one.values(dataset.properties)
         train, here = (np.round(values[rows[split]] / one.step) for split in ("train", name))
         distance = _distance(train, here)
         if distance >= LEAST and kolmogorov(distance, len(train), len(here)) < chance:
-            usual = [one.shown(facts.measures, _middle(values, rows[split])) for split in (name, "train")]
-            moved.append((one.name, distance, f"in the middle {usual[0]} against {usual[1]}"))
-    moved += _modes(facts, rows, name, chance)
-    if moved:
-        names = " and ".join(name for name, _, _ in moved)
+            usual = [one.shown(dataset.properties, _middle(values, rows[split])) for split in (name, "train")]
+            differences.append((one.name, distance, f"in the middle {usual[0]} against {usual[1]}"))
+    differences += _compare_color_modes(dataset, rows, name, chance)
+    if differences:
+        names = " and ".join(name for name, _, _ in differences)
         yield DataIssue(
             id="S4",
             title=f"{name} differs from train",
             sentence=f"The {name} split differs from the training split in {names}: "
-            f"{'; '.join(usual for _, _, usual in moved)}.",
+            f"{'; '.join(usual for _, _, usual in differences)}.",
             stops=False,
-            evidence={f"distance in {name}": distance for name, distance, _ in moved},
+            evidence={f"distance in {name}": distance for name, distance, _ in differences},
             groups=(),
             repair="take the splits from one source, or let cnnexp make them",
         )
 
 
-def _modes(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float) -> Iterator[tuple[str, float, str]]:
-    """Compare how large a part of each split every colour mode is."""
-    found = [modes(facts, rows[split]) for split in (name, "train")]
+def _compare_color_modes(
+    dataset: CheckedDataset, rows: Mapping[str, Rows], name: str, chance: float
+) -> Iterator[tuple[str, float, str]]:
+    """Compare the shares of the colour modes."""
+    found = [dataset.properties.color_modes(rows[split]) for split in (name, "train")]
     known = np.unique(np.concatenate(found))
     if len(known) < 2:
         return
     counts = np.stack([[(own == mode).sum() for mode in known] for own in found])
-    moved = _moved(counts)
-    if moved >= LEAST and _chance_of_shares(counts) < chance:
+    distance = _total_variation(counts)
+    if distance >= LEAST and _p_value_of_shares(counts) < chance:
         usual = [f"{own.max() / own.sum():.0%} {known[own.argmax()]}" for own in counts]
-        yield "colour mode", moved, f"{usual[0]} against {usual[1]}"
+        yield "colour mode", distance, f"{usual[0]} against {usual[1]}"
 
 
-def _shares(facts: Facts, rows: Mapping[str, Rows], name: str, chance: float) -> Iterator[DataIssue]:
-    """Compare how large the classes are among those that both splits have, by their largest difference."""
-    counts = np.stack([facts.counts(split) for split in ("train", name)])
+def _compare_class_shares(
+    dataset: CheckedDataset, rows: Mapping[str, Rows], name: str, chance: float
+) -> Iterator[DataIssue]:
+    """Compare the shares of the classes that both splits have."""
+    counts = np.stack([dataset.counts(split) for split in ("train", name)])
     counts = counts[:, (counts > 0).all(axis=0)]
     if counts.shape[1] < 2:
         return
-    moved = _moved(counts)
-    if moved >= LEAST and _chance_of_shares(counts) < chance:
+    distance = _total_variation(counts)
+    if distance >= LEAST and _p_value_of_shares(counts) < chance:
         yield DataIssue(
             id="S3",
             title=f"class shares of {name} differ",
-            sentence=f"The classes share the {name} split otherwise than the training split: {moved:.0%} of its images "
-            "would have to change class.",
+            sentence=f"The class shares of the {name} split differ from those of the training split: {distance:.0%} of "
+            "its images would have to change class.",
             stops=False,
-            evidence={"share": moved},
+            evidence={"share": distance},
             groups=(),
             repair="stratify: let cnnexp make the split",
         )
 
 
-def _moved(counts: np.ndarray) -> float:
-    """Return the total variation of two rows: the share of one that would have to change column to be as the other."""
+def _total_variation(counts: np.ndarray) -> float:
+    """Return the total variation distance of two rows: the share of one that must change column to equal the other."""
     shares = counts / counts.sum(axis=1, keepdims=True)
     return float(0.5 * np.abs(shares[0] - shares[1]).sum())
 
 
-def _chance_of_shares(counts: np.ndarray) -> float:
-    """Return the p-value of Pearson's test that both rows are drawn from the same shares (Wilson & Hilferty 1931)."""
+def _p_value_of_shares(counts: np.ndarray) -> float:
+    """Return the p-value of Pearson's chi-squared test of homogeneity (approximation of Wilson & Hilferty 1931)."""
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
     statistic, freedom = float(((counts - expected) ** 2 / expected).sum()), counts.shape[1] - 1
     spread = 2 / (9 * freedom)
     z = ((statistic / freedom) ** (1 / 3) - 1 + spread) / spread**0.5
-    return float(np.exp(-0.717 * z - 0.416 * z * z)) if z > 0 else 1.0  # of the normal's upper tail, within 10 %
+    return (
+        float(np.exp(-0.717 * z - 0.416 * z * z)) if z > 0 else 1.0
+    )  # upper tail of the normal distribution, within 10 %
 
 
 def _distance(one: Values, other: Values) -> float:

@@ -1,11 +1,10 @@
-"""From settings to splits: find, decode once, set the unreadable aside, split, thin."""
+"""From settings to splits: find, decode once, exclude unreadable images, split, subsample."""
 
 import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,36 +12,38 @@ from numpy.typing import NDArray
 
 from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.datasets import requirements
-from cnnexp.datasets.cache import folder
-from cnnexp.datasets.cache.entry import Decoded
-from cnnexp.datasets.cache.fill import decoded
-from cnnexp.datasets.decoding.auto_spec import Request
+from cnnexp.datasets.cache import fill
+from cnnexp.datasets.cache.entry import DecodedDataset
+from cnnexp.datasets.cache.folder import cache_folder
+from cnnexp.datasets.decoding.image_request import ImageRequest
 from cnnexp.datasets.sources.builtin import builtin_source
-from cnnexp.datasets.sources.folder import folder_source
+from cnnexp.datasets.sources.image_folder import folder_source
 from cnnexp.datasets.sources.npz import npz_source
-from cnnexp.datasets.sources.source import Catalogue, Pictures, Source
+from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.datasets.sources.table import Columns, table_source
-from cnnexp.datasets.splitting import Split, Splits, partition, same_side
-from cnnexp.datasets.subsampling import thin
+from cnnexp.datasets.splitting import Split, Splits, assign_splits, indivisible_groups
+from cnnexp.datasets.subsampling import subsample
 from cnnexp.errors import ConfigError
+from cnnexp.images import ImageSpec
 from cnnexp.records import SPLIT_NAMES, DataFacts, Labels
 
 Rows = NDArray[np.int64]
+OnProgress = Callable[[int, int], None]  # (images decoded, images in all), while they are decoded for the first time
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """A data set as it is, decoded and split, whether or not it is fit to train on."""
+class InspectedDataset:
+    """A data set, decoded and split, whether or not it is fit to train on."""
 
     name: str
-    source: str
-    read: Decoded
+    origin: str  # a path, or the library that ships it
+    decoded: DecodedDataset
     rows: Mapping[str, Rows]  # readable images of each split, in rising order
-    digest: str  # of images, labels, files, class names, spec and split
-    tolerated: float  # share of unreadable files that the settings accept, 0..1
+    digest: str  # sha256 (hex) of images, labels, files, class names, spec and split
+    tolerance: float  # share of unreadable files that the settings accept, 0..1
 
 
-def load_splits(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], None]) -> Splits:
+def load_splits(data: DataConfig, *, seed: int, on_progress: OnProgress) -> Splits:
     """Load a data set, decoded and split.
 
     Args:
@@ -55,11 +56,11 @@ def load_splits(data: DataConfig, *, seed: int, on_progress: Callable[[int, int]
         ConfigError: the settings contradict each other on this data.
 
     """
-    return accept(survey(data, seed=seed, on_progress=on_progress, strict=True), data)
+    return trainable_splits(inspect_dataset(data, seed=seed, on_progress=on_progress, strict=True), data)
 
 
-def read_facts(data: DataConfig, on_progress: Callable[[int, int], None]) -> DataFacts:
-    """Read a data set and return what a sweep has to know of it; `on_progress` gets (images decoded, images in all).
+def read_facts(data: DataConfig, on_progress: OnProgress) -> DataFacts:
+    """Read a data set and return what a sweep needs to know about it.
 
     Raises:
         DataError: it is missing, unreadable, or unfit.
@@ -71,60 +72,66 @@ def read_facts(data: DataConfig, on_progress: Callable[[int, int], None]) -> Dat
     return DataFacts(splits.digest, height, width, tuple(counts.tolist()))
 
 
-def survey(data: DataConfig, *, seed: int, on_progress: Callable[[int, int], None], strict: bool) -> Survey:
-    """Decode and split a data set, and judge nothing; `strict` refuses empty class folders before the work.
+def inspect_dataset(data: DataConfig, *, seed: int, on_progress: OnProgress, strict: bool) -> InspectedDataset:
+    """Decode and split a data set without judging it; `strict` refuses empty class folders before the work.
 
     Raises:
-        DataError: the data set is missing, or nothing of it can be read.
+        DataError: the data set is missing, or no image of it can be read.
         ConfigError: the settings contradict each other on this data.
 
     """
-    source = find(data)
-    opened = dataclasses.replace(source, open=partial(_without_empty, source)) if strict else source
-    read = decoded(opened, Request.of(data), folder=folder.folder(data.cache), on_progress=on_progress)
-    rows = _assign(read, data)
-    labels = read.catalogue.labels[rows["train"]]
-    if np.bincount(labels, minlength=len(read.catalogue.class_names)).all():  # else refused later, whatever is left
-        rows = _thinned(rows, read.catalogue.labels, data, seed=seed)
-    return Survey(
+    source = find_source(data)
+    decoded = _decode_once(_without_empty_classes(source) if strict else source, data, on_progress)
+    rows = _subsampled(_split_rows(decoded, data), decoded.manifest, data, seed=seed)
+    return InspectedDataset(
         name=source.name,
-        source=source.origin,
-        read=read,
+        origin=source.origin,
+        decoded=decoded,
         rows=rows,
-        digest=_digest(read, rows),
-        tolerated=requirements.tolerance(data) or 0.0,
+        digest=_digest(decoded, rows),
+        tolerance=requirements.tolerance(data) or 0.0,
     )
 
 
-def accept(surveyed: Survey, data: DataConfig) -> Splits:
-    """Hand over the splits of a data set that is fit to train on.
+def trainable_splits(inspected: InspectedDataset, data: DataConfig) -> Splits:
+    """Return the splits of a data set that is fit to train on.
 
     Raises:
         DataError: something makes a run on it meaningless.
 
     """
-    read, rows = surveyed.read, surveyed.rows
-    requirements.refuse_empty(read.catalogue, surveyed.source)
-    _, notes = requirements.set_unreadable_aside(read, surveyed.source, tolerated=requirements.tolerance(data))
-    requirements.refuse_splits(read, rows)
+    decoded, rows = inspected.decoded, inspected.rows
+    requirements.refuse_empty_classes(decoded.manifest, inspected.origin)
+    _, notes = requirements.exclude_unreadable(decoded, inspected.origin, tolerance=requirements.tolerance(data))
+    requirements.refuse_unusable_splits(decoded, rows)
     return Splits(
-        name=surveyed.name,
-        class_names=read.catalogue.class_names,
-        spec=read.spec,
-        **{name: _split(read, rows[name]) for name in SPLIT_NAMES},
-        digest=surveyed.digest,
-        source=surveyed.source,
-        notes=(*read.catalogue.notes, *notes),
+        name=inspected.name,
+        class_names=decoded.manifest.class_names,
+        spec=decoded.spec,
+        **{name: _split(decoded, rows[name]) for name in SPLIT_NAMES},
+        digest=inspected.digest,
+        source=inspected.origin,
+        notes=(*decoded.manifest.notes, *notes),
     )
 
 
-def _without_empty(source: Source) -> tuple[Catalogue, Pictures]:
-    catalogue, pictures = source.open()
-    requirements.refuse_empty(catalogue, source.origin)
-    return catalogue, pictures
+def read_images(data: DataConfig, *, on_progress: OnProgress) -> tuple[DataSource, DecodedDataset]:
+    """Find a data set and decode all its images, without splitting it.
+
+    Raises:
+        DataError: the data set is missing, or no image of it can be read.
+
+    """
+    source = find_source(data)
+    return source, _decode_once(source, data, on_progress)
 
 
-def find(data: DataConfig) -> Source:
+def cached_spec(data: DataConfig) -> ImageSpec | None:
+    """Return the spec by which the cache holds a data set under these settings; None: it is not in the cache."""
+    return fill.cached_spec(find_source(data), ImageRequest.of(data), folder=cache_folder(data.cache))
+
+
+def find_source(data: DataConfig) -> DataSource:
     """Find the data set that the settings name.
 
     Raises:
@@ -144,49 +151,70 @@ def find(data: DataConfig) -> Source:
     raise ConfigError(f"data must be of a kind that cnnexp knows, with its path; got {data}.")
 
 
-def _assign(read: Decoded, data: DataConfig) -> dict[str, Rows]:
-    """Give each split its readable rows, in rising order, which is the fixed order of evaluation."""
-    known = read.catalogue
-    readable = np.setdiff1d(np.arange(len(known.labels)), np.fromiter(read.unreadable, np.int64))
-    units = same_side(read.copies, known.groups)[readable]
-    assignment = partition(
-        known.labels[readable],
+def _without_empty_classes(source: DataSource) -> DataSource:
+    """Return the same source, which refuses empty class folders when it is opened."""
+
+    def open_() -> tuple[Manifest, ImageSource]:
+        manifest, images = source.open()
+        requirements.refuse_empty_classes(manifest, source.origin)
+        return manifest, images
+
+    return dataclasses.replace(source, open=open_)
+
+
+def _decode_once(source: DataSource, data: DataConfig, on_progress: OnProgress) -> DecodedDataset:
+    folder = cache_folder(data.cache)
+    return fill.decode_once(source, ImageRequest.of(data), folder=folder, on_progress=on_progress)
+
+
+def _split_rows(decoded: DecodedDataset, data: DataConfig) -> dict[str, Rows]:
+    """Assign the readable rows to splits, in rising order, which is the fixed order of evaluation."""
+    manifest = decoded.manifest
+    readable = np.setdiff1d(np.arange(len(manifest.labels)), np.fromiter(decoded.unreadable, np.int64))
+    assignment = assign_splits(
+        manifest.labels[readable],
         shares={"validation": data.validation, "calibration": data.calibration, "test": data.test},
-        declared=known.declared[readable],
-        units=units,
+        declared=manifest.declared_splits[readable],
+        groups=indivisible_groups(decoded.duplicate_of, manifest.groups)[readable],
         seed=data.split_seed,
     )
     return {name: readable[assignment == number] for number, name in enumerate(SPLIT_NAMES)}
 
 
-def _thinned(rows: dict[str, Rows], labels: Labels, data: DataConfig, *, seed: int) -> dict[str, Rows]:
-    """Thin the training split, and with it the others where they are to be as unequal, the same ones for every seed."""
-    ranks = np.bincount(labels[rows["train"]])
-    kept = dict(rows)
-    if data.imbalance_of == "all":
-        for name in (name for name in SPLIT_NAMES[1:] if len(rows[name])):
-            kept[name] = rows[name][
-                thin(labels[rows[name]], limit=None, imbalance=data.imbalance, ranks=ranks, seed=data.split_seed)
-            ]
-    kept["train"] = rows["train"][
-        thin(labels[rows["train"]], limit=data.limit, imbalance=data.imbalance, ranks=ranks, seed=seed)
-    ]
-    return kept
+def _subsampled(rows: dict[str, Rows], manifest: Manifest, data: DataConfig, *, seed: int) -> dict[str, Rows]:
+    """Apply `data.limit` and `data.imbalance` to training; imbalance, where asked, to the others, alike for all seeds.
+
+    A data set that lacks training images of a class is returned as it is; it is refused later, whatever remains.
+    """
+    labels = manifest.labels
+    ranks = np.bincount(labels[rows["train"]], minlength=len(manifest.class_names))
+    if not ranks.all():
+        return rows
+
+    def kept(name: str, *, limit: int | None, seed: int) -> Rows:
+        own: Labels = labels[rows[name]]
+        return rows[name][subsample(own, limit=limit, imbalance=data.imbalance, ranks=ranks, seed=seed)]
+
+    others = [name for name in SPLIT_NAMES[1:] if data.imbalance_of == "all" and len(rows[name])]
+    return {
+        **rows,
+        **{name: kept(name, limit=None, seed=data.split_seed) for name in others},
+        "train": kept("train", limit=data.limit, seed=seed),
+    }
 
 
-def _split(read: Decoded, rows: Rows) -> Split:
-    known = read.catalogue
-    return Split(
-        images=read.images, rows=rows, labels=known.labels[rows], files=tuple(known.files[row] for row in rows.tolist())
-    )
+def _split(decoded: DecodedDataset, rows: Rows) -> Split:
+    manifest = decoded.manifest
+    files = tuple(manifest.files[row] for row in rows.tolist())
+    return Split(images=decoded.images, rows=rows, labels=manifest.labels[rows], files=files)
 
 
-def _digest(read: Decoded, rows: dict[str, Rows]) -> str:
-    known = read.catalogue
-    facts = [read.content, known.class_names, dataclasses.asdict(read.spec)]
-    digest = hashlib.sha256(json.dumps(facts).encode())
-    digest.update(known.labels.astype("<i8").tobytes())
-    digest.update("\0".join(known.files).encode())
+def _digest(decoded: DecodedDataset, rows: dict[str, Rows]) -> str:
+    manifest = decoded.manifest
+    head = [decoded.pixel_digest, manifest.class_names, dataclasses.asdict(decoded.spec)]
+    digest = hashlib.sha256(json.dumps(head).encode())
+    digest.update(manifest.labels.astype("<i8").tobytes())
+    digest.update("\0".join(manifest.files).encode())
     for name in SPLIT_NAMES:
         digest.update(f"\0{name}".encode() + rows[name].astype("<i8").tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The data set as everything above knows it: decoded images in four splits."""
+"""The data set as all other packages see it, decoded images in four splits, and how images are assigned to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from cnnexp.records import SPLIT_NAMES, Images, Labels
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One share of the data; entry i of rows, labels and files is the same image."""
+    """One split of the data; entry i of rows, labels and files is the same image."""
 
     images: Images  # (M, H, W, C), the whole data set, shared by all splits; may be a memory map
     rows: NDArray[np.int64]  # (N,) which of `images` belong to this split, in the fixed order of evaluation
@@ -37,7 +37,7 @@ class Splits:
     test: Split
     digest: str  # sha256 (hex) of images, labels, files, class names, spec and split
     source: str  # where it came from: a path, or the library that ships it
-    notes: tuple[str, ...]  # what a reader of the results has to know, one sentence each
+    notes: tuple[str, ...]  # what a reader of the results should know, one sentence each
 
     def __getitem__(self, name: str) -> Split:
         split: Split = getattr(self, name)
@@ -45,48 +45,48 @@ class Splits:
 
 
 TRAIN = SPLIT_NAMES.index("train")
-# What a class with too few images for all splits gives up first.
-_GIVEN_UP_FIRST = tuple(SPLIT_NAMES.index(name) for name in ("calibration", "validation", "test"))
+# The splits that a class with too few images for all of them goes without, the first one first.
+_DROPPED_FIRST = tuple(SPLIT_NAMES.index(name) for name in ("calibration", "validation", "test"))
 
 Rows = NDArray[np.int64]
 Assignment = NDArray[np.int8]  # (N,) index into SPLIT_NAMES
 Table = NDArray[np.int64]  # (splits, classes) counts of images
 
 
-def partition(
-    labels: Labels, *, shares: Mapping[str, float], declared: NDArray[np.int8], units: Rows, seed: int
+def assign_splits(
+    labels: Labels, *, shares: Mapping[str, float], declared: NDArray[np.int8], groups: Rows, seed: int
 ) -> Assignment:
-    """Give each image a split.
+    """Assign each image to a split, stratified by class.
 
-    Declared splits are taken as they are. A split that is not declared is cut from the images that are declared as
-    training images, or not declared at all; its share is a share of those. Of every class each split gets its share,
-    rounded to whole images, and at least one image where the class has enough of them; training gets the rest.
+    Declared splits are kept. A split that is not declared is taken from the images that are declared as training
+    images, or not declared at all; its share is a share of those. Of every class each split gets its share, rounded to
+    whole images, and at least one image where the class has enough of them; training gets the rest.
 
     Args:
         labels: (N,)
         shares: share of each split but train, 0..1
         declared: (N,) index into SPLIT_NAMES, or UNDECLARED
-        units: (N,) images of equal number stay together (copies, groups)
-        seed: 0..2**32 - 1; nothing else moves the outcome
+        groups: (N,) images of one group (equal number) stay together
+        seed: 0..2**32 - 1; apart from the arguments above, the result depends on nothing else
 
     Returns:
-        (N,) int8, index into SPLIT_NAMES. Units that differ in size, or that are large against a split, make its
-        share approximate; without them it is exact to less than one image a class.
+        (N,) int8, index into SPLIT_NAMES. Groups of different sizes, or that are large compared with a split, make its
+        share approximate; without them it is exact to less than one image per class.
 
     """
     assignment = np.where(declared == UNDECLARED, TRAIN, declared).astype(np.int8)
     pool = np.flatnonzero(assignment == TRAIN)
     cut = np.array([0 if (declared == split).any() else shares.get(name, 0) for split, name in enumerate(SPLIT_NAMES)])
     if cut.any() and len(pool):
-        assignment[pool] = _stratified(labels[pool], shares=cut, units=units[pool], seed=seed)
+        assignment[pool] = _stratified(labels[pool], shares=cut, groups=groups[pool], seed=seed)
     return assignment
 
 
-def same_side(copies: Rows, groups: Rows | None) -> Rows:
-    """Number the sets of images that have to stay together: equal pixels, or equal group, or a chain of both.
+def indivisible_groups(duplicate_of: Rows, groups: Rows | None) -> Rows:
+    """Return the groups of images that must stay together: equal pixels, or equal group, or a chain of both.
 
     Args:
-        copies: (N,) the first image with the same pixels
+        duplicate_of: (N,) the first image with the same pixels
         groups: (N,) equal for images of one group; None: no groups
 
     Returns:
@@ -94,32 +94,32 @@ def same_side(copies: Rows, groups: Rows | None) -> Rows:
 
     """
     if groups is None:
-        return copies
-    if np.array_equal(copies, np.arange(len(copies))):
+        return duplicate_of
+    if np.array_equal(duplicate_of, np.arange(len(duplicate_of))):
         return groups
-    from scipy.sparse import coo_array  # slow to import, seldom needed
+    from scipy.sparse import coo_array  # slow to import, rarely needed
     from scipy.sparse.csgraph import connected_components
 
     _, group = np.unique(groups, return_inverse=True)
-    count = len(copies)
-    edges = (np.tile(np.arange(count), 2), np.concatenate([copies, count + group]))
+    count = len(duplicate_of)
+    edges = (np.tile(np.arange(count), 2), np.concatenate([duplicate_of, count + group]))
     graph = coo_array((np.ones(2 * count, np.int8), edges), shape=(count + len(group),) * 2)
     _, component = connected_components(graph, directed=False)
     return np.asarray(component[:count], np.int64)
 
 
-def _stratified(labels: Labels, *, shares: NDArray[np.float64], units: Rows, seed: int) -> Assignment:
-    # The one stream of numbers that NumPy promises never to change.
+def _stratified(labels: Labels, *, shares: NDArray[np.float64], groups: Rows, seed: int) -> Assignment:
+    # The only stream of random numbers that NumPy promises never to change.
     random = np.random.RandomState(seed)
     assignment = np.empty(len(labels), np.int8)
     wanted = np.stack([_quota(count, shares) for count in np.bincount(labels)], axis=1)
     have = np.zeros_like(wanted)
-    _, unit, size = np.unique(units, return_inverse=True, return_counts=True)
-    alone = size[unit] == 1
-    _place_together(assignment, labels, unit, size, wanted=wanted, have=have, random=random)
+    _, group, size = np.unique(groups, return_inverse=True, return_counts=True)
+    alone = size[group] == 1
+    _place_together(assignment, labels, group, size, wanted=wanted, have=have, random=random)
     for label in range(wanted.shape[1]):
         rows = random.permutation(np.flatnonzero(alone & (labels == label)))
-        counts = _take_away(np.maximum(wanted - have, 0)[:, label], len(rows))
+        counts = _reduced(np.maximum(wanted - have, 0)[:, label], len(rows))
         assignment[rows] = np.repeat(np.arange(len(counts)), counts)
     return assignment
 
@@ -132,7 +132,7 @@ def _quota(count: int, shares: NDArray[np.float64]) -> Rows:
         if quota.max() > 1:
             quota[np.argmax(np.where(quota > 1, quota - exact, -np.inf))] -= 1
         else:
-            quota[next(split for split in _GIVEN_UP_FIRST if quota[split])] = 0
+            quota[next(split for split in _DROPPED_FIRST if quota[split])] = 0
     quota[TRAIN] = count - quota.sum()
     return quota
 
@@ -140,23 +140,23 @@ def _quota(count: int, shares: NDArray[np.float64]) -> Rows:
 def _place_together(
     assignment: Assignment,
     labels: Labels,
-    unit: Rows,
+    group: Rows,
     size: Rows,
     *,
     wanted: Table,
     have: Table,
     random: np.random.RandomState,
 ) -> None:
-    """Place units of several images, largest first, each where the squared distance to the quotas grows least."""
+    """Place groups of several images, largest first, each where the squared distance to the quotas grows least."""
     together = np.flatnonzero(size > 1)
     together = together[np.lexsort((random.permutation(len(together)), -size[together]))]
-    by_unit = np.argsort(unit, kind="stable")
+    by_group = np.argsort(group, kind="stable")
     ends = np.cumsum(size)
-    left = np.bincount(labels, minlength=wanted.shape[1])  # units still to come, at most, of each class
+    left = np.bincount(labels, minlength=wanted.shape[1])  # groups still to come, at most, of each class
     for number in together:
-        left -= _surplus(labels, by_unit[ends[number] - size[number] : ends[number]], wanted.shape[1])
+        left -= _surplus(labels, by_group[ends[number] - size[number] : ends[number]], wanted.shape[1])
     for number in together:
-        rows = by_unit[ends[number] - size[number] : ends[number]]
+        rows = by_group[ends[number] - size[number] : ends[number]]
         counts = np.bincount(labels[rows], minlength=wanted.shape[1])
         main = int(counts.argmax())
         cost = ((2 * (have - wanted) + counts) * counts).sum(axis=1).astype(np.float64)
@@ -170,11 +170,11 @@ def _place_together(
 
 
 def _surplus(labels: Labels, rows: Rows, classes: int) -> Rows:
-    """Images of each class beyond the first: a unit is one chance to be placed, however many images it has."""
+    """Images of each class beyond the first: a group is one chance to be placed, however many images it has."""
     return np.maximum(np.bincount(labels[rows], minlength=classes) - 1, 0)
 
 
-def _take_away(counts: Rows, total: int) -> Rows:
+def _reduced(counts: Rows, total: int) -> Rows:
     """Lower the largest counts until they add up to `total`."""
     counts = counts.copy()
     while counts.sum() > total:

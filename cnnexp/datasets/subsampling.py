@@ -11,15 +11,15 @@ from cnnexp.records import Labels
 Rows = NDArray[np.int64]
 
 
-def thin(labels: Labels, *, limit: int | None, imbalance: float | None, ranks: Rows, seed: int) -> Rows:
+def subsample(labels: Labels, *, limit: int | None, imbalance: float | None, ranks: Rows, seed: int) -> Rows:
     """Choose the images of a split that are kept; first the imbalance, then the limit, which keeps its proportions.
 
     For one seed the images of a smaller limit are among those of a larger one, class by class.
 
     Args:
-        labels: (N,) of the split; every class is there
-        limit: images to keep at most; None: all
-        imbalance: the largest class is to have this many times the smallest; None: as they are
+        labels: (N,) of the split; in training, every class is present
+        limit: at most so many images are kept; None: all
+        imbalance: the largest class shall have this many times the images of the smallest; None: unchanged
         ranks: (K,) class sizes of the training split, by which classes are largest and smallest in every split
         seed: which images of a class are kept
 
@@ -34,13 +34,13 @@ def thin(labels: Labels, *, limit: int | None, imbalance: float | None, ranks: R
     kept = _kept(counts, limit, imbalance, ranks)
     if np.array_equal(kept, counts):
         return np.arange(len(labels))
-    random = np.random.RandomState(seed)  # the one stream of numbers that NumPy promises never to change
+    random = np.random.RandomState(seed)  # the only stream of random numbers that NumPy promises never to change
     rows = [random.permutation(np.flatnonzero(labels == label))[:count] for label, count in enumerate(kept)]
     return np.sort(np.concatenate(rows))
 
 
 def images_left(counts: Sequence[int], *, limit: int | None, imbalance: float | None) -> int:
-    """Return how many images `thin` leaves of a training split; all of them where it would refuse."""
+    """Return how many images `subsample` leaves of a training split; all of them where it would refuse to."""
     sizes = np.asarray(counts)
     try:
         return int(_kept(sizes, limit, imbalance, sizes).sum())
@@ -52,14 +52,14 @@ def _kept(counts: Rows, limit: int | None, imbalance: float | None, ranks: Rows)
     if imbalance is not None:
         counts = _exponential_profile(counts, imbalance, ranks)
     if limit is not None and limit < counts.sum():
-        counts = _share_out(counts, limit)
+        counts = _apportion(counts, limit)
     return counts
 
 
 def _exponential_profile(counts: Rows, ratio: float, ranks: Rows) -> Rows:
     """Class sizes that fall geometrically from the largest to the smallest class (Cui et al. 2019, section 5.1).
 
-    The largest such profile that fits under the sizes there are; equal classes keep their order.
+    The largest such profile that fits under the existing sizes; equal classes keep their order.
     """
     rank = np.empty(len(counts))
     rank[np.argsort(-ranks, kind="stable")] = np.arange(len(counts))
@@ -73,8 +73,8 @@ def _exponential_profile(counts: Rows, ratio: float, ranks: Rows) -> Rows:
     return kept
 
 
-def _share_out(counts: Rows, limit: int) -> Rows:
-    """Share `limit` images out in proportion, by largest remainder, at least one a class."""
+def _apportion(counts: Rows, limit: int) -> Rows:
+    """Apportion `limit` images in proportion to the classes, by largest remainder, at least one per class."""
     if limit < len(counts):
         raise DataError(
             f"data.limit must leave every class a training image; got {limit} for {len(counts)} classes. "

@@ -1,4 +1,4 @@
-"""Arrays as images: the type of an array says what its numbers mean."""
+"""Arrays as images: the dtype of an array determines what its numbers mean."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .picture import UnreadableImageError
+from .decoded_image import UnreadableImageError
 
 
 def from_array(pixels: NDArray[Any]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Image files decoded: opened by content, never by name; first frame, upright, 8 bit; or why that cannot be done."""
+"""Image files decoded: opened by content, never by name; first frame, upright, 8 bit; or the reason why not."""
 
 import io
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .arrays import from_array
+from .decoded_image import Box, DecodedImage, UnreadableImageError
 from .jpeg import plain_jpeg
-from .picture import Box, Picture, UnreadableImageError
 from .spec import ImageSpec, Size
 
 # File name endings of the formats below, lower case.
@@ -19,32 +19,33 @@ ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", "
 # Pixels above which a file is refused before it is decoded: a quarter of a gigabyte of RGB, and where Pillow warns.
 PIXEL_LIMIT = 89_478_485
 
-# Pixels a side, for each one wanted, that a JPEG decoded at a fraction of its size still has, for an antialiased resize
-# to average: decoded in half the time, and hardly another result. At 1 it would be two or three times as far off.
-GAP = 2
+# A JPEG is decoded at a fraction of its size that still has at least this many pixels per output pixel and side, for an
+# antialiased resize to average: half the decoding time, and hardly another result. At 1 it would deviate two or three
+# times as far. Pillow's `reducing_gap` means the same.
+REDUCING_GAP = 2
 
 # An allow-list, because Pillow would hand PostScript to Ghostscript, which executes it.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 
-_ORIENTATION, _TURNED = ExifTags.Base.Orientation, (5, 6, 7, 8)  # those that exchange width and height
-_FROM_RIGHT, _FROM_BOTTOM = (2, 3, 6, 7), (3, 4, 7, 8)  # those whose left, or top, was stored as right or bottom
+_ORIENTATION, _TURNED = ExifTags.Base.Orientation, (5, 6, 7, 8)  # those that swap width and height
+_FROM_RIGHT, _FROM_BOTTOM = (2, 3, 6, 7), (3, 4, 7, 8)  # those whose left, or top, was stored as right, or bottom
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 File = str | Path | bytes
 
 
-def decode_file(source: File, spec: ImageSpec | None) -> Picture:
-    """Decode the first frame, upright, with pixels enough for the spec (None: all it has).
+def decode_file(source: File, spec: ImageSpec | None) -> DecodedImage:
+    """Decode the first frame, upright, with enough pixels for the spec (None: all it has).
 
     Raises:
-        UnreadableImageError: the file is missing, truncated, no image, of another format, or too large.
+        UnreadableImageError: the file is missing, truncated, not an image, of another format, or too large.
 
     """
-    return by_turbo(source, spec) or by_pillow(source, spec)
+    return decode_by_simplejpeg(source, spec) or decode_by_pillow(source, spec)
 
 
-def by_turbo(source: File, spec: ImageSpec | None) -> Picture | None:
-    """Decode a plain JPEG; None where it is no such file."""
+def decode_by_simplejpeg(source: File, spec: ImageSpec | None) -> DecodedImage | None:
+    """Decode a plain JPEG; None for any other file."""
     plain = plain_jpeg(source)
     if plain is None or _is_bomb(plain.size):
         return None
@@ -53,10 +54,10 @@ def by_turbo(source: File, spec: ImageSpec | None) -> Picture | None:
     if pixels is None:
         return None
     width, height = plain.size
-    return Picture(pixels, plain.size, (0, 0, width / divisor, height / divisor))
+    return DecodedImage(pixels, plain.size, (0, 0, width / divisor, height / divisor))
 
 
-def by_pillow(source: File, spec: ImageSpec | None) -> Picture:
+def decode_by_pillow(source: File, spec: ImageSpec | None) -> DecodedImage:
     """Decode any file; 16 bit and floating-point pixels become 8 bit."""
     with _opened(source) as image:
         orientation = _orientation(image)
@@ -66,12 +67,12 @@ def by_pillow(source: File, spec: ImageSpec | None) -> Picture:
         ImageOps.exif_transpose(image, in_place=True)
     box = _box(image.size, (size[0] / scale, size[1] / scale), orientation)
     if image.mode in _SIXTEEN_BIT:
-        return Picture(_of_sixteen_bit(image), size, box)
-    return Picture(from_array(np.asarray(image)) if image.mode in ("F", "I") else image, size, box)
+        return DecodedImage(_of_sixteen_bit(image), size, box)
+    return DecodedImage(from_array(np.asarray(image)) if image.mode in ("F", "I") else image, size, box)
 
 
 def _of_sixteen_bit(image: Image.Image) -> Image.Image:
-    """Make 8 bit of 16; the one grey level that a PNG file may call transparent is told by all its bits."""
+    """Make 8 bit of 16; the one grey level that a PNG file may declare transparent is compared in all its bits."""
     levels = np.asarray(image).astype(np.uint16)
     grey = from_array(levels)
     transparent = image.info.get("transparency")
@@ -94,28 +95,28 @@ def _turned(size: Size, orientation: int) -> Size:
 
 
 def _enough(size: Size, spec: ImageSpec | None) -> Size:
-    """Give the size, upright, that an image has to be decoded at, at least."""
+    """Return the smallest size, upright, that an image may be decoded at."""
     if spec is None or not spec.antialias or spec.kernel == "nearest":  # nothing is averaged, single pixels count
         return size
     width, height = spec.inside(size) if spec.resize == "pad" else (spec.width, spec.height)
-    return GAP * width, GAP * height
+    return REDUCING_GAP * width, REDUCING_GAP * height
 
 
 def _divisor(size: Size, enough: Size) -> int:
-    """Give by what the sides of a JPEG are divided at the smallest fraction that is enough: 1, 2, 4 or 8."""
+    """Return by what the sides of a JPEG are divided at the smallest fraction that is enough: 1, 2, 4 or 8."""
     largest = min(size[0] // enough[0], size[1] // enough[1])
     return 1 if largest < 2 else 2 if largest < 4 else 4 if largest < 8 else 8
 
 
 def _drafted(image: Image.Image, enough: Size) -> float:
-    """Have Pillow decode a JPEG at the fraction that is enough; return by what its sides are divided, as it says."""
+    """Let Pillow decode a JPEG at the fraction that is enough; return by what it divides the sides."""
     width = image.width
-    drafted = image.draft(None, enough)  # None: no other format can; Pillow's first None: keep the colour mode
+    drafted = image.draft(None, enough)  # None for other formats; the argument None: keep the colour mode
     return width / drafted[1][2] if drafted else 1
 
 
 def _box(size: Size, covered: tuple[float, float], orientation: int) -> Box:
-    """Say where in an upright image of `size` the `covered` part lies: what is over was right and below when stored."""
+    """Return where in an upright image of `size` the `covered` part lies; the excess was stored right and below."""
     over_x, over_y = size[0] - covered[0], size[1] - covered[1]
     left = over_x if orientation in _FROM_RIGHT else 0
     upper = over_y if orientation in _FROM_BOTTOM else 0
@@ -124,7 +125,7 @@ def _box(size: Size, covered: tuple[float, float], orientation: int) -> Box:
 
 @contextmanager
 def _opened(source: File) -> Iterator[Image.Image]:
-    """Open a file by what is in it, and say of any error that happens with it why the file is unreadable."""
+    """Open a file by its content; any error inside becomes the reason why the file is unreadable."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as image:
             _refuse_bomb(image)
@@ -148,7 +149,7 @@ def _is_bomb(size: Size) -> bool:
 
 
 def _reason(source: File, error: Exception) -> str:
-    """Say in words why a file could not be read."""
+    """Return why a file could not be read."""
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"it has more than the {PIXEL_LIMIT:,} pixels that are read; make the image smaller."
     if isinstance(error, OSError) and error.strerror:

@@ -1,8 +1,8 @@
-"""Plain JPEG files, decoded by libjpeg-turbo without the detour through Pillow: the same pixels, sooner.
+"""Plain JPEG files, decoded by libjpeg-turbo directly instead of through Pillow: the same pixels, faster.
 
-Plain is what most files are: grey or YCbCr, stored upright, and decoded without a word of warning. Every other file is
-Pillow's, and so is every file where simplejpeg is not installed, with the same pixels, as it decodes by libjpeg-turbo
-too. Nothing here says what is wrong with a file: Pillow does that.
+Most files are plain: grey or YCbCr, stored upright, and decoded without a warning. Pillow decodes every other file, and
+all files where simplejpeg is not installed, to the same pixels, because it uses libjpeg-turbo too. Nothing here reports
+what is wrong with a file; Pillow does that.
 """
 
 import os
@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 try:
     import simplejpeg
-except ImportError:  # an export may be used where it is not
+except ImportError:  # an export may be used where it is not installed
     simplejpeg = None
 
 _BEGINNING = b"\xff\xd8\xff"
 _SCAN, _APP1 = 0xDA, 0xE1  # markers: the image begins; Exif or XMP
 _SEGMENT = struct.Struct(">BBH")  # 255, marker, length of what follows the marker
-_LARGEST = 256 * 2**20  # bytes of a file that are taken into memory at once
-_SMALLEST = 16  # pixels a side from which a fraction is known by the size that it gives
+_LARGEST = 256 * 2**20  # bytes of a file that are read into memory at once
+_SMALLEST = 16  # pixels per side from which the resulting size identifies the fraction
 _COLORS = {"Gray": "GRAY", "YCbCr": "RGB"}  # how a plain file is stored: what it is decoded to
 
-# The entry that says "upright", in either byte order: tag, type, count, value (Exif 2.32, 4.6.2 and 4.6.4).
+# The entry that means "upright", in either byte order: tag, type, count, value (Exif 2.32, 4.6.2 and 4.6.4).
 _UPRIGHT = {b"II": b"\x12\x01\x03\x00\x01\x00\x00\x00\x01\x00", b"MM": b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x01"}
 
 
@@ -62,7 +62,7 @@ class PlainJpeg:
 
 
 def plain_jpeg(source: str | Path | bytes) -> PlainJpeg | None:
-    """Look whether a file is a plain JPEG; None where it is not, or is none, or cannot be read."""
+    """Read the header of a plain JPEG; None where the file is not one, or cannot be read."""
     content = _content(source) if simplejpeg else None
     if content is None or not _is_upright(content):
         return None
@@ -77,7 +77,7 @@ def _content(source: str | Path | bytes) -> bytes | None:
     if isinstance(source, bytes):
         return source if source.startswith(_BEGINNING) else None
     try:
-        file = os.open(source, os.O_RDONLY)  # half the time of Python's file objects, which tells for small images
+        file = os.open(source, os.O_RDONLY)  # half the time of Python's file objects, which matters for small images
     except (OSError, ValueError):  # a null byte is a ValueError
         return None
     try:
@@ -91,27 +91,27 @@ def _content(source: str | Path | bytes) -> bytes | None:
 
 
 def _is_upright(content: bytes) -> bool:
-    """Say whether a file certainly needs no rotation; False also where its segments are not understood."""
+    """Return whether a file certainly needs no rotation; False also where its segments cannot be parsed."""
     at = len(_BEGINNING) - 1
     try:
         while (segment := _SEGMENT.unpack_from(content, at))[:2] != (0xFF, _SCAN):
             beginning, marker, length = segment
-            if beginning != 0xFF or (marker == _APP1 and _may_turn(content[at + 4 : at + 2 + length])):
+            if beginning != 0xFF or (marker == _APP1 and _may_rotate(content[at + 4 : at + 2 + length])):
                 return False
             at += 2 + length
-    except struct.error:  # the end, before the image began
+    except struct.error:  # the file ends before the image begins
         return False
     return True
 
 
-def _may_turn(segment: bytes) -> bool:
+def _may_rotate(segment: bytes) -> bool:
     if segment.startswith(b"Exif\0\0"):
-        return not _says_upright(segment[6:])
-    return b"tiff:Orientation" in segment  # XMP's, which Pillow heeds where Exif says nothing
+        return not _is_upright_exif(segment[6:])
+    return b"tiff:Orientation" in segment  # in XMP, which Pillow follows where Exif has no orientation
 
 
-def _says_upright(exif: bytes) -> bool:
-    """Look into the first directory of Exif, which is written like a TIFF file's."""
+def _is_upright_exif(exif: bytes) -> bool:
+    """Read the first directory of Exif, which has the format of a TIFF file's."""
     order = exif[:2]
     if order not in _UPRIGHT:
         return False

@@ -7,77 +7,77 @@ from numpy.typing import NDArray
 from PIL import __version__ as _pillow
 
 from .arrays import from_array
+from .decoded_image import DecodedImage
 from .files import File, decode_file, file_size
-from .fitting import fit, in_color
-from .picture import Picture
+from .resizing import convert_color, resize
 from .spec import ImageSpec
 
 # What decoded pixels depend on besides the file and its ImageSpec: raise the first number when a rule below changes.
 READER = f"3 (Pillow {_pillow})"
 
-Source = File | NDArray[Any]
+ImageInput = File | NDArray[Any]
 
 
-def read_image(source: Source, spec: ImageSpec) -> NDArray[np.uint8]:
-    """Read one image as the network wants it.
+def read_image(source: ImageInput, spec: ImageSpec) -> NDArray[np.uint8]:
+    """Read one image as the network takes it.
 
     Args:
         source: path of a JPEG, PNG, BMP, GIF, TIFF or WebP file, or its bytes, or an array (H, W), (H, W, 1),
             (H, W, 3: RGB) or (H, W, 4: RGBA) of uint8, uint16 (0..65535), floating point (0..1) or bool. Of an
-            animation the first frame counts.
+            animation the first frame is used.
         spec: size, colour and resize rule
 
     Returns:
         uint8 of ``spec.shape``, red first. An array that already is uint8 of that shape comes back unchanged.
 
     Raises:
-        UnreadableImageError: the file is missing, truncated, no image, of another format, or larger than
+        UnreadableImageError: the file is missing, truncated, not an image, of another format, or larger than
             ``PIXEL_LIMIT``; the array has another shape, type or range.
 
     """
-    return fit(decode(source, spec), spec)
+    return resize(decode(source, spec), spec)
 
 
-def decode(source: Source, spec: ImageSpec) -> Picture:
-    """Read one image upright, 8 bit, in the colour mode of the spec, with pixels enough for its size.
+def decode(source: ImageInput, spec: ImageSpec) -> DecodedImage:
+    """Read one image upright, 8 bit, in the colour mode of the spec, with enough pixels for its size.
 
     Raises:
-        UnreadableImageError: as :func:`read_image` says.
+        UnreadableImageError: as :func:`read_image`.
 
     """
-    return in_color(upright(source, spec), spec)
+    return convert_color(upright(source, spec), spec)
 
 
-def decode_whole(source: Source, spec: ImageSpec) -> Picture:
+def decode_whole(source: ImageInput, spec: ImageSpec) -> DecodedImage:
     """Read one image like :func:`decode`, with all the pixels it has.
 
     Raises:
-        UnreadableImageError: as :func:`read_image` says.
+        UnreadableImageError: as :func:`read_image`.
 
     """
-    return in_color(upright(source, None), spec)
+    return convert_color(upright(source, None), spec)
 
 
-def upright(source: Source, spec: ImageSpec | None) -> Picture:
-    """Read one image upright, in its own colour mode, of 8 bit, with pixels enough for the spec (None: all it has).
+def upright(source: ImageInput, spec: ImageSpec | None) -> DecodedImage:
+    """Read one image upright, in its own colour mode, of 8 bit, with enough pixels for the spec (None: all it has).
 
     Sixteen bits become eight by their upper byte, which maps the full range (12,000 → 46).
 
     Raises:
-        UnreadableImageError: as :func:`read_image` says.
+        UnreadableImageError: as :func:`read_image`.
 
     """
     if isinstance(source, np.ndarray):
         image = from_array(source)
-        return Picture(image, image.size, (0, 0, *image.size))
+        return DecodedImage(image, image.size, (0, 0, *image.size))
     return decode_file(source, spec)
 
 
-def upright_size(source: Source) -> tuple[int, int]:
+def upright_size(source: ImageInput) -> tuple[int, int]:
     """Read (height, width) after EXIF rotation, of a file from its header alone.
 
     Raises:
-        UnreadableImageError: as :func:`read_image` says; damage behind the header is not noticed.
+        UnreadableImageError: as :func:`read_image`; damage behind the header is not noticed.
 
     """
     if isinstance(source, np.ndarray):

@@ -37,7 +37,7 @@ class ImageSpec:
         if not 0 <= self.background <= 255:
             raise ValueError(f"background must be a grey level from 0 to 255; got {self.background}.")
         if self.kernel == "lanczos" and not self.antialias:
-            raise ValueError("kernel lanczos exists with antialias only; take antialias=true or another kernel.")
+            raise ValueError("kernel lanczos requires antialias; use antialias=true or another kernel.")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -45,7 +45,7 @@ class ImageSpec:
         return (self.height, self.width, 3 if self.color == "rgb" else 1)
 
     def inside(self, size: Size) -> Size:
-        """Give the size that an image of `size` has within its padding."""
+        """Return the size that an image of `size` has within its padding."""
         width, height = size
         scale = min(self.width / width, self.height / height)
         return min(self.width, max(1, round(width * scale))), min(self.height, max(1, round(height * scale)))

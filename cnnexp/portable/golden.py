@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ..images import ImageSpec, Picture, UnreadableImageError, decode, decode_whole, fit
+from ..images import DecodedImage, ImageSpec, UnreadableImageError, decode, decode_whole, resize
 from .card import Card, GoldenSample, UnfitModelError
 
 GRID = 8  # cells a side of the average that stands for a picture
@@ -35,7 +35,7 @@ def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...]
 
     """
     picture = decode(file, spec)
-    pixels = fit(picture, spec)
+    pixels = resize(picture, spec)
     probabilities = answer(pixels[None])[0]
     return GoldenSample(
         name=name,
@@ -108,7 +108,7 @@ def _pixels_as_recorded(sample: GoldenSample, spec: ImageSpec, *, same_machine: 
     difference = _difference(_averages(_array(picture)), sample.picture)
     if difference > PIXEL_TOLERANCE:
         raise _moved(sample, *_blame_decoding(_array(picture), sample, difference))
-    pixels = fit(picture, spec)
+    pixels = resize(picture, spec)
     difference = max(_difference(_averages(pixels), sample.pixels), _difference_in_the_centre(pixels, sample, spec))
     exact = _digest(pixels) == sample.pixels_digest
     if difference > PIXEL_TOLERANCE or (same_machine and not exact):
@@ -172,8 +172,8 @@ def _moved(sample: GoldenSample, step: str, what: str) -> UnfitModelError:
     )
 
 
-def _array(picture: Picture) -> NDArray[np.uint8]:
-    pixels = np.asarray(picture.decoded)
+def _array(picture: DecodedImage) -> NDArray[np.uint8]:
+    pixels = np.asarray(picture.pixels)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

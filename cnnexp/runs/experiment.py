@@ -6,8 +6,8 @@ from functools import partial
 
 from cnnexp import training
 from cnnexp.config import ExperimentConfig
-from cnnexp.data_check import check, gist
-from cnnexp.datasets import Splits, accept, survey
+from cnnexp.data_check import check, summary
+from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
 from cnnexp.records import EpochValues, PrunedRun, RunPlan, RunResult
 from cnnexp.runs.evaluate_splits import Judged, facts_of, final_metrics, judge
@@ -42,10 +42,10 @@ def run(
 
     """
     data = config.data
-    surveyed = survey(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
-    splits = accept(surveyed, data)
-    report = check(surveyed, few_images=data.few_images, uneven=data.uneven, labels=False)
-    splits = dataclasses.replace(splits, notes=(*splits.notes, *gist(report)))
+    inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
+    splits = trainable_splits(inspected, data)
+    report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
+    splits = dataclasses.replace(splits, notes=(*splits.notes, *summary(report)))
     setup = set_up(config, splits)
     runtime.configure(threads=setup.threads, seed=config.seed)
     network = Network(build(config, splits, setup, precision=setup.precision))

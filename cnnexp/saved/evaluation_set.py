@@ -8,11 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnexp.config import BuiltinDataConfig, DataConfig
-from cnnexp.datasets import Splits, load_splits, requirements
-from cnnexp.datasets.cache import folder
-from cnnexp.datasets.cache.fill import decoded, kept_spec
-from cnnexp.datasets.decoding.auto_spec import Request
-from cnnexp.datasets.loading import find
+from cnnexp.datasets import Splits, cached_spec, load_splits, read_images, requirements
 from cnnexp.errors import DataError
 from cnnexp.images import ImageSpec
 from cnnexp.portable.card import Card
@@ -67,14 +63,14 @@ def find_images(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgr
 def read_again(data: DataConfig, judged: JudgedImages, spec: ImageSpec, *, on_progress: OnProgress) -> JudgedImages:
     """Read the same images by another rule; their digest stays, because they are the same images."""
     data = _read_by(data, spec)
-    read = decoded(find(data), Request.of(data), folder=folder.folder(data.cache), on_progress=on_progress)
-    place = {file: row for row, file in enumerate(read.catalogue.files)}
+    _, read = read_images(data, on_progress=on_progress)
+    place = {file: row for row, file in enumerate(read.manifest.files)}
     return dataclasses.replace(judged, images=read.images[[place[file] for file in judged.files]])
 
 
 def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
     """Return settings that read by `spec`: those given where the cache has what they come to, as after a run."""
-    if kept_spec(find(data), Request.of(data), folder=folder.folder(data.cache)) == spec:
+    if cached_spec(data) == spec:
         return data
     return dataclasses.replace(
         data,
@@ -100,11 +96,10 @@ def _same_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProg
 
 
 def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> JudgedImages:
-    source = find(data)
-    read = decoded(source, Request.of(data), folder=folder.folder(data.cache), on_progress=on_progress)
-    rows, notes = requirements.set_unreadable_aside(read, source.origin, tolerated=requirements.tolerance(data))
-    known, part = read.catalogue, "all images"
-    is_test = known.declared == SPLIT_NAMES.index("test")
+    source, read = read_images(data, on_progress=on_progress)
+    rows, notes = requirements.exclude_unreadable(read, source.origin, tolerance=requirements.tolerance(data))
+    known, part = read.manifest, "all images"
+    is_test = known.declared_splits == SPLIT_NAMES.index("test")
     if is_test.any():
         rows, part = rows[is_test[rows]], "test split"
     images, labels = read.images[rows], known.labels[rows]

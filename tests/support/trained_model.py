@@ -75,8 +75,8 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """All 1,797 images, (N, 8, 8) uint8, and their labels; "index-17" is the 17th."""
     from cnnexp.datasets.sources.builtin import digits_source
 
-    catalogue, pictures = digits_source().open()
-    return pictures.pixels, catalogue.labels
+    manifest, images = digits_source().open()
+    return images.pixels, manifest.labels
 
 
 def save_digits(folder: Path, names: list[str]) -> list[Path]:

@@ -1,67 +1,79 @@
-"""A finished data set in the cache: its files written, and opened again."""
+"""A finished data set in the cache: how its files are written, and opened again."""
 
 import dataclasses
-import functools
 import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets import measures
 from cnnexp.datasets.cache import folder
 from cnnexp.datasets.cache.folder import READY
-from cnnexp.datasets.decoding.decode import HEADER, LENGTH, Unreadable, first_copies
-from cnnexp.datasets.decoding.worker import Job
-from cnnexp.datasets.measures import Measures, measure
-from cnnexp.datasets.sources.source import Catalogue, Source
+from cnnexp.datasets.decoding.decode import HEADER, LENGTH, Headers, Unreadable, first_duplicates
+from cnnexp.datasets.decoding.worker import DecodeJob
+from cnnexp.datasets.sources.source import DataSource, Manifest
 from cnnexp.images import READER, ImageSpec
 from cnnexp.records import Images
-from cnnexp.system.files import write_atomically
+from cnnexp.system.files import replacing, write_atomically
 
-_READ_AT_ONCE = 2**22  # bytes
+_BLOCK = 2**22  # bytes hashed at a time
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class KeepArrays(Protocol):
+    """Keeps arrays that were computed from a data set beside it, so that later runs need not compute them again."""
+
+    def __call__(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays that are kept under `name`; the first time, compute and keep them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """A data set whose every image is pixels, or known to be unreadable."""
+class DecodedDataset:
+    """A data set of which every image is either decoded or known to be unreadable."""
 
-    catalogue: Catalogue
+    manifest: Manifest
     spec: ImageSpec
     images: Images  # (N, H, W, C); may be a memory map; zero where unreadable
-    copies: NDArray[np.int64]  # (N,) the first image with the same pixels at its own size
-    read_measures: Callable[[], Measures]  # taken, or read, when they are asked for
+    headers: Headers  # (N,) own size and colour mode of each image
+    duplicate_of: NDArray[
+        np.int64
+    ]  # (N,) the first image with the same pixels at its own size; itself if there is none
     unreadable: Unreadable
-    content: str  # sha256 (hex) of `images`
+    pixel_digest: str  # sha256 (hex) of `images`
+    keep: KeepArrays
 
 
-def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadable: Unreadable) -> None:
-    """Turn decoded pixels into a finished entry; the file that says so is the last one written."""
+def finish(entry: Path, job: DecodeJob, source: DataSource, manifest: Manifest, unreadable: Unreadable) -> None:
+    """Turn decoded pixels into a finished entry; `entry.json`, which makes it one, is written last.
+
+    Names of files, arrays and keys are those that earlier versions wrote; changing one means raising `fill.FORMAT`.
+    """
     fingerprints = np.fromfile(job.fingerprints, np.uint8).reshape(-1, LENGTH)
     headers = np.fromfile(job.headers, HEADER)
-    copies = first_copies(fingerprints, headers, job.pictures, job.spec, unreadable=set(unreadable))
     np.savez(
         entry / "catalogue.npz",
-        labels=catalogue.labels,
-        declared=catalogue.declared,
-        copies=copies,
+        labels=manifest.labels,
+        declared=manifest.declared_splits,
+        copies=first_duplicates(fingerprints, headers, job.source, job.spec, unreadable=set(unreadable)),
         headers=headers,
-        groups=np.empty(0, np.int64) if catalogue.groups is None else catalogue.groups,
+        groups=np.empty(0, np.int64) if manifest.groups is None else manifest.groups,
     )
-    (entry / "files.txt").write_text("\n".join(catalogue.files), encoding="utf-8")
-    facts = {
+    (entry / "files.txt").write_text("\n".join(manifest.files), encoding="utf-8")
+    description = {
         "name": source.name,
         "origin": source.origin,
-        "images": len(catalogue.labels),
-        "class_names": catalogue.class_names,
-        "empty": catalogue.empty,
-        "notes": catalogue.notes,
+        "images": len(manifest.labels),
+        "class_names": manifest.class_names,
+        "empty": manifest.empty_classes,
+        "notes": manifest.notes,
         "spec": dataclasses.asdict(job.spec),
         "unreadable": unreadable,
         "content": _digest(job.images, job.offset),
@@ -71,64 +83,71 @@ def finish(entry: Path, job: Job, source: Source, catalogue: Catalogue, unreadab
     job.images.rename(entry / "images.npy")
     job.fingerprints.unlink()
     job.headers.unlink()
-    write_atomically(entry / READY, json.dumps(facts, indent=1).encode())
+    write_atomically(entry / READY, json.dumps(description, indent=1).encode())
 
 
 def _digest(path: Path, offset: int) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         file.seek(offset)
-        while block := file.read(_READ_AT_ONCE):
+        while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
 
 
 def is_whole(entry: Path) -> bool:
-    """Say whether an entry is finished, and its pixels still have the size they were written with."""
-    facts, images = folder.finished(entry), entry / "images.npy"
-    return facts is not None and images.exists() and images.stat().st_size == facts["bytes"]
+    """Return whether an entry is finished, and its pixels still have the size they were written with."""
+    description, images = folder.description(entry), entry / "images.npy"
+    return description is not None and images.exists() and images.stat().st_size == description["bytes"]
 
 
-def opened(entry: Path) -> Decoded:
-    """Open a finished entry; pixels stay on disk until they are looked at."""
-    facts: Mapping[str, Any] = json.loads((entry / READY).read_text(encoding="utf-8"))
-    os.utime(entry / READY)  # `cache.entries` tells when it was last used
+def open_entry(entry: Path) -> DecodedDataset:
+    """Open a finished entry; pixels stay on disk until they are used."""
+    description: Mapping[str, Any] = json.loads((entry / READY).read_text(encoding="utf-8"))
+    os.utime(entry / READY)  # read as the time of last use by `folder.entries`
     with np.load(entry / "catalogue.npz", allow_pickle=False) as arrays:
-        catalogue = Catalogue(
-            class_names=tuple(facts["class_names"]),
+        manifest = Manifest(
+            class_names=tuple(description["class_names"]),
             labels=arrays["labels"],
             files=tuple((entry / "files.txt").read_text(encoding="utf-8").split("\n")),
-            declared=arrays["declared"],
+            declared_splits=arrays["declared"],
             groups=arrays["groups"] if len(arrays["groups"]) else None,
-            empty=tuple(facts["empty"]),
-            notes=tuple(facts["notes"]),
+            empty_classes=tuple(description["empty"]),
+            notes=tuple(description["notes"]),
         )
-        copies, headers = arrays["copies"], arrays["headers"]
-    images = np.load(entry / "images.npy", mmap_mode="r")
-    unreadable = {int(row): reason for row, reason in facts["unreadable"].items()}
-
-    def measured() -> Measures:
-        return measure(images, headers, labels=catalogue.labels, copies=copies, unreadable=unreadable)
-
-    return Decoded(
-        catalogue=catalogue,
-        spec=ImageSpec(**facts["spec"]),
-        images=images,
-        copies=copies,
-        read_measures=functools.cache(functools.partial(_kept_measures, entry, measured)),
-        unreadable=unreadable,
-        content=facts["content"],
+        duplicate_of, headers = arrays["copies"], arrays["headers"]
+    return DecodedDataset(
+        manifest=manifest,
+        spec=ImageSpec(**description["spec"]),
+        images=np.load(entry / "images.npy", mmap_mode="r"),
+        headers=headers,
+        duplicate_of=duplicate_of,
+        unreadable={int(row): reason for row, reason in description["unreadable"].items()},
+        pixel_digest=description["content"],
+        keep=partial(_keep_in_entry, entry),
     )
 
 
-def _kept_measures(entry: Path, measured: Callable[[], Measures]) -> Measures:
-    """Read the measures of an entry, taken where no process did so before."""
-    file = entry / "measures.npz"
+def _keep_in_entry(entry: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
+    file = entry / f"{name}.npz"
     if not file.exists():
         with folder.locked(entry, while_waiting=lambda: None):
-            if not file.exists():  # else a run that started together with this one has just taken them
-                taken = measured()
-                with suppress(OSError):  # on a full disk they are taken again next time
-                    measures.save(file, taken)
-                return taken
-    return measures.load(file)
+            if not file.exists():  # else another process computed them while this one waited
+                arrays = compute()  # if the disk is full, not kept but computed again next time
+                with suppress(OSError), replacing(file) as part, part.open("wb") as opened:
+                    np.savez(opened, **arrays)  # type: ignore[arg-type]
+                return arrays
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def keep_in_memory() -> KeepArrays:
+    """Return what keeps arrays as long as the data set itself is in memory."""
+    kept: dict[str, Arrays] = {}
+
+    def keep(name: str, compute: Callable[[], Arrays]) -> Arrays:
+        if name not in kept:
+            kept[name] = compute()
+        return kept[name]
+
+    return keep

@@ -1,10 +1,10 @@
-"""The folder of decoded images: where it is, what lies in it, and one lock for each data set in it.
+"""The folder of decoded images: where it is, what it holds, and one lock for each data set in it.
 
 <cache>/<name>-<key>/    key: sha256 of every file's path, size, time and mode, the image settings and the reader
 images.npy           (N, H, W, C) uint8
-catalogue.npz        labels, declared splits, groups, copies, own sizes and colour modes
-measures.npz         what the data check knows of each image; there once it was asked
-files.txt            a name a line
+catalogue.npz        the manifest's arrays (labels, declared splits, groups), duplicates, own sizes and colour modes
+measures.npz         what the data check computed of each image; there once it was run
+files.txt            a name per line
 entry.json           the rest; written last, so that an entry without it is unfinished
 lock                 held by the process that decodes
 """
@@ -38,8 +38,8 @@ class Entry:
     complete: bool  # False: being decoded, or interrupted; the next run continues
 
 
-def folder(setting: str | None) -> Path:
-    """Give the cache folder: `data.cache`, else $XDG_CACHE_HOME/cnnexp, else ~/.cache/cnnexp."""
+def cache_folder(setting: str | None) -> Path:
+    """Return the cache folder: `data.cache`, else $XDG_CACHE_HOME/cnnexp, else ~/.cache/cnnexp."""
     if setting is not None:
         return Path(setting).expanduser().resolve()
     home = os.environ.get("XDG_CACHE_HOME")
@@ -57,12 +57,12 @@ def entries(cache: Path) -> tuple[Entry, ...]:
 
 
 def clear(cache: Path, names: tuple[str, ...] | None = None) -> tuple[Entry, ...]:
-    """Delete entries of the given data sets (None: of all) and return those deleted; entries in work stay."""
+    """Delete entries of the given data sets (None: of all) and return those deleted; entries in use stay."""
     deleted = []
     for entry in entries(cache):
         if names is not None and entry.name not in names:
             continue
-        with _needing_locks(cache), (entry.folder / LOCK).open("a") as file:
+        with _requiring_locks(cache), (entry.folder / LOCK).open("a") as file:
             if locks.try_lock(file):
                 shutil.rmtree(entry.folder)
                 deleted.append(entry)
@@ -71,18 +71,18 @@ def clear(cache: Path, names: tuple[str, ...] | None = None) -> tuple[Entry, ...
 
 @contextmanager
 def locked(entry: Path, *, while_waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of an entry, whose folder is created; wait for another process that has it.
+    """Hold the lock of an entry, whose folder is created; wait while another process holds it.
 
     Raises:
         DataError: the file system has no locks.
 
     """
-    with _needing_locks(entry.parent), locks.locked_file(entry / LOCK, while_waiting=while_waiting):
+    with _requiring_locks(entry.parent), locks.locked_file(entry / LOCK, while_waiting=while_waiting):
         yield
 
 
 @contextmanager
-def _needing_locks(cache: Path) -> Iterator[None]:
+def _requiring_locks(cache: Path) -> Iterator[None]:
     try:
         yield
     except locks.LocksUnsupportedError as error:
@@ -92,13 +92,13 @@ def _needing_locks(cache: Path) -> Iterator[None]:
         ) from error
 
 
-def finished(entry: Path) -> dict[str, Any] | None:
-    """Return what the last file written says about an entry; None: it is not there, or torn by a power cut."""
+def description(entry: Path) -> dict[str, Any] | None:
+    """Return the contents of an entry's `entry.json`; None: it is not there, or torn by a power cut."""
     try:
-        facts: dict[str, Any] = json.loads((entry / READY).read_text(encoding="utf-8"))
+        contents: dict[str, Any] = json.loads((entry / READY).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return facts
+    return contents
 
 
 def _is_entry(path: Path) -> bool:
@@ -106,13 +106,13 @@ def _is_entry(path: Path) -> bool:
 
 
 def _entry(path: Path) -> Entry:
-    facts = finished(path)
-    complete = facts is not None
+    contents = description(path)
+    complete = contents is not None
     return Entry(
         folder=path,
-        name=facts["name"] if facts else path.name.rpartition("-")[0],
-        origin=facts["origin"] if facts else "",
-        images=facts["images"] if facts else 0,
+        name=contents["name"] if contents else path.name.rpartition("-")[0],
+        origin=contents["origin"] if contents else "",
+        images=contents["images"] if contents else 0,
         size=sum(file.stat().st_blocks * 512 for file in path.iterdir()),
         used=(path / (READY if complete else LOCK)).stat().st_mtime,
         complete=complete,

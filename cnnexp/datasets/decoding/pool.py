@@ -1,7 +1,8 @@
-"""Decoding by several processes: this one, and fresh interpreters that import NumPy and Pillow, and little else.
+"""Decoding by several processes: this one, and new interpreters that import NumPy and Pillow, and little else.
 
-Threads do not help: too much happens between Pillow's calls that let go of the interpreter lock. Copies of this process
-(fork) would copy TensorFlow's locks without its threads, and multiprocessing's spawn runs the user's main script again.
+Threads do not help: too much happens between Pillow's calls that release the interpreter lock. Forks of this process
+would copy TensorFlow's locks without its threads; multiprocessing's spawn and forkserver import the user's main script
+again, and take modules from the current folder.
 """
 
 import json
@@ -19,12 +20,12 @@ from queue import SimpleQueue
 from typing import Any
 
 from cnnexp.datasets.decoding.decode import Unreadable
-from cnnexp.datasets.decoding.worker import MANY, Job
-from cnnexp.datasets.sources.source import ArrayPictures
+from cnnexp.datasets.decoding.worker import MIN_PARALLEL_IMAGES, DecodeJob
+from cnnexp.datasets.sources.source import ArraySource
 from cnnexp.errors import DataError
 from cnnexp.system.resources import cores
 
-_WORTH_IT = 1.0  # seconds of work left for each process that is started
+SECONDS_PER_PROCESS = 1.0  # of work left, for each process that is started
 
 # Pillow gives the memory of every image back to the system and asks for it again; keeping some halves decoding time.
 _KEEP_MEMORY = {"PILLOW_BLOCKS_MAX": "8", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -32,7 +33,7 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy would start one for every c
 _ROOT = Path(__file__).parents[3]  # where `cnnexp` is imported from
 
 
-def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, None]:
+def decode_chunks(job: DecodeJob, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, None]:
     """Decode the given chunks, in any order; yield each with the rows that could not be read.
 
     Raises:
@@ -41,67 +42,67 @@ def run(job: Job, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, 
 
     """
     todo = deque(chunks)
-    with _Helpers(job, todo) as helpers:
-        helpers.start_if_it_pays()  # of many images at once: a process takes a moment to start
+    with _Pool(job, todo) as pool:
+        pool.start_if_worthwhile()  # already known for many images; a process takes a moment to start
         for chunk in _taken(todo):
             yield chunk, job.run(chunk)
-            helpers.start_if_it_pays()
-            yield from helpers.finished()
-        yield from helpers.last()
+            pool.start_if_worthwhile()
+            yield from pool.finished()
+        yield from pool.remaining()
 
 
-class _Helpers:
-    """Further processes that take chunks from the same list, each driven by a thread of this one."""
+class _Pool:
+    """Further processes that take chunks from the same queue, each driven by a thread of this one."""
 
-    def __init__(self, job: Job, todo: deque[int]) -> None:
+    def __init__(self, job: DecodeJob, todo: deque[int]) -> None:
         self._job, self._todo, self._chunks = job, todo, len(todo)
         self._began = time.monotonic()
         self._stack = ExitStack()
         self._tried = False
-        self._busy: list[Future[None]] = []
+        self._drivers: list[Future[None]] = []
         self._finished: SimpleQueue[tuple[int, Unreadable]] = SimpleQueue()
 
-    def start_if_it_pays(self) -> None:
-        """Start processes on other cores, once, as soon as there is work enough left."""
-        number = 0 if self._tried else min(cores() - 1, self._worth())
+    def start_if_worthwhile(self) -> None:
+        """Start processes on other cores, once, as soon as enough work is known to be left."""
+        number = 0 if self._tried else min(cores() - 1, self._worthwhile())
         if number < 1:
             return
         self._tried = True
-        pool = self._stack.enter_context(ThreadPoolExecutor(number))  # left last: its threads wait for the workers
-        with suppress(OSError):  # no more processes are allowed, or there is no memory: those that started will do
+        threads = self._stack.enter_context(ThreadPoolExecutor(number))  # exited last: its threads wait for processes
+        with suppress(OSError):  # too many processes, or too little memory: go on with those that started
             for _ in range(number):
-                worker = self._stack.enter_context(_Worker())
-                self._busy.append(pool.submit(self._keep_busy, worker))
+                process = self._stack.enter_context(_WorkerProcess())
+                self._drivers.append(threads.submit(self._drive, process))
 
-    def _worth(self) -> int:
+    def _worthwhile(self) -> int:
         """Return how many processes the work that is left keeps busy for longer than it takes to start them."""
-        if isinstance(self._job.pictures, ArrayPictures):  # those are in this process already
+        if isinstance(self._job.source, ArraySource):  # in the memory of this process already
             return 0
         left, done = len(self._todo), self._chunks - len(self._todo)
-        if left * self._job.chunk >= MANY:
+        if left * self._job.chunk >= MIN_PARALLEL_IMAGES:
             return left - 1  # this process takes one, too
         seconds_left = (time.monotonic() - self._began) / max(done, 1) * left
-        return min(left - 1, int(seconds_left / _WORTH_IT))
+        return min(left - 1, int(seconds_left / SECONDS_PER_PROCESS))
 
-    def _keep_busy(self, worker: "_Worker") -> None:
-        worker.take(self._job)
+    def _drive(self, process: "_WorkerProcess") -> None:
+        process.start(self._job)
         for chunk in _taken(self._todo):
-            self._finished.put((chunk, worker.run(chunk)))
+            self._finished.put((chunk, process.run(chunk)))
 
     def finished(self) -> Iterator[tuple[int, Unreadable]]:
-        """Yield what was finished since the last call; raise what a process ended with."""
+        """Yield what was finished since the last call; raise the error that a process ended with."""
         while not self._finished.empty():
             yield self._finished.get()
-        for ended in [future for future in self._busy if future.done()]:
+        for ended in [future for future in self._drivers if future.done()]:
             ended.result()
 
-    def last(self) -> Iterator[tuple[int, Unreadable]]:
-        """Wait for what the processes are still at, and yield it."""
-        for ended in as_completed(self._busy):
+    def remaining(self) -> Iterator[tuple[int, Unreadable]]:
+        """Wait for the chunks that the processes are still decoding, and yield them."""
+        for ended in as_completed(self._drivers):
             ended.result()
         yield from self.finished()
 
-    def __enter__(self) -> "_Helpers":
+    def __enter__(self) -> "_Pool":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,27 +110,27 @@ class _Helpers:
 
 
 def _taken(todo: deque[int]) -> Iterator[int]:
-    """Take what another thread has not taken."""
+    """Yield chunks that no other thread has taken."""
     with suppress(IndexError):
         while True:
             yield todo.popleft()
 
 
-class _Worker:
-    """One decoding process: it is told the job, then chunk numbers, and answers each with a line of JSON."""
+class _WorkerProcess:
+    """One decoding process: it gets the job, then chunk numbers, and answers each with a line of JSON."""
 
     def __init__(self) -> None:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from cnnexp.datasets.decoding.worker import serve; serve()"],
+            [sys.executable, "-P", "-c", "from cnnexp.datasets.decoding.worker import run_worker; run_worker()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **_KEEP_MEMORY, **_ONE_THREAD, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
         )
 
-    def take(self, job: Job) -> None:
-        """Hand over the job; returns when the process has started, so that no chunk waits for that."""
+    def start(self, job: DecodeJob) -> None:
+        """Send the job; return when the process has started, so that no chunk waits for that."""
         self._send(pickle.dumps(job))
         self._answer()
 
@@ -163,9 +164,9 @@ class _Worker:
             f"{': was it out of memory?' if code == -9 else ''}). Run the same command again; it continues there."
         )
 
-    def __enter__(self) -> "_Worker":
+    def __enter__(self) -> "_WorkerProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()  # idle, or not wanted any more
+        self._process.kill()  # idle, or no longer wanted
         self._process.communicate()

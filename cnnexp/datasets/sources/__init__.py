@@ -1,1 +1,1 @@
-"""Where images come from: folders, tables, arrays, and data sets known by name."""
+"""Where images come from: folders, tables, arrays, and built-in data sets."""

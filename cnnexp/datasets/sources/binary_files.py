@@ -1,4 +1,4 @@
-"""The IDX files of MNIST and its kin (LeCun, Cortes & Burges), gzipped or not."""
+"""Binary files of built-in data sets: IDX (LeCun, Cortes & Burges), gzipped or not, and CIFAR-10's batches."""
 
 import codecs
 import gzip
@@ -23,7 +23,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         array with the dimensions the file declares: (N, H, W) for images, (N,) for labels
 
     Raises:
-        DataError: the file is damaged, or of another kind.
+        DataError: the file is damaged, or of another format.
 
     """
     try:
@@ -33,9 +33,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
             size = math.prod(shape)
             content = file.read(size + 1) if zero == 0 and kind == _UINT8 and size < _LIMIT else b""
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}. Fetch the file again.") from error
+        raise DataError(f"{path} cannot be read: {error}. Download the file again.") from error
     if not content or len(content) != size:
-        raise DataError(f"{path} must be an IDX file of bytes, whole and nothing after it; it is not. Fetch it again.")
+        raise DataError(
+            f"{path} must be a complete IDX file of bytes with nothing after it; it is not. Download it again."
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -43,7 +45,7 @@ _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): codecs.encode,
-    # Rebuilds an empty array that the pickle then fills; its home moved in NumPy 2.
+    # Creates an empty array that the pickle then fills; its module was renamed in NumPy 2.
     ("numpy.core.multiarray", "_reconstruct"): np.ndarray(0).__reduce__()[0],
     ("numpy._core.multiarray", "_reconstruct"): np.ndarray(0).__reduce__()[0],
 }
@@ -73,7 +75,7 @@ def read_cifar_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         labels = np.asarray(batch[b"labels"], np.int64)
         images = pixels.reshape(len(labels), 3, 32, 32).transpose(0, 2, 3, 1)  # stored plane by plane
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-        raise DataError(f"{path} must be a batch file of CIFAR-10; it is not: {error}. Fetch it again.") from error
+        raise DataError(f"{path} must be a batch file of CIFAR-10; it is not: {error}. Download it again.") from error
     if pixels.dtype != np.uint8:
-        raise DataError(f"{path} must hold bytes; it holds {pixels.dtype}. Fetch it again.")
+        raise DataError(f"{path} must hold bytes; it holds {pixels.dtype}. Download it again.")
     return np.ascontiguousarray(images), labels

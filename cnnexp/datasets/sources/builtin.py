@@ -1,4 +1,4 @@
-"""The data sets that are known by name, and the places where they are looked for.
+"""The built-in data sets, and the places where they are searched.
 
 data.path                          a folder of IDX files, Keras's .npz, CIFAR-10's batches, or train/<class>/x.jpg
 /usr/share/datasets/<name>         where Debian's packages put them (dataset-fashion-mnist)
@@ -17,38 +17,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets.sources.binary_files import read_cifar_batch, read_idx
-from cnnexp.datasets.sources.folder import file_state, folder_source
+from cnnexp.datasets.sources.image_folder import file_state, folder_source
 from cnnexp.datasets.sources.npz import read_arrays
-from cnnexp.datasets.sources.source import UNDECLARED, ArrayPictures, Catalogue, Pictures, Source
+from cnnexp.datasets.sources.source import UNDECLARED, ArraySource, DataSource, ImageSource, Manifest
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.text import first_line
 
-_FILE = Path("datasets", "data", "digits.csv.gz")  # 64 grey levels 0..16 and the digit, a line each
+_FILE = Path("datasets", "data", "digits.csv.gz")  # per line, 64 grey levels 0..16 and the digit
 _LEVELS = 16
 
 
-def digits_source() -> Source:
+def digits_source() -> DataSource:
     """Find the 1,797 digits of 8 × 8 pixels (Alpaydin & Kaynak 1998)."""
-    return Source(name="digits", origin="sklearn.datasets.load_digits", state="", open=_read, cached=False)
+    return DataSource(name="digits", origin="sklearn.datasets.load_digits", state="", open=_read, cached=False)
 
 
-def _read() -> tuple[Catalogue, Pictures]:
+def _read() -> tuple[Manifest, ImageSource]:
     with gzip.open(_path()) as file:
-        # as integers in one go: 2 ms, where numpy.loadtxt takes 30
+        # parsed as integers at once: 2 ms, where numpy.loadtxt takes 30
         table = np.fromstring(file.read().decode().replace("\n", ","), np.int64, sep=",").reshape(-1, 65)
-    catalogue = Catalogue(
+    manifest = Manifest(
         class_names=tuple("0123456789"),
         labels=table[:, 64].copy(),
         files=tuple(f"index-{number}" for number in range(len(table))),
-        declared=np.full(len(table), UNDECLARED, np.int8),
+        declared_splits=np.full(len(table), UNDECLARED, np.int8),
         groups=None,
-        empty=(),
+        empty_classes=(),
         notes=(),
     )
     # Their levels run from 0 to 16, not to 255.
     pixels = np.rint(table[:, :64] * (255 / _LEVELS)).astype(np.uint8)
-    return catalogue, ArrayPictures(pixels.reshape(-1, 8, 8))
+    return manifest, ArraySource(pixels.reshape(-1, 8, 8))
 
 
 def _path() -> Path:
@@ -81,7 +81,7 @@ Bytes = NDArray[np.uint8]
 Arrays = tuple[Bytes, NDArray[Any], Bytes, NDArray[Any]]  # train images, train labels, test images, test labels
 
 
-def builtin_source(name: str, path: str | None) -> Source:
+def builtin_source(name: str, path: str | None) -> DataSource:
     """Find a data set by its name.
 
     Raises:
@@ -104,13 +104,13 @@ def builtin_source(name: str, path: str | None) -> Source:
         return found
     raise DataError(
         f"{name} must be in one of its places and is in none: data.path is not set, {system} has no such files, "
-        f"{keras_cache} neither, and Keras could not download it ({problem}). Copy its files to this machine and say "
-        "data.path=FOLDER, or connect to the network once, or take another data set, such as data=digits."
+        f"{keras_cache} neither, and Keras could not download it ({problem}). Copy its files to this machine and set "
+        "data.path=FOLDER, or connect to the network once, or use another data set, such as data=digits."
     )
 
 
-def _given(name: str, path: Path) -> Source:
-    """Find it at `data.path`, and nowhere else: who names a place means it."""
+def _given(name: str, path: Path) -> DataSource:
+    """Find it at `data.path`, and nowhere else, because the path was given on purpose."""
     if not path.exists():
         raise DataError(f"data.path must exist; there is nothing at {path}.")
     if path.suffix == ".npz":
@@ -118,7 +118,7 @@ def _given(name: str, path: Path) -> Source:
     return (path.is_dir() and _in_folder(name, path)) or folder_source(path, name=name)
 
 
-def _in_folder(name: str, folder: Path) -> Source | None:
+def _in_folder(name: str, folder: Path) -> DataSource | None:
     """Find the files of a data set in a folder, in any of the forms they are published in."""
     if name == "cifar10":
         for below in _BATCH_FOLDERS:
@@ -134,25 +134,25 @@ def _in_folder(name: str, folder: Path) -> Source | None:
     return _arrays_source(name, (npz,), partial(_read_keras_npz, npz)) if npz.is_file() else None
 
 
-def _arrays_source(name: str, files: tuple[Path, ...], read: Callable[[], Arrays]) -> Source:
-    def open_() -> tuple[Catalogue, Pictures]:
+def _arrays_source(name: str, files: tuple[Path, ...], read: Callable[[], Arrays]) -> DataSource:
+    def open_() -> tuple[Manifest, ImageSource]:
         train_images, train_labels, test_images, test_labels = read()
         labels = np.concatenate([train_labels, test_labels]).astype(np.int64).ravel()
         images = np.concatenate([train_images, test_images])
         if len(labels) != len(images) or labels.min() < 0 or labels.max() >= len(CLASS_NAMES[name]):
-            raise DataError(f"{files[0].parent} does not hold {name}: images and labels do not fit. Fetch it again.")
-        return Catalogue(
+            raise DataError(f"{files[0].parent} does not hold {name}: images and labels do not fit. Download it again.")
+        return Manifest(
             class_names=CLASS_NAMES[name],
             labels=labels,
             files=tuple(f"index-{number}" for number in range(len(labels))),
-            declared=np.repeat(np.array([_TRAIN, _TEST], np.int8), [len(train_labels), len(test_labels)]),
+            declared_splits=np.repeat(np.array([_TRAIN, _TEST], np.int8), [len(train_labels), len(test_labels)]),
             groups=None,
-            empty=(),
+            empty_classes=(),
             notes=(),
-        ), ArrayPictures(images)
+        ), ArraySource(images)
 
     origin = files[0] if len(files) == 1 else files[0].parent
-    return Source(name=name, origin=str(origin), state=file_state(*files), open=open_, cached=True)
+    return DataSource(name=name, origin=str(origin), state=file_state(*files), open=open_, cached=True)
 
 
 def _read_idx_files(paths: tuple[Path, ...]) -> Arrays:
@@ -177,8 +177,8 @@ def _keras_home() -> Path:
 
 
 def _download(name: str) -> str:
-    """Have Keras fetch a data set into its cache; return what went wrong, or nothing."""
-    from importlib import import_module  # Keras takes two seconds, and is needed once in a data set's life
+    """Let Keras download a data set into its cache; return why that was not enough."""
+    from importlib import import_module  # importing Keras takes two seconds, and is needed once per data set
 
     try:
         import_module(f"keras.datasets.{name}").load_data()

@@ -1,4 +1,4 @@
-"""What the folders above an image say: its class, and its split where train/, val/ or test/ are declared.
+"""What the folders above an image mean: its class, and its split where there are train/, val/ or test/.
 
 <class>/x.jpg      wrapper/<class>/x.jpg      train/<class>/x.jpg  val/<class>/x.jpg  test/<class>/x.jpg
 """
@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from cnnexp.datasets.sources.source import UNDECLARED, Catalogue, class_name, natural_order
+from cnnexp.datasets.sources.source import UNDECLARED, Manifest, class_name, natural_order
 from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS
 from cnnexp.records import SPLIT_NAMES
@@ -33,12 +33,12 @@ Parts = tuple[str, ...]  # folders and file name of one path, outermost first
 
 
 def is_image(name: str) -> bool:
-    """Say whether a name ends like an image that can be read."""
+    """Return whether a file name ends like that of an image that can be read."""
     dot = name.rfind(".")
     return dot > 0 and name[dot:].lower() in ENDINGS
 
 
-def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) -> tuple[Catalogue, tuple[str, ...]]:
+def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) -> tuple[Manifest, tuple[str, ...]]:
     """Find classes and declared splits.
 
     Args:
@@ -47,7 +47,7 @@ def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) 
         origin: the data folder, for messages
 
     Returns:
-        the catalogue, and the names in its order
+        the manifest, and the names in its order
 
     Raises:
         DataError: no images, or no classes.
@@ -70,21 +70,21 @@ def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) 
     classes = [class_name(path[depth]) for path in inside]
     class_names = natural_order(classes)
     index = {name: number for number, name in enumerate(class_names)}
-    declared = [SPLIT_NAMES.index(splits[path[depth - 1]]) if splits else UNDECLARED for path in inside]
+    declared_splits = [SPLIT_NAMES.index(splits[path[depth - 1]]) if splits else UNDECLARED for path in inside]
     ordered = tuple("/".join(path) for path in inside)
-    return Catalogue(
+    return Manifest(
         class_names=class_names,
         labels=np.array([index[name] for name in classes], np.int64),
         files=tuple(map(printable, ordered)),
-        declared=np.array(declared, np.int8),
+        declared_splits=np.array(declared_splits, np.int8),
         groups=None,
-        empty=tuple(map(printable, _empty(folders, {path[: depth + 1] for path in inside}))),
+        empty_classes=tuple(map(printable, _empty(folders, {path[: depth + 1] for path in inside}))),
         notes=notes,
     ), ordered
 
 
 def _wrapper(paths: list[Parts]) -> Parts:
-    """Find the folders that all images share and that are no class: Dataset/ in Dataset/<class>/x.jpg."""
+    """Find the folders that all images share and that are not classes: Dataset/ in Dataset/<class>/x.jpg."""
     deep = [path for path in paths if len(path) > 2]
     if not deep:
         return ()
@@ -111,21 +111,21 @@ def _left_out(paths: list[Parts], place: str) -> tuple[str, ...]:
 
 
 def _empty(folders: Collection[str], used: set[Parts]) -> list[str]:
-    """Find folders beside those of the classes, in the same parent, that hold no image."""
+    """Find folders beside the class folders, in the same parent, that hold no image."""
     parents = {path[:-1] for path in used}
     candidates = {tuple(folder.split("/")) for folder in folders}
     return sorted("/".join(path) for path in candidates - used if path[:-1] in parents)
 
 
 def endings() -> str:
-    """Say which files are taken for images."""
+    """Return a sentence about which files count as images."""
     return f"Images are files that end in {', '.join(sorted(ENDINGS))}."
 
 
 def unread_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """Say which files beside images were passed over, by ending, as a note."""
+    """Return a note about the files that are not images, counted by ending."""
     if not names:
         return ()
     endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
     listed = ", ".join(f"{count:,} with {printable(ending)}" for ending, count in endings.most_common(5))
-    return (f"Files that are no images by their name were left out: {listed}.",)
+    return (f"Files whose names are not those of images were left out: {listed}.",)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets.sources.folder import file_state
+from cnnexp.datasets.sources.image_folder import file_state
 from cnnexp.datasets.sources.source import (
     UNDECLARED,
-    ArrayPictures,
-    Catalogue,
-    Pictures,
-    Source,
+    ArraySource,
+    DataSource,
+    ImageSource,
+    Manifest,
     class_name,
     natural_order,
 )
@@ -23,7 +23,7 @@ from cnnexp.errors import DataError
 from cnnexp.records import Labels
 
 
-def npz_source(path: Path, *, name: str) -> Source:
+def npz_source(path: Path, *, name: str) -> DataSource:
     """Find a data set of arrays `images` (N, H, W) or (N, H, W, C), `labels` (N,) and, if wanted, `class_names` (K,).
 
     Images are uint8, uint16, floating point in 0..1 or bool. Labels are text, or whole numbers: positions in
@@ -37,11 +37,11 @@ def npz_source(path: Path, *, name: str) -> Source:
     if not file.is_file():
         raise DataError(f"data.path must be a NumPy archive (.npz); there is no file {file}.")
 
-    def read() -> tuple[Catalogue, Pictures]:
+    def read() -> tuple[Manifest, ImageSource]:
         arrays = read_arrays(file, needed=("images", "labels"), optional=("class_names",))
-        return _catalogue(arrays, file), ArrayPictures(arrays["images"])
+        return _manifest(arrays, file), ArraySource(arrays["images"])
 
-    return Source(name=name, origin=str(file), state=file_state(file), open=read, cached=True)
+    return DataSource(name=name, origin=str(file), state=file_state(file), open=read, cached=True)
 
 
 def read_arrays(path: Path, *, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> Mapping[str, NDArray[Any]]:
@@ -65,7 +65,7 @@ def read_arrays(path: Path, *, needed: tuple[str, ...], optional: tuple[str, ...
     return arrays
 
 
-def _catalogue(arrays: Mapping[str, NDArray[Any]], path: Path) -> Catalogue:
+def _manifest(arrays: Mapping[str, NDArray[Any]], path: Path) -> Manifest:
     images, labels = arrays["images"], arrays["labels"]
     if images.ndim not in (3, 4) or labels.shape != images.shape[:1]:
         raise DataError(
@@ -73,13 +73,13 @@ def _catalogue(arrays: Mapping[str, NDArray[Any]], path: Path) -> Catalogue:
             f"got {images.shape} and {labels.shape}."
         )
     class_names, numbers = _classes(labels, arrays.get("class_names"), path)
-    return Catalogue(
+    return Manifest(
         class_names=class_names,
         labels=numbers,
         files=tuple(f"index-{number}" for number in range(len(labels))),
-        declared=np.full(len(labels), UNDECLARED, np.int8),
+        declared_splits=np.full(len(labels), UNDECLARED, np.int8),
         groups=None,
-        empty=(),
+        empty_classes=(),
         notes=(),
     )
 

@@ -1,4 +1,4 @@
-"""What every source of images hands over, before anything is decoded."""
+"""What every data source provides before anything is decoded: a manifest, and the images."""
 
 import re
 import unicodedata
@@ -12,8 +12,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.images import Source as ImageSource
-from cnnexp.images import UnreadableImageError
+from cnnexp.images import ImageInput, UnreadableImageError
 from cnnexp.system.text import printable
 
 UNDECLARED = -1  # in Catalogue.declared: the source does not say which split an image belongs to
@@ -21,28 +20,28 @@ FILE_LIMIT = 256 * 2**20  # bytes one file inside an archive may unpack to
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Manifest:
     """What is known about each image besides its pixels."""
 
     class_names: tuple[str, ...]
     labels: NDArray[np.int64]  # (N,) index into the class names
     files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17"
-    declared: NDArray[np.int8]  # (N,) index into records.SPLIT_NAMES, or UNDECLARED
-    groups: NDArray[np.int64] | None  # (N,) images of equal number stay on one side of every split
-    empty: tuple[str, ...]  # folders that should hold images of a class and hold none
+    declared_splits: NDArray[np.int8]  # (N,) index into records.SPLIT_NAMES, or UNDECLARED
+    groups: NDArray[np.int64] | None  # (N,) images of one group (equal number) stay in one split; None: no groups
+    empty_classes: tuple[str, ...]  # folders that should hold images of a class and hold none
     notes: tuple[str, ...]  # one sentence each
 
 
-class Pictures(Protocol):
-    """The images, not yet decoded: each item is something that ``images.read_image`` takes."""
+class ImageSource(Protocol):
+    """The images of a data set, not yet decoded: each item is something that ``images.read_image`` takes."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, row: int) -> ImageSource: ...
+    def __getitem__(self, row: int) -> ImageInput: ...
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayPictures:
+class ArraySource:
     """Images that are already in memory."""
 
     pixels: NDArray[Any]  # (N, H, W) or (N, H, W, C)
@@ -50,13 +49,13 @@ class ArrayPictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, row: int) -> ImageSource:
+    def __getitem__(self, row: int) -> ImageInput:
         pixels: NDArray[Any] = self.pixels[row]
         return pixels
 
 
 @dataclass(frozen=True, slots=True)
-class FilePictures:
+class FileSource:
     """Image files below one folder."""
 
     root: Path
@@ -65,12 +64,12 @@ class FilePictures:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, row: int) -> ImageSource:
+    def __getitem__(self, row: int) -> ImageInput:
         return f"{self.root}/{self.names[row]}"
 
 
 @dataclass(frozen=True)
-class ZipPictures:
+class ZipSource:
     """Image files inside a zip archive."""
 
     archive: Path
@@ -79,7 +78,7 @@ class ZipPictures:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, row: int) -> ImageSource:
+    def __getitem__(self, row: int) -> ImageInput:
         member = self._zip.getinfo(self.names[row])
         if member.file_size > FILE_LIMIT:
             raise UnreadableImageError(f"it unpacks to {member.file_size:,} bytes; at most {FILE_LIMIT:,} are read.")
@@ -93,25 +92,25 @@ class ZipPictures:
         return ZipFile(self.archive)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ZipPictures, (self.archive, self.names)  # an open archive cannot go to another process
+        return ZipSource, (self.archive, self.names)  # an open archive cannot go to another process
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One data set that was found, and how to open it."""
+class DataSource:
+    """A data set that was found, and how to open it."""
 
     name: str
     origin: str  # for a reader: a path, or the function that returns it
     state: str  # changes when any file changes that the images are made from
-    open: Callable[[], tuple[Catalogue, Pictures]]
-    cached: bool  # False: quicker to read again than to keep
+    open: Callable[[], tuple[Manifest, ImageSource]]
+    cached: bool  # False: faster to read again than to keep on disk
 
 
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
 def class_name(name: str) -> str:
-    """Give a class name its one spelling: macOS and Linux write the same accented letter in two ways."""
+    """Normalize the spelling of a class name: macOS and Linux write the same accented letter in two ways."""
     return printable(unicodedata.normalize("NFC", name))
 
 

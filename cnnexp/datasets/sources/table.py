@@ -1,4 +1,4 @@
-"""Images that a CSV or Parquet table lists: a path and a label a line, and perhaps a split and a group."""
+"""Images listed in a CSV or Parquet table: a path and a label per row, optionally a split and a group."""
 
 import functools
 import hashlib
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnexp.datasets.sources.folder import file_state
+from cnnexp.datasets.sources.image_folder import file_state
 from cnnexp.datasets.sources.layout import SPLIT_FOLDERS
 from cnnexp.datasets.sources.source import (
     UNDECLARED,
-    Catalogue,
-    FilePictures,
-    Pictures,
-    Source,
+    DataSource,
+    FileSource,
+    ImageSource,
+    Manifest,
     class_name,
     natural_order,
 )
@@ -34,7 +34,10 @@ Column = list[str | None]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the columns that are read; split and group may be ``auto`` or ``none``."""
+    """The names of the columns that are read; split and group may be ``auto`` or ``none``.
+
+    Its representation is part of the cache key: a renamed class or field makes every table decode again.
+    """
 
     image: str
     label: str
@@ -42,11 +45,11 @@ class Columns:
     group: str
 
 
-def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -> Source:
+def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -> DataSource:
     """Find a data set by its table.
 
     Raises:
-        DataError: there is no such table, it is damaged, or a line lacks its path or label or leaves the folder.
+        DataError: there is no such table, it is damaged, or a row lacks its path or label or leaves the folder.
         ConfigError: a column that is set by name does not exist.
 
     """
@@ -57,11 +60,11 @@ def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -
     found = _read(table, columns)
     names = _inside(_required(found["image"], columns.image, table), folder, table)
 
-    def read() -> tuple[Catalogue, Pictures]:
-        return _catalogue(found, names, columns, table), FilePictures(folder, names)
+    def read() -> tuple[Manifest, ImageSource]:
+        return _manifest(found, names, columns, table), FileSource(folder, names)
 
     state = f"{file_state(table)} {folder} {columns} {_state(folder, names, table)}"
-    return Source(name=name, origin=str(table), state=state, open=read, cached=True)
+    return DataSource(name=name, origin=str(table), state=state, open=read, cached=True)
 
 
 def _read(table: Path, columns: Columns) -> dict[str, Column]:
@@ -127,7 +130,7 @@ def _inside(paths: list[str], folder: Path, table: Path) -> tuple[str, ...]:
 
 
 def _state(folder: Path, names: tuple[str, ...], table: Path) -> str:
-    """Hash size, time and mode of every file; one that is missing is found when it is read.
+    """Hash size, time and mode of every file; a missing file is reported when it is read.
 
     Raises:
         DataError: a path leaves the folder through a link, or is a pipe, socket or device, which might never end.
@@ -159,17 +162,19 @@ def _is_inside(folder: Path, path: str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(folder)
 
 
-def _catalogue(found: dict[str, Column], names: tuple[str, ...], columns: Columns, table: Path) -> Catalogue:
+def _manifest(found: dict[str, Column], names: tuple[str, ...], columns: Columns, table: Path) -> Manifest:
     classes = [class_name(label) for label in _required(found["label"], columns.label, table)]
     class_names = natural_order(classes)
     index = {name: number for number, name in enumerate(class_names)}
-    return Catalogue(
+    return Manifest(
         class_names=class_names,
         labels=np.array([index[name] for name in classes], np.int64),
         files=tuple(map(printable, names)),
-        declared=_declared(found["split"], table) if "split" in found else np.full(len(names), UNDECLARED, np.int8),
+        declared_splits=_declared(found["split"], table)
+        if "split" in found
+        else np.full(len(names), UNDECLARED, np.int8),
         groups=_groups(found["group"]) if "group" in found else None,
-        empty=(),
+        empty_classes=(),
         notes=(),
     )
 

@@ -1,4 +1,4 @@
-"""What `auto` means for size, colour and resize rule: stated rules on a sample of the images."""
+"""The image settings as requested, and what `auto` becomes: size, colour and resize rule from a sample of images."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.config import DataConfig
-from cnnexp.datasets.sources.source import Pictures
+from cnnexp.datasets.sources.source import ImageSource
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.images import ImageSpec, UnreadableImageError, decode_whole, upright_size
 
-SAMPLE = 64  # images looked at, evenly spaced over the data set
+SAMPLE = 64  # images examined, evenly spaced over the data set
 AGREE = 0.95  # share of the sample that has to agree, so that a few stray photographs decide nothing
 ASPECT_TOLERANCE = 0.05  # aspect ratios closer than this, relatively, count as equal
 LARGEST_SIDE = 64  # pixels; images found to be larger are shrunk to it
@@ -19,8 +19,8 @@ SIDE_STEP = 8  # pixels; found sides are multiples of it, so that pooling halves
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """The image settings as they were asked for, `auto` included."""
+class ImageRequest:
+    """The image settings as they were requested, `auto` included."""
 
     size: tuple[int, int] | None  # (height, width); None: auto
     color: str
@@ -30,8 +30,8 @@ class Request:
     background: int
 
     @classmethod
-    def of(cls, data: DataConfig) -> "Request":
-        """Pick the image settings out of the settings of the data set."""
+    def of(cls, data: DataConfig) -> "ImageRequest":
+        """Select the image settings from the settings of the data set."""
         return cls(
             size=None if data.size is None else (data.size[0], data.size[1]),
             color=data.color,
@@ -42,22 +42,22 @@ class Request:
         )
 
 
-def resolve(request: Request, pictures: Pictures) -> tuple[ImageSpec, tuple[str, ...]]:
-    """Replace every `auto` by what suits the images.
+def resolve_spec(request: ImageRequest, source: ImageSource) -> tuple[ImageSpec, tuple[str, ...]]:
+    """Replace every `auto` by a value that suits the images.
 
     Size: the images' own where 95 % of the sample share one of at most 64 × 64; else a square of the median shorter
     side, rounded down to a multiple of 8, from 8 to 64. Colour: grey if red, green and blue are equal in every sampled
     image. Resize: stretch where 95 % of the sample agree in aspect ratio to 5 %, else pad.
 
     Returns:
-        the specification, and a note where images are not taken at their own size
+        the specification, and a note where images are not used at their own size
 
     Raises:
         DataError: none of the sampled images can be read.
         ConfigError: the settings contradict each other.
 
     """
-    sizes, colored = _look(request, pictures)
+    sizes, colored = _sample(request, source)
     height, width = request.size or _found_size(sizes)
     try:
         spec = ImageSpec(
@@ -74,7 +74,7 @@ def resolve(request: Request, pictures: Pictures) -> tuple[ImageSpec, tuple[str,
     return spec, _note(spec, sizes, request)
 
 
-def _note(spec: ImageSpec, sizes: NDArray[np.int64], request: Request) -> tuple[str, ...]:
+def _note(spec: ImageSpec, sizes: NDArray[np.int64], request: ImageRequest) -> tuple[str, ...]:
     if request.size is not None or (sizes == (spec.height, spec.width)).all():
         return ()
     height, width = np.median(sizes, axis=0).astype(int)
@@ -84,21 +84,21 @@ def _note(spec: ImageSpec, sizes: NDArray[np.int64], request: Request) -> tuple[
     )
 
 
-def _look(request: Request, pictures: Pictures) -> tuple[NDArray[np.int64], bool]:
+def _sample(request: ImageRequest, source: ImageSource) -> tuple[NDArray[np.int64], bool]:
     """Read the sample: sizes (n, 2) as height and width, and whether any of it is in colour."""
     probe = ImageSpec(1, 1, color="rgb", resize="stretch", kernel="nearest", antialias=True, background=0)
     sizes, colored, reason = [], False, ""
-    for row in np.unique(np.linspace(0, len(pictures) - 1, min(SAMPLE, len(pictures))).astype(int)):
+    for row in np.unique(np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(int)):
         try:
-            source = pictures[row]
-            sizes.append(upright_size(source))
+            image = source[row]
+            sizes.append(upright_size(image))
             if request.color == "auto" and not colored:  # the first coloured image settles it
-                pixels = np.asarray(decode_whole(source, probe).decoded)
+                pixels = np.asarray(decode_whole(image, probe).pixels)
                 colored = bool((pixels != pixels[..., :1]).any())
         except UnreadableImageError as error:
             reason = str(error)
     if not sizes:
-        raise DataError(f"The images cannot be read; none of {min(SAMPLE, len(pictures))} tried could: {reason}")
+        raise DataError(f"The images cannot be read; none of {min(SAMPLE, len(source))} tried could be: {reason}")
     return np.array(sizes, np.int64), colored
 
 

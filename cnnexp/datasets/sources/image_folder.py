@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from cnnexp.datasets.sources.layout import is_image, read_layout, unread_formats
-from cnnexp.datasets.sources.source import Catalogue, FilePictures, Pictures, Source, ZipPictures
+from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, Manifest, ZipSource
 from cnnexp.errors import DataError
 from cnnexp.system.text import plural, printable
 
@@ -18,13 +18,13 @@ class Tree:
     """What lies below a folder."""
 
     images: tuple[str, ...]  # relative paths with "/", sorted
-    others: tuple[str, ...]  # files in sub-folders that are no images by their name
+    others: tuple[str, ...]  # files in sub-folders whose names are not those of images
     folders: tuple[str, ...]
     skipped_links: tuple[str, ...]
     state: str  # sha256 (hex) of path, size and time of every image, and of the folders
 
 
-def folder_source(path: Path, *, name: str) -> Source:
+def folder_source(path: Path, *, name: str) -> DataSource:
     """Find a data set of image files.
 
     Raises:
@@ -39,38 +39,38 @@ def folder_source(path: Path, *, name: str) -> Source:
     root = root.resolve()
     tree = walk(root)
 
-    def read() -> tuple[Catalogue, Pictures]:
-        catalogue, names = read_layout(tree.images, folders=tree.folders, origin=str(root))
-        notes = (*catalogue.notes, *unread_formats(tree.others), *_links(tree.skipped_links))
-        return replace(catalogue, notes=notes), FilePictures(root, names)
+    def read() -> tuple[Manifest, ImageSource]:
+        manifest, names = read_layout(tree.images, folders=tree.folders, origin=str(root))
+        notes = (*manifest.notes, *unread_formats(tree.others), *_links(tree.skipped_links))
+        return replace(manifest, notes=notes), FileSource(root, names)
 
-    return Source(name=name, origin=str(root), state=f"{root} {tree.state}", open=read, cached=True)
+    return DataSource(name=name, origin=str(root), state=f"{root} {tree.state}", open=read, cached=True)
 
 
-def zip_source(path: Path, *, name: str) -> Source:
+def zip_source(path: Path, *, name: str) -> DataSource:
     """Find a data set of image files inside a zip archive, which is never unpacked to disk."""
 
-    def read() -> tuple[Catalogue, Pictures]:
+    def read() -> tuple[Manifest, ImageSource]:
         with zipfile.ZipFile(path) as archive:
             names = [entry for entry in archive.namelist() if not any(map(_is_hidden, filter(None, entry.split("/"))))]
         images = [entry for entry in names if is_image(entry)]
         folders = {entry.rstrip("/") for entry in names if entry.endswith("/")}
-        catalogue, ordered = read_layout(images, folders=folders, origin=str(path))
-        return catalogue, ZipPictures(path, ordered)
+        manifest, ordered = read_layout(images, folders=folders, origin=str(path))
+        return manifest, ZipSource(path, ordered)
 
-    return Source(name=name, origin=str(path), state=file_state(path), open=read, cached=True)
+    return DataSource(name=name, origin=str(path), state=file_state(path), open=read, cached=True)
 
 
 def file_state(*paths: Path) -> str:
-    """Say in a line what changes when one of the files does: path, size, time."""
+    """Return a line that changes when one of the files does: path, size, time."""
     stats = [(path.resolve(), path.stat()) for path in paths]
     return " ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
 
 
 def walk(root: Path) -> Tree:
-    """List a folder and everything below it; hidden files are passed over, and links that lead outside.
+    """List a folder and everything below it, except hidden files and links that lead outside.
 
-    Links to folders are never followed: inside the data folder they would only repeat images, or run in circles.
+    Links to folders are never followed: inside the data folder they could only repeat images, or form a cycle.
 
     Raises:
         DataError: a folder cannot be listed.
@@ -88,7 +88,7 @@ def walk(root: Path) -> Tree:
                 folders.append(name)
                 todo.append(f"{name}/")
                 facts.append(f"{name}/")
-            elif entry.is_file() and is_image(entry.name):  # a pipe of that name would never end
+            elif entry.is_file() and is_image(entry.name):  # reading a pipe of that name would never end
                 stat = entry.stat()
                 images.append(name)
                 facts.append(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_mode}")
