@@ -69,9 +69,9 @@ SPECS = [
 
 
 def same(one, other):
-    """Two pictures agree in everything."""
-    np.testing.assert_array_equal(np.asarray(one.image), np.asarray(other.image))
-    return (one.image.mode, one.size, one.box) == (other.image.mode, other.size, other.box)
+    """Two images agree in everything."""
+    np.testing.assert_array_equal(np.asarray(one.as_pillow), np.asarray(other.as_pillow))
+    return (one.as_pillow.mode, one.size, one.box) == (other.as_pillow.mode, other.size, other.box)
 
 
 @pytest.mark.parametrize("wanted", [None, *SPECS])
@@ -80,7 +80,7 @@ def test_a_plain_file_gives_the_pixels_that_pillow_gives(name, wanted):
     plain = plain_jpeg(PLAIN[name])
     assert plain is not None
     if (fast := decode_by_simplejpeg(PLAIN[name], wanted)) is None:
-        assert min(plain.size) < 16  # a fraction of so few pixels is not to be told from another
+        assert min(plain.size) < 16  # a fraction of so few pixels cannot be distinguished from another
     else:
         assert same(fast, decode_by_pillow(PLAIN[name], wanted))
 
