@@ -341,7 +341,7 @@ def test_the_cache_is_listed_and_cleared(tmp_path, monkeypatch, capsys):
     assert "1 data set," in listed
     assert "folder" in listed
     assert main(["cache", "clear", "mnist", "data.cache=cache"]) == 2
-    assert "mnist is none" in capsys.readouterr().err
+    assert "mnist is not there" in capsys.readouterr().err
     assert main(["cache", "clear", "folder", "data.cache=cache"]) == 0
     assert "1 data set cleared" in capsys.readouterr().out
     assert main(["cache", "data.cache=cache"]) == 0

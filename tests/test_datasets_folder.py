@@ -242,7 +242,7 @@ def test_unreadable_files_are_left_out_when_asked(read, folder):
         read(on_bad_file="skip", max_bad_files=0.02)
 
 
-def test_copies_stay_on_one_side(read, folder):
+def test_duplicates_stay_in_one_split(read, folder):
     write_classes(folder, {"a": 40, "b": 40})
     for number in range(12):
         content = (folder / "a" / f"{number:04d}.png").read_bytes()

@@ -1,4 +1,4 @@
-"""``cnnexp cache``: what decoded images lie on this disk?"""
+"""``cnnexp cache``: list or clear the decoded images on this disk."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _UNITS = ("kB", "MB", "GB", "TB")
 
 
 def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> None:
-    """Print a line for each data set, the most recently used first, and the whole."""
+    """Print a line for each data set, the most recently used first, and the total."""
     whole = f"{plural(len(entries), 'data set')}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
     console.print(Text.assemble((printable(str(folder)), "title"), f": {whole}"), soft_wrap=True)
     if not entries:
@@ -50,7 +50,7 @@ _SETTING = "data.cache="
 
 
 def run(arguments: Sequence[str]) -> int:
-    """List what lies in the cache's folder, or clear it.
+    """List the data sets in the cache folder, or clear it.
 
     Raises:
         ConfigError: another verb than ``clear``, or a data set that the cache does not hold.
@@ -80,7 +80,7 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     known = {entry.name for entry in cache.entries(folder)}
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(
-            f"cache clear takes the names of data sets in {folder}; {', '.join(unknown)} is none. "
+            f"cache clear takes the names of data sets in {folder}; {', '.join(unknown)} is not there. "
             f"It holds {', '.join(sorted(known)) or 'nothing'}."
         )
     before = len(cache.entries(folder))

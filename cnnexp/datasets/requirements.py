@@ -88,5 +88,5 @@ def refuse_unusable_splits(decoded: DecodedDataset, rows: Mapping[str, Rows]) ->
         if not counts[split].any():
             raise DataError(
                 f"The {split} split must hold an image; it is empty. "
-                f"Raise data.{split} above 0, or give the data a {split} split with images, or more images."
+                f"Raise data.{split} above 0, or add images of that split, or more images."
             )

@@ -1,4 +1,4 @@
-"""The data check in the terminal: a table of what is remarkable, the images by name, and whether it stops a run."""
+"""The data report, in the terminal and as a page: the issues, the images concerned, and whether a run is stopped."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,16 @@ from cnnexp.report import svg
 from cnnexp.report.pages import picture, template
 from cnnexp.system.text import plural, printable
 
-MOST_GROUPS_NAMED = 5  # of an issue that are named; all of them are in the JSON and, as pictures, on the page
+MOST_GROUPS_NAMED = 5  # of an issue, in the terminal; all of them are in the JSON
+MOST_GROUPS_SHOWN = 60  # of an issue, on the page
+MOST_IMAGES = 12  # of a group
+MOST_CLASSES = 40  # in the chart
+COLORS = {"train": "#0072b2", "validation": "#56b4e9", "calibration": "#e69f00", "test": "#009e73"}
+_BAR, _ROW, _NAMES, _WIDTH = 12.0, 22.0, 150.0, 720.0  # pixels
 
 
 def print_report(console: Console, report: DataReport) -> None:
-    """Print it; what stops a run comes first."""
+    """Print a report; issues that stop a run come first."""
     console.print(Text.assemble((printable(report.name), "title"), f", {about(report)}"))
     console.print(Padding.indent(Text(printable(report.source), style="aside"), 2))
     console.print(Padding.indent(Text(splits(report)), 2))
@@ -28,24 +33,24 @@ def print_report(console: Console, report: DataReport) -> None:
             _print_images(console, issue)
         console.print()
     else:
-        console.print(Padding.indent(Text(f"looked at: {'; '.join(report.checks)}", style="aside"), 2))
+        console.print(Padding.indent(Text(f"checked: {'; '.join(report.checks)}", style="aside"), 2))
         console.print()
     console.print(Text(verdict(report), style="attention" if stopping(report) else "title"))
 
 
 def about(report: DataReport) -> str:
-    """Say how much there is of it."""
+    """Return the size of the data set, in words."""
     size = " × ".join(map(str, report.input_shape))
     return f"{plural(report.images, 'image')}, {plural(len(report.class_names), 'class')}, read as {size}"
 
 
 def splits(report: DataReport) -> str:
-    """Say how many images are in each split."""
+    """Return the number of images in each split, in words."""
     return ", ".join(f"{split} {sum(counts):,}" for split, counts in report.class_counts.items())
 
 
 def verdict(report: DataReport) -> str:
-    """Say in a sentence how the data set fared."""
+    """Return a sentence that sums up the issues."""
     if not report.issues:
         return "Nothing is remarkable about this data set."
     number = len(report.issues)
@@ -56,12 +61,12 @@ def verdict(report: DataReport) -> str:
 
 
 def stopping(report: DataReport) -> list[str]:
-    """Name what makes a run meaningless."""
+    """Return the titles of the issues that make a run meaningless."""
     return [issue.title for issue in report.issues if issue.stops]
 
 
 def named(image: DataImage) -> str:
-    """Name an image, its place, and what is remarkable about it."""
+    """Return the file of an image, its split and class, and what is remarkable about it."""
     place = f"{image.split}, {image.label}" if image.split else image.label
     return f"{image.file} ({place})" + (f": {image.note}" if image.note else "")
 
@@ -71,7 +76,7 @@ def _table(report: DataReport) -> Table:
     table.add_column("fault", no_wrap=True, style="aside")
     table.add_column("what", max_width=24, overflow="fold")
     table.add_column("stops", no_wrap=True)
-    table.add_column("in words", overflow="fold")
+    table.add_column("description", overflow="fold")
     for issue in report.issues:
         title = Text(printable(issue.title), style="bold yellow")
         table.add_row(issue.id, title, "yes" if issue.stops else "", f"{printable(issue.sentence)} → {issue.repair}")
@@ -90,19 +95,12 @@ def _print_images(console: Console, issue: DataIssue) -> None:
         console.print(Text(f"    and {rest:,} more: --html shows them, --json lists them", style="aside"))
 
 
-MOST_GROUPS_SHOWN = 60  # of an issue that are shown: more would not be looked at
-MOST_IMAGES = 12  # of a group
-MOST_CLASSES = 40  # in the chart
-COLORS = {"train": "#0072b2", "validation": "#56b4e9", "calibration": "#e69f00", "test": "#009e73"}
-_BAR, _ROW, _NAMES, _WIDTH = 12.0, 22.0, 150.0, 720.0  # pixels
-
-
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One image on the page."""
 
     image: DataImage
-    source: str | None  # address of its picture inside the page; None: it has no pixels
+    source: str | None  # data URI; None: it has no pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ class Section:
 
 
 def page(report: DataReport, images: Images, *, command: str) -> str:
-    """Write the whole page; `command` makes it again. Every name is escaped."""
+    """Return the whole page as HTML, with every name escaped; `command` makes it again."""
     return template("data_page.html.j2").render(
         report=report,
         about=about(report),
@@ -140,7 +138,7 @@ def _shown(image: DataImage, images: Images, issue: DataIssue) -> Shown:
 
 
 def class_chart(report: DataReport) -> str:
-    """Draw a bar for each class, its images of every split one after the other."""
+    """Draw a bar for each class, stacked by split."""
     names = report.class_names[:MOST_CLASSES]
     totals = [sum(counts[place] for counts in report.class_counts.values()) for place in range(len(names))]
     scale = svg.Scale(0, max([*totals, 1]), _NAMES, _WIDTH - 60)

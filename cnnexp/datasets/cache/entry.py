@@ -43,9 +43,7 @@ class DecodedDataset:
     spec: ImageSpec
     images: Images  # (N, H, W, C); may be a memory map; zero where unreadable
     headers: Headers  # (N,) own size and colour mode of each image
-    duplicate_of: NDArray[
-        np.int64
-    ]  # (N,) the first image with the same pixels at its own size; itself if there is none
+    duplicate_of: NDArray[np.int64]  # (N,) the first image with the same pixels at its own size, perhaps itself
     unreadable: Unreadable
     pixel_digest: str  # sha256 (hex) of `images`
     keep: KeepArrays

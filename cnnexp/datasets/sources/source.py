@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cnnexp.images import ImageInput, UnreadableImageError
 from cnnexp.system.text import printable
 
-UNDECLARED = -1  # in Catalogue.declared: the source does not say which split an image belongs to
+UNDECLARED = -1  # in Manifest.declared_splits: the source does not say which split an image belongs to
 FILE_LIMIT = 256 * 2**20  # bytes one file inside an archive may unpack to
 
 

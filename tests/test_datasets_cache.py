@@ -186,7 +186,7 @@ def test_decoding_runs_nothing_that_lies_in_the_current_folder(tmp_path, monkeyp
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # Pillow closes no file that it cannot read at all
-def test_trouble_that_may_pass_is_not_remembered_as_a_fault_of_the_file():
+def test_a_transient_error_is_not_cached_as_a_bad_file():
     if not Path("/proc/self/mem").exists():
         pytest.skip("needs a file whose reading is an input/output error")
     with pytest.raises(OSError, match="Input/output error"):
@@ -368,7 +368,7 @@ def test_arrays_of_the_wanted_shape_take_a_shorter_way_to_the_same_pixels():
 
 def test_first_duplicates_by_hand():
     prints = np.zeros((7, 16), np.uint8)
-    prints[:, 3] = [5, 9, 5, 0, 9, 5, 0]  # rows 3 and 6 are unreadable, not copies of each other
+    prints[:, 3] = [5, 9, 5, 0, 9, 5, 0]  # rows 3 and 6 are unreadable, not duplicates of each other
     source, headers = ArraySource(np.zeros((7, 12, 12), np.uint8)), np.zeros(7, HEADER)
     duplicate_of = first_duplicates(prints, headers, source, SPEC, unreadable={3, 6})
     np.testing.assert_array_equal(duplicate_of, [0, 1, 0, 3, 1, 0, 6])
@@ -443,7 +443,7 @@ def test_image_properties_need_no_room_on_a_full_disk(folder, store):
     load(FolderDataConfig, cache=store, path=folder)
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
     code = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n{limit}\nfrom pathlib import Path\n"
-    code += "from test_datasets_store import properties_of\n"
+    code += "from test_datasets_cache import properties_of\n"
     code += f"print(len(properties_of(Path({str(folder)!r}), Path({str(store)!r})).brightness))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "40", done.stderr
