@@ -65,10 +65,14 @@ class ClientStore:
 
     def locations(self, run_id: str) -> Locations:
         """Where the files of a run are."""
-        run = self._client.get_run(run_id)
-        models = run.outputs.model_outputs if run.outputs else []
-        model = self._client.get_logged_model(models[-1].model_id).artifact_location if models else None
-        return Locations(run.info.artifact_uri, model)
+        info = self._client.get_run(run_id).info
+        newest = self._client.search_logged_models(
+            [info.experiment_id],
+            f"source_run_id = '{run_id}'",
+            max_results=1,
+            order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+        )
+        return Locations(info.artifact_uri, newest[0].artifact_location if newest else None)
 
     def _search(self, query: str, experiments: Sequence[str] | None = None) -> Sequence[StoredRun]:
         ids = list(self._experiments if experiments is None else experiments)
