@@ -8,7 +8,7 @@ import pytest
 from cnnexp.comparison import Standing, compare
 from cnnexp.errors import ConfigError
 from cnnexp.records import RecordedPredictions, RunSummary
-from cnnexp.report.comparison.wording import effect_sentence, verdict
+from cnnexp.report.comparison import effect_sentence, verdict
 
 SEED_LUCK = (0.004, -0.003, 0.001, -0.002, 0.005)
 OWN_LUCK = (0.001, -0.002, 0.0015, -0.0005, 0.0002)
@@ -186,7 +186,7 @@ def test_effects_are_measured_within_one_data_set_when_several_are_there():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"metrics": {"updates": 100.0}}, "Numbers of updates differ"),
+        ({"metrics": {"updates": 100.0}}, "Numbers of training steps differ"),
         ({"settings": {"training.threads": "2"}}, "different threads"),
         ({"settings": {"training.precision": "bfloat16"}}, "different precision"),
         ({"settings": {"data.validation": "0.3"}}, "split their data differently"),

@@ -47,7 +47,7 @@ def test_the_parent_tells_the_verdict_first(swept):
     assert next(line for line in lines if line.startswith("|")).startswith("|  | batch_size | seeds | val_loss |")
     failed = next(line for line in lines if line.startswith("- 2 failed: "))
     assert "The training loss must stay finite" in failed
-    assert any("Numbers of updates differ" in line for line in lines)
+    assert any("Numbers of training steps differ" in line for line in lines)
     assert lines[0].replace("\\", "").strip("*") in printed.replace("\n", " ")
     (page,) = folder.glob("mlartifacts/*/artifacts/comparison.html")
     assert page.parent.parent.name == parent.run_id

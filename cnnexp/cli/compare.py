@@ -10,9 +10,7 @@ from cnnexp.cli.targets import separate_store
 from cnnexp.comparison import Comparison, compare
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import RunSummary
-from cnnexp.report.comparison.exports import csv_text, json_text, markdown_text
-from cnnexp.report.comparison.html_page import page
-from cnnexp.report.comparison.terminal_table import print_comparison
+from cnnexp.report.comparison import csv_text, json_text, markdown_text, page, print_comparison
 from cnnexp.tracking.comparison_page import command_again, log_comparison
 from cnnexp.tracking.store.find_runs import find_runs
 

@@ -11,7 +11,7 @@ from cnnexp.comparison.fairness import refusals, warnings
 from cnnexp.comparison.metric import Metric, metric, validation_objective
 from cnnexp.comparison.paired import Estimate, t_interval
 from cnnexp.comparison.result import Comparison, Difference, Effect, ModelDifference, Row, Standing
-from cnnexp.comparison.same_images import compare_models, differing_groups, identify_test_images, name_of_test
+from cnnexp.comparison.same_images import compare_models, groups_by_images, identify_test_images, name_of_test
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
@@ -31,7 +31,7 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     settings = varying_settings(usable, by)
     objective = validation_objective(usable)
     images = identify_test_images(usable)
-    refused = refusals(differing_groups(usable, images))
+    refused = refusals(groups_by_images(usable, images))
     rows = configurations(usable, settings)
     ranked = _by_settings(rows, settings) if objective is None else _ranked(rows, objective)
     varying = varying_settings(usable, ())
@@ -39,7 +39,7 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     scores = SeedScores.of([row.by_seed(compared) for row in ranked])
     adjusted = adjusted_p_values(scores, ranked=objective is not None)
     over_seeds = (None,) * len(ranked) if refused else compare_over_seeds(scores, compared, adjusted)
-    over_seeds, found = _one_rate_of_error(over_seeds, found, varying, ranked, adjusted)
+    over_seeds, found = _control_error_rate(over_seeds, found, varying, ranked, adjusted)
     best = [_best_run(row, objective) for row in ranked]
     models = () if refused else compare_models(best[0], best[1:MODELS_COMPARED], compared)
     return Comparison(
@@ -113,7 +113,7 @@ def _ranked(rows: Sequence[Configuration], objective: Metric) -> tuple[Configura
 
 
 def _by_settings(rows: Sequence[Configuration], settings: Sequence[Setting]) -> tuple[Configuration, ...]:
-    """Nothing added first: what is not ranked has a reference that no result has chosen."""
+    """In the order of their levels, so that no result chooses the reference."""
 
     def place(row: Configuration) -> list[int]:
         return [setting.levels.index(row.values[setting.name]) for setting in settings]
@@ -127,35 +127,35 @@ def _best_run(row: Configuration, objective: Metric | None) -> RunSummary:
     return max(row.runs, key=lambda run: objective.sign * run.metrics[objective.name])
 
 
-def _one_rate_of_error(
+def _control_error_rate(
     over_seeds: Sequence[Difference | None],
     found: Sequence[Effect],
     varying: Sequence[Setting],
     ranked: Sequence[Configuration],
     adjusted: Mapping[tuple[int, int], float],
 ) -> tuple[tuple[Difference | None, ...], tuple[Effect, ...]]:
-    """Keep the whole page, rows and effects together, below 5 % false claims when nothing differs.
+    """Keep false claims below 5 % over rows and effects together when nothing differs.
 
     With one setting, an effect *is* the difference of two rows, so it gets that comparison's p-value and the two
-    cannot contradict each other. With several, rows are told apart only where some effect stands.
+    cannot contradict each other. With several, rows are called different only if some effect is.
     """
     if len(varying) == 1 and found:
         place = {row.values[varying[0].name]: index for index, row in enumerate(ranked)}
-        return tuple(over_seeds), tuple(_with_pair_p(effect, adjusted, place) for effect in found)
-    judged = [effect for effect in found if effect.difference.p_adjusted is not None]
-    if judged and all(effect.difference.standing is Standing.ALIKE for effect in judged):
-        return tuple(_closed(difference) for difference in over_seeds), tuple(found)
+        return tuple(over_seeds), tuple(_with_row_p_value(effect, adjusted, place) for effect in found)
+    tested = [effect for effect in found if effect.difference.p_adjusted is not None]
+    if tested and all(effect.difference.standing is Standing.ALIKE for effect in tested):
+        return tuple(_not_claimed(difference) for difference in over_seeds), tuple(found)
     return tuple(over_seeds), tuple(found)
 
 
-def _with_pair_p(effect: Effect, adjusted: Mapping[tuple[int, int], float], place: Mapping[str, int]) -> Effect:
+def _with_row_p_value(effect: Effect, adjusted: Mapping[tuple[int, int], float], place: Mapping[str, int]) -> Effect:
     low, high = sorted((place[effect.level], place[effect.against]))
     if (low, high) not in adjusted:
         return effect
     return replace(effect, difference=replace(effect.difference, p_adjusted=adjusted[low, high]))
 
 
-def _closed(difference: Difference | None) -> Difference | None:
+def _not_claimed(difference: Difference | None) -> Difference | None:
     if difference is None or difference.p_adjusted is None:
         return difference
     return replace(difference, p_adjusted=1.0)
@@ -195,9 +195,9 @@ def _standing(
     models: Sequence[ModelDifference],
     single_reference: bool,
 ) -> Standing:
-    """Over seeds where there are enough; one run beside one run stands as the model it is.
+    """Over seeds where there are enough; one run against one run is judged as a model.
 
-    A single run beside a mean over seeds stays untested: that one model is worse says nothing about its setting.
+    A single run against a mean over seeds stays untested: that one model is worse says nothing about its setting.
     """
     if over_seeds is not None and over_seeds.p_adjusted is not None:
         return over_seeds.standing

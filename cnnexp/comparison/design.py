@@ -24,7 +24,9 @@ class Setting:
 
     name: str
     levels: tuple[str, ...]  # the first is the one effects are measured against: nothing added, or the smallest
-    moves_with: tuple[str, ...]  # settings that changed exactly when this one did: their effects cannot be told apart
+    confounded_with: tuple[
+        str, ...
+    ]  # settings that changed exactly when this one did: their effects cannot be told apart
 
     @property
     def is_numeric(self) -> bool:
@@ -32,7 +34,7 @@ class Setting:
         return all(_number(level) is not None for level in self.levels)
 
     def text(self, level: str) -> str:
-        """The level as it is shown: a number drawn at random by as many digits as tell it from the others."""
+        """The level as it is shown: a number with as many digits as distinguish it from the others."""
         return _shown(self.levels)[level]
 
 
@@ -84,7 +86,7 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
     free = {name: column for name, column in varying.items() if not _follows_choice(name, varying)}
     leaders: dict[str, list[str]] = {}
     for name in sorted(free, key=lambda name: ("." in name, name)):
-        leader = next((other for other in leaders if _move_together(free[name], free[other])), None)
+        leader = next((other for other in leaders if _are_confounded(free[name], free[other])), None)
         if leader is None:
             leaders[name] = []
         else:
@@ -116,11 +118,11 @@ def _follows_choice(name: str, varying: Mapping[str, tuple[str, ...]]) -> bool:
     return len(set(zip(varying[choice], varying[name], strict=True))) == len(set(varying[choice]))
 
 
-def _move_together(first: Sequence[str], second: Sequence[str]) -> bool:
+def _are_confounded(first: Sequence[str], second: Sequence[str]) -> bool:
     """Whether each level of one comes with exactly one level of the other.
 
-    Two rates drawn at random are different in every run, which makes any two of them look tied; numbers are
-    tied only if they also rise and fall together.
+    Two numbers drawn at random differ in every run, which would make any two of them look confounded; numbers are
+    confounded only if they also rise and fall together.
     """
     pairs = set(zip(first, second, strict=True))
     if not len(pairs) == len(set(first)) == len(set(second)):
@@ -133,7 +135,7 @@ def _move_together(first: Sequence[str], second: Sequence[str]) -> bool:
 
 
 def _ordered(levels: set[str]) -> tuple[str, ...]:
-    """Numbers by size, words by alphabet, what adds nothing first."""
+    """Levels that add nothing first, then numbers by size, then words by alphabet."""
 
     def rank(level: str) -> tuple[int, float, str]:
         number = _number(level)

@@ -9,7 +9,7 @@ from cnnexp.comparison.design import Setting, seed_of, value_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate, holm, t_interval
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Effect
-from cnnexp.comparison.seeds import gain
+from cnnexp.comparison.seeds import paired_difference
 from cnnexp.records import RunSummary
 
 Block = tuple[str, ...]  # the other settings' values, and what else must be equal
@@ -28,8 +28,8 @@ def effects(
 
     Runs are paired when they agree in seed, in all other settings of ``blocked_by`` and in their test images
     (``images``: run id -> what identifies them). Pairs of the same seed are averaged over the blocks first, so that
-    n counts seeds: nine combinations under one seed are one draw of luck, not nine. Holm's correction runs over
-    all effects. A level that never stands beside the first with everything else equal has no effect to show.
+    n counts seeds: nine combinations under one seed are one random draw, not nine. Holm's correction runs over
+    all effects. A level that was never run with everything else equal to a run of the first has no effect to show.
     """
     found = [
         effect
@@ -54,7 +54,7 @@ def _effect(
     for differences in blocks.values():
         for seed, value in differences.items():
             by_seed.setdefault(seed, []).append(value)
-    difference = gain(np.array([np.mean(values) for values in by_seed.values()]), metric, None)
+    difference = paired_difference(np.array([np.mean(values) for values in by_seed.values()]), metric, None)
     if difference is None:
         return None
     reversed_in = _reversed_in(blocks, difference.gain, others, metric)

@@ -1,4 +1,4 @@
-"""What makes a comparison unfair: said, never hidden, because the numbers alone do not show it."""
+"""What makes a comparison unfair, which the numbers alone do not show. A setting that is null is not recorded."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,7 +11,7 @@ from cnnexp.config import names_affecting
 from cnnexp.records import RunSummary
 from cnnexp.system.text import listed, plural
 
-_UPDATES_RATIO = 1.25  # below, early stopping alone explains the difference
+_STEPS_RATIO = 1.25  # below, early stopping alone explains the difference
 
 
 def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
 
 def _data_of(run: RunSummary) -> str:
     names = ("data", "data.path", "data.split_seed")
-    known = [f"{name}={run.settings[name]}" for name in names if name in run.settings and run.settings[name] != "None"]
+    known = [f"{name}={run.settings[name]}" for name in names if name in run.settings]
     return ", ".join([*known, f"digest {run.data_digest[:8]}"] if run.data_digest else known)
 
 
@@ -37,17 +37,17 @@ def warnings(
 ) -> tuple[str, ...]:
     """Sentences about what is not equal between ``rows`` although it may move the numbers."""
     runs = [run for row in rows for run in row.runs]
-    named = {name for setting in settings for name in (setting.name, *setting.moves_with)}
+    named = {name for setting in settings for name in (setting.name, *setting.confounded_with)}
     found = [
         _different_splits(runs),
         _different_data(runs, named),
-        _different_updates(rows, settings),
+        _different_steps(rows, settings),
         *_different_machines(runs, named),
         _selected_on_test(runs),
         _seeds(rows),
         _unequal_seeds(rows),
-        *(_tied(setting) for setting in settings if setting.moves_with),
-        _survivors(left_out),
+        *(_confounded(setting) for setting in settings if setting.confounded_with),
+        _survivorship(left_out),
         None if metric.name.startswith("test/") else f"{metric.name} is not a number of the test split.",
     ]
     return tuple(sentence for sentence in found if sentence)
@@ -68,8 +68,8 @@ def _different_splits(runs: Sequence[RunSummary]) -> str | None:
 def _different_data(runs: Sequence[RunSummary], named: set[str]) -> str | None:
     digests = {run.data_digest for run in runs}
     explained = any(name == "data" or name.startswith("data.") for name in named)
-    thinned = any(value != "None" for name in names_affecting("subset") for value in _values(runs, name))
-    if len(digests) < 2 or explained or thinned:
+    subsampled = any(_values(runs, name) for name in names_affecting("subset"))
+    if len(digests) < 2 or explained or subsampled:
         return None
     return (
         f"The data behind the runs is not the same: {len(digests)} different digests, although no data setting "
@@ -77,18 +77,18 @@ def _different_data(runs: Sequence[RunSummary], named: set[str]) -> str | None:
     )
 
 
-def _different_updates(rows: Sequence[Configuration], settings: Sequence[Setting]) -> str | None:
+def _different_steps(rows: Sequence[Configuration], settings: Sequence[Setting]) -> str | None:
     if not all("updates" in run.metrics for row in rows for run in row.runs):
         return None
     means = {_label(row, settings): float(np.mean([run.metrics["updates"] for run in row.runs])) for row in rows}
     if len(means) < 2:
         return None
     fewest, most = min(means, key=_at(means)), max(means, key=_at(means))
-    if means[most] <= _UPDATES_RATIO * max(means[fewest], 1):
+    if means[most] <= _STEPS_RATIO * max(means[fewest], 1):
         return None
     return (
-        f"Numbers of updates differ: {means[fewest]:,.0f} ({fewest}) to {means[most]:,.0f} ({most}). "
-        "Fewer updates can look like a worse setting; compare at equal updates too."
+        f"Numbers of training steps differ: {means[fewest]:,.0f} ({fewest}) to {means[most]:,.0f} ({most}). "
+        "Fewer steps can look like a worse setting; compare at equal steps too."
     )
 
 
@@ -147,12 +147,12 @@ def _unequal_seeds(rows: Sequence[Configuration]) -> str | None:
     return "Not every setting ran with the same seeds; pairs are measured on the seeds both have."
 
 
-def _tied(setting: Setting) -> str:
-    others = ", ".join(setting.moves_with)
-    return f"{setting.name} never changed without {others}: what is said of it may be owed to {others}."
+def _confounded(setting: Setting) -> str:
+    others = ", ".join(setting.confounded_with)
+    return f"{setting.name} never changed without {others}: its effect may be due to {others}."
 
 
-def _survivors(left_out: Sequence[RunSummary]) -> str | None:
+def _survivorship(left_out: Sequence[RunSummary]) -> str | None:
     failed = [run for run in left_out if run.status == "FAILED"]
     if not failed:
         return None

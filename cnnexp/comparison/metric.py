@@ -1,4 +1,4 @@
-"""Which way a metric improves, and in which unit a difference is said."""
+"""Which way a metric improves, and in which unit a difference is given."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Metric:
 
     name: str  # such as test/accuracy
     lower_is_better: bool
-    is_share: bool  # 0..1, so that differences are said in points of 100
+    is_share: bool  # 0..1, so that differences are given in points of 100
 
     @property
     def sign(self) -> int:

@@ -36,7 +36,7 @@ class PairedTest:
 
 
 def t_interval(values: ArrayLike, *, level: float = 1 - CONFIDENCE) -> Estimate:
-    """Mean of ``values`` (n,) with Student's interval at ``level``, 95 % unless told."""
+    """Mean of ``values`` (n,) with Student's interval at ``level``, 95 % by default."""
     sample = np.asarray(values, dtype=np.float64)
     mean, n = float(sample.mean()), sample.size
     if n < 2:
@@ -49,7 +49,7 @@ def paired_t(differences: ArrayLike) -> PairedTest:
     """Student's paired t-test of ``differences`` (n,) against zero.
 
     Scores on a few hundred images are so coarse that all pairs can differ by the same amount. Student's p would then
-    be 0; the exact sign test's, 2 / 2**n, is what so few pairs can really show.
+    be 0; the exact sign test's, 2 / 2**n, is the smallest that so few pairs can show.
     """
     sample = np.asarray(differences, dtype=np.float64)
     estimate = t_interval(sample)

@@ -1,4 +1,4 @@
-"""What a comparison found: frozen values that a report only has to draw."""
+"""What a comparison found, as frozen values: a report only draws them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class ModelDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything there is to say about a set of runs."""
+    """All that was found about a set of runs."""
 
     metric: Metric
     objective: Metric | None  # what rows are ranked by; None: evaluations, in the order of their settings

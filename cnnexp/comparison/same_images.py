@@ -8,7 +8,7 @@ import numpy as np
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate, PairedTest, accuracy_difference, holm, mcnemar_mid_p
 from cnnexp.comparison.result import Difference, ModelDifference
-from cnnexp.comparison.seeds import turned
+from cnnexp.comparison.seeds import as_gain
 from cnnexp.records import Labels, Probabilities, RecordedPredictions, RunSummary
 
 MCNEMAR = "McNemar's mid-p test on the images that one of the two gets right"
@@ -23,7 +23,7 @@ _SEED = 0  # of the resamples: the same comparison gives the same numbers
 def identify_test_images(runs: Sequence[RunSummary]) -> dict[str, str]:
     """What identifies the test images of each run: run id -> key, equal for the same files with the same labels.
 
-    Runs with the same data digest need one look. Another digest may still mean the same test images (a smaller training
+    Runs with the same data digest are read once. Another digest may still mean the same test images (a smaller training
     set, another input size), so the recorded file names and labels of one run of each digest decide.
     """
     keys: dict[tuple[str | None, ...], str] = {}
@@ -50,7 +50,7 @@ def _content_key(run: RunSummary) -> str | None:
 
 
 def name_of_test(metric: Metric) -> str | None:
-    """How models are compared in this metric; None where a test on images does not exist for it."""
+    """How models are compared in this metric; None where it cannot be tested image by image."""
     if not metric.name.startswith("test/"):
         return None
     if metric.short == "accuracy":
@@ -61,7 +61,7 @@ def name_of_test(metric: Metric) -> str | None:
 def compare_models(reference: RunSummary, others: Sequence[RunSummary], metric: Metric) -> tuple[ModelDifference, ...]:
     """Each of ``others`` against ``reference``, Holm-corrected; those without recorded predictions are left out.
 
-    The reference was chosen on validation images, the test images are others, and the models stand still: so only
+    The reference was chosen on validation images, not on these test images, and no model is trained again: so only
     the comparisons made need a correction here, unlike over seeds.
     """
     of_reference = reference.read_predictions()
@@ -89,8 +89,8 @@ def aligned(reference: RecordedPredictions, other: RecordedPredictions) -> Proba
     return other.probabilities[[position[file] for file in reference.files]]
 
 
-def right(labels: Labels, probabilities: Probabilities) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which images (N,) get their own class."""
+def correct(labels: Labels, probabilities: Probabilities) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which images (N,) are given their own class."""
     return np.asarray(probabilities.argmax(axis=1) == labels)
 
 
@@ -116,7 +116,7 @@ def _mcnemar(only_other: int, only_reference: int, images: int) -> PairedTest:
 
 def _discordant(reference: RecordedPredictions, other: Probabilities) -> tuple[int, int]:
     """Images that only the other model has right, and only the reference."""
-    first, second = right(reference.labels, other), right(reference.labels, reference.probabilities)
+    first, second = correct(reference.labels, other), correct(reference.labels, reference.probabilities)
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
@@ -129,11 +129,11 @@ def _difference(
     metric: Metric,
 ) -> ModelDifference:
     only_other, only_reference = _discordant(reference, other)
-    gain: Estimate = turned(test.estimate, metric)
+    gain: Estimate = as_gain(test.estimate, metric)
     return ModelDifference(run, Difference(gain, test.p, p_adjusted), only_other, only_reference)
 
 
-def differing_groups(runs: Sequence[RunSummary], images: Mapping[str, str]) -> tuple[tuple[RunSummary, ...], ...]:
+def groups_by_images(runs: Sequence[RunSummary], images: Mapping[str, str]) -> tuple[tuple[RunSummary, ...], ...]:
     """The runs by their test images, largest group first."""
     groups: dict[str, list[RunSummary]] = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""Is this *setting* better? Paired over seeds, because a seed is what is drawn again when a run is repeated."""
+"""Is this *setting* better? Paired over seeds, because the seed is what changes when a run is repeated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,10 +37,10 @@ class SeedScores:
 def adjusted_p_values(scores: SeedScores, *, ranked: bool) -> dict[tuple[int, int], float]:
     """Holm-adjusted paired t-tests of pairs of configurations (i < j) with at least five seeds in common.
 
-    Where the reference, the first, was `ranked` so on validation, all pairs count, although only those with it are
-    shown: a run that is lucky there is lucky on test as well. Corrected for the shown comparisons alone, tests at 4 %
-    called twelve equal settings different in 5.3 % of 1,000 sweeps, and so in 1.2 %
-    (benchmarks/statistics_simulation.py). A reference that no result has chosen is compared with each other one.
+    Where validation results `ranked` the reference first, all pairs count, although only those with the reference are
+    shown: a run that is lucky on validation is lucky on test as well. In 1,000 sweeps of twelve equal settings, tests
+    at 4 % found a difference in 5.3 % when corrected for the shown comparisons alone, in 1.2 % when corrected for all
+    pairs (benchmarks/statistics_simulation.py). A reference that no result chose is compared with each other one.
     """
     enough = np.flatnonzero(np.isfinite(scores.values).sum(axis=1) >= SEEDS_FOR_A_VERDICT)
     i, j = (enough[index] for index in np.triu_indices(len(enough), 1))
@@ -60,19 +60,19 @@ def compare_over_seeds(
     """Each configuration against the first; None for the first itself and where no seed is shared."""
     found: list[Difference | None] = [None]
     for row in range(1, len(scores.values)):
-        found.append(gain(scores.difference(row, 0), metric, adjusted.get((0, row))))
+        found.append(paired_difference(scores.difference(row, 0), metric, adjusted.get((0, row))))
     return tuple(found)
 
 
-def gain(differences: NDArray[np.float64], metric: Metric, p_adjusted: float | None) -> Difference | None:
-    """The paired test of ``differences`` (n,), turned so that positive is better; None for n = 0."""
+def paired_difference(differences: NDArray[np.float64], metric: Metric, p_adjusted: float | None) -> Difference | None:
+    """The paired test of ``differences`` (n,), as a gain: positive is better; None for n = 0."""
     if differences.size == 0:
         return None
     test = paired_t(metric.sign * differences)
     return Difference(gain=test.estimate, p=test.p, p_adjusted=p_adjusted)
 
 
-def turned(estimate: Estimate, metric: Metric) -> Estimate:
+def as_gain(estimate: Estimate, metric: Metric) -> Estimate:
     """The estimate of a raw difference as a gain: positive is better."""
     if metric.sign > 0 or estimate.low is None or estimate.high is None:
         return Estimate(metric.sign * estimate.mean, estimate.low, estimate.high, estimate.n)

@@ -42,9 +42,7 @@ def compared(results: Results, *, uri: str, parent_id: str) -> LastWord:
 
 def _compared(uri: str, parent_id: str) -> LastWord:
     from cnnexp.comparison import compare  # SciPy, which no sweep needs before its end
-    from cnnexp.report.comparison.exports import markdown_text
-    from cnnexp.report.comparison.html_page import page
-    from cnnexp.report.comparison.wording import verdict
+    from cnnexp.report.comparison import markdown_text, page, verdict
     from cnnexp.tracking.store.find_runs import find_runs
 
     comparison = compare(find_runs([parent_id], uri=uri), metric_name=METRIC, by=())

@@ -10,7 +10,7 @@ from cnnexp.records import Curves
 from cnnexp.report.comparison.wording import effect_sentence, gain_text, row_label, short_names, unit_text
 from cnnexp.report.svg import Scale, element, line, number, padded, path, picture, text, tooltip
 
-# Okabe & Ito's colours, told apart by readers who do not see red and green alike
+# Okabe & Ito's colours, distinguishable with red-green colour blindness too
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c564b")
 _STANDING_COLORS = {
     Standing.BETTER: "#00795c",
@@ -152,8 +152,8 @@ def _effect(effect: Effect, comparison: Comparison, scale: Scale, y: float, fact
         parts.append(line(ends[0], y, ends[1], y, stroke=color, stroke_width=3.0, stroke_linecap="round"))
     hover = tooltip(effect_sentence(effect, comparison.metric))
     parts.append(element("circle", hover, cx=scale(factor * gain.mean), cy=y, r=5.5, fill=color))
-    told = f"{gain_text(gain, comparison.metric)} (n = {gain.n})"
-    parts.append(text(scale.end + 14, y + 4, told, class_="label", fill=color))
+    result = f"{gain_text(gain, comparison.metric)} (n = {gain.n})"
+    parts.append(text(scale.end + 14, y + 4, result, class_="label", fill=color))
     return element("g", "".join(parts))
 
 

@@ -6,56 +6,56 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.comparison.same_images import aligned, right
+from cnnexp.comparison.same_images import aligned, correct
 from cnnexp.records import Labels, Probabilities, RunSummary
 from cnnexp.report.svg import element, picture, text, tooltip
 
 _SIDE, _LEFT, _TOP = 330.0, 74.0, 34.0  # pixels: the drawing, and where the matrix begins in it
 _BLUE, _GREEN, _RED = "0,114,178", "0,121,92", "179,38,30"
-_MOST_NUMBERED = 15  # classes; beyond, colours alone
+_MOST_NUMBERED = 15  # classes; of more, colours alone
 _IMAGES_LISTED = 24
 
 
 @dataclass(frozen=True, slots=True)
-class WonImage:
+class Disagreement:
     """An image that one model gets right and the other does not."""
 
     file: str
     true: str
-    said: str  # by the model that is wrong
+    predicted: str  # by the model that is wrong
     confidence: float  # of the wrong answer, 0..1
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A model beside the reference model, ready to be drawn."""
+class SideBySide:
+    """A model beside the reference model, ready for the page."""
 
     titles: tuple[str, str]  # of the reference, of the other
     matrices: tuple[str, str, str]  # SVG: reference, other, other minus reference
-    only_reference: tuple[WonImage, ...]  # the most confidently missed first, at most 24
-    only_other: tuple[WonImage, ...]
-    counts: tuple[int, int]  # of all images only the reference has right, only the other
+    only_reference: tuple[Disagreement, ...]  # the most confident wrong answers first, at most 24
+    only_other: tuple[Disagreement, ...]
+    counts: tuple[int, int]  # of all images that only the reference gets right, only the other
 
 
-def pair(reference: RunSummary, other: RunSummary, *, titles: tuple[str, str]) -> Pair | None:
-    """Set two runs side by side; None where one of them has no predictions."""
+def side_by_side(reference: RunSummary, other: RunSummary, *, titles: tuple[str, str]) -> SideBySide | None:
+    """Compare the predictions of two runs; None where one of them has none."""
     first, second = reference.read_predictions(), other.read_predictions()
     if first is None or second is None:
         return None
     probabilities = (first.probabilities, aligned(first, second))
     confusions = [_confusion(first.labels, each) for each in probabilities]
-    hits = [right(first.labels, each) for each in probabilities]
-    only = (hits[0] & ~hits[1], hits[1] & ~hits[0])
+    is_correct = [correct(first.labels, each) for each in probabilities]
+    only = (is_correct[0] & ~is_correct[1], is_correct[1] & ~is_correct[0])
     names = first.class_names
-    return Pair(
+    return SideBySide(
         titles=titles,
         matrices=(
             confusion_matrix(confusions[0], names, titles[0]),
             confusion_matrix(confusions[1], names, titles[1]),
             difference_matrix(confusions[1] - confusions[0], names),
         ),
-        only_reference=_won(only[0], first.files, first.labels, probabilities[1], names),
-        only_other=_won(only[1], first.files, first.labels, probabilities[0], names),
+        only_reference=_disagreements(only[0], first.files, first.labels, probabilities[1], names),
+        only_other=_disagreements(only[1], first.files, first.labels, probabilities[0], names),
         counts=(int(only[0].sum()), int(only[1].sum())),
     )
 
@@ -66,13 +66,13 @@ def _confusion(labels: Labels, probabilities: Probabilities) -> NDArray[np.int64
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-def _won(
+def _disagreements(
     chosen: NDArray[np.bool_], files: Sequence[str], labels: Labels, wrong: Probabilities, names: Sequence[str]
-) -> tuple[WonImage, ...]:
+) -> tuple[Disagreement, ...]:
     confidence = wrong.max(axis=1)
     indices = sorted(map(int, np.flatnonzero(chosen)), key=lambda index: -float(confidence[index]))[:_IMAGES_LISTED]
     return tuple(
-        WonImage(files[i], names[labels[i]], names[int(wrong[i].argmax())], float(confidence[i])) for i in indices
+        Disagreement(files[i], names[labels[i]], names[int(wrong[i].argmax())], float(confidence[i])) for i in indices
     )
 
 

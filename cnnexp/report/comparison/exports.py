@@ -8,7 +8,7 @@ from typing import Any
 from cnnexp.comparison.design import seed_of
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, Row
-from cnnexp.report.comparison.terminal_table import secondary_metrics, table
+from cnnexp.report.comparison.table_cells import secondary_metrics, table
 from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend, verdict
 from cnnexp.system.text import plural
 
@@ -113,7 +113,9 @@ def json_text(comparison: Comparison) -> str:
         "verdict": verdict(comparison),
         "metric": comparison.metric.name,
         "objective": None if comparison.objective is None else comparison.objective.name,
-        "settings": [{"name": s.name, "levels": s.levels, "moves_with": s.moves_with} for s in comparison.settings],
+        "settings": [
+            {"name": s.name, "levels": s.levels, "moves_with": s.confounded_with} for s in comparison.settings
+        ],
         "rows": [_row(row) for row in comparison.rows],
         "effects": [_effect(effect, comparison) for effect in comparison.effects],
         "models": {

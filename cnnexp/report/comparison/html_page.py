@@ -17,8 +17,8 @@ from cnnexp.comparison.result import Comparison, Row
 from cnnexp.errors import CnnexpError
 from cnnexp.records import Finding, RunSummary
 from cnnexp.report.comparison.charts import COLORS, CURVE_ROWS, curves_chart, effects_chart, parallel_coordinates
-from cnnexp.report.comparison.confusions import Pair, pair
-from cnnexp.report.comparison.terminal_table import secondary_metrics, table
+from cnnexp.report.comparison.confusions import SideBySide, side_by_side
+from cnnexp.report.comparison.table_cells import secondary_metrics, table
 from cnnexp.report.comparison.wording import (
     effect_sentence,
     left_out_sentences,
@@ -33,65 +33,11 @@ from cnnexp.report.pages import template
 if TYPE_CHECKING:
     from PIL import Image
 
-_SIDE = 56  # pixels at most
-_IN_MEMORY = "index-"  # begins the name of an image of a data set that is one array, such as the digits
-
-
-class Thumbnails:
-    """The images of a run's data set, as far as they can be reached from here."""
-
-    def __init__(self, run: RunSummary) -> None:
-        self._run = run
-
-    def __call__(self, file: str) -> str | None:
-        """Return an image as a data URI; None where it is not there any more, or never was a file."""
-        try:
-            image = self._array_image(file) if file.startswith(_IN_MEMORY) else self._file_image(file)
-            return None if image is None else _data_uri(image)
-        except (OSError, IndexError, ValueError):  # not an image any more: its name is shown alone
-            return None
-
-    def _file_image(self, file: str) -> "Image.Image | None":
-        from PIL import Image  # most comparisons write no page
-
-        source = self._run.data_source
-        path = Path(source or "") / file
-        return Image.open(path) if source is not None and path.is_file() else None
-
-    def _array_image(self, file: str) -> "Image.Image | None":
-        from PIL import Image
-
-        if self._pixels is None:
-            return None
-        pixels = np.asarray(self._pixels(int(file.removeprefix(_IN_MEMORY))))
-        return Image.fromarray(pixels.squeeze())
-
-    @cached_property
-    def _pixels(self) -> Callable[[int], object] | None:
-        """Reads an image of a built-in data set by its number; nothing is downloaded for it."""
-        from cnnexp.datasets.sources.builtin import CLASS_NAMES, builtin_source
-
-        name = self._run.settings.get("data", "none recorded")
-        if name != "digits" and (name not in CLASS_NAMES or self._run.data_source is None):
-            return None
-        try:
-            _, pictures = builtin_source(name, None if name == "digits" else self._run.data_source).open()
-        except CnnexpError:  # it was moved
-            return None
-        return pictures.__getitem__
-
-
-def _data_uri(image: "Image.Image") -> str:
-    encoded = io.BytesIO()
-    with image:
-        image.thumbnail((_SIDE, _SIDE))
-        image.convert("RGB").save(encoded, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"
-
-
 _CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
 _PAIRS = 3  # the best model beside the next ones on validation
 _RUNS_LISTED = 100
+_THUMBNAIL = 56  # pixels of the longer side, at most
+_IN_MEMORY = "index-"  # begins the name of an image of a data set that is one array, such as the digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +80,7 @@ def page(comparison: Comparison, *, command: str) -> str:
     )
 
 
-def _pairs(comparison: Comparison) -> list[Pair]:
+def _pairs(comparison: Comparison) -> list[SideBySide]:
     """The best model beside the best of the next rows; of a single row, beside its other seeds."""
     if comparison.refusals:
         return []
@@ -143,7 +89,9 @@ def _pairs(comparison: Comparison) -> list[Pair]:
         run for run in comparison.reference.configuration.runs if run is not reference
     ]
     titles = [model_label(comparison, run) for run in (reference, *others[:_PAIRS])]
-    drawn = [pair(reference, run, titles=(titles[0], title)) for run, title in zip(others, titles[1:], strict=False)]
+    drawn = [
+        side_by_side(reference, run, titles=(titles[0], title)) for run, title in zip(others, titles[1:], strict=False)
+    ]
     return [shown for shown in drawn if shown is not None]
 
 
@@ -170,12 +118,64 @@ def _run_facts(comparison: Comparison) -> list[RunFacts]:
 
 
 def _command(comparison: Comparison, row: Row, run: RunSummary) -> str:
-    """What trains this run again, as far as the settings that differ tell; the whole of it is its config.yaml."""
+    """The command that trains this run again, by the settings that differ; config.yaml has all settings."""
     chosen = {name: run.settings[name] for name in ("data", "model") if name in run.settings}
     for setting in comparison.settings:
-        for name in (setting.name, *setting.moves_with):
+        for name in (setting.name, *setting.confounded_with):
             if name in run.settings:
                 chosen[name] = run.settings[name]
     if "seed" in run.settings:
         chosen["seed"] = run.settings["seed"]
     return shlex.join(["cnnexp", *(f"{name}={value}" for name, value in chosen.items())])
+
+
+class Thumbnails:
+    """The images of a run's data set, as far as their files are on this machine."""
+
+    def __init__(self, run: RunSummary) -> None:
+        self._run = run
+
+    def __call__(self, file: str) -> str | None:
+        """Return an image as a data URI; None where it is missing or cannot be read."""
+        try:
+            image = self._array_image(file) if file.startswith(_IN_MEMORY) else self._file_image(file)
+            return None if image is None else _data_uri(image)
+        except (OSError, IndexError, ValueError):  # only its name is shown
+            return None
+
+    def _file_image(self, file: str) -> "Image.Image | None":
+        from PIL import Image  # most comparisons write no page
+
+        source = self._run.data_source
+        path = Path(source or "") / file
+        return Image.open(path) if source is not None and path.is_file() else None
+
+    def _array_image(self, file: str) -> "Image.Image | None":
+        from PIL import Image
+
+        if self._pixels is None:
+            return None
+        pixels = np.asarray(self._pixels(int(file.removeprefix(_IN_MEMORY))))
+        return Image.fromarray(pixels.squeeze())
+
+    @cached_property
+    def _pixels(self) -> Callable[[int], object] | None:
+        """Reads an image of a built-in data set by its number; nothing is downloaded for it."""
+        from cnnexp.datasets.sources.builtin import CLASS_NAMES, builtin_source
+
+        name = self._run.settings.get("data", "none recorded")
+        if name != "digits" and (name not in CLASS_NAMES or self._run.data_source is None):
+            return None
+        try:
+            _, pictures = builtin_source(name, None if name == "digits" else self._run.data_source).open()
+        except CnnexpError:  # it was moved
+            return None
+        return pictures.__getitem__
+
+
+def _data_uri(image: "Image.Image") -> str:
+    encoded = io.BytesIO()
+    with image:
+        image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        image.convert("RGB").save(encoded, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"

@@ -1,97 +1,14 @@
 """A comparison in the terminal."""
 
-from dataclasses import dataclass
-
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from cnnexp.comparison.metric import metric
-from cnnexp.comparison.result import Comparison, Row, Standing
-from cnnexp.report.comparison.wording import (
-    MARKS,
-    effect_sentence,
-    gain_text,
-    left_out_sentences,
-    legend,
-    short_names,
-    unit_text,
-    value_text,
-    verdict,
-)
+from cnnexp.comparison.result import Comparison, Standing
+from cnnexp.report.comparison.table_cells import TIME, table
+from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend, verdict
 from cnnexp.system.text import printable
-
-TIME = "train s"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A header and rows of cells; ``numeric`` tells which columns are right-aligned."""
-
-    header: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-def table(comparison: Comparison) -> Table:
-    """One row a configuration, in the comparison's order: only settings that differ, then what came out."""
-    names = [setting.name for setting in comparison.settings]
-    short = short_names(names)
-    settings = [short[name] for name in names] or ["run"]
-    numeric = [setting.is_numeric for setting in comparison.settings] or [False]
-    lower = " (lower is better)" if comparison.metric.lower_is_better else ""
-    return Table(
-        header=(
-            "",
-            *settings,
-            "seeds",
-            *([] if comparison.objective is None else [comparison.objective.name.removeprefix("best/")]),
-            f"{comparison.metric.name}{lower}",
-            f"vs ★, {unit_text(comparison.metric)}",
-            *([] if comparison.objective is None else [TIME]),  # an evaluation trains nothing
-        ),
-        numeric=(False, *numeric, *[True] * (3 if comparison.objective is None else 5)),
-        rows=tuple(_cells(comparison, row) for row in comparison.rows),
-    )
-
-
-def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
-    return (
-        MARKS[row.standing],
-        *([one.text(row.configuration.values[one.name]) for one in comparison.settings] or [row.best_run.name]),
-        str(row.seeds),
-        *(
-            []
-            if row.objective is None or comparison.objective is None
-            else [value_text(row.objective, comparison.objective)]
-        ),
-        value_text(row.score, comparison.metric),
-        _gain(comparison, row),
-        *([] if comparison.objective is None else [_seconds(row)]),
-    )
-
-
-def _seconds(row: Row) -> str:
-    return f"{row.means['seconds/train']:.1f}" if "seconds/train" in row.means else ""
-
-
-def _gain(comparison: Comparison, row: Row) -> str:
-    """Over seeds where there are two or more, else as a model on the same images."""
-    if row.over_seeds is not None and row.over_seeds.gain.n > 1:
-        return gain_text(row.over_seeds.gain, comparison.metric)
-    for model in comparison.models:
-        if model.run is row.best_run and comparison.of_single_models and len(row.configuration.runs) == 1:
-            return gain_text(model.difference.gain, comparison.metric)
-    return "" if row.over_seeds is None else gain_text(row.over_seeds.gain, comparison.metric)
-
-
-def secondary_metrics(comparison: Comparison) -> tuple[str, ...]:
-    """Other test metrics that every row has, for the wide tables."""
-    shared = set.intersection(*(set(row.means) for row in comparison.rows))
-    hidden = (comparison.metric.name, "test/accuracy_low", "test/accuracy_high")
-    return tuple(name for name in sorted(shared) if name.startswith("test/") and metric(name).name not in hidden)
-
 
 _ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
 _WIDE = 100  # characters
@@ -106,7 +23,7 @@ _STYLES = {
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print verdict, table, effects, what was left out and what is unfair, in that order."""
+    """Print verdict, table, effects, left-out runs and warnings, in that order."""
     _print_verdict(comparison, console)
     console.print(_rich_table(comparison, console.width))
     if len(comparison.rows) > _ROWS_SHOWN:
@@ -128,7 +45,7 @@ def _print_verdict(comparison: Comparison, console: Console) -> None:
 
 def _rich_table(comparison: Comparison, width: int) -> RichTable:
     cells = table(comparison)
-    columns = len(cells.header) - (width < _WIDE and cells.header[-1] == TIME)  # which a narrow terminal can do without
+    columns = len(cells.header) - (width < _WIDE and cells.header[-1] == TIME)  # not in a narrow terminal
     drawn = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for index in range(columns):
         drawn.add_column(
@@ -160,5 +77,5 @@ def _print_left_out(comparison: Comparison, console: Console) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that neither Rich nor the terminal takes for a command."""
+    """Text without Rich's markup or control characters."""
     return escape(printable(text))
