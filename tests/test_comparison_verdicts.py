@@ -116,7 +116,7 @@ def test_a_setting_that_follows_another_is_not_a_second_one():
 def test_settings_that_moved_together_are_named():
     runs = [summary(0.9, optimizer__learning_rate=r, training__batch_size=b) for r, b in (("0.1", "32"), ("0.2", "64"))]
     comparison = compare(runs, metric_name="test/accuracy", by=())
-    assert comparison.settings[0].moves_with == ("training.batch_size",)
+    assert comparison.settings[0].confounded_with == ("training.batch_size",)
     assert any("never changed without training.batch_size" in warning for warning in comparison.warnings)
 
 
