@@ -30,11 +30,11 @@ def train(words: list[str]) -> None:
     result = experiment.run(
         compose_config(words),
         name="accuracy",
-        on_plan=lambda _: None,
+        on_start=lambda _: None,
         on_epoch=lambda _: False,
         on_progress=lambda *_: None,
     )
-    print(json.dumps({"metrics": dict(result.metrics), "precision": result.plan.precision}))
+    print(json.dumps({"metrics": dict(result.metrics), "precision": result.info.precision}))
 
 
 def main() -> None:

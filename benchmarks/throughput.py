@@ -30,7 +30,7 @@ def ours(words: list[str]) -> None:
     config = compose_config(words)
     plans = []
     result = experiment.run(
-        config, name="benchmark", on_plan=plans.append, on_epoch=lambda _: False, on_progress=lambda *_: None
+        config, name="benchmark", on_start=plans.append, on_epoch=lambda _: False, on_progress=lambda *_: None
     )
     images = sum(plans[0].class_counts["train"])
     _report(images, [epoch.seconds for epoch in result.history.epochs], result.metrics["best/val_accuracy"])

@@ -23,34 +23,51 @@ class Scaling:
     offset: tuple[float, ...]  # (C,)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augmentation:
+    """The random changes of training images, resolved for the data; false if there are none."""
+
+    flip: bool  # mirror left-right, half of the time
+    shift: float  # largest move in each direction, as a share of the side
+    zoom: float  # largest relative change of size
+
+    def __bool__(self) -> bool:
+        return bool(self.flip or self.shift or self.zoom)
+
+    def __str__(self) -> str:
+        parts = ["flip"] if self.flip else []
+        parts += [f"{name} {value:g}" for name, value in (("shift", self.shift), ("zoom", self.zoom)) if value]
+        return ", ".join(parts) or "none"
+
+
 @dataclass(frozen=True, slots=True)
 class EpochValues:
-    """What is known at the end of an epoch."""
+    """The numbers of one epoch."""
 
     epoch: int  # from 1
-    train_loss: float  # mean over the epoch, penalties included, while weights moved
+    train_loss: float  # mean over the epoch, penalties included, while weights changed
     train_accuracy: float
     val_loss: float  # cross-entropy alone, inference mode
     val_accuracy: float
-    learning_rate: float  # of the epoch's last update
+    learning_rate: float  # of the epoch's last step
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """How training went."""
+    """The course of one training."""
 
     epochs: tuple[EpochValues, ...]
     best_epoch: int  # from 1; the model holds its weights, unless training.keep is last
     stopped_early: bool
-    updates: int
+    steps: int  # made in all
     seconds: float
     pruned: bool = False  # `on_epoch` asked for the stop: the run is not worth evaluating
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class on one split; None where the split has no image of it, or nothing was predicted as it."""
+    """One class on one split; None where the split has no image of it, or it was never predicted."""
 
     name: str
     support: int
@@ -68,7 +85,7 @@ class Evaluation:
     intervals: Mapping[str, tuple[float, float]]  # 95 % bootstrap interval of each metric
     per_class: tuple[ClassScore, ...]
     confusion: NDArray[np.int64]  # (K, K), row = true class, column = predicted class
-    notes: tuple[str, ...]  # what is undefined here and why, one sentence each
+    notes: tuple[str, ...]  # what is undefined and why, one sentence each
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +95,10 @@ class Finding:
     id: str  # of the fault catalogue, such as M2
     cause: int  # 1 data, 2 fit, 3 training, 4 metrics, 5 the image
     title: str  # two or three words, such as "over-fitting"
-    sentence: str  # what a student understands
+    sentence: str  # for a reader who is new to the field
     evidence: Mapping[str, float]
     confidence: float  # 0..1
-    repair: str  # config overrides where they exist, else an action
+    repair: str  # overrides where they exist, else an action
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +152,7 @@ class DataReport:
 
 @dataclass(frozen=True, slots=True)
 class SplitPredictions:
-    """What the final model says about each image of a split, in the split's order."""
+    """The probabilities of the final model for each image of a split, in the order of the split."""
 
     files: tuple[str, ...]
     labels: Labels
@@ -143,8 +160,8 @@ class SplitPredictions:
 
 
 @dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What a run is going to do, known before the first update."""
+class RunInfo:
+    """What a run is about to do, known before the first step."""
 
     name: str
     data_name: str
@@ -156,17 +173,17 @@ class RunPlan:
     parameters: int  # trainable weights of the model
     learning_rate: float  # after batch scaling, before the schedule
     threads: int
-    precision: str  # what auto became
-    augmentation: str  # what is really done, such as "flip, shift 0.1"; "none"
-    updates_per_epoch: int
+    precision: str  # as resolved
+    augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
+    steps_per_epoch: int
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Everything one finished run found out."""
+    """Everything that one finished run produced."""
 
-    plan: RunPlan
+    info: RunInfo
     settings: Mapping[str, Any]  # the whole configuration, nested plain values
     history: History
     metrics: Mapping[str, float]  # every final number under its recorded name, such as test/accuracy
@@ -201,7 +218,7 @@ class PrunedRun:
 
 @dataclass(frozen=True, slots=True)
 class RecordedPredictions:
-    """What a recorded run's model said about each test image, in the recorded order."""
+    """The recorded probabilities of a run's model for each test image, in the recorded order."""
 
     class_names: tuple[str, ...]
     files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17"
@@ -214,7 +231,7 @@ Curves = Mapping[str, tuple[tuple[int, float], ...]]  # metric name -> (epoch, v
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One recorded run, detached from its store; what is large is read when it is asked for."""
+    """One recorded run, detached from its store; large parts are read on demand."""
 
     run_id: str
     name: str

@@ -1,27 +1,16 @@
 import numpy as np
 import tensorflow as tf
 
-from cnnexp.config import AugmentationConfig
-from cnnexp.training.augmentation import Augmentation, resolve, transforms
+from cnnexp.records import Augmentation
+from cnnexp.training.augmentation import apply_transforms, transforms
 
 NOTHING = Augmentation(flip=False, shift=0.0, zoom=0.0)
-
-
-def config(name="basic", flip="auto", shift=0.1, zoom=0.0):
-    return AugmentationConfig(name=name, flip=flip, shift=shift, zoom=zoom)
 
 
 def applied(images, augmentation, *, seed=0):
     count, height, width = images.shape[:3]
     maps = transforms(augmentation, count=count, height=height, width=width, seed=seed, epoch=1, batch=0)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=maps,
-        output_shape=(height, width),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="NEAREST",
-    ).numpy()
+    return apply_transforms(tf.constant(images), tf.constant(maps)).numpy()
 
 
 def noise(count=64, size=8):
@@ -66,14 +55,7 @@ def test_the_draw_is_a_function_of_seed_epoch_and_batch():
         assert not np.array_equal(draw(), draw(**changes))
 
 
-def test_digits_do_not_flip_unless_told_to():
-    assert not resolve(config(), mirror=False).flip
-    assert resolve(config(), mirror=True).flip
-    assert resolve(config(flip="always"), mirror=False).flip
-    assert not resolve(config(flip="never"), mirror=True).flip
-
-
-def test_it_says_what_it_does():
-    assert str(resolve(config(zoom=0.2), mirror=True)) == "flip, shift 0.1, zoom 0.2"
+def test_it_is_written_as_settings_are():
+    assert str(Augmentation(flip=True, shift=0.1, zoom=0.2)) == "flip, shift 0.1, zoom 0.2"
     assert str(NOTHING) == "none"
     assert not NOTHING

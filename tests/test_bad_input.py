@@ -21,8 +21,8 @@ from cnnexp.__main__ import main
 from cnnexp.config import FolderDataConfig
 from cnnexp.errors import DataError, ModelError
 from cnnexp.portable import golden
-from cnnexp.portable.card import DIGEST, Card, UnfitModelError, _digest
-from cnnexp.saved.prediction import open_model
+from cnnexp.portable.card import DIGEST, Card, UnfitModelError, content_digest
+from cnnexp.saved import open_model
 from support import trained_model
 from support.image_files import bomb
 from support.image_folders import load, write_classes
@@ -75,7 +75,7 @@ def test_a_card_that_lies_with_a_right_digest_is_refused_or_harmless():
             holder = holder[key]
         holder[place[-1]] = lie
         try:
-            card = Card.from_json(json.dumps(content | {DIGEST: _digest(content)}))
+            card = Card.from_json(json.dumps(content | {DIGEST: content_digest(content)}))
             golden.replay(card, lambda pixels: trained_model.model().forward(pixels)[0], same_machine=True)
         except UnfitModelError:
             refused += 1
@@ -151,7 +151,7 @@ def test_strange_names_go_through_every_door(tmp_path):
 
 LIST = """
 import itertools, resource, sys
-from cnnexp.saved.image_files import list_images
+from cnnexp.saved import list_images
 listed = list_images(sys.argv[1:], root=None)
 first = sum(1 for _ in itertools.islice(listed, 1_000))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

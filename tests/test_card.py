@@ -8,8 +8,8 @@ from cnnexp.compose import compose_config
 from cnnexp.datasets import load_splits
 from cnnexp.errors import ModelError
 from cnnexp.images import read_image
-from cnnexp.portable.card import DIGEST, Card, UnfitModelError, _digest
-from cnnexp.saved.prediction import open_model
+from cnnexp.portable.card import DIGEST, Card, UnfitModelError, content_digest
+from cnnexp.saved import open_model
 from support import trained_model
 
 
@@ -55,10 +55,10 @@ def test_a_field_too_many_or_too_few_is_named_even_with_a_right_digest():
     more, fewer = content | {"extra": 1}, {key: value for key, value in content.items() if key != "class_names"}
     for changed, message in ((more, "extra is unknown"), (fewer, "class_names is missing")):
         with pytest.raises(UnfitModelError, match=message):
-            Card.from_json(json.dumps(changed | {DIGEST: _digest(changed)}))
+            Card.from_json(json.dumps(changed | {DIGEST: content_digest(changed)}))
     impossible = content | {"image": content["image"] | {"kernel": "cubist"}}
     with pytest.raises(UnfitModelError, match="kernel must be one of"):
-        Card.from_json(json.dumps(impossible | {DIGEST: _digest(impossible)}))
+        Card.from_json(json.dumps(impossible | {DIGEST: content_digest(impossible)}))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_code_inside_a_model_is_never_executed(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no model"])
 def test_a_damaged_model_file_is_a_clean_error(tmp_path, content):
     folder = trained_model.with_model_file(trained_model.folder(tmp_path / "m"), content)
-    with pytest.raises(ModelError, match="is no model that can be loaded"):
+    with pytest.raises(ModelError, match="cannot be loaded as a model"):
         open_model(folder)
 
 

@@ -27,7 +27,7 @@ def history(*, val_loss=VAL_LOSS, train_loss=None, val_accuracy=None, rates=None
             zip(train_loss, val_loss, val_accuracy, rates, strict=True), start=1
         )
     )
-    return History(epochs, 1 + int(np.argmin(val_loss)), stopped_early, updates=100, seconds=1.0)
+    return History(epochs, 1 + int(np.argmin(val_loss)), stopped_early, steps=100, seconds=1.0)
 
 
 def evaluation(confusion, ece=0.01):

@@ -20,7 +20,7 @@ def run(*words, plans=None):
     return experiment.run(
         compose_config([*SHORT, *words]),
         name="test",
-        on_plan=(plans if plans is not None else []).append,
+        on_start=(plans if plans is not None else []).append,
         on_epoch=lambda _: False,
         on_progress=lambda *_: None,
     )
@@ -31,7 +31,7 @@ def run(*words, plans=None):
 def test_every_option_trains_and_is_judged(group, option):
     words = ["training.epochs=4"] if option == "warmup_cosine" else []
     result = run(f"{group}={option}", *words)
-    assert result.history.updates == len(result.history.epochs) * 5
+    assert result.history.steps == len(result.history.epochs) * 5
     assert 0 <= result.metrics["test/accuracy"] <= 1
     assert all(np.isfinite(value) for value in result.metrics.values())
 
@@ -54,7 +54,7 @@ NUMBERS = """
 import json, sys
 from cnnexp.runs import experiment
 from cnnexp.compose import compose_config
-result = experiment.run(compose_config(sys.argv[1:]), name="test", on_plan=lambda _: None, on_epoch=lambda _: False,
+result = experiment.run(compose_config(sys.argv[1:]), name="test", on_start=lambda _: None, on_epoch=lambda _: False,
                         on_progress=lambda *_: None)
 print(json.dumps({name: value for name, value in result.metrics.items() if not name.startswith("seconds")}))
 """
@@ -86,15 +86,15 @@ def test_a_class_missing_from_the_test_split_is_noted_and_nothing_breaks(tmp_pat
                 pixels = random.integers(0, 256, (16, 16), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     result = run("data=folder", f"data.path={tmp_path}", f"data.cache={tmp_path / 'cache'}", "data.limit=null")
-    assert result.plan.class_counts["test"] == (6, 6, 0)
+    assert result.info.class_counts["test"] == (6, 6, 0)
     assert any("c" in note and "test" in note.lower() for note in (*result.notes, *result.evaluation.notes))
     assert result.evaluation.per_class[2].recall is None
 
 
-def test_a_batch_larger_than_the_training_split_is_one_update_and_small_work():
+def test_a_batch_larger_than_the_training_split_is_one_step_and_small_work():
     plans = []
     result = run("training.batch_size=65536", "training.threads=auto", plans=plans)
-    assert result.history.updates == 2
+    assert result.history.steps == 2
     assert (plans[0].threads, plans[0].precision) == (1, "float32")
 
 
@@ -118,7 +118,7 @@ def test_the_defaults_reach_their_floor_on_digits():
         experiment.run(
             compose_config([f"seed={seed}"]),
             name="test",
-            on_plan=lambda _: None,
+            on_start=lambda _: None,
             on_epoch=lambda _: False,
             on_progress=lambda *_: None,
         ).metrics["test/accuracy"]

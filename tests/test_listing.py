@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnexp.errors import ConfigError
-from cnnexp.saved.image_files import list_images
+from cnnexp.saved import list_images
 
 ODD_NAMES = ["a b.png", 'it\'s "q".JPG', "new\nline.png", "tab\t\x1b[31m.png", "直進.png", "ü.tiff", "-x.png", "=1.bmp"]
 
@@ -51,7 +51,7 @@ def test_what_is_not_there_or_no_file_is_a_line(tmp_path):
     (tmp_path / "empty").mkdir()
     missing, pipe, empty = listed(tmp_path / "no.png", tmp_path / "pipe.png", tmp_path / "empty")
     assert missing.path == tmp_path / "no.png"  # reading it says that it is not there
-    assert (pipe.path, pipe.error) == (None, "it is no file.")
+    assert (pipe.path, pipe.error) == (None, "it is not a file.")
     assert "no image file" in empty.error
 
 
@@ -69,7 +69,7 @@ def test_a_table_starts_at_its_own_folder_and_never_leaves_it(tmp_path):
     found = listed(table(inside / "list.csv", names))
     assert [item.path for item in found[:3]] == [inside / "x.png", inside / "y.png", inside / "z.png"]
     assert [item.name for item in found] == names
-    assert all("it leaves the folder" in item.error and "--root" in item.error for item in found[3:6])
+    assert all("it is outside of the folder" in item.error and "--root" in item.error for item in found[3:6])
     assert all("no usable value" in item.error for item in found[6:])
     assert listed(table(inside / "list.csv", ["in/../x.png"]), root=tmp_path)[0].path == tmp_path / "x.png"
 
@@ -86,7 +86,7 @@ def test_tables_of_both_kinds_and_those_without_the_column(tmp_path, ending):
     with pytest.raises(ConfigError, match=r"must have a column named path; .* has n, file\."):
         listed(write("file"))
     (tmp_path / f"t{ending}").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"has nothing|no Parquet table"):
+    with pytest.raises(ConfigError, match=r"has nothing|not a Parquet table"):
         listed(tmp_path / f"t{ending}")
 
 

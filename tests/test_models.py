@@ -5,8 +5,7 @@ import pytest
 from cnnexp.config import AlexNetConfig, PlainModelConfig, ResNetConfig, VggConfig
 from cnnexp.models import LOGITS, Regularization, build_model
 from cnnexp.records import Scaling
-from cnnexp.training import network as inference
-from cnnexp.training.network import Network
+from cnnexp.training import Network, fold_temperature, to_bytes
 
 FREE = Regularization(dropout=0.0, l1=0.0, l2=0.0)
 BASELINE = PlainModelConfig(name="baseline", width=32, depth=3, dense=128)
@@ -86,7 +85,7 @@ def test_bfloat16_computes_in_bfloat16_but_keeps_float32_weights_and_answers():
 def test_the_model_file_takes_uint8_of_its_size_and_comes_back_the_same(tmp_path):
     model = build(BASELINE)
     path = tmp_path / "model.keras"
-    path.write_bytes(inference.to_bytes(model))
+    path.write_bytes(to_bytes(model))
     again = keras.models.load_model(path, safe_mode=True)
     assert again.input.dtype == "uint8"
     assert again.input_shape == (None, 8, 8, 1)
@@ -110,7 +109,7 @@ def test_a_folded_temperature_divides_the_logits():
     model = build(BASELINE)
     images = pixels(20, (8, 8, 1))
     before = logits(model, images)
-    inference.fold_temperature(model, 2.5)
+    fold_temperature(model, 2.5)
     np.testing.assert_allclose(logits(model, images), before / 2.5, rtol=1e-4, atol=1e-6)
 
 

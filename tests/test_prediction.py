@@ -10,8 +10,9 @@ from PIL import Image
 
 from cnnexp.__main__ import main
 from cnnexp.errors import ConfigError
-from cnnexp.saved.image_files import Listed, list_images
-from cnnexp.saved.prediction import PORTION, predict
+from cnnexp.saved import ListedImage, list_images
+from cnnexp.saved import predict
+from cnnexp.saved.prediction import CHUNK
 from support import trained_model
 
 
@@ -26,14 +27,14 @@ test_files.__test__ = False
 
 
 def ask(paths, *, coverage=0.9, neighbours=0):
-    listed = [Listed(str(path), path) for path in paths]
+    listed = [ListedImage(str(path), path) for path in paths]
     return list(predict(trained_model.model(), listed, coverage=coverage, neighbours=neighbours))
 
 
 def test_files_get_the_answers_of_the_test_evaluation(test_files):
     recorded = trained_model.result().predictions["test"]
     found = ask(test_files)
-    assert len(found) > 2 * PORTION
+    assert len(found) > 2 * CHUNK
     probabilities = np.array([item.answer.probabilities for item in found])
     assert np.abs(probabilities - recorded.probabilities).max() <= 1e-5
     names = trained_model.card().class_names
@@ -98,7 +99,7 @@ def test_a_coverage_out_of_range_is_refused(coverage):
 def test_an_endless_list_is_answered_as_it_comes(test_files):
     def endless():
         while True:
-            yield from (Listed(str(path), path) for path in test_files)
+            yield from (ListedImage(str(path), path) for path in test_files)
 
     first = next(predict(trained_model.model(), endless(), coverage=0.9, neighbours=0))
     assert first.answer is not None

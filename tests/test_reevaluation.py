@@ -17,13 +17,13 @@ NAMES = ("stop", "yield", "no entry")
 
 
 def find(words):
-    return evaluation_set.find_images(
+    return evaluation_set.load_evaluation_set(
         compose_config(words).data, trained_model.card(), seed=0, on_progress=lambda done, total: None
     )
 
 
 def judge(judged, change=None, model=None):
-    return reevaluation.judge(model or trained_model.model(), judged, change=change, seed=0)
+    return reevaluation.reevaluate(model or trained_model.model(), judged, change=change, seed=0)
 
 
 def folder_of(root, *, classes, count=6, prefix=""):
@@ -45,7 +45,7 @@ def test_the_own_test_split_gives_the_recorded_numbers():
         assert found.metrics[f"test/{name}"] == pytest.approx(value, abs=1e-4), name
     assert found.metrics["test/set_coverage_0.9"] > 0.83
     assert found.metrics["test/unlike"] < 0.04
-    assert found.notes == run.plan.notes
+    assert found.notes == run.info.notes
 
 
 def test_a_shift_lowers_the_score_and_raises_the_warnings():
@@ -85,7 +85,7 @@ def test_what_a_run_has_decoded_is_not_decoded_again(tmp_path):
     splits = load_splits(compose_config(words).data, seed=0, on_progress=lambda done, total: None)
     card = dataclasses.replace(trained_model.card(), image=splits.spec)
     read = []
-    evaluation_set.find_images(
+    evaluation_set.load_evaluation_set(
         compose_config(words).data, card, seed=0, on_progress=lambda done, total: read.append(done)
     )
     assert (read, len(list((tmp_path / "cache").glob("*/entry.json")))) == ([], 1)
@@ -170,8 +170,8 @@ def test_another_resize_reads_the_same_images(tmp_path):
     data = compose_config(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"]).data
     judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
     spec = trained_model.card().image
-    again = evaluation_set.read_again(data, judged, Fault("nearest").reading(spec), on_progress=lambda *_: None)
+    again = evaluation_set.reread(data, judged, Fault("nearest").reading(spec), on_progress=lambda *_: None)
     assert (again.digest, again.files) == (judged.digest, judged.files)
     assert again.images.shape == judged.images.shape
-    same = evaluation_set.read_again(data, judged, spec, on_progress=lambda *_: None)
+    same = evaluation_set.reread(data, judged, spec, on_progress=lambda *_: None)
     np.testing.assert_array_equal(same.images, judged.images)

@@ -10,30 +10,34 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.neighbors import NearestNeighbors
 
 from cnnexp.portable import reference
-from cnnexp.portable.reference import Reference, least_probability, normalized, p_values, prediction_sets
+from cnnexp.portable.reference import TrainingReference, minimum_probability, normalized, p_values, prediction_sets
 
 SCORES = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60).map(lambda v: np.sort(np.float32(v)))
 COVERAGE = st.floats(0.01, 0.99)
 
 
-def example(**changes) -> Reference:
+def example(**changes) -> TrainingReference:
     rng = np.random.default_rng(0)
     values = {
         "features": normalized(rng.normal(size=(40, 6))).astype(np.float16),
         "pixels": rng.integers(0, 256, (40, 3, 4, 1), dtype=np.uint8),
         "labels": np.arange(40) % 3,
         "files": (*(f"a/b {n}" for n in range(39)), "z\udce9\n'\"直"),
-        "spread": reference.fit_spread(normalized(rng.normal(size=(200, 6))), np.arange(200) % 3, classes=3),
-        "look": reference.fit_spread(rng.random((200, 3), np.float32), np.arange(200) % 3, classes=3),
+        "feature_gaussians": reference.fit_gaussians(
+            normalized(rng.normal(size=(200, 6))), np.arange(200) % 3, classes=3
+        ),
+        "appearance_gaussians": reference.fit_gaussians(
+            rng.random((200, 3), np.float32), np.arange(200) % 3, classes=3
+        ),
         "label_scores": np.sort(rng.random(20).astype(np.float32)),
         "distances": np.sort(rng.random(20).astype(np.float32)),
     }
-    return Reference(**(values | changes))
+    return TrainingReference(**(values | changes))
 
 
 @given(SCORES, COVERAGE)
 def test_the_prediction_set_covers_the_promised_share_of_the_calibration_images(scores, coverage):
-    least = least_probability(scores, coverage)
+    least = minimum_probability(scores, coverage)
     covered = np.mean(1 - scores.astype(np.float64) >= least)
     assert covered >= min(1, math.ceil((len(scores) + 1) * coverage) / len(scores))
 
@@ -41,16 +45,16 @@ def test_the_prediction_set_covers_the_promised_share_of_the_calibration_images(
 def test_coverage_holds_on_new_images_and_is_not_wasteful():
     rng = np.random.default_rng(0)
     hits = [
-        np.mean(1 - rng.random(2000) >= least_probability(np.sort(rng.random(99)).astype(np.float32), 0.9))
+        np.mean(1 - rng.random(2000) >= minimum_probability(np.sort(rng.random(99)).astype(np.float32), 0.9))
         for _ in range(300)
     ]
     assert np.mean(hits) == pytest.approx(0.9, abs=0.006)  # ⌈100 · 0.9⌉ / 100, deviation 0.03 / √300
 
 
 def test_too_few_calibration_images_leave_no_class_out():
-    assert least_probability(np.float32([0.1] * 8), 0.9) == 0
-    assert least_probability(np.float32([0.1] * 9), 0.9) == pytest.approx(0.9)
-    assert least_probability(np.empty(0, np.float32), 0.5) == 0
+    assert minimum_probability(np.float32([0.1] * 8), 0.9) == 0
+    assert minimum_probability(np.float32([0.1] * 9), 0.9) == pytest.approx(0.9)
+    assert minimum_probability(np.empty(0, np.float32), 0.5) == 0
     assert prediction_sets(np.float32([[0.2, 0.8]]), 0.0).all()
 
 
@@ -71,7 +75,7 @@ def test_distances_are_those_of_scipy_with_the_inverse_covariance(size):
     labels = np.arange(400) % 3
     features = normalized(rng.normal(size=(400, size)) * np.geomspace(3, 0.1, size) + 2 * np.eye(3, size)[labels])
     new = normalized(rng.normal(size=(9, size)))
-    spread = reference.fit_spread(features, labels, classes=3)
+    spread = reference.fit_gaussians(features, labels, classes=3)
     means = np.stack([features[labels == k].mean(axis=0) for k in range(3)]).astype(np.float64)
     covariance = np.cov((features - means[labels]).T, bias=True)
     values, vectors = np.linalg.eigh(covariance)
@@ -93,8 +97,8 @@ def test_the_nearest_are_those_of_scikit_learn():
 
 def test_what_is_all_the_same_or_dark_has_a_distance():
     dark = normalized(np.zeros((1, 6)))
-    assert np.isfinite(example().spread.distances(dark)).all()
-    same = reference.fit_spread(normalized(np.ones((4, 6))), np.zeros(4, np.int64), classes=1)
+    assert np.isfinite(example().feature_gaussians.distances(dark)).all()
+    same = reference.fit_gaussians(normalized(np.ones((4, 6))), np.zeros(4, np.int64), classes=1)
     assert same.distances(dark) > 1000
     assert same.distances(normalized(np.ones((1, 6)))) < 1
 
@@ -118,22 +122,27 @@ def test_appearance_by_hand():
 def test_squared_distances_of_features_and_appearance_add_up():
     known, rng = example(), np.random.default_rng(3)
     features, images = normalized(rng.normal(size=(5, 6))), rng.integers(0, 256, (5, 3, 4, 1), dtype=np.uint8)
-    found = reference.distances(features, images, spread=known.spread, look=known.look)
-    apart = known.spread.distances(features), known.look.distances(reference.appearance(images))
+    found = reference.distances(features, images, known.feature_gaussians, known.appearance_gaussians)
+    apart = (
+        known.feature_gaussians.distances(features),
+        known.appearance_gaussians.distances(reference.appearance(images)),
+    )
     np.testing.assert_allclose(found**2, apart[0] ** 2 + apart[1] ** 2, rtol=1e-5)
 
 
 def test_the_file_keeps_everything_and_executes_nothing(tmp_path):
     known = example()
-    read = Reference.from_bytes(known.to_bytes())
+    read = TrainingReference.from_bytes(known.to_bytes())
     assert read.files == known.files
     for name in ("features", "pixels", "labels", "label_scores", "distances"):
         np.testing.assert_array_equal(getattr(read, name), getattr(known, name))
-    for name in reference.Spread.__slots__:
-        np.testing.assert_array_equal(getattr(read.spread, name), getattr(known.spread, name))
-        np.testing.assert_array_equal(getattr(read.look, name), getattr(known.look, name))
+    for name in reference.ClassGaussians.__slots__:
+        np.testing.assert_array_equal(getattr(read.feature_gaussians, name), getattr(known.feature_gaussians, name))
+        np.testing.assert_array_equal(
+            getattr(read.appearance_gaussians, name), getattr(known.appearance_gaussians, name)
+        )
     empty = example(labels=np.arange(0), files=(), features=known.features[:0], pixels=known.pixels[:0])
-    assert Reference.from_bytes(empty.to_bytes()).files == ()
+    assert TrainingReference.from_bytes(empty.to_bytes()).files == ()
 
     class Bomb:
         def __reduce__(self):
@@ -141,7 +150,7 @@ def test_the_file_keeps_everything_and_executes_nothing(tmp_path):
 
     np.savez(tmp_path / "bomb.npz", files=np.array([Bomb()], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
-        Reference.from_bytes((tmp_path / "bomb.npz").read_bytes())
+        TrainingReference.from_bytes((tmp_path / "bomb.npz").read_bytes())
     with pytest.raises((ValueError, KeyError, OSError)):
-        Reference.from_bytes(pickle.dumps(Bomb()))
+        TrainingReference.from_bytes(pickle.dumps(Bomb()))
     assert not (tmp_path / "executed").exists()

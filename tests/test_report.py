@@ -18,7 +18,7 @@ from support.sample_records import (
     class_names,
     evaluation,
     history,
-    run_plan,
+    run_info,
     run_result,
     settings,
 )
@@ -26,14 +26,14 @@ from support.sample_records import (
 STORY = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
-from support.sample_records import history, run_plan, run_result, settings
+from support.sample_records import history, run_info, run_result, settings
 from cnnexp.report.run.terminal import RunReport
 
 names = ["[red]apple", "caf\\u00e9 \\u732b", "\\x1b[31mevil"]
 with RunReport() as report:
     report.progress("decoding data", 900, 1797)
     report.progress("decoding data", 1797, 1797)
-    report.plan(run_plan(names), settings(epochs=30))
+    report.info(run_info(names), settings(epochs=30))
     for values in history(30).epochs:
         report.progress("training", 31 * values.epoch - 10, 930)
         report.epoch(values)
@@ -80,8 +80,8 @@ def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-def header(capsys, plan, **training) -> str:
-    RunReport().plan(plan, settings(**training))
+def header(capsys, info, **training) -> str:
+    RunReport().info(info, settings(**training))
     return capsys.readouterr().out
 
 
@@ -91,7 +91,7 @@ def scores(capsys, result) -> str:
 
 
 def test_header_says_what_will_be_done(capsys):
-    out = header(capsys, run_plan(notes=["auto became 2"]))
+    out = header(capsys, run_info(notes=["auto became 2"]))
     for expected in (
         "digits-baseline-sgd-brave-otter",
         "digits, 10 classes, 8 × 8 × 1; scikit-learn load_digits",
@@ -102,7 +102,7 @@ def test_header_says_what_will_be_done(capsys):
         "warmup_cosine, final 0.01, warmup epochs 1",
         "dropout 0.5, l2 0.001",
         "shift 0.1",
-        "20 epochs of 16 updates, batch 64, patience 5 on val/loss",
+        "20 epochs of 16 steps, batch 64, patience 5 on val/loss",
         "2 threads, float32, seed 0",
         "auto became 2",
     ):
@@ -117,25 +117,25 @@ def test_header_leaves_out_what_does_not_apply(capsys):
         "name": "adam", "learning_rate": 0.001, "batch_scaling": "none", "reference_batch_size": 32,
         "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7,
     }  # fmt: skip
-    RunReport().plan(replace(run_plan(), learning_rate=0.001), plain)
+    RunReport().info(replace(run_info(), learning_rate=0.001), plain)
     out = lines(capsys.readouterr().out)
     assert "  optimizer       adam, rate 0.001" in out
     assert "  schedule        constant" in out
     assert "  regularization  none" in out
-    assert "  training        20 epochs of 16 updates, batch 32" in out
+    assert "  training        20 epochs of 16 steps, batch 32" in out
 
 
 def test_imbalance_is_seen(capsys):
     counts = {"train": [100, 50, 5], "test": [10, 10, 10]}
-    out = header(capsys, run_plan(("cat", "dog", "eel"), counts))
+    out = header(capsys, run_info(("cat", "dog", "eel"), counts))
     assert "5 to 100 train images each, imbalance 20 : 1  █▅▁" in out
     assert "cat (100), dog (50), eel (5)" in out
-    assert "1 class without any" in header(capsys, run_plan(("cat", "dog"), {"train": [0, 9]}))
+    assert "1 class without any" in header(capsys, run_info(("cat", "dog"), {"train": [0, 9]}))
 
 
 def test_a_hundred_classes_are_summed_up(capsys):
     counts = {"train": range(10, 110), "test": [1] * 100}
-    out = header(capsys, run_plan(class_names(100), counts))
+    out = header(capsys, run_info(class_names(100), counts))
     assert "10 to 109 train images each, imbalance 10.9 : 1" in out
     assert "fewest:" in out
     assert len(out.splitlines()) < 22
@@ -144,7 +144,7 @@ def test_a_hundred_classes_are_summed_up(capsys):
 @pytest.mark.parametrize(("epochs", "most"), [(1, 1), (7, 7), (30, 12), (999, 12), (100_000, 12)])
 def test_any_number_of_epochs_leaves_few_lines(capsys, epochs, most):
     report = RunReport()
-    report.plan(run_plan(), settings() | {"training": settings()["training"] | {"epochs": epochs}})
+    report.info(run_info(), settings() | {"training": settings()["training"] | {"epochs": epochs}})
     capsys.readouterr()
     first = history(1).epochs[0]
     for epoch in range(1, epochs + 1):
@@ -157,7 +157,7 @@ def test_any_number_of_epochs_leaves_few_lines(capsys, epochs, most):
 def test_training_that_stops_early_shows_its_last_epoch(capsys):
     run = history(7, best=2, stopped_early=True)
     with RunReport() as report:
-        report.plan(run_plan(), settings(epochs=100))
+        report.info(run_info(), settings(epochs=100))
         for values in run.epochs:
             report.epoch(values)
         report.result(replace(run_result(), history=run))
@@ -223,7 +223,7 @@ def test_no_finding_is_said_too(capsys):
 def test_eighty_columns_are_enough(capsys, classes):
     names = class_names(classes)
     with RunReport() as report:
-        report.plan(run_plan(names), settings())
+        report.info(run_info(names), settings())
         for values in history().epochs:
             report.epoch(values)
         report.result(run_result(names, notes=["a note " * 30]))

@@ -56,7 +56,7 @@ def artifacts(run: Run) -> Path:
 def whole(folder: Path):
     """Record a whole run; return its recorder."""
     with record(folder, tags={"sweep_id": "s1"}) as recorder:
-        recorder.plan(RESULT.plan)
+        recorder.info(RESULT.info)
         for values in RESULT.history.epochs:
             recorder.epoch(values)
             recorder.check()
@@ -108,9 +108,9 @@ def test_the_source_and_the_description_are_tags(finished):
 
 def test_the_data_set_is_known_by_its_content(finished):
     (used,) = finished.inputs.dataset_inputs
-    assert (used.dataset.name, used.dataset.digest) == ("digits", RESULT.plan.data_digest)
+    assert (used.dataset.name, used.dataset.digest) == ("digits", RESULT.info.data_digest)
     assert (used.dataset.source_type, json.loads(used.dataset.source)) == (
-        "code", {"tags": {"mlflow.source.name": RESULT.plan.data_source}},
+        "code", {"tags": {"mlflow.source.name": RESULT.info.data_source}},
     )  # fmt: skip
     profile = json.loads(used.dataset.profile)
     assert profile["classes"] == list(tracking_inputs.CLASS_NAMES)
@@ -140,7 +140,7 @@ def test_the_model_is_ready_and_has_the_final_metrics(client, finished):
 
 def test_an_exception_is_recorded_with_its_traceback_and_raised_again(home, client):
     with pytest.raises(NonFiniteLossError, match="step 7"), record(home) as recorder:  # noqa: PT012
-        recorder.plan(RESULT.plan)
+        recorder.info(RESULT.info)
         raise NonFiniteLossError("The loss became NaN at step 7.")
     run = newest(client)
     assert (run.info.status, run.info.run_id) == ("FAILED", recorder.receipt.run_id)
@@ -240,7 +240,7 @@ def left_behind(home: Path) -> Path:
     )  # fmt: skip
     outgoing = record_folder.RecordWriter.create(Path(settings.outbox), opening)
     outgoing.append(entries.params({"seed": 0}))
-    outgoing.append(entries.dataset(RESULT.plan))
+    outgoing.append(entries.dataset(RESULT.info))
     for step in range(1, 1_201):  # more than MLflow takes at once
         outgoing.append(entries.metrics({"val/loss": 1 / step}, step=step, kind="metrics", notes=[]))
     outgoing.file("curves.png", tracking_inputs.png())

@@ -16,7 +16,7 @@ from cnnexp.tracking import Receipt, provenance, ui
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.store import connection
 from support import tracking_inputs
-from support.sample_records import run_plan
+from support.sample_records import run_info
 
 
 def test_parameters_read_as_yaml_writes_them():
@@ -52,7 +52,7 @@ def test_a_description_opens_with_the_verdict():
 
 
 def test_a_plan_is_described_by_its_numbers():
-    text = entries.describe_plan(run_plan(notes=["the rate was scaled"]))
+    text = entries.describe_info(run_info(notes=["the rate was scaled"]))
     assert "1000 train, 100 validation" in text
     assert "- the rate was scaled" in text
 

@@ -8,13 +8,9 @@ from cnnexp.config import PlainModelConfig, PlateauScheduleConfig, ScheduleConfi
 from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
 from cnnexp.models import Regularization, build_model
-from cnnexp.records import Scaling
-from cnnexp.training import fit as loop
-from cnnexp.training import optimizers, runtime, schedules
-from cnnexp.training.augmentation import Augmentation
+from cnnexp.records import Augmentation, Scaling
+from cnnexp.training import GraphCache, Network, runtime
 from cnnexp.training.batches import batches
-from cnnexp.training.graph_cache import Traces
-from cnnexp.training.network import Network
 
 CONSTANT = ScheduleConfig(name="constant")
 STILL = Augmentation(flip=False, shift=0.0, zoom=0.0)
@@ -41,25 +37,35 @@ def network(regularization=None):
     )
 
 
-def plan(*, train, epochs=3, batch_size=16, rate=0.1, schedule=CONSTANT, **changes):
+def fit_config(*, train, epochs=3, batch_size=16, learning_rate=0.1, schedule=CONSTANT, **changes):
     settings = {
         "batch_size": batch_size,
-        "rates": schedules.rates(schedule, rate=rate, epochs=epochs, updates_per_epoch=-(-len(train) // batch_size)),
-        "plateau": schedules.Plateau(schedule, rate=rate),
+        "learning_rates": training.learning_rates(
+            schedule,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            steps_per_epoch=-(-len(train) // batch_size),
+        ),
+        "plateau": training.Plateau(schedule, learning_rate=learning_rate),
         "patience": None,
         "monitor": "val/loss",
         "keep": "best",
         "augmentation": STILL,
         "seed": 0,
     }
-    return training.Plan(**(settings | changes))
+    return training.FitConfig(**(settings | changes))
 
 
-def sgd(rate=0.1, momentum=0.0):
+def sgd(learning_rate=0.1, momentum=0.0):
     config = SgdConfig(
-        name="sgd", learning_rate=rate, batch_scaling="none", reference_batch_size=32, momentum=momentum, nesterov=False
+        name="sgd",
+        learning_rate=learning_rate,
+        batch_scaling="none",
+        reference_batch_size=32,
+        momentum=momentum,
+        nesterov=False,
     )
-    return optimizers.build(config, learning_rate=rate)
+    return training.build_optimizer(config, learning_rate=learning_rate)
 
 
 def loss(class_weights=(1, 1), label_smoothing=0.0):
@@ -73,10 +79,10 @@ def fit(
     validation=None,
     model=None,
     seen=None,
-    updates=None,
+    steps=None,
     seed=0,
     wanted=None,
-    traces=None,
+    graphs=None,
     prune_at=None,
 ):
     def on_epoch(values):
@@ -86,29 +92,35 @@ def fit(
 
     runtime.configure(threads=1, seed=seed)
     trainer = training.Trainer(Network(model() if model else network()), sgd(), wanted or loss())
-    trainer = traces.of(trainer) if traces else trainer
+    trainer = graphs.reuse(trainer) if graphs else trainer
     history = training.fit(
         trainer,
         made,
         train=train,
         validation=validation or stripes(50, seed=1),
         on_epoch=on_epoch,
-        on_update=lambda done, total: updates.append((done, total)) if updates is not None else None,
+        on_steps=lambda done, total: steps.append((done, total)) if steps is not None else None,
     )
     return trainer.network, history
 
 
 def read(train, made):
-    return batches(train, batch_size=made.batch_size, epochs=len(made.rates), moves=made.augmentation, seed=made.seed)
+    return batches(
+        train,
+        batch_size=made.batch_size,
+        epochs=len(made.learning_rates),
+        augmentation=made.augmentation,
+        seed=made.seed,
+    )
 
 
-def test_it_learns_and_says_how():
-    train, seen, updates = stripes(200), [], []
-    _, history = fit(plan(train=train, epochs=8), train=train, seen=seen, updates=updates)
+def test_it_learns_and_reports_its_epochs():
+    train, seen, steps = stripes(200), [], []
+    _, history = fit(fit_config(train=train, epochs=8), train=train, seen=seen, steps=steps)
     assert list(history.epochs) == seen
     assert [values.epoch for values in seen] == list(range(1, 9))
-    assert history.updates == 8 * 13
-    assert updates[-1] == (104, 104)
+    assert history.steps == 8 * 13
+    assert steps[-1] == (104, 104)
     assert seen[-1].train_loss < seen[0].train_loss
     assert seen[-1].val_accuracy > 0.9
     assert seen[0].learning_rate == pytest.approx(0.1)
@@ -119,7 +131,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     train = stripes(100)
 
     def losses(seed):
-        made = plan(train=train, seed=seed, augmentation=Augmentation(flip=True, shift=0.1, zoom=0.1))
+        made = fit_config(train=train, seed=seed, augmentation=Augmentation(flip=True, shift=0.1, zoom=0.1))
         dropout = Regularization(dropout=0.5, l1=0.0, l2=0.001)
         _, history = fit(made, train=train, model=lambda: network(dropout), seed=seed)
         return [(values.train_loss, values.val_loss) for values in history.epochs]
@@ -128,37 +140,37 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     assert losses(0) != losses(1)
 
 
-def test_a_kept_graph_gives_the_numbers_of_a_new_one():
+def test_a_cached_graph_gives_the_numbers_of_a_new_one():
     train, images = stripes(100), stripes(20, seed=2)
 
-    def trained(seed, traces=None, rate=0.1, batch_size=16, dropout=0.5):
-        made = plan(train=train, seed=seed, rate=rate, batch_size=batch_size)
+    def trained(seed, graphs=None, learning_rate=0.1, batch_size=16, dropout=0.5):
+        made = fit_config(train=train, seed=seed, learning_rate=learning_rate, batch_size=batch_size)
         regularization = Regularization(dropout=dropout, l1=0.0, l2=0.001)
-        network_, history = fit(made, train=train, model=lambda: network(regularization), seed=seed, traces=traces)
+        network_, history = fit(made, train=train, model=lambda: network(regularization), seed=seed, graphs=graphs)
         losses = [(values.train_loss, values.val_loss) for values in history.epochs]
         return losses, network_.logits(images.images, images.rows).tolist()
 
     settings = [
         {"seed": 0},
-        {"seed": 1, "rate": 0.3},
+        {"seed": 1, "learning_rate": 0.3},
         {"seed": 0, "batch_size": 32},
         {"seed": 2, "dropout": 0.1},
         {"seed": 0},
     ]
-    traces = Traces()
-    assert [trained(**one, traces=traces) for one in settings] == [trained(**one) for one in settings]
+    graphs = GraphCache()
+    assert [trained(**one, graphs=graphs) for one in settings] == [trained(**one) for one in settings]
 
 
-def test_graphs_are_kept_for_networks_of_the_same_form_alone():
-    traces = Traces()
+def test_graphs_are_reused_for_the_same_architecture_and_optimizer_only():
+    graphs = GraphCache()
 
-    def trainer(*, dropout=0.0, rate=0.1, momentum=0.0, **of_loss):
+    def trainer(*, dropout=0.0, learning_rate=0.1, momentum=0.0, **of_loss):
         made = network(Regularization(dropout=dropout, l1=0.0, l2=0.0))
-        return training.Trainer(Network(made), sgd(rate, momentum), loss(**of_loss))
+        return training.Trainer(Network(made), sgd(learning_rate, momentum), loss(**of_loss))
 
     first = trainer()
-    assert traces.of(first) is first
-    assert traces.of(trainer(rate=0.5)) is first
+    assert graphs.reuse(first) is first
+    assert graphs.reuse(trainer(learning_rate=0.5)) is first
     for other in (
         trainer(dropout=0.5),
         trainer(dropout=0.4),
@@ -166,26 +178,25 @@ def test_graphs_are_kept_for_networks_of_the_same_form_alone():
         trainer(label_smoothing=0.1),
         trainer(class_weights=(1, 2)),
     ):
-        assert traces.of(other) is other
-    assert traces.of(trainer()) is first
+        assert graphs.reuse(other) is other
+    assert graphs.reuse(trainer()) is first
 
 
-def test_the_numbers_do_not_depend_on_the_length_of_a_stretch(monkeypatch):
+def test_the_numbers_do_not_depend_on_the_steps_per_execution():
     train = stripes(100)
 
-    def losses():
-        _, history = fit(plan(train=train), train=train)
+    def losses(steps_per_execution):
+        _, history = fit(fit_config(train=train, steps_per_execution=steps_per_execution), train=train)
         return [values.val_loss for values in history.epochs]
 
-    whole = losses()
-    monkeypatch.setattr(loop, "STRETCH", 3)
-    assert losses() == whole
+    assert losses(3) == losses(64)
 
 
 def test_the_order_differs_from_epoch_to_epoch_and_every_image_has_its_turn():
     train = stripes(40)
     once, again = (
-        np.concatenate([images.numpy() for images, _ in read(train, plan(train=train, epochs=2))]) for _ in range(2)
+        np.concatenate([images.numpy() for images, _ in read(train, fit_config(train=train, epochs=2))])
+        for _ in range(2)
     )
     np.testing.assert_array_equal(once, again)
     first, second = np.split(once, 2)
@@ -194,11 +205,11 @@ def test_the_order_differs_from_epoch_to_epoch_and_every_image_has_its_turn():
         np.testing.assert_array_equal(np.sort(epoch.sum(axis=(1, 2, 3))), np.sort(train.images.sum(axis=(1, 2, 3))))
 
 
-def test_one_update_of_sgd_is_the_gradient_step_written_by_hand():
+def test_one_step_of_sgd_is_the_gradient_step_written_by_hand():
     import keras
 
     train = stripes(16)
-    made = plan(train=train, epochs=1, rate=0.05)
+    made = fit_config(train=train, epochs=1, learning_rate=0.05)
     wanted = loss(class_weights=(0.5, 2.0), label_smoothing=0.2)
     runtime.configure(threads=1, seed=3)
     expected = network()
@@ -227,7 +238,7 @@ def test_early_stopping_restores_the_best_weights():
     train = stripes(60)
     shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
     validation = stripes(50, seed=1)
-    made = plan(train=shuffled, epochs=60, patience=3, rate=0.3)
+    made = fit_config(train=shuffled, epochs=60, patience=3, learning_rate=0.3)
     trained, history = fit(made, train=shuffled, validation=validation)
     assert history.stopped_early
     assert len(history.epochs) == history.best_epoch + 3
@@ -243,7 +254,9 @@ def test_the_last_weights_are_kept_where_that_is_asked_for():
     shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
     validation = stripes(50, seed=1)
     trained, history = fit(
-        plan(train=shuffled, epochs=60, patience=3, rate=0.3, keep="last"), train=shuffled, validation=validation
+        fit_config(train=shuffled, epochs=60, patience=3, learning_rate=0.3, keep="last"),
+        train=shuffled,
+        validation=validation,
     )
     assert history.best_epoch == len(history.epochs) - 3
     logits = trained.logits(validation.images, validation.rows)
@@ -254,37 +267,37 @@ def test_the_last_weights_are_kept_where_that_is_asked_for():
 @pytest.mark.parametrize(("prune_at", "epochs", "pruned"), [(2, 2, True), (3, 3, False)])
 def test_a_run_is_pruned_when_asked_but_not_after_its_last_epoch(prune_at, epochs, pruned):
     train = stripes(60)
-    _, history = fit(plan(train=train, epochs=3), train=train, prune_at=prune_at)
+    _, history = fit(fit_config(train=train, epochs=3), train=train, prune_at=prune_at)
     assert (len(history.epochs), history.pruned, history.stopped_early) == (epochs, pruned, pruned)
 
 
 def test_the_monitor_decides_what_is_best():
     train = stripes(60)
-    _, history = fit(plan(train=train, epochs=12, monitor="val/accuracy", rate=0.3), train=train)
+    _, history = fit(fit_config(train=train, epochs=12, monitor="val/accuracy", learning_rate=0.3), train=train)
     best = max(values.val_accuracy for values in history.epochs)
     first = next(values.epoch for values in history.epochs if values.val_accuracy == best)
     assert history.best_epoch == first
 
 
-def test_a_plateau_lowers_the_rate_of_the_next_epoch():
+def test_a_plateau_lowers_the_learning_rate_of_the_next_epoch():
     train = stripes(40)
     shuffled = dataclasses.replace(train, labels=np.random.default_rng(0).permutation(train.labels))
     schedule = PlateauScheduleConfig(name="plateau", factor=0.1, patience=1, minimum=0.0)
-    _, history = fit(plan(train=shuffled, epochs=20, schedule=schedule), train=shuffled)
-    best, share = float("inf"), 1.0
+    _, history = fit(fit_config(train=shuffled, epochs=20, schedule=schedule), train=shuffled)
+    best, factor = float("inf"), 1.0
     for values in history.epochs:
-        assert values.learning_rate == pytest.approx(0.1 * share, rel=1e-4)
+        assert values.learning_rate == pytest.approx(0.1 * factor, rel=1e-4)
         if values.val_loss < best:
             best = values.val_loss
         else:
-            share *= 0.1
-    assert share < 1
+            factor *= 0.1
+    assert factor < 1
 
 
-def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update():
+def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_step():
     train = stripes(200)
-    with pytest.raises(NonFiniteLossError, match=r"update \d+ \(epoch 1\).*optimizer\.learning_rate=1e\+19"):
-        fit(plan(train=train, rate=1e20), train=train)
+    with pytest.raises(NonFiniteLossError, match=r"step \d+ \(epoch 1\).*optimizer\.learning_rate=1e\+19"):
+        fit(fit_config(train=train, learning_rate=1e20), train=train)
 
 
 def test_balanced_class_weights_are_those_of_scikit_learn():
@@ -299,8 +312,8 @@ def test_balanced_class_weights_are_those_of_scikit_learn():
 
 def test_augmentation_leaves_labels_in_place_and_pixels_uint8():
     train = stripes(40)
-    moved = plan(train=train, augmentation=Augmentation(flip=False, shift=0.2, zoom=0.0))
-    plain = list(read(train, plan(train=train)))
+    moved = fit_config(train=train, augmentation=Augmentation(flip=False, shift=0.2, zoom=0.0))
+    plain = list(read(train, fit_config(train=train)))
     for (images, labels), (old, old_labels) in zip(read(train, moved), plain, strict=True):
         assert images.dtype == old.dtype == np.uint8
         np.testing.assert_array_equal(labels, old_labels)

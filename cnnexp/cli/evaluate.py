@@ -9,12 +9,11 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.report.console import open_console
 from cnnexp.report.run.progress import reading_shown
 from cnnexp.report.run.scores import print_scores
-from cnnexp.runs.record_evaluation import Subject, record_evaluation, title, under_one_parent
-from cnnexp.saved import evaluation_set
+from cnnexp.runs.record_evaluation import EvaluationTarget, parent_run, record_evaluation, title
+from cnnexp.saved import evaluation_set, open_model
 from cnnexp.saved.changes import Change
-from cnnexp.saved.evaluation_set import JudgedImages
+from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.faults import Fault
-from cnnexp.saved.prediction import open_model
 from cnnexp.saved.reevaluation import Reevaluation
 from cnnexp.system.text import printable, program
 
@@ -30,17 +29,17 @@ def run(request: Request) -> None:
 def _evaluate_one(request: Request) -> None:
     (model,) = request.models
     ((setting, change),) = request.changes.each
-    with _opened(model) as subject:
-        judged = _images(subject, model.config, change)
-        result, receipt = record_evaluation(subject, judged, change, setting=setting, parent_id=None)
-    _print(judged, result, change, receipt.url_command or receipt.reason)
+    with _opened(model) as target:
+        images = _images(target, model.config, change)
+        result, receipt = record_evaluation(target, images, change, setting=setting, parent_id=None)
+    _print(images, result, change, receipt.url_command or receipt.reason)
 
 
 def _evaluate_all(request: Request) -> None:
     console = open_console()
     varied, tracking = request.changes.varied, request.models[0].config.tracking
     count = len(request.models) * len(request.changes.each)
-    with under_one_parent(
+    with parent_run(
         tracking, name=f"evaluate-{'-'.join(varied) or 'models'}", varied=varied, origin=request.models[0].origin
     ) as parent_id:
         for number, line in enumerate(_evaluations(request, parent_id), start=1):
@@ -51,17 +50,17 @@ def _evaluate_all(request: Request) -> None:
 def _evaluations(request: Request, parent_id: str) -> Iterator[str]:
     """Evaluate every model under every change; yield a line each."""
     for model in request.models:
-        with _opened(model) as subject:
+        with _opened(model) as target:
             for setting, change in request.changes.each:
-                judged = _images(subject, model.config, change)
-                result, _ = record_evaluation(subject, judged, change, setting=setting, parent_id=parent_id)
-                yield f"{subject.name}  accuracy {result.metrics['test/accuracy']:.3f} on {title(judged, change)}"
+                images = _images(target, model.config, change)
+                result, _ = record_evaluation(target, images, change, setting=setting, parent_id=parent_id)
+                yield f"{target.name}  accuracy {result.metrics['test/accuracy']:.3f} on {title(images, change)}"
 
 
 @contextmanager
-def _opened(model: SavedModel) -> Iterator[Subject]:
+def _opened(model: SavedModel) -> Iterator[EvaluationTarget]:
     with model.folder() as folder:
-        yield Subject(
+        yield EvaluationTarget(
             model=open_model(folder),
             folder=folder,
             name=model.name,
@@ -77,18 +76,18 @@ def _parameters(config: ExperimentConfig) -> dict[str, str | int | float | bool 
     return {key: value for key, value in parameters(config).items() if key.split(".")[0] in ("data", "seed")}
 
 
-def _images(subject: Subject, config: ExperimentConfig, change: Change) -> JudgedImages:
-    card = subject.model.card
+def _images(target: EvaluationTarget, config: ExperimentConfig, change: Change) -> EvaluationSet:
+    card = target.model.card
     with reading_shown() as show:
-        judged = evaluation_set.find_images(config.data, card, seed=config.seed, on_progress=show)
+        images = evaluation_set.load_evaluation_set(config.data, card, seed=config.seed, on_progress=show)
         if isinstance(change, Fault) and (wrong := change.reading(card.image)) != card.image:
-            return evaluation_set.read_again(config.data, judged, wrong, on_progress=show)
-        return judged
+            return evaluation_set.reread(config.data, images, wrong, on_progress=show)
+        return images
 
 
-def _print(judged: JudgedImages, result: Reevaluation, change: Change, closing: str) -> None:
+def _print(images: EvaluationSet, result: Reevaluation, change: Change, closing: str) -> None:
     console = open_console()
-    print_scores(console, result.evaluation, result.metrics, title=title(judged, change))
+    print_scores(console, result.evaluation, result.metrics, title=title(images, change))
     for note in result.notes:
         console.print(f"note: {printable(note)}", style="attention")
     console.print(f"open      {closing}", soft_wrap=True)

@@ -15,8 +15,7 @@ from cnnexp.report.prediction import answer_files
 from cnnexp.report.prediction import answer_page as words
 from cnnexp.report.prediction.answer_files import Writer
 from cnnexp.report.prediction.answer_page import PageWriter
-from cnnexp.saved.image_files import list_images
-from cnnexp.saved.prediction import Prediction, open_model, predict
+from cnnexp.saved import Prediction, list_images, open_model, predict
 
 NEIGHBOURS = 6  # training images shown beside each image of the page
 

@@ -135,6 +135,6 @@ def _explain(figure: Figure, history: History) -> None:
     heading(
         figure,
         "Training",
-        f"{plural(len(history.epochs), 'epoch')}{stopped}, {plural(history.updates, 'update')}. "
+        f"{plural(len(history.epochs), 'epoch')}{stopped}, {plural(history.steps, 'step')}. "
         "Training values are means while the weights moved, penalties included.",
     )

@@ -1,7 +1,7 @@
-"""What travels with a model: this package and the reader, ``images``, copied as they stand into models and exports.
+"""What travels with a model: this package and the reader, ``images``, are copied unchanged into models and exports.
 
-They need nothing else of cnnexp, so that an exported folder and a server answer as the run did. ``classifier.load`` is
-the way in.
+They need nothing else of cnnexp, so that an exported folder and a server answer as the run did. The entry point is
+``classifier.load``. File names are part of logged models and exports and never change.
 """
 
 import shutil
@@ -11,10 +11,7 @@ _HERE = Path(__file__).parent
 
 
 def copy_to(package: Path, *, without: str) -> None:
-    """Make `package`, a folder that does not exist yet, a Python package that reads images and asks models.
-
-    It gets the reader and this package beside it; `without` names a module that is of no use there.
-    """
+    """Make the new folder `package` a Python package with the reader and this package, `without` one module."""
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     for folder in (_HERE.parent / "images", _HERE):

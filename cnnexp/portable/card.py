@@ -1,7 +1,7 @@
-"""The card: what a saved model must remember to be used as it was trained; ``card.json`` beside the weights.
+"""The card: what a saved model needs to be used as it was trained; ``card.json`` beside the weights.
 
-A card knows the digests of the files it belongs to, and its own. That finds damage, mix-ups and careless editing; it is
-no signature, and whoever wants to deceive can compute it again.
+A card has the digests of the files it belongs to, and its own. They detect damage, mix-ups and careless editing; they
+are no signature, because anybody can compute them.
 """
 
 import builtins
@@ -16,8 +16,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..images import ImageSpec
 
-FORMAT = 4  # of card.json; raised when a reader of the old format would misunderstand the new one
-DIGEST = "digest"  # key of card.json that holds the digest of all others
+FORMAT = 4  # of card.json; increased when a reader of the old format would misunderstand the new one
+DIGEST = "digest"  # key of card.json with the digest of all other keys
 
 CARD_FILE = "card.json"
 MODEL_FILE = "model.keras"
@@ -28,7 +28,7 @@ Record = TypeVar("Record")
 
 
 class UnfitModelError(ValueError):
-    """A saved model is damaged, belongs to another card, or no longer answers as it promised; the message says how."""
+    """A saved model is damaged, belongs to another card, or no longer gives its recorded answers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,58 +41,58 @@ class ChannelStatistics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GoldenSample:
-    """One image file, and what became of it at every step on the machine that trained the model."""
+    """One image file, and the result of every step on the machine that trained the model."""
 
-    name: str  # of the training image; "chart" for the one that is drawn
+    name: str  # of the training image; "chart" for the drawn one
     file: str  # the image file, base64
     size: tuple[int, int]  # (width, height) of the file, upright
     picture: tuple[float, ...]  # the decoded image, averaged over an 8 × 8 grid, 0..255, channels last
-    pixels: tuple[float, ...]  # what the model was given, averaged in the same way
-    pixels_digest: str  # sha256 (hex) of what the model was given
-    centre: str  # the middle of what the model was given, of at most 64 × 64 pixels; PNG, base64
+    pixels: tuple[float, ...]  # the input of the model, averaged in the same way
+    pixels_digest: str  # sha256 (hex) of the input of the model
+    centre: str  # the middle of the input of the model, at most 64 × 64 pixels; PNG, base64
     label: str  # the most probable class
     probabilities: tuple[float, ...]  # (K,) in the order of the class names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thresholds:
-    """Where prediction sets and the warning begin, by the calibration split; empty or None: it was too small."""
+    """The limits of prediction sets and of the warning, by the calibration split; empty or None: it was too small."""
 
     images: int  # in the calibration split
-    coverage: Mapping[str, float]  # coverage, such as "0.9" -> least probability of a class in the prediction set
+    coverage: Mapping[str, float]  # coverage, such as "0.9" -> minimum probability of a class in the prediction set
     unlike_p: float  # an image with a p-value below this is called unlike the training data
-    unlike_distance: float | None  # the largest distance to the training images (`reference.distances`) that is not
+    unlike_distance: float | None  # an image with a larger distance (`reference.distances`) is too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """Everything between a file and its class name, beside the weights."""
+    """Everything that is needed between a file and its class name, beside the weights."""
 
     format: int
     class_names: tuple[str, ...]  # in the order of the model's outputs
     image: ImageSpec  # how a file becomes the uint8 pixels the model takes
-    scaling: Mapping[str, Any]  # rule, scale, offset of the model's first layer; here to be read
+    scaling: Mapping[str, Any]  # rule, scale, offset of the model's first layer; for information
     temperature: float  # folded into the model's last layer; 1: not calibrated
-    calibration_images: int  # how many images the temperature was fitted on; 0: it was not
+    calibration_images: int  # images that the temperature was fitted on; 0: it was not fitted
     training_pixels: ChannelStatistics
     thresholds: Thresholds
     data: Mapping[str, str]  # name and digest of the data set
     versions: Mapping[str, str]  # of the libraries that trained it
-    made_on: Mapping[str, str]  # what answers depend on beside the files: processor and libraries
+    made_on: Mapping[str, str]  # what answers also depend on: processor and libraries
     files: Mapping[str, str]  # name -> sha256 (hex) of the files this card belongs to
     golden: tuple[GoldenSample, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the contents of ``card.json``, with their digest."""
         content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return content | {DIGEST: _digest(content)}
+        return content | {DIGEST: content_digest(content)}
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Card":
         """Read ``card.json``.
 
         Raises:
-            UnfitModelError: It is damaged, was changed, is of another format, or lacks something.
+            UnfitModelError: It is damaged, was changed, has another format, or lacks a field.
 
         """
         content = _object(text)
@@ -101,11 +101,12 @@ class Card:
                 f"{CARD_FILE} must have format {FORMAT}; got {content.get('format')!r}. Use the version of cnnexp that "
                 "made it, or train and export again."
             )
-        said = content.pop(DIGEST, None)
-        if said != _digest(content):
+        recorded = content.pop(DIGEST, None)
+        if recorded != content_digest(content):
             raise UnfitModelError(
                 f"{CARD_FILE} has been changed since it was written: its content has the digest "
-                f"{_digest(content)[:12]}, and it says {str(said)[:12]}. Take the original from the run."
+                f"{content_digest(content)[:12]}, and its field {DIGEST} is {str(recorded)[:12]}. "
+                "Take the original from the run."
             )
         return _build(cls, content, CARD_FILE)
 
@@ -127,7 +128,7 @@ def _object(text: str | bytes) -> dict[str, Any]:
     return content
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def content_digest(content: Mapping[str, Any]) -> str:
     """Return the digest of a document, whatever its layout and the order of its keys."""
     return digest_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
@@ -138,17 +139,17 @@ def _build(kind: type[Record], content: object, place: str) -> Record:
         raise UnfitModelError(f"{place} must be an object; got {content!r:.40}.")
     kinds = get_type_hints(kind)
     if wrong := sorted(kinds.keys() ^ content.keys()):
-        said = ", ".join(f"{name} {'is missing' if name in kinds else 'is unknown'}" for name in wrong)
-        raise UnfitModelError(f"{place} must have the fields {', '.join(kinds)}; {said}.")
+        listed = ", ".join(f"{name} {'is missing' if name in kinds else 'is unknown'}" for name in wrong)
+        raise UnfitModelError(f"{place} must have the fields {', '.join(kinds)}; {listed}.")
     values: dict[str, Any] = {name: _value(kinds[name], value, f"{place}: {name}") for name, value in content.items()}
     try:
         return kind(**values)
     except ValueError as error:  # what ImageSpec refuses
-        raise UnfitModelError(f"{place} says something impossible: {error}") from None
+        raise UnfitModelError(f"{place} has an impossible value: {error}") from None
 
 
 def _value(kind: object, content: object, place: str) -> object:
-    """Return JSON content as the type of a field: anybody can compute a digest, so nothing is taken as given."""
+    """Return JSON content as the type of a field; it is checked, because anybody can compute a digest."""
     of = get_args(kind)
     match get_origin(kind), content:
         case types.UnionType, None:  # the only unions here are with None

@@ -1,6 +1,6 @@
-"""A saved model as it is used: three files in a folder, checked, and then asked.
+"""A saved model in use: three files in a folder, checked when loaded.
 
-A run's own evaluation, ``cnnexp predict``, an exported folder and a server come through here, and give one answer. It
+The evaluation of a run, ``cnnexp predict``, an exported folder and a server all use this, and give the same answer. It
 needs Keras on TensorFlow, NumPy and Pillow.
 """
 
@@ -16,7 +16,7 @@ from ..images import READER
 from . import golden
 from .card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
 from .forward import Forward, forward_of
-from .reference import Reference
+from .reference import TrainingReference
 
 if TYPE_CHECKING:
     import keras
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """From pixels to probabilities and features, with what its card says about both."""
+    """From pixels to probabilities and features, with the card and the training reference."""
 
     card: Card
-    reference: Reference
+    reference: TrainingReference
     forward: Forward  # uint8 (N, H, W, C) -> probabilities (N, K), features (N, F)
 
 
 def load(folder: Path) -> Classifier:
     """Load a model folder, compare its files with its card, and replay the golden samples.
 
-    Nothing in the folder is executed: files are compared before they are opened, and Keras reads the model in safe
-    mode, without lambdas and without code of others.
+    No code in the folder is executed: files are compared before they are opened, and Keras loads the model in safe
+    mode, without lambdas and custom code.
 
     Raises:
-        UnfitModelError: A file is missing, damaged or not the card's, or the answers moved; the message says which.
+        UnfitModelError: A file is missing, damaged or of another card, or answers differ; the message says which.
 
     """
     card = Card.from_json(_content(folder, CARD_FILE))
@@ -55,7 +55,7 @@ def load_keras(path: Path) -> "keras.Model":
     """Return the Keras model in a file, in safe mode: no code of the file is executed.
 
     Raises:
-        UnfitModelError: It is damaged, or would need code of its own.
+        UnfitModelError: It is damaged, or needs custom code.
 
     """
     from keras.models import load_model
@@ -64,15 +64,13 @@ def load_keras(path: Path) -> "keras.Model":
         model = load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what its layers raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UnfitModelError(
-            f"{path} is no model that can be loaded without executing code in it: {reason}"
-        ) from error
+        raise UnfitModelError(f"{path} cannot be loaded as a model without executing code in it: {reason}") from error
     return model
 
 
 @cache
 def machine() -> dict[str, str]:
-    """Return what a model's answers depend on beside its files."""
+    """Return what the answers of a model depend on, beside its files."""
     libraries = {name: _version(name) for name in ("tensorflow", "keras", "numpy")}
     return {"processor": _processor(), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "unset"), "reader": READER} | (
         libraries
@@ -108,22 +106,22 @@ def _require_unchanged(folder: Path, name: str, card: Card) -> None:
     found = digest_of(_content(folder, name))
     if found != card.files.get(name):
         raise UnfitModelError(
-            f"{name} in {folder} is not the file its card was written for: its digest is {found[:12]}, the card's "
-            f"{str(card.files.get(name))[:12]}. It was replaced, changed or damaged; take the original from the run."
+            f"{name} in {folder} is not the file its card was written for: its digest is {found[:12]}, that of the "
+            f"card {str(card.files.get(name))[:12]}. It was replaced or damaged; take the original from the run."
         )
 
 
 def _require_shape(model: "keras.Model", card: Card) -> None:
-    """Refuse a card of images that the model does not take, before one of them is made: it may be a very large one."""
+    """Refuse a card of another image size before an image is made, which could be very large."""
     if model.input_shape[1:] != card.image.shape:
         raise UnfitModelError(
-            f"{CARD_FILE} says that images become {card.image.shape}, and {MODEL_FILE} takes {model.input_shape[1:]}. "
+            f"{CARD_FILE} has images of shape {card.image.shape}, and {MODEL_FILE} takes {model.input_shape[1:]}. "
             "Take the original files from the run."
         )
 
 
-def _load_reference(folder: Path) -> Reference:
+def _load_reference(folder: Path) -> TrainingReference:
     try:
-        return Reference.from_bytes(_content(folder, REFERENCE_FILE))
+        return TrainingReference.from_bytes(_content(folder, REFERENCE_FILE))
     except (ValueError, KeyError, OSError) as error:
         raise UnfitModelError(f"{folder / REFERENCE_FILE} is damaged: {error}") from error

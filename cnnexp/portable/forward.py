@@ -1,4 +1,4 @@
-"""The one forward pass: of the validation while training, of a run's evaluation, and of a saved model."""
+"""The one forward pass: of validation while training, of the evaluation of a run, and of a saved model."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,19 @@ from .reference import Features, Probabilities, normalized
 if TYPE_CHECKING:
     import keras
 
-Asked = Callable[[NDArray[np.uint8]], tuple[Any, Any, Any]]
+CompiledForward = Callable[[NDArray[np.uint8]], tuple[Any, Any, Any]]
 Forward = Callable[[NDArray[np.uint8]], tuple[Probabilities, Features]]
 
 
-def traced(model: "keras.Model") -> Asked:
+def compiled_forward(model: "keras.Model") -> CompiledForward:
     """Return a function from images (N, H, W, C) uint8 to three tensors, in inference mode.
 
-    The model's output (N, K), and of its last dense layer, which takes features to logits, the input (N, F) and the
-    output (N, K). One graph serves every N; which weights it uses is decided when it is called.
+    They are the probabilities (N, K), the features (N, F), which are the input of the last dense layer, and the logits
+    (N, K), its output. One graph serves every N; it uses the weights that the model has when it is called.
+
+    Raises:
+        UnfitModelError: The model has no dense layer.
+
     """
     import tensorflow as tf
     from keras import Model
@@ -28,22 +32,22 @@ def traced(model: "keras.Model") -> Asked:
     last = _last_dense(model)
     whole = Model(model.inputs, [model.outputs[0], last.input, last.output])
     signature = [tf.TensorSpec(model.inputs[0].shape, tf.uint8)]
-    asked: Asked = tf.function(
+    graph: CompiledForward = tf.function(
         lambda pixels: whole(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
     )
-    return asked
+    return graph
 
 
 def forward_of(model: "keras.Model") -> Forward:
-    """Return a function that asks a Keras model for probabilities and the normalized input of its last dense layer."""
-    return forward_by(traced(model))
+    """Return a function from images to the probabilities and the normalized features of a Keras model."""
+    return forward_by(compiled_forward(model))
 
 
-def forward_by(asked: Asked) -> Forward:
-    """Return the same for a model that is traced already."""
+def forward_by(graph: CompiledForward) -> Forward:
+    """Return the same for a model that has its graph already."""
 
     def forward(pixels: NDArray[np.uint8]) -> tuple[Probabilities, Features]:
-        probabilities, features, _ = asked(pixels)
+        probabilities, features, _ = graph(pixels)
         return probabilities.numpy(), normalized(features.numpy())
 
     return forward

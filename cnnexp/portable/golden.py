@@ -1,8 +1,8 @@
-"""Golden samples: image files whose way through reader and model is known, step by step.
+"""Golden samples: image files with the recorded result of every step through reader and model.
 
-Replaying them says whether a model, moved to another machine, another version of a library or another program, still
-gives the answers it gave, and which step differs where it does not: decoding, colour, resizing, scaling and weights, or
-the order of the classes.
+Replaying them shows whether a model still gives its recorded answers on another machine, with another version of a
+library or in another program, and if not, which step differs: decoding, colour, resizing, scaling and weights, or the
+order of the classes.
 """
 
 import base64
@@ -18,25 +18,25 @@ from ..images import DecodedImage, ImageSpec, UnreadableImageError, decode, deco
 from .card import Card, GoldenSample, UnfitModelError
 
 GRID = 8  # cells a side of the average that stands for a picture
-CENTRE = 64  # pixels a side, at most, that are recorded one by one: a card of large images stays small
+CENTRE = 64  # maximum side, in pixels, of what is recorded pixel by pixel: a card of large images stays small
 PIXEL_TOLERANCE = 2.0  # of 255; decoders and resamplers of other versions differ by one or two
-ROUNDING = 0.01  # of 255; averages are recorded to two places
-SAME_MACHINE = 1e-5  # of a probability; the size of a batch alone moves float32 by 1.4e-6
-ELSEWHERE = 1e-3  # of a probability; another processor or library adds in another order
+ROUNDING = 0.01  # of 255; averages are recorded to two decimals
+SAME_MACHINE = 1e-5  # of a probability; the batch size alone changes float32 by 1.4e-6
+ELSEWHERE = 1e-3  # of a probability; another processor or library sums in another order
 
-Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, C) -> probabilities (N, K)
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, C) -> probabilities (N, K)
 
 
-def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...], answer: Answer) -> GoldenSample:
-    """Return what becomes of an image file here and now.
+def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...], predict: Predict) -> GoldenSample:
+    """Return the result of every step for an image file, on this machine.
 
     Raises:
-        UnreadableImageError: It is no image file.
+        UnreadableImageError: It is not an image file.
 
     """
     picture = decode(file, spec)
     pixels = resize(picture, spec)
-    probabilities = answer(pixels[None])[0]
+    probabilities = predict(pixels[None])[0]
     return GoldenSample(
         name=name,
         file=base64.b64encode(file).decode(),
@@ -50,14 +50,14 @@ def record(name: str, file: bytes, spec: ImageSpec, class_names: tuple[str, ...]
     )
 
 
-def replay(card: Card, answer: Answer, *, same_machine: bool, tolerance: float | None = None) -> None:
-    """Send every golden sample through reader and model again.
+def replay(card: Card, predict: Predict, *, same_machine: bool, tolerance: float | None = None) -> None:
+    """Send every golden sample through reader and model and compare with the recorded results.
 
     Args:
         card: With the samples.
-        answer: The model.
-        same_machine: Processor and libraries are those that the samples were recorded with.
-        tolerance: How far a probability may be off; None: 1e-5 on the same machine, 1e-3 elsewhere.
+        predict: The model.
+        same_machine: Processor and libraries are those of the recording.
+        tolerance: How much a probability may differ; None: 1e-5 on the same machine, 1e-3 elsewhere.
 
     Raises:
         UnfitModelError: Something differs; the message names the step.
@@ -66,18 +66,18 @@ def replay(card: Card, answer: Answer, *, same_machine: bool, tolerance: float |
     for sample in card.golden:
         pixels = _pixels_as_recorded(sample, card.image, same_machine=same_machine)
         exact = _digest(pixels) == sample.pixels_digest
-        probabilities = answer(pixels[None])[0]
-        allowed = tolerance or (SAME_MACHINE if same_machine and exact else ELSEWHERE)
-        _compare(sample, probabilities, card.class_names, allowed)
+        probabilities = predict(pixels[None])[0]
+        expected = SAME_MACHINE if same_machine and exact else ELSEWHERE
+        _compare(sample, probabilities, card.class_names, expected if tolerance is None else tolerance)
 
 
 def chart() -> bytes:
-    """Draw a picture that every step of the reader changes: 67 × 29 pixels, colour, half transparent at the right; PNG.
+    """Draw an image that every step of the reader changes: 67 × 29 pixels, colour, right half transparent; PNG.
 
-    Models that were trained on arrays, or on pictures of exactly their input size, have no file of their own that needs
-    decoding and resizing.
+    Models trained on arrays, or on images of exactly their input size, have no training file that needs decoding and
+    resizing.
     """
-    width, height = 67, 29  # an aspect ratio that no network asks for
+    width, height = 67, 29  # an aspect ratio that no network has
     y, x = np.mgrid[0:height, 0:width]
     pixels = np.empty((height, width, 4), np.uint8)
     pixels[..., 0] = x * 255 // (width - 1)
@@ -117,7 +117,7 @@ def _pixels_as_recorded(sample: GoldenSample, spec: ImageSpec, *, same_machine: 
 
 
 def _difference_in_the_centre(pixels: NDArray[np.uint8], sample: GoldenSample, spec: ImageSpec) -> float:
-    """Compare pixel by pixel; infinite where the centre is of another size, or a made-up card has none."""
+    """Return the largest difference of a pixel; infinite where sizes differ or the card has no valid centre."""
     here = _centre(pixels)
     try:
         expected = _array(decode_whole(base64.b64decode(sample.centre), spec))
@@ -139,7 +139,7 @@ def as_image(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def _blame_decoding(picture: NDArray[np.uint8], sample: GoldenSample, difference: float) -> tuple[str, str]:
-    """Tell colour from the rest: are the channels in another order, or inverted?"""
+    """Return the step that differs and how: swapped channels, inverted colours, or else."""
     for change, tried in (("red and blue are swapped", picture[..., ::-1]), ("it is inverted", 255 - picture)):
         if _difference(_averages(tried), sample.picture) <= PIXEL_TOLERANCE:
             return "colour", change
@@ -155,8 +155,8 @@ def _compare(
             sample, "class order", f"there must be {len(expected)} classes; the model gives {len(probabilities)}"
         )
     if class_names[int(expected.argmax())] != sample.label:
-        said = class_names[int(expected.argmax())]
-        raise _moved(sample, "class order", f"the answer must be called {sample.label}; here it is called {said}")
+        name = class_names[int(expected.argmax())]
+        raise _moved(sample, "class order", f"the answer must be {sample.label}; here it is {name}")
     difference = float(np.abs(probabilities - expected).max())
     if difference <= tolerance:  # also false for NaN
         return
@@ -167,8 +167,8 @@ def _compare(
 
 def _moved(sample: GoldenSample, step: str, what: str) -> UnfitModelError:
     return UnfitModelError(
-        f"This model no longer answers as it was recorded; the step that differs is {step}: for the golden sample "
-        f"{sample.name}, {what}. Install the versions its card names, or take the original files from the run."
+        f"This model no longer gives its recorded answers; the step that differs is {step}: for the golden sample "
+        f"{sample.name}, {what}. Install the versions that its card names, or take the original files from the run."
     )
 
 
@@ -178,7 +178,7 @@ def _array(picture: DecodedImage) -> NDArray[np.uint8]:
 
 
 def _averages(pixels: NDArray[np.uint8]) -> tuple[float, ...]:
-    """Return the mean of each cell of a grid and each channel, to two places; small pictures have smaller grids."""
+    """Return the mean of each cell of a grid and each channel, to two decimals; small images have smaller grids."""
     means = pixels.astype(np.float64)
     for axis in (0, 1):
         size = pixels.shape[axis]

@@ -1,8 +1,8 @@
-"""Say what is on images: ``python predict.py IMAGE ...``.
+"""Classify images: ``python predict.py IMAGE ...``.
 
-Stands in an exported folder, beside the model and the package ``reader``, and needs Keras on TensorFlow, NumPy and
-Pillow. Prints one JSON object an image. Exit code 0: every image was answered; 1: some could not be read, or the model
-no longer answers as it was recorded.
+This script is in an exported folder, beside the model and the package ``reader``, and needs Keras on TensorFlow, NumPy
+and Pillow. It prints one JSON object per image. Exit code 0: every image was answered; 1: some could not be read, or
+the model no longer gives its recorded answers.
 
 In a program of your own::
 
@@ -10,7 +10,7 @@ In a program of your own::
     from reader.portable.classifier import load
     from reader.images import read_image
 
-    model = load(Path("the exported folder"))  # raises UnfitModelError if its answers have moved
+    model = load(Path("the exported folder"))  # raises UnfitModelError if its answers differ from the recorded ones
     pixels = read_image("photo.jpg", model.card.image)  # uint8 (H, W, C)
     probabilities, features = model.forward(pixels[None])
 """
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Answer the images of the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description="Say what is on images.")
+    """Classify the images of the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description="Classify images.")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--coverage", type=float, default=0.9, help="share of images whose class is in the set")
-    words = parser.parse_args()
+    options = parser.parse_args()
     from reader.portable.card import UnfitModelError  # type: ignore[import-not-found]
     from reader.portable.classifier import load  # type: ignore[import-not-found]
 
@@ -42,7 +42,7 @@ def main() -> int:
     except UnfitModelError as error:
         print(error, file=sys.stderr)
         return 1
-    answers = [_answer(model, name, words.coverage) for name in words.images]
+    answers = [_answer(model, name, options.coverage) for name in options.images]
     return int(any("error" in answer for answer in answers))
 
 
@@ -54,17 +54,17 @@ def _answer(model: "Classifier", name: str, coverage: float) -> dict[str, Any]:
     except UnreadableImageError as error:
         answer: dict[str, Any] = {"file": name, "error": str(error)}
     else:
-        answer = {"file": name} | _said(model, pixels, coverage)
+        answer = {"file": name} | _classified(model, pixels, coverage)
     print(json.dumps(answer), flush=True)
     return answer
 
 
-def _said(model: "Classifier", pixels: "NDArray[np.uint8]", coverage: float) -> dict[str, Any]:
-    from reader.portable.reference import least_probability, prediction_sets  # type: ignore[import-not-found]
+def _classified(model: "Classifier", pixels: "NDArray[np.uint8]", coverage: float) -> dict[str, Any]:
+    from reader.portable.reference import minimum_probability, prediction_sets  # type: ignore[import-not-found]
 
     probabilities, features = model.forward(pixels[None])
     names = model.card.class_names
-    chosen = prediction_sets(probabilities, least_probability(model.reference.label_scores, coverage))[0]
+    chosen = prediction_sets(probabilities, minimum_probability(model.reference.label_scores, coverage))[0]
     p_values = model.reference.p_values(features, pixels[None])
     row = probabilities[0].tolist()
     return {

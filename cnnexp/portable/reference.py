@@ -1,9 +1,9 @@
-"""What the model has seen: features and pictures of training images, and scores of calibration images.
+"""The training data in short: features and pixels of training images, and scores of calibration images.
 
-Training images are what a new image is compared with; calibration images, which the training never saw, say how far
-apart two things of the same kind are. Both questions are answered by split conformal prediction, which promises its
-error rate for images that come from where the calibration images came from, whatever the model (Vovk, Gammerman &
-Shafer 2005; Angelopoulos & Bates 2021, arXiv:2107.07511).
+A new image is compared with the training images; the calibration images, which training never used, tell how large such
+a distance usually is. Split conformal prediction gives prediction sets and p-values whose error rate holds for any
+model, on images from the same distribution as the calibration images (Vovk, Gammerman & Shafer 2005; Angelopoulos &
+Bates 2021, arXiv:2107.07511).
 """
 
 import io
@@ -13,25 +13,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-DIRECTIONS = 128  # in which the spread of the features is measured one by one; one number stands for all others
-_AT_ONCE = 512  # images made floating point
-RIDGE = 1e-4  # of the total variance, added to each: directions in which training images hardly differ say little
+DIRECTIONS = 128  # principal directions with a variance of their own; all others share one
+_CHUNK = 512  # images converted to floating point at once
+RIDGE = 1e-4  # of the total variance, added to each: directions with almost no variance would dominate
 
 Features = NDArray[np.float32]  # (N, F), rows of length 1
 Probabilities = NDArray[np.float32]  # (N, K)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spread:
-    """Where the features of each class are, and how far they spread: one Gaussian a class, with a common covariance."""
+class ClassGaussians:
+    """One Gaussian for each class, with a common covariance, fitted on features of training images."""
 
     means: NDArray[np.float32]  # (K, F)
     axes: NDArray[np.float32]  # (D, F) orthonormal, D at most DIRECTIONS
     variances: NDArray[np.float32]  # (D,) along the axes
-    rest: NDArray[np.float32]  # () variance along every other direction
+    rest: NDArray[np.float32]  # () variance along all other directions
 
     def distances(self, features: Features) -> NDArray[np.float32]:
-        """Return (N,) the Mahalanobis distance of each image to the class it is nearest to.
+        """Return (N,) the Mahalanobis distance of each image to the nearest class.
 
         Lee, Lee, Lee & Shin 2018 (arXiv:1807.03888), on features of length 1 (Mueller & Hein 2025, arXiv:2505.18032).
         """
@@ -46,17 +46,17 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reference:
+class TrainingReference:
     """The contents of ``features.npz``."""
 
     features: NDArray[np.float16]  # (R, F) of training images, rows of length 1
     pixels: NDArray[np.uint8]  # (R, H, W, C) the same images as the model takes them
     labels: NDArray[np.int64]  # (R,)
     files: tuple[str, ...]  # (R,)
-    spread: Spread  # of the features of more training images than these
-    look: Spread  # of what the same images look like, see `appearance`
-    label_scores: NDArray[np.float32]  # (n,) sorted: 1 - probability of the true class of each calibration image
-    distances: NDArray[np.float32]  # (m,) sorted: of calibration images to the training images; at most n
+    feature_gaussians: ClassGaussians  # fitted on more training images than the R above
+    appearance_gaussians: ClassGaussians  # of the same images, see `appearance`
+    label_scores: NDArray[np.float32]  # (n,) sorted, 1 - probability of the true class of each calibration image
+    distances: NDArray[np.float32]  # (m,) sorted, of calibration images to the training images; m at most n
 
     def to_bytes(self) -> bytes:
         """Return the file."""
@@ -67,15 +67,15 @@ class Reference:
             pixels=self.pixels,
             labels=self.labels,
             files=np.frombuffer("\0".join(self.files).encode("utf-8", "surrogateescape"), np.uint8),
-            **{name: getattr(self.spread, name) for name in Spread.__slots__},
-            **{f"look_{name}": getattr(self.look, name) for name in Spread.__slots__},
+            **{name: getattr(self.feature_gaussians, name) for name in ClassGaussians.__slots__},
+            **{f"look_{name}": getattr(self.appearance_gaussians, name) for name in ClassGaussians.__slots__},
             label_scores=self.label_scores,
             distances=self.distances,
         )
         return file.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "Reference":
+    def from_bytes(cls, content: bytes) -> "TrainingReference":
         """Read the file; nothing in it is executed. Raises ValueError, KeyError or OSError when it is damaged."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             files = arrays["files"].tobytes().decode("utf-8", "surrogateescape").split("\0")
@@ -84,21 +84,27 @@ class Reference:
                 pixels=arrays["pixels"],
                 labels=arrays["labels"],
                 files=tuple(files) if len(arrays["labels"]) else (),
-                spread=Spread(**{name: arrays[name] for name in Spread.__slots__}),
-                look=Spread(**{name: arrays[f"look_{name}"] for name in Spread.__slots__}),
+                feature_gaussians=ClassGaussians(**{name: arrays[name] for name in ClassGaussians.__slots__}),
+                appearance_gaussians=ClassGaussians(
+                    **{name: arrays[f"look_{name}"] for name in ClassGaussians.__slots__}
+                ),
                 label_scores=arrays["label_scores"],
                 distances=arrays["distances"],
             )
 
     def p_values(self, features: Features, images: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-        """Return (N,) how likely an image of the calibration images' kind is as far off as this one, in (0, 1].
+        """Return (N,) the probability, in (0, 1], that an image like the calibration images is at least this far off.
 
-        A conformal p-value (Bates et al. 2023, arXiv:2104.08279): below 0.01 for at most 1 % of images of that kind.
-        None without calibration images.
+        Conformal p-values (Bates et al. 2023, arXiv:2104.08279): at most 1 % of images from the distribution of the
+        calibration images are below 0.01. None without calibration images.
         """
         if not len(self.distances):
             return None
-        return p_values(distances(features, images, spread=self.spread, look=self.look), self.distances)
+        return p_values(self.distances_of(features, images), self.distances)
+
+    def distances_of(self, features: Features, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (N,) how far images (N, H, W, C) with features (N, F) are from the training images."""
+        return distances(features, images, self.feature_gaussians, self.appearance_gaussians)
 
     def nearest(self, features: Features, *, count: int) -> NDArray[np.int64]:
         """Return (N, count) the most similar training images, nearest first; fewer where there are fewer."""
@@ -114,15 +120,15 @@ def normalized(features: NDArray[np.floating]) -> Features:
     return rows
 
 
-def fit_spread(features: Features, labels: NDArray[np.int64], *, classes: int) -> Spread:
-    """Return the spread of training features (N, F) with labels (N,); every class has at least one image."""
+def fit_gaussians(features: Features, labels: NDArray[np.int64], *, classes: int) -> ClassGaussians:
+    """Fit the Gaussians to training features (N, F) with labels (N,); every class has at least one image."""
     means = np.stack([features[labels == label].mean(axis=0) for label in range(classes)])
     _, singular, axes = np.linalg.svd(features - means[labels], full_matrices=False)
     variances = singular**2 / len(features)
     ridge = RIDGE * variances.sum() + np.finfo(np.float32).eps
     others = features.shape[1] - DIRECTIONS
     rest = variances[DIRECTIONS:].sum() / others if others > 0 else 0.0
-    return Spread(
+    return ClassGaussians(
         means=means,
         axes=axes[:DIRECTIONS],
         variances=(variances[:DIRECTIONS] + ridge).astype(np.float32),
@@ -130,48 +136,50 @@ def fit_spread(features: Features, labels: NDArray[np.int64], *, classes: int) -
     )
 
 
-def distances(features: Features, images: NDArray[np.uint8], *, spread: Spread, look: Spread) -> NDArray[np.float32]:
-    """Return (N,) how far images (N, H, W, C) are from the training images, in their features and their appearance.
+def distances(
+    features: Features, images: NDArray[np.uint8], by_features: ClassGaussians, by_appearance: ClassGaussians
+) -> NDArray[np.float32]:
+    """Return (N,) how far images (N, H, W, C) with features (N, F) are from the training images.
 
-    Features alone miss much that no network was trained to see: of pure noise at 8 × 8 pixels a third is far off in
-    them, and all of it in its appearance. Squares add up, as those of independent quantities do.
+    Features alone miss much that no network was trained to see: a third of pure noise at 8 × 8 pixels is far off by
+    features, all of it by appearance. The squares add up, as for independent quantities.
     """
-    apart: NDArray[np.float32] = np.hypot(spread.distances(features), look.distances(appearance(images)))
-    return apart
+    total: NDArray[np.float32] = np.hypot(by_features.distances(features), by_appearance.distances(appearance(images)))
+    return total
 
 
 def appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (N, C + 2) what images (N, H, W, C) look like: level of each channel, contrast, and fineness of detail."""
-    portions = [_appearance(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
-    return np.concatenate(portions) if portions else np.empty((0, images.shape[-1] + 2), np.float32)
+    """Return (N, C + 2) simple properties of images (N, H, W, C): mean of each channel, contrast, and detail."""
+    chunks = [_appearance(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)]
+    return np.concatenate(chunks) if chunks else np.empty((0, images.shape[-1] + 2), np.float32)
 
 
 def _appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     grey = images.mean(axis=3, dtype=np.float32)
     steps = sum(np.abs(np.diff(grey, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2)) / grey[0].size
-    looks = [images.mean(axis=(1, 2)) / 255, np.log1p(grey.std(axis=(1, 2))), np.log1p(steps)]
-    return np.column_stack(looks).astype(np.float32)
+    columns = [images.mean(axis=(1, 2)) / 255, np.log1p(grey.std(axis=(1, 2))), np.log1p(steps)]
+    return np.column_stack(columns).astype(np.float32)
 
 
 def p_values(scores: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return (N,) the share of `calibration`, sorted, that is at least as large, itself counted: (k + 1)/(n + 1)."""
+    """Return (N,) conformal p-values (k + 1)/(n + 1): k of the n sorted `calibration` scores are at least as large."""
     larger = len(calibration) - np.searchsorted(calibration, scores, side="left")
     shares: NDArray[np.float64] = (larger + 1) / (len(calibration) + 1)
     return shares
 
 
-def least_probability(label_scores: NDArray[np.float32], coverage: float) -> float:
-    """Return the least probability a class needs to be in the prediction set at this coverage; 0: all classes are.
+def minimum_probability(label_scores: NDArray[np.float32], coverage: float) -> float:
+    """Return the minimum probability of a class in the prediction set at this coverage; 0: all classes are in it.
 
     Split conformal prediction with the score 1 - p (LAC: Sadinle, Lei & Wasserman 2019): the ⌈(n + 1) · coverage⌉-th
-    smallest score of the n calibration images. Where n is too small for the coverage, nothing can be left out.
+    smallest score of the n calibration images. If n is too small for the coverage, no class can be left out.
     """
     rank = math.ceil((len(label_scores) + 1) * coverage)
     return 0.0 if rank > len(label_scores) else 1 - float(label_scores[rank - 1])
 
 
-def prediction_sets(probabilities: Probabilities, least: float) -> NDArray[np.bool_]:
-    """Return (N, K) which classes are in each image's prediction set; the most probable one always is."""
-    chosen = probabilities >= least
+def prediction_sets(probabilities: Probabilities, minimum: float) -> NDArray[np.bool_]:
+    """Return (N, K) which classes are in each image's prediction set; the most probable one is always in it."""
+    chosen = probabilities >= minimum
     chosen[np.arange(len(probabilities)), probabilities.argmax(axis=1)] = True
     return chosen

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..images import ImageSpec, UnreadableImageError, read_image
 from .classifier import Classifier, load
 
-_BATCH = 256  # images in memory at once
+_CHUNK = 256  # images in memory at once
 
 
 def _load_pyfunc(data_path: str) -> "ImageModel":
@@ -30,15 +30,15 @@ def _load_pyfunc(data_path: str) -> "ImageModel":
 
 @dataclass(frozen=True, slots=True)
 class ImageModel:
-    """From a table of image files or arrays to a table of answers."""
+    """Answers a table of image files or arrays with a table."""
 
     classifier: Classifier
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Answer each row of the column ``image``; a row that cannot be read gets its reason, not a crash."""
+        """Answer each row of the column ``image``; a row that cannot be read gets the reason in ``error``."""
         sources = list(model_input["image"])
-        portions = (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
-        answers = [answer for portion in portions for answer in self._answer(portion)]
+        chunks = (sources[start : start + _CHUNK] for start in range(0, len(sources), _CHUNK))
+        answers = [answer for chunk in chunks for answer in self._answer(chunk)]
         columns = ["label", "probability", "probabilities", "error"]
         return pd.DataFrame(answers, columns=columns, index=model_input.index, dtype=object)
 
@@ -63,7 +63,7 @@ def _failure(reason: str) -> dict[str, Any]:
 
 
 def _read(source: object, spec: ImageSpec) -> NDArray[np.uint8] | str:
-    """Return the pixels, or why there are none."""
+    """Return the pixels, or why the image cannot be read."""
     try:
         return read_image(_decoded(source), spec)
     except UnreadableImageError as error:
@@ -71,9 +71,9 @@ def _read(source: object, spec: ImageSpec) -> NDArray[np.uint8] | str:
 
 
 def _decoded(source: object) -> bytes | NDArray[Any]:
-    """Undo what JSON did to an image: base64 text back to bytes, nested lists back to pixels."""
+    """Return an image from JSON as bytes or pixels: base64 text to bytes, nested lists to pixels."""
     if isinstance(source, bytes | np.ndarray):
-        return source  # never a path: a server must not open files its caller names
+        return source  # never a path: a server must not open files that a client names
     if isinstance(source, str):
         try:
             return base64.b64decode(source, validate=True)

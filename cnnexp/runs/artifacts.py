@@ -26,7 +26,7 @@ _SPREAD_LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
 
 def files(result: RunResult) -> dict[str, bytes]:
     """Every root file of the run, name -> content: four figures, five JSON documents, the predictions."""
-    return evaluation_files(result.evaluation, result.predictions, result.plan.class_names) | {
+    return evaluation_files(result.evaluation, result.predictions, result.info.class_names) | {
         "curves.png": figures.png(figures.curves(result.history)),
         "card.json": to_json(result.card),
         "data_report.json": to_json(dataclasses.asdict(result.data_report)),

@@ -1,23 +1,25 @@
-"""The straight line of one run."""
+"""The straight line of one run, from configuration to result."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import partial
+
+import keras
+import numpy as np
 
 from cnnexp import training
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
-from cnnexp.records import EpochValues, PrunedRun, RunPlan, RunResult
-from cnnexp.runs.evaluate_splits import Judged, facts_of, final_metrics, judge
-from cnnexp.runs.settings import Setup, build, loss, run_plan, set_up, training_plan
-from cnnexp.saved import build_card
+from cnnexp.models import Regularization, build_model
+from cnnexp.records import SPLIT_NAMES, EpochValues, PrunedRun, RunInfo, RunResult
+from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
+from cnnexp.runs.settings import ResolvedSettings, resolve
+from cnnexp.saved.build_card import CardWithReference, build_card
 from cnnexp.system import resources
-from cnnexp.training import Trainer, optimizers, runtime
-from cnnexp.training import network as inference
-from cnnexp.training.graph_cache import Traces
-from cnnexp.training.network import Network
+from cnnexp.training import GraphCache, Network, Trainer, runtime
 
 EXAMPLE_IMAGES = 2  # in the model's input example
 
@@ -26,19 +28,19 @@ def run(
     config: ExperimentConfig,
     *,
     name: str,
-    on_plan: Callable[[RunPlan], None],
+    on_start: Callable[[RunInfo], None],
     on_epoch: Callable[[EpochValues], bool],
     on_progress: Callable[[str, int, int], None],
-    traces: Traces | None = None,
+    graphs: GraphCache | None = None,
 ) -> RunResult | PrunedRun:
-    """Train, calibrate, judge and diagnose one model as `config` says.
+    """Train, calibrate, evaluate and diagnose one model.
 
-    `on_plan` is called once before the first update, `on_epoch` after every epoch, and `on_progress` with
-    (stage, done, total) while images are read and updates are made. Where `on_epoch` returns true the run is pruned: it
-    stops after that epoch and is not evaluated. `traces` are those of earlier runs in this process.
+    `on_start` is called once before the first step, `on_epoch` after every epoch, and `on_progress` with
+    (stage, done, total) while images are read and steps are made. Where `on_epoch` returns true the run is pruned: it
+    stops after that epoch and is not evaluated. `graphs` are those of earlier runs in this process.
 
     Raises:
-        CnnexpError: see `cnnexp.errors`; everything that can be known before training is raised before it.
+        CnnexpError: see `cnnexp.errors`; whatever can be known before training is raised before it.
 
     """
     data = config.data
@@ -46,64 +48,136 @@ def run(
     splits = trainable_splits(inspected, data)
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *summary(report)))
-    setup = set_up(config, splits)
-    runtime.configure(threads=setup.threads, seed=config.seed)
-    network = Network(build(config, splits, setup, precision=setup.precision))
-    plan = run_plan(config, splits, setup, network.model, name)
-    on_plan(plan)
-    optimizer = optimizers.build(config.optimizer, learning_rate=setup.learning_rate)
-    traces = traces or Traces()
-    trainer = traces.of(Trainer(network, optimizer, loss(config, splits)))
+    settings = resolve(config, splits)
+    runtime.configure(threads=settings.threads, seed=config.seed)
+    model = _build(config, splits, settings, precision=settings.precision)
+    info = _info(config, splits, settings, model, name)
+    on_start(info)
+    optimizer = training.build_optimizer(config.optimizer, learning_rate=settings.learning_rate)
+    graphs = graphs or GraphCache()
+    trainer = graphs.reuse(Trainer(Network(model), optimizer, _loss(config, splits)))
     history = training.fit(
         trainer,
-        training_plan(config, setup),
+        _fit_config(config, settings),
         train=splits.train,
         validation=splits.validation,
         on_epoch=on_epoch,
-        on_update=partial(on_progress, "training"),
+        on_steps=partial(on_progress, "training"),
     )
     if history.pruned:
         return PrunedRun(history)
-    network = _finished(config, splits, setup, trainer.network, traces)
-    judged = judge(config, splits, network)
-    facts = facts_of(config, splits, plan, history, judged)
-    model_file = inference.to_bytes(network.model)
-    drawn_up = _contract(splits, setup, judged, network, model_file)
+    network = _in_float32(config, splits, settings, trainer.network, graphs)
+    evaluated = evaluate_splits(network, splits, seed=config.seed)
+    if evaluated.temperature is not None:
+        training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
+    evidence = evidence_of(config, splits, info, history, evaluated)
+    model_file = training.to_bytes(network.model)
+    card = _card(splits, settings, evaluated, network, model_file)
     return RunResult(
-        plan=plan,
+        info=info,
         settings=dataclasses.asdict(config),
         history=history,
-        metrics=final_metrics(history, judged),
-        evaluation=judged.evaluation,
-        predictions=judged.predictions,
-        findings=diagnose(facts),
-        notes=(*splits.notes, *judged.notes, *not_assessed(facts)),
+        metrics=final_metrics(history, evaluated),
+        evaluation=evaluated.evaluation,
+        predictions=evaluated.predictions,
+        findings=diagnose(evidence),
+        notes=(*splits.notes, *evaluated.notes, *not_assessed(evidence)),
         model_file=model_file,
-        card=drawn_up.card.as_dict(),
+        card=card.card.as_dict(),
         data_report=report,
-        features_file=drawn_up.reference_file,
+        features_file=card.reference_file,
         example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
-        environment=resources.environment(threads=setup.threads, precision=setup.precision),
+        environment=resources.environment(threads=settings.threads, precision=settings.precision),
     )
 
 
-def _finished(config: ExperimentConfig, splits: Splits, setup: Setup, trained: Network, traces: Traces) -> Network:
-    """Return the network as it is judged and kept: the trained weights, computing in float32."""
-    if setup.precision == "float32":
+def _build(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, *, precision: str) -> keras.Model:
+    """Return the untrained model."""
+    regularization = config.regularization
+    return build_model(
+        config.model,
+        input_shape=splits.spec.shape,
+        num_classes=len(splits.class_names),
+        scaling=settings.scaling,
+        regularization=Regularization(dropout=regularization.dropout, l1=regularization.l1, l2=regularization.l2),
+        precision=precision,
+    )
+
+
+def _info(
+    config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, model: keras.Model, name: str
+) -> RunInfo:
+    classes = len(splits.class_names)
+    return RunInfo(
+        name=name,
+        data_name=splits.name,
+        data_digest=splits.digest,
+        data_source=splits.source,
+        class_names=splits.class_names,
+        class_counts={
+            split: tuple(np.bincount(splits[split].labels, minlength=classes).tolist()) for split in SPLIT_NAMES
+        },
+        input_shape=splits.spec.shape,
+        parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
+        learning_rate=settings.learning_rate,
+        threads=settings.threads,
+        precision=settings.precision,
+        augmentation=str(settings.augmentation),
+        steps_per_epoch=settings.steps_per_epoch,
+        notes=splits.notes,
+    )
+
+
+def _loss(config: ExperimentConfig, splits: Splits) -> training.Loss:
+    classes = len(splits.class_names)
+    balanced = config.training.class_weight == "balanced"
+    return training.Loss(
+        class_weights=training.balanced_class_weights(splits.train.labels, classes)
+        if balanced
+        else np.ones(classes, np.float32),
+        label_smoothing=config.regularization.label_smoothing,
+    )
+
+
+def _fit_config(config: ExperimentConfig, settings: ResolvedSettings) -> training.FitConfig:
+    return training.FitConfig(
+        batch_size=config.training.batch_size,
+        learning_rates=training.learning_rates(
+            config.schedule,
+            learning_rate=settings.learning_rate,
+            epochs=config.training.epochs,
+            steps_per_epoch=settings.steps_per_epoch,
+        ),
+        plateau=training.Plateau(config.schedule, learning_rate=settings.learning_rate),
+        patience=config.training.patience,
+        monitor=config.training.monitor,
+        keep=config.training.keep,
+        augmentation=settings.augmentation,
+        seed=config.seed,
+    )
+
+
+def _in_float32(
+    config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, trained: Network, graphs: GraphCache
+) -> Network:
+    """Return the network as it is evaluated and saved: the trained weights, computing in float32."""
+    if settings.precision == "float32":
         return trained
-    network = traces.of(Network(build(config, splits, setup, precision="float32")))
+    network = graphs.reuse(Network(_build(config, splits, settings, precision="float32")))
     network.model.set_weights(trained.model.get_weights())
     return network
 
 
-def _contract(splits: Splits, setup: Setup, judged: Judged, network: Network, model_file: bytes) -> build_card.Contract:
-    return build_card.draw_up(
+def _card(
+    splits: Splits, settings: ResolvedSettings, evaluated: EvaluatedSplits, network: Network, model_file: bytes
+) -> CardWithReference:
+    return build_card(
         splits=splits,
         forward=network.forward,
         model_file=model_file,
-        calibration=judged.predictions["calibration"].probabilities,
-        statistics=setup.statistics,
-        scaling=setup.scaling,
-        temperature=judged.temperature,
+        calibration=evaluated.predictions["calibration"].probabilities,
+        statistics=settings.statistics,
+        scaling=settings.scaling,
+        temperature=evaluated.temperature,
         versions=resources.versions(),
     )

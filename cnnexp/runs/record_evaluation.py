@@ -1,4 +1,4 @@
-"""Evaluations of saved models, recorded: one as a run of its own, several as the children of one parent run."""
+"""Records evaluations of saved models: one as a run of its own, several as children of one parent run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from cnnexp.portable.classifier import Classifier
 from cnnexp.runs import artifacts
 from cnnexp.saved import reevaluation
 from cnnexp.saved.changes import Change
-from cnnexp.saved.evaluation_set import JudgedImages
+from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.reevaluation import Reevaluation
 from cnnexp.tracking import OwnedRecord, Receipt, raising_on_sigterm, recording
 from cnnexp.tracking.outbox import entries
@@ -20,8 +20,8 @@ from cnnexp.tracking.tags import EVALUATES, PARENT, SWEEP_ID
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
-    """A saved model, and what its evaluations are recorded with."""
+class EvaluationTarget:
+    """A saved model to evaluate, and what its evaluations are recorded with."""
 
     model: Classifier
     folder: Path
@@ -34,29 +34,34 @@ class Subject:
 
 
 def record_evaluation(
-    subject: Subject, judged: JudgedImages, change: Change, *, setting: Mapping[str, str], parent_id: str | None
+    target: EvaluationTarget,
+    images: EvaluationSet,
+    change: Change,
+    *,
+    setting: Mapping[str, str],
+    parent_id: str | None,
 ) -> tuple[Reevaluation, Receipt]:
-    """Judge one model on its images, changed or not, and record that; `setting` is how the change is recorded.
+    """Evaluate one model on images, changed or not, and record the result; `setting` is the change as recorded.
 
     Raises:
-        CnnexpError: the change does not suit the images, or the store refuses.
+        CnnexpError: the change is impossible with these images, or the store refuses.
 
     """
-    name = f"{subject.name}-on-{judged.name}"
+    name = f"{target.name}-on-{images.name}"
     with recording(
-        subject.tracking,
+        target.tracking,
         run_name=name if change is None else f"{name}-{change}".replace(" ", "_"),
-        parameters={**subject.parameters, **setting},
-        config_yaml=subject.config_yaml,
-        tags={EVALUATES: subject.origin} | ({} if parent_id is None else {PARENT: parent_id, SWEEP_ID: parent_id}),
+        parameters={**target.parameters, **setting},
+        config_yaml=target.config_yaml,
+        tags={EVALUATES: target.origin} | ({} if parent_id is None else {PARENT: parent_id, SWEEP_ID: parent_id}),
     ) as recorder:
-        model = reevaluation.changed_model(subject.model, subject.folder, change)
-        result = reevaluation.judge(model, judged, change=change, seed=subject.seed)
+        model = reevaluation.changed_model(target.model, target.folder, change)
+        result = reevaluation.reevaluate(model, images, change=change, seed=target.seed)
         class_names = model.card.class_names
         recorder.evaluated(
-            dataset=_dataset(judged, result, model),
+            dataset=_dataset(images, result, model),
             metrics=result.metrics,
-            description=_description(judged, result, change, subject.origin),
+            description=_description(images, result, change, target.origin),
         )
         recorder.files(artifacts.evaluation_files(result.evaluation, {"test": result.predictions}, class_names))
         recorder.files({"card.json": artifacts.to_json(model.card.as_dict())})
@@ -64,8 +69,8 @@ def record_evaluation(
 
 
 @contextmanager
-def under_one_parent(tracking: TrackingConfig, *, name: str, varied: Mapping[str, str], origin: str) -> Iterator[str]:
-    """Give the id of a parent run for the evaluations within the block; it ends as the block ends.
+def parent_run(tracking: TrackingConfig, *, name: str, varied: Mapping[str, str], origin: str) -> Iterator[str]:
+    """Yield the id of a parent run for the evaluations in the block; the run ends with the block.
 
     Raises:
         TrackingError: the store cannot be reached, or refuses.
@@ -88,26 +93,26 @@ def under_one_parent(tracking: TrackingConfig, *, name: str, varied: Mapping[str
         record.wait()
 
 
-def title(judged: JudgedImages, change: Change) -> str:
-    """Return what was judged, in words."""
-    return f"{judged.name}, {judged.part}" + ("" if change is None else f", {change}")
+def title(images: EvaluationSet, change: Change) -> str:
+    """Return a title such as "digits, test split, blur 1.5"."""
+    return f"{images.name}, {images.part}" + ("" if change is None else f", {change}")
 
 
-def _dataset(judged: JudgedImages, result: Reevaluation, model: Classifier) -> Entry:
+def _dataset(images: EvaluationSet, result: Reevaluation, model: Classifier) -> Entry:
     return entries.evaluated_dataset(
-        name=judged.name,
-        digest=judged.digest,
-        source=judged.source,
+        name=images.name,
+        digest=images.digest,
+        source=images.source,
         class_names=model.card.class_names,
         counts={"test": [score.support for score in result.evaluation.per_class]},
         input_shape=model.card.image.shape,
     )
 
 
-def _description(judged: JudgedImages, result: Reevaluation, change: Change, origin: str) -> str:
+def _description(images: EvaluationSet, result: Reevaluation, change: Change, origin: str) -> str:
     low, high = result.evaluation.intervals["accuracy"]
     lines = [
-        f"**accuracy {result.metrics['test/accuracy']:.3f}** ({low:.3f} to {high:.3f}) on {title(judged, change)}.",
+        f"**accuracy {result.metrics['test/accuracy']:.3f}** ({low:.3f} to {high:.3f}) on {title(images, change)}.",
         f"An evaluation of the model of {origin}.",
         *result.notes,
     ]

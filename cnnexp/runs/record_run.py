@@ -5,16 +5,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from cnnexp.config import ExperimentConfig
-from cnnexp.records import EpochValues, PrunedRun, RunPlan, RunResult
+from cnnexp.records import EpochValues, PrunedRun, RunInfo, RunResult
 from cnnexp.runs import artifacts, experiment
 from cnnexp.tracking import Recorder
-from cnnexp.training.graph_cache import Traces
+from cnnexp.training import GraphCache
 
 
 class Report(Protocol):
     """Shows a run while it happens."""
 
-    def plan(self, plan: RunPlan, settings: Mapping[str, Any]) -> None:
+    def info(self, info: RunInfo, settings: Mapping[str, Any]) -> None:
         """Show what the run is going to do."""
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -24,7 +24,7 @@ class Report(Protocol):
         """Show an epoch."""
 
     def result(self, result: RunResult) -> None:
-        """Show what came out."""
+        """Show the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,20 @@ def record_run(
     report: Report,
     recorder: Recorder,
     should_prune: Callable[[EpochValues], bool],
-    traces: Traces | None = None,
+    graphs: GraphCache | None = None,
 ) -> Outcome:
     """Train, evaluate and record one configuration; `should_prune` is asked after every epoch whether to stop there.
 
-    `traces` are those of earlier runs in this process.
+    `graphs` are those of earlier runs in this process.
 
     Raises:
         CnnexpError: the data, the store or the training failed.
 
     """
 
-    def on_plan(plan: RunPlan) -> None:
-        report.plan(plan, asdict(config))
-        recorder.plan(plan)
+    def on_start(info: RunInfo) -> None:
+        report.info(info, asdict(config))
+        recorder.info(info)
 
     def on_epoch(values: EpochValues) -> bool:
         report.epoch(values)
@@ -64,7 +64,7 @@ def record_run(
         return should_prune(values)
 
     result = experiment.run(
-        config, name=name, on_plan=on_plan, on_epoch=on_epoch, on_progress=report.progress, traces=traces
+        config, name=name, on_start=on_start, on_epoch=on_epoch, on_progress=report.progress, graphs=graphs
     )
     if isinstance(result, PrunedRun):
         return _record_pruned(result, recorder)

@@ -1,4 +1,4 @@
-"""The images that a saved model is judged on: which of a data set, read as the model was trained to see them."""
+"""The images that a saved model is evaluated on, read as in its training."""
 
 import dataclasses
 import hashlib
@@ -18,25 +18,25 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JudgedImages:
-    """The images a model is judged on."""
+class EvaluationSet:
+    """The images that a model is evaluated on."""
 
     name: str  # of the data set
     source: str
     digest: str  # sha256 (hex) of pixels, labels and class names
-    part: str  # which of its images, such as "test split"
+    part: str  # of the data set, such as "test split"
     class_names: tuple[str, ...]  # of the data, not of the model
-    images: Images  # (N, H, W, C) as the model takes them
+    images: Images  # (N, H, W, C), the input of the model
     labels: Labels  # (N,) index into `class_names`
     files: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def find_images(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> JudgedImages:
+def load_evaluation_set(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> EvaluationSet:
     """Read the images of a data set as the model of `card` takes them.
 
-    Which of them: the test split of the data set that the model was trained on, of the built-in sets, and of sets that
-    declare one; else all, because none of them was trained on.
+    The test split of the data set that the model was trained on, of built-in data sets, and of those that declare one;
+    of others all images, because the model was trained on none of them.
 
     Raises:
         DataError: the data set is missing, unreadable, or has no such images.
@@ -47,7 +47,7 @@ def find_images(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgr
     if splits is None:
         return _all_or_declared(data, on_progress)
     test = splits.test
-    return JudgedImages(
+    return EvaluationSet(
         name=splits.name,
         source=splits.source,
         digest=splits.digest,
@@ -60,16 +60,16 @@ def find_images(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgr
     )
 
 
-def read_again(data: DataConfig, judged: JudgedImages, spec: ImageSpec, *, on_progress: OnProgress) -> JudgedImages:
-    """Read the same images by another rule; their digest stays, because they are the same images."""
+def reread(data: DataConfig, images: EvaluationSet, spec: ImageSpec, *, on_progress: OnProgress) -> EvaluationSet:
+    """Read the same images by another rule; they keep their digest."""
     data = _read_by(data, spec)
     _, read = read_images(data, on_progress=on_progress)
     place = {file: row for row, file in enumerate(read.manifest.files)}
-    return dataclasses.replace(judged, images=read.images[[place[file] for file in judged.files]])
+    return dataclasses.replace(images, images=read.images[[place[file] for file in images.files]])
 
 
 def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
-    """Return settings that read by `spec`: those given where the cache has what they come to, as after a run."""
+    """Return settings that read by `spec`: `data` itself if the cache has been decoded by it, as after a run."""
     if cached_spec(data) == spec:
         return data
     return dataclasses.replace(
@@ -84,18 +84,19 @@ def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
 
 
 def _same_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> Splits | None:
-    """Return the splits of a built-in set, or of the data set the model was trained on; None for any other."""
+    """Return the splits of a built-in data set, or of the one the model was trained on; None for any other."""
     builtin = isinstance(data, BuiltinDataConfig)
     try:
         splits = load_splits(data, seed=seed, on_progress=on_progress)
     except DataError:
         if builtin:
             raise
-        return None  # such as a class without training images, which matters to nobody here
+        return None  # such as a class without training images, which does not matter here
     return splits if builtin or splits.digest == card.data["digest"] else None
 
 
-def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> JudgedImages:
+
+def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> EvaluationSet:
     source, read = read_images(data, on_progress=on_progress)
     rows, notes = requirements.exclude_unreadable(read, source.origin, tolerance=requirements.tolerance(data))
     known, part = read.manifest, "all images"
@@ -104,8 +105,8 @@ def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> JudgedImages:
         rows, part = rows[is_test[rows]], "test split"
     images, labels = read.images[rows], known.labels[rows]
     if not len(rows):
-        raise DataError(f"A model is judged on at least one image; {source.origin} has none in its {part}.")
-    return JudgedImages(
+        raise DataError(f"A model is evaluated on at least one image; {source.origin} has none in its {part}.")
+    return EvaluationSet(
         name=source.name,
         source=source.origin,
         digest=_digest(images, labels, known.class_names),

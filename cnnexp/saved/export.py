@@ -1,4 +1,4 @@
-"""A model as a folder that works by itself: no MLflow, none of this package, and ONNX on request."""
+"""A model as a self-contained folder: without MLflow and without this package; ONNX on request."""
 
 import contextlib
 import io
@@ -36,31 +36,31 @@ An image classifier, trained on {data} by cnnexp.
     Scaling is its first layer: do not scale pixels before.
 {card}: class names in order, how an image file becomes these pixels, thresholds, and golden samples.
 {reference}: training images to compare with, and calibration scores.
-reader/: the code that read the training images, and that loads and checks the model. reader.images.read_image is the
-    only right way from a file to the pixels, reader.portable.classifier.load the one to the model.
-predict.py: a command, and at its top an example for a program of your own.
+reader/: the code that read the training images, and that loads and checks the model. Always read files with
+    reader.images.read_image, and load the model with reader.portable.classifier.load.
+predict.py: a command; its first lines show how to use the model in your own program.
 {onnx}
-Loading compares every file with the card and sends the golden samples through; a model whose answers moved is refused.
+Loading compares every file with the card and replays the golden samples; a model whose answers differ is refused.
 """
-_ONNX_README = """model.onnx: the same model for ONNX runtimes, which need no TensorFlow. It is not checked at loading.
+_ONNX_README = """model.onnx: the same model for ONNX runtimes, without TensorFlow. It is not checked when loaded.
 """
 
 
 def export(source: Path, target: Path, *, onnx: bool) -> None:
-    """Write a model folder's export and check it.
+    """Export a model folder, and check the export.
 
     Args:
         source: a folder with model file, card and features.
-        target: the folder to make; must not exist, or be empty.
+        target: the folder to write; must not exist, or be empty.
         onnx: also write ``model.onnx``.
 
     Raises:
-        ConfigError: the target is in use, or what ONNX needs is not installed.
-        ModelError: the model is damaged, or what was written answers differently; nothing is left behind.
+        ConfigError: the target is in use, or packages for ONNX are missing.
+        ModelError: the model is damaged, or the export answers differently; nothing is left behind.
 
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
+        raise ConfigError(f"An export needs a new or empty folder; {target} is there already. Name another one.")
     if onnx:
         _require_onnx()
     model = open_model(source)
@@ -106,22 +106,24 @@ def _require_onnx() -> None:
 
 
 def _write_onnx(folder: Path, model: Classifier) -> None:
-    """Convert, then ask the converted model about the golden samples: a conversion that fails still reports success."""
+    """Convert the model and replay the golden samples with the result: a failed conversion reports success, too."""
     keras_model = load_keras(folder / MODEL_FILE)
-    keras_model.predict_on_batch(np.zeros((1, *model.card.image.shape), np.uint8))  # or the export finds no function
+    keras_model.predict_on_batch(
+        np.zeros((1, *model.card.image.shape), np.uint8)
+    )  # otherwise the export finds no function
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy whether it still has np.object
+        warnings.simplefilter("ignore", FutureWarning)  # Keras tests whether NumPy has np.object
         keras_model.export(folder / ONNX_FILE, format="onnx", verbose=False)
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), providers=["CPUExecutionProvider"])
     (source,) = session.get_inputs()
 
-    def answer(pixels: Images) -> Probabilities:
+    def predict(pixels: Images) -> Probabilities:
         probabilities: Probabilities = session.run(None, {source.name: pixels})[0]
         return probabilities
 
     try:
-        golden.replay(model.card, answer, same_machine=True, tolerance=ONNX_TOLERANCE)
+        golden.replay(model.card, predict, same_machine=True, tolerance=ONNX_TOLERANCE)
     except UnfitModelError as error:
         raise ModelError(f"{ONNX_FILE} does not answer as the model does. {error}") from error

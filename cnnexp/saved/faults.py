@@ -1,17 +1,17 @@
-"""Faults: one wrong step between a file and a saved model, made on purpose to measure what it costs.
+"""Faults: one wrong step between a file and a saved model, made on purpose to measure its effect.
 
-A saved model of this package can meet none of them, because reading, scaling and class names travel with it; a model
-that is carried elsewhere by hand meets them all.
+They cannot happen to a saved model of this package, because reading, scaling and class names travel with it. They do
+happen to models that are moved to other programs by hand.
 
 ============  ========================================================================================================
-scaled_twice  the pixels are scaled before they reach the model, which scales them again
-unscaled      the network gets 0..255 where it expects the scaled range
-swapped       blue comes first: the channels in the order of another library
+scaled_twice  the pixels are scaled before the model, which scales them again
+unscaled      the network gets 0..255 instead of the scaled range
+swapped       blue first: the channel order of another library
 inverted      black on white instead of white on black, 255 - x
-turned        a quarter turn: the rotation that EXIF asks for is not made
-squeezed      padded with black to keep an aspect ratio of 4:3 where the model was trained on stretched images
+turned        a quarter turn: the EXIF rotation is not applied
+squeezed      padded with black to an aspect ratio of 4:3, while the model was trained on stretched images
 nearest       resized with another kernel: the nearest pixel, without antialiasing
-class_order   the class names are in another order than the outputs: each answer is read as the next class
+class_order   the class names are in another order than the outputs: each answer becomes the next class
 ============  ========================================================================================================
 """
 
@@ -36,26 +36,26 @@ class Fault:
     name: str
 
     @classmethod
-    def parse(cls, word: str) -> "Fault":
-        """Read what stands on the command line; raise ConfigError where it is none."""
-        if word not in NAMES:
-            raise ConfigError(f"fault must be one of none, {', '.join(NAMES)}; got {word!r}.")
-        return cls(word)
+    def parse(cls, name: str) -> "Fault":
+        """Return the fault of that name; raises ConfigError if it is unknown."""
+        if name not in NAMES:
+            raise ConfigError(f"fault must be one of none, {', '.join(NAMES)}; got {name!r}.")
+        return cls(name)
 
     def __str__(self) -> str:
         return self.name
 
     def reading(self, spec: ImageSpec) -> ImageSpec:
-        """How the files are read."""
+        """Return the rule by which the files are read."""
         if self.name != "nearest":
             return spec
         return dataclasses.replace(spec, kernel="nearest", antialias=False)
 
     def pixels(self, images: Images) -> Images:
-        """What becomes of images (N, H, W, C) on the way to the model.
+        """Return images (N, H, W, C) as the model gets them.
 
         Raises:
-            ConfigError: such images cannot have this fault.
+            ConfigError: the fault is impossible with such images.
 
         """
         match self.name:
@@ -75,7 +75,7 @@ class Fault:
                 return images
 
     def scaling(self, scaling: Scaling) -> Scaling:
-        """What the first layer of the model does to what it is given."""
+        """Return the scaling that is applied in all."""
         match self.name:
             case "scaled_twice":
                 pairs = list(zip(scaling.scale, scaling.offset, strict=True))
@@ -86,12 +86,12 @@ class Fault:
                 return scaling
 
     def answers(self, probabilities: Probabilities) -> Probabilities:
-        """Under which classes the model's answers (N, K) are read."""
+        """Return the probabilities (N, K) as they are assigned to classes."""
         return np.roll(probabilities, 1, axis=1) if self.name == "class_order" else probabilities
 
 
 def _squeezed(image: Images) -> Images:
-    """(H, W, C) of the same shape."""
+    """Return an image (H, W, C) of the same shape."""
     height, width = image.shape[:2]
     inner = round(_SQUEEZE * height)
     top = (height - inner) // 2

@@ -1,4 +1,4 @@
-"""Many images through a saved model: read, asked and judged in portions, so that a million of them take no memory."""
+"""Many images through a saved model: read and classified in chunks, so that a million need little memory."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -14,17 +14,17 @@ from cnnexp.images import ImageSpec, UnreadableImageError, read_image
 from cnnexp.portable import classifier
 from cnnexp.portable.card import UnfitModelError
 from cnnexp.portable.classifier import Classifier
-from cnnexp.portable.reference import Features, Probabilities, least_probability, prediction_sets
-from cnnexp.saved.image_files import Listed
+from cnnexp.portable.reference import Features, Probabilities, minimum_probability, prediction_sets
+from cnnexp.saved.image_files import ListedImage
 
-PORTION = 128  # images asked about at once
-_AHEAD = 3  # portions being read while one is answered
-_READERS = 2  # threads; Pillow lets go of the interpreter while it decodes
+CHUNK = 128  # images classified at once
+_PREFETCHED = 3  # chunks being read while one is classified
+_READERS = 2  # threads; Pillow releases the interpreter lock while it decodes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What the model says about one image."""
+    """The answer of the model for one image."""
 
     label: str  # the most probable class
     probability: float
@@ -32,26 +32,26 @@ class Answer:
     next_best: str
     next_probability: float
     prediction_set: tuple[str, ...]  # most probable first
-    p_value: float | None  # of coming from where the calibration images came from; None: they were too few
-    unlike: bool  # the p-value is below the card's threshold
+    p_value: float | None  # see `TrainingReference.p_values`; None: no calibration images
+    unlike: bool  # the p-value is below the threshold of the card
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """One image that was asked about: an answer, or why there is none."""
+    """One image: its answer, or why there is none."""
 
-    name: str  # as it was asked for
+    name: str  # as listed
     answer: Answer | None
     error: str | None
-    pixels: NDArray[np.uint8] | None  # (H, W, C) as the model took them
-    nearest: tuple[int, ...]  # rows of the reference, the most similar first; empty if not asked for
+    pixels: NDArray[np.uint8] | None  # (H, W, C), the input of the model
+    nearest: tuple[int, ...]  # rows of the training reference, the most similar first; empty if not requested
 
 
 def open_model(folder: Path) -> Classifier:
     """Load a model folder and replay its golden samples.
 
     Raises:
-        ModelError: a file is missing, damaged or changed, or the answers moved; the message says which.
+        ModelError: a file is missing, damaged or changed, or answers differ; the message says which.
 
     """
     try:
@@ -60,55 +60,57 @@ def open_model(folder: Path) -> Classifier:
         raise ModelError(str(error)) from error
 
 
-def predict(model: Classifier, listed: Iterable[Listed], *, coverage: float, neighbours: int) -> Iterator[Prediction]:
-    """Answer each image, in the order they are listed.
+def predict(
+    model: Classifier, listed: Iterable[ListedImage], *, coverage: float, neighbours: int
+) -> Iterator[Prediction]:
+    """Classify each image, in the order of the list.
 
     Args:
         model: see `open_model`.
-        listed: see `listing.list_images`.
-        coverage: share of images whose true class shall be in the prediction set, above 0 and below 1.
-        neighbours: how many of the most similar training images to look up.
+        listed: see `list_images`.
+        coverage: share of images whose true class should be in the prediction set, above 0 and below 1.
+        neighbours: number of most similar training images to find.
 
     Raises:
-        ConfigError: a coverage out of range.
+        ConfigError: the coverage is out of range.
 
     """
     if not 0 < coverage < 1:
         raise ConfigError(f"coverage must be above 0 and below 1; got {coverage}.")
-    least = least_probability(model.reference.label_scores, coverage)
-    for portion in _read_ahead(listed, model.card.image):
-        yield from _answer(model, portion, least=least, neighbours=neighbours)
+    minimum = minimum_probability(model.reference.label_scores, coverage)
+    for chunk in _prefetch(listed, model.card.image):
+        yield from _classify(model, chunk, minimum=minimum, neighbours=neighbours)
 
 
-Read = list[tuple[Listed, NDArray[np.uint8] | str]]  # pixels, or why there are none
+ReadChunk = list[tuple[ListedImage, NDArray[np.uint8] | str]]  # pixels, or why there are none
 
 
-def _read_ahead(listed: Iterable[Listed], spec: ImageSpec) -> Iterator[Read]:
-    portions = _batched(listed)
-    first = next(portions, ())
-    if len(first) < PORTION:  # a few images are read sooner than threads are started
+def _prefetch(listed: Iterable[ListedImage], spec: ImageSpec) -> Iterator[ReadChunk]:
+    chunks = _chunks(listed)
+    first = next(chunks, ())
+    if len(first) < CHUNK:  # reading a few images takes less time than starting threads
         yield _read(first, spec)
         return
     with ThreadPoolExecutor(_READERS) as pool:
-        waiting: list[Future[Read]] = []
-        for portion in itertools.chain([first], portions):
-            waiting.append(pool.submit(_read, portion, spec))
-            if len(waiting) > _AHEAD:
+        waiting: list[Future[ReadChunk]] = []
+        for chunk in itertools.chain([first], chunks):
+            waiting.append(pool.submit(_read, chunk, spec))
+            if len(waiting) > _PREFETCHED:
                 yield waiting.pop(0).result()
         yield from (future.result() for future in waiting)
 
 
-def _batched(listed: Iterable[Listed]) -> Iterator[tuple[Listed, ...]]:
+def _chunks(listed: Iterable[ListedImage]) -> Iterator[tuple[ListedImage, ...]]:
     rest = iter(listed)
-    while portion := tuple(itertools.islice(rest, PORTION)):
-        yield portion
+    while chunk := tuple(itertools.islice(rest, CHUNK)):
+        yield chunk
 
 
-def _read(portion: Iterable[Listed], spec: ImageSpec) -> Read:
-    return [(item, _pixels(item, spec)) for item in portion]
+def _read(chunk: Iterable[ListedImage], spec: ImageSpec) -> ReadChunk:
+    return [(item, _pixels(item, spec)) for item in chunk]
 
 
-def _pixels(item: Listed, spec: ImageSpec) -> NDArray[np.uint8] | str:
+def _pixels(item: ListedImage, spec: ImageSpec) -> NDArray[np.uint8] | str:
     if item.path is None:
         return str(item.error)
     try:
@@ -117,16 +119,16 @@ def _pixels(item: Listed, spec: ImageSpec) -> NDArray[np.uint8] | str:
         return str(error)
 
 
-def _answer(model: Classifier, portion: Read, *, least: float, neighbours: int) -> Iterator[Prediction]:
-    images = [pixels for _, pixels in portion if not isinstance(pixels, str)]
+def _classify(model: Classifier, chunk: ReadChunk, *, minimum: float, neighbours: int) -> Iterator[Prediction]:
+    images = [pixels for _, pixels in chunk if not isinstance(pixels, str)]
     answers: Iterator[Answer] = iter(())
     nearest: Iterator[tuple[int, ...]] = iter(())
     if images:
-        asked = np.stack(images)
-        probabilities, features = model.forward(asked)
-        answers = iter(_answers(model, probabilities, model.reference.p_values(features, asked), least))
+        stacked = np.stack(images)
+        probabilities, features = model.forward(stacked)
+        answers = iter(_answers(model, probabilities, model.reference.p_values(features, stacked), minimum))
         nearest = iter(_nearest(model, features, neighbours))
-    for item, pixels in portion:
+    for item, pixels in chunk:
         if isinstance(pixels, str):
             yield Prediction(name=item.name, answer=None, error=pixels, pixels=None, nearest=())
         else:
@@ -134,10 +136,10 @@ def _answer(model: Classifier, portion: Read, *, least: float, neighbours: int) 
 
 
 def _answers(
-    model: Classifier, probabilities: Probabilities, p_values: NDArray[np.float64] | None, least: float
+    model: Classifier, probabilities: Probabilities, p_values: NDArray[np.float64] | None, minimum: float
 ) -> list[Answer]:
     orders = np.argsort(-probabilities, axis=1, kind="stable")
-    chosen = prediction_sets(probabilities, least)
+    chosen = prediction_sets(probabilities, minimum)
     return [
         _one_answer(model, row, order, sets, None if p_values is None else float(p_values[index]))
         for index, (row, order, sets) in enumerate(zip(probabilities, orders, chosen, strict=True))

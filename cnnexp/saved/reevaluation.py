@@ -1,10 +1,11 @@
-"""A saved model judged on images it was not trained on: another data set, or its own test images, changed."""
+"""A saved model evaluated on another data set, or on its own test images, changed or not."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,23 +15,23 @@ from cnnexp.models import SCALING_LAYER
 from cnnexp.portable.card import MODEL_FILE
 from cnnexp.portable.classifier import Classifier, load_keras
 from cnnexp.portable.forward import forward_of
-from cnnexp.portable.reference import least_probability, prediction_sets
+from cnnexp.portable.reference import minimum_probability, prediction_sets
 from cnnexp.records import Evaluation, Images, Labels, Probabilities, Scaling, SplitPredictions
 from cnnexp.saved import shifts
 from cnnexp.saved.changes import Change
-from cnnexp.saved.evaluation_set import JudgedImages
+from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.faults import Fault
 from cnnexp.saved.shifts import Shift
 from cnnexp.system.text import listed, plural
 
-COVERAGE = 0.9  # of the prediction sets whose real coverage is measured
-_AT_ONCE = 512  # images
+COVERAGE = 0.9  # of the prediction sets whose actual coverage is measured
+_CHUNK = 512  # images
 _LISTED = 10  # classes named in a note
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reevaluation:
-    """What came out."""
+    """The result of an evaluation."""
 
     evaluation: Evaluation  # classes in the order of the model
     predictions: SplitPredictions
@@ -39,50 +40,63 @@ class Reevaluation:
 
 
 def changed_model(model: Classifier, folder: Path, change: Change) -> Classifier:
-    """Return the model of `folder` as a fault in its scaling makes it; for any other change the model itself."""
+    """Return the model of `folder` with a faulty scaling layer; for any other change the model itself."""
     if not isinstance(change, Fault):
         return model
-    of_card = model.card.scaling
-    kept = Scaling(of_card["rule"], tuple(of_card["scale"]), tuple(of_card["offset"]))
-    wrong = change.scaling(kept)
-    if wrong == kept:
+    recorded = model.card.scaling
+    scaling = Scaling(recorded["rule"], tuple(recorded["scale"]), tuple(recorded["offset"]))
+    faulty = change.scaling(scaling)
+    if faulty == scaling:
         return model
-    network = load_keras(folder / MODEL_FILE)
-    layer = network.get_layer(SCALING_LAYER)
-    layer.scale, layer.offset = list(wrong.scale), list(wrong.offset)
+    network = _rescaled(load_keras(folder / MODEL_FILE), faulty)
     return dataclasses.replace(model, forward=forward_of(network))
 
 
-def judge(model: Classifier, judged: JudgedImages, *, change: Change, seed: int) -> Reevaluation:
-    """Ask the model about the images, changed on purpose or not, and evaluate its answers, classes matched by name.
+def _rescaled(network: keras.Model, scaling: Scaling) -> keras.Model:
+    """Return a copy of the network with another scaling layer."""
 
-    Images of classes that the model does not know are left out, because no answer could be right; a note says so.
+    def clone(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        if layer.name == SCALING_LAYER:
+            config |= {"scale": list(scaling.scale), "offset": list(scaling.offset)}
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(network, clone_function=clone)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def reevaluate(model: Classifier, images: EvaluationSet, *, change: Change, seed: int) -> Reevaluation:
+    """Evaluate a model on images, changed on purpose or not; classes are matched by name.
+
+    Images of classes that the model does not know are left out, because no answer could be correct; a note says so.
+    `seed` is that of the bootstrap, and of noise.
 
     Raises:
         DataError: no class of the data is one of the model's.
 
     """
     class_names = model.card.class_names
-    labels, class_notes = match_classes(judged.class_names, class_names, judged.labels, source=judged.source)
+    labels, class_notes = match_classes(images.class_names, class_names, images.labels, source=images.source)
     kept = np.flatnonzero(labels >= 0)
     if not len(kept):
         raise DataError(
-            f"A model is judged on images of classes that it knows; {judged.source} has none in its {judged.part}. "
+            f"A model is evaluated on images of its classes; {images.source} has none in its {images.part}. "
             f"The model knows {', '.join(class_names)}."
         )
-    images, labels = judged.images[kept], labels[kept]
-    seen_notes = _seen(images, model)
-    images = _changed(images, change, seed=seed)
-    answers = [model.forward(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
+    original, labels = images.images[kept], labels[kept]
+    seen_notes = _seen(original, model)
+    pixels = _changed(original, change, seed=seed)
+    answers = [model.forward(pixels[start : start + _CHUNK]) for start in range(0, len(pixels), _CHUNK)]
     probabilities = np.concatenate([answer[0] for answer in answers])
     probabilities = change.answers(probabilities) if isinstance(change, Fault) else probabilities
     features = np.concatenate([answer[1] for answer in answers])
     evaluation = evaluate(probabilities=probabilities, labels=labels, class_names=class_names, seed=seed)
     return Reevaluation(
         evaluation=evaluation,
-        predictions=SplitPredictions(tuple(judged.files[place] for place in kept.tolist()), labels, probabilities),
-        metrics=_metrics(model, evaluation, probabilities, labels, model.reference.p_values(features, images)),
-        notes=(*judged.notes, *class_notes, *seen_notes),
+        predictions=SplitPredictions(tuple(images.files[place] for place in kept.tolist()), labels, probabilities),
+        metrics=_metrics(model, evaluation, probabilities, labels, model.reference.p_values(features, pixels)),
+        notes=(*images.notes, *class_notes, *seen_notes),
     )
 
 
@@ -103,10 +117,10 @@ def _metrics(
     labels: Labels,
     p_values: NDArray[np.float64] | None,
 ) -> dict[str, float]:
-    """Return those of a run, and what became of the promises of the calibration split."""
+    """Return the metrics of a run, and the actual coverage, size and warnings under the thresholds of the card."""
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
     metrics["test/accuracy_low"], metrics["test/accuracy_high"] = evaluation.intervals["accuracy"]
-    sets = prediction_sets(probabilities, least_probability(model.reference.label_scores, COVERAGE))
+    sets = prediction_sets(probabilities, minimum_probability(model.reference.label_scores, COVERAGE))
     metrics[f"test/set_coverage_{COVERAGE:g}"] = float(sets[np.arange(len(labels)), labels].mean())
     metrics[f"test/set_size_{COVERAGE:g}"] = float(sets.sum(axis=1).mean())
     if p_values is not None:
@@ -117,7 +131,7 @@ def _metrics(
 def match_classes(
     of_data: Sequence[str], of_model: Sequence[str], labels: Labels, *, source: str
 ) -> tuple[Labels, tuple[str, ...]]:
-    """Return each image's class in the model's order, -1 where the model has no such class, and what there is to note.
+    """Return the label of each image in the order of the model, -1 for classes that it lacks, and notes.
 
     Raises:
         DataError: the two have no class name in common.
@@ -147,9 +161,11 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _seen(images: NDArray[np.uint8], model: Classifier) -> tuple[str, ...]:
-    """Note images that the model was trained on: a score on them says nothing."""
+    """Return a note about images that the model was trained on."""
     known = {image.tobytes() for image in model.reference.pixels}
     count = sum(image.tobytes() in known for image in images)
     if not count:
         return ()
-    return (f"At least {count:,} of these images are training images of the model (identical pixels): scores flatter.",)
+    return (
+        f"At least {count:,} of these images are training images of the model (identical pixels): scores are too high.",
+    )

@@ -1,13 +1,13 @@
-"""Shifts: what a camera, the light or a lens does to images, as formulas over pixels.
+"""Shifts: effects of camera, light or lens on images, as formulas over pixels.
 
 All on uint8 (N, H, W, C) at the model's input size; x is a pixel in 0..255, results are rounded and clipped to 0..255.
 
 ==============  ==========================================  ====================================================
 brightness      x + 255 a                                   -1 <= a <= 1
-contrast        m + a (x - m), m the mean of the image      a >= 0; 1: as it is
+contrast        m + a (x - m), m the mean of the image      a >= 0; 1: unchanged
 gain_offset     g x + 255 o                                 g >= 0, -1 <= o <= 1; written g,o
-gamma           255 (x / 255) ** a                          a > 0; 1: as it is, above: darker
-noise           x + 255 a n, n standard normal, seeded      a >= 0; each pixel and channel by itself
+gamma           255 (x / 255) ** a                          a > 0; 1: unchanged, above: darker
+noise           x + 255 a n, n standard normal, seeded      a >= 0; independent for each pixel and channel
 blur            Gaussian of standard deviation a pixels     a >= 0; three box blurs (Gwosdek et al. 2011), as in Pillow
 ==============  ==========================================  ====================================================
 """
@@ -45,7 +45,7 @@ class Shift:
 
     @classmethod
     def parse(cls, name: str, amount: str) -> "Shift":
-        """Read what stands on the command line, such as ``blur`` and ``1.5``; raise ConfigError where it is wrong."""
+        """Parse settings such as ``blur`` and ``1.5``; raises ConfigError if they are wrong."""
         if name not in _BOUNDS:
             raise ConfigError(f"shift must be one of {', '.join(NAMES)}; got {name!r}.")
         bounds = _BOUNDS[name]
@@ -62,8 +62,8 @@ class Shift:
         return cls(name, numbers)
 
     @property
-    def word(self) -> str:
-        """As it is typed in a list and recorded, such as ``gain_offset:1.2:0.1``."""
+    def setting(self) -> str:
+        """The value as typed in a list and recorded, such as ``gain_offset:1.2:0.1``."""
         return ":".join([self.name, *(f"{number:g}" for number in self.amount)])
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Shift:
 
 
 def apply(shift: Shift, images: Images, *, seed: int) -> Images:
-    """Return shifted images, (N, H, W, C); equal for equal `seed`, which only noise needs."""
+    """Return shifted images, (N, H, W, C); `seed` is that of noise."""
     if shift.name == "blur":
         return np.stack([_blurred(image, shift.amount[0]) for image in images])
     change: dict[str, Callable[..., Pixels]] = {

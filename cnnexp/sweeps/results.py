@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cnnexp.records import RunPlan
+from cnnexp.records import RunInfo
 from cnnexp.sweeps.jobs import Job
 from cnnexp.tracking.store.stored_run import StoredRun
 from cnnexp.tracking.tags import PRUNED
@@ -34,7 +34,7 @@ class Result:
         job: Job,
         status: str,
         metrics: Mapping[str, float],
-        plan: RunPlan | None,
+        info: RunInfo | None,
         seconds: float | None,
         reason: str = "",
     ) -> Self:
@@ -45,7 +45,7 @@ class Result:
             varied=job.varied,
             status=status,
             metrics=metrics,
-            learning_rate=plan.learning_rate if plan is not None else None,
+            learning_rate=info.learning_rate if info is not None else None,
             batch_size=job.config.training.batch_size,
             batch_scaling=job.config.optimizer.batch_scaling,
             seconds=seconds,

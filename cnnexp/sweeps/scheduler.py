@@ -203,8 +203,8 @@ class Conductor:
         match message:
             case protocol.Grown():
                 run.record.notify()
-            case protocol.Planned(plan):
-                run.plan = plan
+            case protocol.Planned(info):
+                run.info = info
             case protocol.Progressed(stage, done, total):
                 self._report.stage(number, stage, done, total)
             case protocol.EpochEnded(values):
@@ -228,7 +228,7 @@ class Conductor:
 
     def _finished(self, run: Run, metrics: Mapping[str, float], pruned: int | None) -> None:
         self._end_record(run, "FINISHED", {})
-        result = Result.of(run.job, "pruned" if pruned else "FINISHED", metrics, run.plan, time.monotonic() - run.began)
+        result = Result.of(run.job, "pruned" if pruned else "FINISHED", metrics, run.info, time.monotonic() - run.began)
         self.results.add(result)
         self._source.ended(run.job.number, metrics, pruned=pruned is not None)
         self._report.ended(run.job.number, run.job.name, result.in_words, good=True, best=self.results.best_in_words)
@@ -249,7 +249,7 @@ class Conductor:
 
     def _failed(self, run: Run, reason: str, traceback: str) -> None:
         self._end_record(run, "FAILED", {"failure": reason}, traceback or f"{reason}\n")
-        self.results.add(Result.of(run.job, "FAILED", {}, run.plan, None, reason=reason))
+        self.results.add(Result.of(run.job, "FAILED", {}, run.info, None, reason=reason))
         self._source.ended(run.job.number, None, pruned=False)
         self._report.ended(run.job.number, run.job.name, reason, good=False, best=self.results.best_in_words)
 
@@ -265,5 +265,5 @@ class Conductor:
 
     def _killed(self, run: Run) -> None:
         self._end_record(run, "KILLED", {})
-        self.results.add(Result.of(run.job, "KILLED", {}, run.plan, None))
+        self.results.add(Result.of(run.job, "KILLED", {}, run.info, None))
         self._source.ended(run.job.number, None, pruned=False)

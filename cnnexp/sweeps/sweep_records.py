@@ -9,7 +9,7 @@ from pathlib import Path
 from cnnexp.compose import columns, other_settings, to_yaml
 from cnnexp.config import ExperimentConfig, TrackingConfig
 from cnnexp.errors import SweepError
-from cnnexp.records import RunPlan
+from cnnexp.records import RunInfo
 from cnnexp.sweeps.jobs import Job
 from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
@@ -158,7 +158,7 @@ class Run:
     digest: str  # of its data
     attempt: int = 0
     began: float = 0.0  # monotonic seconds
-    plan: RunPlan | None = None
+    info: RunInfo | None = None
     _record: OwnedRecord | None = None
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
-from cnnexp.records import EpochValues, RunPlan, RunResult
+from cnnexp.records import EpochValues, RunInfo, RunResult
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import entries
@@ -135,11 +135,11 @@ class Recorder:
     def receipt(self, receipt: Receipt) -> None:
         self._receipt = receipt
 
-    def plan(self, plan: RunPlan) -> None:
+    def info(self, info: RunInfo) -> None:
         """Record what the run is going to do: the data set, and what `auto` settings became."""
-        self._writer.append(entries.dataset(plan))
-        self._writer.append(entries.params(entries.resolved(plan)))
-        self._writer.append(entries.tags({DESCRIPTION: entries.describe_plan(plan)}))
+        self._writer.append(entries.dataset(info))
+        self._writer.append(entries.params(entries.resolved(info)))
+        self._writer.append(entries.tags({DESCRIPTION: entries.describe_info(info)}))
         self._notify()
 
     def evaluated(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:

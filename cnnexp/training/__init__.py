@@ -1,6 +1,24 @@
-"""Training: whole stretches of updates as one graph call, one order a (seed, epoch), the best weights kept."""
+"""Training: many steps in one graph call, one order of images for each (seed, epoch), the best weights kept."""
 
-from cnnexp.training.fit import Plan, fit, loss_and_accuracy
+from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
+from cnnexp.training.graph_cache import GraphCache
+from cnnexp.training.network import Network, fold_temperature, to_bytes
+from cnnexp.training.optimizers import build_optimizer
+from cnnexp.training.schedules import Plateau, learning_rates
 from cnnexp.training.trainer import Loss, Trainer, balanced_class_weights
 
-__all__ = ["Loss", "Plan", "Trainer", "balanced_class_weights", "fit", "loss_and_accuracy"]
+__all__ = [
+    "FitConfig",
+    "GraphCache",
+    "Loss",
+    "Network",
+    "Plateau",
+    "Trainer",
+    "balanced_class_weights",
+    "build_optimizer",
+    "fit",
+    "fold_temperature",
+    "learning_rates",
+    "loss_and_accuracy",
+    "to_bytes",
+]

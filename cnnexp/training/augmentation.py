@@ -1,34 +1,10 @@
-"""Random changes to training images: one affine map an image, drawn from (seed, epoch, batch)."""
-
-from dataclasses import dataclass
+"""Random changes of training images: one affine map per image, drawn from (seed, epoch, batch)."""
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnnexp.config import AugmentationConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """What is really done, once the data has had its say."""
-
-    flip: bool  # mirror left-right, half of the time
-    shift: float  # largest move in each direction, as a share of the side
-    zoom: float  # largest relative change of size
-
-    def __bool__(self) -> bool:
-        return bool(self.flip or self.shift or self.zoom)
-
-    def __str__(self) -> str:
-        parts = ["flip"] if self.flip else []
-        parts += [f"{name} {value:g}" for name, value in (("shift", self.shift), ("zoom", self.zoom)) if value]
-        return ", ".join(parts) or "none"
-
-
-def resolve(config: AugmentationConfig, *, mirror: bool) -> Augmentation:
-    """Return what `config` means for data whose classes do (`mirror`) or do not survive a mirror."""
-    flip = config.flip == "always" or (config.flip == "auto" and mirror and config.name != "none")
-    return Augmentation(flip=flip, shift=config.shift, zoom=config.zoom)
+from cnnexp.records import Augmentation
 
 
 def transforms(
@@ -50,3 +26,16 @@ def transforms(
     maps[:, 4] = scale
     maps[:, 5] = center_y - scale * center_y + move[:, 1]
     return maps
+
+
+def apply_transforms(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Return images (B, H, W, C) uint8 under the maps (B, 8) of `transforms`; bilinear, edges repeated."""
+    transformed = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=maps,
+        output_shape=images.shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+    return tf.ensure_shape(transformed, images.shape)

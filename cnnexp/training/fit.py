@@ -1,4 +1,4 @@
-"""Epochs of updates, each judged by the validation split, until there are enough; the best weights are kept."""
+"""The training loop: epochs of steps, each validated, until enough; the best weights are kept."""
 
 import math
 import time
@@ -11,134 +11,133 @@ from numpy.typing import NDArray
 
 from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
-from cnnexp.records import EpochValues, History, Labels
-from cnnexp.training.augmentation import Augmentation
+from cnnexp.records import Augmentation, EpochValues, History, Labels
 from cnnexp.training.batches import batches
 from cnnexp.training.schedules import Plateau
 from cnnexp.training.trainer import Trainer
 
-# Updates in one graph call: Python, and with it Ctrl-C and the progress display, has its turn in between.
-# The numbers do not depend on it.
-STRETCH = 64
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What `fit` needs to know beside trainer and data."""
+class FitConfig:
+    """The settings of `fit`."""
 
     batch_size: int
-    rates: NDArray[np.float64]  # (epochs, updates per epoch)
+    learning_rates: NDArray[np.float64]  # (epochs, steps per epoch)
     plateau: Plateau
     patience: int | None  # epochs without improvement before stopping; None: never
     monitor: str  # val/loss | val/accuracy
     keep: str  # best | last: which epoch's weights the model ends with
     augmentation: Augmentation
     seed: int
+    # Steps in one graph call; between two calls Python handles Ctrl-C and the progress display. Changes no number.
+    steps_per_execution: int = 64
 
 
 def fit(
     trainer: Trainer,
-    plan: Plan,
+    config: FitConfig,
     *,
     train: Split,
     validation: Split,
     on_epoch: Callable[[EpochValues], bool],
-    on_update: Callable[[int, int], None],
+    on_steps: Callable[[int, int], None],
 ) -> History:
-    """Train a network in place; it ends with the weights of its best epoch by `plan.monitor`, or of its last.
+    """Train a network in place; it ends with the weights of its best epoch by `config.monitor`, or of its last.
 
     `on_epoch` gets each epoch's values and returns whether to prune the run: to stop it here, unless this was its last
-    epoch anyway. `on_update` gets (updates done, updates in all) after every stretch.
+    epoch anyway. `on_steps` gets (steps done, steps in all) after every graph call.
 
     Raises:
-        NonFiniteLossError: at the first update whose loss is not finite.
+        NonFiniteLossError: at the first step whose loss is not finite.
 
     """
     start = time.perf_counter()
     network = trainer.network
-    ahead: Iterator[object] = iter(
-        batches(train, batch_size=plan.batch_size, epochs=len(plan.rates), moves=plan.augmentation, seed=plan.seed)
+    epochs, steps_per_epoch = config.learning_rates.shape
+    ordered = iter(
+        batches(train, batch_size=config.batch_size, epochs=epochs, augmentation=config.augmentation, seed=config.seed)
     )
-    best = _Best(plan.monitor)
+    best = _BestWeights(config.monitor)
     done: list[EpochValues] = []
     pruned = False
-    for epoch, full_rates in enumerate(plan.rates, start=1):
+    for epoch, scheduled in enumerate(config.learning_rates, start=1):
         began = time.perf_counter()
-        rates = full_rates * plan.plateau.share
-        loss, accuracy = _train_epoch(trainer, ahead, plan, len(train), epoch, rates, on_update)
+        learning_rates = scheduled * config.plateau.factor
+        last = float(learning_rates[-1])
+        loss, accuracy = _train_epoch(trainer, ordered, config, len(train), epoch, learning_rates, on_steps)
         val_loss, val_accuracy = loss_and_accuracy(
             network.logits(validation.images, validation.rows), validation.labels
         )
         seconds = time.perf_counter() - began
-        values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, float(rates[-1]), seconds)
+        values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, last, seconds)
         done.append(values)
         best.update(values, network.model)
-        plan.plateau.step(improved=best.epoch == epoch)
+        config.plateau.step(improved=best.epoch == epoch)
         prune = on_epoch(values)
         if not math.isfinite(val_loss):
-            _refuse_to_go_on("validation", epoch, epoch * len(rates), float(rates[-1]))
-        if pruned := prune and epoch < len(plan.rates):
+            _raise_non_finite("validation", epoch, epoch * steps_per_epoch, last)
+        if pruned := prune and epoch < epochs:
             break
-        if plan.patience is not None and epoch - best.epoch >= plan.patience:
+        if config.patience is not None and epoch - best.epoch >= config.patience:
             break
-    if plan.keep == "best":
+    if config.keep == "best":
         network.model.set_weights(best.weights)
-    updates = len(done) * plan.rates.shape[1]
-    stopped_early = len(done) < len(plan.rates)
-    return History(tuple(done), best.epoch, stopped_early, updates, time.perf_counter() - start, pruned)
+    steps = len(done) * steps_per_epoch
+    stopped_early = len(done) < epochs
+    return History(tuple(done), best.epoch, stopped_early, steps, time.perf_counter() - start, pruned)
 
 
 def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[float, float]:
-    """Return mean cross-entropy and share of right answers; logits are (N, K), labels (N,)."""
+    """Return mean cross-entropy in nats and accuracy, 0..1; logits are (N, K), labels (N,)."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1))
     losses = log_sum - shifted[np.arange(len(labels)), labels]
     return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean())
 
 
-class _Best:
-    """The best epoch so far and its weights."""
+class _BestWeights:
+    """The weights of the best epoch so far."""
 
     def __init__(self, monitor: str) -> None:
         self._monitor = monitor
-        self._best = -math.inf
+        self._score = -math.inf
         self.epoch = 0
         self.weights: list[NDArray[np.float32]] = []
 
     def update(self, values: EpochValues, model: keras.Model) -> None:
         score = -values.val_loss if self._monitor == "val/loss" else values.val_accuracy
-        if score > self._best:
-            self._best = score
+        if score > self._score:
+            self._score = score
             self.epoch = values.epoch
             self.weights = model.get_weights()
 
 
 def _train_epoch(
     trainer: Trainer,
-    ahead: Iterator[object],
-    plan: Plan,
+    ordered: Iterator[object],
+    config: FitConfig,
     images: int,
     epoch: int,
-    rates: NDArray[np.float64],
-    on_update: Callable[[int, int], None],
+    learning_rates: NDArray[np.float64],
+    on_steps: Callable[[int, int], None],
 ) -> tuple[float, float]:
-    """Run one epoch; return its mean loss and accuracy over images, taken while the weights moved."""
-    before = (epoch - 1) * len(rates)
-    total_loss = total_right = 0.0
-    for first in range(0, len(rates), STRETCH):
-        portion = rates[first : first + STRETCH]
-        loss, right, finished, finite = trainer(ahead, portion)
+    """Run one epoch; return its mean loss and accuracy over images, measured while the weights changed."""
+    before = (epoch - 1) * len(learning_rates)
+    total_loss = total_correct = 0.0
+    for first in range(0, len(learning_rates), config.steps_per_execution):
+        chunk = learning_rates[first : first + config.steps_per_execution]
+        loss, correct, finished, finite = trainer(ordered, chunk)
         if not finite:
-            _refuse_to_go_on("training", epoch, before + first + finished, float(portion[finished - 1]))
+            _raise_non_finite("training", epoch, before + first + finished, float(chunk[finished - 1]))
         total_loss += loss
-        total_right += right
-        on_update(before + first + finished, plan.rates.size)
-    return total_loss / images, total_right / images
+        total_correct += correct
+        on_steps(before + first + finished, config.learning_rates.size)
+    return total_loss / images, total_correct / images
 
 
-def _refuse_to_go_on(which: str, epoch: int, update: int, rate: float) -> None:
+def _raise_non_finite(which: str, epoch: int, step: int, learning_rate: float) -> None:
     raise NonFiniteLossError(
-        f"The {which} loss must stay finite; it became NaN or infinite at update {update} (epoch {epoch}) with a "
-        f"learning rate of {rate:g}. Try optimizer.learning_rate={rate / 10:g}, schedule=warmup_cosine, or "
-        "training.precision=float32 if it was bfloat16."
+        f"The {which} loss must stay finite; it became NaN or infinite at step {step} (epoch {epoch}) with a "
+        f"learning rate of {learning_rate:g}. Try optimizer.learning_rate={learning_rate / 10:g}, "
+        "schedule=warmup_cosine, or training.precision=float32 if it was bfloat16."
     )

@@ -1,41 +1,41 @@
-"""What earlier runs of a process have traced, kept for the next run of the same form: a good part of a short run.
+"""Compiled graphs of earlier runs of a process, cached so that later runs with the same architecture skip tracing.
 
-A graph depends on its form alone, such as the layers of a network and the rules of its optimizer. Everything else is a
-value, of a variable or an argument. So a kept graph that takes over all values of a new one computes the same bits.
+A graph depends only on its signature, such as the layers of a network and the settings of its optimizer. All else is a
+value of a variable or an argument. So a cached graph that takes over all values of a new one computes the same bits.
 """
 
 from typing import Any, Protocol, Self, TypeVar, cast
 
-_MOST = 16  # kept at a time
+_MOST = 16  # graphs
 
 
-class Traced(Protocol):
-    """Something with graphs."""
+class Traceable(Protocol):
+    """Something that traces graphs."""
 
     @property
-    def form(self) -> str:
-        """What its graphs depend on, and what tells it from things of other kinds."""
+    def signature(self) -> str:
+        """What the graphs depend on."""
 
-    def take(self, other: Self) -> None:
-        """Become `other`, whose form is the same, in every value."""
-
-
-T = TypeVar("T", bound=Traced)
+    def load_state_from(self, other: Self) -> None:
+        """Take over every value of `other`, which has the same signature."""
 
 
-class Traces:
-    """The latest used in this process."""
+T = TypeVar("T", bound=Traceable)
+
+
+class GraphCache:
+    """The most recently used graphs of this process."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[type, str], Any] = {}  # the latest last
+        self._cached: dict[tuple[type, str], Any] = {}  # the least recently used first
 
-    def of(self, fresh: T) -> T:
-        """Return what is kept of the form of `fresh`, with its values; where there is none, keep `fresh` itself."""
-        key = type(fresh), fresh.form
-        known = cast(T, self._kept.pop(key, fresh))
-        if known is not fresh:
-            known.take(fresh)
-        self._kept[key] = known
-        while len(self._kept) > _MOST:
-            del self._kept[next(iter(self._kept))]
-        return known
+    def reuse(self, new: T) -> T:
+        """Return the cached object of the same type and signature, with the state of `new`; else cache `new` itself."""
+        key = type(new), new.signature
+        cached = cast(T, self._cached.pop(key, new))
+        if cached is not new:
+            cached.load_state_from(new)
+        self._cached[key] = cached
+        while len(self._cached) > _MOST:
+            del self._cached[next(iter(self._cached))]
+        return cached

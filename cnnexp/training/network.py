@@ -1,4 +1,4 @@
-"""A model and its forward pass, and the one form in which a model is kept: float32, uint8 in, calibrated."""
+"""A model with its compiled forward pass, and what makes it a saved model: the temperature folded in, a file."""
 
 import math
 import tempfile
@@ -9,52 +9,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.models import LOGITS
-from cnnexp.portable.forward import Forward, forward_by, traced
+from cnnexp.portable.forward import Forward, compiled_forward, forward_by
 from cnnexp.records import Images
 
-BATCH_VALUES = 2**22  # pixels in one inference batch: large enough to be fast, small enough for any memory
+BATCH_VALUES = 2**22  # values in one inference batch: large enough to be fast, small enough for any memory
 
 
 class Network:
-    """A model and the one graph of its forward pass, which is traced when it is first asked.
-
-    It is asked about rows (N,) of images (M, H, W, C) uint8, and answers in their order.
-    """
+    """A model and the one graph of its forward pass, in inference mode, which is traced at its first call."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self._asked = traced(model)
-        self._size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
+        self._graph = compiled_forward(model)
+        self._batch_size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
 
     @property
-    def form(self) -> str:
-        """What the graph depends on; see `traces`."""
+    def signature(self) -> str:
+        """What the graph depends on; see `graph_cache`."""
         return str(self.model.to_json())
 
-    def take(self, other: "Network") -> None:
-        """Become `other`, whose form is the same: its weights, and the state of its random numbers."""
+    def load_state_from(self, other: "Network") -> None:
+        """Take over the weights of `other`, which has the same signature, and the state of its random numbers."""
         for mine, theirs in zip(self.model.variables, other.model.variables, strict=True):
             mine.assign(theirs)
 
     @property
     def forward(self) -> Forward:
-        """The same pass as it travels with a saved model."""
-        return forward_by(self._asked)
+        """The forward pass in the form of a saved model: probabilities and features."""
+        return forward_by(self._graph)
 
     def logits(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return (N, K) float32, before the softmax."""
-        starts = range(0, len(rows), self._size)
-        batches = [self._asked(images[rows[start : start + self._size]])[2].numpy() for start in starts]
-        return np.concatenate(batches) if batches else np.zeros((0, self.model.output_shape[-1]), np.float32)
+        """Return the logits (N, K) float32 of rows (N,) of images (M, H, W, C) uint8, in the order of the rows."""
+        starts = range(0, len(rows), self._batch_size)
+        chunks = [self._graph(images[rows[start : start + self._batch_size]])[2].numpy() for start in starts]
+        return np.concatenate(chunks) if chunks else np.zeros((0, self.model.output_shape[-1]), np.float32)
 
 
 def with_logits(model: keras.Model) -> keras.Model:
-    """Return the same model, weights shared, up to its logits."""
+    """Return a model that shares the layers of `model` and ends at its logits."""
     return keras.Model(model.input, model.get_layer(LOGITS).output)
 
 
 def fold_temperature(model: keras.Model, temperature: float) -> None:
-    """Divide the logits by `temperature` (Guo et al. 2017, arXiv:1706.04599) by changing the last layer's weights."""
+    """Divide the logits by `temperature` (Guo et al. 2017, arXiv:1706.04599), in place, in the last layer's weights."""
     layer = model.get_layer(LOGITS)
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
 

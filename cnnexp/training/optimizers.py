@@ -6,10 +6,14 @@ from cnnexp.config import AdamConfig, AdamWConfig, OptimizerConfig, RmspropConfi
 from cnnexp.errors import ConfigError
 
 
-def build(config: OptimizerConfig, *, learning_rate: float) -> keras.Optimizer:
-    """Return a new optimizer whose rate starts at `learning_rate` (after batch scaling).
+def build_optimizer(config: OptimizerConfig, *, learning_rate: float) -> keras.Optimizer:
+    """Return a new optimizer; `learning_rate` is its first, after batch scaling.
 
-    Its name is given, because Keras would count those that were made before.
+    It gets a name, because the default names of Keras count earlier optimizers.
+
+    Raises:
+        ConfigError: the optimizer is unknown.
+
     """
     match config:
         case SgdConfig(momentum=momentum, nesterov=nesterov):

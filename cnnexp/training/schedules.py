@@ -1,4 +1,4 @@
-"""The learning rate of every update, known before the first one."""
+"""The learning rate of every step, known before the first one."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,6 @@ from cnnexp.config import (
     CosineScheduleConfig,
     ExponentialScheduleConfig,
     OneCycleScheduleConfig,
-    OptimizerConfig,
     PlateauScheduleConfig,
     ScheduleConfig,
     StepScheduleConfig,
@@ -15,31 +14,23 @@ from cnnexp.config import (
 )
 
 
-def scaled_rate(optimizer: OptimizerConfig, *, batch_size: int) -> float:
-    """Return the rate that `batch_size` asks for under the optimizer's scaling rule.
+def learning_rates(
+    schedule: ScheduleConfig, *, learning_rate: float, epochs: int, steps_per_epoch: int
+) -> NDArray[np.float64]:
+    """Return the learning rate of each step, shape (epochs, steps_per_epoch); the full one is `learning_rate`.
 
-    Linear after Goyal et al. 2017 (arXiv:1706.02677), square root after Krizhevsky 2014 (arXiv:1404.5997).
+    Those of a plateau schedule are constant here; `Plateau` lowers them while training.
     """
-    ratio = batch_size / optimizer.reference_batch_size
-    exponent = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}[optimizer.batch_scaling]
-    return float(optimizer.learning_rate * ratio**exponent)
+    total = epochs * steps_per_epoch
+    step = np.arange(total, dtype=np.float64)
+    factors = _factors(schedule, step / steps_per_epoch, step / max(1, total - 1), epochs)
+    return (learning_rate * factors).reshape(epochs, steps_per_epoch)
 
 
-def rates(schedule: ScheduleConfig, *, rate: float, epochs: int, updates_per_epoch: int) -> NDArray[np.float64]:
-    """Return the rate of each update, shape (epochs, updates_per_epoch).
-
-    A plateau schedule depends on how training goes: its rates start constant and `Plateau` lowers them.
-    """
-    total = epochs * updates_per_epoch
-    update = np.arange(total, dtype=np.float64)
-    shares = _shares(schedule, update / updates_per_epoch, update / max(1, total - 1), epochs)
-    return (rate * shares).reshape(epochs, updates_per_epoch)
-
-
-def _shares(
+def _factors(
     schedule: ScheduleConfig, epoch: NDArray[np.float64], progress: NDArray[np.float64], epochs: int
 ) -> NDArray[np.float64]:
-    """Return each update's rate as a share of the full one; `epoch` is fractional, `progress` runs from 0 to 1."""
+    """Return the factor of each step, 1 for the full learning rate; `epoch` is fractional, `progress` is 0..1."""
     match schedule:
         case StepScheduleConfig(every=every, factor=factor):
             return np.power(factor, np.floor(epoch / every))
@@ -64,20 +55,20 @@ def _cosine(progress: NDArray[np.float64], first: float, last: float) -> NDArray
 
 
 class Plateau:
-    """Lowers the rate when the monitored value stops improving; does nothing under any other schedule."""
+    """Lowers the learning rate when the monitored value stops improving; does nothing under other schedules."""
 
-    def __init__(self, schedule: ScheduleConfig, *, rate: float) -> None:
+    def __init__(self, schedule: ScheduleConfig, *, learning_rate: float) -> None:
         self._schedule = schedule if isinstance(schedule, PlateauScheduleConfig) else None
-        self._rate = rate
+        self._learning_rate = learning_rate
         self._waited = 0
-        self.share = 1.0  # multiplies the rates of the next epoch
+        self.factor = 1.0  # multiplies the learning rates of the next epoch
 
     def step(self, *, improved: bool) -> None:
-        """Take note of one finished epoch."""
+        """Count one finished epoch."""
         if self._schedule is None:
             return
         self._waited = 0 if improved else self._waited + 1
         if self._waited >= self._schedule.patience:
             self._waited = 0
-            floor = min(1.0, self._schedule.minimum / self._rate)
-            self.share = max(self.share * self._schedule.factor, floor)
+            floor = min(1.0, self._schedule.minimum / self._learning_rate)
+            self.factor = max(self.factor * self._schedule.factor, floor)

@@ -1,4 +1,4 @@
-"""Updates of a network: many in one graph call, which is traced when it is first made."""
+"""Training steps of a network: many in one graph call, which is traced at the first."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Loss:
             everywhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
             losses = (1 - self.label_smoothing) * losses + self.label_smoothing * everywhere
         weights = tf.gather(tf.constant(self.class_weights), labels)
-        return losses * tf.stop_gradient(weights)  # else the graph gets a gradient that nobody asks for
+        return losses * tf.stop_gradient(weights)  # without it, the graph gets a gradient that is not used
 
 
 def balanced_class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:
@@ -39,7 +39,7 @@ def balanced_class_weights(labels: Labels, num_classes: int) -> NDArray[np.float
 
 
 class Trainer:
-    """A network, its optimizer and its loss; calling it makes updates."""
+    """A network, its optimizer and its loss; calling it makes training steps."""
 
     def __init__(self, network: Network, optimizer: keras.Optimizer, loss: Loss) -> None:
         optimizer.build(network.model.trainable_variables)
@@ -50,47 +50,51 @@ class Trainer:
         batches = tf.data.IteratorSpec(
             (tf.TensorSpec(network.model.inputs[0].shape, tf.uint8), tf.TensorSpec((None,), tf.int64))
         )
-        rates = tf.TensorSpec((None,), tf.float32)
-        self._graph = tf.function(self._run, input_signature=[batches, rates], jit_compile=False, autograph=False)
+        learning_rates = tf.TensorSpec((None,), tf.float32)
+        self._graph = tf.function(
+            self._run, input_signature=[batches, learning_rates], jit_compile=False, autograph=False
+        )
 
     @property
-    def form(self) -> str:
-        """What the graph depends on; see `traces`. The rate does not count: every update is given its own."""
-        rules = self._optimizer.get_config() | {"learning_rate": None}
+    def signature(self) -> str:
+        """What the graph depends on, see `graph_cache`; not the learning rate, because every step gets its own."""
+        settings = self._optimizer.get_config() | {"learning_rate": None}
         loss = (self._loss.class_weights.tolist(), self._loss.label_smoothing)
-        return json.dumps([self.network.form, type(self._optimizer).__name__, rules, loss])
+        return json.dumps([self.network.signature, type(self._optimizer).__name__, settings, loss])
 
-    def take(self, other: "Trainer") -> None:
-        """Become `other`, whose form is the same: its weights, random numbers, and what its optimizer remembers."""
-        self.network.take(other.network)
+    def load_state_from(self, other: "Trainer") -> None:
+        """Take over the weights, random numbers and optimizer state of `other`, which has the same signature."""
+        self.network.load_state_from(other.network)
         for mine, theirs in zip(self._optimizer.variables, other._optimizer.variables, strict=True):
             mine.assign(theirs)
 
-    def __call__(self, batches: Iterator[object], rates: NDArray[np.float64]) -> tuple[float, float, int, bool]:
-        """Make an update for each of `rates`; stop right after one whose loss is not finite.
+    def __call__(
+        self, batches: Iterator[object], learning_rates: NDArray[np.float64]
+    ) -> tuple[float, float, int, bool]:
+        """Make one step for each of `learning_rates` (S,); stop after one whose loss is not finite.
 
         Returns:
-            Summed loss, right answers, updates done, and whether the last loss was finite.
+            Summed loss, correct answers, steps made, and whether the last loss was finite.
 
         """
-        done, loss, right, last = self._graph(batches, tf.constant(rates, tf.float32))
-        return float(loss), float(right), int(done), bool(np.isfinite(last))
+        done, loss, correct, last = self._graph(batches, tf.constant(learning_rates, tf.float32))
+        return float(loss), float(correct), int(done), bool(np.isfinite(last))
 
-    def _run(self, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], rates: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        def body(done: tf.Tensor, loss: tf.Tensor, right: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _run(self, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], learning_rates: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def body(done: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
             images, labels = next(batches)
-            self._optimizer.learning_rate.assign(rates[done])
-            batch_loss, batch_right = self._update(images, labels)
+            self._optimizer.learning_rate.assign(learning_rates[done])
+            batch_loss, batch_correct = self._step(images, labels)
             size = tf.cast(tf.shape(labels)[0], tf.float32)
-            return done + 1, loss + batch_loss * size, right + batch_right, batch_loss
+            return done + 1, loss + batch_loss * size, correct + batch_correct, batch_loss
 
-        def unfinished(done: tf.Tensor, _loss: tf.Tensor, _right: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
-            return tf.logical_and(done < tf.shape(rates)[0], tf.math.is_finite(last))
+        def unfinished(done: tf.Tensor, _loss: tf.Tensor, _correct: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+            return tf.logical_and(done < tf.shape(learning_rates)[0], tf.math.is_finite(last))
 
         state: tuple[tf.Tensor, ...] = tf.while_loop(unfinished, body, (0, 0.0, 0.0, 0.0), parallel_iterations=1)
         return state
 
-    def _update(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = self._logits(images, training=True)
             loss = tf.reduce_mean(self._loss.of(logits, labels))
@@ -98,5 +102,5 @@ class Trainer:
                 loss += tf.add_n(self._logits.losses)
         variables = self.network.model.trainable_variables
         self._optimizer.apply(tape.gradient(loss, variables), variables)
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
-        return loss, right
+        correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
+        return loss, correct

@@ -13,7 +13,7 @@ def main(folder: Path, uri: str, epochs: int, seconds: float) -> None:
     """Say ``opened`` when the store has the run, then an epoch a line with how long recording it held things up."""
     result, settings = tracking_inputs.result(), tracking_inputs.settings(folder, uri or None)
     with recording(settings, run_name="process", parameters={"seed": 0}, config_yaml="", tags={}) as recorder:
-        recorder.plan(result.plan)
+        recorder.info(result.info)
         while recorder.run_id is None:
             recorder.check()
             time.sleep(0.01)

@@ -17,7 +17,7 @@ from cnnexp.records import (
     Evaluation,
     Finding,
     History,
-    RunPlan,
+    RunInfo,
     RunResult,
     SplitPredictions,
 )
@@ -71,14 +71,14 @@ def settings(**training: Any) -> dict[str, Any]:
     return asdict(compose_config(words))
 
 
-def run_plan(
+def run_info(
     names: Sequence[str] = class_names(10), counts: Mapping[str, Sequence[int]] | None = None, notes: Sequence[str] = ()
-) -> RunPlan:
-    """A plan over `names`; `counts` per split, 100/10/10/20 images a class unless given."""
+) -> RunInfo:
+    """A info over `names`; `counts` per split, 100/10/10/20 images a class unless given."""
     if counts is None:
         sizes = {"train": 100, "validation": 10, "calibration": 10, "test": 20}
         counts = {split: (size,) * len(names) for split, size in sizes.items()}
-    return RunPlan(
+    return RunInfo(
         name="digits-baseline-sgd-brave-otter",
         data_name="digits",
         data_digest="9f86d081884c7d65",
@@ -91,7 +91,7 @@ def run_plan(
         threads=2,
         precision="float32",
         augmentation="shift 0.1",
-        updates_per_epoch=16,
+        steps_per_epoch=16,
         notes=tuple(notes),
     )
 
@@ -115,7 +115,7 @@ def history(epochs: int = 20, best: int | None = None, stopped_early: bool = Fal
             )
         )
     return History(
-        epochs=tuple(values), best_epoch=best, stopped_early=stopped_early, updates=16 * epochs, seconds=0.31 * epochs
+        epochs=tuple(values), best_epoch=best, stopped_early=stopped_early, steps=16 * epochs, seconds=0.31 * epochs
     )
 
 
@@ -185,15 +185,15 @@ def data_report(names: Sequence[str]) -> DataReport:
         groups=(images,),
         repair="keep each on one side only",
     )
-    plan = run_plan(names)
+    info = run_info(names)
     return DataReport(
-        name=plan.data_name,
-        source=plan.data_source,
-        digest=plan.data_digest,
-        images=sum(map(sum, plan.class_counts.values())),
-        input_shape=plan.input_shape,
-        class_names=plan.class_names,
-        class_counts=plan.class_counts,
+        name=info.data_name,
+        source=info.data_source,
+        digest=info.data_digest,
+        images=sum(map(sum, info.class_counts.values())),
+        input_shape=info.input_shape,
+        class_names=info.class_names,
+        class_counts=info.class_counts,
         issues=(issue,),
         checks=("exact duplicates",),
     )
@@ -209,7 +209,7 @@ def run_result(
     """A finished run over `names`."""
     judged = evaluation(names)
     return RunResult(
-        plan=run_plan(names),
+        info=run_info(names),
         settings=settings(epochs=epochs),
         history=history(epochs),
         metrics={f"test/{key}": value for key, value in judged.metrics.items()}

@@ -72,7 +72,7 @@ def contract(model: bytes) -> tuple[dict, bytes]:
     from cnnexp.portable import classifier
     from cnnexp.portable.card import ChannelStatistics
     from cnnexp.records import Scaling
-    from cnnexp.saved.build_card import draw_up
+    from cnnexp.saved.build_card import build_card
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model.keras").write_bytes(model)
@@ -82,12 +82,12 @@ def contract(model: bytes) -> tuple[dict, bytes]:
     splits = Splits(
         "noise", CLASS_NAMES, ImageSpec(**SPEC), *[split] * 4, digest="0", source="nowhere", notes=()
     )  # fmt: skip
-    drawn_up = draw_up(
+    built = build_card(
         splits=splits, forward=forward, model_file=model, calibration=forward(split.images)[0],
         statistics=ChannelStatistics(mean=(127.5,), deviation=(73.9,)), scaling=Scaling("unit", (1 / 255,), (0.0,)),
         temperature=None, versions={},
     )  # fmt: skip
-    return drawn_up.card.as_dict(), drawn_up.reference_file
+    return built.card.as_dict(), built.reference_file
 
 
 def pixels(*, count: int, seed: int = 0) -> np.ndarray:

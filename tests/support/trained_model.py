@@ -22,7 +22,7 @@ def result() -> RunResult:
 
     config = compose_config(["training=smoke", "training.epochs=8", "data.limit=null"])
     return experiment.run(
-        config, name="digits", on_plan=lambda _: None, on_epoch=lambda _: False, on_progress=lambda *_: None
+        config, name="digits", on_start=lambda _: None, on_epoch=lambda _: False, on_progress=lambda *_: None
     )
 
 
@@ -46,7 +46,7 @@ def folder(target: Path) -> Path:
 
 @functools.cache
 def model():
-    from cnnexp.saved.prediction import open_model
+    from cnnexp.saved import open_model
 
     return open_model(_folder())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from cnnexp.errors import ConfigError
-from cnnexp.saved.prediction import Prediction
+from cnnexp.saved import Prediction
 from cnnexp.system.text import printable
 
 SEPARATOR = "|"  # between the classes of a prediction set in CSV

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Self
 
 from cnnexp.portable.classifier import Classifier
-from cnnexp.portable.reference import least_probability
+from cnnexp.portable.reference import minimum_probability
 from cnnexp.report.pages import picture, template
-from cnnexp.saved.prediction import Answer, Prediction
+from cnnexp.saved import Answer, Prediction
 from cnnexp.system.text import listed, plural, printable
 
 _SET_LISTED = 8  # classes of a prediction set that are named
@@ -44,7 +44,7 @@ def unlike_words(said: Answer) -> str:
 def about_model(model: Classifier, *, coverage: float) -> str:
     """What a reader of the answers has to know about this model; empty if nothing."""
     notes = []
-    if least_probability(model.reference.label_scores, coverage) == 0:
+    if minimum_probability(model.reference.label_scores, coverage) == 0:
         count = len(model.reference.label_scores)
         notes.append(f"the prediction sets hold every class, because {count} calibration images say too little")
     judged = len(model.reference.distances)

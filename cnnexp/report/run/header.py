@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cnnexp.records import RunPlan
+from cnnexp.records import RunInfo
 from cnnexp.system.text import plural, printable
 
 FEW_CLASSES = 12  # up to this many are counted by name
@@ -17,48 +17,48 @@ IMBALANCED_FROM = 1.5  # largest class over smallest
 HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
-def print_header(console: Console, plan: RunPlan, settings: Mapping[str, Any]) -> None:
+def print_header(console: Console, info: RunInfo, settings: Mapping[str, Any]) -> None:
     """Print data, model and method; `settings` is the whole configuration as nested plain values."""
-    console.print(Text(printable(plan.name), style="title"))
-    console.print(Padding.indent(_rows(plan, settings, columns=console.encoding.startswith("utf")), 2))
+    console.print(Text(printable(info.name), style="title"))
+    console.print(Padding.indent(_rows(info, settings, columns=console.encoding.startswith("utf")), 2))
     console.print()
 
 
-def _rows(plan: RunPlan, settings: Mapping[str, Any], *, columns: bool) -> Table:
+def _rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=True)
     grid.add_column(style="label", no_wrap=True)
     grid.add_column(overflow="fold")
     rows: list[tuple[str, str | Text]] = [
-        ("data", _data(plan)),
-        ("images", _images(plan)),
-        ("classes", _classes(plan, columns=columns)),
-        ("model", f"{settings['model']['name']}, {plan.parameters:,} parameters"),
-        ("optimizer", _optimizer(plan, settings)),
+        ("data", _data(info)),
+        ("images", _images(info)),
+        ("classes", _classes(info, columns=columns)),
+        ("model", f"{settings['model']['name']}, {info.parameters:,} parameters"),
+        ("optimizer", _optimizer(info, settings)),
         ("schedule", _schedule(settings["schedule"])),
         ("regularization", _regularization(settings["regularization"])),
-        ("augmentation", plan.augmentation),
-        ("training", _training(plan, settings["training"])),
-        ("machine", f"{plural(plan.threads, 'thread')}, {plan.precision}, seed {settings['seed']}"),
-        *(("note", printable(note)) for note in plan.notes),
+        ("augmentation", info.augmentation),
+        ("training", _training(info, settings["training"])),
+        ("machine", f"{plural(info.threads, 'thread')}, {info.precision}, seed {settings['seed']}"),
+        *(("note", printable(note)) for note in info.notes),
     ]
     for label, text in rows:
         grid.add_row(label, text)
     return grid
 
 
-def _data(plan: RunPlan) -> str:
-    size = " × ".join(str(side) for side in plan.input_shape)
-    source = f"; {plan.data_source}" if plan.data_source else ""
-    return printable(f"{plan.data_name}, {plural(len(plan.class_names), 'class')}, {size}{source}")
+def _data(info: RunInfo) -> str:
+    size = " × ".join(str(side) for side in info.input_shape)
+    source = f"; {info.data_source}" if info.data_source else ""
+    return printable(f"{info.data_name}, {plural(len(info.class_names), 'class')}, {size}{source}")
 
 
-def _images(plan: RunPlan) -> str:
-    return ", ".join(f"{split} {sum(counts):,}" for split, counts in plan.class_counts.items())
+def _images(info: RunInfo) -> str:
+    return ", ".join(f"{split} {sum(counts):,}" for split, counts in info.class_counts.items())
 
 
-def _classes(plan: RunPlan, *, columns: bool) -> Text:
+def _classes(info: RunInfo, *, columns: bool) -> Text:
     """Training images a class: how uneven they are, in words, in columns, and by name where that is short."""
-    counts = plan.class_counts["train"]
+    counts = info.class_counts["train"]
     fewest, most = min(counts), max(counts)
     if fewest == most:
         return Text(f"{most:,} train images each")
@@ -71,7 +71,7 @@ def _classes(plan: RunPlan, *, columns: bool) -> Text:
         text.append("  ")
         text.append("".join(HEIGHTS[round(7 * count / most)] for count in counts), style="label")
     text.append("\n")
-    text.append(_named(plan.class_names, counts), style="aside")
+    text.append(_named(info.class_names, counts), style="aside")
     return text
 
 
@@ -86,9 +86,9 @@ def _listed(names: Sequence[str], counts: Sequence[int], chosen: Sequence[int]) 
     return ", ".join(f"{printable(names[index])} ({counts[index]:,})" for index in chosen)
 
 
-def _optimizer(plan: RunPlan, settings: Mapping[str, Any]) -> str:
+def _optimizer(info: RunInfo, settings: Mapping[str, Any]) -> str:
     optimizer, batch = settings["optimizer"], settings["training"]["batch_size"]
-    rate = f"rate {plan.learning_rate:g}"
+    rate = f"rate {info.learning_rate:g}"
     if optimizer["batch_scaling"] != "none" and batch != optimizer["reference_batch_size"]:
         ratio = f"{batch}/{optimizer['reference_batch_size']}"
         factor = f"sqrt({ratio})" if optimizer["batch_scaling"] == "sqrt" else ratio
@@ -112,10 +112,10 @@ def _worded(values: Mapping[str, Any]) -> list[str]:
     return [f"{name.replace('_', ' ')} {value:g}" for name, value in values.items() if name != "name"]
 
 
-def _training(plan: RunPlan, training: Mapping[str, Any]) -> str:
+def _training(info: RunInfo, training: Mapping[str, Any]) -> str:
     patience = training["patience"]
     stop = f", patience {patience} on {training['monitor']}" if patience is not None else ""
     weights = "" if training["class_weight"] == "none" else f", class weights {training['class_weight']}"
     kept = "" if training["keep"] == "best" else f", keeps the {training['keep']}"
-    epochs = f"{plural(training['epochs'], 'epoch')} of {plural(plan.updates_per_epoch, 'update')}"
+    epochs = f"{plural(training['epochs'], 'epoch')} of {plural(info.steps_per_epoch, 'step')}"
     return f"{epochs}, batch {training['batch_size']}{stop}{kept}{weights}"

@@ -37,7 +37,7 @@ def print_training(console: Console, history: History) -> None:
     stopped = ", stopped early" if history.stopped_early else ""
     text = (
         f"best epoch {history.best_epoch} of {len(history.epochs)}{stopped}, val loss {best.val_loss:.4f}, "
-        f"accuracy {best.val_accuracy:.3f} ({history.updates:,} updates, {history.seconds:.1f} s)"
+        f"accuracy {best.val_accuracy:.3f} ({history.steps:,} steps, {history.seconds:.1f} s)"
     )
     console.print(Padding.indent(Text(text, style="label"), 2))
     console.print()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from cnnexp.records import EpochValues, Finding, RunPlan, RunResult
+from cnnexp.records import EpochValues, Finding, RunInfo, RunResult
 from cnnexp.report.console import open_console
 from cnnexp.report.run.header import print_header
 from cnnexp.report.run.progress import ProgressReport
@@ -71,9 +71,9 @@ class RunReport:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def plan(self, plan: RunPlan, settings: Mapping[str, Any]) -> None:
+    def info(self, info: RunInfo, settings: Mapping[str, Any]) -> None:
         """Print the header; `settings` is the whole configuration as nested plain values."""
-        print_header(self._console, plan, settings)
+        print_header(self._console, info, settings)
         self._progress.begin_epochs(settings["training"]["epochs"])
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -90,7 +90,7 @@ class RunReport:
         print_training(self._console, result.history)
         print_scores(self._console, result.evaluation, result.metrics)
         print_findings(self._console, result.findings)
-        for note in (note for note in result.notes if note not in result.plan.notes):  # those stand in the header
+        for note in (note for note in result.notes if note not in result.info.notes):  # those stand in the header
             self._console.print(Text(f"note: {printable(note)}", style="attention"))
 
     def closing(self, lines: Iterable[tuple[str, str]]) -> None:

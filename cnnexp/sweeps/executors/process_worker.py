@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from cnnexp.config import DataConfig
 from cnnexp.datasets import read_facts
 from cnnexp.errors import CnnexpError
-from cnnexp.records import EpochValues, RunPlan, RunResult
+from cnnexp.records import EpochValues, RunInfo, RunResult
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Assignment, Message, Reading, Task
 from cnnexp.system.text import one_line
 
 if TYPE_CHECKING:
-    from cnnexp.training.graph_cache import Traces
+    from cnnexp.training import GraphCache
 
 # A process that has ever held more than this begins no other task: its memory is given back by its end.
 MOST_MEMORY = 3 * 2**29  # bytes
@@ -35,13 +35,13 @@ def serve(wire: Connection, *, most_memory: int = MOST_MEMORY) -> None:
     Ends when the sweep does, or closes the wire. A process that will not do another task says so, with `messages.Spent`
     before its last message.
     """
-    from cnnexp.training.graph_cache import Traces  # and with it Keras, which the sweep's own process never imports
+    from cnnexp.training import GraphCache  # and with it Keras, which the sweep's own process never imports
 
-    sweep, traces = _Sweep(wire), Traces()
+    sweep, graphs = _Sweep(wire), GraphCache()
     while True:
         task, log = sweep.next_task()
         _print_to(log)
-        last = _carried_out(task, sweep, traces)
+        last = _carried_out(task, sweep, graphs)
         _print_to(Path(os.devnull))
         if not _is_as_new(task, last, most_memory):
             sweep.tell(protocol.Spent())
@@ -82,8 +82,8 @@ class _Sweep:
             # sweep repeats the run.
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def plan(self, plan: RunPlan, _settings: Mapping[str, Any]) -> None:
-        self.tell(protocol.Planned(plan))
+    def info(self, info: RunInfo, _settings: Mapping[str, Any]) -> None:
+        self.tell(protocol.Planned(info))
 
     def progress(self, stage: str, done: int, total: int) -> None:
         self.tell(protocol.Progressed(stage, done, total))
@@ -95,12 +95,12 @@ class _Sweep:
         """Told with the end."""
 
 
-def _carried_out(task: Task, sweep: _Sweep, traces: "Traces") -> Message:
+def _carried_out(task: Task, sweep: _Sweep, graphs: "GraphCache") -> Message:
     """Do a task and return what came of it."""
     try:
         match task:
             case Assignment():
-                return _run(task, sweep, traces)
+                return _run(task, sweep, graphs)
             case Reading(data):
                 return protocol.Surveyed(read_facts(data, partial(sweep.progress, "reading images")))
     except Exception as error:  # whatever it is, the sweep goes on and records it
@@ -145,7 +145,7 @@ def _missing_here(data: DataConfig, digest: str, sweep: _Sweep) -> str | None:
     )
 
 
-def _run(assignment: Assignment, sweep: _Sweep, traces: "Traces") -> Message:
+def _run(assignment: Assignment, sweep: _Sweep, graphs: "GraphCache") -> Message:
     os.environ.update(assignment.environment)
     from cnnexp.runs.record_run import record_run
     from cnnexp.system import quiet
@@ -164,6 +164,6 @@ def _run(assignment: Assignment, sweep: _Sweep, traces: "Traces") -> Message:
         report=sweep,
         recorder=Recorder(RecordWriter.open(assignment.record), notify=lambda: sweep.tell(protocol.Grown())),
         should_prune=sweep.hopeless if assignment.may_be_stopped else only_tell,
-        traces=traces,
+        graphs=graphs,
     )
     return protocol.Finished(dict(outcome.metrics), outcome.pruned_after)

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from cnnexp.config import DataConfig, ExperimentConfig
-from cnnexp.records import DataFacts, EpochValues, RunPlan
+from cnnexp.records import DataFacts, EpochValues, RunInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """The run is about to make its first update."""
 
-    plan: RunPlan
+    info: RunInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cnnexp.records import RunPlan, RunResult
+from cnnexp.records import RunInfo, RunResult
 from cnnexp.system.text import as_yaml, plural
 from cnnexp.tracking.outbox.record_folder import Entry, now
 
@@ -41,15 +41,15 @@ def image(key: str, file: str, *, step: int) -> Entry:
     return {"kind": "image", "key": key, "file": file, "step": step, "time": now()}
 
 
-def dataset(plan: RunPlan) -> Entry:
+def dataset(info: RunInfo) -> Entry:
     """The data set, known by the digest of its content."""
     return evaluated_dataset(
-        name=plan.data_name,
-        digest=plan.data_digest,
-        source=plan.data_source,
-        class_names=plan.class_names,
-        counts=plan.class_counts,
-        input_shape=plan.input_shape,
+        name=info.data_name,
+        digest=info.data_digest,
+        source=info.data_source,
+        class_names=info.class_names,
+        counts=info.class_counts,
+        input_shape=info.input_shape,
     )
 
 
@@ -73,14 +73,14 @@ def evaluated_dataset(
     return {"kind": "dataset", "name": name, "digest": digest, "source": source, "profile": profile}
 
 
-def resolved(plan: RunPlan) -> dict[str, Parameter]:
+def resolved(info: RunInfo) -> dict[str, Parameter]:
     """What `auto` and batch scaling came to, beside the settings as they were asked for."""
     return {
-        "used.learning_rate": plan.learning_rate,
-        "used.threads": plan.threads,
-        "used.precision": plan.precision,
-        "used.augmentation": plan.augmentation,
-        "model.trainable_weights": plan.parameters,
+        "used.learning_rate": info.learning_rate,
+        "used.threads": info.threads,
+        "used.precision": info.precision,
+        "used.augmentation": info.augmentation,
+        "model.trainable_weights": info.parameters,
     }
 
 
@@ -96,14 +96,14 @@ def _fitting(text: str, limit: int) -> str:
     return text[: limit - len(mark)] + mark
 
 
-def describe_plan(plan: RunPlan) -> str:
+def describe_info(info: RunInfo) -> str:
     """Describe what the run is going to do."""
-    counts = ", ".join(f"{sum(per_class)} {split}" for split, per_class in plan.class_counts.items())
+    counts = ", ".join(f"{sum(per_class)} {split}" for split, per_class in info.class_counts.items())
     return "\n\n".join(
         [
-            f"**{plan.data_name}**: {len(plan.class_names)} classes ({counts}); {plan.parameters:,} weights, "
-            f"rate {plan.learning_rate:g}, {plan.precision}, {plural(plan.threads, 'thread')}.",
-            *_bullets("Notes", plan.notes),
+            f"**{info.data_name}**: {len(info.class_names)} classes ({counts}); {info.parameters:,} weights, "
+            f"rate {info.learning_rate:g}, {info.precision}, {plural(info.threads, 'thread')}.",
+            *_bullets("Notes", info.notes),
         ]
     )
 
@@ -115,7 +115,7 @@ def describe_result(result: RunResult, *, notes: Iterable[str]) -> str:
         [
             _headline(result),
             *_bullets("Findings", findings),
-            describe_plan(result.plan),
+            describe_info(result.info),
             *_bullets("Notes of the result", [*result.notes, *result.evaluation.notes, *notes]),
         ]
     )
