@@ -7,7 +7,6 @@ import pytest
 from cnnexp.errors import ConfigError, ModelError
 from cnnexp.saved import open_model
 from cnnexp.saved.export import export
-from cnnexp.saved import open_model
 from support import trained_model
 from support.exported_script import run_alone
 

@@ -10,8 +10,7 @@ from PIL import Image
 
 from cnnexp.__main__ import main
 from cnnexp.errors import ConfigError
-from cnnexp.saved import ListedImage, list_images
-from cnnexp.saved import predict
+from cnnexp.saved import ListedImage, list_images, predict
 from cnnexp.saved.prediction import CHUNK
 from support import trained_model
 
