@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_settings, names_affecting
 from cnnexp.config.columns import values
 from cnnexp.records import DataFacts
-from cnnexp.system import resources
+from cnnexp.runs.settings import resolve_execution
 
 # Hydra's own settings that change how and where a sweep is carried out, not which runs it has.
 _HYDRA_EXECUTION = ("hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials", "hydra.verbose")
@@ -17,14 +17,16 @@ _HYDRA_COMMAND = ("hydra.sweep",)  # the folder is named by the time of the comm
 
 def resolve(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> ExperimentConfig:
     """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
-    images = min(config.training.batch_size, _training_images(config.data, facts))
-    work = images * facts.height * facts.width * config.model.width
-    training = dataclasses.replace(
-        config.training,
-        threads=resources.resolve_threads(config.training.threads, work=work, cores=cores),
-        precision=resources.resolve_precision(config.training.precision, work=work),
+    threads, precision = resolve_execution(
+        config,
+        images=_training_images(config.data, facts),
+        height=facts.height,
+        width=facts.width,
+        cores=cores,
     )
-    return dataclasses.replace(config, training=training)
+    return dataclasses.replace(
+        config, training=dataclasses.replace(config.training, threads=threads, precision=precision)
+    )
 
 
 def _training_images(data: DataConfig, facts: DataFacts) -> int:
