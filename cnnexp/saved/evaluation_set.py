@@ -95,7 +95,6 @@ def _same_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProg
     return splits if builtin or splits.digest == card.data["digest"] else None
 
 
-
 def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> EvaluationSet:
     source, read = read_images(data, on_progress=on_progress)
     rows, notes = requirements.exclude_unreadable(read, source.origin, tolerance=requirements.tolerance(data))
