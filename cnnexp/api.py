@@ -1,7 +1,7 @@
 """Three functions for a notebook, built on the code that runs use.
 
-They have the meaning they have in most introductions to image classification with Keras: preprocess one image,
-build a CNN with dropout and L2, print a report. ``from cnnexp import preprocess_image`` and so on.
+They do what functions of these names do in most introductions to image classification with Keras: preprocess one
+image, build a CNN with dropout and L2, print a report. Import them with ``from cnnexp import preprocess_image``.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from cnnexp.report.run.scores import print_scores
 def preprocess_image(
     path: str | Path | bytes | NDArray[np.generic], target_size: tuple[int, int] = (224, 224)
 ) -> NDArray[np.float32]:
-    """Return an image as the network of `create_cnn_with_dropout` takes it: float32 (height, width, 3) in [0, 1].
+    """Return an image for the network of `create_cnn_with_dropout`: float32 (height, width, 3) in [0, 1].
 
-    Reads, resizes and only then scales, once: 8-bit, 16-bit and float images of the same picture give the same
-    values, whatever the resize method does in between.
+    The image is read, resized, and only then scaled, once. So 8-bit, 16-bit and float versions of an image give the
+    same values.
 
     Args:
         path: an image file, its bytes, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) that is uint8, uint16,
@@ -34,7 +34,7 @@ def preprocess_image(
         target_size: (height, width) in pixels.
 
     Raises:
-        UnreadableImageError: the file is not an image, is damaged, or the array has another form.
+        UnreadableImageError: the file is not an image or is damaged, or the array has another shape or type.
 
     """
     height, width = target_size
@@ -61,7 +61,7 @@ def create_cnn_with_dropout(
     dropout_rate: float = 0.5,
     regularization_strength: float = 0.001,
 ) -> keras.Model:
-    """Return ``model=regularized`` for scaled float images, compiled with Adam for one-hot labels.
+    """Return the network of ``model=regularized`` for scaled float images, compiled with Adam for one-hot labels.
 
     32, 64 and 128 filters of 3×3, each followed by max pooling; 128 dense units; dropout; softmax; an L2 penalty on
     every hidden kernel.
@@ -88,11 +88,11 @@ def create_cnn_with_dropout(
 def evaluate_model(
     model: keras.Model, images: NDArray[np.float32], labels: NDArray[np.generic], class_names: Sequence[str]
 ) -> Evaluation:
-    """Print precision, recall and F1 of each class and the confusion matrix, and return all that was measured.
+    """Print precision, recall and F1 of each class and the confusion matrix, and return all metrics.
 
     Args:
-        model: takes `images` and answers with probabilities (N, K).
-        images: (N, H, W, C), as the model takes them.
+        model: returns probabilities (N, K) for `images`.
+        images: (N, H, W, C), the input of the model.
         labels: one-hot (N, K).
         class_names: K names, in the order of the columns of `labels`.
 
@@ -105,7 +105,7 @@ def evaluate_model(
     if not one_hot or not (labels.sum(axis=1) == 1).all():
         raise ValueError(
             f"labels must be one-hot, shape ({len(images)}, {len(class_names)}) for these images and class names; got "
-            f"shape {labels.shape}. keras.utils.to_categorical makes them from class indices."
+            f"shape {labels.shape}. Make them from class indices with keras.utils.to_categorical."
         )
     evaluation = evaluate(
         probabilities=model.predict(images, verbose=0),

@@ -439,8 +439,8 @@ def test_a_guessing_network_is_not_called_over_confident_until_it_beats_the_majo
 @pytest.mark.parametrize(
     ("val_loss", "expected"),
     [
-        ((0.6,), ("One epoch is too few to judge whether training was long enough; from 3 on.",)),
-        ((0.6, 0.5), ("Two epochs are too few to judge whether training was long enough; from 3 on.",)),
+        ((0.6,), ("One epoch is too few to tell whether training was long enough; at least 3 are needed.",)),
+        ((0.6, 0.5), ("Two epochs are too few to tell whether training was long enough; at least 3 are needed.",)),
         ((0.6, 0.5, 0.45), ()),
     ],
 )

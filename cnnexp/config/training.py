@@ -8,7 +8,7 @@ class TrainingConfig:
 
     name: str = setting(affects="label", column="if set")
     epochs: int  # at most
-    batch_size: int = setting(short="bs")  # images per update
+    batch_size: int = setting(short="bs")  # images per step
     patience: int | None  # stop after this many epochs without improvement; None: never
     monitor: str = setting(column="if set")  # what improvement means: val/loss | val/accuracy
     keep: str = setting(column="if set")  # which epoch's weights the model ends with: best | last

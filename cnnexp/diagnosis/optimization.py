@@ -14,9 +14,7 @@ MINIMUM_EPOCHS = 3  # two losses are no trend
 WINDOW_SHARE = 1 / 4  # "the end" is the last quarter; a longer window would include the early, steep part
 MINIMUM_FALL = 0.05  # share of the total fall in the last quarter; a run that levels off has 1 or 2 %
 ANNEALED = 0.1  # last learning rate over the highest; below, the schedule has ended the training
-MINIMUM_FALL_ANNEALED = (
-    0.2  # a learning rate that goes to zero alone causes a late fall of 10 %, in any number of epochs
-)
+MINIMUM_FALL_ANNEALED = 0.2  # annealing alone causes a late fall of 10 %, in any number of epochs
 MINIMUM_GAIN = 0.01  # of validation accuracy in the last quarter: then twice the epochs can gain 2 points
 MAXIMUM_ACCURACY = 0.98  # above this validation accuracy 2 points cannot be gained
 # Standard deviation over images of the change of the loss within a window, in units of the mean loss; the images are
@@ -118,7 +116,7 @@ def undertraining_not_assessed(run: RunEvidence) -> str | None:
     if ran >= MINIMUM_EPOCHS:
         return None
     few = "One epoch is" if ran == 1 else "Two epochs are"
-    return f"{few} too few to judge whether training was long enough; from {MINIMUM_EPOCHS} on."
+    return f"{few} too few to tell whether training was long enough; at least {MINIMUM_EPOCHS} are needed."
 
 
 def detect_undertraining(run: RunEvidence) -> Finding | None:

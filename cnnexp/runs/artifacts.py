@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 from cnnexp import figures
 from cnnexp.records import SPLIT_NAMES, ClassScore, Evaluation, Finding, RunResult, SplitPredictions
 
-# A list of plain values that json has spread over lines. A string cannot hold a line break in JSON, so a break
-# after the bracket is always layout.
+# A list of plain values that json has written on several lines. JSON strings contain no line breaks, so a break after
+# the bracket is always layout.
 _SPREAD_LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
 
 
 def files(result: RunResult) -> dict[str, bytes]:
-    """Every root file of the run, name -> content: four figures, five JSON documents, the predictions."""
+    """Return every root file of the run, name -> content: four figures, five JSON documents, the predictions."""
     return evaluation_files(result.evaluation, result.predictions, result.info.class_names) | {
         "curves.png": figures.png(figures.curves(result.history)),
         "card.json": to_json(result.card),
@@ -38,7 +38,7 @@ def files(result: RunResult) -> dict[str, bytes]:
 def evaluation_files(
     evaluation: Evaluation, predictions: Mapping[str, SplitPredictions], class_names: Sequence[str]
 ) -> dict[str, bytes]:
-    """Those root files that say how a model did on its test images, however it came to be."""
+    """Return the root files about the performance of a model on its test images, of a run or an evaluation."""
     return {
         "confusion_matrix.png": figures.png(figures.confusion_matrix(evaluation, normalized=False, split="test")),
         "confusion_matrix_normalized.png": figures.png(
@@ -51,19 +51,21 @@ def evaluation_files(
 
 
 def to_json(value: object) -> bytes:
-    """Indented UTF-8 JSON in the order of the mapping; what JSON has no word for (NaN, infinity) becomes null.
+    """Return indented UTF-8 JSON in the order of the mapping; NaN and infinity become null.
 
-    Raises TypeError if a value is not a number, text, truth value, None, list, tuple, array or mapping.
+    Raises:
+        TypeError: a value is not a number, text, truth value, None, list, tuple, array or mapping.
+
     """
     text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
     return (_SPREAD_LIST.sub(_on_one_line, text) + "\n").encode()
 
 
 def to_parquet(predictions: Mapping[str, SplitPredictions], class_names: Sequence[str]) -> bytes:
-    """One row an image: file, split, label, predicted, correct, confidence, and ``p/<class>`` for each class.
+    """Return one row per image: file, split, label, predicted, correct, confidence, and ``p/<class>`` for each class.
 
-    Splits follow one another in their usual order, images in the order they were judged in. Names of splits and
-    classes are dictionary-encoded; a class's code is its index.
+    Splits are in their usual order, images in the order of the predictions. Names of splits and classes are
+    dictionary-encoded; the code of a class is its index.
     """
     present = [split for split in SPLIT_NAMES if split in predictions]
     return _table_bytes(pa.concat_tables([_table(split, predictions[split], class_names) for split in present]))
@@ -96,7 +98,7 @@ def _table_bytes(table: pa.Table) -> bytes:
 
 
 def _classification_report(evaluation: Evaluation) -> dict[str, Any]:
-    """The test evaluation as one document; `interval` is null for a metric that has none."""
+    """Return the test evaluation as one document; `interval` is null for a metric without one."""
     return {
         "split": "test",
         "images": int(evaluation.confusion.sum()),
@@ -115,7 +117,7 @@ def _as_dict(record: ClassScore | Finding) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """The same value in JSON's own types."""
+    """Return the same value in the types of JSON."""
     match value:
         case Mapping():
             return {str(key): _plain(inner) for key, inner in value.items()}

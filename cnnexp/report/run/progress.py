@@ -68,7 +68,7 @@ class ProgressReport:
         self._move(TRAINING, values.epoch, self._epochs)
 
     def stage(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is, such as the decoding of images; updates move the bar of the epochs."""
+        """Show how far a stage is, such as the decoding of images; steps move the bar of the epochs."""
         if stage == TRAINING:
             self._move(TRAINING, self._epochs * done / total, self._epochs)
         elif self._console.is_interactive:

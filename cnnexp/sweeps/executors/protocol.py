@@ -11,7 +11,7 @@ from cnnexp.records import DataFacts, EpochValues, RunInfo
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The run is about to make its first update."""
+    """The run is about to make its first step."""
 
     info: RunInfo
 
