@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -71,7 +71,7 @@ class _Pool:
         threads = self._stack.enter_context(ThreadPoolExecutor(number))  # exited last: its threads wait for processes
         with suppress(OSError):  # too many processes, or too little memory: go on with those that started
             for _ in range(number):
-                process = self._stack.enter_context(_WorkerProcess())
+                process = self._stack.enter_context(_worker_process())
                 self._drivers.append(threads.submit(self._drive, process))
 
     def _worthwhile(self) -> int:
@@ -116,18 +116,28 @@ def _taken(todo: deque[int]) -> Iterator[int]:
             yield todo.popleft()
 
 
+@contextmanager
+def _worker_process() -> Iterator["_WorkerProcess"]:
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", "from cnnexp.datasets.decoding.worker import run_worker; run_worker()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **_KEEP_MEMORY, **_ONE_THREAD, "PYTHONPATH": path},
+        start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
+    )
+    try:
+        yield _WorkerProcess(process)
+    finally:
+        process.kill()  # idle, or no longer wanted
+        process.communicate()
+
+
 class _WorkerProcess:
     """One decoding process: it gets the job, then chunk numbers, and answers each with a line of JSON."""
 
-    def __init__(self) -> None:
-        path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from cnnexp.datasets.decoding.worker import run_worker; run_worker()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **_KEEP_MEMORY, **_ONE_THREAD, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
-        )
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
 
     def start(self, job: DecodeJob) -> None:
         """Send the job; return when the process has started, so that no chunk waits for that."""
@@ -163,10 +173,3 @@ class _WorkerProcess:
             f"A process that decodes images ended before its work was done (exit code {code}"
             f"{': was it out of memory?' if code == -9 else ''}). Run the same command again; it continues there."
         )
-
-    def __enter__(self) -> "_WorkerProcess":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()  # idle, or no longer wanted
-        self._process.communicate()
