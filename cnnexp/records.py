@@ -102,7 +102,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class DataFacts:
+class DatasetInfo:
     """A data set as the runs will find it, before `data.limit` and `data.imbalance` thin it."""
 
     digest: str  # of pixels, labels, files and splits

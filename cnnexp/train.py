@@ -33,6 +33,7 @@ from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import quiet
 
 if TYPE_CHECKING:
+    from cnnexp.sweeps.context import SweepContext
     from cnnexp.tracking import Receipt
 
 
@@ -43,29 +44,30 @@ def run(cfg: DictConfig) -> float:
     In a sweep an error is raised, so that the other runs go on; alone it leaves as SystemExit with the error as its
     cause, because Hydra announces an exception with a line of its own.
     """
+    from cnnexp.sweeps.context import SweepContext
+
     try:
-        return train(to_typed(cfg), words=HydraConfig.get().overrides.task)
+        return train(to_typed(cfg), words=HydraConfig.get().overrides.task, sweep=SweepContext.from_environment())
     except CnnexpError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise
         raise SystemExit(error.exit_code) from error
 
 
-def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
+def train(config: ExperimentConfig, *, words: Sequence[str], sweep: "SweepContext") -> float:
     """Train, judge and record one configuration; return ``sweep.objective``, by default best/val_loss.
 
     `words` are those it was composed with: they name the run, and say which settings are worth a column.
+    `sweep` is the run's place in a sweep under an external launcher.
 
     Raises:
         CnnexpError: the data, the store or the training failed; the record says how.
 
     """
     from cnnexp.report.run.terminal import RunReport
-    from cnnexp.sweeps.context import membership
     from cnnexp.tracking import recording
 
-    sweep = membership()
-    if not sweep.tags:  # no run of our sweepers
+    if not sweep.tags:  # not a run of cnnexp's sweepers
         config.sweep.refuse_lists()
     name = config.tracking.run_name or run_name(config, words)
     with (
@@ -82,7 +84,7 @@ def train(config: ExperimentConfig, *, words: Sequence[str]) -> float:
         quiet.import_tensorflow()  # while the recorder's own process imports MLflow
         from cnnexp.runs.record_run import record_run
 
-        outcome = record_run(config, name=name, report=report, recorder=recorder, should_prune=sweep.hopeless)
+        outcome = record_run(config, name=name, report=report, recorder=recorder, should_prune=sweep.pruner())
     report.closing(_closing(recorder.receipt))
     return outcome.metrics[config.sweep.objective]
 

@@ -14,12 +14,12 @@ from cnnexp.compose import CONF, columns, compose_config, other_settings, parame
 from cnnexp.config import VARIANTS, BuiltinDataConfig, TrackingConfig
 from cnnexp.config.columns import SETTINGS
 from cnnexp.config.setting import setting, settings
-from cnnexp.records import DataFacts
-from cnnexp.sweeps.plugin import plan_of
+from cnnexp.records import DatasetInfo
 from cnnexp.sweeps.run_hash import hash_run
+from cnnexp.sweeps.sweep_records import sweep_spec
 from test_comparison_verdicts import summary
 
-FACTS = DataFacts(digest="d1", height=8, width=8, class_counts=(500, 488))
+FACTS = DatasetInfo(digest="d1", height=8, width=8, class_counts=(500, 488))
 
 
 @settings
@@ -59,7 +59,7 @@ def sweep_hash(folders, *overrides, version="after"):
         config = GlobalHydra.instance().config_loader().load_configuration("config", words, run_mode=RunMode.MULTIRUN)
     config.hydra.overrides.hydra = []  # the folders have different names
     tracking = TrackingConfig(uri="sqlite:///a.db", artifacts=None, experiment="e", run_name=None, outbox="outbox")
-    return plan_of(config, {}, tracking).key
+    return sweep_spec(config, {}, tracking).key
 
 
 @pytest.mark.parametrize(

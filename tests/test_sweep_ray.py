@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cnnexp.sweeps.executors.ray_worker import Growth, put
+from cnnexp.sweeps.executors.ray_worker import FolderTail, append_chunks
 from support.cluster import kill_tree, site
 from support.image_folders import write_classes
 from support.sweep_processes import WORDS, kill, start, sweep, table, wait_for
@@ -13,22 +13,22 @@ from support.sweep_processes import recorded as recorded_here
 LONG = [*WORDS, "training.epochs=200"]  # longer than the second node takes to begin
 
 
-def test_files_come_home_piece_by_piece(tmp_path):
+def test_files_of_a_node_are_copied_chunk_by_chunk(tmp_path):
     there, home = tmp_path / "there", tmp_path / "home"
     (there / "record" / "files").mkdir(parents=True)
-    growth = Growth(there)
+    tail = FolderTail(there)
     journal = there / "record" / "journal.jsonl"
     journal.write_text('{"a": 1}\n{"b"')
     (there / "record" / "files" / "empty.py").touch()
     (there / "log").write_bytes(b"\xff\x00")
-    homes = {"record": home / "one", "log": home / "one.log"}
-    put(growth.taken(), homes)
+    destinations = {"record": home / "one", "log": home / "one.log"}
+    append_chunks(tail.read(), destinations)
     with journal.open("a") as file:
         file.write(": 2}\n")
-    added = growth.taken()
-    assert [piece.name for piece in added] == ["record/journal.jsonl"]
-    put(added, homes)
-    assert growth.taken() == []
+    added = tail.read()
+    assert [chunk.name for chunk in added] == ["record/journal.jsonl"]
+    append_chunks(added, destinations)
+    assert tail.read() == []
     assert (home / "one" / "journal.jsonl").read_text() == journal.read_text()
     assert (home / "one" / "files" / "empty.py").read_bytes() == b""
     assert (home / "one.log").read_bytes() == b"\xff\x00"
@@ -102,13 +102,13 @@ def test_resuming_after_the_sweep_was_killed(here, second, tmp_path):
     process.communicate(timeout=60)
     wait_for(lambda: {run.status for run in here.recorded("resumed")[1]} == {"KILLED"}, seconds=60)
     printed = sweep(*words, folder=tmp_path)
-    assert "goes on" in printed
+    assert "resuming" in printed
     (parent,), runs = here.recorded("resumed")
     assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 3
 
 
 @pytest.mark.slow
-def test_hopeless_runs_of_a_search_are_stopped(here, second, tmp_path):
+def test_runs_of_a_search_are_pruned(here, second, tmp_path):
     pytest.importorskip("optuna", reason="searches need the extra cnnexp[optuna]")
     words = ["hydra/sweeper=optuna", "optimizer.learning_rate=tag(log,interval(1e-5,1e-1))", "training.epochs=9"]
     pruning = ["hydra.sweeper.n_trials=6", "sweep.pruning=asha", "sweep.pruning_start=1"]

@@ -11,9 +11,8 @@ optuna = pytest.importorskip("optuna", reason="searches need the extra cnnexp[op
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
 from cnnexp.records import EpochValues  # noqa: E402
-from cnnexp.sweeps.search import Judge, open_study  # noqa: E402
+from cnnexp.sweeps.pruning import StudySpec, TrialPruner, join_study, open_study  # noqa: E402
 from cnnexp.sweeps.search_space import space  # noqa: E402
-from cnnexp.sweeps.study_spec import Rules  # noqa: E402
 
 SEARCH = [*WORDS, "hydra/sweeper=optuna", "optimizer.learning_rate=tag(log,interval(1e-5,1e-1))"]
 
@@ -42,8 +41,8 @@ def test_a_space_that_makes_no_sense_is_refused(word):
 
 
 def test_the_score_is_of_the_validation_split():
-    rules = Rules("optuna.log", "s", "best/val_accuracy", "asha", 1, 10)
-    assert (rules.better(0.5, 0.7), Rules("", "", "best/val_loss", "none", 1, 1).better(0.5, 0.7)) == (0.7, 0.5)
+    spec = StudySpec("optuna.log", "s", "best/val_accuracy", "asha", 1, 10)
+    assert (spec.better(0.5, 0.7), StudySpec("", "", "best/val_loss", "none", 1, 1).better(0.5, 0.7)) == (0.7, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +53,13 @@ def searched(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_hopeless_runs_are_stopped_and_say_when(searched):
+def test_runs_are_pruned_and_say_when(searched):
     folder, _, printed = searched
     (parent,), runs = recorded(folder)
     assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 9
     pruned = [run for run in runs if "pruned" in run.tags]
     assert 0 < len(pruned) < 8
-    assert printed.count("stopped as hopeless") == len(pruned)
+    assert printed.count(", pruned)") == len(pruned)
     for run in pruned:
         assert 1 <= int(run.tags["pruned"]) < 9
         assert run.metrics["best/epoch"] <= int(run.tags["pruned"])
@@ -149,23 +148,32 @@ def test_a_search_that_begins_anew_has_a_study_of_its_own(tmp_path):
     ids=["rising", "flat", "falling"],
 )
 def test_patience_gives_up_a_run_that_does_not_improve(losses, stopped_after, tmp_path):
-    rules = Rules(str(tmp_path / "optuna.log"), "s", "best/val_loss", "patience", 2, 9)
-    study = open_study(rules, optuna.samplers.RandomSampler())
-    judge = Judge(study.ask(), rules)
+    spec = StudySpec(str(tmp_path / "optuna.log"), "s", "best/val_loss", "patience", 2, 9)
+    study = open_study(spec, optuna.samplers.RandomSampler())
+    pruner = TrialPruner(study.ask(), spec)
     epochs = (EpochValues(number, 1.0, 0.1, loss, 0.1, 0.1, 1.0) for number, loss in enumerate(losses, start=1))
-    assert next((values.epoch for values in epochs if judge.hopeless(values)), None) == stopped_after
+    assert next((values.epoch for values in epochs if pruner.should_prune(values)), None) == stopped_after
+
+
+def test_a_run_of_another_process_reports_to_its_own_trial(tmp_path):
+    spec = StudySpec(str(tmp_path / "optuna.log"), "s", "best/val_loss", "asha", 1, 9)
+    study = open_study(spec, optuna.samplers.RandomSampler())
+    numbers = [study.ask().number for _ in range(2)]
+    pruner = join_study(spec, numbers[1])
+    pruner.should_prune(EpochValues(1, 1.0, 0.1, 0.7, 0.1, 0.1, 1.0))
+    assert [trial.intermediate_values for trial in study.trials] == [{}, {1: 0.7}]
 
 
 @pytest.mark.parametrize("pruning", ["asha", "hyperband", "median"])
 def test_the_worst_of_many_runs_is_given_up_and_the_best_is_not(pruning, tmp_path):
-    rules = Rules(str(tmp_path / "optuna.log"), "s", "best/val_accuracy", pruning, 1, 9)
-    study = open_study(rules, optuna.samplers.RandomSampler())
+    spec = StudySpec(str(tmp_path / "optuna.log"), "s", "best/val_accuracy", pruning, 1, 9)
+    study = open_study(spec, optuna.samplers.RandomSampler())
 
     def stopped(score):
         trial = study.ask()
-        judge = Judge(trial, rules)
+        pruner = TrialPruner(trial, spec)
         for epoch in range(1, 10):
-            if judge.hopeless(EpochValues(epoch, 1.0, 0.1, 1.0, score, 0.1, 1.0)):
+            if pruner.should_prune(EpochValues(epoch, 1.0, 0.1, 1.0, score, 0.1, 1.0)):
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 return True
         study.tell(trial, score)
@@ -183,10 +191,10 @@ def test_a_run_that_is_tried_again_is_judged_as_before():
     for step in (1, 2, 3):
         good.report(0.1, step)
     study.tell(good, 0.1)
-    judge = Judge(study.ask(), Rules("", "", "best/val_loss", "median", 1, 9))
+    pruner = TrialPruner(study.ask(), StudySpec("", "", "best/val_loss", "median", 1, 9))
 
-    def verdicts(*epochs):
-        return [judge.hopeless(EpochValues(epoch, 1.0, 0.1, 1.0, 0.1, 0.1, 1.0)) for epoch in epochs]
+    def answers(*epochs):
+        return [pruner.should_prune(EpochValues(epoch, 1.0, 0.1, 1.0, 0.1, 0.1, 1.0)) for epoch in epochs]
 
-    assert verdicts(1, 2) == [False, True]
-    assert verdicts(1, 2, 3) == [False, True, True]
+    assert answers(1, 2) == [False, True]
+    assert answers(1, 2, 3) == [False, True, True]

@@ -8,12 +8,12 @@ from hydra.types import HydraContext, RunMode
 
 from cnnexp.compose import CONF, compose_config
 from cnnexp.errors import ConfigError
-from cnnexp.records import DataFacts
-from cnnexp.sweeps.combinations import combinations, given
+from cnnexp.records import DatasetInfo
+from cnnexp.sweeps.combinations import combinations, from_jobs
 from cnnexp.sweeps.jobs import Composer, Grid
 from cnnexp.sweeps.run_hash import hash_run, hash_sweep, resolve
 
-FACTS = DataFacts(digest="d1", height=8, width=8, class_counts=(500, 488))
+FACTS = DatasetInfo(digest="d1", height=8, width=8, class_counts=(500, 488))
 
 
 def meant(*words, params=None, zipped=()):
@@ -66,7 +66,7 @@ def test_an_interval_is_for_a_search():
 
 
 def test_jobs_of_another_sweeper_differ_in_what_varies():
-    found = given([["model=small", "seed=0"], ["model=small", "seed=1"]])
+    found = from_jobs([["model=small", "seed=0"], ["model=small", "seed=1"]])
     assert (found.varied, list(found)[1]) == (("seed",), ("model=small", "seed=1"))
 
 
@@ -97,7 +97,7 @@ def test_the_same_run_is_what_gives_the_same_result(words, same):
 
 
 def test_other_data_make_another_run():
-    assert identity(facts=DataFacts(digest="d2", height=8, width=8, class_counts=(500, 488))) != identity()
+    assert identity(facts=DatasetInfo(digest="d2", height=8, width=8, class_counts=(500, 488))) != identity()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_threads_are_decided_by_the_work_and_the_cores_there_are(words, threads)
 
 @pytest.mark.parametrize(("words", "threads"), [([], 7), (["data.imbalance=100"], 1)], ids=str)
 def test_threads_are_decided_by_the_images_that_an_imbalance_leaves(words, threads):
-    facts = DataFacts(digest="d1", height=8, width=8, class_counts=(100,) * 10)
+    facts = DatasetInfo(digest="d1", height=8, width=8, class_counts=(100,) * 10)
     config = compose_config(["training.batch_size=1000", "data.limit=null", *words])
     assert resolve(config, facts, cores=7).training.threads == threads
 
@@ -161,14 +161,14 @@ def composer():
 def test_a_job_is_composed_as_a_run_alone(composer, words):
     varied = [word.partition("=")[0] for word in words]
     for _ in range(2):  # the second time from what is known
-        assert composer.job(0, tuple(words), varied).config == compose_config(words)
+        assert composer.compose(0, tuple(words), varied).config == compose_config(words)
 
 
 def test_a_job_with_a_wrong_value_is_refused(composer):
     with pytest.raises(ConfigError, match=r"training.epochs must be a whole number; got 'many'"):
-        composer.job(0, ("training.epochs=many",), ["training.epochs"])
+        composer.compose(0, ("training.epochs=many",), ["training.epochs"])
     with pytest.raises(ConfigError, match=r"optimizer=adam has no setting 'momentum'"):
-        composer.job(0, ("optimizer.momentum=1",), ["optimizer.momentum"])
+        composer.compose(0, ("optimizer.momentum=1",), ["optimizer.momentum"])
 
 
 def test_combinations_that_contradict_each_other_do_not_end_the_list(composer):

@@ -3,179 +3,212 @@
 import dataclasses
 import os
 import signal
-from multiprocessing import forkserver
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cnnexp.compose import compose_config
 from cnnexp.records import EpochValues
-from cnnexp.sweeps.executors import forkserver as warm
-from cnnexp.sweeps.executors import process_worker
-from cnnexp.sweeps.executors.process_executor import Worker, Workers
-from cnnexp.sweeps.executors.protocol import Assignment, EpochEnded, Failed, Finished, Lost, Reading, Surveyed
+from cnnexp.sweeps.executors.process_executor import ProcessExecutor
+from cnnexp.sweeps.executors.protocol import (
+    DatasetInspected,
+    EpochEnded,
+    Failed,
+    Finished,
+    InspectTask,
+    TrainTask,
+    WorkerDied,
+)
 from cnnexp.tracking import OwnedRecord
+from support.sweep_processes import children
 
-DIGITS = Reading(compose_config([]).data)
-MISSING = Reading(compose_config(["data=folder", "data.path=/nowhere"]).data)
+DIGITS = InspectTask(compose_config([]).data)
+MISSING = InspectTask(compose_config(["data=folder", "data.path=/nowhere"]).data)
 
 
 @pytest.fixture
-def workers():
-    made = Workers(cores=2, limit=None)
+def executor():
+    made = ProcessExecutor(cores=2, limit=None)
     yield made
     made.kill_all()
 
 
-def last_words(workers, *, seconds=60.0):
-    """Listen until everybody at work has ended; return what each said, in the order of the ends."""
-    said = {}
-    while len(workers):
-        for worker, message in workers.listen(patience=seconds):
-            said.setdefault(worker, []).append(message)
-    return list(said.values())
+def messages(executor, *, seconds=60.0):
+    """Wait until all tasks have ended; return the messages of each, in the order of their first messages."""
+    received = {}
+    while len(executor):
+        for worker, message in executor.receive(timeout=seconds):
+            received.setdefault(worker, []).append(message)
+    return list(received.values())
 
 
-def begin(workers, task, tmp_path, *, threads=1):
-    return workers.start(task, log=tmp_path / "log.txt", threads=threads, time_limit=None)
+def fork_servers():
+    """Return the fork servers of this process."""
+    return [pid for pid in children(os.getpid()) if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def begin(executor, task, tmp_path, *, threads=1):
+    return executor.start(task, log=tmp_path / "log.txt", threads=threads, time_limit=None)
 
 
 @pytest.fixture
 def training(tmp_path):
-    """Return a maker of assignments of tiny runs, whose records it holds."""
+    """Return a function that makes tasks of tiny runs, whose records it owns."""
     records = []
 
-    def assignment(*words, environment=None):
+    def task(*words, environment=None):
         store = f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"
         tiny = ["training.threads=1", "data.limit=100", "training.epochs=2"]
         config = compose_config([*tiny, store, f"tracking.outbox={tmp_path}/outbox", *words])
         records.append(
             OwnedRecord.begin(config.tracking, run_name="run", parameters={}, config_yaml=None, tags={}, commit=None)
         )
-        return Assignment("run", config, None, records[-1].folder, environment or {}, may_be_stopped=False)
+        return TrainTask("run", config, None, records[-1].folder, environment or {}, prunable=False)
 
-    yield assignment
+    yield task
     for record in records:
         record.discard()
         record.wait()
 
 
-def test_a_process_that_has_ended_its_task_gets_the_next_one(workers, tmp_path):
-    first = begin(workers, DIGITS, tmp_path)
-    assert [type(message) for message in last_words(workers)[0]] == [Surveyed]
-    second = begin(workers, DIGITS, tmp_path)
+def test_a_process_that_has_ended_its_task_gets_the_next_one(executor, tmp_path):
+    first = begin(executor, DIGITS, tmp_path)
+    assert [type(message) for message in messages(executor)[0]] == [DatasetInspected]
+    second = begin(executor, DIGITS, tmp_path)
     assert second.process.pid == first.process.pid
-    assert [type(message) for message in last_words(workers)[0]] == [Surveyed]
+    assert [type(message) for message in messages(executor)[0]] == [DatasetInspected]
 
 
-def test_it_is_ended_for_one_with_another_number_of_threads(workers, tmp_path):
-    first = begin(workers, DIGITS, tmp_path, threads=1)
-    last_words(workers)
-    second = begin(workers, DIGITS, tmp_path, threads=2)
+def test_it_is_ended_for_one_with_another_number_of_threads(executor, tmp_path):
+    first = begin(executor, DIGITS, tmp_path, threads=1)
+    messages(executor)
+    second = begin(executor, DIGITS, tmp_path, threads=2)
     assert second.process.pid != first.process.pid
     assert not first.process.is_alive()
-    last_words(workers)
+    messages(executor)
 
 
-def test_one_that_has_held_too_much_memory_gets_no_other(workers, tmp_path):
-    context = warm.start()
-    ours, theirs = context.Pipe()
-    process = context.Process(target=process_worker.serve, args=(theirs,), kwargs={"most_memory": 0}, daemon=True)
-    process.start()
-    theirs.close()
-    first = Worker(process, ours, 1, tmp_path / "log.txt")
-    workers._idle.append(first)
-    assert begin(workers, DIGITS, tmp_path) is first
-    assert isinstance(last_words(workers)[0][-1], Surveyed)
+def test_one_that_has_held_too_much_memory_gets_no_other(tmp_path):
+    thrifty = ProcessExecutor(cores=2, limit=None, max_memory=0)
+    first = begin(thrifty, DIGITS, tmp_path)
+    assert isinstance(messages(thrifty)[0][-1], DatasetInspected)
     assert not first.process.is_alive()
-    assert begin(workers, DIGITS, tmp_path).process.pid != first.process.pid
-    last_words(workers)
+    assert begin(thrifty, DIGITS, tmp_path).process.pid != first.process.pid
+    messages(thrifty)
 
 
-def test_one_whose_task_failed_gets_no_other(workers, tmp_path):
-    first = begin(workers, MISSING, tmp_path)
-    assert isinstance(last_words(workers)[0][-1], Failed)
+def test_one_whose_task_failed_gets_no_other(executor, tmp_path):
+    first = begin(executor, MISSING, tmp_path)
+    assert isinstance(messages(executor)[0][-1], Failed)
     assert not first.process.is_alive()
-    assert begin(workers, DIGITS, tmp_path).process.pid != first.process.pid
-    assert isinstance(last_words(workers)[0][-1], Surveyed)
+    assert begin(executor, DIGITS, tmp_path).process.pid != first.process.pid
+    assert isinstance(messages(executor)[0][-1], DatasetInspected)
 
 
-def test_one_that_dies_while_it_waits_is_replaced(workers, tmp_path):
-    first = begin(workers, DIGITS, tmp_path)
-    last_words(workers)
+def test_one_that_dies_while_it_waits_is_replaced(executor, tmp_path):
+    first = begin(executor, DIGITS, tmp_path)
+    messages(executor)
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.join()
-    begin(workers, DIGITS, tmp_path)
-    assert isinstance(last_words(workers)[0][-1], Surveyed)
+    begin(executor, DIGITS, tmp_path)
+    assert isinstance(messages(executor)[0][-1], DatasetInspected)
 
 
-def test_a_dead_fork_server_is_replaced_by_one_as_careful(workers, tmp_path):
-    begin(workers, DIGITS, tmp_path)
-    last_words(workers)
-    workers.kill_all()
-    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
-    worker = begin(workers, DIGITS, tmp_path)
-    assert isinstance(last_words(workers)[0][-1], Surveyed)
+def test_a_dead_fork_server_is_replaced_by_one_that_ignores_ctrl_c_too(executor, tmp_path):
+    begin(executor, DIGITS, tmp_path)
+    messages(executor)
+    executor.kill_all()
+    (server,) = fork_servers()
+    os.kill(server, signal.SIGKILL)
+    worker = begin(executor, DIGITS, tmp_path)
+    assert isinstance(messages(executor)[0][-1], DatasetInspected)
     status = Path(f"/proc/{worker.process.pid}/status")
     if status.exists():
         (blocked,) = [line for line in status.read_text().splitlines() if line.startswith("SigBlk")]
         assert int(blocked.split()[1], 16) & 1 << (signal.SIGINT - 1), "Ctrl-C is for the sweep"
 
 
-def test_one_that_dies_at_work_is_told_and_takes_no_other_with_it(workers, training, tmp_path):
-    first = begin(workers, training("training.epochs=500"), tmp_path)
-    other = begin(workers, DIGITS, tmp_path)
-    said = {first: [], other: []}
-    while len(workers):
-        for worker, message in workers.listen(patience=60):
-            said[worker].append(message)
+def test_one_that_dies_at_work_is_reported_and_takes_no_other_with_it(executor, training, tmp_path):
+    first = begin(executor, training("training.epochs=500"), tmp_path)
+    other = begin(executor, DIGITS, tmp_path)
+    received = {first: [], other: []}
+    while len(executor):
+        for worker, message in executor.receive(timeout=60):
+            received[worker].append(message)
             if worker is first and isinstance(message, EpochEnded):
                 os.kill(first.process.pid, signal.SIGKILL)
                 first.process.join()
-    assert isinstance(said[first][-1], Lost)
-    assert "SIGKILL" in said[first][-1].reason
-    assert isinstance(said[other][-1], Surveyed)
+    assert isinstance(received[first][-1], WorkerDied)
+    assert "SIGKILL" in received[first][-1].reason
+    assert isinstance(received[other][-1], DatasetInspected)
 
 
-@pytest.mark.parametrize(("told_after", "pruned"), [(1, 1), (2, None)])
-def test_a_run_is_stopped_when_told_but_not_after_its_last_epoch(workers, training, tmp_path, told_after, pruned):
-    worker = begin(workers, dataclasses.replace(training(), may_be_stopped=True), tmp_path)
-    said = []
-    while len(workers):
-        for _, message in workers.listen(patience=60):
-            said.append(message)
+@pytest.mark.parametrize(("answered_at", "pruned"), [(1, 1), (2, None)])
+def test_a_run_is_pruned_when_answered_so_but_not_after_its_last_epoch(
+    executor, training, tmp_path, answered_at, pruned
+):
+    worker = begin(executor, dataclasses.replace(training(), prunable=True), tmp_path)
+    received = []
+    while len(executor):
+        for _, message in executor.receive(timeout=60):
+            received.append(message)
             if isinstance(message, EpochEnded):
-                worker.answer(message.values.epoch == told_after)
-    assert isinstance(said[-1], Finished)
-    assert said[-1].pruned == pruned
-    assert ("test/accuracy" in said[-1].metrics) == (pruned is None)
+                worker.answer(message.values.epoch == answered_at)
+    assert isinstance(received[-1], Finished)
+    assert received[-1].pruned_after == pruned
+    assert ("test/accuracy" in received[-1].metrics) == (pruned is None)
 
 
-def test_runs_of_one_process_come_out_as_if_each_had_its_own(workers, training, tmp_path):
+def test_runs_of_one_process_come_out_as_if_each_had_its_own(executor, training, tmp_path):
     settings = [["seed=3"], ["optimizer.learning_rate=0.01"], ["regularization.dropout=0.2"], ["seed=3"]]
 
     def epochs(*words):
-        worker = begin(workers, training(*words), tmp_path)
-        said = last_words(workers)[0]
-        assert isinstance(said[-1], Finished)
-        values = [message.values for message in said if isinstance(message, EpochEnded)]
-        return worker.process.pid, [_without_time(one) for one in values], _without_seconds(said[-1].metrics)
+        worker = begin(executor, training(*words), tmp_path)
+        received = messages(executor)[0]
+        assert isinstance(received[-1], Finished)
+        values = [message.values for message in received if isinstance(message, EpochEnded)]
+        return worker.process.pid, [_without_time(one) for one in values], _without_seconds(received[-1].metrics)
 
     shared = [epochs(*words) for words in settings]
     assert len({pid for pid, _, _ in shared}) == 1
     for (_, values, metrics), words in zip(shared, settings, strict=True):
-        workers.kill_all()
+        executor.kill_all()
         _, alone, of_alone = epochs(*words)
         assert (values, metrics) == (alone, of_alone)
 
 
-def test_a_run_with_variables_of_its_own_has_a_process_of_its_own(workers, training, tmp_path):
-    before = begin(workers, DIGITS, tmp_path)
-    last_words(workers)
-    alone = begin(workers, training(environment={"CNNEXP_TEST": "1"}), tmp_path)
+def test_a_run_with_variables_of_its_own_has_a_process_of_its_own(executor, training, tmp_path):
+    before = begin(executor, DIGITS, tmp_path)
+    messages(executor)
+    alone = begin(executor, training(environment={"CNNEXP_TEST": "1"}), tmp_path)
     assert alone.process.pid != before.process.pid
-    assert isinstance(last_words(workers)[0][-1], Finished)
+    assert isinstance(messages(executor)[0][-1], Finished)
     assert not alone.process.is_alive()
+
+
+def test_a_process_runs_the_script_of_its_parent_again_unless_that_is_forbidden(tmp_path):
+    """Holds what `forkserver` relies on in CPython, which documents it in passing."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, os, signal\nprint('main', flush=True)\n"
+        "from cnnexp.sweeps.executors import forkserver\n"
+        "def blocked(): return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+        "if __name__ == '__main__':\n"
+        "    if sys.argv[1:]: forkserver.never_rerun_main()\n"
+        "    context = forkserver.start()\n"
+        "    assert not blocked() and os.environ.get('JE_ARROW_MALLOC_CONF') is None\n"
+        "    process = context.Process(target=os.system, args=('echo $JE_ARROW_MALLOC_CONF',))\n"
+        "    process.start()\n    process.join()\n"
+    )
+
+    def printed(*arguments):
+        command = [sys.executable, str(script), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.split()
+
+    assert printed() == ["main", "main", "background_thread:false"]
+    assert printed("forbid") == ["main", "background_thread:false"]
 
 
 def _without_time(values: EpochValues):

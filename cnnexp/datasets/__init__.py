@@ -6,16 +6,23 @@ if TYPE_CHECKING:
     from cnnexp.datasets.loading import (
         InspectedDataset,
         cached_spec,
+        dataset_info,
         inspect_dataset,
         load_splits,
-        read_facts,
         read_images,
         trainable_splits,
     )
     from cnnexp.datasets.splitting import Split, Splits
 
 __all__ = [
-    "InspectedDataset", "Split", "Splits", "cached_spec", "inspect_dataset", "load_splits", "read_facts", "read_images",
+    "InspectedDataset",
+    "Split",
+    "Splits",
+    "cached_spec",
+    "dataset_info",
+    "inspect_dataset",
+    "load_splits",
+    "read_images",
     "trainable_splits",
 ]  # fmt: skip
 

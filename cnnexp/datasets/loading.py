@@ -25,7 +25,7 @@ from cnnexp.datasets.splitting import Split, Splits, assign_splits, indivisible_
 from cnnexp.datasets.subsampling import subsample
 from cnnexp.errors import ConfigError
 from cnnexp.images import ImageSpec
-from cnnexp.records import SPLIT_NAMES, DataFacts, Labels
+from cnnexp.records import SPLIT_NAMES, DatasetInfo, Labels
 
 Rows = NDArray[np.int64]
 OnProgress = Callable[[int, int], None]  # (images decoded, images in all), while they are decoded for the first time
@@ -59,7 +59,7 @@ def load_splits(data: DataConfig, *, seed: int, on_progress: OnProgress) -> Spli
     return trainable_splits(inspect_dataset(data, seed=seed, on_progress=on_progress, strict=True), data)
 
 
-def read_facts(data: DataConfig, on_progress: OnProgress) -> DataFacts:
+def dataset_info(data: DataConfig, on_progress: OnProgress) -> DatasetInfo:
     """Read a data set and return what a sweep needs to know about it.
 
     Raises:
@@ -69,7 +69,7 @@ def read_facts(data: DataConfig, on_progress: OnProgress) -> DataFacts:
     splits = load_splits(data, seed=0, on_progress=on_progress)
     height, width, _ = splits.spec.shape
     counts = np.bincount(splits.train.labels, minlength=len(splits.class_names))
-    return DataFacts(splits.digest, height, width, tuple(counts.tolist()))
+    return DatasetInfo(splits.digest, height, width, tuple(counts.tolist()))
 
 
 def inspect_dataset(data: DataConfig, *, seed: int, on_progress: OnProgress, strict: bool) -> InspectedDataset:

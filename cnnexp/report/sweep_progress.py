@@ -1,4 +1,4 @@
-"""A sweep, told in the terminal: a lasting line for each run that has ended, and below them what is going on."""
+"""A sweep in the terminal: a lasting line for each run that has ended, and below them what is running."""
 
 import sys
 import time
@@ -29,7 +29,7 @@ class _Running:
 
 
 class SweepReport:
-    """Prints a sweep while it happens; a context manager, so that an error finds the terminal as it was."""
+    """Shows a sweep while it runs; a context manager, so that an error leaves the terminal clean."""
 
     def __init__(self) -> None:
         self._console = open_console()
@@ -42,7 +42,8 @@ class SweepReport:
             auto_refresh=False,
         )
         self._task = self._bar.add_task("runs", total=None, left="")
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, _Running] = {}  # by the number of the run
+        self._data: _Running | None = None  # None: no data are being read
         self._best = ""
         self._began = time.monotonic()
         self._done_before = 0
@@ -72,16 +73,36 @@ class SweepReport:
     def stage(self, number: int, stage: str, done: int, total: int) -> None:
         """Show how far a stage of a run is."""
         if number in self._running:
-            self._running[number].stage = f"{stage} {100 * done // max(total, 1)} %"
+            self._running[number].stage = _share(stage, done, total)
 
     def epoch(self, number: int, values: EpochValues) -> None:
         """Show an epoch of a run."""
         if number in self._running:
             self._running[number].last = values
 
+    def data_started(self) -> None:
+        """Show that a data set is being read."""
+        self._data = _Running("the data", 0, "starting", None)
+
+    def data_progress(self, stage: str, done: int, total: int) -> None:
+        """Show how much of a data set has been read."""
+        if self._data is not None:
+            self._data.stage = _share(stage, done, total)
+
+    def data_ended(self) -> None:
+        """Show no more of a data set that has been read."""
+        self._data = None
+
     def ended(self, number: int, name: str, text: str, *, good: bool, best: str) -> None:
-        """Print how a run ended; `best` is the best so far, in words."""
+        """Print how a run ended; `best` describes the best run so far."""
         self._running.pop(number, None)
+        self._print_ended(name, text, good=good, best=best)
+
+    def not_composed(self, reason: str, *, best: str) -> None:
+        """Print why a run could not be composed; it has no number."""
+        self._print_ended("not composed", reason, good=False, best=best)
+
+    def _print_ended(self, name: str, text: str, *, good: bool, best: str) -> None:
         self._best = best
         self._bar.advance(self._task)
         self._bar.update(self._task, left=self._left())
@@ -92,21 +113,17 @@ class SweepReport:
         line = Text.assemble((position, "aside"), (mark + printable(name), style or "label"), "  ", (text, style))
         self._console.print(line, soft_wrap=True)
 
-    def again(self, number: int, name: str, reason: str) -> None:
-        """Print that a run was lost and begins anew."""
+    def retried(self, number: int, name: str, reason: str) -> None:
+        """Print that an attempt at a run was lost and another one follows."""
         self._running.pop(number, None)
         line = f"        ! {printable(name)}  {printable(reason)} It is tried again."
         self._console.print(Text(line, style="attention"), soft_wrap=True)
 
     def skipped(self, best: str) -> None:
-        """Show that a run was done before; it counts as done without a line."""
+        """Count a run as done without a line: it was done before."""
         self._best = best
         self._done_before += 1
         self._bar.advance(self._task)
-
-    def gone(self, number: int) -> None:
-        """Show no more of a run that has no end to tell."""
-        self._running.pop(number, None)
 
     def note(self, text: str, *, attention: bool = False) -> None:
         """Print a sentence."""
@@ -132,7 +149,7 @@ class SweepReport:
         print(f"warning: {printable(text)}", file=sys.stderr)
 
     def stop(self) -> None:
-        """Take away what moves."""
+        """Remove the moving part."""
         self._live.stop()
 
     def _labelled(self, lines: Sequence[tuple[str, str]]) -> None:
@@ -150,9 +167,14 @@ class SweepReport:
         return f"{hours}:{rest // 60:02}:{rest % 60:02} left" if hours else f"{rest // 60}:{rest % 60:02} left"
 
     def _moving(self) -> RenderableType:
-        rows = [_row(running) for running in list(self._running.values())[:MOST_RUNNING]]
+        running = [*([self._data] if self._data else []), *self._running.values()]
+        rows = [_row(one) for one in running[:MOST_RUNNING]]
         best = [Text(f"  best so far  {self._best}", style="label")] if self._best else []
         return Group(*rows, *best, self._bar)
+
+
+def _share(stage: str, done: int, total: int) -> str:
+    return f"{stage} {100 * done // max(total, 1)} %"
 
 
 def _row(running: _Running) -> Text:

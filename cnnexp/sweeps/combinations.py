@@ -1,4 +1,4 @@
-"""From the words of a command to the runs it means: every combination of its lists, zipped lists walked together."""
+"""From the overrides of a command to the runs it means: every combination of its lists, zipped lists in step."""
 
 import itertools
 import math
@@ -10,29 +10,29 @@ from hydra.core.override_parser.types import Override
 
 from cnnexp.errors import ConfigError
 
-Words = tuple[str, ...]
+Overrides = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Settings that change together, in steps."""
+    """Settings that change together, step by step."""
 
     keys: tuple[str, ...]
-    steps: tuple[Words, ...]  # each sets every key
+    steps: tuple[Overrides, ...]  # each sets every key
 
 
 @dataclass(frozen=True, slots=True)
 class Combinations:
-    """The runs of a sweep, in the order of its words; the last list changes fastest."""
+    """The runs of a sweep, in the order of its overrides; the last list changes fastest."""
 
-    fixed: Words  # what all runs have in common
+    fixed: Overrides  # shared by all runs
     axes: tuple[Axis, ...]
 
     def __len__(self) -> int:
         return math.prod(len(axis.steps) for axis in self.axes)
 
-    def __iter__(self) -> Iterator[Words]:
-        """Yield, for each run, the words that it does not share with all others."""
+    def __iter__(self) -> Iterator[Overrides]:
+        """Yield, for each run, the overrides that not all runs share."""
         for steps in itertools.product(*(axis.steps for axis in self.axes)):
             yield tuple(itertools.chain.from_iterable(steps))
 
@@ -43,46 +43,46 @@ class Combinations:
 
     @property
     def values(self) -> dict[str, str]:
-        """The values each of those settings takes, in their order."""
-        words = itertools.chain.from_iterable(itertools.chain.from_iterable(axis.steps) for axis in self.axes)
+        """The values of each of those settings, in order."""
+        overrides = itertools.chain.from_iterable(itertools.chain.from_iterable(axis.steps) for axis in self.axes)
         taken: dict[str, dict[str, None]] = {key: {} for key in self.varied}
-        for word in words:
-            key, _, value = word.lstrip("+").partition("=")
+        for override in overrides:
+            key, _, value = override.lstrip("+").partition("=")
             if key in taken:
                 taken[key][value] = None
         return {key: ", ".join(values) for key, values in taken.items()}
 
 
-def combinations(words: Sequence[str], *, params: Mapping[str, str], zipped: Sequence[str]) -> Combinations:
-    """Return the runs that `words` mean.
+def combinations(overrides: Sequence[str], *, params: Mapping[str, str], zipped: Sequence[str]) -> Combinations:
+    """Return the runs that `overrides` mean.
 
     Args:
-        words: of the command line, such as ``training.batch_size=16,64`` and ``seed=range(5)``.
-        params: lists that a preset brings, setting -> values; a word for the same setting replaces one.
-        zipped: settings whose lists are walked together.
+        overrides: of the command line, such as ``training.batch_size=16,64`` and ``seed=range(5)``.
+        params: lists of a preset, setting -> values; an override of the same setting replaces one.
+        zipped: settings whose lists are walked in step.
 
     Raises:
-        ConfigError: a list has no steps to walk, or zipped lists do not fit together.
+        ConfigError: a list is not a list of values, or zipped lists do not fit together.
 
     """
-    chosen = {override.get_key_element().lstrip("+"): override for override in parse(words, params)}
+    chosen = {override.get_key_element().lstrip("+"): override for override in parse(overrides, params)}
     axes = {key: _axis(key, override) for key, override in chosen.items() if override.is_sweep_override()}
     fixed = tuple(str(override.input_line) for key, override in chosen.items() if key not in axes)
     return Combinations(fixed, _zip(axes, zipped) if zipped else tuple(axes.values()))
 
 
-def given(jobs: Sequence[Sequence[str]]) -> Combinations:
-    """Return runs that another sweeper has made up: each with all its words, differing in some of them."""
-    settings = [dict(word.lstrip("+").split("=", 1) for word in job if "=" in word) for job in jobs]
+def from_jobs(jobs: Sequence[Sequence[str]]) -> Combinations:
+    """Return the runs that another sweeper made: each with all its overrides, some of which differ."""
+    settings = [dict(override.lstrip("+").split("=", 1) for override in job if "=" in override) for job in jobs]
     varied = [key for key in settings[0] if len({job[key] for job in settings if key in job}) > 1]
     return Combinations((), (Axis(tuple(varied), tuple(tuple(job) for job in jobs)),))
 
 
-def parse(words: Sequence[str], params: Mapping[str, str]) -> list[Override]:
-    """Read words as Hydra does; those of the command line come after, and so replace, those of a preset."""
-    brought = [f"{key}={value}" for key, value in params.items()]
-    overrides: list[Override] = OverridesParser.create().parse_overrides([*brought, *words])
-    return overrides
+def parse(overrides: Sequence[str], params: Mapping[str, str]) -> list[Override]:
+    """Parse overrides as Hydra does; those of the command line come after, and so replace, those of a preset."""
+    preset = [f"{key}={value}" for key, value in params.items()]
+    parsed: list[Override] = OverridesParser.create().parse_overrides([*preset, *overrides])
+    return parsed
 
 
 def _axis(key: str, override: Override) -> Axis:
@@ -103,8 +103,8 @@ def _zip(axes: Mapping[str, Axis], zipped: Sequence[str]) -> tuple[Axis, ...]:
             raise ConfigError(f"sweep.zip names settings that are given as lists; {key} is not. Lists: {known}.")
     lengths = {key: len(axes[key].steps) for key in zipped}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-        raise ConfigError(f"Lists that sweep.zip walks together must be equally long; {told}.")
+        listed = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise ConfigError(f"Lists that sweep.zip walks together must be equally long; {listed}.")
     together = Axis(
         tuple(zipped),
         tuple(

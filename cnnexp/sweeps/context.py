@@ -1,56 +1,48 @@
-"""What a run under one of Hydra's own launchers has to know of its sweep: handed over in an environment variable."""
+"""What a run under an external launcher has to know of its sweep; it is passed on in an environment variable."""
 
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
+
+from cnnexp.sweeps.pruning import StudySpec, join_study
 
 if TYPE_CHECKING:
-    from cnnexp.records import EpochValues  # numpy, which is not needed to ask
+    from collections.abc import Callable
 
-VARIABLE = "CNNEXP_SWEEP"  # set for the job alone, through hydra.job.env_set
+    from cnnexp.records import EpochValues
+
+VARIABLE = "CNNEXP_SWEEP"  # set for one job, through hydra.job.env_set
 
 
 @dataclass(frozen=True, slots=True)
-class Invitation:
-    """The content of the variable."""
+class SweepContext:
+    """A run's place in its sweep."""
 
-    tags: Mapping[str, str]
-    replaces: str | None  # key of the record of a broken run that this one repeats
-    search: Mapping[str, Any] | None  # fields of `rules.Rules`; None: nothing is searched
-    trial: int | None  # number of the run's trial
+    tags: Mapping[str, str]  # empty: the run is not part of one of cnnexp's sweeps
+    replaces: str | None = None  # key of the record of an unfinished run that this run repeats
+    study: StudySpec | None = None  # None: the run is not part of a search
+    trial: int | None = None  # number of the run's trial
 
-    def word(self) -> str:
-        """Return the word that gives a job of Hydra's the variable."""
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return what the launcher has set for this job; a run alone has no tags."""
+        text = os.environ.get(VARIABLE)
+        if text is None:
+            return cls(tags={})
+        fields = json.loads(text)
+        study = fields.pop("study")
+        return cls(**fields, study=None if study is None else StudySpec(**study))
+
+    def to_override(self) -> str:
+        """Return the override that sets the variable for a job of Hydra."""
         text = json.dumps(dataclasses.asdict(self)).replace("\\", "\\\\").replace("'", "\\'")
         return f"+hydra.job.env_set.{VARIABLE}='{text}'"
 
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """A run's place in its sweep."""
-
-    tags: Mapping[str, str]
-    replaces: str | None
-    hopeless: Callable[["EpochValues"], bool]  # tells after an epoch whether to stop
-
-
-def membership() -> Membership:
-    """Return the place of the run of this process; a run alone has none."""
-    text = os.environ.get(VARIABLE)
-    if text is None:
-        return Membership({}, None, _never)
-    invitation = Invitation(**json.loads(text))
-    if invitation.search is None or invitation.trial is None:
-        return Membership(invitation.tags, invitation.replaces, _never)
-    from cnnexp.sweeps.search import joined_trial  # Optuna, which only a search needs
-    from cnnexp.sweeps.study_spec import Rules
-
-    rules = Rules(**invitation.search)
-    return Membership(invitation.tags, invitation.replaces, joined_trial(rules, invitation.trial))
-
-
-def _never(_: "EpochValues") -> bool:
-    return False
+    def pruner(self) -> "Callable[[EpochValues], bool]":
+        """Return what decides after each epoch whether to stop the run there."""
+        if self.study is None or self.trial is None:
+            return lambda _: False
+        return join_study(self.study, self.trial).should_prune

@@ -1,4 +1,4 @@
-"""What a command would do, without doing it."""
+"""Shows what a sweep would do, without doing it."""
 
 import statistics
 from collections.abc import Sequence
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cnnexp.config import DataConfig, SweepConfig, TrackingConfig
-from cnnexp.records import DataFacts
+from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.report.console import open_console
+from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
-from cnnexp.sweeps.run_hash import hash_run, resolve
-from cnnexp.sweeps.sweep_records import Past, Plan, read_past
+from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
 from cnnexp.system.text import printable
 from cnnexp.tracking.store.find_runs import runs_like
@@ -20,13 +19,13 @@ from cnnexp.tracking.store.stored_run import StoredRun
 MOST_ROWS = 200  # runs that are listed
 
 
-def show(grid: Grid, plan: Plan, settings: SweepConfig, tracking: TrackingConfig, *, total: int) -> None:
-    """Print the runs with only the settings that differ, how many are done, and about how long the others take."""
+def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingConfig, *, total: int) -> None:
+    """Print the runs with the settings that differ, how many are done, and about how long the others take."""
     console = open_console()
-    past = read_past(tracking, plan, resume=settings.resume)
+    previous = find_previous_runs(tracking, spec, resume=settings.resume)
     jobs = list(grid)
-    done = _done(jobs, past)
-    _print_runs(console, jobs, done, list(plan.varied))
+    done = _done(jobs, previous)
+    _print_runs(console, jobs, done, list(spec.varied))
     for refusal in grid.refusals:
         console.print(f"not composed: {printable(refusal)}", style="attention", soft_wrap=True, markup=False)
     left = total - len(done) - len(grid.refusals)
@@ -37,20 +36,13 @@ def show(grid: Grid, plan: Plan, settings: SweepConfig, tracking: TrackingConfig
         console.print(_estimate(example, runs_like(tracking.uri, experiment=tracking.experiment), left, settings))
 
 
-def _done(jobs: Sequence[Job], past: Past) -> set[int]:
-    """Return the numbers of finished runs; the data are only read where there are any."""
-    known: dict[str, DataFacts] = {}
-    return {job.number for job in jobs if past.finished and _mark(job, known) in past.finished}
-
-
-def _mark(job: Job, known: dict[str, DataFacts]) -> str:
-    data: DataConfig = job.config.data
-    from cnnexp.datasets import read_facts  # no earlier than there are data to read
-
-    key = data.dataset_key
-    if key not in known:
-        known[key] = read_facts(data.whole(), lambda _done, _total: None)
-    return hash_run(resolve(job.config, known[key], cores=resources.cores()), known[key])
+def _done(jobs: Sequence[Job], previous: PreviousRuns) -> set[int]:
+    """Return the numbers of finished runs; data are read only where there are any."""
+    if not previous.finished:
+        return set()
+    inspector, cores = DatasetInspector(read_here), resources.cores()
+    hashes = {job.number: inspector.resolve(job.config, cores=cores).run_hash for job in jobs}
+    return {number for number, run_hash in hashes.items() if run_hash in previous.finished}
 
 
 def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Sequence[str]) -> None:
@@ -68,7 +60,7 @@ def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Seq
 
 
 def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: SweepConfig) -> str:
-    """Go by the runs of the same data and model that the store has, at the same number of epochs at most."""
+    """Estimate the time by the recorded runs of the same data, model and most epochs."""
     config = example.config
     wanted = {
         "data": config.data.name,
@@ -78,8 +70,8 @@ def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: 
     alike = [run for run in recorded if all(run.params.get(key) == value for key, value in wanted.items())]
     seconds = [(run.ended_ms - run.started_ms) / 1000 for run in alike if run.ended_ms is not None]
     if not seconds:
-        told = ", ".join(f"{key}={value}" for key, value in wanted.items())
-        return f"no estimate of the time: the store has no finished run with {told}"
+        listed = ", ".join(f"{key}={value}" for key, value in wanted.items())
+        return f"no estimate of the time: the store has no finished run with {listed}"
     threads = int(alike[0].params["used.threads"])
     auto = max(1, resources.cores() // threads)
     at_a_time = settings.workers if isinstance(settings.workers, int) else auto

@@ -1,73 +1,134 @@
-"""Reads the data of a sweep in processes of their own, once for all runs that share it."""
+"""Inspects the data of a sweep, once for all runs that share it; with that, each run gets its hash."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from cnnexp.config import DataConfig
+from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.errors import DataError
-from cnnexp.records import DataFacts
+from cnnexp.records import DatasetInfo
 from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors import protocol
-from cnnexp.sweeps.executors.protocol import Message, Reading, Worker, Workforce
+from cnnexp.sweeps.executors.protocol import Executor, InspectTask, Message, WorkerHandle
+from cnnexp.sweeps.run_hash import hash_run, resolve
 
-_NUMBER = -1  # under which the reading is shown among the runs
-_PATIENCE = 0.5  # seconds
-
-Hear = Callable[[Worker, Message], None]
+_TIMEOUT = 0.5  # seconds to wait for messages before checking whether to give up
 
 
-class Surveyor:
-    """Knows every data set that was read."""
+@dataclass(frozen=True, slots=True)
+class ResolvedRun:
+    """A run whose data are known."""
 
-    def __init__(self, workers: Workforce, report: SweepReport, folder: Path, *, retries: int) -> None:
-        self._workers = workers
-        self._retries = retries
-        self._report = report
-        self._folder = folder
-        self._known: dict[str, DataFacts | DataError] = {}
+    config: ExperimentConfig  # with threads and precision decided
+    run_hash: str  # equal where everything is equal that can change the result
+    data_digest: str
 
-    def facts(self, data: DataConfig, *, otherwise: Hear, give_up: Callable[[], bool]) -> DataFacts:
-        """Return what a data set is; `otherwise` hears what runs say while it is read.
+
+class DatasetInspector:
+    """Knows every data set that was inspected; `read` inspects one, in this process or in another."""
+
+    def __init__(self, read: Callable[[DataConfig], DatasetInfo]) -> None:
+        self._read = read
+        self._known: dict[str, DatasetInfo | DataError] = {}
+
+    def inspect(self, data: DataConfig) -> DatasetInfo:
+        """Return what a data set is, before it is thinned.
 
         Raises:
-            DataError: it is missing, unreadable, or unfit.
-            KeyboardInterrupt: `give_up` said so.
+            DataError: it is missing, unreadable, or unsuitable.
 
         """
         key = data.dataset_key
         if key not in self._known:
-            self._report.started(_NUMBER, "the data", epochs=0)
-            self._known[key] = self._read(data, otherwise, give_up)
-            self._report.gone(_NUMBER)
+            try:
+                self._known[key] = self._read(data.whole())
+            except DataError as error:
+                self._known[key] = error
         known = self._known[key]
         if isinstance(known, DataError):
             raise known
         return known
 
-    def _read(self, data: DataConfig, otherwise: Hear, give_up: Callable[[], bool]) -> DataFacts | DataError:
-        found = self._read_once(data, otherwise, give_up)
-        for _ in range(self._retries):
-            if isinstance(found, protocol.Lost):
-                found = self._read_once(data, otherwise, give_up)
-        return DataError(found.reason) if isinstance(found, protocol.Lost) else found
+    def resolve(self, config: ExperimentConfig, *, cores: int) -> ResolvedRun:
+        """Return a run with its hash; `cores` are the most that it can have.
 
-    def _read_once(
-        self, data: DataConfig, otherwise: Hear, give_up: Callable[[], bool]
-    ) -> DataFacts | DataError | protocol.Lost:
-        reader = self._workers.start(Reading(data.whole()), log=self._folder / "data.log", threads=1, time_limit=None)
+        Raises:
+            DataError: its data are missing, unreadable, or unsuitable.
+
+        """
+        info = self.inspect(config.data)
+        resolved = resolve(config, info, cores=cores)
+        return ResolvedRun(resolved, hash_run(resolved, info), info.digest)
+
+
+def read_here(data: DataConfig) -> DatasetInfo:
+    """Inspect a data set in this process.
+
+    Raises:
+        CnnexpError: it is missing, unreadable, or unsuitable.
+
+    """
+    from cnnexp.datasets import dataset_info  # not before there are data to read
+
+    return dataset_info(data, lambda _done, _total: None)
+
+
+class ExecutorReader:
+    """Inspects data sets in a worker of an executor; meanwhile `on_message` handles the messages of other workers.
+
+    `give_up` is asked regularly whether to stop waiting.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        report: SweepReport,
+        *,
+        log: Path,
+        retries: int,
+        on_message: Callable[[WorkerHandle, Message], None],
+        give_up: Callable[[], bool],
+    ) -> None:
+        self._executor = executor
+        self._report = report
+        self._log = log
+        self._retries = retries
+        self._on_message = on_message
+        self._give_up = give_up
+
+    def __call__(self, data: DataConfig) -> DatasetInfo:
+        """Inspect a data set.
+
+        Raises:
+            DataError: it is missing, unreadable, or unsuitable, or the worker died in every attempt.
+            KeyboardInterrupt: `give_up` returned true.
+
+        """
+        attempts = Attempts(retries=self._retries)
         while True:
-            if give_up():
+            self._report.data_started()
+            ended = self._attempt(data)
+            self._report.data_ended()
+            match ended:
+                case protocol.DatasetInspected(info):
+                    return info
+                case protocol.WorkerDied() if attempts.another_after(ended):
+                    attempts.begin_another()
+                case protocol.WorkerDied(reason) | protocol.Failed(reason):
+                    raise DataError(reason)
+
+    def _attempt(self, data: DataConfig) -> protocol.DatasetInspected | protocol.Failed | protocol.WorkerDied:
+        reader = self._executor.start(InspectTask(data), log=self._log, threads=1, time_limit=None)
+        while True:
+            if self._give_up():
                 raise KeyboardInterrupt
-            for worker, message in self._workers.listen(patience=_PATIENCE):
+            for worker, message in self._executor.receive(timeout=_TIMEOUT):
                 if worker is not reader:
-                    otherwise(worker, message)
+                    self._on_message(worker, message)
                     continue
                 match message:
-                    case protocol.Surveyed(facts):
-                        return facts
-                    case protocol.Failed(reason=reason):
-                        return DataError(reason)
-                    case protocol.Lost():
-                        return message
                     case protocol.Progressed(stage, done, total):
-                        self._report.stage(_NUMBER, stage, done, total)
+                        self._report.data_progress(stage, done, total)
+                    case protocol.DatasetInspected() | protocol.Failed() | protocol.WorkerDied():
+                        return message

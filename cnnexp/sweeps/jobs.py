@@ -1,8 +1,12 @@
-"""From words to the run they mean, composed when it is its turn: Hydra takes 50 ms for each."""
+"""The jobs of a sweep: where they come from, and how overrides become the configuration of a run.
+
+A job is composed when its turn comes: Hydra takes 50 ms for each.
+"""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
@@ -11,7 +15,7 @@ from cnnexp.compose import explain, only_replaces_a_value, run_name, to_typed, w
 from cnnexp.config import ExperimentConfig, SweepConfig, TrackingConfig
 from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues
-from cnnexp.sweeps.combinations import Combinations, Words
+from cnnexp.sweeps.combinations import Combinations, Overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,78 @@ class Job:
     """One run of a sweep, composed."""
 
     number: int  # from 0, in the order of the sweep
-    words: Words
+    overrides: Overrides
     varied: Mapping[str, str]  # setting -> value, of those that differ between runs
     config: ExperimentConfig
     name: str
     environment: Mapping[str, str]  # hydra.job.env_set
+
+
+class JobSource(Protocol):
+    """Where the jobs of a sweep come from: a `Grid`, or a `Search` that learns from how their runs go."""
+
+    prunes: bool  # `should_prune` may return true
+
+    @property
+    def independent(self) -> bool:
+        """Whether the next job does not depend on how the runs before it go, so that it can be composed early."""
+
+    def next_job(self) -> Job | None:
+        """Return the next job; None: there is none, or none until another run has ended.
+
+        Raises:
+            ConfigError: the settings of this job contradict each other; the next call returns the job after it.
+
+        """
+
+    def should_prune(self, number: int, values: EpochValues) -> bool:
+        """Note an epoch of a run; return whether to stop the run there."""
+
+    def run_ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
+        """Note how a run ended; `metrics` is None where it failed or was killed."""
+
+
+class Grid:
+    """Every combination, in order; a `JobSource` that learns nothing."""
+
+    prunes = False
+    independent = True
+
+    def __init__(self, composer: "Composer", combinations: Combinations, *, first: int = 0) -> None:
+        self._composer = composer
+        self._combinations = combinations
+        self._left = enumerate(combinations, start=first)
+        self.refusals: list[str] = []  # why combinations cannot be composed, of those that were iterated over
+
+    def next_job(self) -> Job | None:
+        """Return the next job; None: there is none.
+
+        Raises:
+            ConfigError: the settings of this job contradict each other; the next call returns the job after it.
+
+        """
+        for number, overrides in self._left:
+            return self._composer.compose(number, (*self._combinations.fixed, *overrides), self._combinations.varied)
+        return None
+
+    def __iter__(self) -> Iterator[Job]:
+        """Yield every job that is left; combinations that cannot be composed are added to `refusals`."""
+        while True:
+            try:
+                job = self.next_job()
+            except ConfigError as error:
+                self.refusals.append(str(error))
+                continue
+            if job is None:
+                return
+            yield job
+
+    def should_prune(self, number: int, values: EpochValues) -> bool:
+        """Prune nothing."""
+        return False
+
+    def run_ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
+        """Learn nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,66 +109,68 @@ class Composer:
     def __init__(self, context: HydraContext, config: DictConfig) -> None:
         self._context = context
         self._config = config
-        self._shared: dict[Words, _Composed] = {}  # by the words of a job that are no plain values
+        self._shared: dict[Overrides, _Composed] = {}  # by the overrides of a job that do more than replace a value
 
     @property
-    def manners(self) -> tuple[SweepConfig, TrackingConfig]:
-        """How the sweep is carried out and where it is recorded, as the words that all runs share have it."""
+    def execution_settings(self) -> tuple[SweepConfig, TrackingConfig]:
+        """How the sweep is executed and where it is recorded, by the overrides that all runs share."""
         sweep, tracking = (OmegaConf.to_object(self._config[name]) for name in ("sweep", "tracking"))
         assert isinstance(sweep, SweepConfig)
         assert isinstance(tracking, TrackingConfig)
         return sweep, tracking
 
-    def job(self, number: int, words: Words, varied: Sequence[str]) -> Job:
+    def compose(self, number: int, overrides: Overrides, varied: Sequence[str]) -> Job:
         """Compose one job.
 
         Raises:
-            ConfigError: the words contradict each other in this combination.
+            ConfigError: the overrides contradict each other in this combination.
 
         """
-        plain = [word for word in words if self._is_plain(word, varied)]
-        others = tuple(word for word in words if word not in plain)
+        values = [override for override in overrides if self._is_value(override, varied)]
+        others = tuple(override for override in overrides if override not in values)
         try:
             composed = self._composed(others)
-            task = with_values(composed.task, plain)
+            task = with_values(composed.task, values)
         except Exception as error:  # whatever composing raises is about what the user wrote
-            raise explain(error, words) from error
+            raise explain(error, overrides) from error
         config = to_typed(task)
         return Job(
             number=number,
-            words=words,
-            varied=_values(words, varied),
+            overrides=overrides,
+            varied=_values(overrides, varied),
             config=config,
-            name=config.tracking.run_name or run_name(config, words),
+            name=config.tracking.run_name or run_name(config, overrides),
             environment=composed.environment,
         )
 
-    def _is_plain(self, word: str, varied: Sequence[str]) -> bool:
-        """Tell whether a word only replaces a number, a text or a truth value, so that it can wait for its turn."""
-        return word.partition("=")[0] in varied and only_replaces_a_value(word, self._config)
+    def _is_value(self, override: str, varied: Sequence[str]) -> bool:
+        """Return whether an override only replaces a number, a text or a truth value, which needs no Hydra."""
+        return override.partition("=")[0] in varied and only_replaces_a_value(override, self._config)
 
-    def _composed(self, words: Words) -> _Composed:
+    def _composed(self, overrides: Overrides) -> _Composed:
         """Compose once what many jobs share: options take Hydra 50 ms, values next to nothing."""
-        if words not in self._shared:
-            whole = self._context.config_loader.load_sweep_config(self._config, list(words))
+        if overrides not in self._shared:
+            whole = self._context.config_loader.load_sweep_config(self._config, list(overrides))
             environment = OmegaConf.to_container(whole.hydra.job.env_set)
             assert isinstance(environment, dict)
             self._shared.clear()  # jobs that share it follow one another
-            self._shared[words] = _Composed(_task(whole), {str(key): str(value) for key, value in environment.items()})
-        return self._shared[words]
+            self._shared[overrides] = _Composed(
+                _task(whole), {str(key): str(value) for key, value in environment.items()}
+            )
+        return self._shared[overrides]
 
-    def check(self, meant: Combinations, *, brought: Set[str]) -> None:
-        """Compose every value once of the lists that a preset brought; `check_sweep` has done it for the words.
+    def check(self, combinations: Combinations, *, preset: Set[str]) -> None:
+        """Compose every value once of the settings in `preset`; `check_sweep` has done it for the command line.
 
         Raises:
             ConfigError: a value is wrong.
 
         """
-        first = [axis.steps[0] for axis in meant.axes]
-        for place, axis in enumerate(meant.axes):
-            for step in axis.steps if not brought.isdisjoint(axis.keys) else ():
-                words = itertools.chain.from_iterable([*first[:place], step, *first[place + 1 :]])
-                self.job(0, (*meant.fixed, *words), meant.varied)
+        first = [axis.steps[0] for axis in combinations.axes]
+        for place, axis in enumerate(combinations.axes):
+            for step in axis.steps if not preset.isdisjoint(axis.keys) else ():
+                overrides = itertools.chain.from_iterable([*first[:place], step, *first[place + 1 :]])
+                self.compose(0, (*combinations.fixed, *overrides), combinations.varied)
 
 
 def _task(composed: DictConfig) -> DictConfig:
@@ -109,49 +182,6 @@ def _task(composed: DictConfig) -> DictConfig:
     return composed
 
 
-def _values(words: Words, varied: Sequence[str]) -> dict[str, str]:
-    chosen = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
+def _values(overrides: Overrides, varied: Sequence[str]) -> dict[str, str]:
+    chosen = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
     return {key: chosen[key] for key in varied}
-
-
-class Grid:
-    """A source of runs that has no say in how they go."""
-
-    may_stop = False
-    ahead = True
-
-    def __init__(self, composer: Composer, combinations: Combinations, *, first: int = 0) -> None:
-        self._composer = composer
-        self._combinations = combinations
-        self._left = enumerate(combinations, start=first)
-        self.refusals: list[str] = []  # why combinations cannot be run, of those that were iterated over
-
-    def next(self) -> Job | None:
-        """Return the next run; None: there is none.
-
-        Raises:
-            ConfigError: the settings of this one contradict each other; asking again gives the one after it.
-
-        """
-        for number, words in self._left:
-            return self._composer.job(number, (*self._combinations.fixed, *words), self._combinations.varied)
-        return None
-
-    def __iter__(self) -> Iterator[Job]:
-        """Yield every run that is left; what cannot be composed is noted among the refusals."""
-        while True:
-            try:
-                job = self.next()
-            except ConfigError as error:
-                self.refusals.append(str(error))
-                continue
-            if job is None:
-                return
-            yield job
-
-    def hopeless(self, number: int, values: EpochValues) -> bool:
-        """Stop nothing."""
-        return False
-
-    def ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
-        """Learn nothing."""

@@ -1,87 +1,165 @@
-"""What Hydra's plugins call: a sweep of ours under any launcher, and the jobs of another sweeper under ours."""
+"""What Hydra's plugins call: a sweep or a search under any launcher, and the jobs of another sweeper under ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from cnnexp.config import Override, Setting, SweepConfig, TrackingConfig, all_settings
+from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import ConfigError, SweepError
-from cnnexp.sweeps.combinations import combinations, given
+from cnnexp.sweeps.combinations import combinations, from_jobs, parse
 from cnnexp.sweeps.jobs import Composer, Grid
+from cnnexp.sweeps.pruning import StudySpec
 from cnnexp.sweeps.results import Result
-from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
-from cnnexp.sweeps.sweep_records import Plan
+from cnnexp.sweeps.sweep_records import sweep_spec
+from cnnexp.system.store_uri import StoreUri
 
 if TYPE_CHECKING:
-    from cnnexp.sweeps.sweep import OwnLauncher
+    from cnnexp.sweeps.search import Search
+    from cnnexp.sweeps.sweep import ExecutorLauncher
 
 
 def sweep(
-    context: HydraContext, config: DictConfig, launcher: Launcher, words: Sequence[str], *, params: Mapping[str, str]
+    context: HydraContext,
+    config: DictConfig,
+    launcher: Launcher,
+    overrides: Sequence[str],
+    *,
+    params: Mapping[str, str],
 ) -> None:
-    """Carry out every combination that is not finished yet.
+    """Execute every combination that is not finished yet.
 
     Raises:
-        CnnexpError: the words are wrong, the sweep cannot begin, or some of its runs failed.
+        CnnexpError: the overrides are wrong, the sweep cannot begin, or some of its runs failed.
 
     """
     composer = Composer(context, config)
-    settings, tracking = composer.manners
+    settings, tracking = composer.execution_settings
     _refuse_pruning(settings)
-    meant = combinations(words, params=params, zipped=settings.zip)
-    plan = plan_of(config, meant.values, tracking)
-    grid = Grid(composer, meant)
+    runs = combinations(overrides, params=params, zipped=settings.zip)
+    spec = sweep_spec(config, runs.values, tracking)
+    grid = Grid(composer, runs)
     if settings.dry_run:
         from cnnexp.sweeps import dry_run
 
-        composer.check(meant, brought=params.keys())
-        dry_run.show(grid, plan, settings, tracking, total=len(meant))
-    elif is_ours(launcher):
-        from cnnexp.sweeps import sweep as local
+        composer.check(runs, preset=params.keys())
+        dry_run.show(grid, spec, settings, tracking, total=len(runs))
+    elif _is_ours(launcher):
+        from cnnexp.sweeps.sweep import Sweep
 
-        with local.Sweep(launcher, plan, settings, tracking, folder=folder_of(config)) as begun:
-            composer.check(meant, brought=params.keys())  # while TensorFlow is imported elsewhere
-            begun.carry_out(grid, total=len(meant))
+        with Sweep.begin(launcher, spec, settings, tracking, _folder(config)) as begun:
+            composer.check(runs, preset=params.keys())  # while the fork server imports TensorFlow
+            begun.run(grid, total=len(runs))
     else:
         from cnnexp.sweeps import external
 
-        external.carry_out(launcher, grid, plan, settings, tracking)
+        external.run_grid(launcher, grid, spec, settings, tracking)
+
+
+def search(
+    context: HydraContext,
+    config: DictConfig,
+    launcher: Launcher,
+    overrides: Sequence[str],
+    *,
+    params: Mapping[str, str],
+    sampler: str,
+    n_trials: int,
+    seed: int,
+    storage: str | None,
+) -> None:
+    """Search the values that the overrides leave open, with Optuna; one study for each sweep, continued with it.
+
+    Raises:
+        CnnexpError: the overrides are wrong, the search cannot begin, or some of its runs failed.
+
+    """
+    composer = Composer(context, config)
+    settings, tracking = composer.execution_settings
+    parsed = {override.get_key_element().lstrip("+"): override for override in parse(overrides, params)}
+    lists = {key: override for key, override in parsed.items() if override.is_sweep_override()}
+    _check_search(settings, lists, n_trials)
+    spec = sweep_spec(config, {key: _written(override) for key, override in lists.items()}, tracking)
+    fixed = [str(override.input_line) for key, override in parsed.items() if key not in lists]
+    begin_with = _search_maker(composer, fixed, lists, sampler=sampler, seed=seed, n_trials=n_trials)
+
+    def begin(study: str) -> "Search":
+        return begin_with(
+            StudySpec(
+                storage=storage or _journal(tracking),
+                name=study,
+                objective=settings.objective,
+                pruning=settings.pruning,
+                pruning_start=settings.pruning_start,
+                epochs=int(config.training.epochs),
+            )
+        )
+
+    if _is_ours(launcher):
+        from cnnexp.sweeps.sweep import Sweep
+
+        with Sweep.begin(launcher, spec, settings, tracking, _folder(config)) as begun:
+            source = begin(begun.key)
+            begun.run(source, total=source.left)
+    else:
+        from cnnexp.sweeps import external
+
+        external.run_search(launcher, begin, spec, settings, tracking)
 
 
 def launch(
-    launcher: "OwnLauncher",
+    launcher: "ExecutorLauncher",
     context: HydraContext,
     config: DictConfig,
     jobs: Sequence[Sequence[str]],
     initial_job_idx: int,
 ) -> Sequence[JobReturn]:
-    """Carry out the jobs of another sweeper and return, for each, its objective or why it failed."""
-    from cnnexp.sweeps import sweep as local
+    """Execute the jobs of another sweeper and return, for each, its objective or why it failed."""
+    from cnnexp.sweeps.sweep import Sweep
 
     composer = Composer(context, config)
-    settings, tracking = composer.manners
+    settings, tracking = composer.execution_settings
     _refuse_pruning(settings)
     settings.refuse_lists()
-    meant = given(jobs)
-    plan = plan_of(config, meant.values, tracking)
-    with local.Sweep(launcher, plan, settings, tracking, folder=folder_of(config)) as begun:
-        results = begun.carry_out(Grid(composer, meant, first=initial_job_idx), total=len(jobs), failures_raise=False)
+    runs = from_jobs(jobs)
+    spec = sweep_spec(config, runs.values, tracking)
+    with Sweep.begin(launcher, spec, settings, tracking, _folder(config)) as begun:
+        results = begun.run(Grid(composer, runs, first=initial_job_idx), total=len(jobs), failures_raise=False)
     found = {result.number: result for result in results.all}
-    return [_job_return(words, found.get(number), settings) for number, words in enumerate(jobs, start=initial_job_idx)]
+    return [_job_return(job, found.get(number), settings) for number, job in enumerate(jobs, start=initial_job_idx)]
 
 
-def _job_return(words: Sequence[str], result: Result | None, settings: SweepConfig) -> JobReturn:
+def _job_return(overrides: Sequence[str], result: Result | None, settings: SweepConfig) -> JobReturn:
     if result is not None and settings.objective in result.metrics:
-        return JobReturn(
-            overrides=list(words), status=JobStatus.COMPLETED, _return_value=result.metrics[settings.objective]
-        )
+        returned = JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED)
+        returned.return_value = result.metrics[settings.objective]
+        return returned
+    returned = JobReturn(overrides=list(overrides), status=JobStatus.FAILED)
     reason = "It was not begun, or is the same as another run." if result is None else result.reason
-    return JobReturn(overrides=list(words), status=JobStatus.FAILED, _return_value=SweepError(reason))
+    returned.return_value = SweepError(reason)
+    return returned
+
+
+def _search_maker(
+    composer: Composer, fixed: Sequence[str], lists: Mapping[str, Override], *, sampler: str, seed: int, n_trials: int
+) -> "Callable[[StudySpec], Search]":
+    """Return what begins a search; everything that can be wrong with the overrides is found out here."""
+    try:
+        from cnnexp.sweeps.search import Search, require_sampler
+        from cnnexp.sweeps.search_space import space
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise ConfigError("hydra/sweeper=optuna needs Optuna; install it with: pip install 'cnnexp[optuna]'") from None
+    values = space(lists.values())
+    require_sampler(sampler, values)
+    return partial(Search.begin, composer, fixed, values, sampler=sampler, seed=seed, n_trials=n_trials)
 
 
 def _refuse_pruning(settings: SweepConfig) -> None:
@@ -92,46 +170,36 @@ def _refuse_pruning(settings: SweepConfig) -> None:
         )
 
 
-def plan_of(config: DictConfig, varied: Mapping[str, str], tracking: TrackingConfig) -> Plan:
-    """Return what the words of the command make of the sweep."""
-    overrides = config.hydra.overrides
-    words = [word for word in (*overrides.task, *overrides.hydra) if Override.parse(word).key != "hydra.mode"]
-    short = "-".join(key.rpartition(".")[2] for key in varied)
-    return Plan(
-        name=tracking.run_name or f"sweep-{short}".rstrip("-"),
-        key=hash_sweep(words, experiment=tracking.experiment, settings=_settings_of_runs(config), varied=varied),
-        words=[word for word in dict.fromkeys(words) if not is_of_one_command(word)],
-        varied=varied,
-    )
+def _check_search(settings: SweepConfig, lists: Mapping[str, Override], n_trials: int) -> None:
+    if not lists:
+        raise ConfigError(
+            "A search needs settings to choose, such as 'optimizer.learning_rate=tag(log,interval(1e-5,1e-1))' or "
+            "training.batch_size=16,32,64; none is open."
+        )
+    if n_trials < 1:
+        raise ConfigError(f"hydra.sweeper.n_trials must be at least 1; got {n_trials}.")
+    if settings.zip:
+        raise ConfigError("sweep.zip combines lists, which a search does not use; leave it out.")
+    if settings.dry_run:
+        raise ConfigError("sweep.dry_run lists runs beforehand, which a search cannot; leave it out.")
 
 
-def _settings_of_runs(config: DictConfig) -> str:
-    """Return as YAML what all runs have in common and what can matter to them; another path of the data does."""
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    groups: dict[str, Any] = OmegaConf.to_container(own)  # type: ignore[assignment]
-    kept = {group: _that_matter(group, values) for group, values in groups.items()}
-    return OmegaConf.to_yaml({group: values for group, values in kept.items() if values not in ({}, None)})
+def _written(override: Override) -> str:
+    return str(override.input_line).partition("=")[2]
 
 
-def _that_matter(group: str, values: Any) -> Any:  # noqa: ANN401 - of a group its settings, or one plain value
-    """Return those values of a group that matter to a run; `sweep.zip` and its like only say which runs there are."""
-    if not isinstance(values, dict):
-        return values if _matters(group, values) else None
-    return {
-        key: value for key, value in values.items() if _matters(group if key == "name" else f"{group}.{key}", value)
-    }
+def _journal(tracking: TrackingConfig) -> str:
+    """Return the study's journal: beside an SQLite store, otherwise in the current folder."""
+    database = StoreUri(tracking.uri).database
+    folder = Path() if database is None else database.parent
+    return str((folder / "optuna.log").absolute())
 
 
-def _matters(name: str, value: object) -> bool:
-    setting = all_settings().get(name, Setting())
-    return setting.affects != "sweep" and setting.in_sweep_hash(value)
-
-
-def is_ours(launcher: Launcher) -> "TypeGuard[OwnLauncher]":
-    """Tell whether a launcher is one of those that come with cnnexp."""
+def _is_ours(launcher: Launcher) -> "TypeGuard[ExecutorLauncher]":
+    """Return whether a launcher is one of those that come with cnnexp."""
     return type(launcher).__module__.startswith("hydra_plugins.cnnexp_launcher")
 
 
-def folder_of(config: DictConfig) -> Path:
+def _folder(config: DictConfig) -> Path:
     """Return where the sweep keeps what its runs print."""
     return Path(str(config.hydra.sweep.dir))

@@ -1,4 +1,4 @@
-"""What the runs of a sweep came to: the best so far, the table of the parent run, and how fair a comparison is."""
+"""The results of the runs of a sweep: the best so far, the table of the parent run, and how fair a comparison is."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class Result:
     reason: str
 
     @classmethod
-    def of(
+    def from_job(
         cls,
         job: Job,
         status: str,
@@ -53,7 +53,7 @@ class Result:
         )
 
     @classmethod
-    def recorded(cls, number: int, name: str, varied: Mapping[str, str], run: StoredRun) -> Self:
+    def from_store(cls, number: int, name: str, varied: Mapping[str, str], run: StoredRun) -> Self:
         """Return the result of a run that an earlier command finished."""
         rate, batch = (run.params.get(key) for key in ("used.learning_rate", "training.batch_size"))
         return cls(
@@ -70,12 +70,12 @@ class Result:
         )
 
     @property
-    def in_words(self) -> str:
-        """The numbers of one line."""
+    def summary(self) -> str:
+        """Its scores in one line."""
         scores = f"val loss {self.metrics['best/val_loss']:.4f}, accuracy {self.metrics['best/val_accuracy']:.3f}"
         took = "" if self.seconds is None else f", {self.seconds:.1f} s"
-        stopped = ", stopped as hopeless" if self.status == "pruned" else ""
-        return f"{scores} (epoch {self.metrics['best/epoch']:.0f}{took}{stopped})"
+        pruned = ", pruned" if self.status == "pruned" else ""
+        return f"{scores} (epoch {self.metrics['best/epoch']:.0f}{took}{pruned})"
 
 
 class Results:
@@ -87,25 +87,25 @@ class Results:
         self.all: list[Result] = []
         self.refusals: list[str] = []  # combinations whose settings contradict each other
 
-    def expect(self, mark: str, number: int) -> None:
-        """Note the identity of a run that is going to be done."""
-        self._numbers[mark] = number
+    def expect(self, run_hash: str, number: int) -> None:
+        """Note the hash of a run that is going to be done."""
+        self._numbers[run_hash] = number
 
-    def knows(self, mark: str) -> bool:
-        """Tell whether a run of this identity is, or was, done."""
-        return mark in self._numbers
+    def knows(self, run_hash: str) -> bool:
+        """Return whether a run with this hash is, or was, done."""
+        return run_hash in self._numbers
 
-    def of(self, mark: str) -> Result | None:
-        """Return the result of the run of this identity; None: it has come to nothing yet."""
-        number = self._numbers[mark]
+    def of(self, run_hash: str) -> Result | None:
+        """Return the result of the run with this hash; None: it has none yet."""
+        number = self._numbers[run_hash]
         return next((result for result in self.all if result.number == number and result.metrics), None)
 
     def add(self, result: Result) -> None:
-        """Add what a run came to."""
+        """Add the result of a run."""
         self.all.append(result)
 
     def refused(self, reason: str) -> None:
-        """Note a combination that cannot be run."""
+        """Note a combination that cannot be composed."""
         self.refusals.append(reason)
 
     def with_status(self, *statuses: str) -> list[Result]:
@@ -118,10 +118,10 @@ class Results:
         return sorted(self.all, key=self._rank)
 
     @property
-    def best_in_words(self) -> str:
-        """The best so far, or nothing."""
+    def best_summary(self) -> str:
+        """The best run so far in one line; empty where there is none."""
         best = self.ranked[:1]
-        return f"{best[0].name}: {best[0].in_words}" if best and best[0].metrics else ""
+        return f"{best[0].name}: {best[0].summary}" if best and best[0].metrics else ""
 
     def _rank(self, result: Result) -> float:
         if self._objective not in result.metrics:
@@ -133,16 +133,16 @@ class Results:
         """Return the sweep in Markdown: verdict first, then a table, best first."""
         if not self.all:
             return "No run has ended."
-        best = self.best_in_words
+        best = self.best_summary
         counts = {status: len(self.with_status(status)) for status in ("FINISHED", "pruned", "FAILED", "KILLED")}
-        told = ", ".join(f"{count} {status.lower()}" for status, count in counts.items() if count)
+        counted = ", ".join(f"{count} {status.lower()}" for status, count in counts.items() if count)
         verdict = f"**best on validation: {best}**" if best else "No run has finished."
         keys = list(self.all[0].varied)
         columns = [*keys, self._objective, "best/val_accuracy", "status"]
         rows = [_row([*(result.varied[key] for key in keys), *self._cells(result)]) for result in self.ranked]
         table = "\n".join([_row(columns), _row(["---"] * len(columns)), *rows[:MOST_ROWS]])
         notes = [note for note in (self.fairness_note(),) if note]
-        return "\n\n".join([verdict, f"{told}.", table, *notes])
+        return "\n\n".join([verdict, f"{counted}.", table, *notes])
 
     def _cells(self, result: Result) -> list[str]:
         names = (self._objective, "best/val_accuracy")
@@ -160,18 +160,18 @@ class Results:
         ]
 
     def fairness_note(self) -> str:
-        """Say what a comparison of batch sizes compares beside them; nothing where they do not differ."""
+        """Return what else differs between runs of different batch sizes; empty where nothing does."""
         rows = self.fairness()
         updates = {row[3] for row in rows}
         if len(updates) < 2:
             return ""
         rates = sorted({row[2] for row in rows}, key=float)
-        told = "one rate" if len(rates) == 1 else "rates"
+        label = "one rate" if len(rates) == 1 else "rates"
         advice = "Give large batches more training.epochs"
         if all(result.batch_scaling == "none" for result in self.all):
             advice += ", or let the rate follow with optimizer.batch_scaling=linear or sqrt"
         return (
-            f"These runs differ in batch size and made different numbers of updates ({_span(updates)}), at {told} of "
+            f"These runs differ in batch size and made different numbers of updates ({_span(updates)}), at {label} of "
             f"{', '.join(rates)}: a difference between them is not the batch size's alone. {advice}."
         )
 

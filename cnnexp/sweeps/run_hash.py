@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_settings, names_affecting
 from cnnexp.config.columns import values
-from cnnexp.records import DataFacts
+from cnnexp.records import DatasetInfo
 from cnnexp.runs.settings import resolve_execution
 
 # Hydra's own settings that change how and where a sweep is carried out, not which runs it has.
@@ -15,13 +15,13 @@ _HYDRA_EXECUTION = ("hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra.sw
 _HYDRA_COMMAND = ("hydra.sweep",)  # the folder is named by the time of the command
 
 
-def resolve(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> ExperimentConfig:
+def resolve(config: ExperimentConfig, info: DatasetInfo, *, cores: int) -> ExperimentConfig:
     """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
     threads, precision = resolve_execution(
         config,
-        images=_training_images(config.data, facts),
-        height=facts.height,
-        width=facts.width,
+        images=_training_images(config.data, info),
+        height=info.height,
+        width=info.width,
         cores=cores,
     )
     return dataclasses.replace(
@@ -29,23 +29,23 @@ def resolve(config: ExperimentConfig, facts: DataFacts, *, cores: int) -> Experi
     )
 
 
-def _training_images(data: DataConfig, facts: DataFacts) -> int:
+def _training_images(data: DataConfig, info: DatasetInfo) -> int:
     """Return how many images a run trains on."""
     if data.imbalance is None:
-        images = sum(facts.class_counts)
+        images = sum(info.class_counts)
         return images if data.limit is None else min(images, data.limit)
     from cnnexp.datasets import subsampling  # NumPy, for which no other sweep has to wait
 
-    return subsampling.images_left(facts.class_counts, limit=data.limit, imbalance=data.imbalance)
+    return subsampling.images_left(info.class_counts, limit=data.limit, imbalance=data.imbalance)
 
 
-def hash_run(config: ExperimentConfig, facts: DataFacts) -> str:
+def hash_run(config: ExperimentConfig, info: DatasetInfo) -> str:
     """Return a hash of all that can change the result of a run; 32 hexadecimal digits.
 
     `config` is a resolved one, see :func:`resolve`. The data count by their digest, wherever they are read from.
     """
     settings = {name: value for name, setting, value in values(config) if setting.in_run_hash(value)}
-    return _hash({"settings": settings, "data": facts.digest})
+    return _hash({"settings": settings, "data": info.digest})
 
 
 def hash_sweep(overrides: Sequence[str], *, experiment: str, settings: str, varied: Mapping[str, str]) -> str:

@@ -1,222 +1,145 @@
-"""A search with Optuna: which run comes next, and which is hopeless."""
+"""A search with Optuna: decides which run comes next."""
 
-import itertools
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.distributions import BaseDistribution
 from optuna.trial import Trial, TrialState
 
 from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues
 from cnnexp.sweeps.jobs import Composer, Job
-from cnnexp.sweeps.study_spec import Rules
+from cnnexp.sweeps.pruning import StudySpec, TrialPruner, open_study, quiet_optuna
+from cnnexp.sweeps.search_space import grid
 
-REDUCTION = 3  # of successive halving: a third goes on at each rung; Li et al. 2020, arXiv:1810.05934
-STARTUP_TRIALS = 5  # runs that finish before any is compared with their median
+_ENQUEUED = "enqueued"  # user attribute of a trial that was put in line: its parameters, as long as it has no others
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def open_study(rules: Rules, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    """Open the study, or begin it."""
-    return optuna.create_study(
-        storage=_storage(rules.storage),
-        study_name=rules.name,
-        sampler=sampler,
-        pruner=_pruner(rules),
-        direction="minimize" if rules.objective == "best/val_loss" else "maximize",
-        load_if_exists=True,
-    )
-
-
-def _storage(address: str) -> str | BaseStorage:
-    return address if "://" in address else JournalStorage(JournalFileBackend(address))
-
-
-def _pruner(rules: Rules) -> optuna.pruners.BasePruner:
-    match rules.pruning:
-        case "asha":
-            return optuna.pruners.SuccessiveHalvingPruner(min_resource=rules.pruning_start, reduction_factor=REDUCTION)
-        case "hyperband":
-            return optuna.pruners.HyperbandPruner(
-                min_resource=rules.pruning_start, max_resource=rules.epochs, reduction_factor=REDUCTION
-            )
-        case "median":
-            return optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=rules.pruning_start)
-    return optuna.pruners.NopPruner()  # patience needs no other run: see `Judge`
+quiet_optuna()
 
 
 def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     match name:
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        case "tpe":  # constant liar: runs that are going on count as bad, so that those beside them look elsewhere
+        case "tpe":  # constant liar: running trials count as bad, so that trials beside them try other values
             return optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True)
-        case "grid":  # every trial is put in line beforehand: Optuna's own sampler ends a study that asks and tells
+        case "grid":  # every trial is enqueued beforehand: Optuna's grid sampler stops a study that uses ask and tell
             return optuna.samplers.RandomSampler(seed=seed)
     raise ConfigError(f"hydra.sweeper.sampler must be one of random, tpe, grid; got {name!r}.")
-
-
-def _grid(space: Mapping[str, BaseDistribution]) -> list[dict[str, str | float]]:
-    """Return every combination of values.
-
-    Raises:
-        ConfigError: a setting has more values than can be tried.
-
-    """
-    steps = [_steps(key, distribution) for key, distribution in space.items()]
-    return [dict(zip(space, values, strict=True)) for values in itertools.product(*steps)]
-
-
-def _steps(key: str, distribution: BaseDistribution) -> Sequence[str | float]:
-    match distribution:
-        case CategoricalDistribution(choices=choices):
-            return [choice for choice in choices if isinstance(choice, str)]
-        case IntDistribution(low=low, high=high, step=step, log=False):
-            return range(low, high + 1, step)
-        case FloatDistribution(low=low, high=high, step=float(step)):
-            return [low + number * step for number in range(round((high - low) / step) + 1)]
-    raise ConfigError(f"hydra.sweeper.sampler=grid needs values one by one; {key} is an interval, not A,B,C.")
 
 
 def require_sampler(name: str, space: Mapping[str, BaseDistribution]) -> None:
     """Raise ConfigError unless there is such a sampler, and it can draw from the space."""
     _sampler(name, seed=0)
     if name == "grid":
-        _grid(space)
-
-
-class Judge:
-    """Reports a run's epochs to its study and says when to stop."""
-
-    def __init__(self, trial: Trial, rules: Rules) -> None:
-        self._trial = trial
-        self._rules = rules
-        self._best: float | None = None
-        self._best_epoch = 0
-        self._reported = 0  # the last epoch; a run that is tried again repeats what it has reported
-        self._hopeless_from: int | None = None  # epoch; None: it was never told to stop
-
-    def hopeless(self, values: EpochValues) -> bool:
-        """Tell after an epoch whether the run should stop; what is judged is its best so far, as in the objective."""
-        if values.epoch > self._reported:
-            score = self._rules.score(values)
-            best = score if self._best is None else self._rules.better(self._best, score)
-            if best != self._best:
-                self._best, self._best_epoch = best, values.epoch
-            self._trial.report(best, step=values.epoch)
-            self._reported = values.epoch
-            if self._hopeless_from is None and self._should_stop():
-                self._hopeless_from = values.epoch
-        return self._hopeless_from is not None and values.epoch >= self._hopeless_from
-
-    def _should_stop(self) -> bool:
-        if self._rules.pruning == "patience":
-            # Optuna's own compares with the values before, and a best so far is never worse than those.
-            return self._reported - self._best_epoch >= self._rules.pruning_start
-        return self._rules.pruning != "none" and self._trial.should_prune()
+        grid(space)
 
 
 class Search:
-    """A source of runs: trials of a study."""
+    """The trials of a study, as a `JobSource`.
 
-    @property
-    def ahead(self) -> bool:
-        """Whether what comes next is known: that nothing does."""
-        return self.left < 1
+    A study that exists is continued: trials that were begun and not finished come first.
+    """
 
     def __init__(
         self,
         composer: Composer,
         fixed: Sequence[str],
         space: Mapping[str, BaseDistribution],
-        rules: Rules,
+        spec: StudySpec,
         *,
-        sampler: str,
-        seed: int,
-        n_trials: int,
+        study: optuna.Study,
+        left: int,
     ) -> None:
         self._composer = composer
         self._fixed = tuple(fixed)
         self._space = dict(space)
-        self.rules = rules
-        self.may_stop = rules.pruning != "none"
-        self._study = open_study(rules, _sampler(sampler, seed))
-        if known := len(self._study.trials):  # or a search that goes on would draw what it has drawn before
-            self._study.sampler = _sampler(sampler, seed + known)
-        combinations = _grid(space) if sampler == "grid" else []
-        for params in combinations:
-            self._study.enqueue_trial(params, skip_if_exists=True)
-        self.left = (len(combinations) or n_trials) - self._finished()
-        self._again()
+        self._study = study
+        self.spec = spec
+        self.prunes = spec.pruning != "none"
+        self.left = left  # trials that are still to begin
         self._trials: dict[int, Trial] = {}
-        self._judges: dict[int, Judge] = {}
+        self._pruners: dict[int, TrialPruner] = {}
 
-    def _finished(self) -> int:
-        return len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+    @classmethod
+    def begin(
+        cls,
+        composer: Composer,
+        fixed: Sequence[str],
+        space: Mapping[str, BaseDistribution],
+        spec: StudySpec,
+        *,
+        sampler: str,
+        seed: int,
+        n_trials: int,
+    ) -> "Search":
+        """Open the study and put trials in line; `fixed` are the overrides that all runs share."""
+        study = open_study(spec, _sampler(sampler, seed))
+        if known := len(study.trials):  # or a search that is continued would draw what it has drawn before
+            study.sampler = _sampler(sampler, seed + known)
+        combinations = grid(space) if sampler == "grid" else []
+        for params in combinations:
+            study.enqueue_trial(params, user_attrs={_ENQUEUED: params}, skip_if_exists=True)
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        _enqueue_unfinished(study)
+        left = (len(combinations) or n_trials) - len(finished)
+        return cls(composer, fixed, space, spec, study=study, left=left)
 
-    def _again(self) -> None:
-        """Put first in line what was begun and not finished: a killed sweep leaves trials RUNNING, or FAILED."""
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._study.tell(trial.number, state=TrialState.FAIL)
-        trials = self._study.get_trials(deepcopy=False)
-        done = [trial.params for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        done += [trial.system_attrs["fixed_params"] for trial in trials if trial.state is TrialState.WAITING]
-        for trial in trials:
-            if trial.state is TrialState.FAIL and trial.params and trial.params not in done:
-                done.append(trial.params)
-                self._study.enqueue_trial(trial.params, skip_if_exists=False)
+    @property
+    def independent(self) -> bool:
+        """Whether the next job does not depend on how runs go; true when there is no other."""
+        return self.left < 1
 
-    def next(self) -> Job | None:
-        """Return the next run; None: all have begun.
+    def next_job(self) -> Job | None:
+        """Return the next job; None: all have begun.
 
         Raises:
-            ConfigError: the settings of this one contradict each other; asking again gives the one after it.
+            ConfigError: the settings of this job contradict each other; the next call returns the job after it.
 
         """
         if self.left < 1:
             return None
         self.left -= 1
         trial = self._study.ask(self._space)
-        words = [f"{key}={_text(value)}" for key, value in trial.params.items()]
+        drawn = [f"{key}={_text(value)}" for key, value in trial.params.items()]
+        varied = [key.lstrip("+") for key in trial.params]
         try:
-            job = self._composer.job(trial.number, (*self._fixed, *words), [key.lstrip("+") for key in trial.params])
+            job = self._composer.compose(trial.number, (*self._fixed, *drawn), varied)
         except ConfigError:
             self._study.tell(trial, state=TrialState.FAIL)
             raise
         self._trials[job.number] = trial
-        self._judges[job.number] = Judge(trial, self.rules)
+        self._pruners[job.number] = TrialPruner(trial, self.spec)
         return job
 
-    def hopeless(self, number: int, values: EpochValues) -> bool:
-        """Report an epoch; tell whether the run should stop."""
-        return self._judges[number].hopeless(values)
+    def should_prune(self, number: int, values: EpochValues) -> bool:
+        """Report an epoch of a run; return whether to stop the run there."""
+        return self._pruners[number].should_prune(values)
 
-    def ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
+    def run_ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
         """Tell the study how a run ended."""
         trial = self._trials.pop(number)
-        del self._judges[number]
+        del self._pruners[number]
         if metrics is None:
             self._study.tell(trial, state=TrialState.FAIL)
         elif pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(trial, metrics[self.rules.objective])
+            self._study.tell(trial, metrics[self.spec.objective])
+
+
+def _enqueue_unfinished(study: optuna.Study) -> None:
+    """Put first in line what was begun and not finished: a killed sweep leaves trials RUNNING, or FAILED."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    trials = study.get_trials(deepcopy=False)
+    settled = [trial.params for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    settled += [trial.user_attrs.get(_ENQUEUED, {}) for trial in trials if trial.state is TrialState.WAITING]
+    for trial in trials:
+        if trial.state is TrialState.FAIL and trial.params and trial.params not in settled:
+            settled.append(trial.params)
+            study.enqueue_trial(trial.params, user_attrs={_ENQUEUED: trial.params})
 
 
 def _text(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
-
-
-def joined_trial(rules: Rules, number: int) -> Callable[[EpochValues], bool]:
-    """Return what a run of another process asks after each epoch: its trial in the shared study."""
-    study = open_study(
-        rules, optuna.samplers.RandomSampler()
-    )  # the pruner is not kept in the study, and nothing is drawn
-    trial_id = study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
-    return Judge(Trial(study, trial_id), rules).hopeless

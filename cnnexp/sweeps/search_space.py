@@ -1,6 +1,7 @@
-"""A search space in Hydra's grammar, as Optuna's distributions."""
+"""A search space in Hydra's grammar, as Optuna's distributions, and its grid."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -11,15 +12,37 @@ from cnnexp.errors import ConfigError
 def space(overrides: Iterable[Override]) -> dict[str, BaseDistribution]:
     """Return setting (as it is written, with ``+`` where it has one) -> the values it may take.
 
-    ``a,b,c`` and ``choice(...)`` are chosen from without order, ``range(...)`` goes by its steps,
-    ``interval(0.1,1)`` is any number between and ``int(interval(16,256))`` any whole one; ``tag(log,...)`` around
-    either of these makes it logarithmic.
+    ``a,b,c`` and ``choice(...)`` are chosen from without order, ``range(...)`` has steps, ``interval(0.1,1)`` is any
+    number between and ``int(interval(16,256))`` any whole one; ``tag(log,...)`` around either of these makes it
+    logarithmic.
 
     Raises:
         ConfigError: a tag is unknown, or a logarithmic interval reaches 0.
 
     """
     return {override.get_key_element(): _distribution(override) for override in overrides}
+
+
+def grid(space: Mapping[str, BaseDistribution]) -> list[dict[str, str | float]]:
+    """Return every combination of values.
+
+    Raises:
+        ConfigError: a setting has an interval of values instead of single ones.
+
+    """
+    steps = [_steps(key, distribution) for key, distribution in space.items()]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*steps)]
+
+
+def _steps(key: str, distribution: BaseDistribution) -> Sequence[str | float]:
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return [choice for choice in choices if isinstance(choice, str)]
+        case IntDistribution(low=low, high=high, step=step, log=False):
+            return range(low, high + 1, step)
+        case FloatDistribution(low=low, high=high, step=float(step)):
+            return [low + number * step for number in range(round((high - low) / step) + 1)]
+    raise ConfigError(f"hydra.sweeper.sampler=grid needs values one by one; {key} is an interval, not A,B,C.")
 
 
 def _distribution(override: Override) -> BaseDistribution:

@@ -1,4 +1,4 @@
-"""The last word on a sweep: its runs compared, for the terminal and for the parent run in MLflow."""
+"""The summary of a sweep: its runs compared, for the terminal and for the parent run in MLflow."""
 
 import shlex
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from cnnexp.tracking.store.connection import absolute_uri
 
 
 @dataclass(frozen=True, slots=True)
-class LastWord:
-    """What the parent run gets, and what the terminal is told."""
+class SweepSummary:
+    """What the parent run and the terminal get."""
 
     verdict: str  # one sentence; empty where nothing was compared
     description: str  # Markdown
@@ -23,31 +23,31 @@ class LastWord:
     trouble: str  # why the runs could not be compared; empty where they were
 
 
-def plain(results: Results) -> LastWord:
-    """Return what can be said without comparing: of a sweep that was stopped, or has not finished a run."""
-    return LastWord("", results.description(), {}, "")
+def summarize(results: Results) -> SweepSummary:
+    """Return the summary of a sweep that was stopped, or that has not finished a run."""
+    return SweepSummary("", results.description(), {}, "")
 
 
-def compared(results: Results, *, uri: str, parent_id: str) -> LastWord:
-    """Compare the recorded runs of a sweep; one that cannot be compared ends as it would have ended."""
+def summarize_with_comparison(results: Results, *, uri: str, parent_id: str) -> SweepSummary:
+    """Compare the recorded runs of a sweep; where that fails, say so instead."""
     if not results.with_status("FINISHED"):
-        return plain(results)
+        return summarize(results)
     try:
         return _compared(absolute_uri(uri), parent_id)
     except Exception as error:  # whatever it is: the runs are done and recorded, and the reader is told
         reason = one_line(f"{type(error).__name__}: {error}")
         trouble = f"The runs are recorded, but comparing them failed ({reason}). `cnnexp compare` says more."
-        return LastWord("", results.description(), {}, trouble)
+        return SweepSummary("", results.description(), {}, trouble)
 
 
-def _compared(uri: str, parent_id: str) -> LastWord:
+def _compared(uri: str, parent_id: str) -> SweepSummary:
     from cnnexp.comparison import compare  # SciPy, which no sweep needs before its end
     from cnnexp.report.comparison import markdown_text, page, verdict
     from cnnexp.tracking.store.find_runs import find_runs
 
     comparison = compare(find_runs([parent_id], uri=uri), metric_name=METRIC, by=())
     again = command_again([parent_id], uri=uri, metric=METRIC, by=())
-    return LastWord(
+    return SweepSummary(
         verdict=verdict(comparison)[0],
         description=shortened(markdown_text(comparison)),
         files={PAGE: page(comparison, command=again).encode()},
@@ -55,20 +55,20 @@ def _compared(uri: str, parent_id: str) -> LastWord:
     )
 
 
-def tell_fairness(results: Results, report: SweepReport) -> None:
-    """Say what a comparison of runs that differ in batch size compares beside it."""
+def print_fairness(results: Results, report: SweepReport) -> None:
+    """Print what else differs between runs of different batch sizes."""
     if rows := results.fairness():
         report.table(("run", "batch", "rate used", "updates"), rows)
     if note := results.fairness_note():
         report.note(note, attention=True)
 
 
-def next_steps(word: LastWord, *, uri: str, parent_id: str) -> list[tuple[str, str]]:
+def next_steps(summary: SweepSummary, *, uri: str, parent_id: str) -> list[tuple[str, str]]:
     """Return what to type next, with labels."""
     store = shlex.quote(f"tracking.uri={masked(absolute_uri(uri))}")
     return [
-        *([("verdict", word.verdict)] if word.verdict else []),
-        *([("trouble", word.trouble)] if word.trouble else []),
+        *([("verdict", summary.verdict)] if summary.verdict else []),
+        *([("trouble", summary.trouble)] if summary.trouble else []),
         ("compare", f"{program()} compare {parent_id[:12]} {store}"),
         ("open", ui.command(uri=absolute_uri(uri), run_id=parent_id)),
     ]

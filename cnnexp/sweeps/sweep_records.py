@@ -1,16 +1,20 @@
-"""The parent run of a sweep: begun before its first run, gone on with by a later command of the same words."""
+"""The records of a sweep as a whole: what identifies it, what earlier commands left of it, and its parent run.
+
+The parent run is begun before the first run of the sweep, and continued when the command is rerun.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
-from cnnexp.compose import columns, other_settings, to_yaml
-from cnnexp.config import ExperimentConfig, TrackingConfig
+from omegaconf import DictConfig, OmegaConf
+
+from cnnexp.config import Override, Setting, TrackingConfig, all_settings
 from cnnexp.errors import SweepError
-from cnnexp.records import RunInfo
-from cnnexp.sweeps.jobs import Job
+from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
@@ -20,97 +24,142 @@ from cnnexp.tracking.tags import PARENT, RECORD, RUN_HASH, SWEEP_ID, SWEEP_KEY, 
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What earlier commands of the same words have come to."""
-
-    parent: StoredRun | None  # None: this is the first
-    finished: Mapping[str, StoredRun]  # by identity
-    broken: Mapping[str, StoredRun]  # begun and not finished, by what varied: repeated, and then deleted
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
+class SweepSpec:
     """What a sweep is, before anything of it is done."""
 
     name: str
     key: str  # see `run_hash.hash_sweep`
-    words: Sequence[str]  # of the command
+    overrides: Sequence[str]  # of the command
     varied: Mapping[str, str]  # setting -> its values, as written
 
 
-def read_past(tracking: TrackingConfig, plan: Plan, *, resume: str) -> Past:
-    """Return what there is of the sweep already.
+def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: TrackingConfig) -> SweepSpec:
+    """Return what a multirun command asks for; `config` is as Hydra hands it to a sweeper."""
+    given = config.hydra.overrides
+    overrides = [override for override in (*given.task, *given.hydra) if Override.parse(override).key != "hydra.mode"]
+    short = "-".join(key.rpartition(".")[2] for key in varied)
+    return SweepSpec(
+        name=tracking.run_name or f"sweep-{short}".rstrip("-"),
+        key=hash_sweep(overrides, experiment=tracking.experiment, settings=_settings_of_runs(config), varied=varied),
+        overrides=[override for override in dict.fromkeys(overrides) if not is_of_one_command(override)],
+        varied=varied,
+    )
+
+
+def _settings_of_runs(config: DictConfig) -> str:
+    """Return, as YAML, the settings that all runs share and that can change a result; the path of the data is one."""
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    groups: dict[str, Any] = OmegaConf.to_container(own)  # type: ignore[assignment]
+    kept = {group: _consequential(group, values) for group, values in groups.items()}
+    return OmegaConf.to_yaml({group: values for group, values in kept.items() if values not in ({}, None)})
+
+
+def _consequential(group: str, values: Any) -> Any:  # noqa: ANN401 - of a group its settings, or one plain value
+    """Return the values of a group that can change a result; `sweep.zip` and its like only say which runs there are."""
+    if not isinstance(values, dict):
+        return values if _is_consequential(group, values) else None
+    return {
+        key: value
+        for key, value in values.items()
+        if _is_consequential(group if key == "name" else f"{group}.{key}", value)
+    }
+
+
+def _is_consequential(name: str, value: object) -> bool:
+    setting = all_settings().get(name, Setting())
+    return setting.affects != "sweep" and setting.in_sweep_hash(value)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousRuns:
+    """What earlier commands have done of the same sweep."""
+
+    parent: StoredRun | None  # None: this is the first command
+    finished: Mapping[str, StoredRun]  # by run hash
+    unfinished: Mapping[str, StoredRun]  # by `describe_varied`; they are repeated, and then deleted
+
+
+def find_previous_runs(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> PreviousRuns:
+    """Return what the store has of a sweep; nothing where `resume` is ``never``.
 
     Raises:
-        SweepError: `resume` names no such sweep.
+        SweepError: `resume` is an id, but not one of this sweep.
 
     """
-    found = [] if resume == "never" else list(sweeps_with(tracking.uri, key=plan.key))
+    found = [] if resume == "never" else list(sweeps_with(tracking.uri, key=spec.key))
     if resume not in ("auto", "never"):
         found = [run for run in found if run.run_id.startswith(resume)]
         if not found:
             raise SweepError(
-                f"sweep.resume must be auto, never, or the id of a sweep of these very words; {resume!r} is none. "
-                f"`cnnexp resume {resume}` uses the words of that sweep."
+                f"sweep.resume must be auto, never, or the id of a sweep with exactly these overrides; {resume!r} is "
+                f"none of them. `cnnexp resume {resume}` uses the overrides of that sweep."
             )
     if not found:
-        return Past(None, {}, {})
+        return PreviousRuns(None, {}, {})
     children = [run for run in runs_of(tracking.uri, found[0].run_id) if RUN_HASH in run.tags]
     finished = {run.tags[RUN_HASH]: run for run in children if run.status == "FINISHED"}
-    broken = {run.tags[VARIED]: run for run in children if run.status != "FINISHED"}
-    return Past(found[0], finished, broken)
+    unfinished = {run.tags[VARIED]: run for run in children if run.status != "FINISHED"}
+    return PreviousRuns(found[0], finished, unfinished)
 
 
-def settle(tracking: TrackingConfig, plan: Plan, *, resume: str) -> None:
-    """Deliver what sweeps left behind whose process was killed.
+def begin_sweep(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> "tuple[PreviousRuns, ParentRun]":
+    """Deliver what killed sweeps left in the outbox, find what was done before, and begin or continue the parent run.
 
     Raises:
-        TrackingError: within ten seconds, where there is no store to deliver to.
-        SweepError: this very sweep, which is to be gone on with, is going on in another process.
+        TrackingError: there is no store; within ten seconds.
+        SweepError: the sweep is running in another process, or `resume` is an id, but not one of this sweep.
 
     """
     reach(absolute_uri(tracking.uri))
     outbox = Path(tracking.outbox)
-    if resume != "never" and is_running(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=plan.key):
+    if resume != "never" and is_running(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=spec.key):
         raise SweepError(
-            "A sweep is carried out by one process at a time; one with these words is going on. Wait for it, or begin "
-            "another: sweep.resume=never."
+            "A sweep can be executed by one process at a time; one with the same overrides is running. Wait for it, or "
+            "start another sweep: sweep.resume=never."
         )
     deliver_orphans(outbox, tags=(SWEEP_ID, SWEEP_KEY))
+    previous = find_previous_runs(tracking, spec, resume=resume)
+    return previous, ParentRun.begin(tracking, spec, continued=previous.parent)
 
 
-class Parent:
-    """The parent's record, held while the sweep lasts."""
+class ParentRun:
+    """The parent run of a sweep, whose record this process owns."""
 
-    def __init__(self, tracking: TrackingConfig, plan: Plan, past: Past) -> None:
-        self._commit_reader = CommitReader.start(Path.cwd())
-        self._tracking = tracking
-        self._before = past.parent
-        self._record = OwnedRecord.begin(
+    def __init__(self, record: OwnedRecord, commit_reader: CommitReader, *, continued: StoredRun | None) -> None:
+        self._record = record
+        self._commit_reader = commit_reader
+        self._continued = continued
+
+    @classmethod
+    def begin(cls, tracking: TrackingConfig, spec: SweepSpec, *, continued: StoredRun | None) -> Self:
+        """Begin a parent run, or continue that of an earlier command."""
+        commit_reader = CommitReader.start(Path.cwd())
+        record = OwnedRecord.begin(
             tracking,
-            run_name=plan.name,
-            parameters=plan.varied,
+            run_name=spec.name,
+            parameters=spec.varied,
             config_yaml=None,
             tags={
-                SWEEP_KEY: plan.key,
-                SWEEP_WORDS: json.dumps(list(plan.words)),
-                VARIED: ", ".join(plan.varied),
+                SWEEP_KEY: spec.key,
+                SWEEP_WORDS: json.dumps(list(spec.overrides)),
+                VARIED: ", ".join(spec.varied),
             },
             commit=None,
-            run_id=None if past.parent is None else past.parent.run_id,
+            run_id=None if continued is None else continued.run_id,
         )
+        return cls(record, commit_reader, continued=continued)
 
     @property
     def key(self) -> str:
-        """Names the sweep, whichever command goes on with it."""
-        return self._record.key if self._before is None else self._before.tags[RECORD]
+        """Names the sweep, the same for every command that continues it."""
+        return self._record.key if self._continued is None else self._continued.tags[RECORD]
 
     @cached_property
     def run_id(self) -> str:
         """Its id; waits until the store has taken it.
 
         Raises:
-            TrackingError: the store refuses, or says nothing.
+            TrackingError: the store refuses, or does not answer.
 
         """
         return self._record.wait_for_run_id()
@@ -120,78 +169,29 @@ class Parent:
         """The state of the code, the same for all runs."""
         return self._commit_reader.result()
 
-    def tags(self, *, varied: Mapping[str, str], identity: str) -> dict[str, str]:
+    def tags(self, *, varied: Mapping[str, str], run_hash: str) -> dict[str, str]:
         """Return the tags of one of its runs."""
         return {
             PARENT: self.run_id,
             SWEEP_ID: self.run_id,
-            VARIED: in_words(varied),
-            RUN_HASH: identity,
+            VARIED: describe_varied(varied),
+            RUN_HASH: run_hash,
         }
 
     def discard(self) -> None:
-        """Take a parent back whose sweep cannot begin; one that was there before is left as it was."""
-        if self._before is None:
+        """Remove the parent of a sweep that cannot begin; leave one that is continued as it was."""
+        if self._continued is None:
             self._record.discard()
         else:
-            self._record.end(self._before.status)
+            self._record.end(self._continued.status)
 
     def end(self, status: str, description: str, files: Mapping[str, bytes]) -> OwnedRecord:
-        """End the parent with a description in Markdown; its delivery is still to be waited for."""
+        """End the parent with a description in Markdown; the caller waits for the delivery of its record."""
         self._record.add(tags={"mlflow.note.content": description}, files=files)
         self._record.end(status)
         return self._record
 
 
-def in_words(varied: Mapping[str, str]) -> str:
-    """Return what distinguishes a run from the others of its sweep, whatever the order of the words."""
+def describe_varied(varied: Mapping[str, str]) -> str:
+    """Return what distinguishes a run from the others of its sweep, whatever the order of the overrides."""
     return ", ".join(f"{key}={value}" for key, value in sorted(varied.items()))
-
-
-@dataclass(slots=True)
-class Run:
-    """What the sweep knows of a run that is not done."""
-
-    job: Job
-    identity: str
-    config: ExperimentConfig  # of the job, with threads and precision decided
-    digest: str  # of its data
-    attempt: int = 0
-    began: float = 0.0  # monotonic seconds
-    info: RunInfo | None = None
-    _record: OwnedRecord | None = None
-
-    @property
-    def threads(self) -> int:
-        """Cores it computes on."""
-        return int(self.config.training.threads)
-
-    @property
-    def record(self) -> OwnedRecord:
-        """Of the current attempt, once it has begun."""
-        assert self._record is not None
-        return self._record
-
-    def begin_record(self, parent: Parent, past: Past) -> None:
-        """Begin a record under the parent; it replaces that of an earlier command in which the run was broken."""
-        config = self.job.config
-        broken = past.broken.get(in_words(self.job.varied))
-        self._record = OwnedRecord.begin(
-            config.tracking,
-            run_name=self.job.name,
-            parameters=columns(config, self.job.words),
-            config_yaml=to_yaml(config),
-            tags={
-                **parent.tags(varied=self.job.varied, identity=self.identity),
-                **other_settings(config, self.job.words),
-            },
-            commit=parent.commit,
-            replaces=broken.tags[RECORD] if broken is not None else None,
-        )
-
-    def end_record(self, status: str, tags: Mapping[str, str], traceback: str | None) -> None:
-        """Record how the run ended, and after how many attempts."""
-        files = {} if traceback is None else {"traceback.txt": traceback.encode()}
-        attempts = {"attempts": str(self.attempt)} if self.attempt > 1 else {}
-        self.record.add(tags={**tags, **attempts}, files=files)
-        self.record.end(status)

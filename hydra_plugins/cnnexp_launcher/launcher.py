@@ -9,42 +9,42 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from cnnexp.sweeps.executors.protocol import Workforce
+    from cnnexp.sweeps.executors.protocol import Executor
 
 
 class CnnexpLauncher(Launcher):
-    """Runs in processes of this machine, as many at a time as the cores hold."""
+    """Executes runs in processes of this machine, as many at a time as fit its cores."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra hands over."""
         self.context, self.config, self.task_function = hydra_context, config, task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Carry out the jobs of another sweeper, all of them before this returns."""
+        """Execute the jobs of another sweeper; return when all of them have ended."""
         from cnnexp.sweeps.plugin import launch
 
         return launch(self, self.context, self.config, job_overrides, initial_job_idx)
 
-    def workers(self, *, limit: int | None, say: Callable[[str], None]) -> "Workforce":
-        """Return processes of this machine, the warm one already starting."""
+    def executor(self, *, limit: int | None, notify: Callable[[str], None]) -> "Executor":
+        """Return an executor on this machine; its fork server is started already."""
         from cnnexp.sweeps.executors import forkserver
-        from cnnexp.sweeps.executors.process_executor import Workers
+        from cnnexp.sweeps.executors.process_executor import ProcessExecutor
         from cnnexp.system import resources
 
         forkserver.start()
-        return Workers(cores=resources.cores(), limit=limit)
+        return ProcessExecutor(cores=resources.cores(), limit=limit)
 
 
 class RayLauncher(CnnexpLauncher):
-    """Runs in processes on the nodes of a Ray cluster, as many at a time as Ray finds places for."""
+    """Executes runs on the nodes of a Ray cluster, as many at a time as Ray finds places for."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def workers(self, *, limit: int | None, say: Callable[[str], None]) -> "Workforce":
-        """Return seats of the cluster, which is joined."""
+    def executor(self, *, limit: int | None, notify: Callable[[str], None]) -> "Executor":
+        """Join the cluster and return an executor on it."""
         from cnnexp.sweeps.executors import ray_cluster
-        from cnnexp.sweeps.executors.ray_executor import Seats
+        from cnnexp.sweeps.executors.ray_executor import RayExecutor
 
         ray_cluster.join(self.address)
-        return Seats(limit=limit, say=say)
+        return RayExecutor(limit=limit, notify=notify)

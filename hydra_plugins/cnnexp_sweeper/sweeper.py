@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 
 class CnnexpSweeper(Sweeper):
-    """Every combination of values, those of `sweep.zip` walked together; goes on where an earlier sweep ended."""
+    """Runs every combination of values, zipped lists in step; a rerun command resumes the sweep."""
 
     def __init__(self, params: Mapping[str, str] | None) -> None:
         self.params = dict(params or {})
@@ -22,14 +22,14 @@ class CnnexpSweeper(Sweeper):
         self.handed_over = (hydra_context, config, launcher)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Carry out the sweep that the words describe."""
+        """Execute the sweep that the overrides describe."""
         from cnnexp.sweeps.plugin import sweep
 
         sweep(*self.handed_over, arguments, params=self.params)
 
 
 class OptunaSweeper(CnnexpSweeper):
-    """The most promising values next, hopeless runs stopped early; goes on where an earlier search ended."""
+    """Runs promising values next and prunes runs; a rerun command resumes the search."""
 
     def __init__(
         self, params: Mapping[str, str] | None, sampler: str, n_trials: int, seed: int, storage: str | None
@@ -38,8 +38,8 @@ class OptunaSweeper(CnnexpSweeper):
         self.sampler, self.n_trials, self.seed, self.storage = sampler, n_trials, seed, storage
 
     def sweep(self, arguments: list[str]) -> None:
-        """Carry out the search that the words describe."""
-        from cnnexp.sweeps.search_plugin import search
+        """Execute the search that the overrides describe."""
+        from cnnexp.sweeps.plugin import search
 
         search(
             *self.handed_over,

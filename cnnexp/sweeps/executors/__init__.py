@@ -1,1 +1,1 @@
-"""What does the runs of a sweep: processes of this machine, or of a Ray cluster."""
+"""What executes the runs of a sweep: processes of this machine, or of a Ray cluster."""

@@ -1,18 +1,23 @@
-"""A process that has imported everything a run needs, from which those that do the runs are forked.
+"""The fork server: a process that has imported everything a run needs, and from which workers are forked.
 
-TensorFlow is imported there but never started, so a fork begins as a fresh process does: with its own threads, its own
-random state. A run that dies takes nothing with it but itself.
+TensorFlow is imported there but never started, so a fork begins like a fresh process: with its own threads and its own
+random state. A worker that dies takes nothing else down.
+
+Everything that steers Python's `multiprocessing` is in this module. It relies on what CPython does and does not
+document: the functions below of `multiprocessing.forkserver` and `resource_tracker`, and that a worker re-runs the main
+module by its `__file__`. `tests/test_sweep_workers.py` fails where a version of CPython does otherwise.
 """
 
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
-# Libraries that would start threads when they are imported; a process must be forked while it has one.
+# Libraries that would start threads when they are imported; a process must be forked while it has only one.
 _ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -21,13 +26,18 @@ _ONE_THREAD = {
 
 
 def start() -> ForkServerContext:
-    """Start the warm process, or find it running, without waiting for its imports."""
+    """Start the fork server unless it is running; do not wait for its imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cnnexp.sweeps.executors.preload"])
-    resource_tracker.ensure_running()  # here, because it lets interrupts through when it has started
-    with _environment(_ONE_THREAD), _without_interrupts():
+    resource_tracker.ensure_running()  # before interrupts are blocked, because starting it unblocks them
+    with _environment(_ONE_THREAD), _interrupts_blocked():
         forkserver.ensure_running()
     return context
+
+
+def never_rerun_main() -> None:
+    """Have workers forked from now on not run again the script that this process was started with."""
+    vars(sys.modules["__main__"]).pop("__file__", None)
 
 
 @contextmanager
@@ -42,8 +52,11 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal, but how runs end is for the sweep to say: none of them hears it."""
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT, also in what is started meanwhile.
+
+    Ctrl-C reaches every process of the terminal, but only the sweep decides how its runs end.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,10 +1,10 @@
-"""Imported by the warm process before its first fork; never import it anywhere else."""
+"""Imported by the fork server before its first fork; must not be imported anywhere else."""
 
 from cnnexp.system import quiet
 from cnnexp.system.quiet import heavy_imports
 
 quiet.set_environment()
-# Frozen, the collector of a fork does not touch, and thereby copy, the pages that it shares.
+# Frozen: the garbage collector of a fork does not touch, and thereby copy, the memory pages that it shares.
 with quiet.without_announcements(), heavy_imports():
     import tensorflow  # noqa: F401 - imported, not started: a started runtime does not survive a fork
 

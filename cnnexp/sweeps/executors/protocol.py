@@ -1,4 +1,4 @@
-"""Who does the runs of a sweep: processes of this machine (`workers`), or of a Ray cluster (`cluster`)."""
+"""What a sweep and its executor say to each other: tasks one way, messages the other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,40 @@ from pathlib import Path
 from typing import Protocol
 
 from cnnexp.config import DataConfig, ExperimentConfig
-from cnnexp.records import DataFacts, EpochValues, RunInfo
+from cnnexp.records import DatasetInfo, EpochValues, RunInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrainTask:
+    """One attempt at one run."""
+
+    name: str
+    config: ExperimentConfig
+    digest: str | None  # of the data, as the sweep read it on another machine; None: it was read on this one
+    record: Path  # folder of the run's record, which the sweep owns
+    environment: Mapping[str, str]  # additional variables, for this run alone
+    prunable: bool  # the worker waits for an answer after every epoch: whether to stop there
+
+    @property
+    def needs_own_process(self) -> bool:
+        """Whether its process may run nothing else: libraries read environment variables when they are loaded."""
+        return bool(self.environment)
+
+
+@dataclass(frozen=True, slots=True)
+class InspectTask:
+    """Read a data set and report its size, its classes and its digest."""
+
+    data: DataConfig
+    needs_own_process = False
+
+
+Task = TrainTask | InspectTask
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The run is about to make its first step."""
+    """The run is about to make its first update."""
 
     info: RunInfo
 
@@ -27,21 +55,21 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded:
-    """An epoch has ended; the run waits for a word whether to go on."""
+    """An epoch has ended; a prunable run waits for the answer whether to stop."""
 
     values: EpochValues
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
-    """There is more in the run's record."""
+class RecordGrew:
+    """The run has written more into its record."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyed:
+class DatasetInspected:
     """A data set has been read."""
 
-    facts: DataFacts
+    info: DatasetInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,98 +77,72 @@ class Finished:
     """The run is over and its record is complete."""
 
     metrics: Mapping[str, float]
-    pruned: int | None  # the epoch it was stopped after; None: it was not
+    pruned_after: int | None  # epoch; None: the run was not pruned
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The run raised an exception."""
+    """The task raised an exception."""
 
     reason: str  # one line
     traceback: str
-    expected: bool  # one of `cnnexp.errors`: trying again would give the same
+    expected: bool  # one of `cnnexp.errors`: another attempt would fail in the same way
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """The run's process is gone without a word, or was ended because it took too long."""
+class WorkerDied:
+    """The worker ended without a final message, or was killed because it exceeded the time limit."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
-    """The run cannot be done in this place, for want of its data, and has not begun; it may be elsewhere."""
+class NodeUnsuitable:
+    """The run was not begun, because this node lacks its data; another node may have them."""
 
     reason: str  # one line
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """The process does no other task; told before the last of these messages, and kept from the sweep."""
+class Retiring:
+    """The worker takes no other task; sent before its final message, for the executor alone."""
 
 
-LAST_WORDS = (Finished, Failed, Surveyed, Lost, Unfit)
+FINAL_MESSAGES = (Finished, Failed, DatasetInspected, WorkerDied, NodeUnsuitable)  # each ends a task
 
-Message = Planned | Progressed | EpochEnded | Grown | Surveyed | Finished | Failed | Lost | Unfit
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """One attempt at one run."""
-
-    name: str
-    config: ExperimentConfig
-    digest: str | None  # of the data as the sweep read them elsewhere; None: it read them on this machine
-    record: Path  # the folder of its record, which the sweep holds
-    environment: Mapping[str, str]  # more variables, for this run alone
-    may_be_stopped: bool  # the sweep has a say after every epoch
-
-    @property
-    def alone(self) -> bool:
-        """Whether its process must do nothing before it and nothing after it: variables are read when that begins."""
-        return bool(self.environment)
+Message = (
+    Planned | Progressed | EpochEnded | RecordGrew | DatasetInspected | Finished | Failed | WorkerDied | NodeUnsuitable
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Read a data set and say what it is."""
+class WorkerHandle(Protocol):
+    """The sweep's end of a worker that has a task."""
 
-    data: DataConfig
-    alone = False
-
-
-Task = Assignment | Reading
+    def answer(self, prune: bool) -> None:
+        """Answer a prunable run that has ended an epoch: whether to stop there."""
 
 
-class Worker(Protocol):
-    """One process, and the task that it is at."""
+class Executor(Protocol):
+    """Executes the tasks of a sweep in worker processes."""
 
-    def answer(self, verdict: bool) -> None:
-        """Tell a run that asked whether to stop."""
-
-
-class Workforce(Protocol):
-    """All processes of a sweep."""
-
-    far: bool  # they read the data on other machines than the sweep does
+    remote: bool  # workers read the data on other machines than the sweep
 
     @property
     def cores(self) -> int:
-        """Cores that one run may have at most."""
+        """Most cores that one run can have."""
 
     @property
-    def in_words(self) -> str:
-        """How many runs go on at a time."""
+    def capacity(self) -> str:
+        """How many runs are executed at a time, for the user."""
 
     def has_room(self, threads: int) -> bool:
-        """Tell whether a run with that many threads can start now; where it cannot, make room for it to come."""
+        """Return whether a run with that many threads can start now; where it cannot, make room for it to come."""
 
-    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> Worker:
-        """Have a task done, room or not, by a process whose TensorFlow computes on `threads` cores."""
+    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> WorkerHandle:
+        """Start a task, whether there is room or not, in a worker whose TensorFlow computes on `threads` cores."""
 
-    def listen(self, *, patience: float) -> Iterator[tuple[Worker, Message]]:
-        """Yield what processes say within `patience` seconds; the last message of each is one that ends it."""
+    def receive(self, *, timeout: float) -> Iterator[tuple[WorkerHandle, Message]]:
+        """Yield the messages that arrive within `timeout` seconds; the last one of each task is a final message."""
 
-    def kill_all(self) -> Sequence[Worker]:
-        """End everything at once and return those that were at work."""
+    def kill_all(self) -> Sequence[WorkerHandle]:
+        """Kill every worker at once and return those that had a task."""

@@ -1,19 +1,19 @@
-"""The Ray cluster that does the runs of a sweep: joined, and asked what it has."""
+"""Joins the Ray cluster that executes a sweep, and asks how many cores it has."""
 
 import socket
 
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.system.text import one_line
 
-_REACH_SECONDS = 6.0  # a head that says nothing for so long is not there; Ray itself would try for more than a minute
+_REACH_SECONDS = 6.0  # for the head to answer; Ray itself would try for more than a minute
 
 
 def join(address: str) -> None:
-    """Become a part of the cluster.
+    """Join the cluster.
 
     Raises:
-        ConfigError: Ray is not installed, or the address is none.
-        SweepError: there is no cluster, or it lets nobody in.
+        ConfigError: Ray is not installed, or the address is malformed.
+        SweepError: there is no cluster at the address, or it refuses.
 
     """
     try:
@@ -28,7 +28,7 @@ def join(address: str) -> None:
         _reach(address)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (OSError, RuntimeError, ValueError) as error:  # what Ray raises, after telling which of many causes it is
+    except (OSError, RuntimeError, ValueError) as error:  # what Ray raises, for many causes
         reason = one_line(error)
         raise SweepError(
             f"hydra.launcher.address must name a Ray cluster of this machine; {address} could not be joined: "

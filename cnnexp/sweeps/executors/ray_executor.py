@@ -1,7 +1,7 @@
-"""Runs on a Ray cluster: seats that Ray finds a place for, each with one run at a time, listened to from here.
+"""Executes the tasks of a sweep on a Ray cluster: in actors that Ray finds a place for, one task each at a time.
 
-Ray is asked for places only. What a run is, when it is tried again and how it ended is for the sweep to say, as it is
-for processes of this machine: Ray restarts no seat and repeats no task.
+Ray is asked for places only. What a run is, when it is retried and how it ended is decided by the sweep, as it is for
+processes of this machine: Ray restarts no actor and repeats no task.
 """
 
 import dataclasses
@@ -15,197 +15,205 @@ from typing import TYPE_CHECKING, Any
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import ray_cluster, ray_worker
 from cnnexp.sweeps.executors.process_executor import remove_if_empty
-from cnnexp.sweeps.executors.protocol import LAST_WORDS, Assignment, Lost, Message, Reading, Task, Unfit
+from cnnexp.sweeps.executors.protocol import (
+    FINAL_MESSAGES,
+    InspectTask,
+    Message,
+    NodeUnsuitable,
+    Task,
+    TrainTask,
+    WorkerDied,
+)
 from cnnexp.system import resources
 
 if TYPE_CHECKING:
     from ray.exceptions import RayError
 
-_SILENCE = 60.0  # seconds after which a seat is asked again what its run says
-_LONG = 15.0  # seconds of waiting for a place after which that is told
+_POLL_SECONDS = 60.0  # after which an actor without news returns, and is polled again
+_LONG_WAIT = 15.0  # seconds of waiting for a place after which the user is told
 
 
 @dataclass(eq=False, slots=True)
-class Seat:
-    """A place for one run at a time, as the sweep sees it."""
+class ActorHandle:
+    """The sweep's end of one `RayWorker`, and its task."""
 
-    actor: Any  # handle of a `seat.Seat`
+    actor: Any  # Ray's handle of a `RayWorker`
     threads: int
     node: str | None = None  # None: Ray has no place for it yet
-    homes: Mapping[str, Path] | None = None  # files of the run that is going on; None: there is none
-    passing: bool = False  # for one task that takes no room
-    aside: bool = False  # unfit for the runs of this sweep; it keeps its place, so that Ray puts no other seat there
+    destinations: Mapping[str, Path] | None = None  # here, of the files of its task; None: it has no task
+    temporary: bool = False  # for one task that takes no cores
+    excluded: bool = False  # unsuitable for the runs of this sweep; kept, so that Ray puts no other actor there
 
-    def answer(self, verdict: bool) -> None:
-        """Tell a run that asked whether to stop."""
-        self.actor.answer.remote(verdict)
+    def answer(self, prune: bool) -> None:
+        """Answer a prunable run that has ended an epoch: whether to stop there."""
+        self.actor.answer.remote(prune)
 
 
-class Seats:
-    """All seats of a sweep; a `Workforce`.
+class RayExecutor:
+    """All Ray actors of a sweep; an `Executor`.
 
-    There is one that waits for a place, never more, so that a sweep takes no more of a cluster than it has runs for.
-    With `limit` None there are as many as Ray finds places for.
+    At most one of them waits for a place, so that a sweep takes no more of a cluster than it has runs for. With `limit`
+    None there are as many as Ray finds places for. `notify` prints a sentence for the user.
     """
 
-    far = True
+    remote = True
 
-    def __init__(self, *, limit: int | None, say: Callable[[str], None]) -> None:
+    def __init__(self, *, limit: int | None, notify: Callable[[str], None]) -> None:
         self._limit = limit
-        self._say = say
-        self._seats: list[Seat] = []
-        self._coming: dict[Any, Seat] = {}  # by the reference to its first answer
-        self._working: dict[Any, Seat] = {}  # by the reference to its next parcel
-        self._waits_since: float | None = None  # monotonic seconds; None: for nothing, or it has been told
+        self._notify = notify
+        self._actors: list[ActorHandle] = []
+        self._pending: dict[Any, ActorHandle] = {}  # by Ray's reference to its first answer
+        self._polled: dict[Any, ActorHandle] = {}  # by Ray's reference to its next `Poll`
+        self._waiting_since: float | None = None  # monotonic seconds; None: not waiting, or the user has been told
 
     @cached_property
     def cores(self) -> int:
-        """Cores of the smallest node that has any, for as long as the sweep lasts."""
+        """Cores of the smallest node that has any; asked once, for the whole sweep."""
         return min(ray_cluster.cores_of_nodes(), default=resources.cores())
 
     @property
-    def in_words(self) -> str:
-        """How many runs go on at a time."""
+    def capacity(self) -> str:
+        """How many runs are executed at a time, for the user."""
         if self._limit is not None:
             return f"{self._limit} at a time"
         cores = ray_cluster.cores_of_nodes()
         return f"as many at a time as fit {sum(cores)} cores of {len(cores)} Ray nodes"
 
     def has_room(self, threads: int) -> bool:
-        """Tell whether there is an empty seat with so many cores; where there is none, ask Ray for one."""
-        if self._limit is not None and sum(one.homes is not None for one in self._seats) >= self._limit:
+        """Return whether an idle actor has so many cores; where none has, ask Ray for one."""
+        if self._limit is not None and sum(one.destinations is not None for one in self._actors) >= self._limit:
             return False
-        if self._empty(threads) is not None:
+        if self._idle_with(threads) is not None:
             return True
-        for one in [one for one in self._seats if one.threads < threads and one.homes is None and not one.aside]:
-            self._give_up(one)  # or it would keep the cores that the larger one is waiting for
-        if not self._coming:
-            self._ask(threads)
-        self._tell_of_waiting()
+        for one in [one for one in self._actors if one.threads < threads and one.destinations is None]:
+            if not one.excluded:
+                self._kill(one)  # or it would keep the cores that the larger one is waiting for
+        if not self._pending:
+            self._request(threads)
+        self._report_waiting()
         return False
 
-    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> Seat:
-        """Have a task done in an empty seat, the first one, or one of its own that takes no room."""
-        one = self._empty(threads) or self._ask(threads, passing=bool(self._seats))
-        one.homes = {ray_worker.LOG: log}
-        if isinstance(task, Assignment):
-            one.homes[ray_worker.RECORD] = task.record
-        parcel = one.actor.work.remote(_from_anywhere(task), time_limit=time_limit, patience=_SILENCE)
-        self._working[parcel] = one
+    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> ActorHandle:
+        """Start a task in an idle actor, the first one, or a temporary one that takes no cores."""
+        one = self._idle_with(threads) or self._request(threads, temporary=bool(self._actors))
+        one.destinations = {ray_worker.LOG: log}
+        if isinstance(task, TrainTask):
+            one.destinations[ray_worker.RECORD] = task.record
+        poll = one.actor.start.remote(_with_absolute_paths(task), time_limit=time_limit, timeout=_POLL_SECONDS)
+        self._polled[poll] = one
         return one
 
-    def listen(self, *, patience: float) -> Iterator[tuple[Seat, Message]]:
-        """Yield what runs say within `patience` seconds; the last message of each is one that ends it."""
+    def receive(self, *, timeout: float) -> Iterator[tuple[ActorHandle, Message]]:
+        """Yield the messages that arrive within `timeout` seconds; the last one of each task is a final message."""
         import ray
 
-        ready, _ = ray.wait([*self._coming, *self._working], timeout=patience)
+        ready, _ = ray.wait([*self._pending, *self._polled], timeout=timeout)
         for reference in ready:
-            if reference in self._coming:
-                yield from self._arrived(reference)
-            elif reference in self._working:  # not given up on the way
-                yield from self._heard(reference)
+            if reference in self._pending:
+                yield from self._placed(reference)
+            elif reference in self._polled:  # not killed meanwhile
+                yield from self._messages_of(reference)
 
-    def kill_all(self) -> list[Seat]:
-        """Give up every seat at once and return those that had a run."""
-        at_work = [one for one in self._seats if one.homes is not None]
-        for one in list(self._seats):
-            self._give_up(one)
-        return at_work
+    def kill_all(self) -> list[ActorHandle]:
+        """Kill every actor at once and return those that had a task."""
+        busy = [one for one in self._actors if one.destinations is not None]
+        for one in list(self._actors):
+            self._kill(one)
+        return busy
 
-    def _empty(self, threads: int) -> Seat | None:
-        """Return the smallest empty seat with so many cores."""
-        empty = [one for one in self._seats if one.node and one.homes is None and not one.aside]
-        return min((one for one in empty if one.threads >= threads), key=lambda one: one.threads, default=None)
+    def _idle_with(self, threads: int) -> ActorHandle | None:
+        """Return the smallest idle actor with so many cores."""
+        idle = [one for one in self._actors if one.node and one.destinations is None and not one.excluded]
+        return min((one for one in idle if one.threads >= threads), key=lambda one: one.threads, default=None)
 
-    def _ask(self, threads: int, *, passing: bool = False) -> Seat:
+    def _request(self, threads: int, *, temporary: bool = False) -> ActorHandle:
         import ray
 
-        options = {"num_cpus": 0 if passing else threads, "max_restarts": 0, "max_task_retries": 0}
-        actor = ray.remote(**options, scheduling_strategy="SPREAD")(ray_worker.Seat).remote(threads)
-        one = Seat(actor, threads, passing=passing)
-        self._seats.append(one)
-        if not passing:
-            self._coming[actor.introduce.remote(ray_worker.versions())] = one
-            self._waits_since = time.monotonic()
+        options = {"num_cpus": 0 if temporary else threads, "max_restarts": 0, "max_task_retries": 0}
+        actor = ray.remote(**options, scheduling_strategy="SPREAD")(ray_worker.RayWorker).remote(threads)
+        one = ActorHandle(actor, threads, temporary=temporary)
+        self._actors.append(one)
+        if not temporary:
+            self._pending[actor.introduce.remote(ray_worker.versions())] = one
+            self._waiting_since = time.monotonic()
         return one
 
-    def _give_up(self, one: Seat) -> None:
+    def _kill(self, one: ActorHandle) -> None:
         import ray
 
         ray.kill(one.actor)
-        self._seats.remove(one)
-        if one.homes is not None:
-            remove_if_empty(one.homes[ray_worker.LOG])
-        for awaited in (self._coming, self._working):
+        self._actors.remove(one)
+        if one.destinations is not None:
+            remove_if_empty(one.destinations[ray_worker.LOG])
+        for awaited in (self._pending, self._polled):
             for reference in [reference for reference, other in awaited.items() if other is one]:
                 del awaited[reference]
 
-    def _arrived(self, reference: object) -> Iterator[tuple[Seat, Message]]:
-        """Hear that a seat has a place, or that it is lost before it had one, and with it what it was to do."""
+    def _placed(self, reference: object) -> Iterator[tuple[ActorHandle, Message]]:
+        """Note where an actor has been placed; where it died before that, report its task as lost."""
         import ray
 
-        one = self._coming.pop(reference)
+        one = self._pending.pop(reference)
         try:
             one.node = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             raise SweepError(str(error.cause)) from error
         except ray.exceptions.RayActorError as error:
-            self._give_up(one)
+            self._kill(one)
             if error.actor_init_failed:  # and would again, on every node like this one
                 raise SweepError(_reason(one, error)) from error
-            if one.homes is not None:
-                yield one, Lost(_reason(one, error))
+            if one.destinations is not None:
+                yield one, WorkerDied(_reason(one, error))
 
-    def _heard(self, reference: object) -> Iterator[tuple[Seat, Message]]:
+    def _messages_of(self, reference: object) -> Iterator[tuple[ActorHandle, Message]]:
         import ray
 
-        one = self._working.pop(reference)
+        one = self._polled.pop(reference)
         try:
-            parcel: ray_worker.Parcel = ray.get(reference)
+            poll: ray_worker.Poll = ray.get(reference)
         except ray.exceptions.RayError as error:
-            self._give_up(one)
-            yield one, Lost(_reason(one, error))
+            self._kill(one)
+            yield one, WorkerDied(_reason(one, error))
             return
-        assert one.homes is not None
-        ray_worker.put(parcel.pieces, one.homes)
-        over = bool(parcel.messages) and isinstance(parcel.messages[-1], LAST_WORDS)
+        assert one.destinations is not None
+        ray_worker.append_chunks(poll.chunks, one.destinations)
+        over = bool(poll.messages) and isinstance(poll.messages[-1], FINAL_MESSAGES)
         if over:
-            one.aside = isinstance(parcel.messages[-1], Unfit)
-            self._leave(one)
-        for message in parcel.messages:
+            one.excluded = isinstance(poll.messages[-1], NodeUnsuitable)
+            self._release(one)
+        for message in poll.messages:
             yield one, message
-        if not over:  # asked after the answers to what was just said, and so later than those arrive
-            self._working[one.actor.listen.remote(_SILENCE)] = one
+        if not over:  # polled after the answers to these messages were sent, so that those arrive first
+            self._polled[one.actor.poll.remote(_POLL_SECONDS)] = one
 
-    def _leave(self, one: Seat) -> None:
-        assert one.homes is not None
-        remove_if_empty(one.homes[ray_worker.LOG])
-        one.homes = None
-        if one.passing:
-            self._give_up(one)
+    def _release(self, one: ActorHandle) -> None:
+        assert one.destinations is not None
+        remove_if_empty(one.destinations[ray_worker.LOG])
+        one.destinations = None
+        if one.temporary:
+            self._kill(one)
 
-    def _tell_of_waiting(self) -> None:
-        """Say once that nothing can be done for want of a place."""
-        since = self._waits_since
-        if since is not None and not self._working and time.monotonic() - since > _LONG:
-            (one,) = self._coming.values()
-            more = " and has the data" if any(other.aside for other in self._seats) else ""
-            self._say(f"Waiting for a Ray node that can spare training.threads={one.threads} cores{more}.")
-            self._waits_since = None
+    def _report_waiting(self) -> None:
+        """Tell the user once that nothing can start because Ray has no place for it."""
+        since = self._waiting_since
+        if since is not None and not self._polled and time.monotonic() - since > _LONG_WAIT:
+            (one,) = self._pending.values()
+            more = " and has the data" if any(other.excluded for other in self._actors) else ""
+            self._notify(f"Waiting for a Ray node that can spare training.threads={one.threads} cores{more}.")
+            self._waiting_since = None
 
 
-def _from_anywhere(task: Task) -> Task:
-    """Return a task with paths that mean the same from any folder."""
+def _with_absolute_paths(task: Task) -> Task:
+    """Return a task whose paths mean the same in any working directory."""
     match task:
-        case Assignment(config=config):
-            there = dataclasses.replace(config, data=config.data.with_absolute_paths())
-            return dataclasses.replace(task, config=there)
-        case Reading(data):
-            return Reading(data.with_absolute_paths())
+        case TrainTask(config=config):
+            return dataclasses.replace(task, config=dataclasses.replace(config, data=config.data.with_absolute_paths()))
+        case InspectTask(data):
+            return InspectTask(data.with_absolute_paths())
 
 
-def _reason(one: Seat, error: "RayError") -> str:
-    """Say in one line why a seat is lost."""
+def _reason(one: ActorHandle, error: "RayError") -> str:
+    """Return in one line why an actor is gone."""
     last = str(error).strip().splitlines()[-1]
     node = "A node of the Ray cluster" if one.node is None else f"Node {one.node}"
     return f"{node} or its process for the run is gone: {last}"

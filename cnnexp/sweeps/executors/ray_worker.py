@@ -1,12 +1,11 @@
-"""What stands on a node of a cluster: a warm process for one run at a time, and somebody who watches that run.
+"""The Ray actor on a node of a cluster: it executes one task at a time, in processes forked there.
 
-Knows nothing of Ray, whose actor it is made into (see `seats`). A run's log and record grow in a folder of the node
-and go home with what the run says: the node needs neither the store nor a folder that it shares with the sweep.
+Knows nothing of Ray, which makes an actor of `RayWorker` (see `ray_executor`). A run's log and record grow in a folder
+of the node and are sent to the sweep with the run's messages: the node needs neither the store nor a shared folder.
 """
 
 import dataclasses
 import socket
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,80 +14,78 @@ from pathlib import Path
 
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import forkserver
-from cnnexp.sweeps.executors.process_executor import Worker, Workers
-from cnnexp.sweeps.executors.protocol import Assignment, Lost, Message, Task
+from cnnexp.sweeps.executors.process_executor import ProcessExecutor, ProcessHandle
+from cnnexp.sweeps.executors.protocol import Message, Task, TrainTask, WorkerDied
 
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What was added to a file."""
-
-    name: str  # within the folder
-    content: bytes
-
-
-class Growth:
-    """What is new in a folder since the last look."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._taken: dict[str, int] = {}  # bytes of each file
-
-    def taken(self) -> list[Piece]:
-        """Return what was added to every file; a new one is a piece even where it is empty."""
-        files = [path for path in sorted(self._folder.rglob("*")) if path.is_file()]
-        pieces = [self._piece(path, str(path.relative_to(self._folder))) for path in files]
-        return [piece for piece in pieces if piece is not None]
-
-    def _piece(self, path: Path, name: str) -> Piece | None:
-        known = name in self._taken
-        start = self._taken[name] if known else 0
-        with path.open("rb") as file:
-            file.seek(start)
-            content = file.read()
-        self._taken[name] = start + len(content)
-        return None if known and not content else Piece(name, content)
-
-
-def put(pieces: Sequence[Piece], homes: Mapping[str, Path]) -> None:
-    """Add pieces to the files at home; `homes` says where what is below each top-level name belongs."""
-    for piece in pieces:
-        top, _, rest = piece.name.partition("/")
-        path = homes[top] / rest if rest else homes[top]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(piece.content)
-
-
-LOG, RECORD = "log", "record"  # in the folder of a run
+LOG, RECORD = "log", "record"  # in the folder of a task
 _LIBRARIES = ("cnnexp", "tensorflow", "keras", "numpy", "scikit-learn")  # that a run's numbers depend on
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what a run's numbers depend on."""
+    """Return the versions of the libraries that a run's numbers depend on."""
     return {name: version(name) for name in _LIBRARIES}
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """What a run has said, and what has come to its log and its record meanwhile."""
+class FileChunk:
+    """Bytes that were appended to a file."""
+
+    name: str  # path within the folder
+    content: bytes
+
+
+class FolderTail:
+    """Reads what was appended to the files of a folder since it was last read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, int] = {}  # bytes of each file
+
+    def read(self) -> list[FileChunk]:
+        """Return what was appended to every file; a new file is a chunk even where it is empty."""
+        files = [path for path in sorted(self._folder.rglob("*")) if path.is_file()]
+        chunks = [self._chunk(path, str(path.relative_to(self._folder))) for path in files]
+        return [chunk for chunk in chunks if chunk is not None]
+
+    def _chunk(self, path: Path, name: str) -> FileChunk | None:
+        known = name in self._read
+        start = self._read[name] if known else 0
+        with path.open("rb") as file:
+            file.seek(start)
+            content = file.read()
+        self._read[name] = start + len(content)
+        return None if known and not content else FileChunk(name, content)
+
+
+def append_chunks(chunks: Sequence[FileChunk], destinations: Mapping[str, Path]) -> None:
+    """Append chunks to their files; `destinations` maps each top-level name to its file or folder here."""
+    for chunk in chunks:
+        top, _, rest = chunk.name.partition("/")
+        path = destinations[top] / rest if rest else destinations[top]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(chunk.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What a task has sent since the last poll, and what was appended to its log and record."""
 
     messages: list[Message]
-    pieces: list[Piece]
+    chunks: list[FileChunk]
 
 
-class Seat:
-    """A place for one run at a time."""
+class RayWorker:
+    """Executes one task at a time on `threads` cores of its node."""
 
     def __init__(self, threads: int) -> None:
-        # A run forks off the warm process, and would first run again what this process was started with.
-        vars(sys.modules["__main__"]).pop("__file__", None)
-        self._threads = threads
+        forkserver.never_rerun_main()  # which here is a script of Ray
         forkserver.start()
-        self._workers = Workers(cores=threads, limit=1)
-        self._worker: Worker | None = None
+        self._threads = threads
+        self._executor = ProcessExecutor(cores=threads, limit=1)
+        self._process: ProcessHandle | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._growth: Growth | None = None
+        self._tail: FolderTail | None = None
 
     def introduce(self, expected: Mapping[str, str]) -> str:
         """Return the name of the node.
@@ -99,38 +96,41 @@ class Seat:
         """
         other = {name: found for name, found in versions().items() if found != expected[name]}
         if other:
-            told = ", ".join(f"{name} {found} instead of {expected[name]}" for name, found in other.items())
+            listed = ", ".join(f"{name} {found} instead of {expected[name]}" for name, found in other.items())
             raise SweepError(
-                f"Every node must have the versions of the machine that conducts the sweep; {socket.gethostname()} has "
-                f"{told}. Install the same there."
+                f"Every node must have the versions of the machine that runs the sweep; {socket.gethostname()} has "
+                f"{listed}. Install the same there."
             )
         return socket.gethostname()
 
-    def work(self, task: Task, *, time_limit: float | None, patience: float) -> Parcel:
-        """Start a task and listen to it."""
+    def start(self, task: Task, *, time_limit: float | None, timeout: float) -> Poll:
+        """Start a task and poll it."""
         self._folder = tempfile.TemporaryDirectory(prefix="cnnexp-")
         folder = Path(self._folder.name)
-        self._growth = Growth(folder)
-        if isinstance(task, Assignment):
+        self._tail = FolderTail(folder)
+        if isinstance(task, TrainTask):
             task = dataclasses.replace(task, record=folder / RECORD)
             task.record.mkdir()
-        self._worker = self._workers.start(task, log=folder / LOG, threads=self._threads, time_limit=time_limit)
-        return self.listen(patience)
+        self._process = self._executor.start(task, log=folder / LOG, threads=self._threads, time_limit=time_limit)
+        return self.poll(timeout)
 
-    def listen(self, patience: float) -> Parcel:
-        """Return what the run says within `patience` seconds, as soon as it says anything."""
-        assert self._growth is not None
+    def poll(self, timeout: float) -> Poll:
+        """Return the task's messages as soon as there are any, at the latest after `timeout` seconds."""
+        assert self._tail is not None
         assert self._folder is not None
-        messages = [self._from_here(message) for _, message in self._workers.listen(patience=patience)]
-        parcel = Parcel(messages, self._growth.taken())
-        if not self._workers:
+        messages = [_with_node(message) for _, message in self._executor.receive(timeout=timeout)]
+        poll = Poll(messages, self._tail.read())
+        if not self._executor:
             self._folder.cleanup()
-        return parcel
+        return poll
 
-    def answer(self, verdict: bool) -> None:
-        """Tell the run whether to stop."""
-        assert self._worker is not None
-        self._worker.answer(verdict)
+    def answer(self, prune: bool) -> None:
+        """Answer a prunable run that has ended an epoch: whether to stop there."""
+        assert self._process is not None
+        self._process.answer(prune)
 
-    def _from_here(self, message: Message) -> Message:
-        return Lost(f"Node {socket.gethostname()}: {message.reason}") if isinstance(message, Lost) else message
+
+def _with_node(message: Message) -> Message:
+    if isinstance(message, WorkerDied):
+        return WorkerDied(f"Node {socket.gethostname()}: {message.reason}")
+    return message

@@ -1,0 +1,146 @@
+"""The runs of a sweep from their beginning to their end: each run's record, result, and line in the terminal."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cnnexp.compose import columns, other_settings, to_yaml
+from cnnexp.config import ExperimentConfig
+from cnnexp.records import RunInfo
+from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.sweeps.attempts import Attempts
+from cnnexp.sweeps.jobs import Job, JobSource
+from cnnexp.sweeps.results import Result, Results
+from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, describe_varied
+from cnnexp.tracking import OwnedRecord
+from cnnexp.tracking.store.stored_run import StoredRun
+from cnnexp.tracking.tags import PRUNED, RECORD
+
+
+@dataclass(slots=True)
+class SweepRun:
+    """A run that is to be done, or is being done."""
+
+    job: Job
+    run_hash: str  # empty: its data could not be read
+    config: ExperimentConfig  # of the job, with threads and precision decided
+    data_digest: str
+    attempts: Attempts
+    started: float = 0.0  # monotonic seconds
+    info: RunInfo | None = None
+    _record: OwnedRecord | None = None
+
+    @property
+    def threads(self) -> int:
+        """Cores it computes on."""
+        return int(self.config.training.threads)
+
+    @property
+    def record(self) -> OwnedRecord:
+        """Record of the current attempt, once that has begun."""
+        assert self._record is not None
+        return self._record
+
+    def begin_record(self, parent: ParentRun, previous: PreviousRuns) -> None:
+        """Begin a record under the parent; it replaces that of an earlier command in which the run did not finish."""
+        config = self.job.config
+        unfinished = previous.unfinished.get(describe_varied(self.job.varied))
+        self._record = OwnedRecord.begin(
+            config.tracking,
+            run_name=self.job.name,
+            parameters=columns(config, self.job.overrides),
+            config_yaml=to_yaml(config),
+            tags={
+                **parent.tags(varied=self.job.varied, run_hash=self.run_hash),
+                **other_settings(config, self.job.overrides),
+            },
+            commit=parent.commit,
+            replaces=unfinished.tags[RECORD] if unfinished is not None else None,
+        )
+
+    def end_record(self, status: str, tags: Mapping[str, str], traceback: str | None) -> None:
+        """Record how the run ended, and after how many attempts."""
+        files = {} if traceback is None else {"traceback.txt": traceback.encode()}
+        number = self.attempts.number
+        attempts = {"attempts": str(number)} if number > 1 else {}
+        self.record.add(tags={**tags, **attempts}, files=files)
+        self.record.end(status)
+
+
+class RunRecords:
+    """Begins and ends the runs of a sweep: in their records, among the results, for the source and in the terminal."""
+
+    def __init__(
+        self, source: JobSource, parent: ParentRun, previous: PreviousRuns, report: SweepReport, *, objective: str
+    ) -> None:
+        self._source = source
+        self._parent = parent
+        self._previous = previous
+        self._report = report
+        self._ended: list[OwnedRecord] = []
+        self.results = Results(objective)
+
+    def begin(self, run: SweepRun) -> None:
+        """Begin an attempt at a run."""
+        run.started = time.monotonic()
+        run.begin_record(self._parent, self._previous)
+
+    def finish(self, run: SweepRun, metrics: Mapping[str, float], *, pruned: bool) -> None:
+        """End a run that has finished, or was pruned."""
+        self._end_record(run, "FINISHED", {})
+        seconds = time.monotonic() - run.started
+        result = Result.from_job(run.job, "pruned" if pruned else "FINISHED", metrics, run.info, seconds)
+        self.results.add(result)
+        self._source.run_ended(run.job.number, metrics, pruned=pruned)
+        self._report_end(run, result.summary, good=True)
+
+    def fail(self, run: SweepRun, reason: str, traceback: str) -> None:
+        """End a run that has failed."""
+        self._end_record(run, "FAILED", {"failure": reason}, traceback or f"{reason}\n")
+        self.results.add(Result.from_job(run.job, "FAILED", {}, run.info, None, reason=reason))
+        self._source.run_ended(run.job.number, None, pruned=False)
+        self._report_end(run, reason, good=False)
+
+    def kill(self, run: SweepRun) -> None:
+        """End a run that was stopped with the sweep."""
+        self._end_record(run, "KILLED", {})
+        self.results.add(Result.from_job(run.job, "KILLED", {}, run.info, None))
+        self._source.run_ended(run.job.number, None, pruned=False)
+
+    def discard(self, run: SweepRun, reason: str) -> None:
+        """End an attempt that another one follows: nothing of it stays in the store."""
+        run.record.discard()
+        self._ended.append(run.record)
+        self._report.retried(run.job.number, run.job.name, reason)
+
+    def refuse(self, reason: str) -> None:
+        """Note a combination that cannot be composed."""
+        self.results.refused(reason)
+        self._report.not_composed(reason, best=self.results.best_summary)
+
+    def skip_finished(self, job: Job, run_hash: str, stored: StoredRun) -> None:
+        """Note a run that an earlier command has finished."""
+        self.results.expect(run_hash, job.number)
+        self.results.add(Result.from_store(job.number, job.name, job.varied, stored))
+        self._source.run_ended(job.number, stored.metrics, pruned=PRUNED in stored.tags)
+        self._report.skipped(self.results.best_summary)
+
+    def skip_duplicate(self, job: Job, run_hash: str) -> None:
+        """Note a run that equals one before; the source gets what it got, or will get, for that one."""
+        duplicate = self.results.of(run_hash)
+        metrics = None if duplicate is None else duplicate.metrics
+        self._source.run_ended(job.number, metrics, pruned=duplicate is not None and duplicate.status == "pruned")
+        self._report.skipped(self.results.best_summary)
+
+    def deliver(self) -> list[OwnedRecord]:
+        """Wait until every record is in the store; return those that had to be kept in the outbox."""
+        for record in self._ended:
+            record.wait()
+        return [record for record in self._ended if record.kept_reason is not None]
+
+    def _end_record(self, run: SweepRun, status: str, tags: Mapping[str, str], traceback: str | None = None) -> None:
+        run.end_record(status, tags, traceback)
+        self._ended.append(run.record)
+
+    def _report_end(self, run: SweepRun, text: str, *, good: bool) -> None:
+        self._report.ended(run.job.number, run.job.name, text, good=good, best=self.results.best_summary)
