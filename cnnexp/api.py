@@ -17,7 +17,7 @@ from cnnexp.images import ImageSpec, UnreadableImageError, read_image
 from cnnexp.models import Regularization, build_model
 from cnnexp.records import Evaluation
 from cnnexp.report.console import open_console
-from cnnexp.report.run.scores import print_scores
+from cnnexp.report.run import print_scores
 
 
 def preprocess_image(

@@ -64,7 +64,7 @@ def train(config: ExperimentConfig, *, words: Sequence[str], sweep: "SweepContex
         CnnexpError: the data, the store or the training failed; the record says how.
 
     """
-    from cnnexp.report.run.terminal import RunReport
+    from cnnexp.report.run import RunReport
     from cnnexp.tracking import recording
 
     if not sweep.tags:  # not a run of cnnexp's sweepers

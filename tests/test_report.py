@@ -9,8 +9,7 @@ from itertools import count
 import pytest
 
 from cnnexp.report.console import open_console
-from cnnexp.report.run.progress import ProgressReport, epoch_line
-from cnnexp.report.run.terminal import RunReport
+from cnnexp.report.run import ProgressReport, RunReport, epoch_line
 from support import TESTS
 from support.sample_records import (
     BAD_LABELS,
@@ -27,7 +26,7 @@ STORY = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
 from support.sample_records import history, run_info, run_result, settings
-from cnnexp.report.run.terminal import RunReport
+from cnnexp.report.run import RunReport
 
 names = ["[red]apple", "caf\\u00e9 \\u732b", "\\x1b[31mevil"]
 with RunReport() as report:

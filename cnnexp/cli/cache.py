@@ -29,7 +29,7 @@ def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> N
     table.add_column("images", justify="right", no_wrap=True)
     table.add_column("on disk", justify="right", no_wrap=True)
     table.add_column("last used", no_wrap=True)
-    table.add_column("decoded from", overflow="fold", style="aside")
+    table.add_column("decoded from", overflow="fold", style="muted")
     for entry in entries:
         images = f"{entry.images:,}" if entry.complete else Text("unfinished", style="attention")
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))

@@ -16,7 +16,7 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import DataReport
 from cnnexp.report.console import open_console
 from cnnexp.report.data_report import page, print_report
-from cnnexp.report.run.progress import reading_shown
+from cnnexp.report.run import reading_shown
 
 
 def run(settings: Sequence[str], *, html: Path | None, as_json: bool, labels: bool) -> int:

@@ -7,8 +7,7 @@ from cnnexp.cli.evaluation_request import Request, SavedModel
 from cnnexp.compose import parameters, to_yaml
 from cnnexp.config import ExperimentConfig
 from cnnexp.report.console import open_console
-from cnnexp.report.run.progress import reading_shown
-from cnnexp.report.run.scores import print_scores
+from cnnexp.report.run import print_scores, reading_shown
 from cnnexp.runs.record_evaluation import EvaluationTarget, parent_run, record_evaluation, title
 from cnnexp.saved import evaluation_set, open_model
 from cnnexp.saved.changes import Change

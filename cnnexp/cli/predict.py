@@ -11,10 +11,18 @@ import click
 from cnnexp.cli.targets import accept_any_letter
 from cnnexp.errors import ConfigError
 from cnnexp.portable.classifier import Classifier
-from cnnexp.report.prediction import answer_files
-from cnnexp.report.prediction import answer_page as words
-from cnnexp.report.prediction.answer_files import Writer
-from cnnexp.report.prediction.answer_page import PageWriter
+from cnnexp.report.prediction import (
+    CsvWriter,
+    JsonWriter,
+    PageWriter,
+    ParquetWriter,
+    Writer,
+    answer_line,
+    failure_line,
+    model_note,
+    summary_line,
+    whole,
+)
 from cnnexp.saved import Prediction, list_images, open_model, predict
 
 NEIGHBOURS = 6  # training images shown beside each image of the page
@@ -43,7 +51,7 @@ def run(folder: Path, paths: Sequence[str], *, root: Path | None, coverage: floa
     with ExitStack() as stack:
         writers = []
         for kind, path in outputs.items():
-            part = stack.enter_context(answer_files.whole(path))
+            part = stack.enter_context(whole(path))
             writers.append(stack.enter_context(_writer(kind, part, model, coverage)))
         return _print(_written(predictions, writers), model, coverage=coverage, quietly=bool(writers))
 
@@ -58,11 +66,11 @@ def _refuse_to_overwrite(paths: Sequence[str], outputs: Sequence[Path]) -> None:
 def _writer(kind: str, path: Path, model: Classifier, coverage: float) -> Writer:
     match kind:
         case "csv":
-            return answer_files.CsvWriter(path)
+            return CsvWriter(path)
         case "json":
-            return answer_files.JsonWriter(path, model.card.class_names)
+            return JsonWriter(path, model.card.class_names)
         case "parquet":
-            return answer_files.ParquetWriter(path, model.card.class_names)
+            return ParquetWriter(path, model.card.class_names)
         case _:
             return PageWriter(path, model, coverage=coverage)
 
@@ -83,11 +91,11 @@ def _print(predictions: Iterator[Prediction], model: Classifier, *, coverage: fl
         failed += prediction.answer is None
         unlike += prediction.answer is not None and prediction.answer.unlike
         if prediction.answer is None:
-            click.echo(words.failure(prediction), err=quietly)
+            click.echo(failure_line(prediction), err=quietly)
         elif not quietly:
-            click.echo(words.answer(prediction, coverage=coverage))
-    if note := words.about_model(model, coverage=coverage):
+            click.echo(answer_line(prediction, coverage=coverage))
+    if note := model_note(model, coverage=coverage):
         click.echo(note, err=True)
     if count > 1:
-        click.echo(words.summary(count, failed, unlike, time.perf_counter() - began), err=True)
+        click.echo(summary_line(count, failed, unlike, time.perf_counter() - began), err=True)
     return 1 if failed else 0

@@ -153,16 +153,16 @@ def _title(normalized: bool) -> str:
 
 def _summary(evaluation: Evaluation, names: Sequence[str], split: str) -> list[str]:
     counts = evaluation.confusion
-    total, right = int(counts.sum()), int(np.trace(counts))
-    lines = [f"{split} split: {right:,} of {total:,} images right, accuracy {right / max(total, 1):.3f}"]
+    total, correct = int(counts.sum()), int(np.trace(counts))
+    lines = [f"{split} split: {correct:,} of {total:,} images right, accuracy {correct / max(total, 1):.3f}"]
     if "accuracy" in evaluation.intervals:
         low, high = evaluation.intervals["accuracy"]
         lines[0] += f" ({low:.3f} to {high:.3f})"
     mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     worst = [divmod(int(flat), len(counts)) for flat in np.argsort(-mistakes, axis=None, kind="stable")[:3]]
-    said = [
+    named = [
         f"{names[true]} as {names[taken]} ({counts[true, taken]})" for true, taken in worst if mistakes[true, taken]
     ]
-    while len(said) > 1 and sum(map(len, said)) > 52:
-        said.pop()
-    return [*lines, f"most often mistaken: {', '.join(said)}" if said else "no mistakes"]
+    while len(named) > 1 and sum(map(len, named)) > 52:
+        named.pop()
+    return [*lines, f"most often mistaken: {', '.join(named)}" if named else "no mistakes"]

@@ -14,7 +14,7 @@ THEME = Theme(
     {
         "title": "bold",
         "label": "cyan",
-        "aside": "bright_black",
+        "muted": "bright_black",
         "attention": "yellow",
         "command": "bold green",
         "bar.complete": "cyan",

@@ -24,7 +24,7 @@ _BAR, _ROW, _NAMES, _WIDTH = 12.0, 22.0, 150.0, 720.0  # pixels
 def print_report(console: Console, report: DataReport) -> None:
     """Print a report; issues that stop a run come first."""
     console.print(Text.assemble((printable(report.name), "title"), f", {about(report)}"))
-    console.print(Padding.indent(Text(printable(report.source), style="aside"), 2))
+    console.print(Padding.indent(Text(printable(report.source), style="muted"), 2))
     console.print(Padding.indent(Text(splits(report)), 2))
     console.print()
     if report.issues:
@@ -33,7 +33,7 @@ def print_report(console: Console, report: DataReport) -> None:
             _print_images(console, issue)
         console.print()
     else:
-        console.print(Padding.indent(Text(f"checked: {'; '.join(report.checks)}", style="aside"), 2))
+        console.print(Padding.indent(Text(f"checked: {'; '.join(report.checks)}", style="muted"), 2))
         console.print()
     console.print(Text(verdict(report), style="attention" if stopping(report) else "title"))
 
@@ -73,7 +73,7 @@ def named(image: DataImage) -> str:
 
 def _table(report: DataReport) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
-    table.add_column("fault", no_wrap=True, style="aside")
+    table.add_column("fault", no_wrap=True, style="muted")
     table.add_column("what", max_width=24, overflow="fold")
     table.add_column("stops", no_wrap=True)
     table.add_column("description", overflow="fold")
@@ -92,7 +92,7 @@ def _print_images(console: Console, issue: DataIssue) -> None:
         console.print(Text("    " + printable(" | ".join(map(named, group)))), soft_wrap=True)
     if len(issue.groups) > MOST_GROUPS_NAMED:
         rest = len(issue.groups) - MOST_GROUPS_NAMED
-        console.print(Text(f"    and {rest:,} more: --html shows them, --json lists them", style="aside"))
+        console.print(Text(f"    and {rest:,} more: --html shows them, --json lists them", style="muted"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class SweepReport:
         style = "" if good else "attention"
         task = self._bar.tasks[0]
         position = f"{task.completed:>5.0f} of {task.total:.0f} " if task.total is not None else ""
-        line = Text.assemble((position, "aside"), (mark + printable(name), style or "label"), "  ", (text, style))
+        line = Text.assemble((position, "muted"), (mark + printable(name), style or "label"), "  ", (text, style))
         self._console.print(line, soft_wrap=True)
 
     def retried(self, number: int, name: str, reason: str) -> None:
@@ -180,7 +180,7 @@ def _share(stage: str, done: int, total: int) -> str:
 def _row(running: _Running) -> Text:
     name = printable(running.name)
     if running.last is None:
-        return Text.assemble(f"  … {name}  ", (running.stage, "aside"))
+        return Text.assemble(f"  … {name}  ", (running.stage, "muted"))
     last = running.last
     scores = f"epoch {last.epoch}/{running.epochs}  val loss {last.val_loss:.4f}  accuracy {last.val_accuracy:.3f}"
-    return Text.assemble(f"  … {name}  ", (scores, "aside"))
+    return Text.assemble(f"  … {name}  ", (scores, "muted"))

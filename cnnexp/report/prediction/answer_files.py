@@ -44,7 +44,7 @@ def whole(path: Path) -> Iterator[Path]:
     What was written when the block is interrupted stays beside it, as NAME.part.
 
     Raises:
-        ConfigError: `path` cannot be written, or the command line turned out to be wrong, which leaves nothing.
+        ConfigError: `path` cannot be written, or the command line turned out to be wrong; nothing is left then.
 
     """
     if path.exists() and not path.is_file():  # such as /dev/stdout
@@ -64,11 +64,11 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _values(prediction: Prediction) -> dict[str, Any]:
-    said = prediction.answer
+    answer = prediction.answer
     values: dict[str, Any] = dict.fromkeys(FIELDS)
     values |= {"file": prediction.name, "error": prediction.error}
-    if said is not None:
-        values |= {name: getattr(said, name) for name in FIELDS[1:-1]}
+    if answer is not None:
+        values |= {name: getattr(answer, name) for name in FIELDS[1:-1]}
     return values
 
 
@@ -111,8 +111,8 @@ class JsonWriter:
 
     def write(self, prediction: Prediction) -> None:
         """Add one object."""
-        said = prediction.answer
-        probabilities = None if said is None else dict(zip(self._names, said.probabilities, strict=True))
+        answer = prediction.answer
+        probabilities = None if answer is None else dict(zip(self._names, answer.probabilities, strict=True))
         self._file.write(self._before + json.dumps(_values(prediction) | {"probabilities": probabilities}))
         self._before = ",\n"
 
@@ -142,10 +142,10 @@ class ParquetWriter:
 
     def write(self, prediction: Prediction) -> None:
         """Add one row."""
-        said = prediction.answer
-        values = _values(prediction) | {"file": printable(prediction.name)}  # Parquet knows no other text than UTF-8
-        if said is not None:
-            values |= dict(zip(self._columns, said.probabilities, strict=True))
+        answer = prediction.answer
+        values = _values(prediction) | {"file": printable(prediction.name)}  # text in Parquet is UTF-8
+        if answer is not None:
+            values |= dict(zip(self._columns, answer.probabilities, strict=True))
         self._rows.append(values)
         if len(self._rows) >= _ROWS:
             self._flush()

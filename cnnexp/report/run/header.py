@@ -57,7 +57,7 @@ def _images(info: RunInfo) -> str:
 
 
 def _classes(info: RunInfo, *, columns: bool) -> Text:
-    """Training images a class: how uneven they are, in words, in columns, and by name where that is short."""
+    """Training images per class: the range, as columns, and by name where that is short."""
     counts = info.class_counts["train"]
     fewest, most = min(counts), max(counts)
     if fewest == most:
@@ -71,7 +71,7 @@ def _classes(info: RunInfo, *, columns: bool) -> Text:
         text.append("  ")
         text.append("".join(HEIGHTS[round(7 * count / most)] for count in counts), style="label")
     text.append("\n")
-    text.append(_named(info.class_names, counts), style="aside")
+    text.append(_named(info.class_names, counts), style="muted")
     return text
 
 
@@ -93,22 +93,22 @@ def _optimizer(info: RunInfo, settings: Mapping[str, Any]) -> str:
         ratio = f"{batch}/{optimizer['reference_batch_size']}"
         factor = f"sqrt({ratio})" if optimizer["batch_scaling"] == "sqrt" else ratio
         rate += f" ({optimizer['learning_rate']:g} × {factor})"
-    told = [name for name in ("momentum", "weight_decay") if name in optimizer and optimizer[name] != 0]
-    extras = _worded({name: optimizer[name] for name in told})
+    shown = [name for name in ("momentum", "weight_decay") if name in optimizer and optimizer[name] != 0]
+    extras = _as_text({name: optimizer[name] for name in shown})
     if optimizer.get("nesterov"):
         extras.append("nesterov")
     return ", ".join([optimizer["name"], rate, *extras])
 
 
 def _schedule(schedule: Mapping[str, Any]) -> str:
-    return ", ".join([schedule["name"], *_worded(schedule)])
+    return ", ".join([schedule["name"], *_as_text(schedule)])
 
 
 def _regularization(values: Mapping[str, Any]) -> str:
-    return ", ".join(_worded({name: value for name, value in values.items() if value != 0})) or "none"
+    return ", ".join(_as_text({name: value for name, value in values.items() if value != 0})) or "none"
 
 
-def _worded(values: Mapping[str, Any]) -> list[str]:
+def _as_text(values: Mapping[str, Any]) -> list[str]:
     return [f"{name.replace('_', ' ')} {value:g}" for name, value in values.items() if name != "name"]
 
 

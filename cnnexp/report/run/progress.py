@@ -14,7 +14,7 @@ from cnnexp.records import EpochValues
 from cnnexp.report.console import open_console
 
 LASTING_LINES = 10  # about how many epochs of a run leave a line
-SPOKEN_AFTER = 2.0  # seconds a stage may stay silent where no bar can move
+SILENT_SECONDS = 2.0  # that a stage may take before it prints a line where no bar can move
 REFRESHES = 4  # of the bar, per second: seen as moving, and costs training nothing
 TRAINING = "training"
 
@@ -41,11 +41,11 @@ class ProgressReport:
             auto_refresh=False,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._spoken: dict[str, tuple[float, int]] = {}  # stage -> when and which quarter was last said
+        self._printed: dict[str, tuple[float, int]] = {}  # stage -> when and which quarter was printed last
         self._epochs = 0
         self._last: EpochValues | None = None
         self._last_is_printed = True
-        self._live = Live(  # asks for what is moving at once, so everything above has to be there
+        self._live = Live(  # calls `_moving` at once: all that it needs is set above
             console=console,
             get_renderable=self._moving,
             refresh_per_second=REFRESHES,
@@ -76,7 +76,7 @@ class ProgressReport:
             if done >= total:
                 self._bars.remove_task(self._tasks.pop(stage))
         else:
-            self._say(stage, done, total)
+            self._print_quarter(stage, done, total)
 
     def stop(self) -> None:
         """Take the bar away; the last epoch gets its line, wherever training stopped."""
@@ -91,12 +91,12 @@ class ProgressReport:
             self._tasks[task] = self._bars.add_task(task, total=total)
         self._bars.update(self._tasks[task], completed=done)
 
-    def _say(self, stage: str, done: int, total: int) -> None:
-        """A line for each quarter of a stage that takes long, none for one that is over at once."""
+    def _print_quarter(self, stage: str, done: int, total: int) -> None:
+        """Print a line for each quarter of a stage that takes long; none for a short one."""
         now, quarter = self._clock(), 4 * done // max(total, 1)
-        since, said = self._spoken.setdefault(stage, (now, 0))
-        if quarter > said and now - since >= SPOKEN_AFTER:
-            self._spoken[stage] = (now, quarter)
+        since, printed = self._printed.setdefault(stage, (now, 0))
+        if quarter > printed and now - since >= SILENT_SECONDS:
+            self._printed[stage] = (now, quarter)
             self._console.print(f"  {stage}: {done:,} of {total:,}")
 
     def _print_last(self) -> None:
@@ -107,12 +107,12 @@ class ProgressReport:
     def _moving(self) -> RenderableType:
         if self._last is None or self._last_is_printed:
             return self._bars
-        return Group(Text(epoch_line(self._last), style="aside"), self._bars)
+        return Group(Text(epoch_line(self._last), style="muted"), self._bars)
 
 
 @contextmanager
 def reading_shown() -> Iterator[Callable[[int, int], None]]:
-    """Give what shows, on standard output, how many images have been read, to a command that does nothing else."""
+    """Give a callback that shows on standard output how many images have been read, for a command without a run."""
     progress = ProgressReport(open_console(), clock=time.monotonic)
     try:
         yield lambda done, total: progress.stage("reading images", done, total)

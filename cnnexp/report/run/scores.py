@@ -1,4 +1,4 @@
-"""What the test split said: overall with intervals, and class by class."""
+"""Scores on the test split: overall with intervals, and class by class."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnexp.records import ClassScore, Evaluation, History
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 MOST_ROWS = 15  # classes; of more, the worst are shown
 TWO_BLOCKS = 78  # columns of the terminal from which metrics stand in two blocks
@@ -37,7 +37,7 @@ def print_training(console: Console, history: History) -> None:
     stopped = ", stopped early" if history.stopped_early else ""
     text = (
         f"best epoch {history.best_epoch} of {len(history.epochs)}{stopped}, val loss {best.val_loss:.4f}, "
-        f"accuracy {best.val_accuracy:.3f} ({history.steps:,} steps, {history.seconds:.1f} s)"
+        f"accuracy {best.val_accuracy:.3f} ({plural(history.steps, 'step')}, {history.seconds:.1f} s)"
     )
     console.print(Padding.indent(Text(text, style="label"), 2))
     console.print()
@@ -62,7 +62,7 @@ def _overall(evaluation: Evaluation, metrics: Mapping[str, float], *, blocks: in
     for _ in range(blocks):
         table.add_column("", no_wrap=True)
         table.add_column("value", justify="right")
-        table.add_column("95 % interval", style="aside")
+        table.add_column("95 % interval", style="muted")
     cells = [_metric(name, evaluation, metrics) for name in NAMES]
     rows = len(cells) // blocks
     for row in range(rows):
@@ -86,11 +86,11 @@ def _per_class(evaluation: Evaluation) -> Table:
         order = sorted(shown, key=lambda index: 2.0 if (f1 := scores[index].f1) is None else f1)
         shown, rest = order[:MOST_ROWS], _rest([scores[index] for index in order[MOST_ROWS:]])
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
-    table.caption, table.caption_justify, table.caption_style = rest or None, "left", "aside"
+    table.caption, table.caption_justify, table.caption_style = rest or None, "left", "muted"
     table.add_column("worst classes" if rest else "class", max_width=26, overflow="fold")
     for heading in ("precision", "recall", "F1", "images"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("most often taken for", max_width=24, overflow="fold", style="aside")
+    table.add_column("most often taken for", max_width=24, overflow="fold", style="muted")
     for index in shown:
         score = scores[index]
         numbers = (_score(score.precision), _score(score.recall), _score(score.f1), f"{score.support:,}")

@@ -1,4 +1,4 @@
-"""One run, told in the terminal."""
+"""One run, printed while it happens."""
 
 import re
 import sys
@@ -35,10 +35,10 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
 
 def _print_finding(console: Console, finding: Finding) -> None:
     about = f"  {CAUSES[finding.cause]}, {100 * finding.confidence:.0f} % sure"
-    console.print(Text.assemble("  ", (printable(finding.title), "bold yellow"), (about, "aside")))
+    console.print(Text.assemble("  ", (printable(finding.title), "bold yellow"), (about, "muted")))
     console.print(Padding(Text(printable(finding.sentence)), (0, 2, 0, 4)))
     if finding.evidence:
-        console.print(Padding(Text(_evidence(finding.evidence), style="aside"), (0, 2, 0, 4)))
+        console.print(Padding(Text(_evidence(finding.evidence), style="muted"), (0, 2, 0, 4)))
     if finding.repair:
         # never wrapped: half a command cannot be copied
         word = "add" if _is_override(finding.repair) else "do"
