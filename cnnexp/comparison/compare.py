@@ -15,7 +15,7 @@ from cnnexp.comparison.same_images import compare_models, groups_by_images, iden
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
-from cnnexp.system.text import did_you_mean
+from cnnexp.system.text import did_you_mean, plural
 
 MODELS_COMPARED = 12  # rows whose best run is compared image by image: each is a file to read
 
@@ -96,7 +96,7 @@ def _nothing_to_compare(runs: Sequence[RunSummary], compared: Metric) -> str:
     known = sorted({name for run in finished for name in run.metrics})
     if not finished:
         states = ", ".join(sorted({run.status for run in runs})) or "no runs at all"
-        return f"A comparison needs at least one FINISHED run; got {len(runs)} runs: {states}."
+        return f"A comparison needs at least one FINISHED run; got {plural(len(runs), 'run')}: {states}."
     return (
         f"--metric takes a metric that the runs recorded; got {compared.name!r}, allowed are {', '.join(known)}."
         f"{did_you_mean(compared.name, known)}"

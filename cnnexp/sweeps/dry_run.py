@@ -12,7 +12,7 @@ from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 from cnnexp.tracking.store.find_runs import runs_like
 from cnnexp.tracking.store.stored_run import StoredRun
 
@@ -30,7 +30,7 @@ def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingC
         console.print(f"not composed: {printable(refusal)}", style="attention", soft_wrap=True, markup=False)
     left = total - len(done) - len(grid.refusals)
     refused = f", {len(grid.refusals)} that cannot be composed" if grid.refusals else ""
-    console.print(f"{total} runs, {len(done)} done, {left} to do{refused}")
+    console.print(f"{plural(total, 'run')}, {len(done)} done, {left} to do{refused}")
     if left:
         example = next(job for job in jobs if job.number not in done)
         console.print(_estimate(example, runs_like(tracking.uri, experiment=tracking.experiment), left, settings))

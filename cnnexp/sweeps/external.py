@@ -20,7 +20,7 @@ from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.summary import next_steps, print_fairness, summarize, summarize_with_comparison
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep, describe_varied
 from cnnexp.system import resources
-from cnnexp.system.text import one_line
+from cnnexp.system.text import one_line, plural
 from cnnexp.tracking.store.find_runs import runs_of
 from cnnexp.tracking.store.stored_run import StoredRun
 from cnnexp.tracking.tags import PRUNED, RECORD, RUN_HASH, VARIED
@@ -182,7 +182,7 @@ def _raise_failures(returns: Sequence[JobReturn], refusals: Sequence[str]) -> No
     failures = [_failure(one) for one in returns if one.status is not JobStatus.COMPLETED]
     if reasons := [*failures, *refusals]:
         listed = "; ".join(one_line(reason)[:200] for reason in reasons[:3])
-        raise SweepError(f"{len(reasons)} of {len(returns) + len(refusals)} runs failed: {listed}")
+        raise SweepError(f"{len(reasons)} of {plural(len(returns) + len(refusals), 'run')} failed: {listed}")
 
 
 def _failure(failed: JobReturn) -> str:

@@ -51,7 +51,7 @@ class Scheduler:
             log=folder / "data.log",
             retries=settings.retries,
             on_message=self._handle,
-            give_up=lambda: self._interrupts.asked and not self._running,
+            give_up=lambda: self._interrupts.stop_requested and not self._running,
         )
         self._queue = RunQueue(
             source,
@@ -62,7 +62,7 @@ class Scheduler:
             report,
             retries=settings.retries,
             is_idle=lambda: not self._running,
-            is_stopping=lambda: self._interrupts.asked,
+            is_stopping=lambda: self._interrupts.stop_requested,
         )
 
     @property
@@ -79,7 +79,7 @@ class Scheduler:
                         self._handle(worker, message)
             finally:  # by now nothing is running, unless the sweep is stopped at once
                 self._kill_all()
-        return "KILLED" if self._interrupts.asked else "FINISHED"
+        return "KILLED" if self._interrupts.stop_requested else "FINISHED"
 
     def deliver(self) -> list[OwnedRecord]:
         """Wait until every record is in the store; return those that had to be kept in the outbox."""
@@ -87,14 +87,14 @@ class Scheduler:
 
     def _start_runs(self) -> bool:
         """Start runs while there is room; return whether more may follow."""
-        while not self._interrupts.asked and (self._queue.is_independent or self._executor.has_room(1)):
+        while not self._interrupts.stop_requested and (self._queue.is_independent or self._executor.has_room(1)):
             if (run := self._queue.next_run()) is None:
                 return False
-            if self._interrupts.asked or not self._executor.has_room(run.threads):  # interrupted meanwhile
+            if self._interrupts.stop_requested or not self._executor.has_room(run.threads):  # interrupted meanwhile
                 self._queue.put_back(run)
                 return True
             self._start(run)
-        return not self._interrupts.asked
+        return not self._interrupts.stop_requested
 
     def _start(self, run: SweepRun) -> None:
         self._records.begin(run)
@@ -143,7 +143,7 @@ class Scheduler:
         if not run.attempts.another_after(ended):
             traceback = ended.traceback if isinstance(ended, protocol.Failed) else ""
             self._records.fail(run, ended.reason, traceback)
-        elif self._interrupts.asked:
+        elif self._interrupts.stop_requested:
             self._records.kill(run)
         else:
             self._restart(run, ended.reason)

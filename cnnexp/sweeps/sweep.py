@@ -21,7 +21,7 @@ from cnnexp.sweeps.summary import (
     summarize_with_comparison,
 )
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep
-from cnnexp.system.text import program
+from cnnexp.system.text import plural, program
 from cnnexp.tracking import OwnedRecord
 
 
@@ -123,7 +123,7 @@ class Sweep:
         failed = len(results.with_status("FAILED")) + len(results.refusals)
         if failed and failures_raise:
             count = len(results.all) + len(results.refusals)
-            raise SweepError(f"{failed} of {count} runs failed; the reasons stand above.")
+            raise SweepError(f"{failed} of {plural(count, 'run')} failed; the reasons stand above.")
         return results
 
     def _scheduler(self, source: JobSource) -> Scheduler:
@@ -138,7 +138,7 @@ class Sweep:
         )
 
     def _announce(self, total: int | None) -> None:
-        runs = "runs" if total is None else f"{total} runs"
+        runs = "runs" if total is None else plural(total, "run")
         lines = [("runs", f"{runs}, {self._executor.capacity}"), *self._spec.varied.items()]
         if self._previous.parent is not None:
             finished = len(self._previous.finished)

@@ -56,7 +56,7 @@ class Interrupts:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
-        self.asked = False  # to stop after what is running
+        self.stop_requested = False  # after the work that is running
 
     def __enter__(self) -> Self:
         self._previous = _install({signal.SIGINT: self._interrupt, signal.SIGTERM: _raise_terminated})
@@ -66,9 +66,9 @@ class Interrupts:
         _restore(self._previous)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
+        if self.stop_requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.stop_requested = True
         text = "Stopping: no new runs start, running ones may finish. Press Ctrl-C again to stop them now."
         # In a thread: the interrupted code may hold a lock that reporting needs.
         threading.Thread(target=self._report, args=(text,)).start()

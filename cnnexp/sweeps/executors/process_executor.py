@@ -12,6 +12,7 @@ from pathlib import Path
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import forkserver, process_worker, protocol
 from cnnexp.sweeps.executors.protocol import FINAL_MESSAGES, Message, Task
+from cnnexp.system.text import plural
 
 # Seconds to wait before each attempt to fork a process. A killed process counts as running until its memory has been
 # given back, which takes a while for hundreds of megabytes.
@@ -62,7 +63,11 @@ class ProcessExecutor:
     @property
     def capacity(self) -> str:
         """How many runs are executed at a time, for the user."""
-        return f"as many at a time as fit {self.cores} cores" if self._limit is None else f"{self._limit} at a time"
+        return (
+            f"as many at a time as fit {plural(self.cores, 'core')}"
+            if self._limit is None
+            else f"{self._limit} at a time"
+        )
 
     def has_room(self, threads: int) -> bool:
         """Return whether a run with that many threads can start; when nothing runs, any can."""

@@ -25,6 +25,7 @@ from cnnexp.sweeps.executors.protocol import (
     WorkerDied,
 )
 from cnnexp.system import resources
+from cnnexp.system.text import plural
 
 if TYPE_CHECKING:
     from ray.exceptions import RayError
@@ -77,7 +78,7 @@ class RayExecutor:
         if self._limit is not None:
             return f"{self._limit} at a time"
         cores = ray_cluster.cores_of_nodes()
-        return f"as many at a time as fit {sum(cores)} cores of {len(cores)} Ray nodes"
+        return f"as many at a time as fit {plural(sum(cores), 'core')} of {plural(len(cores), 'Ray node')}"
 
     def has_room(self, threads: int) -> bool:
         """Return whether an idle actor has so many cores; where none has, ask Ray for one."""
@@ -199,7 +200,7 @@ class RayExecutor:
         if since is not None and not self._polled and time.monotonic() - since > _LONG_WAIT:
             (one,) = self._pending.values()
             more = " and has the data" if any(other.excluded for other in self._actors) else ""
-            self._notify(f"Waiting for a Ray node that can spare training.threads={one.threads} cores{more}.")
+            self._notify(f"Waiting for a Ray node that can spare training.threads={plural(one.threads, 'core')}{more}.")
             self._waiting_since = None
 
 
