@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from cnnexp.cli.ui import free_port
 from cnnexp.errors import ConfigError, TrackingError
 from cnnexp.system.store_uri import masked
 from cnnexp.system.text import program
-from cnnexp.tracking import Receipt, provenance, ui
+from cnnexp.tracking import Receipt, provenance
 from cnnexp.tracking.outbox import entries, record_folder
+from cnnexp.tracking.receipt import open_command
 from cnnexp.tracking.store import connection
 from support import tracking_inputs
 from support.sample_records import run_info
@@ -184,17 +186,16 @@ def test_a_receipt_names_the_command_that_completes_the_run():
     assert kept.send_command == f"{program()} send '/a b/c'"
 
 
-def test_links_carry_what_the_ui_needs():
-    command = ui.command(uri="sqlite:////x/mlflow.db", run_id="r1")
-    assert command == f"{program()} ui --uri sqlite:////x/mlflow.db --run r1"
-    assert "workflowType=machine_learning" in ui.run_link("http://h:5000/", "1", "r1")
-    assert "viewStateShareKey=s1&compareRunsMode=TABLE" in ui.sweep_link("http://h:5000", "1", "s1")
+def test_the_command_that_opens_a_run_hides_the_password():
+    command = open_command(uri="postgresql://me:secret@host/db", run_id="r1")
+    assert command == f"{program()} ui --uri 'postgresql://me:***@host/db' --run r1"
+    assert open_command(uri="sqlite:////x/mlflow.db", run_id="r1").endswith("ui --uri sqlite:////x/mlflow.db --run r1")
 
 
 def test_a_taken_port_is_passed_over():
-    port = ui.free_port("127.0.0.1")
+    port = free_port()
     with socket.create_server(("127.0.0.1", port)):
-        assert port < ui.free_port("127.0.0.1") < 5100
+        assert port < free_port() < 5100
 
 
 def test_recording_imports_no_mlflow_and_no_keras():

@@ -1,23 +1,35 @@
-"""``cnnexp ui``: look at what was recorded."""
+"""``cnnexp ui``: MLflow's own UI on the store that runs are recorded in, for one person on this machine."""
 
-import json
+import os
 import signal
+import socket
 import subprocess
+import sys
+import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import click
 
 from cnnexp.compose import compose_config
 from cnnexp.errors import TargetError, TrackingError
+from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.store_uri import StoreUri
 
-HOST = "127.0.0.1"
-START_SECONDS = 60.0  # a server that takes longer to start will not
+_HOST = "127.0.0.1"
+_FIRST_PORT = 5000  # MLflow's own
+_PORTS = 100  # how many are tried
+_START_SECONDS = 60.0  # a server that takes longer to start will not
+_END_SECONDS = 10.0  # a server that takes longer to end is killed
+
+# What the user has set takes precedence.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # for evaluating language models: five more processes
+    "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",  # nothing a user of MLflow can change
+}
 
 
 def run(settings: Sequence[str], *, uri: str | None, run_id: str | None, port: int | None) -> int:
@@ -36,17 +48,23 @@ def run(settings: Sequence[str], *, uri: str | None, run_id: str | None, port: i
     """
     uri = uri or compose_config(settings).tracking.uri
     if StoreUri(uri).is_server:
-        click.echo(f"This store is a server and brings its own UI: {_link(uri, run_id)}")
+        click.echo(f"This store is a server and has its own UI: {_link(uri, run_id)}")
         return 0
     _require_store(uri)
-    from cnnexp.tracking import raising_on_sigterm, ui  # with NumPy, which the refusal of an empty store spares
-
-    port = port or ui.free_port(HOST)
-    with raising_on_sigterm(signal.SIGHUP), ui.serving(uri, HOST, port) as server:
-        address = f"http://{HOST}:{port}"
-        _wait(server, address)
-        click.echo(f"Open {_link(address, run_id)}")
+    port = port or free_port()
+    with raising_on_sigterm(signal.SIGHUP), serving(uri, port) as server:
+        click.echo(f"Open {_link(_address(port), run_id)}")
         return server.wait()
+
+
+def _link(server: str, run_id: str | None) -> str:
+    from cnnexp.tracking import mlflow_ui  # with NumPy, which the refusal of an empty store spares
+
+    return mlflow_ui.link(server, run_id)
+
+
+def _address(port: int) -> str:
+    return f"http://{_HOST}:{port}"
 
 
 def _require_store(uri: str) -> None:
@@ -59,52 +77,87 @@ def _require_store(uri: str) -> None:
         )
 
 
-def _wait(server: "subprocess.Popen[str]", address: str) -> None:
-    """Wait until the server answers, so that the link works when it is printed."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and server.poll() is None:
+def free_port() -> int:
+    """Return the first port from 5000 that nothing listens on.
+
+    Raises:
+        TrackingError: A hundred ports are taken.
+
+    """
+    for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
+            return port
+    raise TrackingError(
+        f"The MLflow UI needs a free port; {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} are all taken. Give one."
+    )
+
+
+@contextmanager
+def serving(uri: str, port: int) -> "Iterator[subprocess.Popen[str]]":
+    """Run MLflow's server on a store within the block, for this machine alone; it answers when the block begins.
+
+    One worker: it is for one person, and each takes seconds and memory to start.
+
+    Raises:
+        TrackingError: The store cannot be reached, or the server does not start.
+
+    """
+    from cnnexp.tracking.store import connection
+
+    uri = connection.absolute_uri(uri)
+    connection.reach(uri)
+    arguments = ["--backend-store-uri", uri, "--registry-store-uri", uri, "--host", _HOST, "--port", str(port)]
+    arguments += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *arguments],
+        env={**_ENVIRONMENT, **os.environ},
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # a group of its own: Ctrl-C is for us, and all of its processes are ended together
+    )
+    errors = threading.Thread(target=_print_errors, args=(process,), name="cnnexp-ui", daemon=True)
+    errors.start()
+    try:
+        _wait_until_up(process, port)
+        yield process
+    finally:
+        _end(process, errors)
+
+
+def _wait_until_up(process: "subprocess.Popen[str]", port: int) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
         try:
-            urllib.request.urlopen(f"{address}/health", timeout=1).close()
+            urllib.request.urlopen(f"{_address(port)}/health", timeout=1).close()
         except OSError:
             time.sleep(0.2)
         else:
             return
-    raise TrackingError("The MLflow UI did not start; it said why above.")
+    raise TrackingError("The MLflow UI did not start; its own message is above.")
 
 
-def _link(address: str, run_id: str | None) -> str:
-    """Return where something is to be seen: a run's curves, or the experiments."""
-    from cnnexp.tracking import mlflow_ui, ui
-    from cnnexp.tracking.tags import SWEEP_KEY, VARIED
+def _print_errors(process: "subprocess.Popen[str]") -> None:
+    from cnnexp.tracking.mlflow_ui import SERVER_ANNOUNCEMENT
 
-    if run_id is None:
-        # Without the parameter a first visit lands in MLflow's view for language models.
-        return f"{address.rstrip('/')}/?workflowType=machine_learning#/experiments?workflowType=machine_learning"
-    run = _ask(address, f"runs/get?run_id={run_id}", run_id=run_id)["run"]
-    tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
-    experiment = str(run["info"]["experiment_id"])
-    if SWEEP_KEY not in tags:
-        return ui.run_link(address, experiment, run_id)
-    state = mlflow_ui.view(run_id, tags[VARIED].split(", "))
-    tag = {"experiment_id": experiment, "key": f"{mlflow_ui.TAG}{run_id}", "value": state}
-    _ask(address, "experiments/set-experiment-tag", run_id=run_id, content=tag)
-    return ui.sweep_link(address, experiment, run_id)
+    assert process.stderr is not None
+    with process.stderr as lines:
+        for line in lines:
+            if not line.startswith(SERVER_ANNOUNCEMENT):
+                print(line, end="", file=sys.stderr, flush=True)
 
 
-def _ask(address: str, question: str, *, run_id: str, content: Mapping[str, str] | None = None) -> dict[str, Any]:
-    request = urllib.request.Request(
-        f"{address.rstrip('/')}/api/2.0/mlflow/{question}",
-        data=None if content is None else json.dumps(content).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code != HTTPStatus.NOT_FOUND:
-            raise TrackingError(f"The store at {address} refused {question.partition('?')[0]}: {error}.") from None
-        raise TargetError(f"The store at {address} has no run {run_id!r}.") from None
-    except OSError as error:
-        raise TrackingError(f"The store at {address} does not answer: {error}.") from None
+def _end(process: "subprocess.Popen[str]", errors: threading.Thread) -> None:
+    """End the server and what it started; the last of these processes closes what `errors` reads."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        errors.join(timeout=_END_SECONDS)
+        if not errors.is_alive():
+            break
+    process.wait()

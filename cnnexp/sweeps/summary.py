@@ -8,8 +8,8 @@ from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.results import Results
 from cnnexp.system.store_uri import masked
 from cnnexp.system.text import one_line, program
-from cnnexp.tracking import ui
 from cnnexp.tracking.comparison_page import METRIC, PAGE, command_again, shortened
+from cnnexp.tracking.receipt import open_command
 from cnnexp.tracking.store.connection import absolute_uri
 
 
@@ -70,5 +70,5 @@ def next_steps(summary: SweepSummary, *, uri: str, parent_id: str) -> list[tuple
         *([("verdict", summary.verdict)] if summary.verdict else []),
         *([("trouble", summary.trouble)] if summary.trouble else []),
         ("compare", f"{program()} compare {parent_id[:12]} {store}"),
-        ("open", ui.command(uri=absolute_uri(uri), run_id=parent_id)),
+        ("open", open_command(uri=absolute_uri(uri), run_id=parent_id)),
     ]

@@ -1,23 +1,97 @@
-"""A view of a sweep for the MLflow UI: the columns that varied, what came out, and the charts of both.
+"""Everything that depends on MLflow's front end: its routes, its saved views, what its server prints.
 
-The UI keeps views that a person shares as JSON in a tag of the experiment and opens one that its address names. The
-columns and charts of a sweep are written there when its link is made, so that nothing has to be configured.
+A first visit to the UI opens its view for language models unless the link says otherwise, and the page of a sweep's
+own run shows neither the curves nor the columns of the runs in it. So a sweep gets a view of its own: the UI keeps a
+view that a person shares as JSON in a tag of the experiment and opens it by a link with its key, and the same is
+written here. Where a store does not accept it, the link opens the sweep's own run. A test opens the links in a browser.
 """
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
-TAG = "mlflow.sharedViewState."  # and the key of the view
+from cnnexp.errors import TargetError, TrackingError
+from cnnexp.tracking.tags import SWEEP_ID, SWEEP_KEY, VARIED
+
+SERVER_ANNOUNCEMENT = "[MLflow] Security middleware enabled"  # printed at every start; no option turns it off
+_MODEL_TRAINING = "workflowType=machine_learning"  # instead of language models; read before and after the #
+_VIEW_TAG = "mlflow.sharedViewState."  # of the experiment; the view's key follows
 _OBJECTIVE, _SCORE = "best/val_loss", "test/accuracy"
 _CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
 _RESULTS, _COURSE = "cnnexp-results", "cnnexp-course"  # sections of charts
+_SECONDS = 10.0  # for an answer of the server
 
 
-def view(sweep_id: str, varied: Sequence[str]) -> str:
-    """Return the view as the UI reads it: the sweep's runs, best on validation first."""
+def link(server: str, run_id: str | None) -> str:
+    """Return the address of a run's curves, or of a sweep's runs; None: of the experiments.
+
+    Raises:
+        TargetError: The store has no such run.
+        TrackingError: The server does not answer, or refuses.
+
+    """
+    server = server.rstrip("/")
+    if run_id is None:
+        return _page(server, "experiments")
+    try:
+        run = _call(server, f"runs/get?run_id={run_id}")["run"]
+    except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.NOT_FOUND:
+            raise TargetError(f"The store at {server} has no run {run_id!r}.") from None
+        raise TrackingError(f"The store at {server} refused to show run {run_id!r}: {error}.") from None
+    except OSError as error:
+        raise TrackingError(f"The store at {server} does not answer: {error}.") from None
+    experiment_id = run["info"]["experiment_id"]
+    tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
+    runs = f"experiments/{experiment_id}/runs"
+    if SWEEP_KEY not in tags:
+        return _page(server, f"{runs}/{run_id}/model-metrics")
+    if _save_view(server, experiment_id, key=run_id, view=sweep_view(run_id, tags.get(VARIED, "").split(", "))):
+        return _page(server, runs, f"&viewStateShareKey={run_id}&compareRunsMode=TABLE")
+    return _page(server, f"{runs}/{run_id}")
+
+
+def _page(server: str, route: str, parameters: str = "") -> str:
+    return f"{server}/?{_MODEL_TRAINING}#/{route}?{_MODEL_TRAINING}{parameters}"
+
+
+def _save_view(server: str, experiment_id: str, *, key: str, view: str) -> bool:
+    """Keep a view in the store; return whether the store accepted it."""
+    tag = {"experiment_id": experiment_id, "key": f"{_VIEW_TAG}{key}", "value": view}
+    try:
+        _call(server, "experiments/set-experiment-tag", tag)
+    except OSError:  # such as a server that lets this user only read, or a sweep over more settings than fit into a tag
+        return False
+    return True
+
+
+def _call(server: str, method: str, content: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Call MLflow's REST API; raise urllib's errors, which are OSErrors."""
+    request = urllib.request.Request(
+        f"{server}/api/2.0/mlflow/{method}",
+        data=None if content is None else json.dumps(content).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
+
+
+def sweep_view(sweep_id: str, varied: Sequence[str]) -> str:
+    """Return the view of a sweep as the UI reads it.
+
+    It shows the sweep's runs, best on validation first, with columns for the settings that varied and the results, and
+    charts of both.
+    """
     state = {
-        "searchFilter": f"tags.sweep_id = '{sweep_id}'",
+        "searchFilter": f"tags.{SWEEP_ID} = '{sweep_id}'",
         "orderByKey": f"metrics.`{_OBJECTIVE}`",
         "orderByAsc": True,
         "selectedColumns": [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cnnexp.errors import TrackingError
 from cnnexp.system.locks import is_locked, locked_folder
+from cnnexp.system.store_uri import masked
 from cnnexp.system.text import program
-from cnnexp.tracking import ui
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.delivery import Delivery
 from cnnexp.tracking.outbox.delivery_client import PATIENCE
@@ -18,6 +18,11 @@ from cnnexp.tracking.store import connection
 _logger = logging.getLogger("cnnexp.tracking")
 _PATIENCE_KILLED = 8.0  # seconds for a run that was killed: Docker gives ten seconds, Slurm thirty
 _PATIENCE_SEND = 15.0  # seconds another delivery of the same record may take
+
+
+def open_command(*, uri: str, run_id: str) -> str:
+    """Return what a user types to see a run or a sweep in the MLflow UI."""
+    return f"{program()} ui --uri {shlex.quote(masked(uri))} --run {run_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def _keep(folder: Path, reason: str) -> Receipt:
 
 
 def _delivered(uri: str, run_id: str) -> Receipt:
-    return Receipt(run_id, ui.command(uri=uri, run_id=run_id), kept_folder=None, reason="")
+    return Receipt(run_id, open_command(uri=uri, run_id=run_id), kept_folder=None, reason="")
 
 
 def send(folder: Path) -> Receipt:
