@@ -62,7 +62,7 @@ class History:
     stopped_early: bool
     steps: int  # made in all
     seconds: float
-    pruned: bool = False  # `on_epoch` asked for the stop: the run is not worth evaluating
+    pruned: bool = False  # `on_epoch` asked for the stop: the run is not evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """A data set as the runs will find it, before `data.limit` and `data.imbalance` thin it."""
+    """What a sweep needs to know of a data set, before `data.limit` and `data.imbalance` reduce it."""
 
     digest: str  # of pixels, labels, files and splits
     height: int  # pixels, as the network sees them
@@ -113,23 +113,23 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True)
 class DataImage:
-    """One image that the data check names."""
+    """One image in an issue of the data check."""
 
     row: int  # among the images of the data set
     file: str
-    split: str  # empty: in none
+    split: str  # empty: in no split
     label: str
-    note: str  # what is remarkable about it; empty: nothing of its own
+    note: str  # about this image; may be empty
 
 
 @dataclass(frozen=True, slots=True)
 class DataIssue:
-    """One thing that is remarkable about a data set."""
+    """One issue that the data check found."""
 
     id: str  # of the fault catalogue, such as S1
     title: str  # a few words, such as "leakage between splits"
     sentence: str
-    stops: bool  # it makes a run meaningless
+    stops: bool  # it makes a run meaningless, so no run starts
     evidence: Mapping[str, float]
     groups: tuple[tuple[DataImage, ...], ...]  # images that belong together, such as the copies of one
     repair: str
@@ -137,17 +137,17 @@ class DataIssue:
 
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """What the data check has to say about a data set; each field plain, each list in full."""
+    """The result of a data check; plain values, complete lists."""
 
     name: str
     source: str
     digest: str  # sha256 (hex) of images, labels, files, class names, reading settings and split
-    images: int  # files or arrays, the unreadable ones included
+    images: int  # files or arrays, including unreadable ones
     input_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
     class_counts: Mapping[str, tuple[int, ...]]  # per split name, in the order of class_names
-    issues: tuple[DataIssue, ...]  # what stops a run first
-    checks: tuple[str, ...]  # what was looked at
+    issues: tuple[DataIssue, ...]  # those that stop a run first
+    checks: tuple[str, ...]  # names of the checks made
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class PrunedRun:
-    """What is known of a run that was stopped as not worth finishing; its model was not evaluated."""
+    """What is known of a run that was stopped early because others are better; its model was not evaluated."""
 
     history: History
 
