@@ -16,8 +16,8 @@ from sklearn.datasets import load_digits
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
-from cnnexp.report.comparison import csv_text, json_text, markdown_text, page, print_comparison
-from cnnexp.report.comparison.html_page import Thumbnails
+from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
+from cnnexp.report.comparison.html_page import Thumbnails, page
 from cnnexp.sweeps import summary
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.tracking.comparison_page import PAGE, log_comparison

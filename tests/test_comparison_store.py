@@ -14,7 +14,8 @@ from mlflow.entities import LoggedModelOutput
 
 from cnnexp.comparison import compare
 from cnnexp.errors import TrackingError
-from cnnexp.report.comparison import csv_text, effect_sentence, json_text, markdown_text, page, verdict
+from cnnexp.report.comparison import csv_text, effect_sentence, json_text, markdown_text, verdict
+from cnnexp.report.comparison.html_page import page
 from cnnexp.tracking.store.client import ClientStore
 from cnnexp.tracking.store.find_runs import find_runs
 from cnnexp.tracking.store.sqlite import KNOWN_SCHEMAS, SqliteStore

@@ -10,7 +10,7 @@ from cnnexp.cli.targets import separate_store
 from cnnexp.comparison import Comparison, compare
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import RunSummary
-from cnnexp.report.comparison import csv_text, json_text, markdown_text, page, print_comparison
+from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
 from cnnexp.tracking.comparison_page import command_again, log_comparison
 from cnnexp.tracking.store.find_runs import find_runs
 
@@ -71,7 +71,13 @@ def _write(comparison: Comparison, *, html: Path | None, csv: Path | None, markd
     if markdown is not None:
         markdown.write_text(markdown_text(comparison), encoding="utf-8")
     if html is not None:
-        html.write_text(page(comparison, command=command), encoding="utf-8")
+        html.write_text(_page(comparison, command), encoding="utf-8")
+
+
+def _page(comparison: Comparison, command: str) -> str:
+    from cnnexp.report.comparison.html_page import page  # with its charts, which few comparisons draw
+
+    return page(comparison, command=command)
 
 
 def _log(comparison: Comparison, runs: Sequence[RunSummary], *, uri: str, command: str) -> None:
@@ -83,6 +89,6 @@ def _log(comparison: Comparison, runs: Sequence[RunSummary], *, uri: str, comman
     log_comparison(
         uri=uri,
         parent_id=str(*parents),
-        page=page(comparison, command=command),
+        page=_page(comparison, command),
         description=markdown_text(comparison),
     )

@@ -42,7 +42,8 @@ def summarize_with_comparison(results: Results, *, uri: str, parent_id: str) -> 
 
 def _compared(uri: str, parent_id: str) -> SweepSummary:
     from cnnexp.comparison import compare  # SciPy, which no sweep needs before its end
-    from cnnexp.report.comparison import markdown_text, page, verdict
+    from cnnexp.report.comparison import markdown_text, verdict
+    from cnnexp.report.comparison.html_page import page
     from cnnexp.tracking.store.find_runs import find_runs
 
     comparison = compare(find_runs([parent_id], uri=uri), metric_name=METRIC, by=())
