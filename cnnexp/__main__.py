@@ -1,4 +1,4 @@
-"""``python -m cnnexp``, and the command ``cnnexp``: command words go to their command, everything else to Hydra."""
+"""``python -m cnnexp``, and the command ``cnnexp``: a command by its name, everything else goes to Hydra."""
 
 import os
 import sys
@@ -11,17 +11,17 @@ from cnnexp.system import quiet
 from cnnexp.system.text import did_you_mean, printable
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Do what `words` (default: those of the command line) ask for and return the exit code.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what `arguments` (default: those of the command line) ask for and return the exit code.
 
     0: done · 1: it failed · 2: the command line or a setting is wrong, nothing was started · 130: Ctrl-C ·
     143: SIGTERM. An expected failure is one line on standard error; ``HYDRA_FULL_ERROR=1`` shows the traceback.
     """
-    words = list(sys.argv[1:] if words is None else words)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     quiet.set_environment()
     show_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        return _dispatch(words)
+        return _dispatch(arguments)
     except CnnexpError as error:
         if show_all:
             raise
@@ -35,20 +35,20 @@ def main(words: Sequence[str] | None = None) -> int:
         return getattr(interrupt, "exit_code", 130)  # SIGTERM arrives as a kind of KeyboardInterrupt with its own
 
 
-def _dispatch(words: Sequence[str]) -> int:
-    if words and words[0] in COMMANDS:
+def _dispatch(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in COMMANDS:
         from cnnexp.cli.commands import run_command
 
-        return run_command(words)
-    if words and words[0].replace("-", "").isalpha() and not words[0].startswith("-"):
-        hint = did_you_mean(words[0], COMMANDS, similarity=0.5) or " A setting is written key=value."
-        raise ConfigError(f"{words[0]!r} is no command; choose from {', '.join(COMMANDS)}.{hint}")
-    if list(words) == ["--version"]:
+        return run_command(arguments)
+    if arguments and arguments[0].replace("-", "").isalpha() and not arguments[0].startswith("-"):
+        hint = did_you_mean(arguments[0], COMMANDS, similarity=0.5) or " A setting is written key=value."
+        raise ConfigError(f"{arguments[0]!r} is no command; choose from {', '.join(COMMANDS)}.{hint}")
+    if list(arguments) == ["--version"]:
         print(f"cnnexp {__version__}")
         return 0
     from cnnexp.train import launch
 
-    return launch(words)
+    return launch(arguments)
 
 
 if __name__ == "__main__":

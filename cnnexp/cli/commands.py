@@ -45,10 +45,10 @@ def run_command(arguments: Sequence[str]) -> int:
 @commands.command("cache")
 @click.argument("arguments", nargs=-1, metavar="[clear [NAME ...]] [data.cache=DIR]")
 def cache(*, arguments: tuple[str, ...]) -> int:
-    """List the data sets that are kept decoded, or clear them; the next run decodes again what it needs.
+    """List the data sets that are cached decoded, or clear them; the next run decodes again what it needs.
 
-    A NAME is that of a data set, as the list shows it; without one, all are cleared. What another process is decoding
-    at the moment stays.
+    A NAME is that of a data set, as the list shows it; without one, all are cleared. A data set that another process
+    is decoding is kept.
 
     \b
     cnnexp cache
@@ -63,18 +63,18 @@ def cache(*, arguments: tuple[str, ...]) -> int:
 @click.argument("settings", nargs=-1, metavar="[data=... data.path=...]")
 @click.option("--html", type=_FILE, help="Write a page that shows the images.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON instead of the table.")
-@click.option("--labels", is_flag=True, help="Also look for labels that predictions out of fold dispute.")
+@click.option("--labels", is_flag=True, help="Also look for labels that out-of-fold predictions contradict.")
 def check_data(*, settings: tuple[str, ...], html: Path | None, as_json: bool, labels: bool) -> int:
     """Look for damaged files, missing classes, duplicates, leakage, images far from the rest, splits that differ.
 
-    Everything is seen relative to the data set itself. Runs do the same check, and record it as data_report.json.
+    All limits are relative to the data set itself. Runs do the same check and record it as data_report.json.
 
     \b
     cnnexp check-data data=folder data.path=photos/
     cnnexp check-data data=table data.path=list.csv --labels --html report.html
     cnnexp check-data data=folder data.path=photos/ --json > data_report.json
 
-    Exit code 0: nothing makes a run meaningless; 1: something does; 2: the command line is wrong.
+    Exit code 0: no fault that makes a run meaningless; 1: such a fault; 2: the command line is wrong.
     """  # noqa: D301
     from cnnexp.cli.check_data import run
 
@@ -87,7 +87,9 @@ def check_data(*, settings: tuple[str, ...], html: Path | None, as_json: bool, l
 @click.option("--metric", default="test/accuracy", show_default=True, help="What is compared, such as test/macro_f1.")
 @click.option("--html", type=_FILE, help="Write the report as one page.")
 @click.option("--csv", type=_FILE, help="Write every number as a table.")
-@click.option("--log", is_flag=True, help="Put verdict and page into the sweep's run in MLflow, as its end did.")
+@click.option(
+    "--log", is_flag=True, help="Write verdict and page to the sweep's run in MLflow, as the sweep did at its end."
+)
 @click.option("--markdown", type=_FILE, help="Write verdict and table as Markdown.")
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
@@ -103,7 +105,7 @@ def compare(
     uri: str | None,
     as_json: bool,
 ) -> int:
-    """Say what differs between recorded runs, and what of it is more than chance.
+    """Show what differs between recorded runs, and which differences are more than chance.
 
     Rows are settings, folded over seeds and ranked on validation; they are compared on test, paired by seed. The best
     trained models are compared too, paired by test image. A SWEEP is its parent run's id or name.
@@ -131,7 +133,7 @@ def compare(
 @click.argument("target", metavar="RUN | SWEEP")
 @click.argument("settings", nargs=-1, metavar="[data=...] [shift=... | fault=...]")
 def evaluate(*, target: str, settings: tuple[str, ...]) -> int:
-    """Judge saved models on another data set, or on images changed on purpose, and record that as new runs.
+    """Evaluate saved models on another data set, or on images changed on purpose, and record that as new runs.
 
     RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder; a SWEEP
     or an experiment stands for all its runs. Without data=..., each run's own test split. Classes are matched by name.
@@ -185,11 +187,13 @@ def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool) 
 @commands.command("predict")
 @click.argument("target", metavar="RUN")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE | FOLDER | TABLE ...")
-@click.option("--coverage", default=0.9, show_default=True, help="Share of images whose class is in the set.")
+@click.option(
+    "--coverage", default=0.9, show_default=True, help="Share of images whose class is in the prediction set."
+)
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="What the paths of tables start from.")
-@click.option("--csv", type=_FILE, help="Write a line an image.")
-@click.option("--json", type=_FILE, help="Write an object an image, with all probabilities.")
-@click.option("--parquet", type=_FILE, help="Write a row an image, with all probabilities.")
+@click.option("--csv", type=_FILE, help="Write a line per image.")
+@click.option("--json", type=_FILE, help="Write an object per image, with all probabilities.")
+@click.option("--parquet", type=_FILE, help="Write a row per image, with all probabilities.")
 @click.option("--html", type=_FILE, help="Write a page: each image beside the training images most like it.")
 def predict(
     *,
@@ -202,7 +206,7 @@ def predict(
     parquet: Path | None,
     html: Path | None,
 ) -> int:
-    """Say what is on images, how sure that is, and when an image is unlike the training data.
+    """Classify images, with how sure the answer is and a warning if an image is unlike the training data.
 
     RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder. A TABLE is
     a .csv or .parquet with a column named path.
@@ -232,10 +236,10 @@ def predict(
 @click.argument("sweep", metavar="SWEEP | latest")
 @click.argument("settings", nargs=-1, metavar="[tracking.uri=URI] [sweep.workers=N ...]")
 def resume(*, sweep: str, settings: tuple[str, ...]) -> int:
-    """Do the runs of a sweep that are not finished, under the same parent run; none that is finished is repeated.
+    """Train the unfinished runs of a sweep, under the same parent run; finished runs are not repeated.
 
     SWEEP is the id (or its beginning) or the name of the sweep's parent run. Settings say where it is recorded and how
-    to go on, such as sweep.time_limit=60.
+    to continue, such as sweep.time_limit=60.
     """
     from cnnexp.cli.resume import run
 
@@ -256,7 +260,7 @@ def send(*, folder: Path) -> int:
 @commands.command("ui")
 @click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
-@click.option("--run", "run_id", metavar="ID", help="Land on this run's curves, or on this sweep's runs.")
+@click.option("--run", "run_id", metavar="ID", help="Open this run's curves, or this sweep's runs.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine [default: the first free from 5000].")
 def ui(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: int | None) -> int:
     """Open the MLflow UI on the store that runs are written to, for this machine alone; Ctrl-C ends it."""

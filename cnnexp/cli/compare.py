@@ -30,7 +30,7 @@ def run(
 
     Args:
         targets: ids or names of runs, sweeps or experiments, and perhaps ``tracking.uri=URI``.
-        by: the settings to compare; those that vary where it is empty.
+        by: the settings to compare; if empty, all that vary.
         metric: what is compared, such as ``test/accuracy``.
         html: file for the page.
         csv: file for every number.
@@ -40,7 +40,7 @@ def run(
 
     Raises:
         TargetError: a target names no run.
-        DataError: the runs cannot be compared; what can be said about them has been printed.
+        DataError: the runs cannot be compared; the reason and their numbers have been printed.
 
     """
     names, uri = separate_store(targets)

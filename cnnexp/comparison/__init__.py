@@ -1,4 +1,4 @@
-"""Is B really better than A? A pure function from recorded runs to what can be said about them.
+"""Is B really better than A? A pure function from recorded runs to verdicts.
 
 Two questions are kept apart. "Is this *model* better on these images?" is paired image by image (`same_images`);
 its answer holds for the two trained models at hand. "Is this *setting* better?" is paired seed by seed (`seeds`,

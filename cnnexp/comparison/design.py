@@ -24,9 +24,7 @@ class Setting:
 
     name: str
     levels: tuple[str, ...]  # the first is the one effects are measured against: nothing added, or the smallest
-    confounded_with: tuple[
-        str, ...
-    ]  # settings that changed exactly when this one did: their effects cannot be told apart
+    confounded_with: tuple[str, ...]  # settings that changed exactly when this one did: effects cannot be separated
 
     @property
     def is_numeric(self) -> bool:

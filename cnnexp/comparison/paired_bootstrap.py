@@ -1,4 +1,4 @@
-"""The difference of a metric between models that judged the same images, by resampling the images."""
+"""The difference of a metric between models on the same images, by resampling the images."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Two models on the same images: confusion matrices, their difference, and the images only one gets right."""
+"""Two models on the same images: confusion matrices, their difference, and the images that only one gets right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
