@@ -2,8 +2,8 @@
 
     python benchmarks/accuracy.py digits fashion_mnist fashion_mnist_sgd sign_digits --seeds 0 1 2
 
-Every seed is a run of its own process; the split stays the same, so the spread is that of weights, order and
-augmentation. `sign_digits` wants --signs, the folder of the sign photographs.
+Each seed is a run in its own process. The split is the same for all seeds, so the spread comes from initial weights,
+shuffling and augmentation. `sign_digits` needs --signs, the folder of the sign photographs.
 """
 
 import argparse
@@ -22,13 +22,13 @@ CASES = {
 }
 
 
-def train(words: list[str]) -> None:
-    """Do one run and print its numbers as JSON."""
+def train(overrides: list[str]) -> None:
+    """Do one run and print its metrics and precision as JSON."""
     from cnnexp.compose import compose_config
     from cnnexp.runs import experiment
 
     result = experiment.run(
-        compose_config(words),
+        compose_config(overrides),
         name="accuracy",
         on_start=lambda _: None,
         on_epoch=lambda _: False,
@@ -41,18 +41,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", default=list(CASES), metavar="case", help=", ".join(CASES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--threads", default="auto", help="of a run; with 1, as many commands as cores run at once")
-    parser.add_argument("--signs", help="folder of the sign photographs, a directory a class")
-    parser.add_argument("--words", nargs="+", help="used by the benchmark itself")
+    parser.add_argument("--threads", default="auto", help="per run; with 1, one command per core can run at once")
+    parser.add_argument("--signs", help="folder of the sign photographs, one directory per class")
+    parser.add_argument("--overrides", nargs="+", help="used by the benchmark itself")
     asked = parser.parse_args()
-    if asked.words:
-        train(asked.words)
+    if asked.overrides:
+        train(asked.overrides)
         return
     print(measuring.machine())
     for case in asked.cases:
-        words = [*CASES[case], *([f"data.path={asked.signs}"] if case == "sign_digits" else [])]
-        words.append(f"training.threads={asked.threads}")
-        results = [_run([*words, f"seed={seed}"]) for seed in asked.seeds]
+        overrides = [*CASES[case], *([f"data.path={asked.signs}"] if case == "sign_digits" else [])]
+        overrides.append(f"training.threads={asked.threads}")
+        results = [_run([*overrides, f"seed={seed}"]) for seed in asked.seeds]
         accuracy = [result["metrics"]["test/accuracy"] for result in results]
         deviation = statistics.stdev(accuracy) if len(accuracy) > 1 else float("nan")
         seconds = [result["metrics"]["seconds/train"] for result in results]
@@ -64,8 +64,8 @@ def main() -> None:
         )
 
 
-def _run(words: list[str]) -> dict:
-    command = [sys.executable, __file__, "--words", *words]
+def _run(overrides: list[str]) -> dict:
+    command = [sys.executable, __file__, "--overrides", *overrides]
     _, output = measuring.seconds(command, cwd=Path.cwd(), env={"TF_CPP_MIN_LOG_LEVEL": "3"})
     return json.loads(output.splitlines()[-1])
 

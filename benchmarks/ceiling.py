@@ -1,10 +1,10 @@
-"""The share of this machine's matrix ceiling that training reaches.
+"""The floating-point rate of training, as a share of the rate of a large matrix multiplication on this machine.
 
     python benchmarks/ceiling.py
 
-The ceiling is the fastest dense multiplication TensorFlow does here (2048 × 2048, median of 20). Training the
-reference network on Fashion-MNIST, batch 128, costs three forward passes an image (forward, and backward to inputs and
-to weights; the first convolution has no inputs to go back to), each of twice its multiply-adds.
+The ceiling is the rate of a dense multiplication in TensorFlow (2048 × 2048, median of 20). Training the reference
+network on Fashion-MNIST, batch 128, costs the equivalent of three forward passes per image: forward, backward to the
+inputs (which the first convolution does not need) and backward to the weights. A multiply-add counts as two operations.
 """
 
 import json
@@ -22,7 +22,7 @@ TRAINING_MULTIPLY_ADDS = 2 * FIRST_MULTIPLY_ADDS + 3 * LATER_MULTIPLY_ADDS
 
 
 def matrix_ceiling(dtype: str) -> float:
-    """Return operations a second of a dense multiplication."""
+    """Return the floating-point operations per second of a dense multiplication."""
     import tensorflow as tf
 
     a, b = (tf.cast(tf.random.normal((SIDE, SIDE)), dtype) for _ in range(2))
@@ -40,9 +40,11 @@ def main() -> None:
     print(measuring.machine())
     for precision in ("float32", "bfloat16"):
         ceiling = matrix_ceiling(precision)
-        command = [sys.executable, str(Path(__file__).with_name("throughput.py")), "fashion_mnist", "--side", "ours"]
+        command = [sys.executable, str(Path(__file__).with_name("throughput.py")), "fashion_mnist", "--side", "cnnexp"]
         _, output = measuring.seconds(
-            [*command, "--words", f"training.precision={precision}"], cwd=Path.cwd(), env={"TF_CPP_MIN_LOG_LEVEL": "3"}
+            [*command, "--overrides", f"training.precision={precision}"],
+            cwd=Path.cwd(),
+            env={"TF_CPP_MIN_LOG_LEVEL": "3"},
         )
         reached = json.loads(output.splitlines()[-1])["rate"] * TRAINING_MULTIPLY_ADDS * 2
         share = reached / ceiling

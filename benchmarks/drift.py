@@ -1,10 +1,10 @@
-"""Whether the cost of a run grows in a long sweep, what memory it takes, and when the first of many runs starts.
+"""Does a run get slower in a long sweep, how much memory does the sweep take, and how soon does its first run start?
 
     python benchmarks/drift.py [--runs 300] [--many 1000] [--workers 1]
 
-One sweep of tiny runs that differ in the seed alone. A run's time is that between its start and its end in MLflow; what
-else the machine does shows in it as well, so the medians of all parts of the sweep are printed: a cost that grows rises
-from part to part. Memory is the largest resident set of a process, the pages that it shares with others included.
+One sweep of tiny runs that differ only in the seed. The time of a run is from its start to its end in MLflow. It also
+contains other load on the machine, so the medians of all parts of the sweep are printed: a growing cost rises from part
+to part. Memory is the largest resident set of a process, including pages that it shares with others.
 """
 
 import argparse
@@ -23,16 +23,16 @@ import measuring
 from violence import processes
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from support.sweep_processes import WORDS, start, wait_for  # the same eyes as the tests have
+from support.sweep_processes import WORDS, start, wait_for  # as the tests read them
 
 TINY = [*WORDS, "data.limit=200", "training.epochs=2"]
-WINDOW = 11  # runs in each of the two medians that are compared: 10 to 20, and the last ones
-MOST_GROWTH, MOST_MEMORY, MOST_WAITING = 1.1, 2.0, 10.0  # times, GB, seconds
+WINDOW = 11  # runs in each of the two medians that are compared: runs 10 to 20, and the last ones
+MOST_GROWTH, MOST_MEMORY, MOST_WAITING = 1.1, 2.0, 10.0  # ratio, GB, seconds
 PARTS = 6
 
 
 class Watch(threading.Thread):
-    """Notes the largest resident set of each kind of process of a sweep, in GB."""
+    """Records the largest resident set of each kind of process of a sweep, in GB."""
 
     def __init__(self, driver: int) -> None:
         super().__init__(daemon=True)
@@ -61,7 +61,7 @@ def peak_gigabytes(pid: int) -> float:
 
 
 def sweep_of(runs: int, workers: int, folder: Path) -> tuple[list[float], Mapping[str, float]]:
-    """Carry out a sweep; return the seconds of its runs, in their order, and the peaks of its processes."""
+    """Run a sweep; return the seconds of its runs, in order, and the peak memory of each kind of process in GB."""
     process = start(*TINY, f"seed=range({runs})", f"sweep.workers={workers}", folder=folder)
     watch = Watch(process.pid)
     watch.start()
@@ -77,10 +77,10 @@ def sweep_of(runs: int, workers: int, folder: Path) -> tuple[list[float], Mappin
 
 
 def seconds_to_the_first(runs: int, folder: Path) -> float:
-    """Return the time from the command to the process of the first run; then the sweep is stopped."""
+    """Return the seconds from the command to the process of the first run, then stop the sweep."""
     began = time.monotonic()
     process = start(*TINY, f"seed=range({runs})", folder=folder)
-    # the sweep has a record, then its first run
+    # the outbox holds the record of the sweep, then that of its first run
     wait_for(lambda: "a run" in processes(process.pid).values() and len(list(folder.glob("outbox/*"))) > 1, seconds=300)
     seconds = time.monotonic() - began
     process.send_signal(signal.SIGTERM)
@@ -88,14 +88,15 @@ def seconds_to_the_first(runs: int, folder: Path) -> float:
     return seconds
 
 
-def tell(what: str, value: float, most: float, unit: str) -> bool:
-    reached = "reached" if value <= most else "NOT reached"
-    print(f"{what}: {value:.2f}{unit}; at most {most:g}{unit} is wanted: {reached}", flush=True)
+def meets(what: str, value: float, most: float, unit: str) -> bool:
+    """Print a value and its target, and return whether it is met."""
+    outcome = "met" if value <= most else "NOT met"
+    print(f"{what}: {value:.2f}{unit}; target: at most {most:g}{unit}, {outcome}", flush=True)
     return value <= most
 
 
 def growth(seconds: Sequence[float]) -> float:
-    """Print the medians and return that of the last runs over that of runs 10 to 20."""
+    """Print the medians; return the median of the last runs divided by the median of runs 10 to 20."""
     early, late = seconds[9 : 9 + WINDOW], seconds[-WINDOW:]
     print(f"runs 10 to 20: {measuring.spread(early, ' s')}; the last: {measuring.spread(late, ' s')}")
     size = len(seconds) // PARTS
@@ -107,17 +108,17 @@ def growth(seconds: Sequence[float]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=300)
-    parser.add_argument("--many", type=int, default=1000, help="runs of the sweep whose first start is timed")
+    parser.add_argument("--many", type=int, default=1000, help="number of runs of the sweep whose first start is timed")
     parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
     print(measuring.machine(), flush=True)
     with tempfile.TemporaryDirectory() as many, tempfile.TemporaryDirectory() as long:
         waited = seconds_to_the_first(asked.many, Path(many))
-        good = [tell(f"the first of {asked.many} runs starts after", waited, MOST_WAITING, " s")]
+        good = [meets(f"the first of {asked.many} runs starts after", waited, MOST_WAITING, " s")]
         seconds, peaks = sweep_of(asked.runs, asked.workers, Path(long))
-    good.append(tell("the last runs against runs 10 to 20", growth(seconds), MOST_GROWTH, " times"))
+    good.append(meets("the last runs against runs 10 to 20", growth(seconds), MOST_GROWTH, " times"))
     print("largest resident sets: " + ", ".join(f"{kind} {peak:.2f} GB" for kind, peak in sorted(peaks.items())))
-    good.append(tell("the largest of them", max(peaks.values()), MOST_MEMORY, " GB"))
+    good.append(meets("the largest of them", max(peaks.values()), MOST_MEMORY, " GB"))
     return 0 if all(good) else 1
 
 

@@ -1,12 +1,12 @@
-"""A large folder of images: how long it takes to read, how soon it is there again, and how much memory that needs.
+"""Time and memory for a large folder of images: the first reading, reading it again, and the data check.
 
     python benchmarks/large_folder.py [--images 200000]
 
 Small JPEG files (32 × 32, in a hundred class folders) are made in a temporary folder, and a tenth as many in another,
-so that memory that grows with the number of images is seen. Each step is a process of its own; imports are not counted.
+to show memory that grows with the number of images. Each step is a process of its own; imports are not counted.
 
-Memory is the largest anonymous resident set of a process, looked at twenty times a second: pages of the mapped cache,
-which the system takes away as it needs them, are not in it.
+Memory is the largest anonymous resident set of a process, sampled twenty times per second. It excludes pages of the
+memory-mapped cache, which the system can reclaim.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from PIL import Image
 
 SIDE, CLASSES = 32, 100
 STEPS = {
-    "read": "first reading: find, decode, look for copies, split",
+    "read": "first reading: find, decode, look for duplicates, split",
     "again": "the same again",
     "check": "data check, first time",
     "checked": "data check again",
@@ -33,7 +33,7 @@ STEPS = {
 
 
 def make(folder: Path, count: int) -> None:
-    """Write JPEG files of clouds, whose contrast falls with their size as in photographs; no two are alike."""
+    """Write JPEG files of random clouds, all different; fine detail has less contrast, as in photographs."""
     rng = np.random.default_rng(count)
     for number in range(CLASSES):
         (folder / f"{number:02d}").mkdir(parents=True)
@@ -62,7 +62,7 @@ def step(name: str, folder: Path) -> float:
 
 
 class Watch(threading.Thread):
-    """Notes the largest anonymous memory, in MB, of a process and of each of its children."""
+    """Records the largest anonymous memory, in MB, of a process and of any of its children."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ class Watch(threading.Thread):
         self._pid = pid
 
     def run(self) -> None:
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the process has ended
             while True:
                 self.main = max(self.main, _anonymous(self._pid))
                 children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
@@ -113,10 +113,10 @@ def main() -> None:
             folder = Path(place) / str(count)
             make(folder, count)
             print(f"{count:,} images of {SIDE} × {SIDE}")
-            for name, words in STEPS.items():
+            for name, description in STEPS.items():
                 seconds, watch = _watched(name, folder)
-                helper = f", {watch.helper:.0f} MB in a helper" if watch.helper else ""
-                print(f"  {words}: {seconds:.2f} s, {watch.main:.0f} MB{helper}", flush=True)
+                helper = f", {watch.helper:.0f} MB in a child process" if watch.helper else ""
+                print(f"  {description}: {seconds:.2f} s, {watch.main:.0f} MB{helper}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How long one image takes from the command to its answer, against the time TensorFlow alone takes to import.
+"""Time to predict one image, the whole process, against the time that importing TensorFlow takes.
 
-    python benchmarks/predict.py RUN IMAGE      # RUN: anything cnnexp predict takes
+    python benchmarks/predict.py RUN IMAGE      # RUN: anything that cnnexp predict accepts
 
-Whole processes in turn: ``python -c "import tensorflow"``, ``cnnexp predict`` of the run, and of its export, which is
-made in a temporary folder. The first round warms the disk's cache and is not counted. Ratios are taken round by round;
-CPU seconds are told beside the wall clock, which means little while other work runs on the machine.
+Whole processes in turn: ``python -c "import tensorflow"``, ``cnnexp predict`` with the run, and with its export, which
+is made in a temporary folder. The first round warms the disk cache and is not counted. Ratios are taken round by round.
+CPU seconds are printed too, because wall time means little while other work runs on the machine.
 """
 
 import argparse
@@ -22,15 +22,15 @@ def main() -> None:
     parser.add_argument("image")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
-    ours = [sys.executable, "-m", "cnnexp"]
+    cnnexp = [sys.executable, "-m", "cnnexp"]
     print(measuring.machine())
     with tempfile.TemporaryDirectory() as folder:
         exported = str(Path(folder) / "exported")
-        measuring.seconds([*ours, "export", asked.run, exported], cwd=Path.cwd())
+        measuring.seconds([*cnnexp, "export", asked.run, exported], cwd=Path.cwd())
         commands = {
             "import tensorflow": [sys.executable, "-c", "import tensorflow"],
-            "predict, exported folder": [*ours, "predict", exported, asked.image],
-            "predict, run": [*ours, "predict", asked.run, asked.image],
+            "predict, exported folder": [*cnnexp, "predict", exported, asked.image],
+            "predict, run": [*cnnexp, "predict", asked.run, asked.image],
         }
         rounds = [_round(commands) for _ in range(asked.rounds + 1)][1:]
     for place, clock in enumerate(("wall", "CPU")):
@@ -45,7 +45,7 @@ def _round(commands: dict[str, list[str]]) -> dict[str, tuple[float, float]]:
 
 
 def _seconds(command: list[str]) -> tuple[float, float]:
-    """Return seconds by the clock and of the processors."""
+    """Return wall seconds and CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall, _ = measuring.seconds(command, cwd=Path.cwd(), env={"TF_CPP_MIN_LOG_LEVEL": "3"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

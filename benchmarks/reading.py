@@ -1,16 +1,16 @@
 """From a folder of photographs to batches, against `keras.utils.image_dataset_from_directory`.
 
-    python benchmarks/reading.py FOLDER 64            # a folder a class; every image becomes 64 × 64 × 3
+    python benchmarks/reading.py FOLDER 64            # one folder per class; every image becomes 64 × 64 × 3
     python benchmarks/reading.py --made 3000 64       # 500 × 375 JPEG files, made here in a temporary folder
 
-Ours, first pass: find the files, decode them into a new cache, look for copies, split, and gather every image once in
-batches of 128.
-Ours, later epochs: gather every image in a new random order from the memory-mapped cache, in batches of 128.
-Keras, every pass: decode and resize (bilinear, without antialias; ours is with) while iterating, in batches of 128,
-shuffled, with its default parallelism and prefetching; the first pass includes finding the files.
+cnnexp, first pass: find the files, decode them into a new cache, look for duplicates, split, and gather every image
+once in batches of 128.
+cnnexp, later epochs: gather every image in a new random order from the memory-mapped cache, in batches of 128.
+Keras, every pass: decode and resize while iterating, in batches of 128, shuffled, with its default parallelism and
+prefetching; the first pass includes finding the files. Both resize bilinearly, only cnnexp with antialiasing.
 
-Each side runs in a process of its own, in turn; imports are not counted. CPU seconds, of all processes of a side, are
-told beside the wall clock, which means little while other work runs on the machine.
+The two sides run in turn, each in its own process; imports are not counted. CPU seconds of all processes of a side are
+printed too, because wall time means little while other work runs on the machine.
 """
 
 import argparse
@@ -26,17 +26,18 @@ import measuring
 import numpy as np
 
 BATCH = 128
+TOOLS = ("cnnexp", "keras")
 LATER = 3  # passes after the first
 
 
-def ours(folder: Path, side: int) -> list[tuple[float, float]]:
+def cnnexp_cache(folder: Path, side: int) -> list[tuple[float, float]]:
     from cnnexp.compose import compose_config
     from cnnexp.datasets import load_splits
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as cache:
-        words = ["data=folder", f"data.path={folder}", f"data.size=[{side},{side}]", "data.color=rgb"]
-        data = compose_config([*words, "data.resize=stretch", f"data.cache={cache}", "data.on_bad_file=skip"]).data
+        overrides = ["data=folder", f"data.path={folder}", f"data.size=[{side},{side}]", "data.color=rgb"]
+        data = compose_config([*overrides, "data.resize=stretch", f"data.cache={cache}", "data.on_bad_file=skip"]).data
         splits = None
 
         def one_pass() -> int:
@@ -65,7 +66,7 @@ def keras_directory(folder: Path, side: int) -> list[tuple[float, float]]:
 
 
 def _timed(one_pass) -> tuple[float, float]:
-    """Return microseconds an image, by the clock and of the processors."""
+    """Return wall and CPU microseconds per image."""
     wall, processors = time.perf_counter(), _processor_seconds()
     count = one_pass()
     return (time.perf_counter() - wall) / count * 1e6, (_processor_seconds() - processors) / count * 1e6
@@ -77,7 +78,7 @@ def _processor_seconds() -> float:
 
 
 def make(folder: Path, count: int) -> Path:
-    """Write JPEG files of 500 × 375 pixels: coloured clouds with some noise, about 45 kB each as photographs are."""
+    """Write JPEG files of 500 × 375 pixels: coloured clouds with some noise, about 45 kB each, as photographs have."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -95,24 +96,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("side", type=int)
-    parser.add_argument("--made", type=int, help="make so many photographs instead of reading a folder")
+    parser.add_argument("--made", type=int, help="number of photographs to make, instead of reading a folder")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--of", choices=("ours", "keras"), help="used by the benchmark itself")
+    parser.add_argument("--tool", choices=TOOLS, help="used by the benchmark itself")
     asked = parser.parse_args()
-    if asked.of:
-        print(json.dumps({"ours": ours, "keras": keras_directory}[asked.of](asked.folder, asked.side)))
+    if asked.tool:
+        print(json.dumps({"cnnexp": cnnexp_cache, "keras": keras_directory}[asked.tool](asked.folder, asked.side)))
         return
     print(measuring.machine())
     with tempfile.TemporaryDirectory() as made:
         folder = make(Path(made), asked.made) if asked.made else asked.folder
-        rounds = [{of: _run(of, folder, asked.side) for of in ("ours", "keras")} for _ in range(asked.rounds)]
+        rounds = [{tool: _run(tool, folder, asked.side) for tool in TOOLS} for _ in range(asked.rounds)]
     for place, clock in enumerate(("wall", "CPU")):
         for name, part in (("first pass", slice(0, 1)), ("later epochs", slice(1, None))):
-            _tell(f"{name}, {clock}", [{of: _median(took[part], place) for of, took in one.items()} for one in rounds])
+            _print(
+                f"{name}, {clock}", [{tool: _median(took[part], place) for tool, took in one.items()} for one in rounds]
+            )
 
 
-def _run(of: str, folder: Path, side: int) -> list[list[float]]:
-    command = [sys.executable, __file__, str(folder), str(side), "--of", of]
+def _run(tool: str, folder: Path, side: int) -> list[list[float]]:
+    command = [sys.executable, __file__, str(folder), str(side), "--tool", tool]
     _, output = measuring.seconds(command, cwd=Path.cwd(), env={"TF_CPP_MIN_LOG_LEVEL": "3"})
     return json.loads(output.splitlines()[-1])
 
@@ -121,10 +124,10 @@ def _median(took: list[list[float]], place: int) -> float:
     return statistics.median(one[place] for one in took)
 
 
-def _tell(what: str, rounds: list[dict[str, float]]) -> None:
-    for of in ("ours", "keras"):
-        print(f"{what}, {of}: {measuring.spread([one[of] for one in rounds], ' µs an image')}")
-    print(f"{what}: ours is {measuring.spread([one['keras'] / one['ours'] for one in rounds])} times as quick")
+def _print(what: str, rounds: list[dict[str, float]]) -> None:
+    for tool in TOOLS:
+        print(f"{what}, {tool}: {measuring.spread([one[tool] for one in rounds], ' µs per image')}")
+    print(f"{what}: cnnexp is {measuring.spread([one['keras'] / one['cnnexp'] for one in rounds])} times as fast")
 
 
 if __name__ == "__main__":

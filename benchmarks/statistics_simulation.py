@@ -1,17 +1,17 @@
-"""Do the statistics keep their promise? Thousands of sweeps with a known truth, judged by `cnnexp.comparison`.
+"""Are the error rates as promised? Thousands of simulated sweeps with a known truth, compared by `cnnexp.comparison`.
 
     python benchmarks/statistics_simulation.py [--trials 4000]
 
-A simulated run has a seed's luck (shared by all settings under that seed), a run's own luck, which shows on validation
-and on test, and the luck of the images: validation and test accuracy are counts of right answers.
-A trial is one whole call of `compare` on such runs, and its claims are counted as a reader meets them:
+The true accuracy of a simulated run varies by an effect of its seed (shared by all settings under that seed) and an
+effect of the run (the same on validation and test). Its validation and test accuracy are binomial counts of correct
+answers. A trial is one complete call of `compare` on such runs, and its claims are counted as a reader sees them:
 
 - no true difference: the share of sweeps with any claim about a setting, rows and effects together, is at most 5 %
-  (verdicts are given at 4 %);
-- the same equal settings, corrected only for the comparisons with the best that a reader sees: more than 4 %;
-- three points of true difference: the share of sweeps that find it, next to the power of the paired t-test by theory
-  (noncentral t, from the variance of the paired differences as it was simulated);
-- two trained models of equal quality on the same images: McNemar's and the bootstrap's share of claims.
+  (a difference is claimed at p ≤ 4 %);
+- the same equal settings, but corrected only for the comparisons with the best row, which a reader sees: more than 4 %;
+- three points of true difference: the share of sweeps that find it, next to the theoretical power of the paired t-test
+  (noncentral t, with the simulated variance of the paired differences);
+- two trained models of equal quality on the same images: the share of claims by McNemar's test and by the bootstrap.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from cnnexp.comparison.result import LEVEL
 from cnnexp.comparison.seeds import SeedScores
 from cnnexp.records import RecordedPredictions, RunSummary
 
-SEED_SD, RUN_SD = 0.006, 0.012  # of true accuracy: shared by a seed's runs, and a run's own
+SEED_SD, RUN_SD = 0.006, 0.012  # standard deviations of true accuracy: between seeds, and between runs of one seed
 IMAGES, CLASSES = 600, 10
 DIFFICULTY_SD = 1.5  # of the images, in logits
 CLAIMS = (Standing.BETTER, Standing.WORSE)
@@ -61,19 +61,19 @@ def simulated_run(*, settings: dict[str, str], seed: int, quality: float, rng: n
 
 
 def simulated_sweep(design: Design, gains: dict[str, float], rng: np.random.Generator) -> list[RunSummary]:
-    luck = rng.normal(0, SEED_SD, design.seeds)
+    seed_effects = rng.normal(0, SEED_SD, design.seeds)
     runs = []
     for values in product(*design.levels.values()):
         settings = dict(zip(design.levels, values, strict=True))
         gain = sum(gains.get(value, 0.0) for value in values)
         for seed in range(design.seeds):
-            quality = 0.90 + gain + luck[seed] + rng.normal(0, RUN_SD)
+            quality = 0.90 + gain + seed_effects[seed] + rng.normal(0, RUN_SD)
             runs.append(simulated_run(settings=settings, seed=seed, quality=quality, rng=rng))
     return runs
 
 
 def share(happened: list[bool]) -> str:
-    """The share with its own 95 % interval: 1,000 trials of a true 5 % scatter from 3.7 % to 6.4 %."""
+    """Return the share with its 95 % interval; with 1,000 trials a true 5 % varies from 3.7 % to 6.4 %."""
     interval = stats.binomtest(sum(happened), len(happened)).proportion_ci(method="wilson")
     return f"{np.mean(happened):.3f} ({interval.low:.3f} to {interval.high:.3f}, {len(happened)} trials)"
 
@@ -93,7 +93,7 @@ def false_claims(design: Design, trials: int) -> str:
 
 
 def false_claims_corrected_for_the_shown(design: Design, trials: int) -> str:
-    """What `seeds.adjusted_p_values` avoids: the best on validation against each other, and no pair beside."""
+    """Correct only for the comparisons with the best row on validation, which `seeds.adjusted_p_values` avoids."""
     rng = np.random.default_rng(1)
     claimed = []
     for _ in range(trials):
@@ -105,7 +105,7 @@ def false_claims_corrected_for_the_shown(design: Design, trials: int) -> str:
 
 
 def power(seeds: int, trials: int, *, gain: float = 0.03) -> str:
-    """Share of sweeps that find a true gain, and what theory gives for the same variance."""
+    """Return the share of sweeps that find a true gain, and the theoretical power for the same variance."""
     rng = np.random.default_rng(2)
     design = Design("power", {"regularization.dropout": ("0", "0.3")}, seeds)
     found = []
@@ -129,7 +129,7 @@ def simulated_predictions(difficulty: np.ndarray, labels: np.ndarray, rng: np.ra
 
 
 def false_claims_about_models(metric_name: str, trials: int) -> str:
-    """Two models of one quality, drawn anew, on images that are hard or easy for both."""
+    """Compare two random models of equal quality on images that are hard or easy for both."""
     rng = np.random.default_rng(3)
     claimed = []
     for _ in range(trials):

@@ -1,10 +1,10 @@
-"""Training throughput against `model.fit` on arrays as Keras users write it, and the share of the machine's ceiling.
+"""Training throughput, against `model.fit` on arrays as Keras users write it.
 
     python benchmarks/throughput.py digits           # batch 32, float32
     python benchmarks/throughput.py fashion_mnist    # batch 128, precision=auto against float32 `fit`
 
-Each side trains in a process of its own, in turn, several times. Images a second are those of the median epoch
-after the first, which traces. Accuracy is that of the validation split, over as many seeds as rounds.
+The two sides train in turn, each in its own process, once per round and seed. Images per second are those of the median
+epoch, without the first, which traces the graph. Accuracy is measured on the validation split.
 """
 
 import argparse
@@ -22,22 +22,22 @@ CASES = {
 ALIKE = ["augmentation=none", "training.patience=null"]  # the peer neither augments nor stops early
 
 
-def ours(words: list[str]) -> None:
-    """Train with cnnexp and print what came out as JSON."""
+def train(overrides: list[str]) -> None:
+    """Train with cnnexp and print speed and accuracy as JSON."""
     from cnnexp.compose import compose_config
     from cnnexp.runs import experiment
 
-    config = compose_config(words)
-    plans = []
+    config = compose_config(overrides)
+    started = []
     result = experiment.run(
-        config, name="benchmark", on_start=plans.append, on_epoch=lambda _: False, on_progress=lambda *_: None
+        config, name="benchmark", on_start=started.append, on_epoch=lambda _: False, on_progress=lambda *_: None
     )
-    images = sum(plans[0].class_counts["train"])
+    images = sum(started[0].class_counts["train"])
     _report(images, [epoch.seconds for epoch in result.history.epochs], result.metrics["best/val_accuracy"])
 
 
-def fit(words: list[str]) -> None:
-    """Train with `model.fit` on float32 arrays, defaults throughout, and print what came out as JSON."""
+def fit(overrides: list[str]) -> None:
+    """Train with `model.fit` on float32 arrays, with all defaults, and print speed and accuracy as JSON."""
     import time
 
     import keras
@@ -46,7 +46,7 @@ def fit(words: list[str]) -> None:
     from cnnexp.compose import compose_config
     from cnnexp.datasets import load_splits
 
-    config = compose_config(words)
+    config = compose_config(overrides)
     splits = load_splits(config.data, seed=config.seed, on_progress=lambda *_: None)
     keras.utils.set_random_seed(config.seed)
     x, validation = (split.images[split.rows].astype(np.float32) / 255 for split in (splits.train, splits.validation))
@@ -85,16 +85,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--side", choices=("ours", "fit"), help="used by the benchmark itself")
+    parser.add_argument("--side", choices=("cnnexp", "fit"), help="used by the benchmark itself")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--words", nargs="*", default=[], help="further settings of our side")
+    parser.add_argument("--overrides", nargs="*", default=[], help="further settings of cnnexp")
     asked = parser.parse_args()
-    words = [*CASES[asked.case], *ALIKE, f"seed={asked.seed}", *asked.words]
+    overrides = [*CASES[asked.case], *ALIKE, f"seed={asked.seed}", *asked.overrides]
     if asked.side:
-        {"ours": ours, "fit": fit}[asked.side](words)
+        {"cnnexp": train, "fit": fit}[asked.side](overrides)
         return
     print(measuring.machine())
-    results: dict[str, list[dict[str, float]]] = {"ours": [], "fit": []}
+    results: dict[str, list[dict[str, float]]] = {"cnnexp": [], "fit": []}
     for seed in range(asked.rounds):
         for side, done in results.items():
             command = [sys.executable, __file__, asked.case, "--side", side, "--seed", str(seed)]
@@ -102,9 +102,9 @@ def main() -> None:
             done.append(json.loads(output.splitlines()[-1]))
     for side, done in results.items():
         rates, accuracies = [r["rate"] for r in done], [r["accuracy"] for r in done]
-        print(f"{side:5} images/s {measuring.spread(rates)}; validation accuracy {measuring.spread(accuracies)}")
-    ratios = [a["rate"] / b["rate"] for a, b in zip(results["ours"], results["fit"], strict=True)]
-    print(f"ratio, pair by pair: {measuring.spread(ratios)}")
+        print(f"{side:6} images/s {measuring.spread(rates)}; validation accuracy {measuring.spread(accuracies)}")
+    ratios = [a["rate"] / b["rate"] for a, b in zip(results["cnnexp"], results["fit"], strict=True)]
+    print(f"ratio, round by round: {measuring.spread(ratios)}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""A sweep whose processes are killed at random moments, and gone on with, against the same sweep left in peace.
+"""A sweep whose processes are killed at random moments and which is then resumed, against an undisturbed sweep.
 
     python benchmarks/violence.py [--rounds 50] [--seed 0]
 
-In each round a sweep of tiny runs begins in a fresh store; at a random moment one of its processes gets SIGKILL: the
-sweep itself, a run, the warm process that runs are forked from, or the one that delivers to MLflow. Then the same
-command again. Afterwards every run must be there exactly once, nothing RUNNING, nothing undelivered, and the table of
-all metrics must be that of the sweep left in peace, but for `seconds/*`. Exit code 1 where it is not; the folder of
-such a round is kept.
+In each round a sweep of tiny runs starts in a new store. At a random moment one of its processes gets SIGKILL: the
+sweep itself, a run, the preloaded process that runs are forked from, or the process that delivers to MLflow. Then the
+same command is run again. Afterwards every run must exist exactly once, nothing may be RUNNING or undelivered, and all
+metrics except `seconds/*` must equal those of the undisturbed sweep. If not, the exit code is 1 and the folder of that
+round is kept.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 import measuring
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from support.sweep_processes import WORDS, children, recorded, start, sweep, table  # the same eyes as the tests have
+from support.sweep_processes import WORDS, children, recorded, start, sweep, table  # as the tests read them
 
 RUNS = 3
 COMMAND = [*WORDS, "data.limit=200", f"seed=range({RUNS})"]
@@ -32,35 +32,35 @@ PATIENCE = 600  # seconds a sweep may take
 
 
 def processes(driver: int) -> dict[int, str]:
-    """Return the processes of a sweep and what each is."""
+    """Return the processes of a sweep, process id -> kind."""
     found = {driver: "the sweep"}
     for pid in children(driver):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         if b"cnnexp.tracking.outbox.delivery_process" in command:
-            found[pid] = "the writer"
+            found[pid] = "the delivery process"
         elif b"forkserver" in command:
-            found[pid] = "the warm process"
+            found[pid] = "the fork server"
             found.update(dict.fromkeys(children(pid), "a run"))
     return found
 
 
 def strike(folder: Path, *, moment: float, chance: random.Random) -> str:
-    """Begin the sweep, kill one of its processes after `moment` seconds and return what it was."""
+    """Start the sweep, kill one of its processes after `moment` seconds and return its kind."""
     process = start(*COMMAND, folder=folder)
     time.sleep(moment)
     if process.poll() is not None:
         process.communicate()
         return "nobody"
-    there = processes(process.pid)
-    kind = chance.choice(sorted(set(there.values())))
-    victim = chance.choice([pid for pid, name in there.items() if name == kind])
+    running = processes(process.pid)
+    kind = chance.choice(sorted(set(running.values())))
+    victim = chance.choice([pid for pid, name in running.items() if name == kind])
     os.kill(victim, signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
     return kind
 
 
-def complaints(folder: Path, peace: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return what is not as it should be."""
+def violations(folder: Path, undisturbed: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return what differs from the undisturbed sweep, one text each."""
     parents, runs = recorded(folder)
     statuses = [run.status for run in (*parents, *runs)]
     left = [path.name for path in folder.glob("outbox/*")]
@@ -69,9 +69,9 @@ def complaints(folder: Path, peace: Mapping[str, Mapping[str, float]]) -> list[s
         f"{len(runs)} runs instead of {RUNS}": len(runs) != RUNS,
         f"statuses {statuses}": set(statuses) != {"FINISHED"},
         f"undelivered: {left}": bool(left),
-        "another table": table(runs) != peace,
+        "other metrics": table(runs) != undisturbed,
     }
-    return [words for words, holds in wrong.items() if holds]
+    return [text for text, holds in wrong.items() if holds]
 
 
 def main() -> int:
@@ -82,12 +82,12 @@ def main() -> int:
     chance = random.Random(asked.seed)
     base = Path(tempfile.mkdtemp(prefix="violence-"))
     print(measuring.machine(), flush=True)
-    (base / "peace").mkdir()
+    (base / "undisturbed").mkdir()
     began = time.monotonic()
-    sweep(*COMMAND, folder=base / "peace")
+    sweep(*COMMAND, folder=base / "undisturbed")
     duration = time.monotonic() - began
-    peace = table(recorded(base / "peace")[1])
-    print(f"left in peace: {RUNS} runs in {duration:.1f} s", flush=True)
+    undisturbed = table(recorded(base / "undisturbed")[1])
+    print(f"undisturbed: {RUNS} runs in {duration:.1f} s", flush=True)
     victims: collections.Counter[str] = collections.Counter()
     broken = 0
     while victims.total() < asked.rounds:
@@ -98,14 +98,14 @@ def main() -> int:
         if victim != "nobody":
             sweep(*COMMAND, folder=folder)
             victims[victim] += 1
-            wrong = complaints(folder, peace)
+            wrong = violations(folder, undisturbed)
             broken += bool(wrong)
-            told = "; ".join(wrong) + f"; see {folder}" if wrong else "whole"
-            print(f"{victims.total():3} {victim} after {moment:.1f} s: {told}", flush=True)
+            outcome = "; ".join(wrong) + f"; see {folder}" if wrong else "passed"
+            print(f"{victims.total():3} {victim} after {moment:.1f} s: {outcome}", flush=True)
         if victim == "nobody" or not wrong:
             shutil.rmtree(folder)
     killed = ", ".join(f"{name} {count}" for name, count in victims.most_common())
-    print(f"{asked.rounds - broken} of {asked.rounds} rounds whole; killed: {killed}")
+    print(f"{asked.rounds - broken} of {asked.rounds} rounds passed; killed: {killed}")
     if not broken:
         shutil.rmtree(base)
     return 1 if broken else 0

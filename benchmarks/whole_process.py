@@ -1,10 +1,10 @@
-"""`python -m cnnexp`, everything included, against a script of Keras alone that trains as long and logs nothing.
+"""The whole process of `python -m cnnexp` against a plain Keras script that trains as long and records nothing.
 
     python benchmarks/whole_process.py [--rounds 5]
 
-Both train the reference network on scikit-learn's digits, batch 32, on as many images for as many epochs. cnnexp also
-augments, judges with intervals, calibrates, draws, saves and records in an existing MLflow store; the first run in a
-fresh store is timed apart.
+Both train the reference network on scikit-learn's digits, batch 32, on the same number of images for the same number of
+epochs. cnnexp also augments, evaluates with intervals, calibrates, draws figures, saves the model and records in an
+existing MLflow store; the first run in a new store is timed separately.
 """
 
 import argparse
@@ -37,25 +37,25 @@ def main() -> None:
     print(measuring.machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ours = [sys.executable, "-m", "cnnexp"]
-        fresh, _ = measuring.seconds(ours, cwd=folder)
+        cnnexp = [sys.executable, "-m", "cnnexp"]
+        fresh, _ = measuring.seconds(cnnexp, cwd=folder)
         train, validation, epochs = recorded(folder)
         peer = [sys.executable, str(PEER), str(train), str(validation), str(epochs)]
         measuring.seconds(peer, cwd=folder, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
         times = [
             (
-                measuring.seconds(ours, cwd=folder)[0],
+                measuring.seconds(cnnexp, cwd=folder)[0],
                 measuring.seconds(peer, cwd=folder, env={"TF_CPP_MIN_LOG_LEVEL": "3"})[0],
             )
             for _ in range(rounds)
         ]
-    mine, theirs = zip(*times, strict=True)
-    print(f"{train} images, {epochs} epochs; first run in a fresh store: {fresh:.1f} s")
-    print(f"cnnexp, existing store: {measuring.spread(mine, ' s')}")
-    print(f"Keras alone, no log:    {measuring.spread(theirs, ' s')}")
+    own, peers = zip(*times, strict=True)
+    print(f"{train} images, {epochs} epochs; first run in a new store: {fresh:.1f} s")
+    print(f"cnnexp, existing store: {measuring.spread(own, ' s')}")
+    print(f"Keras, records nothing: {measuring.spread(peers, ' s')}")
     ratios = [a / b for a, b in times]
-    print(f"ratio, pair by pair:    {measuring.spread(ratios)}; at most 1.0 is wanted")
-    print(f"{'reached' if statistics.median(ratios) <= 1 else 'NOT reached'}")
+    print(f"ratio, round by round:  {measuring.spread(ratios)}; target: at most 1.0")
+    print("met" if statistics.median(ratios) <= 1 else "NOT met")
 
 
 if __name__ == "__main__":

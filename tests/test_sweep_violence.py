@@ -141,4 +141,4 @@ def test_violence_at_random_moments():
     command = [sys.executable, str(script), "--rounds", "4", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 of 4 rounds whole" in done.stdout
+    assert "4 of 4 rounds passed" in done.stdout

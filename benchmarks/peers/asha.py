@@ -1,6 +1,6 @@
-"""A peer of `time_to_accuracy.py`: Ray Tune with ASHA, a trial for each core; nothing is logged.
+"""A peer of `time_to_accuracy.py`: Ray Tune with ASHA, one trial per core; nothing is logged.
 
-usage: asha.py DATA.npz EPOCHS SEED TARGET RATES DROPOUTS BATCHES   (each list such as 1e-3,1e-2)
+usage: asha.py DATA.npz EPOCHS SEED TARGET RATES DROPOUTS BATCHES   (RATES and so on are lists such as 1e-3,1e-2)
 """
 
 import sys
@@ -12,7 +12,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 data, epochs, seed, target = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-rates, dropouts, batches = ([float(text) for text in words.split(",")] for words in sys.argv[5:8])
+rates, dropouts, batches = ([float(text) for text in values.split(",")] for values in sys.argv[5:8])
 here = str(Path(__file__).parent)
 
 
@@ -35,7 +35,7 @@ def trial(config):
 
 
 class Target(tune.Stopper):
-    """Ends everything when one trial has reached the target."""
+    """Ends the search when one trial has reached the target."""
 
     def __init__(self):
         self._reached = False

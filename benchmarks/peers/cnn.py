@@ -1,4 +1,4 @@
-"""What the peers have in common: the article's CNN and the data, in plain Keras."""
+"""Shared by the peers: the reference CNN and the data, in plain Keras."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 
 def load(images, validation):
-    """Return (images, labels) to train on, to validate on, and to test on."""
+    """Return (images, labels) for training, validation and test."""
     digits = load_digits()
     x = (digits.images / 16).astype(np.float32)[..., None]
     y = digits.target
@@ -16,7 +16,7 @@ def load(images, validation):
 
 
 def load_file(path):
-    """Return (images, labels) to train on and to validate on, of a file that `time_to_accuracy.py` has written."""
+    """Return (images, labels) for training and validation, from a file that `time_to_accuracy.py` wrote."""
     with np.load(path) as arrays:
         return tuple(
             ((arrays[f"{split}_images"] / 255).astype(np.float32), arrays[f"{split}_labels"])

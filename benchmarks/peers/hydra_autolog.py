@@ -1,4 +1,4 @@
-"""A peer of `sweep_throughput.py`: a Keras script under Hydra that records with MLflow's autolog, as most write it.
+"""A peer of `sweep_throughput.py`: a Keras script under Hydra with mlflow.autolog, as usually written.
 
 python hydra_autolog.py -m learning_rate=1e-3,1e-2 dropout=0,0.5
 python hydra_autolog.py -m hydra/launcher=joblib hydra.launcher.n_jobs=2 learning_rate=1e-3,1e-2 dropout=0,0.5

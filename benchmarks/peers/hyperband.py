@@ -1,6 +1,6 @@
-"""A peer of `time_to_accuracy.py`: Keras Tuner's Hyperband, in one process as it comes; nothing is logged.
+"""A peer of `time_to_accuracy.py`: Hyperband of Keras Tuner, in one process, its default; nothing is logged.
 
-usage: hyperband.py DATA.npz EPOCHS SEED TARGET RATES DROPOUTS BATCHES   (each list such as 1e-3,1e-2)
+usage: hyperband.py DATA.npz EPOCHS SEED TARGET RATES DROPOUTS BATCHES   (RATES and so on are lists such as 1e-3,1e-2)
 """
 
 import sys
@@ -11,7 +11,7 @@ import keras_tuner
 from cnn import build, load_file
 
 epochs, seed, target = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-rates, dropouts, batches = ([float(text) for text in words.split(",")] for words in sys.argv[5:8])
+rates, dropouts, batches = ([float(text) for text in values.split(",")] for values in sys.argv[5:8])
 train, validation = load_file(sys.argv[1])
 
 

@@ -1,4 +1,4 @@
-"""The peer of `whole_process.py`: Keras and nothing else, as most tutorials write it. Nothing is logged.
+"""The peer of `whole_process.py`: plain Keras, as most tutorials write it; nothing is logged.
 
 usage: keras_alone.py IMAGES VALIDATION_IMAGES EPOCHS
 """

@@ -1,6 +1,6 @@
-"""A peer of `sweep_throughput.py`: Keras Tuner's grid search, in one process as it comes; nothing is logged.
+"""A peer of `sweep_throughput.py`: the grid search of Keras Tuner, in one process, its default; nothing is logged.
 
-usage: keras_tuner_grid.py EPOCHS RATES DROPOUTS BATCHES   (each a list such as 1e-3,1e-2)
+usage: keras_tuner_grid.py EPOCHS RATES DROPOUTS BATCHES   (RATES and so on are lists such as 1e-3,1e-2)
 """
 
 import sys
@@ -9,7 +9,7 @@ import keras_tuner
 from cnn import build, load
 
 epochs = int(sys.argv[1])
-rates, dropouts, batches = ([float(text) for text in words.split(",")] for words in sys.argv[2:5])
+rates, dropouts, batches = ([float(text) for text in values.split(",")] for values in sys.argv[2:5])
 train, validation, _ = load(988, 269)
 
 

@@ -1,6 +1,6 @@
-"""A peer of `sweep_throughput.py`: Ray Tune's grid search, a trial for each core; nothing is logged.
+"""A peer of `sweep_throughput.py`: the grid search of Ray Tune, one trial per core; nothing is logged.
 
-usage: ray_tune_grid.py EPOCHS RATES DROPOUTS BATCHES   (each a list such as 1e-3,1e-2)
+usage: ray_tune_grid.py EPOCHS RATES DROPOUTS BATCHES   (RATES and so on are lists such as 1e-3,1e-2)
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 from ray import tune
 
 epochs = int(sys.argv[1])
-rates, dropouts, batches = ([float(text) for text in words.split(",")] for words in sys.argv[2:5])
+rates, dropouts, batches = ([float(text) for text in values.split(",")] for values in sys.argv[2:5])
 here = str(Path(__file__).parent)
 
 
