@@ -15,7 +15,9 @@ import pytest
 from cnnexp import __version__
 from cnnexp.__main__ import main
 from cnnexp.cli import COMMANDS
+from cnnexp.cli.commands import commands
 from cnnexp.tracking import prepare_store
+from cnnexp.tracking.comparison_page import METRIC
 from support import tracking_inputs
 
 BAD = [
@@ -156,6 +158,14 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path):
     command = f"{sys.executable} -m cnnexp --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_every_declared_command_is_named():
+    assert tuple(sorted(commands.commands)) == COMMANDS
+
+
+def test_the_command_compares_what_the_end_of_a_sweep_compares():
+    assert {option.name: option.default for option in commands.commands["compare"].params}["metric"] == METRIC
 
 
 @pytest.mark.parametrize("name", COMMANDS)
