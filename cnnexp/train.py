@@ -1,16 +1,12 @@
 """The door of a run and of a sweep: Hydra composes, then one straight line."""
 
-import argparse
-import contextlib
-import io
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import hydra
-from hydra._internal.utils import get_args_parser  # Hydra's own flags; it offers no public way to read them
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -18,18 +14,19 @@ from omegaconf import DictConfig
 from cnnexp.compose import (
     CONF,
     came_from_hydra,
+    check_overrides,
     check_sweep,
-    check_words,
     columns,
     explain,
     other_settings,
-    quote_home,
+    quote_paths,
+    read_command_line,
     run_name,
     to_typed,
     to_yaml,
 )
-from cnnexp.config import ExperimentConfig
-from cnnexp.errors import CnnexpError, ConfigError
+from cnnexp.config import ExperimentConfig, values_of
+from cnnexp.errors import CnnexpError
 from cnnexp.system import quiet
 
 if TYPE_CHECKING:
@@ -47,17 +44,17 @@ def run(cfg: DictConfig) -> float:
     from cnnexp.sweeps.context import SweepContext
 
     try:
-        return train(to_typed(cfg), words=HydraConfig.get().overrides.task, sweep=SweepContext.from_environment())
+        return train(to_typed(cfg), overrides=HydraConfig.get().overrides.task, sweep=SweepContext.from_environment())
     except CnnexpError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise
         raise SystemExit(error.exit_code) from error
 
 
-def train(config: ExperimentConfig, *, words: Sequence[str], sweep: "SweepContext") -> float:
+def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepContext") -> float:
     """Train, judge and record one configuration; return ``sweep.objective``, by default best/val_loss.
 
-    `words` are those it was composed with: they name the run, and say which settings are worth a column.
+    `overrides` are those it was composed with: they name the run, and say which settings are worth a column.
     `sweep` is the run's place in a sweep under an external launcher.
 
     Raises:
@@ -69,15 +66,15 @@ def train(config: ExperimentConfig, *, words: Sequence[str], sweep: "SweepContex
 
     if not sweep.tags:  # not a run of cnnexp's sweepers
         config.sweep.refuse_lists()
-    name = config.tracking.run_name or run_name(config, words)
+    name = config.tracking.run_name or run_name(config, overrides)
     with (
         RunReport() as report,
         recording(
             config.tracking,
             run_name=name,
-            parameters=columns(config, words),
+            parameters=columns(config, overrides),
             config_yaml=to_yaml(config),
-            tags={**sweep.tags, **other_settings(config, words)},
+            tags={**sweep.tags, **other_settings(config, overrides)},
             replaces=sweep.replaces,
         ) as recorder,
     ):
@@ -98,7 +95,7 @@ def _closing(receipt: "Receipt") -> list[tuple[str, str]]:
     return [("not kept", receipt.reason)]
 
 
-def launch(words: Sequence[str]) -> int:
+def launch(arguments: Sequence[str]) -> int:
     """Hand the command line to Hydra: a run, a sweep, or a flag such as ``--cfg job``; return the exit code.
 
     Raises:
@@ -106,17 +103,16 @@ def launch(words: Sequence[str]) -> int:
         CnnexpError: what the run raised.
 
     """
-    words = quote_home(words)
-    asked = _read(words)
-    sys.argv = ["cnnexp", *words]  # where Hydra reads its words, and the name its shell completion completes
+    arguments = quote_paths(arguments)
+    line = read_command_line(arguments)
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, and the line is ours
     try:
-        check_words(asked.overrides)
-        if asked.multirun:
-            check_sweep(asked.overrides, config_dir=asked.config_dir and Path(asked.config_dir))
-            _begin_to_import(asked.overrides)
-        run()
+        check_overrides(line.overrides)
+        if line.multirun:
+            check_sweep(line.overrides, config_dir=line.config_dir)
+            _begin_to_import(line.overrides)
+        with _handed_to_hydra(arguments):
+            run()
     except SystemExit as leaving:
         if isinstance(leaving.__cause__, CnnexpError):
             raise leaving.__cause__ from None
@@ -126,26 +122,28 @@ def launch(words: Sequence[str]) -> int:
     except Exception as error:
         if full_error or not came_from_hydra(error):
             raise
-        raise explain(error, asked.overrides) from error
+        raise explain(error, line.overrides) from error
     return 0
 
 
-def _begin_to_import(words: Sequence[str]) -> None:
-    """Start what imports TensorFlow for all runs of a sweep while Hydra composes, unless they are done elsewhere."""
+@contextmanager
+def _handed_to_hydra(arguments: Sequence[str]) -> Iterator[None]:
+    """Put arguments where Hydra reads them, and have it raise its errors instead of printing them."""
+    argv, full_error = sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None)
+    sys.argv = ["cnnexp", *arguments]  # the name is the one that its shell completion completes
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        del os.environ["HYDRA_FULL_ERROR"]
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _begin_to_import(overrides: Sequence[str]) -> None:
+    """Start what imports TensorFlow for all runs of a sweep while Hydra composes, unless they run elsewhere."""
     from cnnexp.sweeps.executors import forkserver
 
-    if not any(word.startswith(("hydra/launcher=", "sweep.dry_run=")) for word in words):
+    if values_of(overrides).keys().isdisjoint(("hydra/launcher", "sweep.dry_run")):
         forkserver.start()
-
-
-def _read(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the words as Hydra does, with one line instead of its usage where they are wrong."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return get_args_parser().parse_args(list(words))
-    except SystemExit as leaving:
-        if leaving.code == 0:  # --version
-            raise
-        reason = complaint.getvalue().strip().splitlines()[-1].partition("error: ")[2]
-        raise ConfigError(f"{reason}; a setting is written key=value without dashes, --help shows all.") from None

@@ -59,7 +59,7 @@ BAD = [
     (["+unknown=1"], "There is no setting 'unknown'", ""),
     (["+training.foo=1"], "training has no setting 'foo'", ""),
     (["~data"], "data has no value; choose data=X", "digits"),
-    (["~training.epochs"], "training.epochs cannot be taken away", ""),
+    (["~training.epochs"], "training.epochs cannot be deleted", ""),
     (["training.epochs=${nope}"], "points to nothing", "'nope'"),
     (["training.epochs=???"], "training.epochs has no value", ""),
     (["model.name=resnet"], "model.name is set by the option", "model=resnet"),

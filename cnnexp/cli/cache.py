@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnnexp.config import Override, values_of
 from cnnexp.datasets.cache import folder as cache
 from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError
@@ -46,7 +47,7 @@ def size(count: float) -> str:
     return f"{count:.3g} {unit}" if count < 999.5 else f"{count:.0f} {unit}"
 
 
-_SETTING = "data.cache="
+_SETTING = "data.cache"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
 
     """
     folder = cache.cache_folder(_setting(arguments))
-    verb, *names = [argument for argument in arguments if not argument.startswith(_SETTING)] or ["list"]
+    verb, *names = [argument for argument in arguments if Override.parse(argument).key != _SETTING] or ["list"]
     if verb == "list" and not names:
         _list(folder)
         return 0
@@ -68,8 +69,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _setting(arguments: Sequence[str]) -> str | None:
-    places = [argument.removeprefix(_SETTING) for argument in arguments if argument.startswith(_SETTING)]
-    return places[-1] if places else None
+    return values_of(arguments).get(_SETTING)
 
 
 def _list(folder: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from cnnexp.cli.targets import is_exported, separate_store
 from cnnexp.compose import compose_config
-from cnnexp.config import ExperimentConfig
+from cnnexp.config import ExperimentConfig, Override
 from cnnexp.errors import ConfigError
 from cnnexp.saved import changes
 from cnnexp.saved.changes import Changes
@@ -82,7 +82,7 @@ def _config(source: RecordedModel | Path, overrides: Sequence[str]) -> Experimen
 def _data_of_run(source: RecordedModel | Path, overrides: Sequence[str]) -> list[str]:
     """Return the run's seed and data settings as overrides; the seed alone where the user names a data set."""
     content = None if isinstance(source, Path) else source.config_yaml()
-    if any(override.startswith("data=") for override in overrides):
+    if any(Override.parse(override).key == "data" for override in overrides):
         return [] if content is None else [f"seed={yaml.safe_load(content)['seed']}"]  # pairs what is compared
     if content is None:
         raise ConfigError(
@@ -90,20 +90,9 @@ def _data_of_run(source: RecordedModel | Path, overrides: Sequence[str]) -> list
         )
     whole: Mapping[str, Any] = yaml.safe_load(content)
     data = whole["data"]
-    values = [f"data.{key}={_quoted(value)}" for key, value in data.items() if key != "name"]
+    values = [str(Override.setting(f"data.{key}", value)) for key, value in data.items() if key != "name"]
     return [f"data={data['name']}", *values, f"seed={whole['seed']}"]  # the seed chose what data.limit kept
 
 
 def _origin(source: RecordedModel | Path) -> str:
     return str(source.resolve()) if isinstance(source, Path) else source.run.run_id
-
-
-def _quoted(value: object) -> str:
-    """Write a value as Hydra reads it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return "'{}'".format(value.replace("\\", "\\\\").replace("'", "\\'"))
-    return str(value)

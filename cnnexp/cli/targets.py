@@ -5,15 +5,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-_STORE = "tracking.uri="
+from cnnexp.config import Override, values_of
+
+_STORE = "tracking.uri"
 _CARD_FILE = "card.json"  # as `cnnexp.portable.card` has it, which imports NumPy
 
 
 def separate_store(arguments: Sequence[str]) -> tuple[list[str], str]:
     """Return the other arguments, and the store: the last ``tracking.uri=...`` among them, or the configured one."""
-    others = [argument for argument in arguments if not argument.startswith(_STORE)]
-    stores = [argument.removeprefix(_STORE) for argument in arguments if argument.startswith(_STORE)]
-    return others, stores[-1] if stores else _configured_store()
+    others = [argument for argument in arguments if Override.parse(argument).key != _STORE]
+    values = values_of(arguments)
+    return others, values[_STORE] if _STORE in values else _configured_store()
 
 
 def _configured_store() -> str:

@@ -1,15 +1,16 @@
-"""From YAML files and command-line words to one typed configuration; nothing below knows Hydra or OmegaConf."""
+"""From YAML files and a command line's overrides to one typed configuration; nothing below knows Hydra or OmegaConf."""
 
+from cnnexp.compose.check_sweep import check_sweep
 from cnnexp.compose.compose import (
-    check_words,
+    check_overrides,
     compose_config,
-    only_replaces_a_value,
-    quote_home,
+    quote_paths,
+    replaces_one_value,
     to_typed,
     to_yaml,
     with_values,
 )
-from cnnexp.compose.overrides import check_sweep
+from cnnexp.compose.hydra_flags import read_command_line
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.schemas import CONF
 from cnnexp.config.columns import columns, other_settings, parameters, run_name
@@ -17,15 +18,16 @@ from cnnexp.config.columns import columns, other_settings, parameters, run_name
 __all__ = [
     "CONF",
     "came_from_hydra",
+    "check_overrides",
     "check_sweep",
-    "check_words",
     "columns",
     "compose_config",
     "explain",
-    "only_replaces_a_value",
     "other_settings",
     "parameters",
-    "quote_home",
+    "quote_paths",
+    "read_command_line",
+    "replaces_one_value",
     "run_name",
     "to_typed",
     "to_yaml",

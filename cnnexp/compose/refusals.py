@@ -1,8 +1,8 @@
-"""What Hydra and OmegaConf refuse, said in one line: the rule, what came, what is allowed, what was probably meant."""
+"""Errors of Hydra and OmegaConf in one line: the rule, what came, what is allowed, what was probably meant."""
 
 import re
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import get_args
@@ -19,13 +19,15 @@ from omegaconf.errors import (
 )
 
 from cnnexp.compose.schemas import ROOT, VARIANTS, options
-from cnnexp.config import all_settings, types_of
+from cnnexp.config import Override, all_settings, types_of
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import closest, did_you_mean, first_line, one_line
 
+IN_FILE = r"In '([^']+)'"  # beginning of Hydra's errors about a YAML file
+
 READERS = ("hydra", "omegaconf", "yaml", "antlr4")
 
-TYPE_WORDS: dict[object, str] = {
+TYPES: dict[object, str] = {
     int: "a whole number",
     int | str: "a whole number or auto",
     float: "a number",
@@ -48,7 +50,7 @@ def explain(error: Exception, overrides: Sequence[str] = ()) -> ConfigError:
     if isinstance(error, ConfigError):
         return error
     refusal = _refusal(_origin(error), overrides)
-    file = re.match(r"In '([^']+)'", str(error))
+    file = re.match(IN_FILE, str(error))
     if file and file[1] != "config" and not file[1].startswith("hydra/"):
         return ConfigError(f"{file[1]}.yaml: {refusal}")
     return refusal
@@ -79,7 +81,7 @@ def _refusal(error: Exception, overrides: Sequence[str]) -> ConfigError:
         case ValidationError() if error.full_key:
             refusal = _wrong_type(str(error.full_key), error.value)
         case _:
-            refusal = _other(error, overrides)
+            refusal = _by_text(error, overrides)
     return refusal
 
 
@@ -124,7 +126,7 @@ def without_schema(group: str) -> ConfigError:
 
 
 def no_folder(path: object) -> ConfigError:
-    """Return the refusal of a folder of YAML files that is none."""
+    """Return the refusal of ``--config-dir`` where it is not a folder."""
     return ConfigError(f"--config-dir must be an existing folder; got {str(path)!r}.")
 
 
@@ -166,16 +168,17 @@ def _wrong_type(full_key: str, value: object) -> ConfigError:
     if not expected:
         return ConfigError(f"{full_key} does not take the value {value!r}.")
     hint = f" Write {value:.0f}." if isinstance(value, float) and value.is_integer() else ""
-    return ConfigError(f"{full_key.partition('[')[0]} must be {_in_words(expected[-1])}; got {_shown(value)}.{hint}")
+    return ConfigError(f"{full_key.partition('[')[0]} must be {_describe(expected[-1])}; got {_shown(value)}.{hint}")
 
 
-def _in_words(annotation: object) -> str:
+def _describe(annotation: object) -> str:
+    """Say what values a field of this type takes."""
     if is_dataclass(annotation):
         return "a group of settings"
-    if annotation in TYPE_WORDS:
-        return TYPE_WORDS[annotation]
+    if annotation in TYPES:
+        return TYPES[annotation]
     kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return " or ".join(TYPE_WORDS[kind] for kind in kinds)
+    return " or ".join(TYPES[kind] for kind in kinds)
 
 
 def _shown(value: object) -> str:
@@ -184,28 +187,45 @@ def _shown(value: object) -> str:
     return repr(value) if value != "" else "nothing"
 
 
-def _other(error: Exception, overrides: Sequence[str]) -> ConfigError:
-    """Refuse by message where Hydra has no type of error for it."""
-    message = str(error)
-    if several := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", message):
-        return ConfigError(f"{several[1]} names several values: add -m to run each, or write key=[a,b] for one list.")
-    if message.startswith("Config group override must be"):
-        return _not_an_option(overrides)
-    if "does not support deletion" in message and isinstance(error, OmegaConfBaseException):
-        return ConfigError(f"{error.full_key} cannot be taken away: every setting has a value. Give it another one.")
-    if missing := re.match(r"Additional config directory '(.+)' not found", message):
-        return no_folder(missing[1])
-    said = one_line(message.partition("See https")[0]).rstrip(".")
-    return ConfigError(f"This cannot be composed: {' '.join(overrides)}. {said or type(error).__name__}.")
+def _by_text(error: Exception, overrides: Sequence[str]) -> ConfigError:
+    """Refuse by the text of the error where Hydra has no type for it."""
+    text = str(error)
+    for pattern, answer in TEXTS.items():
+        if found := re.match(pattern, text):
+            return answer(found, error, overrides)
+    reason = one_line(text.partition("See https")[0]).rstrip(".")
+    return ConfigError(f"This cannot be composed: {' '.join(overrides)}. {reason or type(error).__name__}.")
 
 
-def _not_an_option(overrides: Iterable[str]) -> ConfigError:
-    """Find the word whose value is a number or null where the name of an option belongs."""
-    for word in overrides:
-        key, _, value = word.lstrip("+").partition("=")
-        choices = options(key)
-        if not key:
-            return _unreadable(word)
-        if choices and value not in choices:
-            return ConfigError(f"{word} does not exist; choose from {', '.join(choices)}.")
+def _several_values(found: re.Match[str], _error: Exception, _overrides: Sequence[str]) -> ConfigError:
+    return ConfigError(f"{found[1]} names several values: add -m to run each, or write key=[a,b] for one list.")
+
+
+def _no_folder(found: re.Match[str], _error: Exception, _overrides: Sequence[str]) -> ConfigError:
+    return no_folder(found[1])
+
+
+def _not_deleted(_found: re.Match[str], error: Exception, _overrides: Sequence[str]) -> ConfigError:
+    key = error.full_key if isinstance(error, OmegaConfBaseException) else "A setting"
+    return ConfigError(f"{key} cannot be deleted: every setting has a value. Give it another one.")
+
+
+def _not_an_option(_found: re.Match[str], _error: Exception, overrides: Sequence[str]) -> ConfigError:
+    """Find the override whose value is a number or null where the name of an option belongs."""
+    for override in map(Override.parse, overrides):
+        choices = options(override.key)
+        if not override.key:
+            return _unreadable(str(override))
+        if choices and override.value not in choices:
+            return ConfigError(f"{override} does not exist; choose from {', '.join(choices)}.")
     return ConfigError("A group takes the name of one of its options; --help lists them.")
+
+
+# Beginnings of texts of Hydra 1.3 and OmegaConf 2.3; a test raises each, and fails when a library says it differently.
+TEXTS: dict[str, Callable[[re.Match[str], Exception, Sequence[str]], ConfigError]] = {
+    r"Ambiguous value for argument '(.+?)'": _several_values,  # a,b
+    r"Sweep parameters '(.+?)' requires": _several_values,  # range(3), choice(a,b) and their like
+    r"Config group override must be a string": _not_an_option,
+    r"[\w ()]+ does not support deletion": _not_deleted,
+    r"Additional config directory '(.+)' not found": _no_folder,
+}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-_FORM = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
+_FORM = re.compile(r"(?P<prefix>~|\+{0,2})(?P<key>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 _NEEDS_BACKSLASH = re.compile(r"(\\*)('|$)")  # Hydra takes a backslash as it is, unless it stands before a quote
 
 

@@ -116,7 +116,7 @@ _PLAIN = Setting()
 
 
 def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Require one of the words `allowed`."""
+    """Require one of the values `allowed`."""
     if value not in allowed:
         raise ConfigError(
             f"{name} must be one of {', '.join(allowed)}; got {value!r}.{did_you_mean(str(value), allowed)}"

@@ -29,10 +29,10 @@ class SweepConfig:
         within("sweep.pruning_start", self.pruning_start, 1)
 
     def refuse_lists(self) -> None:
-        """Refuse, where there are no lists of ours, what is said about them.
+        """Refuse settings about lists of values in a single run and under sweepers that are not cnnexp's.
 
         Raises:
-            ConfigError: something is.
+            ConfigError: `dry_run` or `zip` is set.
 
         """
         for name, asked in (("sweep.dry_run", self.dry_run), ("sweep.zip", bool(self.zip))):

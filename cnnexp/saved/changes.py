@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cnnexp.config import Override, values_of
 from cnnexp.errors import ConfigError
 from cnnexp.saved.faults import Fault
 from cnnexp.saved.shifts import Shift
@@ -37,8 +38,8 @@ def parse(settings: Sequence[str]) -> Changes:
         ConfigError: a change is unknown or lacks its amount.
 
     """
-    others = tuple(setting for setting in settings if setting.partition("=")[0] not in _SETTINGS)
-    found = dict(setting.split("=", 1) for setting in settings if setting not in others)
+    others = tuple(setting for setting in settings if Override.parse(setting).key not in _SETTINGS)
+    found = values_of([setting for setting in settings if setting not in others])
     if "shift" in found and "fault" in found:
         raise ConfigError("One kind of change at a time: shift=... or fault=..., not both.")
     if "shift.amount" in found:

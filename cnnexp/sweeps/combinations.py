@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override as ParsedOverride
 
+from cnnexp.config import Override, values_of
 from cnnexp.errors import ConfigError
 
 Overrides = tuple[str, ...]
@@ -46,10 +47,9 @@ class Combinations:
         """The values of each of those settings, in order."""
         overrides = itertools.chain.from_iterable(itertools.chain.from_iterable(axis.steps) for axis in self.axes)
         taken: dict[str, dict[str, None]] = {key: {} for key in self.varied}
-        for override in overrides:
-            key, _, value = override.lstrip("+").partition("=")
-            if key in taken:
-                taken[key][value] = None
+        for override in map(Override.parse, overrides):
+            if override.key in taken and override.value is not None:
+                taken[override.key][override.value] = None
         return {key: ", ".join(values) for key, values in taken.items()}
 
 
@@ -65,7 +65,7 @@ def combinations(overrides: Sequence[str], *, params: Mapping[str, str], zipped:
         ConfigError: a list is not a list of values, or zipped lists do not fit together.
 
     """
-    chosen = {override.get_key_element().lstrip("+"): override for override in parse(overrides, params)}
+    chosen = {override.key_or_group: override for override in parse(overrides, params)}
     axes = {key: _axis(key, override) for key, override in chosen.items() if override.is_sweep_override()}
     fixed = tuple(str(override.input_line) for key, override in chosen.items() if key not in axes)
     return Combinations(fixed, _zip(axes, zipped) if zipped else tuple(axes.values()))
@@ -73,19 +73,19 @@ def combinations(overrides: Sequence[str], *, params: Mapping[str, str], zipped:
 
 def from_jobs(jobs: Sequence[Sequence[str]]) -> Combinations:
     """Return the runs that another sweeper made: each with all its overrides, some of which differ."""
-    settings = [dict(override.lstrip("+").split("=", 1) for override in job if "=" in override) for job in jobs]
+    settings = [values_of(job) for job in jobs]
     varied = [key for key in settings[0] if len({job[key] for job in settings if key in job}) > 1]
     return Combinations((), (Axis(tuple(varied), tuple(tuple(job) for job in jobs)),))
 
 
-def parse(overrides: Sequence[str], params: Mapping[str, str]) -> list[Override]:
+def parse(overrides: Sequence[str], params: Mapping[str, str]) -> list[ParsedOverride]:
     """Parse overrides as Hydra does; those of the command line come after, and so replace, those of a preset."""
     preset = [f"{key}={value}" for key, value in params.items()]
-    parsed: list[Override] = OverridesParser.create().parse_overrides([*preset, *overrides])
+    parsed: list[ParsedOverride] = OverridesParser.create().parse_overrides([*preset, *overrides])
     return parsed
 
 
-def _axis(key: str, override: Override) -> Axis:
+def _axis(key: str, override: ParsedOverride) -> Axis:
     if not override.is_discrete_sweep():
         raise ConfigError(
             f"{key} must be a list of values, because every value is run; got {override.input_line}. Write "

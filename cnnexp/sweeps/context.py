@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from cnnexp.config import Override
 from cnnexp.sweeps.pruning import StudySpec, join_study
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ class SweepContext:
 
     def to_override(self) -> str:
         """Return the override that sets the variable for a job of Hydra."""
-        text = json.dumps(dataclasses.asdict(self)).replace("\\", "\\\\").replace("'", "\\'")
-        return f"+hydra.job.env_set.{VARIABLE}='{text}'"
+        return str(Override.setting(f"hydra.job.env_set.{VARIABLE}", json.dumps(dataclasses.asdict(self)), prefix="+"))
 
     def pruner(self) -> "Callable[[EpochValues], bool]":
         """Return what decides after each epoch whether to stop the run there."""

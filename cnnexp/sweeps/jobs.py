@@ -11,8 +11,8 @@ from typing import Protocol
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from cnnexp.compose import explain, only_replaces_a_value, run_name, to_typed, with_values
-from cnnexp.config import ExperimentConfig, SweepConfig, TrackingConfig
+from cnnexp.compose import explain, replaces_one_value, run_name, to_typed, with_values
+from cnnexp.config import ExperimentConfig, Override, SweepConfig, TrackingConfig, values_of
 from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues
 from cnnexp.sweeps.combinations import Combinations, Overrides
@@ -145,7 +145,7 @@ class Composer:
 
     def _is_value(self, override: str, varied: Sequence[str]) -> bool:
         """Return whether an override only replaces a number, a text or a truth value, which needs no Hydra."""
-        return override.partition("=")[0] in varied and only_replaces_a_value(override, self._config)
+        return Override.parse(override).key in varied and replaces_one_value(override, self._config)
 
     def _composed(self, overrides: Overrides) -> _Composed:
         """Compose once what many jobs share: options take Hydra 50 ms, values next to nothing."""
@@ -183,5 +183,5 @@ def _task(composed: DictConfig) -> DictConfig:
 
 
 def _values(overrides: Overrides, varied: Sequence[str]) -> dict[str, str]:
-    chosen = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
+    chosen = values_of(overrides)
     return {key: chosen[key] for key in varied}

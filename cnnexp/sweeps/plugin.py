@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from cnnexp.config import SweepConfig, TrackingConfig
+from cnnexp.config import SweepConfig, TrackingConfig, values_of
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.sweeps.combinations import combinations, from_jobs, parse
 from cnnexp.sweeps.jobs import Composer, Grid
@@ -82,10 +82,10 @@ def search(
     """
     composer = Composer(context, config)
     settings, tracking = composer.execution_settings
-    parsed = {override.get_key_element().lstrip("+"): override for override in parse(overrides, params)}
+    parsed = {override.key_or_group: override for override in parse(overrides, params)}
     lists = {key: override for key, override in parsed.items() if override.is_sweep_override()}
     _check_search(settings, lists, n_trials)
-    spec = sweep_spec(config, {key: _written(override) for key, override in lists.items()}, tracking)
+    spec = sweep_spec(config, values_of([str(override.input_line) for override in lists.values()]), tracking)
     fixed = [str(override.input_line) for key, override in parsed.items() if key not in lists]
     begin_with = _search_maker(composer, fixed, lists, sampler=sampler, seed=seed, n_trials=n_trials)
 
@@ -141,13 +141,19 @@ def _job_return(overrides: Sequence[str], result: Result | None, settings: Sweep
         returned.return_value = result.metrics[settings.objective]
         return returned
     returned = JobReturn(overrides=list(overrides), status=JobStatus.FAILED)
-    reason = "It was not begun, or is the same as another run." if result is None else result.reason
+    reason = "It was not started, or is the same as another run." if result is None else result.reason
     returned.return_value = SweepError(reason)
     return returned
 
 
 def _search_maker(
-    composer: Composer, fixed: Sequence[str], lists: Mapping[str, Override], *, sampler: str, seed: int, n_trials: int
+    composer: Composer,
+    fixed: Sequence[str],
+    lists: Mapping[str, ParsedOverride],
+    *,
+    sampler: str,
+    seed: int,
+    n_trials: int,
 ) -> "Callable[[StudySpec], Search]":
     """Return what begins a search; everything that can be wrong with the overrides is found out here."""
     try:
@@ -165,12 +171,12 @@ def _search_maker(
 def _refuse_pruning(settings: SweepConfig) -> None:
     if settings.pruning != "none":
         raise ConfigError(
-            f"sweep.pruning={settings.pruning} stops runs of a search, and this is none; add hydra/sweeper=optuna, "
-            "with hydra.sweeper.sampler=grid for every combination."
+            f"sweep.pruning={settings.pruning} stops runs of a search, which this sweep is not; add "
+            "hydra/sweeper=optuna, with hydra.sweeper.sampler=grid for every combination."
         )
 
 
-def _check_search(settings: SweepConfig, lists: Mapping[str, Override], n_trials: int) -> None:
+def _check_search(settings: SweepConfig, lists: Mapping[str, ParsedOverride], n_trials: int) -> None:
     if not lists:
         raise ConfigError(
             "A search needs settings to choose, such as 'optimizer.learning_rate=tag(log,interval(1e-5,1e-1))' or "
@@ -182,10 +188,6 @@ def _check_search(settings: SweepConfig, lists: Mapping[str, Override], n_trials
         raise ConfigError("sweep.zip combines lists, which a search does not use; leave it out.")
     if settings.dry_run:
         raise ConfigError("sweep.dry_run lists runs beforehand, which a search cannot; leave it out.")
-
-
-def _written(override: Override) -> str:
-    return str(override.input_line).partition("=")[2]
 
 
 def _journal(tracking: TrackingConfig) -> str:

@@ -6,6 +6,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import Trial, TrialState
 
+from cnnexp.config import Override
 from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues
 from cnnexp.sweeps.jobs import Composer, Job
@@ -102,7 +103,7 @@ class Search:
         self.left -= 1
         trial = self._study.ask(self._space)
         drawn = [f"{key}={_text(value)}" for key, value in trial.params.items()]
-        varied = [key.lstrip("+") for key in trial.params]
+        varied = [Override.parse(key).key for key in trial.params]
         try:
             job = self._composer.compose(trial.number, (*self._fixed, *drawn), varied)
         except ConfigError:

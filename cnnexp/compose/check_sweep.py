@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep
+from hydra.core.override_parser.types import Override as ParsedOverride
 from omegaconf import DictConfig
 
 from cnnexp.compose.compose import (
     compose_config,
     compose_untyped,
-    only_replaces_a_value,
-    quote_home,
+    quote_paths,
+    replaces_one_value,
     to_typed,
     with_values,
 )
@@ -31,39 +32,39 @@ def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> 
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         zipped = _zipped(parsed)
-        lists = [_words(override, all_steps=override.get_key_element() in zipped) for override in parsed]
+        lists = [_steps(override, all_steps=override.key_or_group in zipped) for override in parsed]
     except Exception as error:  # the parser knows many complaints, all about what the user wrote
         raise explain(error, overrides) from error
-    first = [words[0] for words in lists]
+    first = [steps[0] for steps in lists]
     base = compose_untyped(first, config_dir=config_dir)
     to_typed(base)
-    together = [place for place, override in enumerate(parsed) if override.get_key_element() in zipped]
+    together = [place for place, override in enumerate(parsed) if override.key_or_group in zipped]
     for places in ([together] if together else []) + [[place] for place in range(len(lists)) if place not in together]:
         for step in range(1, min(len(lists[place]) for place in places)):
             changes = {place: lists[place][step] for place in places}
-            if all(only_replaces_a_value(word, base) for word in changes.values()):
+            if all(replaces_one_value(override, base) for override in changes.values()):
                 to_typed(_with_values(base, list(changes.values())))
             else:
-                words = [changes.get(place, word) for place, word in enumerate(first)]
-                compose_config(words, config_dir=config_dir)
+                compose_config([changes.get(place, one) for place, one in enumerate(first)], config_dir=config_dir)
 
 
-def _with_values(base: DictConfig, words: Sequence[str]) -> DictConfig:
+def _with_values(base: DictConfig, overrides: Sequence[str]) -> DictConfig:
     try:
-        return with_values(base, quote_home(words))
+        return with_values(base, quote_paths(overrides))
     except Exception as error:  # as for composing
-        raise explain(error, words) from error
+        raise explain(error, overrides) from error
 
 
-def _zipped(overrides: Sequence[Override]) -> set[str]:
+def _zipped(overrides: Sequence[ParsedOverride]) -> set[str]:
     """Return the settings whose lists are walked together."""
     for override in overrides:
-        if override.get_key_element() == "sweep.zip" and isinstance(keys := override.value(), list):
+        if override.key_or_group == "sweep.zip" and isinstance(keys := override.value(), list):
             return {str(key) for key in keys}
     return set()
 
 
-def _words(override: Override, *, all_steps: bool) -> list[str]:
+def _steps(override: ParsedOverride, *, all_steps: bool) -> list[str]:
+    """Return an override for each value of a list that has to be looked at; of no list the override itself."""
     if not override.is_sweep_override() or override.value_type is None:
         return [str(override.input_line)]
     key = override.get_key_element()
