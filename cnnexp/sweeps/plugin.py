@@ -171,8 +171,8 @@ def _search_maker(
 def _refuse_pruning(settings: SweepConfig) -> None:
     if settings.pruning != "none":
         raise ConfigError(
-            f"sweep.pruning={settings.pruning} stops runs of a search, which this sweep is not; add "
-            "hydra/sweeper=optuna, with hydra.sweeper.sampler=grid for every combination."
+            f"sweep.pruning={settings.pruning} stops runs of a search, and this sweep is not a search; "
+            "add hydra/sweeper=optuna, with hydra.sweeper.sampler=grid for every combination."
         )
 
 
