@@ -20,13 +20,13 @@ def swept(tmp_path_factory):
     return folder, printed, parents, runs
 
 
-def test_what_is_possible_is_finished_and_the_rest_has_failed(swept):
+def test_runs_that_can_finish_do_and_the_others_fail(swept):
     _, printed, parents, runs = swept
     assert [(parent.status, parent.params["training.batch_size"]) for parent in parents] == [("FINISHED", "32, 64")]
     assert sorted(run.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
     assert {run.params["optimizer.learning_rate"] for run in runs if run.status == "FAILED"} == {"100.0"}
     assert "cnnexp: 2 of 4 runs failed" in printed
-    assert printed.count("Try optimizer.learning_rate=10") == 2, "the reason is told at once"
+    assert printed.count("Try optimizer.learning_rate=10") == 2, "the reason is printed at once"
     assert "\x1b" not in printed
 
 
@@ -40,7 +40,7 @@ def test_runs_are_children_of_the_parent_and_say_what_varied(swept):
     assert len({run.tags["identity"] for run in runs}) == 4
 
 
-def test_the_parent_tells_the_verdict_first(swept):
+def test_the_parent_begins_with_the_verdict(swept):
     folder, printed, (parent,), _ = swept
     lines = parent.tags["mlflow.note.content"].splitlines()
     assert lines[0].startswith("**On the same 359 test images (McNemar): batch\\_size=")
@@ -57,11 +57,11 @@ def test_runs_of_different_batch_sizes_say_how_far_they_can_be_compared(swept):
     _, printed, _, runs = swept
     assert "These runs differ in batch size" in printed
     finished = {run.params["training.batch_size"]: run for run in runs if run.status == "FINISHED"}
-    assert told_rates(printed) == [(size, "0.05", finished[size].metrics["updates"]) for size in ("32", "64")]
+    assert printed_rates(printed) == [(size, "0.05", finished[size].metrics["updates"]) for size in ("32", "64")]
     assert "batch_scaling=linear or sqrt" in printed
 
 
-def told_rates(printed):
+def printed_rates(printed):
     """Batch size, rate and updates of each run; names may take several lines."""
     rows = printed.partition("rate used")[2].partition("These runs")[0]
     found = re.findall(r" (\d+) +([\d.]+) +([\d,]+)$", rows, re.MULTILINE)
@@ -69,24 +69,24 @@ def told_rates(printed):
 
 
 @pytest.mark.slow
-def test_pairs_of_values_are_runs_and_a_rate_that_follows_the_batch_is_told(tmp_path):
+def test_pairs_of_values_are_runs_and_a_rate_that_follows_the_batch_is_printed(tmp_path):
     words = ["training.batch_size=32,64", "regularization.dropout=0,0.2", "optimizer.batch_scaling=linear"]
     printed = sweep(*WORDS, *words, "sweep.zip=[training.batch_size,regularization.dropout]", folder=tmp_path)
     _, runs = recorded(tmp_path)
     names = ("training.batch_size", "regularization.dropout")
     assert sorted(tuple(run.params[name] for name in names) for run in runs) == [("32", "0.0"), ("64", "0.2")]
-    assert told_rates(printed) == [("32", "0.001", 64), ("64", "0.002", 32)]
+    assert printed_rates(printed) == [("32", "0.001", 64), ("64", "0.002", 32)]
     assert "batch_scaling=linear or sqrt" not in printed, "it is on"
 
 
 @pytest.mark.parametrize("word", ["sweep.dry_run=true", "sweep.zip=[seed]"])
-def test_what_is_about_a_sweep_is_refused_by_one_run(tmp_path, word):
+def test_settings_of_a_sweep_are_refused_by_a_single_run(tmp_path, word):
     printed = sweep(word, folder=tmp_path, code=2, multirun=False)
     assert "this is one run" in printed
     assert not list(tmp_path.glob("mlflow.db"))
 
 
-def test_a_diverging_run_is_not_tried_again_and_says_why(swept):
+def test_a_diverging_run_is_not_retried_and_records_why(swept):
     *_, runs = swept
     failed = [run for run in runs if run.status == "FAILED"]
     assert all("The training loss must stay finite" in run.tags["failure"] for run in failed)
@@ -117,7 +117,7 @@ def test_a_dry_run_lists_what_differs_and_what_is_done(swept):
     assert "s a run (median of 2 alike)" in printed
 
 
-def test_the_same_command_again_repeats_only_what_is_not_finished(swept):
+def test_a_rerun_command_repeats_only_unfinished_runs(swept):
     folder, _, (parent,), before = swept
     printed = sweep(*reversed(LISTS), *WORDS, folder=folder, code=1)
     assert "2 runs were finished before" in printed
@@ -153,13 +153,13 @@ def test_a_bad_sweep_is_one_line_and_starts_nothing(tmp_path, words, message):
 
 
 @pytest.mark.parametrize("word", ["sweep.dry_run=true", "sweep.zip=[seed]"])
-def test_what_only_our_sweepers_do_is_refused_under_another(tmp_path, word):
+def test_settings_of_our_sweepers_are_refused_under_another(tmp_path, word):
     printed = sweep("hydra/sweeper=basic", "seed=0,1", word, folder=tmp_path, code=2)
     assert f"{word.partition('=')[0]} is for cnnexp's own sweepers" in printed
     assert not list(tmp_path.glob("mlflow.db"))
 
 
-def test_a_store_that_is_not_there_begins_no_sweep(tmp_path):
+def test_a_missing_store_begins_no_sweep(tmp_path):
     printed = sweep("tracking.uri=http://127.0.0.1:9", "seed=0,1", folder=tmp_path, code=1)
     assert "The MLflow server of tracking.uri must answer" in printed.splitlines()[-1]
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Searches with Optuna: spaces in Hydra's grammar, runs stopped early, and going on where a search ended."""
+"""Searches with Optuna: spaces in Hydra's grammar, pruned runs, and resumed searches."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_runs_are_pruned_and_say_when(searched):
 
 
 @pytest.mark.slow
-def test_more_trials_go_on_with_the_same_search(searched):
+def test_more_trials_continue_the_search(searched):
     folder, words, _ = searched
     more = [word.replace("n_trials=8", "n_trials=10") for word in words]
     sweep(*more, folder=folder)
@@ -80,7 +80,7 @@ def test_more_trials_go_on_with_the_same_search(searched):
 
 
 @pytest.mark.slow
-def test_a_search_that_was_killed_goes_on(tmp_path):
+def test_a_killed_search_is_resumed(tmp_path):
     words = [*SEARCH, "training.epochs=40", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler=random"]
     process = start(*words, folder=tmp_path)
     wait_for(lambda: len(begun(tmp_path)) == 2)
@@ -133,7 +133,7 @@ def test_pruning_under_a_launcher_of_hydra(tmp_path, launcher):
 
 
 @pytest.mark.slow
-def test_a_search_that_begins_anew_has_a_study_of_its_own(tmp_path):
+def test_a_new_search_has_its_own_study(tmp_path):
     words = [*SEARCH, "hydra.sweeper.n_trials=2"]
     for manner in ([], ["sweep.resume=never"], []):
         sweep(*words, *manner, folder=tmp_path)
@@ -147,7 +147,7 @@ def test_a_search_that_begins_anew_has_a_study_of_its_own(tmp_path):
     [([0.9, 0.5, 0.6, 0.7, 0.8, 0.4], 4), ([0.9, 0.5, 0.5, 0.5], 4), ([0.9, 0.8, 0.85, 0.7, 0.6], None)],
     ids=["rising", "flat", "falling"],
 )
-def test_patience_gives_up_a_run_that_does_not_improve(losses, stopped_after, tmp_path):
+def test_patience_prunes_a_run_that_does_not_improve(losses, stopped_after, tmp_path):
     spec = StudySpec(str(tmp_path / "optuna.log"), "s", "best/val_loss", "patience", 2, 9)
     study = open_study(spec, optuna.samplers.RandomSampler())
     pruner = TrialPruner(study.ask(), spec)
@@ -165,7 +165,7 @@ def test_a_run_of_another_process_reports_to_its_own_trial(tmp_path):
 
 
 @pytest.mark.parametrize("pruning", ["asha", "hyperband", "median"])
-def test_the_worst_of_many_runs_is_given_up_and_the_best_is_not(pruning, tmp_path):
+def test_the_worst_of_many_runs_is_pruned_and_the_best_is_not(pruning, tmp_path):
     spec = StudySpec(str(tmp_path / "optuna.log"), "s", "best/val_accuracy", pruning, 1, 9)
     study = open_study(spec, optuna.samplers.RandomSampler())
 
@@ -185,7 +185,7 @@ def test_the_worst_of_many_runs_is_given_up_and_the_best_is_not(pruning, tmp_pat
     assert any(stopped(0.01) for _ in range(6))  # each bracket of Hyperband begins at another epoch
 
 
-def test_a_run_that_is_tried_again_is_judged_as_before():
+def test_a_retried_run_is_pruned_as_before():
     study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=2))
     good = study.ask()
     for step in (1, 2, 3):

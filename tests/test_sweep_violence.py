@@ -1,4 +1,4 @@
-"""What a sweep does when runs, the whole of it, or its user's patience end early. Nothing is left RUNNING, or twice."""
+"""Sweeps that are interrupted, or whose processes are killed: no run is left RUNNING, or recorded twice."""
 
 import signal
 import subprocess
@@ -24,7 +24,7 @@ def states(folder):
     return [parent.status for parent in parents], sorted(run.status for run in runs)
 
 
-def test_a_killed_run_is_tried_again_and_is_there_once(tmp_path):
+def test_a_killed_run_is_retried_and_recorded_once(tmp_path):
     process = start(*LONG, "seed=0,1", folder=tmp_path)
     wait_for(lambda: len(begun(tmp_path)) == 2)
     kill(workers(process.pid)[0])
@@ -58,7 +58,7 @@ def test_a_run_that_takes_too_long_is_ended_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dead_fork_server_costs_the_runs_that_were_going_on(tmp_path):
+def test_a_dead_fork_server_costs_the_runs_an_attempt(tmp_path):
     process = start(*LONG, "seed=0,1,2", folder=tmp_path)
     wait_for(lambda: len(begun(tmp_path)) == 2)
     running = workers(process.pid)

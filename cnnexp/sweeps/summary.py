@@ -34,7 +34,7 @@ def summarize_with_comparison(results: Results, *, uri: str, parent_id: str) -> 
         return summarize(results)
     try:
         return _compared(absolute_uri(uri), parent_id)
-    except Exception as error:  # whatever it is: the runs are done and recorded, and the reader is told
+    except Exception as error:  # whatever it is: the runs are recorded, and the summary says what failed
         reason = one_line(f"{type(error).__name__}: {error}")
         trouble = f"The runs are recorded, but comparing them failed ({reason}). `cnnexp compare` says more."
         return SweepSummary("", results.description(), {}, trouble)

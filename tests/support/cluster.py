@@ -81,7 +81,7 @@ def ray_cluster():
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # Ray has its workers wait for everybody else of the machine
-        patch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # or every new home has its fonts listed anew
+        patch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # or fonts are listed again for every new home
         cluster = RayCluster(folder)
         try:
             cluster.head()
@@ -166,7 +166,7 @@ class Site:
         return runs_in(self._server, experiment)
 
     def busy(self, experiment):
-        """Return the runs that are going on and have an epoch: with two of them, both nodes are at work."""
+        """Return the running runs that have an epoch: with two of them, both nodes are at work."""
         _, runs = self.recorded(experiment)
         return [run for run in runs if run.status == "RUNNING" and "val/loss" in run.metrics]
 

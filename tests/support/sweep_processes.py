@@ -67,7 +67,7 @@ def table(runs):
 
 
 def workers(driver):
-    """Return the processes in which the runs of a sweep are going on."""
+    """Return the worker processes of a sweep."""
     servers = [pid for pid in children(driver) if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return [pid for server in servers for pid in children(server)]
 

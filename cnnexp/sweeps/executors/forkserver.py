@@ -5,7 +5,7 @@ random state. A worker that dies takes nothing else down.
 
 Everything that steers Python's `multiprocessing` is in this module. It relies on what CPython does and does not
 document: the functions below of `multiprocessing.forkserver` and `resource_tracker`, and that a worker re-runs the main
-module by its `__file__`. `tests/test_sweep_workers.py` fails where a version of CPython does otherwise.
+module by its `__file__`. `tests/test_sweep_executor.py` fails where a version of CPython does otherwise.
 """
 
 import multiprocessing

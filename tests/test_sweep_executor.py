@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from cnnexp.compose import compose_config
-from cnnexp.records import EpochValues
+from cnnexp.errors import DataError
+from cnnexp.records import DatasetInfo, EpochValues
+from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors.process_executor import ProcessExecutor
 from cnnexp.sweeps.executors.protocol import (
     DatasetInspected,
@@ -21,6 +23,7 @@ from cnnexp.sweeps.executors.protocol import (
     TrainTask,
     WorkerDied,
 )
+from cnnexp.sweeps.inspector import DatasetInspector
 from cnnexp.tracking import OwnedRecord
 from support.sweep_processes import children
 
@@ -209,6 +212,40 @@ def test_a_process_runs_the_script_of_its_parent_again_unless_that_is_forbidden(
 
     assert printed() == ["main", "main", "background_thread:false"]
     assert printed("forbid") == ["main", "background_thread:false"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "attempts"),
+    [
+        (WorkerDied("killed"), 3),
+        (Failed("OSError: disk", "", expected=False), 3),
+        (Failed("The training loss must stay finite", "", expected=True), 1),
+    ],
+    ids=["died", "unexpected", "expected"],
+)
+def test_what_is_attempted_again(ended, attempts):
+    count = Attempts(retries=2)
+    while count.another_after(ended):
+        count.begin_another()
+    assert count.number == attempts
+
+
+def test_a_data_set_is_inspected_once_whether_it_can_be_read_or_not():
+    read = []
+
+    def inspect(data):
+        read.append(data)
+        if data.name == "folder":
+            raise DataError("nowhere")
+        return DatasetInfo("d1", 8, 8, (5, 5))
+
+    inspector = DatasetInspector(inspect)
+    digits, missing = DIGITS.data, MISSING.data
+    assert inspector.inspect(digits) is inspector.inspect(dataclasses.replace(digits, limit=10))
+    for _ in range(2):
+        with pytest.raises(DataError, match="nowhere"):
+            inspector.inspect(missing)
+    assert read == [digits.whole(), missing.whole()]
 
 
 def _without_time(values: EpochValues):

@@ -1,8 +1,27 @@
 """Sweeps under Hydra's own launchers, which start the runs in their own way."""
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from cnnexp.records import EpochValues
+from cnnexp.sweeps.context import VARIABLE, SweepContext
+from cnnexp.sweeps.pruning import StudySpec
 from support.sweep_processes import WORDS, recorded, sweep, table
+
+
+@pytest.mark.parametrize("study", [None, StudySpec("a b.log", "s", "best/val_loss", "asha", 1, 9)])
+def test_a_job_gets_the_context_it_was_given(study, monkeypatch):
+    context = SweepContext({"sweep.varied": r"data.path='C:\a', seed=0"}, "key", study, None if study is None else 3)
+    (override,) = OverridesParser.create().parse_overrides([context.to_override()])
+    monkeypatch.setenv(VARIABLE, override.value())
+    assert SweepContext.from_environment() == context
+
+
+def test_a_run_alone_has_no_context_and_is_not_pruned(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    context = SweepContext.from_environment()
+    assert context.tags == {}
+    assert not context.pruner()(EpochValues(1, 1.0, 0.1, 1.0, 0.1, 0.1, 1.0))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Which runs the words of a sweep mean, and which of them are the same run."""
+"""Which runs the overrides of a sweep mean, and which of them are the same run."""
 
 import hydra
 import pytest
@@ -13,15 +13,15 @@ from cnnexp.sweeps.combinations import combinations, from_jobs
 from cnnexp.sweeps.jobs import Composer, Grid
 from cnnexp.sweeps.run_hash import hash_run, hash_sweep, resolve
 
-FACTS = DatasetInfo(digest="d1", height=8, width=8, class_counts=(500, 488))
+INFO = DatasetInfo(digest="d1", height=8, width=8, class_counts=(500, 488))
 
 
-def meant(*words, params=None, zipped=()):
-    return combinations(words, params=params or {}, zipped=zipped)
+def combined(*overrides, params=None, zipped=()):
+    return combinations(overrides, params=params or {}, zipped=zipped)
 
 
 def test_every_combination_the_last_list_fastest():
-    found = meant("model=small", "training.batch_size=16,64", "seed=range(2)")
+    found = combined("model=small", "training.batch_size=16,64", "seed=range(2)")
     assert found.fixed == ("model=small",)
     assert found.varied == ("training.batch_size", "seed")
     assert list(found) == [
@@ -35,34 +35,34 @@ def test_every_combination_the_last_list_fastest():
 
 
 def test_without_lists_there_is_one_run():
-    assert list(meant("model=small")) == [()]
+    assert list(combined("model=small")) == [()]
 
 
 def test_zipped_lists_are_walked_together():
-    words = ("training.batch_size=16,64", "seed=0,1,2", "optimizer.learning_rate=1e-3,4e-3")
-    found = meant(*words, zipped=["training.batch_size", "optimizer.learning_rate"])
+    overrides = ("training.batch_size=16,64", "seed=0,1,2", "optimizer.learning_rate=1e-3,4e-3")
+    found = combined(*overrides, zipped=["training.batch_size", "optimizer.learning_rate"])
     assert len(found) == 6
     assert list(found)[3] == ("training.batch_size=64", "optimizer.learning_rate=0.004", "seed=0")
 
 
 def test_zipped_lists_must_be_equally_long():
     with pytest.raises(ConfigError, match=r"training\.batch_size has 3, seed has 2"):
-        meant("training.batch_size=1,2,3", "seed=0,1", zipped=["training.batch_size", "seed"])
+        combined("training.batch_size=1,2,3", "seed=0,1", zipped=["training.batch_size", "seed"])
 
 
 def test_what_is_zipped_must_be_a_list():
     with pytest.raises(ConfigError, match=r"seed is not. Lists: training.batch_size"):
-        meant("training.batch_size=1,2", "seed=0", zipped=["training.batch_size", "seed"])
+        combined("training.batch_size=1,2", "seed=0", zipped=["training.batch_size", "seed"])
 
 
 def test_the_command_line_replaces_what_a_preset_brings():
     params = {"training.batch_size": "16,32,64", "seed": "0,1"}
-    assert list(meant("training.batch_size=8", params=params)) == [("seed=0",), ("seed=1",)]
+    assert list(combined("training.batch_size=8", params=params)) == [("seed=0",), ("seed=1",)]
 
 
 def test_an_interval_is_for_a_search():
     with pytest.raises(ConfigError, match="hydra/sweeper=optuna"):
-        meant("optimizer.learning_rate=interval(1e-4,1e-1)")
+        combined("optimizer.learning_rate=interval(1e-4,1e-1)")
 
 
 def test_jobs_of_another_sweeper_differ_in_what_varies():
@@ -70,12 +70,12 @@ def test_jobs_of_another_sweeper_differ_in_what_varies():
     assert (found.varied, list(found)[1]) == (("seed",), ("model=small", "seed=1"))
 
 
-def identity(*words, facts=FACTS):
-    return hash_run(resolve(compose_config(words), facts, cores=2), facts)
+def run_hash(*overrides, info=INFO):
+    return hash_run(resolve(compose_config(overrides), info, cores=2), info)
 
 
 @pytest.mark.parametrize(
-    ("words", "same"),
+    ("overrides", "same"),
     [
         (["tracking.uri=sqlite:///other.db"], True),
         (["tracking.run_name=a"], True),
@@ -92,16 +92,16 @@ def identity(*words, facts=FACTS):
     ],
     ids=str,
 )
-def test_the_same_run_is_what_gives_the_same_result(words, same):
-    assert (identity(*words) == identity()) is same
+def test_the_same_run_is_what_gives_the_same_result(overrides, same):
+    assert (run_hash(*overrides) == run_hash()) is same
 
 
 def test_other_data_make_another_run():
-    assert identity(facts=DatasetInfo(digest="d2", height=8, width=8, class_counts=(500, 488))) != identity()
+    assert run_hash(info=DatasetInfo(digest="d2", height=8, width=8, class_counts=(500, 488))) != run_hash()
 
 
 @pytest.mark.parametrize(
-    ("words", "threads"),
+    ("overrides", "threads"),
     [
         ([], 1),
         (["training.batch_size=988"], 7),  # 988 × 8 × 8 × 32 values
@@ -110,31 +110,31 @@ def test_other_data_make_another_run():
     ],
     ids=str,
 )
-def test_threads_are_decided_by_the_work_and_the_cores_there_are(words, threads):
-    assert resolve(compose_config(words), FACTS, cores=7).training.threads == threads
+def test_threads_are_decided_by_the_work_and_the_cores_there_are(overrides, threads):
+    assert resolve(compose_config(overrides), INFO, cores=7).training.threads == threads
 
 
-@pytest.mark.parametrize(("words", "threads"), [([], 7), (["data.imbalance=100"], 1)], ids=str)
-def test_threads_are_decided_by_the_images_that_an_imbalance_leaves(words, threads):
-    facts = DatasetInfo(digest="d1", height=8, width=8, class_counts=(100,) * 10)
-    config = compose_config(["training.batch_size=1000", "data.limit=null", *words])
-    assert resolve(config, facts, cores=7).training.threads == threads
+@pytest.mark.parametrize(("overrides", "threads"), [([], 7), (["data.imbalance=100"], 1)], ids=str)
+def test_threads_are_decided_by_the_images_that_an_imbalance_leaves(overrides, threads):
+    info = DatasetInfo(digest="d1", height=8, width=8, class_counts=(100,) * 10)
+    config = compose_config(["training.batch_size=1000", "data.limit=null", *overrides])
+    assert resolve(config, info, cores=7).training.threads == threads
 
 
-def test_a_sweep_is_known_by_its_words_and_not_by_how_it_is_carried_out():
-    def identity(words, experiment="a", settings="seed: 0", varied=None):
-        return hash_sweep(words, experiment=experiment, settings=settings, varied=varied or {"seed": "0, 1"})
+def test_a_sweep_is_known_by_its_overrides_and_not_by_how_it_is_executed():
+    def sweep_hash(overrides, experiment="a", settings="seed: 0", varied=None):
+        return hash_sweep(overrides, experiment=experiment, settings=settings, varied=varied or {"seed": "0, 1"})
 
-    key = identity(["seed=0,1", "model=small"])
+    key = sweep_hash(["seed=0,1", "model=small"])
     manners = ["sweep.workers=3", "sweep.resume=never", "sweep.dry_run=true", "hydra.sweep.dir=/tmp", "sweep.retries=0"]
     places = ["tracking.uri=sqlite:///a.db", "tracking.uri=sqlite:///b.db", "tracking.run_name=it", "data.cache=/tmp"]
-    assert identity(["model=small", "seed=0,1", *manners, *places]) == key
-    assert identity(["model=small", "seed=0,1", "seed=0,1"]) == key  # as `cnnexp resume` adds words that were there
-    assert identity(["seed=0,1,2", "model=small"]) != key
-    assert identity(["seed=0,1", "model=small"], experiment="b") != key
-    assert identity(["seed=0,1", "model=small", "sweep.zip=[seed]"]) != key
-    assert identity(["seed=0,1", "model=small"], settings="seed: 1") != key  # a preset was edited
-    assert identity(["seed=0,1", "model=small"], varied={"seed": "0, 1, 2"}) != key
+    assert sweep_hash(["model=small", "seed=0,1", *manners, *places]) == key
+    assert sweep_hash(["model=small", "seed=0,1", "seed=0,1"]) == key  # as `cnnexp resume` repeats overrides
+    assert sweep_hash(["seed=0,1,2", "model=small"]) != key
+    assert sweep_hash(["seed=0,1", "model=small"], experiment="b") != key
+    assert sweep_hash(["seed=0,1", "model=small", "sweep.zip=[seed]"]) != key
+    assert sweep_hash(["seed=0,1", "model=small"], settings="seed: 1") != key  # a preset was edited
+    assert sweep_hash(["seed=0,1", "model=small"], varied={"seed": "0, 1, 2"}) != key
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def composer():
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ["optimizer.learning_rate=1e-3", "training.batch_size=64", "seed=3"],
         ["optimizer=sgd", "optimizer.learning_rate=0.3", "optimizer.momentum=0.5"],
@@ -158,10 +158,10 @@ def composer():
     ],
     ids=" ".join,
 )
-def test_a_job_is_composed_as_a_run_alone(composer, words):
-    varied = [word.partition("=")[0] for word in words]
+def test_a_job_is_composed_as_a_run_alone(composer, overrides):
+    varied = [override.partition("=")[0] for override in overrides]
     for _ in range(2):  # the second time from what is known
-        assert composer.compose(0, tuple(words), varied).config == compose_config(words)
+        assert composer.compose(0, tuple(overrides), varied).config == compose_config(overrides)
 
 
 def test_a_job_with_a_wrong_value_is_refused(composer):
@@ -172,7 +172,7 @@ def test_a_job_with_a_wrong_value_is_refused(composer):
 
 
 def test_combinations_that_contradict_each_other_do_not_end_the_list(composer):
-    words = ["schedule=warmup_cosine", "training.epochs=2,20", "schedule.warmup_epochs=1,5"]
-    grid = Grid(composer, meant(*words))
+    overrides = ["schedule=warmup_cosine", "training.epochs=2,20", "schedule.warmup_epochs=1,5"]
+    grid = Grid(composer, combined(*overrides))
     assert [job.number for job in grid] == [0, 2, 3]
     assert len(grid.refusals) == 1
