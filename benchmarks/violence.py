@@ -3,7 +3,7 @@
     python benchmarks/violence.py [--rounds 50] [--seed 0]
 
 In each round a sweep of tiny runs starts in a new store. At a random moment one of its processes gets SIGKILL: the
-sweep itself, a worker, the preloaded process that runs are forked from (the fork server), or the process that delivers to MLflow. Then the
+sweep itself, a worker, the fork server, or the process that delivers to MLflow. Then the
 same command is run again. Afterwards every run must exist exactly once, nothing may be RUNNING or undelivered, and all
 metrics except `seconds/*` must equal those of the undisturbed sweep. If not, the exit code is 1 and the folder of that
 round is kept.
