@@ -16,7 +16,6 @@ from cnnexp import __version__
 from cnnexp.__main__ import main
 from cnnexp.cli import COMMANDS
 from cnnexp.cli.commands import commands
-from cnnexp.tracking import prepare_store
 from cnnexp.tracking.comparison_page import METRIC
 from support import tracking_inputs
 
@@ -241,7 +240,7 @@ def test_a_run_that_is_stopped_says_so(tmp_path, number, code):
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_the_ui_is_quiet_and_leaves_no_server_behind(tmp_path, number, code):
-    prepare_store(tracking_inputs.settings(tmp_path))
+    tracking_inputs.create_store(tracking_inputs.settings(tmp_path))
     process = start(["ui", f"tracking.uri={tracking_inputs.settings(tmp_path).uri}"], tmp_path)
     link = wait_for(process, "Open http").split()[1]
     urllib.request.urlopen(link, timeout=10).close()

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-from cnnexp.tracking import OwnedRecord, prepare_store
+from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.delivery_client import delivery_client
 from support import TESTS, tracking_inputs
@@ -48,7 +48,7 @@ def ended(client: MlflowClient, run_id: str, *, within: float = 20.0) -> Run:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("home")
-    prepare_store(tracking_inputs.settings(folder))
+    tracking_inputs.create_store(tracking_inputs.settings(folder))
     return folder
 
 
@@ -76,8 +76,8 @@ def test_a_process_that_is_stopped_leaves_a_killed_run_with_all_its_epochs(home,
 
 
 def test_a_process_killed_while_it_creates_the_store_leaves_no_half_of_one(tmp_path):
-    create = "import sys, pathlib, cnnexp.tracking as t; from support import tracking_inputs; "
-    create += "print(t.prepare_store(tracking_inputs.settings(pathlib.Path(sys.argv[1]))))"
+    create = "import sys, pathlib; from support import tracking_inputs; "
+    create += "print(tracking_inputs.create_store(tracking_inputs.settings(pathlib.Path(sys.argv[1]))))"
     command = [sys.executable, "-c", create, str(tmp_path)]
     growing = tmp_path / "mlflow.db.part"
     process = subprocess.Popen(command, cwd=TESTS)

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from cnnexp.errors import NonFiniteLossError, TrackingError
 from cnnexp.records import EpochValues
 from cnnexp.system.text import program
-from cnnexp.tracking import prepare_store, recording, send
+from cnnexp.tracking import recording, send
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.record_folder import Progress
 from support import tracking_inputs
@@ -25,7 +25,7 @@ RESULT = tracking_inputs.result(epochs=4)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("größe store")
-    prepare_store(tracking_inputs.settings(folder))
+    tracking_inputs.create_store(tracking_inputs.settings(folder))
     return folder
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from cnnexp.cli.ui import free_port, serving
 from cnnexp.errors import TargetError, TrackingError
-from cnnexp.tracking import mlflow_ui, prepare_store, recording
+from cnnexp.tracking import mlflow_ui, recording
 from cnnexp.tracking.tags import PARENT, SWEEP_ID, SWEEP_KEY, VARIED
 from support import tracking_inputs
 
@@ -36,7 +36,7 @@ def read(address: str) -> bytes:
 def record_sweep(folder: Path) -> tuple[str, list[str]]:
     """Record a sweep of two runs; return the id of its parent and those of its runs."""
     settings, result, runs = tracking_inputs.settings(folder), tracking_inputs.result(), []
-    prepare_store(settings)
+    tracking_inputs.create_store(settings)
     tags = {SWEEP_KEY: "k", VARIED: "optimizer.learning_rate, seed"}
     with recording(settings, run_name="the sweep", parameters={}, config_yaml="", tags=tags) as parent:
         while parent.run_id is None:

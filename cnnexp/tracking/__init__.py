@@ -8,7 +8,6 @@ from cnnexp.tracking.outbox.owned_record import OwnedRecord, deliver_orphans, is
 from cnnexp.tracking.outbox.record_folder import RecordWriter
 from cnnexp.tracking.receipt import Receipt, send
 from cnnexp.tracking.recorder import Recorder, recording
-from cnnexp.tracking.store.connection import prepare_store
 
 __all__ = [
     "OwnedRecord",
@@ -18,7 +17,6 @@ __all__ = [
     "Terminated",
     "deliver_orphans",
     "is_running",
-    "prepare_store",
     "raising_on_sigterm",
     "recording",
     "send",

@@ -1,4 +1,4 @@
-"""Putting a comparison where a reader of the MLflow UI opens the sweep."""
+"""The page of a comparison, kept where a reader of the MLflow UI opens the sweep."""
 
 import shlex
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from cnnexp.tracking.store.connection import absolute_uri, load_mlflow, one_line
 from cnnexp.tracking.tags import DESCRIPTION
 
 PAGE = "comparison.html"
-METRIC = "test/accuracy"  # what is compared where nobody says otherwise
+METRIC = "test/accuracy"  # compared by default
 _LONGEST_TAG = 7_500  # characters; MLflow refuses 8,000
 
 
@@ -38,4 +38,4 @@ def shortened(description: str) -> str:
     if len(description) <= _LONGEST_TAG:
         return description
     whole_lines = description[:_LONGEST_TAG].rpartition("\n")[0]
-    return f"{whole_lines}\n\nThe rest stands in {PAGE}."
+    return f"{whole_lines}\n\nThe rest is in {PAGE}."

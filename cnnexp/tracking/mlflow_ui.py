@@ -1,9 +1,10 @@
 """Everything that depends on MLflow's front end: its routes, its saved views, what its server prints.
 
-A first visit to the UI opens its view for language models unless the link says otherwise, and the page of a sweep's
-own run shows neither the curves nor the columns of the runs in it. So a sweep gets a view of its own: the UI keeps a
-view that a person shares as JSON in a tag of the experiment and opens it by a link with its key, and the same is
-written here. Where a store does not accept it, the link opens the sweep's own run. A test opens the links in a browser.
+A first visit to the UI opens its view for language models unless the link names the other one, and the page of a
+sweep's own run shows neither the curves nor the columns of the runs in it. So a sweep gets a view of its own: the UI
+keeps a view that a person shares as JSON in a tag of the experiment and opens it by a link with its key, and the same
+is written here. Where a store does not accept it, the link opens the sweep's own run. A test opens the links in a
+browser.
 """
 
 import json

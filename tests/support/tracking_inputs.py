@@ -11,6 +11,7 @@ from PIL import Image
 
 from cnnexp.config import TrackingConfig
 from cnnexp.records import RunResult
+from cnnexp.tracking.store import connection
 from support.sample_records import run_result
 
 CLASS_NAMES = ("stop", "Fußgänger", "直進")
@@ -29,6 +30,13 @@ def settings(folder: Path, uri: str | None = None, experiment: str = "signs") ->
         run_name=None,
         outbox=str(folder / "outbox"),
     )
+
+
+def create_store(settings: TrackingConfig) -> str:
+    """Create the store and its experiment; return the experiment's id."""
+    connection.load_mlflow()
+    uri, artifacts = connection.absolute_uri(settings.uri), connection.absolute_location(settings.artifacts)
+    return connection.connect(uri=uri, artifacts=artifacts, experiment=settings.experiment)[1]
 
 
 @functools.cache

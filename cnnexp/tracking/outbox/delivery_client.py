@@ -112,7 +112,7 @@ class DeliveryClient:
                 _logger.warning("%s", answer.reason)
             else:
                 self._answers[answer.folder].put(answer)
-        self._silent.set()  # first, so that whoever starts to wait from here on sees it
+        self._silent.set()  # first, so that a wait that starts from here on sees it
         for waiting in list(self._answers.values()):
             waiting.put(_GONE)
 

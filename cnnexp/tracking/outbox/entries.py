@@ -1,4 +1,4 @@
-"""What goes into a record's journal: one entry each, within what MLflow accepts."""
+"""The entries of a record's journal, within what MLflow accepts; `delivery` sends them."""
 
 import math
 import re
@@ -9,14 +9,14 @@ from cnnexp.records import RunInfo, RunResult
 from cnnexp.system.text import as_yaml, plural
 from cnnexp.tracking.outbox.record_folder import Entry, now
 
-_PARAM_LENGTH = 6_000  # characters; MLflow cuts longer ones without a word
+_PARAM_LENGTH = 6_000  # characters; MLflow cuts longer ones silently
 _TAG_LENGTH = 8_000
 
 Parameter = str | int | float | bool | None
 
 
 def params(values: Mapping[str, Parameter]) -> Entry:
-    """Parameters, written as YAML writes them; a value that is too long says that it was cut."""
+    """Parameters, written as YAML writes them; a value that is too long is cut, with a note of its length."""
     return {"kind": "params", "values": {_key(name): _fitting(as_yaml(v), _PARAM_LENGTH) for name, v in values.items()}}
 
 
@@ -42,7 +42,7 @@ def image(key: str, file: str, *, step: int) -> Entry:
 
 
 def dataset(info: RunInfo) -> Entry:
-    """The data set, known by the digest of its content."""
+    """The data set of a run, identified by the digest of its content."""
     return evaluated_dataset(
         name=info.data_name,
         digest=info.data_digest,
@@ -74,7 +74,7 @@ def evaluated_dataset(
 
 
 def resolved(info: RunInfo) -> dict[str, Parameter]:
-    """What `auto` and batch scaling came to, beside the settings as they were asked for."""
+    """The values that `auto` and batch scaling resolved to, beside the settings as they were given."""
     return {
         "used.learning_rate": info.learning_rate,
         "used.threads": info.threads,

@@ -1,6 +1,6 @@
 """A run's record in the hands of the process that answers for it: the run's own process, or that of its sweep.
 
-A sweep owns the records of its runs: whatever happens to a run's own process, its record says how it ended, and one
+A sweep owns the records of its runs: whatever happens to a run's own process, its record states how it ended, and one
 delivery process serves all of them.
 """
 

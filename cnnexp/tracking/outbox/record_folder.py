@@ -7,7 +7,7 @@
         files/           artifacts of the run, as they will be named
         model/           what the logged model is made of
         status.json      how the run ended; written last
-        delivered.json   how much of this the store has; written by whoever delivers
+        delivered.json   how much of this the store has; written by the process that delivers
 
 The folder is removed when the store has all of it. It may hold a store's password, so only its owner can read it.
 """

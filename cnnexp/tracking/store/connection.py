@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnexp.config import TrackingConfig
 from cnnexp.errors import TrackingError
 from cnnexp.system.files import replacing
 from cnnexp.system.locks import locked_folder
@@ -24,7 +23,7 @@ from cnnexp.system.text import one_line
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_REACH_SECONDS = 6.0  # a server that says nothing for so long is not there
+_REACH_SECONDS = 6.0  # a server that does not answer for so long is taken as unreachable
 _CREATE_SECONDS = 120.0  # another process may be creating the same store; that takes it seconds
 
 # MLflow would try for minutes. Whoever set one of these knows better.
@@ -120,24 +119,11 @@ def one_line_errors(uri: str) -> Iterator[None]:
         raise TrackingError(f"The MLflow store {masked(uri)} refused or could not be reached: {reason}") from error
 
 
-def prepare_store(settings: TrackingConfig) -> str:
-    """Create the store and the experiment where they are missing, and return the experiment's id.
-
-    Any number of processes may do this at once.
-
-    Raises:
-        TrackingError: The store cannot be reached or created.
-
-    """
-    uri = absolute_uri(settings.uri)
-    reach(uri)
-    load_mlflow()
-    with one_line_errors(uri):
-        return connect(uri=uri, artifacts=absolute_location(settings.artifacts), experiment=settings.experiment)[1]
-
-
 def connect(*, uri: str, artifacts: str | None, experiment: str) -> "tuple[MlflowClient, str]":
-    """Return a client of the store and the id of the experiment; create what is missing."""
+    """Return a client of the store and the id of the experiment; create what is missing.
+
+    Any number of processes may do this at once. Call :func:`load_mlflow` before.
+    """
     from mlflow import MlflowClient
 
     store = StoreUri(uri)
