@@ -9,8 +9,8 @@ def pytest_collection_finish():
     if "tensorflow" in sys.modules:  # light tests stay light
         from absl import logging
 
-        from cnnexp.training import runtime
+        from cnnexp.training import configure_tensorflow
 
-        runtime.configure(threads=1, seed=0)
+        configure_tensorflow(threads=1, seed=0)
         # It was made while pytest caught what tests print, and would close that for good when Hydra sets logging up.
         logging.get_absl_handler().python_handler.stream = sys.__stderr__

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 
 from cnnexp.__main__ import main
 from cnnexp.tracking.recorded_model import recorded_model
-from cnnexp.training import runtime
+from cnnexp.training import configure_tensorflow
 from support.exported_script import run_alone
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
@@ -33,7 +33,7 @@ def home(tmp_path_factory) -> Path:
     """A folder with a store, and a run trained on photographs of hands."""
     if not ARCHIVE.exists():
         pytest.skip(f"needs the photographs of {ARCHIVE.name}")
-    runtime.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
+    configure_tensorflow(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
     home = tmp_path_factory.mktemp("home")
     with zipfile.ZipFile(ARCHIVE) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg")))

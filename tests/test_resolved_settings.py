@@ -9,7 +9,7 @@ import pytest
 from cnnexp.compose import compose_config
 from cnnexp.config import AdamConfig, AugmentationConfig
 from cnnexp.datasets import Split
-from cnnexp.runs.settings import (
+from cnnexp.runs.resolved_settings import (
     channel_statistics,
     fit_scaling,
     resolve_augmentation,
@@ -66,5 +66,7 @@ def test_standardizing_gives_mean_zero_and_deviation_one():
 
 
 def test_a_sweep_resolves_without_keras_and_pillow():
-    code = "import sys, cnnexp.runs.settings; print({'tensorflow', 'keras', 'PIL', 'scipy'} & set(sys.modules))"
+    code = (
+        "import sys, cnnexp.runs.resolved_settings; print({'tensorflow', 'keras', 'PIL', 'scipy'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -9,7 +9,7 @@ from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
 from cnnexp.models import Regularization, build_model
 from cnnexp.records import Augmentation, Scaling
-from cnnexp.training import GraphCache, Network, runtime
+from cnnexp.training import GraphCache, Network, configure_tensorflow
 from cnnexp.training.batches import batches
 
 CONSTANT = ScheduleConfig(name="constant")
@@ -90,7 +90,7 @@ def fit(
             seen.append(values)
         return values.epoch == prune_at
 
-    runtime.configure(threads=1, seed=seed)
+    configure_tensorflow(threads=1, seed=seed)
     trainer = training.Trainer(Network(model() if model else network()), sgd(), wanted or loss())
     trainer = graphs.reuse(trainer) if graphs else trainer
     history = training.fit(
@@ -211,7 +211,7 @@ def test_one_step_of_sgd_is_the_gradient_step_written_by_hand():
     train = stripes(16)
     made = fit_config(train=train, epochs=1, learning_rate=0.05)
     wanted = loss(class_weights=(0.5, 2.0), label_smoothing=0.2)
-    runtime.configure(threads=1, seed=3)
+    configure_tensorflow(threads=1, seed=3)
     expected = network()
     start = expected.get_weights()
     images, labels = train.images, train.labels

@@ -4,8 +4,7 @@ A finding needs an interval that excludes chance *and* a size that matters. Cons
 limits, with the reason. NumPy and SciPy, no Keras: what needs a network is computed by the caller.
 """
 
-from cnnexp.diagnosis.evidence import RunEvidence
-from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval
+from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, combination_interval, exact_interval
 from cnnexp.diagnosis.misleading_metrics import (
     detect_misleading_accuracy,
     detect_overconfidence,

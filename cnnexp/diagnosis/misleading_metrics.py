@@ -6,8 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, majority_share, recalls
-from cnnexp.diagnosis.intervals import LEVEL, combination_interval, exact_interval
+from cnnexp.diagnosis.evidence import (
+    LEVEL,
+    RunEvidence,
+    beats_majority,
+    combination_interval,
+    exact_interval,
+    majority_share,
+    recalls,
+)
 from cnnexp.evaluation import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.records import Finding
 from cnnexp.system.text import listed

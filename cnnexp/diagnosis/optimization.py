@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
-from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, majority_share
-from cnnexp.diagnosis.intervals import Z, exact_interval
+from cnnexp.diagnosis.evidence import RunEvidence, Z, beats_majority, exact_interval, majority_share
 from cnnexp.records import Finding
 
 MINIMUM_EPOCHS = 3  # two losses are no trend

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
-from cnnexp.diagnosis.evidence import RunEvidence, recalls
-from cnnexp.diagnosis.intervals import combination_interval
+from cnnexp.diagnosis.evidence import RunEvidence, combination_interval, recalls
 from cnnexp.diagnosis.optimization import improving_at_end
 from cnnexp.records import Finding, History
 from cnnexp.system.text import listed

@@ -16,10 +16,10 @@ from cnnexp.diagnosis import diagnose, not_assessed
 from cnnexp.models import Regularization, build_model
 from cnnexp.records import SPLIT_NAMES, EpochValues, PrunedRun, RunInfo, RunResult
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
-from cnnexp.runs.settings import ResolvedSettings, resolve
+from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
 from cnnexp.saved.build_card import CardWithReference, build_card
 from cnnexp.system import resources
-from cnnexp.training import GraphCache, Network, Trainer, runtime
+from cnnexp.training import GraphCache, Network, Trainer, configure_tensorflow
 
 EXAMPLE_IMAGES = 2  # in the model's input example
 
@@ -49,7 +49,7 @@ def run(
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *summary(report)))
     settings = resolve(config, splits)
-    runtime.configure(threads=settings.threads, seed=config.seed)
+    configure_tensorflow(threads=settings.threads, seed=config.seed)
     model = _build(config, splits, settings, precision=settings.precision)
     info = _info(config, splits, settings, model, name)
     on_start(info)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_settings, names_affecting
 from cnnexp.config.columns import values
 from cnnexp.records import DatasetInfo
-from cnnexp.runs.settings import resolve_execution
+from cnnexp.runs.resolved_settings import resolve_execution
 
 # Hydra's own settings that change how and where a sweep is carried out, not which runs it has.
 _HYDRA_EXECUTION = ("hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials", "hydra.verbose")

@@ -1,42 +1,12 @@
-"""What this machine offers a run: cores and processor, and the threads and precision that follow from them.
-
-The numbers of a run depend on threads and precision, so `auto` follows from shapes and processor flags only, never from
-a timing or from how busy the machine is: the same run gives the same numbers, alone or in a sweep. TensorFlow is not
-imported here; `training.runtime` configures it.
-"""
+"""What this machine and its installation are: cores, processor and versions. TensorFlow is not imported here."""
 
 import os
 import platform
 from pathlib import Path
 from typing import Any
 
-# Values in the first feature map of one step: batch × height × width × filters. Below this, an operation is so short
-# that waking a second thread costs more than it saves, and so does converting to bfloat16 and back.
-SMALL_WORK = 2**19
-
-# Instruction sets with native bfloat16 multiply-add; without one it is emulated and slower than float32.
-BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
-
-# What has a say in the numbers of a run.
+# Packages that the numbers of a run depend on.
 PACKAGES = ("cnnexp", "tensorflow", "keras", "numpy", "scikit-learn", "scipy", "mlflow", "hydra-core", "pillow")
-
-
-def resolve_threads(threads: int | str, *, work: int, cores: int) -> int:
-    """Return the number of threads to compute with: as configured, or for ``auto`` one for small work, else `cores`.
-
-    `work` is batch × height × width × filters of the first block; `cores` are all that one run may use.
-    """
-    if isinstance(threads, int):
-        return threads
-    return 1 if work < SMALL_WORK else cores
-
-
-def resolve_precision(precision: str, *, work: int) -> str:
-    """Return ``float32`` or ``bfloat16``; ``auto`` is bfloat16 for large work on a processor that has it natively."""
-    if precision != "auto":
-        return precision
-    native = any(flag in processor_flags() for flag in BFLOAT16_FLAGS)
-    return "bfloat16" if native and work >= SMALL_WORK else "float32"
 
 
 def cores() -> int:

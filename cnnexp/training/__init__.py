@@ -1,5 +1,6 @@
 """Training: many steps in one graph call, one order of images for each (seed, epoch), the best weights kept."""
 
+from cnnexp.training.determinism import configure_tensorflow
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
 from cnnexp.training.graph_cache import GraphCache
 from cnnexp.training.network import Network, fold_temperature, to_bytes
@@ -16,6 +17,7 @@ __all__ = [
     "Trainer",
     "balanced_class_weights",
     "build_optimizer",
+    "configure_tensorflow",
     "fit",
     "fold_temperature",
     "learning_rates",

@@ -44,9 +44,9 @@ def model_file() -> bytes:
     """A .keras file that takes uint8 (N, 8, 8, 1) and gives three probabilities."""
     import keras
 
-    from cnnexp.training import runtime
+    from cnnexp.training import configure_tensorflow
 
-    runtime.configure(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
+    configure_tensorflow(threads=1, seed=0)  # as every test that runs TensorFlow: its threads are fixed once a process
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), dtype="uint8"),

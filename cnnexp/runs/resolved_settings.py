@@ -1,6 +1,8 @@
 """Resolved settings: what ``auto`` and settings that depend on the data come to; without Keras.
 
-The sweep resolves threads and precision by the same function, because they are part of the hash of a run.
+The numbers of a run depend on threads and precision, so `auto` follows from shapes and processor flags only, never from
+a timing or from how busy the machine is: the same run gives the same numbers, alone or in a sweep. A sweep resolves
+them by the same function, because they are part of the run hash.
 """
 
 import math
@@ -16,6 +18,14 @@ from cnnexp.system import resources
 if TYPE_CHECKING:
     from cnnexp.datasets import Split, Splits
     from cnnexp.portable.card import ChannelStatistics
+
+
+# Values in the first feature map of one step: batch × height × width × filters. Below this, an operation is so short
+# that waking a second thread costs more than it saves, and so does converting to bfloat16 and back.
+SMALL_WORK = 2**19
+
+# Instruction sets with native bfloat16 multiply-add; without one it is emulated and slower than float32.
+BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +70,26 @@ def resolve_execution(config: ExperimentConfig, *, images: int, height: int, wid
 
     """
     work = min(config.training.batch_size, images) * height * width * config.model.width
-    threads = resources.resolve_threads(config.training.threads, work=work, cores=cores)
-    return threads, resources.resolve_precision(config.training.precision, work=work)
+    threads = resolve_threads(config.training.threads, work=work, cores=cores)
+    return threads, resolve_precision(config.training.precision, work=work)
+
+
+def resolve_threads(threads: int | str, *, work: int, cores: int) -> int:
+    """Return the number of threads to compute with: as configured, or for ``auto`` one for small work, else `cores`.
+
+    `work` is batch × height × width × filters of the first block; `cores` are all that one run may use.
+    """
+    if isinstance(threads, int):
+        return threads
+    return 1 if work < SMALL_WORK else cores
+
+
+def resolve_precision(precision: str, *, work: int) -> str:
+    """Return ``float32`` or ``bfloat16``; ``auto`` is bfloat16 for large work on a processor that has it natively."""
+    if precision != "auto":
+        return precision
+    native = any(flag in resources.processor_flags() for flag in BFLOAT16_FLAGS)
+    return "bfloat16" if native and work >= SMALL_WORK else "float32"
 
 
 def scaled_learning_rate(optimizer: OptimizerConfig, *, batch_size: int) -> float:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from cnnexp.errors import ConfigError
 
 
-def configure(*, threads: int, seed: int) -> None:
+def configure_tensorflow(*, threads: int, seed: int) -> None:
     """Fix threads, determinism and every random seed; call before anything else of TensorFlow runs.
 
     Raises:
