@@ -1,4 +1,4 @@
-"""Whole runs on real data: every option trains, the same seed gives the same numbers, edge cases are told."""
+"""Whole runs on real data: every option trains, equal seeds give equal numbers, edge cases are reported."""
 
 import json
 import subprocess
@@ -16,11 +16,11 @@ SHORT = ["training.threads=1", "data.limit=150", "training.epochs=2"]
 TRAINED_GROUPS = ("model", "optimizer", "regularization", "augmentation", "schedule")
 
 
-def run(*words, plans=None):
+def run(*overrides, infos=None):
     return experiment.run(
-        compose_config([*SHORT, *words]),
+        compose_config([*SHORT, *overrides]),
         name="test",
-        on_start=(plans if plans is not None else []).append,
+        on_start=(infos if infos is not None else []).append,
         on_epoch=lambda _: False,
         on_progress=lambda *_: None,
     )
@@ -28,21 +28,21 @@ def run(*words, plans=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("group", "option"), [(group, name) for group in TRAINED_GROUPS for name in options(group)])
-def test_every_option_trains_and_is_judged(group, option):
-    words = ["training.epochs=4"] if option == "warmup_cosine" else []
-    result = run(f"{group}={option}", *words)
+def test_every_option_trains_and_is_evaluated(group, option):
+    overrides = ["training.epochs=4"] if option == "warmup_cosine" else []
+    result = run(f"{group}={option}", *overrides)
     assert result.history.steps == len(result.history.epochs) * 5
     assert 0 <= result.metrics["test/accuracy"] <= 1
     assert all(np.isfinite(value) for value in result.metrics.values())
 
 
-def test_what_a_run_records_has_its_promised_names():
+def test_metrics_have_their_documented_names():
     result = run("seed=0")
-    promised = (
+    documented = (
         "accuracy balanced_accuracy macro_precision macro_recall macro_f1 weighted_f1 roc_auc pr_auc log_loss brier "
         "ece accuracy_low accuracy_high ece_uncalibrated"
     )
-    names = {f"test/{name}" for name in promised.split()}
+    names = {f"test/{name}" for name in documented.split()}
     names |= {"best/epoch", "best/val_loss", "best/val_accuracy", "best/train_accuracy", "gap/accuracy", "updates"}
     assert names | {"seconds/train"} <= set(result.metrics)
     assert result.metrics["gap/accuracy"] == pytest.approx(
@@ -61,20 +61,22 @@ print(json.dumps({name: value for name, value in result.metrics.items() if not n
 
 
 def test_the_same_seed_gives_the_same_numbers_in_a_new_process():
-    words = ["model=regularized", "augmentation=basic", "seed=0"]
-    done = subprocess.run([sys.executable, "-c", NUMBERS, *SHORT, *words], check=True, capture_output=True, text=True)
-    here = {name: value for name, value in run(*words).metrics.items() if not name.startswith("seconds")}
+    overrides = ["model=regularized", "augmentation=basic", "seed=0"]
+    done = subprocess.run(
+        [sys.executable, "-c", NUMBERS, *SHORT, *overrides], check=True, capture_output=True, text=True
+    )
+    here = {name: value for name, value in run(*overrides).metrics.items() if not name.startswith("seconds")}
     assert json.loads(done.stdout.splitlines()[-1]) == here
 
 
-def test_without_a_hundred_calibration_images_the_temperature_is_left_out_and_said():
+def test_with_fewer_than_a_hundred_calibration_images_no_temperature_is_fitted():
     result = run("data.calibration=0.05")
     assert any("at least 100 calibration images" in note for note in result.notes)
     assert result.metrics["temperature"] == 1
     assert result.metrics["test/ece"] == pytest.approx(result.metrics["test/ece_uncalibrated"])
 
 
-def test_a_class_missing_from_the_test_split_is_noted_and_nothing_breaks(tmp_path):
+def test_a_class_missing_from_the_test_split_is_noted(tmp_path):
     from PIL import Image
 
     random = np.random.default_rng(0)
@@ -91,14 +93,14 @@ def test_a_class_missing_from_the_test_split_is_noted_and_nothing_breaks(tmp_pat
     assert result.evaluation.per_class[2].recall is None
 
 
-def test_a_batch_larger_than_the_training_split_is_one_step_and_small_work():
-    plans = []
-    result = run("training.batch_size=65536", "training.threads=auto", plans=plans)
+def test_a_batch_larger_than_the_training_split_is_one_step_on_one_thread():
+    infos = []
+    result = run("training.batch_size=65536", "training.threads=auto", infos=infos)
     assert result.history.steps == 2
-    assert (plans[0].threads, plans[0].precision) == (1, "float32")
+    assert (infos[0].threads, infos[0].precision) == (1, "float32")
 
 
-def test_a_rate_far_too_high_is_a_clear_error_not_a_number():
+def test_a_diverging_learning_rate_is_a_clear_error():
     with pytest.raises(NonFiniteLossError, match=r"must stay finite.*optimizer\.learning_rate="):
         run(
             "optimizer=sgd",
@@ -113,8 +115,8 @@ def test_a_rate_far_too_high_is_a_clear_error_not_a_number():
 
 
 @pytest.mark.slow
-def test_the_defaults_reach_their_floor_on_digits():
-    whole = [
+def test_the_defaults_reach_98_percent_on_digits():
+    accuracies = [
         experiment.run(
             compose_config([f"seed={seed}"]),
             name="test",
@@ -124,4 +126,4 @@ def test_the_defaults_reach_their_floor_on_digits():
         ).metrics["test/accuracy"]
         for seed in range(3)
     ]
-    assert np.mean(whole) >= 0.98
+    assert np.mean(accuracies) >= 0.98

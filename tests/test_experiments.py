@@ -1,4 +1,4 @@
-"""The experiments: presets and folders pair up, and every number in a README was written by ``cnnexp compare``."""
+"""The experiments: every preset has a folder, and every number in a README was written by ``cnnexp compare``."""
 
 import csv
 import re
@@ -9,13 +9,13 @@ from cnnexp.compose import CONF, check_sweep
 
 ROOT = CONF.parent / "experiments"
 QUESTIONS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-PROMISES = ("Question", "Command", "Minutes", "Expect")
+HEADINGS = ("Question", "Command", "Minutes", "Expect")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?![\w])")
 _CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)
-_TABLE = re.compile(r"^\|.*$", re.MULTILINE)  # compared whole
+_TABLE = re.compile(r"^\|.*$", re.MULTILINE)  # compared line by line in another test
 _COMMENT = re.compile(r"#.*")
 _SETTING = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
-_ALWAYS = {95.0}  # % of every interval
+_ALWAYS = {95.0}  # %, the level of every interval
 SHOWN = ("n", "seconds/train", "test/log_loss")  # other columns that a README may quote
 
 
@@ -28,7 +28,7 @@ def readme(question):
 
 
 def results(question):
-    """What compare wrote: means, gains and half their intervals, also in points of 100; other metrics as they are."""
+    """Return what compare wrote: means, gains and half their intervals, also in points; other metrics unscaled."""
     numbers = []
     for file in sorted((ROOT / question).glob("*.csv")):
         with file.open(encoding="utf-8", newline="") as lines:
@@ -41,13 +41,13 @@ def results(question):
 
 
 def estimate(cells, prefix):
-    """A mean and half its interval; nothing where a line has none."""
+    """Return a mean and half its interval, or nothing if the row has no interval."""
     mean, low, high = (cells.get(f"{prefix}{name}") for name in ("mean", "low", "high"))
     return [mean, (high - low) / 2] if None not in (mean, low, high) else []
 
 
-def given_by(question):
-    """The values of the preset."""
+def preset_values(question):
+    """Return the numbers that the preset sets."""
     return {float(text) for text in _SETTING.findall(_COMMENT.sub("", preset(question)))}
 
 
@@ -62,15 +62,15 @@ def number(text):
         return None
 
 
-def test_every_preset_has_a_folder_and_every_folder_a_preset():
+def test_presets_and_folders_correspond():
     assert sorted(folder.name for folder in ROOT.iterdir() if folder.is_dir()) == QUESTIONS
     assert len(QUESTIONS) == 8
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_a_preset_opens_with_its_promises(question):
-    said = re.findall(r"^# (\w+): ", preset(question), re.MULTILINE)
-    assert tuple(said) == PROMISES
+def test_a_preset_starts_with_its_headings(question):
+    headings = re.findall(r"^# (\w+): ", preset(question), re.MULTILINE)
+    assert tuple(headings) == HEADINGS
     assert f"experiment={question}" in preset(question).split("Minutes:")[0]
 
 
@@ -83,7 +83,7 @@ def test_a_preset_is_a_sweep_over_at_least_five_seeds(question):
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_a_readme_says_how_to_do_it_again_and_links_what_exists(question):
+def test_a_readme_lists_its_commands_and_links_existing_files(question):
     text = readme(question)
     asked = re.search(r"^# Question: +(.*)$", preset(question), re.MULTILINE)
     assert text.splitlines()[0].lower() == f"# {asked[1]}".lower()
@@ -95,34 +95,34 @@ def test_a_readme_says_how_to_do_it_again_and_links_what_exists(question):
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_every_number_of_a_readme_stands_in_its_results_and_every_expected_one_too(question):
+def test_every_number_of_a_readme_and_preset_is_in_its_results(question):
     known = results(question)
-    given = {*given_by(question), *minutes(question), *_ALWAYS}
+    given = {*preset_values(question), *minutes(question), *_ALWAYS}
     expected = re.search(r"^# Expect: (.*)$", preset(question), re.MULTILINE)[1]
     for text in _NUMBER.findall(_TABLE.sub("", _CODE.sub("", readme(question))) + expected):
         plain = text.replace(",", "")
-        assert float(plain) in given or stands(plain, known), text
+        assert float(plain) in given or occurs(plain, known), text
 
 
-def test_the_overview_answers_every_question_with_numbers_of_its_results():
+def test_the_overview_answers_every_question_with_numbers_from_its_results():
     lines = [line for line in lines_of(ROOT / "README.md") if line.startswith("| [")]
     assert sorted(re.match(r"\| \[(\w+)\]", line)[1] for line in lines) == QUESTIONS
     for line in lines:
         question = re.match(r"\| \[(\w+)\]", line)[1]
-        given = given_by(question)
+        given = preset_values(question)
         for text in _NUMBER.findall(_CODE.sub("", line)):
-            assert float(text) in given or stands(text, results(question)), (question, text)
+            assert float(text) in given or occurs(text, results(question)), (question, text)
 
 
-def stands(text, known):
-    """Whether a number is one of `known` after rounding to its digits, unsigned: "loses 2.2" is a gain of -0.022."""
+def occurs(text, known):
+    """Return whether a number, without sign and to its digits, is one of `known`: "loses 2.2" is a gain of -2.2."""
     digits = len(text.partition(".")[2].partition("e")[0])
     wanted = abs(float(text))
     return any(abs(abs(value) - wanted) <= 0.5 * 10**-digits * (1 + 1e-9) for value in known)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_table_of_a_readme_is_the_one_that_compare_wrote(question):
+def test_the_table_of_a_readme_was_written_by_compare(question):
     written = {line for file in (ROOT / question).glob("*.md") if file.name != "README.md" for line in lines_of(file)}
     shown = [line for line in lines_of(ROOT / question / "README.md") if line.startswith("|")]
     assert len(shown) >= 4
@@ -133,15 +133,15 @@ def lines_of(file):
     return file.read_text(encoding="utf-8").splitlines()
 
 
-def test_numbers_that_stand_nowhere_are_found():
-    assert stands("0.98", [0.9812])
-    assert stands("2.01", [-2.012])
-    assert not stands("0.99", [0.9812])
-    assert not stands("2.33", results("batch_size"))
-    assert stands("2.23", results("batch_size"))
+def test_a_number_that_is_not_in_the_results_is_noticed():
+    assert occurs("0.98", [0.9812])
+    assert occurs("2.01", [-2.012])
+    assert not occurs("0.99", [0.9812])
+    assert not occurs("2.33", results("batch_size"))
+    assert occurs("2.23", results("batch_size"))
 
 
-def test_the_experiments_are_small_and_name_no_machine():
+def test_the_files_are_small_and_contain_no_paths_of_a_machine():
     files = [file for file in ROOT.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 2_000_000
     for file in files:

@@ -1,4 +1,4 @@
-"""The garbage collector stays away from large imports, and comes back."""
+"""The garbage collector is off during large imports, and restored afterwards."""
 
 import gc
 import subprocess
@@ -22,25 +22,25 @@ print(gc.isenabled(), gc.get_freeze_count() > 1000)
 
 
 def after(*, disabled: bool, inside: str = "pass") -> list[str]:
-    """What a fresh process says of its collector after the block."""
+    """Return what a new process prints about its collector after the block."""
     code = SCRIPT.format(disabled=disabled, inside=inside)
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
 
-def test_collection_goes_on_after_the_imports_and_what_they_made_is_frozen():
+def test_collection_resumes_after_the_imports_and_their_objects_are_frozen():
     assert after(disabled=False) == ["True", "True"]
 
 
-def test_a_failed_import_leaves_the_collector_on_as_well():
+def test_a_failed_import_leaves_the_collector_on():
     assert after(disabled=False, inside="1 / 0") == ["True", "True"]
 
 
-def test_a_collector_that_the_user_has_switched_off_stays_off():
+def test_a_collector_that_the_user_disabled_stays_off():
     assert after(disabled=True) == ["False", "True"]
 
 
-def test_what_later_runs_of_a_process_leave_is_not_frozen():
-    """Frozen garbage is never collected: a process of many runs would grow with each."""
+def test_objects_of_later_runs_are_not_frozen():
+    """Frozen garbage is never collected, so a process would grow with every run."""
     quiet.import_tensorflow()
     frozen = gc.get_freeze_count()
     kept = [[] for _ in range(1_000)]

@@ -1,4 +1,4 @@
-"""The built wheel: what it carries, and that it works from any folder."""
+"""The built wheel: its contents, and that it works from any folder."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def wheel(tmp_path_factory):
     return path
 
 
-def test_it_carries_the_package_the_plugins_and_the_configuration_and_nothing_else(wheel):
+def test_the_wheel_contains_package_plugins_and_configuration_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     top = {name.split("/")[0] for name in names}
@@ -33,7 +33,7 @@ def test_it_carries_the_package_the_plugins_and_the_configuration_and_nothing_el
     assert "cnnexp/py.typed" in names
 
 
-def test_it_works_from_any_folder_without_the_source_tree(wheel, tmp_path):
+def test_the_wheel_works_from_any_folder_without_the_source_tree(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     empty = tmp_path / "empty"
