@@ -12,7 +12,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cnnexp.compose import (
-    CONF,
     came_from_hydra,
     check_overrides,
     check_sweep,
@@ -26,6 +25,7 @@ from cnnexp.compose import (
     to_yaml,
 )
 from cnnexp.config import ExperimentConfig, values_of
+from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError
 from cnnexp.system import quiet
 

@@ -10,7 +10,6 @@ import pytest
 from omegaconf import OmegaConf
 
 from cnnexp.compose import (
-    CONF,
     check_sweep,
     columns,
     compose_config,
@@ -21,6 +20,7 @@ from cnnexp.compose import (
     to_yaml,
 )
 from cnnexp.config import ExperimentConfig
+from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 from cnnexp.tracking.store.stored_run import SETTINGS
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnexp.compose import compose_config
-from cnnexp.compose.schemas import options
+from cnnexp.config.defaults import options
 from cnnexp.errors import NonFiniteLossError
 from cnnexp.runs import experiment
 

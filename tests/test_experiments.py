@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from cnnexp.compose import CONF, check_sweep
+from cnnexp.compose import check_sweep
+from cnnexp.config.defaults import CONF
 
 ROOT = CONF.parent / "experiments"
 QUESTIONS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))

@@ -10,9 +10,10 @@ from hydra.types import RunMode
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
-from cnnexp.compose import CONF, columns, compose_config, other_settings, parameters, quote_paths, run_name
+from cnnexp.compose import columns, compose_config, other_settings, parameters, quote_paths, run_name
 from cnnexp.config import VARIANTS, BuiltinDataConfig, TrackingConfig
 from cnnexp.config.columns import SETTINGS
+from cnnexp.config.defaults import CONF
 from cnnexp.config.setting import setting, settings
 from cnnexp.records import DatasetInfo
 from cnnexp.sweeps.run_hash import hash_run

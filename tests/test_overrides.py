@@ -13,10 +13,11 @@ from hydra.types import RunMode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnexp.compose import CONF, compose_config, read_command_line
+from cnnexp.compose import compose_config, read_command_line
 from cnnexp.compose.hydra_flags import flags
 from cnnexp.compose.refusals import IN_FILE, TEXTS
 from cnnexp.config import Override, quote, values_of
+from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 
 

@@ -6,7 +6,8 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
 
-from cnnexp.compose import CONF, compose_config
+from cnnexp.compose import compose_config
+from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 from cnnexp.records import DatasetInfo
 from cnnexp.sweeps.combinations import combinations, from_jobs

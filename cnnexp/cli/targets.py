@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnnexp.config import Override, values_of
+from cnnexp.config.defaults import default_store
 
 _STORE = "tracking.uri"
 _CARD_FILE = "card.json"  # as `cnnexp.portable.card` has it, which imports NumPy
@@ -15,17 +16,7 @@ def separate_store(arguments: Sequence[str]) -> tuple[list[str], str]:
     """Return the other arguments, and the store: the last ``tracking.uri=...`` among them, or the configured one."""
     others = [argument for argument in arguments if Override.parse(argument).key != _STORE]
     values = values_of(arguments)
-    return others, values[_STORE] if _STORE in values else _configured_store()
-
-
-def _configured_store() -> str:
-    # Needed only where no store is named. The file is read as it is, because composing takes half a second.
-    import yaml
-
-    from cnnexp.compose.schemas import CONF
-
-    settings = yaml.safe_load((CONF / "tracking" / "default.yaml").read_text(encoding="utf-8"))
-    return str(settings["uri"])
+    return others, values[_STORE] if _STORE in values else default_store()
 
 
 def is_exported(target: str) -> bool:

@@ -12,11 +12,9 @@ from cnnexp.compose.compose import (
 )
 from cnnexp.compose.hydra_flags import read_command_line
 from cnnexp.compose.refusals import came_from_hydra, explain
-from cnnexp.compose.schemas import CONF
 from cnnexp.config.columns import columns, other_settings, parameters, run_name
 
 __all__ = [
-    "CONF",
     "came_from_hydra",
     "check_overrides",
     "check_sweep",

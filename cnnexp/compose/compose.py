@@ -15,8 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnexp.compose.refusals import explain, no_folder, set_by_option, unknown_setting, without_schema
-from cnnexp.compose.schemas import CONF, ROOT, VARIANTS, register
+from cnnexp.compose.schemas import ROOT, VARIANTS, register
 from cnnexp.config import PATHS, ExperimentConfig, Override, names_affecting, quote
+from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 
 register()

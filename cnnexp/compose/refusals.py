@@ -18,8 +18,9 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from cnnexp.compose.schemas import ROOT, VARIANTS, options
+from cnnexp.compose.schemas import ROOT, VARIANTS
 from cnnexp.config import Override, all_settings, types_of
+from cnnexp.config.defaults import options
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import closest, did_you_mean, first_line, one_line
 

@@ -4,8 +4,6 @@ A file of a group whose options have different fields begins with ``defaults: [/
 The other groups (regularization, augmentation, training, tracking) get their one type from `ExperimentConfig`.
 """
 
-from pathlib import Path
-
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
@@ -31,13 +29,3 @@ def _root() -> object:
     return OmegaConf.merge(
         OmegaConf.structured(ROOT), {name: OmegaConf.structured(owner) for name, owner in expanded.items()}
     )
-
-
-_PACKAGE = Path(__file__).parents[1]
-# An installed wheel carries the folder inside the package; in the source tree it stands beside it.
-CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
-
-
-def options(group: str) -> list[str]:
-    """Return the options of `group` that come with the program; empty where there is no such group."""
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml")) if group else []
