@@ -60,7 +60,7 @@ def export(source: Path, target: Path, *, onnx: bool) -> None:
 
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"An export needs a new or empty folder; {target} is there already. Name another one.")
+        raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
     if onnx:
         _require_onnx()
     model = open_model(source)
