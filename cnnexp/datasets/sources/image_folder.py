@@ -1,12 +1,17 @@
 """A folder of image files, or a zip archive of one."""
 
 import hashlib
+import io
 import os
 import zipfile
+import zlib
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
+from cnnexp.datasets.sources.annotation_files import HEAD, refuse_annotations
 from cnnexp.datasets.sources.layout import is_image, read_layout, unread_formats
 from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, Manifest, ZipSource
 from cnnexp.errors import DataError
@@ -18,7 +23,7 @@ class Tree:
     """What lies below a folder."""
 
     images: tuple[str, ...]  # relative paths with "/", sorted
-    others: tuple[str, ...]  # files in sub-folders whose names are not those of images
+    others: tuple[str, ...]  # files whose names are not those of images
     folders: tuple[str, ...]
     skipped_links: tuple[str, ...]
     state: str  # sha256 (hex) of path, size and time of every image, and of the folders
@@ -40,8 +45,11 @@ def folder_source(path: Path, *, name: str) -> DataSource:
     tree = walk(root)
 
     def read() -> tuple[Manifest, ImageSource]:
-        manifest, names = read_layout(tree.images, folders=tree.folders, origin=str(root))
-        notes = (*manifest.notes, *unread_formats(tree.others), *_links(tree.skipped_links))
+        manifest, names = _classes(
+            tree.images, tree.others, folders=tree.folders, origin=str(root), head=lambda name: _file_head(root / name)
+        )
+        inside = [name for name in tree.others if "/" in name]  # a licence beside the folders needs no note
+        notes = (*manifest.notes, *unread_formats(inside), *_links(tree.skipped_links))
         return replace(manifest, notes=notes), FileSource(root, names)
 
     return DataSource(name=name, origin=str(root), state=f"{root} {tree.state}", open=read, cached=True)
@@ -53,12 +61,50 @@ def zip_source(path: Path, *, name: str) -> DataSource:
     def read() -> tuple[Manifest, ImageSource]:
         with zipfile.ZipFile(path) as archive:
             names = [entry for entry in archive.namelist() if not any(map(_is_hidden, filter(None, entry.split("/"))))]
-        images = [entry for entry in names if is_image(entry)]
-        folders = {entry.rstrip("/") for entry in names if entry.endswith("/")}
-        manifest, ordered = read_layout(images, folders=folders, origin=str(path))
+            images = [entry for entry in names if is_image(entry)]
+            folders = {entry.rstrip("/") for entry in names if entry.endswith("/")}
+            others = [entry for entry in names if not entry.endswith("/") and not is_image(entry)]
+            manifest, ordered = _classes(
+                images, others, folders=folders, origin=str(path), head=partial(_member_head, archive)
+            )
         return manifest, ZipSource(path, ordered)
 
     return DataSource(name=name, origin=str(path), state=file_state(path), open=read, cached=True)
+
+
+def _classes(
+    images: Sequence[str],
+    others: Sequence[str],
+    *,
+    folders: Collection[str],
+    origin: str,
+    head: Callable[[str], bytes],
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Read the layout of a data set, unless it is that of object detection or segmentation."""
+    try:
+        manifest, names = read_layout(images, folders=folders, origin=origin)
+    except DataError:
+        refuse_annotations(images, others, classes=(), origin=origin, head=head)
+        raise
+    refuse_annotations(images, others, classes=manifest.class_names, origin=origin, head=head)
+    return manifest, names
+
+
+def _file_head(path: Path) -> bytes:
+    """Return the first bytes of a file; none if it is a pipe, or cannot be read."""
+    try:
+        with path.open("rb") if path.is_file() else io.BytesIO() as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""
+
+
+def _member_head(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        with archive.open(name) as file:
+            return file.read(HEAD)
+    except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):  # encrypted, damaged
+        return b""
 
 
 def file_state(*paths: Path) -> str:
@@ -92,7 +138,7 @@ def walk(root: Path) -> Tree:
                 stat = entry.stat()
                 images.append(name)
                 facts.append(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_mode}")
-            elif below:
+            else:
                 others.append(name)
     state = hashlib.sha256(os.fsencode("\0".join(facts))).hexdigest()
     return Tree(tuple(images), tuple(others), tuple(folders), tuple(links), state)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets.sources.image_folder import file_state
+from cnnexp.datasets.sources.out_of_scope import refuse_label_arrays
 from cnnexp.datasets.sources.source import (
     UNDECLARED,
     ArraySource,
@@ -67,6 +68,7 @@ def read_arrays(path: Path, *, needed: tuple[str, ...], optional: tuple[str, ...
 
 def _manifest(arrays: Mapping[str, NDArray[Any]], path: Path) -> Manifest:
     images, labels = arrays["images"], arrays["labels"]
+    refuse_label_arrays(images, labels, origin=path)
     if images.ndim not in (3, 4) or labels.shape != images.shape[:1]:
         raise DataError(
             f"{path}: images must be (N, H, W) or (N, H, W, C) and labels (N,) of the same N; "

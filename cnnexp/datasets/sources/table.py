@@ -4,12 +4,21 @@ import functools
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from cnnexp.datasets.sources.annotation_columns import (
+    Column,
+    annotation_columns,
+    explain_missing_label,
+    refuse_joined_labels,
+    refuse_repeated_images,
+)
 from cnnexp.datasets.sources.image_folder import file_state
 from cnnexp.datasets.sources.layout import SPLIT_FOLDERS
 from cnnexp.datasets.sources.source import (
@@ -25,11 +34,14 @@ from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.text import printable
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.csv
+
 AUTO, NONE = "auto", "none"  # settings of an optional column
 _PARQUET = (".parquet", ".pq")
 _LISTED = 5  # lines named in a message
-
-Column = list[str | None]
+_FIRST = 10_000  # rows that are looked at where the label column is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +69,95 @@ def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -
     if not table.is_file():
         raise DataError(f"data.path must be a CSV or Parquet table; there is no file {table}.")
     folder = (Path(root).expanduser() if root is not None else table.parent).resolve()
-    found = _read(table, columns)
+    present = _names(table)
+    wanted = _wanted(columns, present, table)
+    texts = _read(table, tuple(wanted.values()))
+    found = {role: texts[column] for role, column in wanted.items()}
     names = _inside(_required(found["image"], columns.image, table), folder, table)
 
     def read() -> tuple[Manifest, ImageSource]:
+        _refuse_out_of_scope(found, names, columns, table, others=[name for name in present if name not in texts])
         return _manifest(found, names, columns, table), FileSource(folder, names)
 
     state = f"{file_state(table)} {folder} {columns} {_state(folder, names, table)}"
     return DataSource(name=name, origin=str(table), state=state, open=read, cached=True)
 
 
-def _read(table: Path, columns: Columns) -> dict[str, Column]:
-    """Read the columns that are wanted, as text."""
-    import pyarrow as pa  # these take a tenth of a second; only tables need them
-    import pyarrow.csv
-    import pyarrow.parquet
+@contextmanager
+def _readable(table: Path) -> Iterator[None]:
+    import pyarrow as pa  # it takes a tenth of a second; only tables need it
 
     try:
-        if table.suffix.lower() in _PARQUET:
-            present = pyarrow.parquet.read_schema(table).names
-            wanted = _present(columns, present, table)
-            content = pyarrow.parquet.read_table(table, columns=list(set(wanted.values())))
-        else:
-            present = pyarrow.csv.open_csv(table).schema.names
-            wanted = _present(columns, present, table)
-            # As text, so that a class called 007 or NA stays what it is.
-            kinds = dict.fromkeys(wanted.values(), pa.string())
-            options = pyarrow.csv.ConvertOptions(
-                column_types=kinds, include_columns=list(kinds), strings_can_be_null=True, null_values=[""]
-            )
-            content = pyarrow.csv.read_csv(table, convert_options=options)
-        return {role: content[column].cast(pa.string()).to_pylist() for role, column in wanted.items()}
+        yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table} cannot be read as a CSV or Parquet table: {error}.") from error
 
 
-def _present(columns: Columns, present: Sequence[str], table: Path) -> dict[str, str]:
+def _names(table: Path) -> list[str]:
+    """Read the names of all columns."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    with _readable(table):
+        is_parquet = table.suffix.lower() in _PARQUET
+        schema = pyarrow.parquet.read_schema(table) if is_parquet else pyarrow.csv.open_csv(table).schema
+        return list(schema.names)
+
+
+def _read(table: Path, names: Sequence[str]) -> dict[str, Column]:
+    """Read some columns, as text."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    with _readable(table):
+        if table.suffix.lower() in _PARQUET:
+            content = pyarrow.parquet.read_table(table, columns=list(set(names)))
+        else:
+            content = pyarrow.csv.read_csv(table, convert_options=_as_text(names))
+        return {name: _text(content[name]) for name in names}
+
+
+def _first_rows(table: Path, names: Sequence[str]) -> dict[str, Column]:
+    """Read the first rows of the columns, as text, except those that may hold whole images."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    with _readable(table):
+        if table.suffix.lower() in _PARQUET:
+            file = pyarrow.parquet.ParquetFile(table)
+            names = [field.name for field in file.schema_arrow if not _is_large(field.type)]
+            rows = next(file.iter_batches(batch_size=_FIRST, columns=names), None)
+        else:
+            rows = next(iter(pyarrow.csv.open_csv(table, convert_options=_as_text(names))), None)
+        return {name: _text(rows[name]) if rows is not None else [] for name in names}
+
+
+def _as_text(names: Sequence[str]) -> "pyarrow.csv.ConvertOptions":
+    """Return options that leave every cell as it is, so that a class called 007 or NA stays that."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    kinds = dict.fromkeys(names, pa.string())
+    return pyarrow.csv.ConvertOptions(
+        column_types=kinds, include_columns=list(kinds), strings_can_be_null=True, null_values=[""]
+    )
+
+
+def _is_large(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _text(column: "pa.Array | pa.ChunkedArray") -> Column:
+    import pyarrow as pa
+
+    if pa.types.is_list(column.type):  # several labels in one cell of a Parquet table
+        return [None if value is None else str(value) for value in column.to_pylist()]
+    return cast(Column, column.cast(pa.string()).to_pylist())
+
+
+def _wanted(columns: Columns, present: Sequence[str], table: Path) -> dict[str, str]:
     """Map image, label, split and group to the columns that hold them; split and group may be missing."""
     wanted = {"image": columns.image, "label": columns.label}
     for role, setting in (("split", columns.split), ("group", columns.group)):
@@ -101,9 +166,12 @@ def _present(columns: Columns, present: Sequence[str], table: Path) -> dict[str,
         elif setting == AUTO and role in present:
             wanted[role] = role
     if missing := [f"{column} (data.{role})" for role, column in wanted.items() if column not in present]:
+        about = ""
+        if columns.label not in present:
+            about = explain_missing_label(_first_rows(table, present), image=columns.image, origin=table)
         raise ConfigError(
             f"{table} must have the columns that the settings name; {', '.join(missing)} is not there. "
-            f"It has {', '.join(map(printable, present))}."
+            f"It has {', '.join(map(printable, present))}.{about}"
         )
     return wanted
 
@@ -160,6 +228,18 @@ def _state(folder: Path, names: tuple[str, ...], table: Path) -> str:
 
 def _is_inside(folder: Path, path: str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+def _refuse_out_of_scope(
+    found: dict[str, Column], names: tuple[str, ...], columns: Columns, table: Path, *, others: Sequence[str]
+) -> None:
+    """Refuse a table whose rows are boxes or masks, or whose images have several labels."""
+    labels = _required(found["label"], columns.label, table)
+    if len(set(names)) < len(names):
+        task_and_names = annotation_columns(others)
+        annotations = None if task_and_names is None else (task_and_names[0], _read(table, task_and_names[1]))
+        refuse_repeated_images(names, labels, annotations=annotations, origin=table)
+    refuse_joined_labels(labels, column=columns.label, origin=table)
 
 
 def _manifest(found: dict[str, Column], names: tuple[str, ...], columns: Columns, table: Path) -> Manifest:
