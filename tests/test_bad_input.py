@@ -102,11 +102,11 @@ def test_class_names_of_a_strangers_card_command_no_terminal(tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    "words", [["cache", "clear", ESCAPE], ["predict", ESCAPE, "x.png", "tracking.uri=sqlite:///a.db"]]
+    "arguments", [["cache", "clear", ESCAPE], ["predict", ESCAPE, "x.png", "tracking.uri=sqlite:///a.db"]]
 )
-def test_an_error_about_a_name_commands_no_terminal(tmp_path, monkeypatch, capfd, words):
+def test_an_error_about_a_name_commands_no_terminal(tmp_path, monkeypatch, capfd, arguments):
     monkeypatch.chdir(tmp_path)
-    assert main(words) in (1, 2)
+    assert main(arguments) in (1, 2)
     said = capfd.readouterr().err
     assert said.startswith("cnnexp: ")
     assert ESCAPE not in said
@@ -126,12 +126,12 @@ def test_strange_names_go_through_every_door(tmp_path):
         pixels = (rng.integers(0, 60, (12, 12)) + 60 * number).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{level}{ESCAPE}<u>.png")
 
-    def say(*words: str) -> None:
-        command = [sys.executable, "-m", "cnnexp", *words]
+    def say(*arguments: str) -> None:
+        command = [sys.executable, "-m", "cnnexp", *arguments]
         environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
-        assert not re.findall(r"[^\n\x20-\x7e\x80-\U0010ffff]", done.stdout + done.stderr), words
+        assert not re.findall(r"[^\n\x20-\x7e\x80-\U0010ffff]", done.stdout + done.stderr), arguments
 
     quoted = str(tmp_path / STRANGE).replace('"', '\\"')
     data = ["data=folder", f'data.path="{quoted}"']

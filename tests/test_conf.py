@@ -105,18 +105,18 @@ def test_regularized_is_the_baseline_with_dropout_and_l2():
 
 
 @pytest.mark.parametrize(
-    "words", [["model=regularized", "regularization=l2"], ["regularization=l2", "model=regularized"]]
+    "overrides", [["model=regularized", "regularization=l2"], ["regularization=l2", "model=regularized"]]
 )
-def test_the_command_line_replaces_what_regularized_brings(words):
-    assert compose_config(words).regularization == compose_config(["regularization=l2"]).regularization
+def test_the_command_line_replaces_what_regularized_brings(overrides):
+    assert compose_config(overrides).regularization == compose_config(["regularization=l2"]).regularization
 
 
 def test_a_sweep_replaces_what_regularized_brings_too(monkeypatch, tmp_path):
     seen = []
     monkeypatch.chdir(tmp_path)
     plain = ["hydra/launcher=basic", "hydra/sweeper=basic"]  # in this process, with the function below
-    words = ["model=baseline,regularized", "regularization=l1,none", *plain]
-    monkeypatch.setattr(sys, "argv", ["cnnexp", "-m", *words])
+    overrides = ["model=baseline,regularized", "regularization=l1,none", *plain]
+    monkeypatch.setattr(sys, "argv", ["cnnexp", "-m", *overrides])
     hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(
         lambda cfg: seen.append((cfg.model.name, cfg.regularization.name))
     )()
@@ -257,7 +257,7 @@ def test_a_setting_that_is_not_in_use_is_no_parameter():
 
 
 @pytest.mark.parametrize(
-    ("words", "name"),
+    ("overrides", "name"),
     [
         ([], "baseline"),
         (["model=regularized", "optimizer=sgd", "training.batch_size=64"], "regularized-sgd-bs64"),
@@ -273,5 +273,5 @@ def test_a_setting_that_is_not_in_use_is_no_parameter():
         ),
     ],
 )
-def test_a_run_is_named_by_what_was_asked(words, name):
-    assert run_name(compose_config(words), words) == name
+def test_a_run_is_named_by_what_was_asked(overrides, name):
+    assert run_name(compose_config(overrides), overrides) == name

@@ -1,5 +1,6 @@
 """The command line from outside: bad ones are one line and exit code 2, and nothing is started or left behind."""
 
+import os
 import re
 import signal
 import sqlite3
@@ -82,14 +83,13 @@ BAD = [
 @pytest.fixture
 def empty(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)  # restored: the door hands its words to Hydra there
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     return tmp_path
 
 
-@pytest.mark.parametrize(("words", "message", "hint"), BAD, ids=[" ".join(words) for words, _, _ in BAD])
-def test_a_bad_command_line_is_one_line_and_exit_code_two(empty, capfd, words, message, hint):
-    assert main(words) == 2
+@pytest.mark.parametrize(("arguments", "message", "hint"), BAD, ids=[" ".join(arguments) for arguments, _, _ in BAD])
+def test_a_bad_command_line_is_one_line_and_exit_code_two(empty, capfd, arguments, message, hint):
+    assert main(arguments) == 2
     printed = capfd.readouterr()
     assert message in printed.err
     assert hint in printed.err
@@ -99,14 +99,14 @@ def test_a_bad_command_line_is_one_line_and_exit_code_two(empty, capfd, words, m
     assert not list(empty.iterdir())
 
 
-def run(words, folder):
-    command = [sys.executable, "-m", "cnnexp", *words]
+def run(arguments, folder):
+    command = [sys.executable, "-m", "cnnexp", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("words", [["training.epoch=3"], ["regularization.dropout=2"], ["-m", "seed=0,-1"]])
-def test_the_process_says_the_same(tmp_path, words):
-    done = run(words, tmp_path)
+@pytest.mark.parametrize("arguments", [["training.epoch=3"], ["regularization.dropout=2"], ["-m", "seed=0,-1"]])
+def test_the_process_says_the_same(tmp_path, arguments):
+    done = run(arguments, tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
@@ -120,7 +120,7 @@ def test_the_traceback_is_there_for_who_asks(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (["--help"], "regularized"),
         (["--cfg", "job", "optimizer=sgd"], "learning_rate: 0.01"),
@@ -129,8 +129,8 @@ def test_the_traceback_is_there_for_who_asks(tmp_path, monkeypatch):
         (["-sc", "install=bash"], "hydra_bash_completion cnnexp"),
     ],
 )
-def test_what_hydra_users_expect_answers_from_any_folder(tmp_path, words, expected):
-    done = run(words, tmp_path)
+def test_what_hydra_users_expect_answers_from_any_folder(tmp_path, arguments, expected):
+    done = run(arguments, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert expected in done.stdout
     assert not list(tmp_path.iterdir())
@@ -138,8 +138,16 @@ def test_what_hydra_users_expect_answers_from_any_folder(tmp_path, words, expect
 
 def test_the_help_names_every_command(empty, capfd):
     main(["--help"])
-    words = capfd.readouterr().out.replace(",", " ").split()
-    assert [name for name in COMMANDS if name not in words] == []
+    printed = capfd.readouterr().out.replace(",", " ").split()
+    assert [name for name in COMMANDS if name not in printed] == []
+
+
+def test_the_door_leaves_arguments_and_environment_as_it_found_them(empty, monkeypatch):
+    monkeypatch.delenv("HYDRA_FULL_ERROR")
+    before = list(sys.argv), dict(os.environ)
+    assert main(["--cfg", "job"]) == 0
+    assert main(["training.epochs=0"]) == 2
+    assert (sys.argv, dict(os.environ)) == before
 
 
 def test_shell_completion_knows_groups_options_and_settings(empty, capfd, monkeypatch):
@@ -194,8 +202,8 @@ def recorded(folder):
         return store.execute("select name, status, run_uuid from runs order by start_time").fetchall()
 
 
-def start(words, folder):
-    command = [sys.executable, "-u", "-m", "cnnexp", *words]
+def start(arguments, folder):
+    command = [sys.executable, "-u", "-m", "cnnexp", *arguments]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -8,19 +8,19 @@ import pytest
 HEAVY = ("tensorflow", "keras", "mlflow", "sklearn", "scipy", "matplotlib", "pyarrow", "pandas", "numpy")
 
 
-def imported(words, folder, first="sys"):
-    """Return the heavy packages that a process, which imports `first`, has imported when it has dealt with `words`."""
+def imported(arguments, folder, first="sys"):
+    """Return the heavy packages of a process that imports `first` and does what `arguments` ask for."""
     program = (
         f"import {first}, sys; from cnnexp.__main__ import main; main(sys.argv[1:]); "
         f"print('imported', *(name for name in {HEAVY} if name in sys.modules))"
     )
-    command = [sys.executable, "-c", program, *words]
+    command = [sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.splitlines()[-1].split()[1:]
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["--help"],
         ["--cfg", "job"],
@@ -37,8 +37,8 @@ def imported(words, folder, first="sys"):
     ],
     ids=" ".join,
 )
-def test_nothing_heavy_is_imported(tmp_path, words):
-    assert imported(words, tmp_path) == []
+def test_nothing_heavy_is_imported(tmp_path, arguments):
+    assert imported(arguments, tmp_path) == []
 
 
 def test_the_probe_sees_what_is_imported(tmp_path):

@@ -155,7 +155,7 @@ def _is_scalar(annotation: object) -> bool:
 
 
 def with_values(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Return a copy in which overrides have replaced values; Hydra would take 50 ms to compose it from the files.
+    """Return a copy in which overrides have replaced values; composing from the files takes ten times as long.
 
     Raises:
         ConfigCompositionException: as Hydra does, where one does not fit.
