@@ -62,10 +62,10 @@ def test_runs_of_different_batch_sizes_say_how_far_they_can_be_compared(swept):
 
 
 def printed_rates(printed):
-    """Batch size, rate and updates of each run; names may take several lines."""
-    rows = printed.partition("rate used")[2].partition("These runs")[0]
+    """Batch size, learning rate and steps of each run; names may take several lines."""
+    rows = re.split(r"steps *\n", printed)[-1].partition("These runs")[0]
     found = re.findall(r" (\d+) +([\d.]+) +([\d,]+)$", rows, re.MULTILINE)
-    return [(size, rate, float(updates.replace(",", ""))) for size, rate, updates in found]
+    return [(size, rate, float(steps.replace(",", ""))) for size, rate, steps in found]
 
 
 @pytest.mark.slow

@@ -150,7 +150,7 @@ class Results:
         return [*numbers, f"{result.status.lower()} {result.reason}".strip()]
 
     def fairness(self) -> list[tuple[str, str, str, str]]:
-        """Return name, batch size, rate used and updates of each finished run; empty where all batches are equal."""
+        """Return name, batch size, learning rate and steps of each finished run; empty where all batches are equal."""
         finished = [result for result in self.with_status("FINISHED") if "updates" in result.metrics]
         if len({result.batch_size for result in finished}) < 2:
             return []
@@ -162,17 +162,17 @@ class Results:
     def fairness_note(self) -> str:
         """Return what else differs between runs of different batch sizes; empty where nothing does."""
         rows = self.fairness()
-        updates = {row[3] for row in rows}
-        if len(updates) < 2:
+        steps = {row[3] for row in rows}
+        if len(steps) < 2:
             return ""
         rates = sorted({row[2] for row in rows}, key=float)
-        label = "one rate" if len(rates) == 1 else "rates"
+        label = "a learning rate" if len(rates) == 1 else "learning rates"
         advice = "Give large batches more training.epochs"
         if all(result.batch_scaling == "none" for result in self.all):
-            advice += ", or let the rate follow with optimizer.batch_scaling=linear or sqrt"
+            advice += ", or let the learning rate follow with optimizer.batch_scaling=linear or sqrt"
         return (
-            f"These runs differ in batch size and made different numbers of updates ({_span(updates)}), at {label} of "
-            f"{', '.join(rates)}: a difference between them is not the batch size's alone. {advice}."
+            f"These runs differ in batch size and made different numbers of steps ({_span(steps)}), at {label} of "
+            f"{', '.join(rates)}: a difference between them is not due to the batch size alone. {advice}."
         )
 
 
@@ -180,6 +180,6 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
-def _span(updates: set[str]) -> str:
-    ordered = sorted(updates, key=lambda text: int(text.replace(",", "")))
+def _span(steps: set[str]) -> str:
+    ordered = sorted(steps, key=lambda text: int(text.replace(",", "")))
     return f"{ordered[0]} to {ordered[-1]}"

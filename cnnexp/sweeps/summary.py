@@ -59,7 +59,7 @@ def _compared(uri: str, parent_id: str) -> SweepSummary:
 def print_fairness(results: Results, report: SweepReport) -> None:
     """Print what else differs between runs of different batch sizes."""
     if rows := results.fairness():
-        report.table(("run", "batch", "rate used", "updates"), rows)
+        report.table(("run", "batch", "learning rate", "steps"), rows)
     if note := results.fairness_note():
         report.note(note, attention=True)
 
