@@ -165,6 +165,56 @@ def test_training_that_stops_early_shows_its_last_epoch(capsys):
     assert "best epoch 2 of 7, stopped early, val loss" in out
 
 
+def epochs_shown(capsys, losses, accuracies=None, **training) -> list[int]:
+    """Return the numbers of the epochs that have a line after a training with these validation values."""
+    report = RunReport()
+    report.info(run_info(), settings(epochs=len(losses), **training))
+    capsys.readouterr()
+    first = history(1).epochs[0]
+    with report:
+        for epoch, loss in enumerate(losses, start=1):
+            accuracy = accuracies[epoch - 1] if accuracies else 0.5
+            report.epoch(replace(first, epoch=epoch, val_loss=loss, val_accuracy=accuracy))
+    return [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("best", [1, 2, 4, 14, 29, 30])
+def test_the_best_epoch_has_a_line_in_its_place(capsys, best):
+    shown = epochs_shown(capsys, [abs(epoch - best) / 30 + 0.1 for epoch in range(1, 31)])
+    assert {1, best, 30} <= set(shown)
+    assert shown == sorted(set(shown))
+    assert len(shown) <= 12
+
+
+def test_the_best_epoch_is_the_one_by_the_monitor_and_the_first_of_equals(capsys):
+    losses = [1.0, 0.9, 0.8, 0.7, 0.2, 0.6, *[0.7] * 24]
+    accuracies = [0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.9, 0.3, 0.3, 0.9, *[0.3] * 19]
+    assert epochs_shown(capsys, losses, accuracies) == [1, 3, 5, 6, *range(9, 31, 3)]
+    by_accuracy = epochs_shown(capsys, losses, accuracies, monitor="val/accuracy")
+    assert by_accuracy == [1, 3, 6, 8, 9, *range(12, 31, 3)]
+
+
+def test_epochs_without_a_finite_loss_are_not_the_best(capsys):
+    nan = float("nan")
+    assert epochs_shown(capsys, [nan, 1.0, nan, *[nan] * 27]) == [1, 2, 3, *range(6, 31, 3)]
+
+
+@pytest.mark.parametrize("loss", [0.0001, 999.9999, 1e12, float("inf"), float("nan")])
+def test_the_table_of_epochs_fits_sixty_columns(capsys, monkeypatch, loss):
+    monkeypatch.setenv("COLUMNS", "60")
+    report = RunReport()
+    with report:
+        report.info(run_info(), settings(epochs=99_999))
+        head = capsys.readouterr().out.splitlines()[-2:]
+        report.epoch(replace(history(1).epochs[0], train_loss=loss, val_loss=loss, learning_rate=1.234e-05))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert max(map(len, (*head, line))) <= 60
+    assert head[1].split() == ["epoch", "loss", "accuracy", "loss", "accuracy", "rate", "seconds"]
+    assert head[0].split() == ["training", "validation", "learning"]  # above "rate"
+    ends = [word.end() for word in re.finditer(r"\S+", head[1])]
+    assert [word.end() for word in re.finditer(r"\S+", line)] == ends  # each number under its heading
+
+
 def test_epoch_line_shows_every_number():
     values = replace(history(1).epochs[0], epoch=12, train_loss=0.25, train_accuracy=0.5, val_loss=float("nan"))
     assert epoch_line(replace(values, val_accuracy=0.75, learning_rate=1e-5, seconds=61.25)).split() == [

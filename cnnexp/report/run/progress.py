@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import ceil, isfinite
+from math import ceil, inf, isfinite
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,9 +18,10 @@ SILENT_SECONDS = 2.0  # that a stage may take before it prints a line where no b
 REFRESHES = 4  # of the bar, per second: seen as moving, and costs training nothing
 TRAINING = "training"
 
+# Sixty columns: as wide as half a screen, or a terminal beside a browser.
 HEAD = (
-    "              training              validation",
-    "   epoch       loss  accuracy       loss  accuracy        rate   seconds",
+    "          training         validation       learning",
+    " epoch     loss accuracy     loss accuracy      rate seconds",
 )
 
 
@@ -43,8 +44,10 @@ class ProgressReport:
         self._tasks: dict[str, TaskID] = {}
         self._printed: dict[str, tuple[float, int]] = {}  # stage -> when and which quarter was printed last
         self._epochs = 0
+        self._monitor = ""
+        self._best: EpochValues | None = None
         self._last: EpochValues | None = None
-        self._last_is_printed = True
+        self._printed_epoch = 0  # the last one that has a line
         self._live = Live(  # calls `_moving` at once: all that it needs is set above
             console=console,
             get_renderable=self._moving,
@@ -52,16 +55,22 @@ class ProgressReport:
             transient=True,
         )
 
-    def begin_epochs(self, epochs: int) -> None:
-        """Announce at most `epochs` epochs."""
-        self._epochs = epochs
+    def begin_epochs(self, epochs: int, *, monitor: str) -> None:
+        """Announce at most `epochs` epochs, of which the best by `monitor` (val/loss or val/accuracy) gets a line."""
+        self._epochs, self._monitor = epochs, monitor
         for line in HEAD:
             self._console.print(Text(line, style="label"))
         self._move(TRAINING, 0, epochs)
 
     def epoch(self, values: EpochValues) -> None:
-        """Show an epoch; the first, the last and about every tenth part leave a line."""
-        self._last, self._last_is_printed = values, False
+        """Show an epoch; the first, the best, the last and about every tenth part leave a line.
+
+        The best so far gets its line before the next regular one: the lines are in order, and at the end the best of
+        all is among them.
+        """
+        self._last = values
+        if self._best is None or self._score(values) > self._score(self._best):
+            self._best = values
         every = ceil(self._epochs / LASTING_LINES)
         if values.epoch in {1, self._epochs} or values.epoch % every == 0:
             self._print_last()
@@ -99,13 +108,20 @@ class ProgressReport:
             self._printed[stage] = (now, quarter)
             self._console.print(f"  {stage}: {done:,} of {total:,}")
 
+    def _score(self, values: EpochValues) -> float:
+        """Higher is better; a loss that is not a number is worse than any."""
+        score = values.val_accuracy if self._monitor == "val/accuracy" else -values.val_loss
+        return score if isfinite(score) else -inf
+
     def _print_last(self) -> None:
-        if self._last is not None and not self._last_is_printed:
-            self._last_is_printed = True
-            self._console.print(Text(epoch_line(self._last)))
+        """Print the last epoch, and the best one before it, unless they have their lines."""
+        for values in (self._best, self._last):
+            if values is not None and values.epoch > self._printed_epoch:
+                self._printed_epoch = values.epoch
+                self._console.print(Text(epoch_line(values)))
 
     def _moving(self) -> RenderableType:
-        if self._last is None or self._last_is_printed:
+        if self._last is None or self._last.epoch <= self._printed_epoch:
             return self._bars
         return Group(Text(epoch_line(self._last), style="muted"), self._bars)
 
@@ -123,9 +139,9 @@ def reading_shown() -> Iterator[Callable[[int, int], None]]:
 def epoch_line(values: EpochValues) -> str:
     """One epoch under the columns of the table of epochs."""
     return (
-        f"{values.epoch:>8} {_loss(values.train_loss):>10} {values.train_accuracy:>9.3f} "
-        f"{_loss(values.val_loss):>10} {values.val_accuracy:>9.3f} "
-        f"{values.learning_rate:>11.3g} {values.seconds:>9.1f}"
+        f"{values.epoch:>6} {_loss(values.train_loss):>8} {values.train_accuracy:>8.3f} "
+        f"{_loss(values.val_loss):>8} {values.val_accuracy:>8.3f} "
+        f"{values.learning_rate:>9.3g} {values.seconds:>7.1f}"
     )
 
 

@@ -74,7 +74,8 @@ class RunReport:
     def info(self, info: RunInfo, settings: Mapping[str, Any]) -> None:
         """Print the header; `settings` is the whole configuration as nested plain values."""
         print_header(self._console, info, settings)
-        self._progress.begin_epochs(settings["training"]["epochs"])
+        training = settings["training"]
+        self._progress.begin_epochs(training["epochs"], monitor=training["monitor"])
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` steps of a stage, such as "decoding data", are done."""
