@@ -3,6 +3,7 @@
     CnnexpError            exit code 1
     ├── ConfigError        exit code 2: a setting or a command word is wrong; nothing was started
     ├── DataError          the data set is missing, unreadable or unfit for this run
+    │   └── DataPathError  exit code 2: a setting names a file or folder that does not exist
     ├── ModelError         a saved model is missing, damaged, or no longer gives the answers it promised
     ├── NonFiniteLossError training produced NaN or infinity
     ├── SweepError         a sweep cannot go on, or some of its runs failed
@@ -27,6 +28,12 @@ class ConfigError(CnnexpError):
 
 class DataError(CnnexpError):
     """The data set is missing, unreadable, or makes this run meaningless."""
+
+
+class DataPathError(DataError):
+    """A setting names a file or folder that does not exist."""
+
+    exit_code = 2
 
 
 class ModelError(CnnexpError):

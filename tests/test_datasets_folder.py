@@ -11,7 +11,7 @@ from PIL import Image
 from cnnexp.config import FolderDataConfig
 from cnnexp.datasets.sources.image_folder import walk
 from cnnexp.datasets.sources.source import class_name, natural_order
-from cnnexp.errors import DataError
+from cnnexp.errors import DataError, DataPathError
 from cnnexp.images import read_image
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.text import printable
@@ -131,8 +131,14 @@ def test_a_class_named_differently_in_one_split_is_refused(read, folder):
 
 
 def test_a_wrong_path(read, folder):
+    for name in ("nothing", "x" * 300):
+        with pytest.raises(DataPathError, match=f"there is no .*{name}") as caught:
+            read(path=folder / name)
+        assert caught.value.exit_code == 2
+    folder.mkdir()
+    (folder / "list.txt").touch()
     with pytest.raises(DataError, match="neither"):
-        read(path=folder / "nothing")
+        read(path=folder / "list.txt")
 
 
 def test_a_link_in_a_circle_does_not_hang(read, folder):

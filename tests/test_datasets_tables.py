@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from cnnexp.config import NpzDataConfig, TableDataConfig
-from cnnexp.errors import ConfigError, DataError
+from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.images import read_image
 from cnnexp.records import SPLIT_NAMES
 from support.image_folders import load, noise, write_image
@@ -167,7 +167,7 @@ def test_a_file_that_is_no_table(name, tmp_path):
     path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0,,\n\xff")
     with pytest.raises((DataError, ConfigError), match=name):
         load(TableDataConfig, cache=tmp_path / "cache", path=path)
-    with pytest.raises(DataError, match="there is no file"):
+    with pytest.raises(DataPathError, match="there is no file"):
         load(TableDataConfig, cache=tmp_path / "cache", path=tmp_path / "nothing.csv")
 
 

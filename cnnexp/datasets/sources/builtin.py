@@ -20,7 +20,7 @@ from cnnexp.datasets.sources.binary_files import read_cifar_batch, read_idx
 from cnnexp.datasets.sources.image_folder import file_state, folder_source
 from cnnexp.datasets.sources.npz import read_arrays
 from cnnexp.datasets.sources.source import UNDECLARED, ArraySource, DataSource, ImageSource, Manifest
-from cnnexp.errors import ConfigError, DataError
+from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.text import first_line
 
@@ -112,7 +112,7 @@ def builtin_source(name: str, path: str | None) -> DataSource:
 def _given(name: str, path: Path) -> DataSource:
     """Find it at `data.path`, and nowhere else, because the path was given on purpose."""
     if not path.exists():
-        raise DataError(f"data.path must exist; there is nothing at {path}.")
+        raise DataPathError(f"data.path must exist; there is nothing at {path}.")
     if path.suffix == ".npz":
         return _arrays_source(name, (path,), partial(_read_keras_npz, path))
     return (path.is_dir() and _in_folder(name, path)) or folder_source(path, name=name)

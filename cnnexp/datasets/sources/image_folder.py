@@ -7,14 +7,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
 from cnnexp.datasets.sources.annotation_files import HEAD, refuse_annotations
 from cnnexp.datasets.sources.layout import is_image, read_layout, unread_formats
 from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, Manifest, ZipSource
-from cnnexp.errors import DataError
+from cnnexp.datasets.sources.zip_members import opened, zip_members
+from cnnexp.errors import DataError, DataPathError
 from cnnexp.system.text import plural, printable
 
 
@@ -33,10 +33,13 @@ def folder_source(path: Path, *, name: str) -> DataSource:
     """Find a data set of image files.
 
     Raises:
-        DataError: there is no such folder or archive.
+        DataPathError: there is nothing at `path`.
+        DataError: it is neither a folder nor an archive.
 
     """
     root = path.expanduser()
+    if not os.path.exists(root):  # noqa: PTH110  False where Path raises: a name too long, no permission
+        raise DataPathError(f"data.path must be a folder of images, or a zip archive of one; there is no {root}.")
     if zipfile.is_zipfile(root):
         return zip_source(root, name=name)
     if not root.is_dir():
@@ -59,15 +62,18 @@ def zip_source(path: Path, *, name: str) -> DataSource:
     """Find a data set of image files inside a zip archive, which is never unpacked to disk."""
 
     def read() -> tuple[Manifest, ImageSource]:
-        with zipfile.ZipFile(path) as archive:
-            names = [entry for entry in archive.namelist() if not any(map(_is_hidden, filter(None, entry.split("/"))))]
-            images = [entry for entry in names if is_image(entry)]
-            folders = {entry.rstrip("/") for entry in names if entry.endswith("/")}
-            others = [entry for entry in names if not entry.endswith("/") and not is_image(entry)]
+        with opened(path) as archive:
+            members = zip_members(archive, origin=path)
+            names = [name for name in members.files if not _is_below_hidden(name)]
             manifest, ordered = _classes(
-                images, others, folders=folders, origin=str(path), head=partial(_member_head, archive)
+                [name for name in names if is_image(name)],
+                [name for name in names if not is_image(name)],
+                folders=[name for name in members.folders if not _is_below_hidden(name)],
+                origin=str(path),
+                head=lambda name: _member_head(archive, members.files[name]),
             )
-        return manifest, ZipSource(path, ordered)
+        manifest = replace(manifest, notes=(*manifest.notes, *members.notes))
+        return manifest, ZipSource(path, tuple(members.files[name] for name in ordered))
 
     return DataSource(name=name, origin=str(path), state=file_state(path), open=read, cached=True)
 
@@ -154,6 +160,10 @@ def _sorted_entries(root: Path, below: str) -> list[os.DirEntry[str]]:
 
 def _is_hidden(name: str) -> bool:
     return name[0] == "." or name == "__MACOSX"
+
+
+def _is_below_hidden(name: str) -> bool:
+    return any(map(_is_hidden, name.split("/")))
 
 
 def _leads_to_file_inside(root: Path, entry: os.DirEntry[str]) -> bool:

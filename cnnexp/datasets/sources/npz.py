@@ -20,7 +20,7 @@ from cnnexp.datasets.sources.source import (
     class_name,
     natural_order,
 )
-from cnnexp.errors import DataError
+from cnnexp.errors import DataError, DataPathError
 from cnnexp.records import Labels
 
 
@@ -31,12 +31,12 @@ def npz_source(path: Path, *, name: str) -> DataSource:
     `class_names` where there is one, else the class names themselves.
 
     Raises:
-        DataError: there is no such file.
+        DataPathError: there is no such file.
 
     """
     file = path.expanduser()
     if not file.is_file():
-        raise DataError(f"data.path must be a NumPy archive (.npz); there is no file {file}.")
+        raise DataPathError(f"data.path must be a NumPy archive (.npz); there is no file {file}.")
 
     def read() -> tuple[Manifest, ImageSource]:
         arrays = read_arrays(file, needed=("images", "labels"), optional=("class_names",))

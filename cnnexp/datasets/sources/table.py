@@ -30,7 +30,7 @@ from cnnexp.datasets.sources.source import (
     class_name,
     natural_order,
 )
-from cnnexp.errors import ConfigError, DataError
+from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.text import printable
 
@@ -61,14 +61,17 @@ def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -
     """Find a data set by its table.
 
     Raises:
-        DataError: there is no such table, it is damaged, or a row lacks its path or label or leaves the folder.
+        DataPathError: there is no such table, or no such folder `root`.
+        DataError: the table is damaged, or a row lacks its path or label or leaves the folder.
         ConfigError: a column that is set by name does not exist.
 
     """
     table = path.expanduser()
     if not table.is_file():
-        raise DataError(f"data.path must be a CSV or Parquet table; there is no file {table}.")
+        raise DataPathError(f"data.path must be a CSV or Parquet table; there is no file {table}.")
     folder = (Path(root).expanduser() if root is not None else table.parent).resolve()
+    if not folder.is_dir():
+        raise DataPathError(f"data.root must be the folder that the paths of the table start from; {folder} is none.")
     present = _names(table)
     wanted = _wanted(columns, present, table)
     texts = _read(table, tuple(wanted.values()))
