@@ -148,6 +148,7 @@ class DataReport:
     class_counts: Mapping[str, tuple[int, ...]]  # per split name, in the order of class_names
     issues: tuple[DataIssue, ...]  # those that stop a run first
     checks: tuple[str, ...]  # names of the checks made
+    notes: tuple[str, ...]  # what was left out, and how the data were read, one sentence each; also among a run's notes
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from cnnexp.data_check import check, summary
 from cnnexp.data_check.label_issues import averaged
 from cnnexp.data_check.non_iid import kolmogorov
 from cnnexp.data_check.outliers import end_of_tail
-from cnnexp.datasets import inspect_dataset
+from cnnexp.datasets import inspect_dataset, similar_names
 from cnnexp.datasets.sources.builtin import digits_source
 from cnnexp.errors import DataError
 from cnnexp.report.data_report import page
-from support.image_folders import data_settings, load, write_classes
+from support.image_folders import data_settings, load, write_classes, write_image
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
 OVERSIZED = {"IMG_5874.JPG", "IMG_5935.JPG", "IMG_5978.JPG"}
@@ -347,3 +347,44 @@ def test_the_cache_is_listed_and_cleared(tmp_path, monkeypatch, capsys):
     assert main(["cache", "data.cache=cache"]) == 0
     assert "empty" in capsys.readouterr().out
     assert main(["cache", "cleer"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("a", "A", "b"), [("letter case", 2)]),
+        (("New York", "New_York", "new-york", "NewYork"), [("letter case, blanks, _ and -", 4)]),
+        (("cat", "cat ", "dog"), [("blanks", 2)]),
+        (("cat", "\ufeffcat", "ｃat"), [("letters that look alike", 3)]),
+        (("STRASSE", "Straße"), [("letter case", 2)]),
+        (("1-5", "15", "1_5", "+", "-", "-1", "1", "C", "C++", "C#"), []),
+        (("cats", "cat", "bus", "train"), []),
+    ],
+)
+def test_names_that_differ_only_in_how_they_are_written(names, found):
+    assert [(one.difference, len(one.names)) for one in similar_names(names)] == found
+
+
+def test_letters_in_two_cases_are_classes_of_their_own_and_reported(tmp_path):
+    write_classes(tmp_path / "data", {"a": 20, "A": 20, "b": 20})
+    report = checked(path=tmp_path / "data", cache=tmp_path / "cache")
+    (issue,) = report.issues
+    assert set(report.class_names) == {"a", "A", "b"}
+    assert (issue.id, issue.stops) == ("L4", False)
+    assert "differ only in letter case: A and a" in issue.sentence
+
+
+def test_what_was_left_out_is_said_in_the_table_the_page_and_the_json(tmp_path, monkeypatch, capsys):
+    write_classes(tmp_path / "data", {"a": 20, "b": 20})
+    write_image(tmp_path / "data" / "overview.png")
+    monkeypatch.chdir(tmp_path)
+    command = ["check-data", "data=folder", "data.path=data", "data.cache=cache", "data.few_images=1"]
+    assert main([*command, "--html", "page.html"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "note Left out: 1 image" in told
+    assert "overview.png" in told
+    assert "Nothing else is remarkable" in told
+    assert main([*command, "--json"]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert "overview.png" in note
+    assert note in (tmp_path / "page.html").read_text()

@@ -9,7 +9,7 @@ from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport
 
 CHECKS = (
     "unreadable files",
-    "empty, missing and renamed classes, empty splits",
+    "empty, missing, renamed and similarly named classes, empty splits",
     "class sizes",
     "exact and near duplicates within classes, across classes and across splits",
     "size, aspect ratio, colour mode, brightness and sharpness of single images",
@@ -47,6 +47,7 @@ def check(inspected: InspectedDataset, *, few_images: int, uneven: float, labels
         class_counts={split: tuple(given.counts(split).tolist()) for split in SPLIT_NAMES},
         issues=tuple(sorted(issues, key=lambda issue: not issue.stops)),
         checks=(*CHECKS, LABELS) if labels else CHECKS,
+        notes=inspected.notes,
     )
 
 
@@ -56,6 +57,7 @@ def _issues(dataset: CheckedDataset, *, few_images: int, uneven: float) -> Itera
     yield from missing.single_class(dataset)
     yield from missing.empty_splits(dataset)
     yield from missing.missing_classes(dataset)
+    yield from missing.similar_classes(dataset)
     yield from class_imbalance.few_images(dataset, few_images)
     yield from class_imbalance.class_imbalance(dataset, uneven)
     yield from duplicates.duplicates(dataset)

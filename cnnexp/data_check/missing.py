@@ -1,11 +1,13 @@
-"""What is missing: files that cannot be read, empty classes and splits, and classes that a split lacks or renames."""
+"""What is missing: readable files, images of a class or split, a class in a split under its name; and names alike."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cnnexp.data_check.checked_dataset import CheckedDataset
+from cnnexp.datasets import similar_names
 from cnnexp.records import SPLIT_NAMES, DataIssue
 from cnnexp.system.text import closest, listed, plural
 
@@ -124,6 +126,24 @@ def renamed_classes(renamed: Sequence[RenamedClass]) -> Iterator[DataIssue]:
             evidence={"classes": 1},
             groups=(),
             repair=f"give {one.name_in_split} the name {one.name} in the {one.split} split",
+        )
+
+
+def similar_classes(dataset: CheckedDataset) -> Iterator[DataIssue]:
+    """Report classes whose names differ only in how they are written; classes renamed in one split are told already."""
+    present = np.bincount(dataset.labels, minlength=len(dataset.class_names)) > 0
+    found: dict[str, list[str]] = defaultdict(list)
+    for similar in similar_names(_names(dataset, present)):
+        found[similar.difference].append(" and ".join(similar.names))
+    for difference, groups in found.items():
+        yield DataIssue(
+            id="L4",
+            title="classes named alike",
+            sentence=f"Classes differ only in {difference}: {listed(groups)}. They are kept apart.",
+            stops=False,
+            evidence={"groups": len(groups)},
+            groups=(),
+            repair="if they are one class, give them one name",
         )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         read_images,
         trainable_splits,
     )
+    from cnnexp.datasets.sources.similar_names import similar_names
     from cnnexp.datasets.splitting import Split, Splits
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "inspect_dataset",
     "load_splits",
     "read_images",
+    "similar_names",
     "trainable_splits",
 ]  # fmt: skip
 
@@ -32,6 +34,8 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from cnnexp.datasets import loading, splitting
+    from cnnexp.datasets.sources import similar_names
 
-    attribute: object = getattr(splitting if name in ("Split", "Splits") else loading, name)
+    owner = similar_names if name == "similar_names" else splitting if name in ("Split", "Splits") else loading
+    attribute: object = getattr(owner, name)
     return attribute

@@ -41,6 +41,7 @@ class InspectedDataset:
     rows: Mapping[str, Rows]  # readable images of each split, in rising order
     digest: str  # sha256 (hex) of images, labels, files, class names, spec and split
     tolerance: float  # share of unreadable files that the settings accept, 0..1
+    notes: tuple[str, ...]  # what was left out, and how the data were read, one sentence each
 
 
 def load_splits(data: DataConfig, *, seed: int, on_progress: OnProgress) -> Splits:
@@ -90,6 +91,7 @@ def inspect_dataset(data: DataConfig, *, seed: int, on_progress: OnProgress, str
         rows=rows,
         digest=_digest(decoded, rows),
         tolerance=requirements.tolerance(data) or 0.0,
+        notes=(*source.notes, *decoded.manifest.notes),
     )
 
 
@@ -111,7 +113,7 @@ def trainable_splits(inspected: InspectedDataset, data: DataConfig) -> Splits:
         **{name: _split(decoded, rows[name]) for name in SPLIT_NAMES},
         digest=inspected.digest,
         source=inspected.origin,
-        notes=(*decoded.manifest.notes, *notes),
+        notes=(*inspected.notes, *notes),
     )
 
 

@@ -35,6 +35,9 @@ def print_report(console: Console, report: DataReport) -> None:
     else:
         console.print(Padding.indent(Text(f"checked: {'; '.join(report.checks)}", style="muted"), 2))
         console.print()
+    if report.notes:
+        console.print(Padding.indent(_notes(report), 2))
+        console.print()
     console.print(Text(verdict(report), style="attention" if stopping(report) else "title"))
 
 
@@ -52,7 +55,7 @@ def splits(report: DataReport) -> str:
 def verdict(report: DataReport) -> str:
     """Return a sentence that sums up the issues."""
     if not report.issues:
-        return "Nothing is remarkable about this data set."
+        return f"Nothing {'else ' if report.notes else ''}is remarkable about this data set."
     number = len(report.issues)
     things = "One thing is" if number == 1 else f"{number} things are"
     if reasons := stopping(report):
@@ -80,6 +83,15 @@ def _table(report: DataReport) -> Table:
     for issue in report.issues:
         title = Text(printable(issue.title), style="bold yellow")
         table.add_row(issue.id, title, "yes" if issue.stops else "", f"{printable(issue.sentence)} → {issue.repair}")
+    return table
+
+
+def _notes(report: DataReport) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="label")
+    table.add_column(overflow="fold")
+    for note in report.notes:
+        table.add_row("note", Text(printable(note)))
     return table
 
 

@@ -196,6 +196,7 @@ def data_report(names: Sequence[str]) -> DataReport:
         class_counts=info.class_counts,
         issues=(issue,),
         checks=("exact duplicates",),
+        notes=("Left out: 1 image beside the class folders, not in one, such as overview.png.",),
     )
 
 

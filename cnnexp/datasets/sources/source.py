@@ -104,6 +104,7 @@ class DataSource:
     state: str  # changes when any file changes that the images are made from
     open: Callable[[], tuple[Manifest, ImageSource]]
     cached: bool  # False: faster to read again than to keep on disk
+    notes: tuple[str, ...] = ()  # about what is beside the images, and therefore not in `state`; one sentence each
 
 
 _DIGITS = re.compile(r"(\d{1,18})")
