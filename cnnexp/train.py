@@ -18,7 +18,7 @@ from cnnexp.compose import (
     columns,
     explain,
     other_settings,
-    quote_paths,
+    quote_texts,
     read_command_line,
     run_name,
     to_typed,
@@ -103,7 +103,7 @@ def launch(arguments: Sequence[str]) -> int:
         CnnexpError: what the run raised.
 
     """
-    arguments = quote_paths(arguments)
+    arguments = quote_texts(arguments)
     line = read_command_line(arguments)
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:

@@ -15,7 +15,7 @@ from cnnexp.compose import (
     compose_config,
     other_settings,
     parameters,
-    quote_paths,
+    quote_texts,
     run_name,
     to_yaml,
 )
@@ -227,8 +227,8 @@ def test_a_place_at_home_needs_no_quotes(place):
 
 
 def test_several_places_at_home_are_a_sweep():
-    assert quote_paths(["data.path=~/a,/b,~/c", "~data", "seed=1"]) == ["data.path='~/a',/b,'~/c'", "~data", "seed=1"]
-    check_sweep(quote_paths(["data=folder", "data.path=~/a,~/b"]))
+    assert quote_texts(["data.path=~/a,/b,~/c", "~data", "seed=1"]) == ["data.path='~/a',/b,'~/c'", "~data", "seed=1"]
+    check_sweep(quote_texts(["data=folder", "data.path=~/a,~/b"]))
 
 
 def test_parameters_are_flat_and_named_as_the_settings():

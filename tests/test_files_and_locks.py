@@ -4,9 +4,68 @@ import threading
 
 import pytest
 
-from cnnexp.errors import DataError
+from cnnexp.__main__ import main
+from cnnexp.errors import ConfigError, DataError
 from cnnexp.system import locks
-from cnnexp.system.files import replacing, write_atomically
+from cnnexp.system.files import at_home, replacing, write_atomically
+from cnnexp.system.store_uri import StoreUri
+
+
+def test_a_path_begins_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert at_home("~") == tmp_path
+    assert at_home("~/a b/c") == tmp_path / "a b/c"
+    assert str(at_home("a/~/b")) == "a/~/b"
+    assert StoreUri("sqlite:///~/a.db").absolute().text == f"sqlite:///{tmp_path}/a.db"
+
+
+def test_what_is_called_like_a_home_is_found(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~no-such-user").mkdir()
+    assert str(at_home("~no-such-user")) == "~no-such-user"
+
+
+def test_a_home_that_is_not_known_is_refused(monkeypatch):
+    def no_such_user(_):
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", no_such_user)
+    with pytest.raises(
+        ConfigError, match=r"^~ at the beginning of a path .* HOME is not set; got '~/a'\. Write the whole"
+    ):
+        at_home("~/a")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check-data", "data=folder", "data.path=~no-such-user/x"],
+        ["check-data", "data=npz", "data.path=~no-such-user"],
+        ["check-data", "data=table", "data.path=~no-such-user/x.csv"],
+        ["check-data", "data=table", "data.path=list.csv", "data.root=~no-such-user"],
+        ["check-data", "data=mnist", "data.path=~no-such-user/x"],
+        ["check-data", "data=digits", "data.cache=~no-such-user/x"],
+        ["cache", "data.cache=~no-such-user/x"],
+        ["cache", "data.cache='~no-such-user/x'"],
+        ["compare", "latest", "tracking.uri=sqlite:///~no-such-user/x.db"],
+        ["predict", "latest", "x.png", "tracking.uri=sqlite:///~no-such-user/x.db"],
+        ["data=digits", "tracking.outbox=~no-such-user/x"],
+        ["data=digits", "tracking.artifacts=~no-such-user/x"],
+        ["-m", "seed=1,2", "sweep.dry_run=true", "tracking.uri=sqlite:///~no-such-user/x.db"],
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_home_is_one_line_in_every_setting_that_is_a_path(monkeypatch, tmp_path, capfd, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    (tmp_path / "list.csv").write_text("path,label\na.png,b\n")
+    assert main(words) == 2
+    said = capfd.readouterr().err
+    assert "there is no user no-such-user" in said
+    assert "Traceback" not in said
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
 
 def test_a_file_is_replaced_whole(tmp_path):

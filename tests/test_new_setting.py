@@ -10,7 +10,7 @@ from hydra.types import RunMode
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
-from cnnexp.compose import columns, compose_config, other_settings, parameters, quote_paths, run_name
+from cnnexp.compose import columns, compose_config, other_settings, parameters, quote_texts, run_name
 from cnnexp.config import VARIANTS, BuiltinDataConfig, TrackingConfig
 from cnnexp.config.columns import SETTINGS
 from cnnexp.config.defaults import CONF
@@ -96,7 +96,7 @@ def test_columns_tag_and_name_follow(folders):
 def test_its_paths_begin_at_home_and_its_subsets_share_one_data_set(folders):
     config = composed(folders, "data.spare=~/my spare", "data.share=0.5")
     assert config.data.spare == "~/my spare"
-    assert quote_paths(["data.spare=~/a"]) == ["data.spare='~/a'"]
+    assert quote_texts(["data.spare=~/a"]) == ["data.spare='~/a'"]
     assert composed(folders, "data.spare=a").data.with_absolute_paths().spare.startswith("/")
     assert composed(folders).data.dataset_key == composed(folders, "data.share=0.5").data.dataset_key
 

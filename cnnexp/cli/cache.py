@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnnexp.config import Override, values_of
+from cnnexp.config import Override, unquote, values_of
 from cnnexp.datasets.cache import folder as cache
 from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError
@@ -69,7 +69,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _setting(arguments: Sequence[str]) -> str | None:
-    return values_of(arguments).get(_SETTING)
+    values = values_of(arguments)
+    return unquote(values[_SETTING]) if _SETTING in values else None
 
 
 def _list(folder: Path) -> None:

@@ -69,7 +69,7 @@ def read_request(target: str, settings: Sequence[str]) -> Request:
     requested = changes.parse(settings)
     others, uri = separate_store(requested.others)
     sources = [Path(target)] if is_exported(target) else recorded_models(target, uri=uri)
-    overrides = [*others, f"tracking.uri={uri}"]
+    overrides = [*others, str(Override.setting("tracking.uri", uri))]
     return Request(
         models=tuple(SavedModel(source, _config(source, overrides)) for source in sources), changes=requested
     )

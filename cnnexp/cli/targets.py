@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnnexp.config import Override, values_of
+from cnnexp.config import Override, unquote, values_of
 from cnnexp.config.defaults import default_store
 
 _STORE = "tracking.uri"
@@ -16,7 +16,7 @@ def separate_store(arguments: Sequence[str]) -> tuple[list[str], str]:
     """Return the other arguments, and the store: the last ``tracking.uri=...`` among them, or the configured one."""
     others = [argument for argument in arguments if Override.parse(argument).key != _STORE]
     values = values_of(arguments)
-    return others, values[_STORE] if _STORE in values else default_store()
+    return others, unquote(values[_STORE]) if _STORE in values else default_store()
 
 
 def is_exported(target: str) -> bool:

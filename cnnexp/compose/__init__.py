@@ -4,13 +4,13 @@ from cnnexp.compose.check_sweep import check_sweep
 from cnnexp.compose.compose import (
     check_overrides,
     compose_config,
-    quote_paths,
     replaces_one_value,
     to_typed,
     to_yaml,
     with_values,
 )
 from cnnexp.compose.hydra_flags import read_command_line
+from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.config.columns import columns, other_settings, parameters, run_name
 
@@ -23,7 +23,7 @@ __all__ = [
     "explain",
     "other_settings",
     "parameters",
-    "quote_paths",
+    "quote_texts",
     "read_command_line",
     "replaces_one_value",
     "run_name",

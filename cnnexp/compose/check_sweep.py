@@ -11,11 +11,11 @@ from omegaconf import DictConfig
 from cnnexp.compose.compose import (
     compose_config,
     compose_untyped,
-    quote_paths,
     replaces_one_value,
     to_typed,
     with_values,
 )
+from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import explain
 
 
@@ -50,7 +50,7 @@ def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> 
 
 def _with_values(base: DictConfig, overrides: Sequence[str]) -> DictConfig:
     try:
-        return with_values(base, quote_paths(overrides))
+        return with_values(base, quote_texts(overrides))
     except Exception as error:  # as for composing
         raise explain(error, overrides) from error
 

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,15 +13,14 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import explain, no_folder, set_by_option, unknown_setting, without_schema
 from cnnexp.compose.schemas import ROOT, VARIANTS, register
-from cnnexp.config import PATHS, ExperimentConfig, Override, names_affecting, quote
+from cnnexp.config import ExperimentConfig, Override
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 
 register()
-
-_AT_HOME = re.compile(r"(^|,)(~(?:/[^,]*)?)(?=,|$)")  # a path that begins with ~, or one of several in a sweep
 
 
 def compose_config(overrides: Sequence[str], *, config_dir: Path | None = None) -> ExperimentConfig:
@@ -46,7 +44,7 @@ def compose_untyped(overrides: Sequence[str], *, config_dir: Path | None) -> Dic
         ConfigError: an override or a file is wrong.
 
     """
-    overrides = quote_paths(overrides)
+    overrides = quote_texts(overrides)
     check_overrides(overrides)
     try:
         with hydra.initialize_config_dir(str(CONF), job_name="cnnexp", version_base="1.3"):
@@ -71,17 +69,6 @@ def check_overrides(overrides: Sequence[str]) -> None:
     for override in map(Override.parse, overrides):
         if override.key in names:
             raise set_by_option(names[override.key], override.value or "")
-
-
-def quote_paths(overrides: Sequence[str]) -> list[str]:
-    """Quote paths such as ``data.path=~/photos``: no shell expands that ``~``, and Hydra's grammar does not have it."""
-    return [str(_quoted(Override.parse(text))) for text in overrides]
-
-
-def _quoted(override: Override) -> Override:
-    if override.value is None or override.key not in names_affecting(*PATHS):
-        return override
-    return dataclasses.replace(override, value=_AT_HOME.sub(lambda path: path[1] + quote(path[2]), override.value))
 
 
 def _search_path(config_dir: Path | None) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Errors of Hydra and OmegaConf in one line: the rule, what came, what is allowed, what was probably meant."""
 
 import re
+import shlex
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
@@ -18,8 +19,9 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from cnnexp.compose.quote_texts import elements, is_text
 from cnnexp.compose.schemas import ROOT, VARIANTS
-from cnnexp.config import Override, all_settings, types_of
+from cnnexp.config import Override, all_settings, types_of, unquote
 from cnnexp.config.defaults import options
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import closest, did_you_mean, first_line, one_line
@@ -151,9 +153,15 @@ def _unreadable(override: str) -> ConfigError:
     if "=" not in override:
         return ConfigError(f"{override!r} is neither a command nor a setting; a setting is written key=value.")
     return ConfigError(
-        f"{override!r} cannot be read; a setting is written key=value, and a value with spaces, quotes, commas, "
-        "brackets or braces needs quotes inside the shell's, as in 'data.path=\"a (b)\"'."
+        f"{override!r} cannot be read; a setting is written key=value, and a value that is meant as one text stands in "
+        f"quotes of its own inside those of the shell: {_in_quotes(Override.parse(override))}"
     )
+
+
+def _in_quotes(override: Override) -> str:
+    """Write an override for a shell, with its value as one text."""
+    text = (override.value or "").replace('"', '\\"')
+    return shlex.quote(f'{override.prefix}{override.key}="{text}"')
 
 
 def _no_value(full_key: str) -> ConfigError:
@@ -198,7 +206,13 @@ def _by_text(error: Exception, overrides: Sequence[str]) -> ConfigError:
     return ConfigError(f"This cannot be composed: {' '.join(overrides)}. {reason or type(error).__name__}.")
 
 
-def _several_values(found: re.Match[str], _error: Exception, _overrides: Sequence[str]) -> ConfigError:
+def _several_values(found: re.Match[str], _error: Exception, overrides: Sequence[str]) -> ConfigError:
+    named = found[1].partition("=")[0]
+    texts = [one for one in map(Override.parse, overrides) if one.key == named and is_text(named)]
+    if texts:
+        typed = ",".join(unquote(one) for one in elements(texts[-1].value or ""))
+        line = _in_quotes(Override(named, typed))
+        return ConfigError(f"{named}={typed} names several values: add -m to run each, or write one text as {line}.")
     return ConfigError(f"{found[1]} names several values: add -m to run each, or write key=[a,b] for one list.")
 
 

@@ -31,7 +31,7 @@ from cnnexp.config.optimizer import (
     StepScheduleConfig,
     WarmupCosineScheduleConfig,
 )
-from cnnexp.config.override import Override, quote, values_of
+from cnnexp.config.override import Override, quote, unquote, values_of
 from cnnexp.config.setting import PATHS, Setting
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
@@ -74,5 +74,6 @@ __all__ = [
     "names_affecting",
     "quote",
     "types_of",
+    "unquote",
     "values_of",
 ]

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import PurePath
 
 from cnnexp.config.experiment import ExperimentConfig, all_settings
-from cnnexp.config.override import Override, values_of
+from cnnexp.config.override import Override, unquote, values_of
 from cnnexp.config.setting import Setting, settings_of
 from cnnexp.system.text import as_yaml
 
@@ -70,7 +70,7 @@ def run_name(config: ExperimentConfig, overrides: Sequence[str]) -> str:
     order = [field.name for field in dataclasses.fields(config)]
     order.append(order.pop(0))  # the seed last
     keys = sorted(chosen, key=lambda key: (order.index(key.split(".")[0]), key))
-    parts = [_part(key, chosen[key].strip("'\"")) for key in keys if _is_named(key)]
+    parts = [_part(key, unquote(chosen[key])) for key in keys if _is_named(key)]
     return "-".join(part for part in (preset, *parts) if part)
 
 

@@ -99,7 +99,10 @@ class FolderDataConfig(DataConfig):
         # slots=True replaces the class, which breaks a bare super() inside a dataclass
         DataConfig.__post_init__(self)
         if self.path is None:
-            raise ConfigError(f"data={self.name} needs to know where the images are: data.path=PLACE; got null.")
+            raise ConfigError(
+                f"data={self.name} needs to know where the images are: data.path=PLACE; got null. "
+                "A folder of that name is written ./null."
+            )
         one_of("data.on_bad_file", self.on_bad_file, ("error", "skip"))
         within("data.max_bad_files", self.max_bad_files, 0, 1)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 _FORM = re.compile(r"(?P<prefix>~|\+{0,2})(?P<key>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
+_QUOTED = re.compile(r"(?P<mark>['\"])(?P<text>(?:(?!(?P=mark))[^\\]|\\.)*)(?P=mark)", re.DOTALL)
 _NEEDS_BACKSLASH = re.compile(r"(\\*)('|$)")  # Hydra takes a backslash as it is, unless it stands before a quote
 
 
@@ -54,6 +55,16 @@ def quote(value: object) -> str:
     if isinstance(value, list):
         return f"[{','.join(quote(one) for one in value)}]"
     return str(value)
+
+
+def unquote(value: str) -> str:
+    """Return the text that a value stands for: what is within its quotes where it is quoted as a whole, else itself."""
+    found = _QUOTED.fullmatch(value.strip())
+    if found is None:
+        return value
+    return re.sub(
+        rf"(\\+)({found['mark']}|$)", lambda escaped: escaped[1][: len(escaped[1]) // 2] + escaped[2], found["text"]
+    )
 
 
 def _escaped(found: re.Match[str]) -> str:

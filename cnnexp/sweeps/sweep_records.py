@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnnexp.config import Override, Setting, TrackingConfig, all_settings
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
+from cnnexp.system.files import at_home
 from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
@@ -111,7 +112,7 @@ def begin_sweep(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> "t
 
     """
     reach(absolute_uri(tracking.uri))
-    outbox = Path(tracking.outbox)
+    outbox = at_home(tracking.outbox)
     if resume != "never" and is_running(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=spec.key):
         raise SweepError(
             "A sweep can be executed by one process at a time; one with the same overrides is running. Wait for it, or "

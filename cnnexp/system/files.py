@@ -1,8 +1,32 @@
-"""Files that are there whole or not at all, whoever reads them and whenever their writer dies."""
+"""Paths as people write them, and files that are there whole or not at all, whenever their writer dies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cnnexp.errors import ConfigError
+
+
+def at_home(path: str | Path) -> Path:
+    """Return a path with ``~`` or ``~user`` at its beginning replaced by that home folder.
+
+    What is called so itself, such as a folder ``~x`` where no user is called x, stays.
+
+    Raises:
+        ConfigError: there is no such user, or none whose home folder is known.
+
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        if Path(path).exists():
+            return Path(path)
+        user = Path(path).parts[0]
+        reason = "HOME is not set" if user == "~" else f"there is no user {user[1:]}"
+        raise ConfigError(
+            f"{user} at the beginning of a path stands for a home folder, and {reason}; got {str(path)!r}. Write the "
+            "whole path, from / on."
+        ) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from cnnexp.errors import ConfigError
+from cnnexp.system.files import at_home
 
 # What MLflow records to: a database, perhaps with a driver as in mysql+pymysql://, a server, or Databricks.
 _STORE = re.compile(
@@ -43,7 +44,7 @@ class StoreUri:
     @property
     def database(self) -> Path | None:
         """The SQLite file; None for any other store."""
-        return Path(self._path_and_options[0]) if self.text.startswith(_SQLITE) else None
+        return at_home(self._path_and_options[0]) if self.text.startswith(_SQLITE) else None
 
     @property
     def options(self) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from cnnexp.errors import DataError
 from cnnexp.system import locks
+from cnnexp.system.files import at_home
 
 READY = "entry.json"
 LOCK = "lock"
@@ -41,10 +42,10 @@ class Entry:
 def cache_folder(setting: str | None) -> Path:
     """Return the cache folder: `data.cache`, else $XDG_CACHE_HOME/cnnexp, else ~/.cache/cnnexp."""
     if setting is not None:
-        return Path(setting).expanduser().resolve()
+        return at_home(setting).resolve()
     home = os.environ.get("XDG_CACHE_HOME")
     # The XDG specification has relative paths ignored.
-    base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache"
+    base = Path(home) if home and Path(home).is_absolute() else at_home("~/.cache")
     return base / "cnnexp"
 
 

@@ -22,6 +22,7 @@ from cnnexp.datasets.sources.npz import read_arrays
 from cnnexp.datasets.sources.source import UNDECLARED, ArraySource, DataSource, ImageSource, Manifest
 from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.files import at_home
 from cnnexp.system.text import first_line
 
 _FILE = Path("datasets", "data", "digits.csv.gz")  # per line, 64 grey levels 0..16 and the digit
@@ -94,7 +95,7 @@ def builtin_source(name: str, path: str | None) -> DataSource:
     if name not in CLASS_NAMES:
         raise ConfigError(f"data.name must be one of digits, {', '.join(CLASS_NAMES)}; got {name!r}.")
     if path is not None:
-        return _given(name, Path(path).expanduser())
+        return _given(name, at_home(path))
     system, keras_cache = SYSTEM / name.replace("_", "-"), _keras_home() / "datasets"
     for place in (system, keras_cache, keras_cache / name.replace("_", "-")):
         if found := _in_folder(name, place):
@@ -173,7 +174,7 @@ def _read_batches(paths: tuple[Path, ...]) -> Arrays:
 
 
 def _keras_home() -> Path:
-    return Path(os.environ["KERAS_HOME"]) if "KERAS_HOME" in os.environ else Path.home() / ".keras"
+    return Path(os.environ["KERAS_HOME"]) if "KERAS_HOME" in os.environ else at_home("~/.keras")
 
 
 def _download(name: str) -> str:

@@ -15,6 +15,7 @@ from cnnexp.datasets.sources.layout import is_image, read_layout, unread_formats
 from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, Manifest, ZipSource
 from cnnexp.datasets.sources.zip_members import opened, zip_members
 from cnnexp.errors import DataError, DataPathError
+from cnnexp.system.files import at_home
 from cnnexp.system.text import plural, printable
 
 
@@ -37,7 +38,7 @@ def folder_source(path: Path, *, name: str) -> DataSource:
         DataError: it is neither a folder nor an archive.
 
     """
-    root = path.expanduser()
+    root = at_home(path)
     if not os.path.exists(root):  # noqa: PTH110  False where Path raises: a name too long, no permission
         raise DataPathError(f"data.path must be a folder of images, or a zip archive of one; there is no {root}.")
     if zipfile.is_zipfile(root):

@@ -22,6 +22,7 @@ from cnnexp.datasets.sources.source import (
 )
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.records import Labels
+from cnnexp.system.files import at_home
 
 
 def npz_source(path: Path, *, name: str) -> DataSource:
@@ -34,7 +35,7 @@ def npz_source(path: Path, *, name: str) -> DataSource:
         DataPathError: there is no such file.
 
     """
-    file = path.expanduser()
+    file = at_home(path)
     if not file.is_file():
         raise DataPathError(f"data.path must be a NumPy archive (.npz); there is no file {file}.")
 

@@ -32,6 +32,7 @@ from cnnexp.datasets.sources.source import (
 )
 from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.files import at_home
 from cnnexp.system.text import printable
 
 if TYPE_CHECKING:
@@ -66,10 +67,10 @@ def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -
         ConfigError: a column that is set by name does not exist.
 
     """
-    table = path.expanduser()
+    table = at_home(path)
     if not table.is_file():
         raise DataPathError(f"data.path must be a CSV or Parquet table; there is no file {table}.")
-    folder = (Path(root).expanduser() if root is not None else table.parent).resolve()
+    folder = (at_home(root) if root is not None else table.parent).resolve()
     if not folder.is_dir():
         raise DataPathError(f"data.root must be the folder that the paths of the table start from; {folder} is none.")
     present = _names(table)

@@ -11,6 +11,7 @@ from typing import Self
 
 from cnnexp.config import TrackingConfig
 from cnnexp.system import locks
+from cnnexp.system.files import at_home
 from cnnexp.system.store_uri import masked
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
@@ -67,7 +68,7 @@ class OwnedRecord:
             tags={**source_tags(), **tags},
             replaces=replaces,
         )
-        record = cls(RecordWriter.create(Path(settings.outbox).absolute(), opening))
+        record = cls(RecordWriter.create(at_home(settings.outbox).absolute(), opening))
         try:
             record.writer.append(entries.params(parameters))
             if config_yaml is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnexp.errors import TrackingError
-from cnnexp.system.files import replacing
+from cnnexp.system.files import at_home, replacing
 from cnnexp.system.locks import locked_folder
 from cnnexp.system.quiet import heavy_imports
 from cnnexp.system.store_uri import StoreUri, masked
@@ -50,7 +50,7 @@ def absolute_location(artifacts: str | None) -> str | None:
     """Return where a new experiment keeps its files, as a URI that means the same from any folder."""
     if artifacts is None or "://" in artifacts:
         return artifacts
-    return Path(artifacts).absolute().as_uri()
+    return at_home(artifacts).absolute().as_uri()
 
 
 def reach(uri: str) -> None:
