@@ -19,6 +19,7 @@ MOST_IMAGES = 12  # of a group
 MOST_CLASSES = 40  # in the chart
 COLORS = {"train": "#0072b2", "validation": "#56b4e9", "calibration": "#e69f00", "test": "#009e73"}
 _BAR, _ROW, _NAMES, _WIDTH = 12.0, 22.0, 150.0, 720.0  # pixels
+_PICTURE = 112  # pixels of a side
 
 
 def print_report(console: Console, report: DataReport) -> None:
@@ -146,7 +147,7 @@ def _section(issue: DataIssue, images: Images) -> Section:
 
 
 def _shown(image: DataImage, images: Images, issue: DataIssue) -> Shown:
-    return Shown(image, None if issue.id == "D1" else picture(images[image.row]))
+    return Shown(image, None if issue.id == "D1" else picture(images[image.row], side=_PICTURE))
 
 
 def class_chart(report: DataReport) -> str:

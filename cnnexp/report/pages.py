@@ -1,7 +1,8 @@
-"""What HTML pages share: their templates, and pictures that stand inside the page."""
+"""What HTML pages share: their frame and style, and pictures that stand inside the page."""
 
 import base64
 import io
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,21 +11,29 @@ from numpy.typing import NDArray
 from cnnexp.system.text import printable
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
+
+_EXACT = 64  # pixels of a side, up to which every pixel of a picture is kept
+_QUALITY = 85  # of the JPEG of a larger picture
 
 
+@cache
 def template(name: str) -> "Template":
-    """Return a template of this package."""
+    """Return a template of this package, compiled once a process."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined  # most commands write no page
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("cnnexp.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         finalize=_without_control_characters,
     )
-    return environment.get_template(name)
 
 
 def _without_control_characters(value: object) -> object:
@@ -32,10 +41,26 @@ def _without_control_characters(value: object) -> object:
     return printable(value, keep="\n") if type(value) is str else value
 
 
-def picture(pixels: NDArray[np.uint8]) -> str:
-    """Return the address of a picture that is inside the page; `pixels` is (H, W, 1 or 3)."""
+def picture(pixels: NDArray[np.uint8], *, side: int | None = None) -> str:
+    """Return the address of a picture that is inside the page.
+
+    Args:
+        pixels: (H, W, 1, 3 or 4) grey, colour, or colour with opacity.
+        side: It is shown at this many CSS pixels: a larger picture becomes a JPEG of at most that size. None: every
+            pixel is kept.
+
+    """
     from PIL import Image
 
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     file = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    if side is None or max(image.size) <= _EXACT:
+        image.save(file, "PNG")
+        return _data_uri("image/png", file)
+    image.thumbnail((side, side), reducing_gap=2.0)
+    image.save(file, "JPEG", quality=_QUALITY)
+    return _data_uri("image/jpeg", file)
+
+
+def _data_uri(kind: str, file: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -10,6 +10,7 @@ from cnnexp.saved import Prediction
 from cnnexp.system.text import printable
 
 MOST_IMAGES = 500  # on one page; with more it opens slowly, and nobody looks at so many
+_IMAGE, _NEIGHBOUR = 112, 72  # pixels of a side, as the style shows them
 
 
 class PageWriter:
@@ -40,13 +41,13 @@ class PageWriter:
         reference = self._model.reference
         names = self._model.card.class_names
         nearest = [
-            (picture(reference.pixels[row]), names[reference.labels[row]], printable(reference.files[row]))
-            for row in prediction.nearest
+            (picture(reference.pixels[row], side=_NEIGHBOUR), names[label], printable(reference.files[row]))
+            for row, label in ((row, reference.labels[row]) for row in prediction.nearest)
         ]
         block = self._template.image(  # type: ignore[attr-defined]
             name=printable(prediction.name),
             error=prediction.error,
-            picture=None if prediction.pixels is None else picture(prediction.pixels),
+            picture=None if prediction.pixels is None else picture(prediction.pixels, side=_IMAGE),
             answer=answer,
             probability=answer and percent(answer.probability),
             next_probability=answer and percent(answer.next_probability),
