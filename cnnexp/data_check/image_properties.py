@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.data_check.near_duplicates import Grey, NearDuplicateSearch, grey_levels, strata
-from cnnexp.datasets.cache.entry import Arrays, DecodedDataset
+from cnnexp.datasets.cache.entry import DecodedDataset
+from cnnexp.datasets.cache.kept_arrays import Arrays
 from cnnexp.datasets.decoding.decode import Headers
 from cnnexp.records import Images
 

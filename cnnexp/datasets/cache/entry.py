@@ -1,38 +1,30 @@
 """A finished data set in the cache: how its files are written, and opened again."""
 
 import dataclasses
+import errno
 import hashlib
-import json
 import os
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets.cache import folder
+from cnnexp.datasets.cache.checksums import checksum
 from cnnexp.datasets.cache.folder import READY
+from cnnexp.datasets.cache.kept_arrays import KeepArrays, keep_in_entry
 from cnnexp.datasets.decoding.decode import HEADER, LENGTH, Headers, Unreadable, first_duplicates
 from cnnexp.datasets.decoding.worker import DecodeJob
 from cnnexp.datasets.sources.source import DataSource, Manifest
 from cnnexp.images import READER, ImageSpec
 from cnnexp.records import Images
-from cnnexp.system.files import replacing, write_atomically
+from cnnexp.system.files import remove, sync_file, sync_folder
 
 _BLOCK = 2**22  # bytes hashed at a time
-
-Arrays = Mapping[str, NDArray[Any]]
-
-
-class KeepArrays(Protocol):
-    """Keeps arrays that were computed from a data set beside it, so that later runs need not compute them again."""
-
-    def __call__(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays that are kept under `name`; the first time, compute and keep them."""
+_FILES = ("images.npy", "catalogue.npz", "files.txt")  # whose checksums `entry.json` holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +42,7 @@ class DecodedDataset:
 
 
 def finish(entry: Path, job: DecodeJob, source: DataSource, manifest: Manifest, unreadable: Unreadable) -> None:
-    """Turn decoded pixels into a finished entry; `entry.json`, which makes it one, is written last.
+    """Turn decoded pixels into a finished entry; `entry.json`, which makes it one, is written when all else is on disk.
 
     Names of files, arrays and keys are those that earlier versions wrote; changing one means raising `fill.FORMAT`.
     """
@@ -65,6 +57,11 @@ def finish(entry: Path, job: DecodeJob, source: DataSource, manifest: Manifest, 
         groups=np.empty(0, np.int64) if manifest.groups is None else manifest.groups,
     )
     (entry / "files.txt").write_text("\n".join(manifest.files), encoding="utf-8")
+    content = _digest(job.images, job.offset)
+    job.images.rename(entry / "images.npy")
+    for name in _FILES:
+        sync_file(entry / name)
+    sync_folder(entry)
     description = {
         "name": source.name,
         "origin": source.origin,
@@ -74,14 +71,14 @@ def finish(entry: Path, job: DecodeJob, source: DataSource, manifest: Manifest, 
         "notes": manifest.notes,
         "spec": dataclasses.asdict(job.spec),
         "unreadable": unreadable,
-        "content": _digest(job.images, job.offset),
-        "bytes": job.images.stat().st_size,
+        "content": content,
+        "bytes": (entry / "images.npy").stat().st_size,  # all that cnnexp 0.1.0 verified, and still does
+        "checksums": {name: checksum(entry / name) for name in _FILES},
         "reader": READER,
     }
-    job.images.rename(entry / "images.npy")
     job.fingerprints.unlink()
     job.headers.unlink()
-    write_atomically(entry / READY, json.dumps(description, indent=1).encode())
+    folder.write_description(entry, description)
 
 
 def _digest(path: Path, offset: int) -> str:
@@ -94,15 +91,46 @@ def _digest(path: Path, offset: int) -> str:
 
 
 def is_whole(entry: Path) -> bool:
-    """Return whether an entry is finished, and its pixels still have the size they were written with."""
-    description, images = folder.description(entry), entry / "images.npy"
-    return description is not None and images.exists() and images.stat().st_size == description["bytes"]
+    """Return whether an entry is finished and every file of it has the content that it was written with."""
+    return folder.description(entry) is not None and not damaged_files(entry)
+
+
+def damaged_files(entry: Path) -> tuple[str, ...]:
+    """Return the files of a finished entry that have another content than they were written with, or are missing.
+
+    A file is read once in a process, and again when something about it has moved.
+    """
+    description = folder.description(entry)
+    if description is None:
+        return ()
+    return tuple(name for name, expected in description["checksums"].items() if _checksum(entry / name) != expected)
+
+
+def _checksum(path: Path) -> str | None:
+    try:
+        return checksum(path)
+    except OSError:  # not there, no file, or on a part of the disk that cannot be read
+        return None
+
+
+def discard(entry: Path) -> None:
+    """Remove the files that make an entry a finished one; it begins anew."""
+    for name in (READY, *_FILES):
+        remove(entry / name)
 
 
 def open_entry(entry: Path) -> DecodedDataset:
-    """Open a finished entry; pixels stay on disk until they are used."""
-    description: Mapping[str, Any] = json.loads((entry / READY).read_text(encoding="utf-8"))
-    os.utime(entry / READY)  # read as the time of last use by `folder.entries`
+    """Open an entry that is whole; pixels stay on disk until they are used.
+
+    Raises:
+        OSError: it was cleared by another process a moment ago.
+
+    """
+    description = folder.description(entry)
+    if description is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(entry / READY))
+    with suppress(OSError):  # of a folder that can only be read
+        os.utime(entry / READY)  # read as the time of last use by `folder.entries`
     with np.load(entry / "catalogue.npz", allow_pickle=False) as arrays:
         manifest = Manifest(
             class_names=tuple(description["class_names"]),
@@ -122,30 +150,5 @@ def open_entry(entry: Path) -> DecodedDataset:
         duplicate_of=duplicate_of,
         unreadable={int(row): reason for row, reason in description["unreadable"].items()},
         pixel_digest=description["content"],
-        keep=partial(_keep_in_entry, entry),
+        keep=partial(keep_in_entry, entry, description["checksum"]),
     )
-
-
-def _keep_in_entry(entry: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
-    file = entry / f"{name}.npz"
-    if not file.exists():
-        with folder.locked(entry, while_waiting=lambda: None):
-            if not file.exists():  # else another process computed them while this one waited
-                arrays = compute()  # if the disk is full, not kept but computed again next time
-                with suppress(OSError), replacing(file) as part, part.open("wb") as opened:
-                    np.savez(opened, **arrays)  # type: ignore[arg-type]
-                return arrays
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def keep_in_memory() -> KeepArrays:
-    """Return what keeps arrays as long as the data set itself is in memory."""
-    kept: dict[str, Arrays] = {}
-
-    def keep(name: str, compute: Callable[[], Arrays]) -> Arrays:
-        if name not in kept:
-            kept[name] = compute()
-        return kept[name]
-
-    return keep

@@ -4,28 +4,28 @@ import dataclasses
 import errno
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from cnnexp.datasets.cache import folder as cache
-from cnnexp.datasets.cache.entry import DecodedDataset, finish, is_whole, keep_in_memory, open_entry
+from cnnexp.datasets.cache.entry import DecodedDataset, damaged_files, discard, finish, is_whole, open_entry
+from cnnexp.datasets.cache.journal import Journal
+from cnnexp.datasets.cache.kept_arrays import keep_in_memory
+from cnnexp.datasets.cache.reserve import JOURNAL, reserve
 from cnnexp.datasets.decoding import pool
-from cnnexp.datasets.decoding.decode import HEADER, LENGTH, TRANSIENT, Unreadable, decode_rows, first_duplicates
+from cnnexp.datasets.decoding.decode import TRANSIENT, Unreadable, decode_rows, first_duplicates
 from cnnexp.datasets.decoding.image_request import ImageRequest, resolve_spec
 from cnnexp.datasets.decoding.worker import DecodeJob, chunk_size
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
-from cnnexp.system.files import replacing
-from cnnexp.system.text import printable
+from cnnexp.system.text import listed, printable
 
 FORMAT = 7  # of an entry; raise it when the files that are described in `folder` change
-JOURNAL = "journal.jsonl"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 OnProgress = Callable[[int, int], None]  # (images done, images in all)
@@ -42,19 +42,28 @@ def decode_once(source: DataSource, request: ImageRequest, *, folder: Path, on_p
         return _decode_into_memory_once(source, request)
     entry = _entry(source, request, folder)
     try:
-        if not is_whole(entry):
+        damaged = damaged_files(entry)
+        if damaged or not is_whole(entry):
             _fill(entry, *_opened(source), source=source, request=request, on_progress=on_progress)
-        return open_entry(entry)
+        decoded = open_entry(entry)
+        return dataclasses.replace(decoded, manifest=_with_notes(decoded.manifest, _about_damage(entry, damaged)))
     except OSError as error:
         raise _cannot_write(folder, error) from error
 
 
+def _about_damage(entry: Path, damaged: Sequence[str]) -> tuple[str, ...]:
+    """Return a note for this run alone; the entry is whole again."""
+    if not damaged:
+        return ()
+    return (
+        f"The decoded images in the cache were damaged, and were decoded again ({listed(damaged)} in {entry} had "
+        "changed since they were written). If that happens again, the disk is failing: set data.cache to another.",
+    )
+
+
 def cached_spec(source: DataSource, request: ImageRequest, *, folder: Path) -> ImageSpec | None:
     """Return by which spec the images were read that are in the cache already; None where they are not."""
-    try:
-        description = cache.description(_entry(source, request, folder))
-    except OSError:  # `decode_once` will report it
-        return None
+    description = cache.description(_entry(source, request, folder))
     return None if description is None else ImageSpec(**description["spec"])
 
 
@@ -130,8 +139,9 @@ def _fill(
         if is_whole(entry):
             return
         try:
+            discard(entry)
             spec, notes = resolve_spec(request, images)
-            job = _reserve(entry, images, spec)
+            job = reserve(entry, images, spec)
             unreadable = _decode(job, journal, on_progress)
             journal.discard()  # first, because it is about files that are renamed now
             finish(entry, job, source, _with_notes(manifest, notes), unreadable)
@@ -141,78 +151,18 @@ def _fill(
             raise
 
 
-def _reserve(entry: Path, source: ImageSource, spec: ImageSpec) -> DecodeJob:
-    """Create the files at full size, so that a full disk is reported before the work and not halfway through it."""
-    images, prints, headers = (entry / name for name in ("images.part.npy", "fingerprints.part", "headers.part"))
-    shape = (len(source), *spec.shape)
-    if not images.exists():
-        Journal(entry / JOURNAL).discard()
-        with replacing(images) as beginning:
-            with beginning.open("wb") as file:
-                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                file.flush()
-                _allocate(file.fileno(), file.tell() + int(np.prod(shape)))
-            for path, each in ((prints, LENGTH), (headers, HEADER.itemsize)):
-                with path.open("wb") as file:
-                    _allocate(file.fileno(), len(source) * each)
-    offset = images.stat().st_size - int(np.prod(shape))
-    return DecodeJob(source, spec, images, offset, prints, headers)
-
-
-def _allocate(file: int, size: int) -> None:
-    """Give an open file its full size on disk.
-
-    Raises:
-        OSError: there is no room.
-
-    """
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
-    else:  # macOS: the disk may fill up later, which is noticed then
-        os.truncate(file, size)
-
-
-def _decode(job: DecodeJob, journal: "Journal", on_progress: OnProgress) -> Unreadable:
+def _decode(job: DecodeJob, journal: Journal, on_progress: OnProgress) -> Unreadable:
     """Decode every chunk that is not in the journal, and add each to it when it is written."""
-    done = journal.read()
+    done = journal.read(job)
     total = len(job.source)
     on_progress(min(len(done) * job.chunk, total), total)
     todo = [chunk for chunk in range(job.chunks) if chunk not in done]
     with closing(pool.decode_chunks(job, todo)) as finished:
-        for chunk, unreadable in finished:
-            done[chunk] = unreadable
-            journal.add(chunk, unreadable)
+        for number, chunk in finished:
+            done[number] = chunk
+            journal.add(number, chunk)
             on_progress(min(len(done) * job.chunk, total), total)
-    return {row: reason for chunk in sorted(done) for row, reason in done[chunk].items()}
-
-
-class Journal:
-    """Which chunks are written, one line of JSON each, so that interrupted work continues."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self) -> dict[int, Unreadable]:
-        """Return the chunks that are written, each with its unreadable rows; a torn last line is cut off."""
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True) if self._path.exists() else []
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        if len(whole) < len(lines):  # the process ended while it wrote its last line
-            self._path.write_text("".join(lines[: len(whole)]), encoding="utf-8")
-        return {entry["chunk"]: {int(row): why for row, why in entry["unreadable"].items()} for entry in whole}
-
-    def add(self, chunk: int, unreadable: Unreadable) -> None:
-        """Add a chunk whose pixels are written."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"chunk": chunk, "unreadable": unreadable}) + "\n")
-
-    def chunks_done(self) -> int:
-        """Count the lines without parsing them, for another process that waits."""
-        return self._path.read_bytes().count(b"\n") if self._path.exists() else 0
-
-    def discard(self) -> None:
-        """Delete the journal."""
-        self._path.unlink(missing_ok=True)
+    return {row: reason for number in sorted(done) for row, reason in done[number].unreadable.items()}
 
 
 def _cannot_write(folder: Path, error: OSError) -> DataError:

@@ -5,14 +5,16 @@ images.npy           (N, H, W, C) uint8
 catalogue.npz        the manifest's arrays (labels, declared splits, groups), duplicates, own sizes and colour modes
 measures.npz         what the data check computed of each image; there once it was run
 files.txt            a name per line
-entry.json           the rest; written last, so that an entry without it is unfinished
+entry.json           the rest, with a checksum of each file and of itself; written last, so that an entry without it is
+                     unfinished
 lock                 held by the process that decodes
 """
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 
 from cnnexp.errors import DataError
 from cnnexp.system import locks
-from cnnexp.system.files import at_home
+from cnnexp.system.files import at_home, content_of, remove, write_durably
 
 READY = "entry.json"
 LOCK = "lock"
@@ -63,6 +65,7 @@ def clear(cache: Path, names: tuple[str, ...] | None = None) -> tuple[Entry, ...
     for entry in entries(cache):
         if names is not None and entry.name not in names:
             continue
+        _remove_what_is_no_lock(entry.folder / LOCK)
         with _requiring_locks(cache), (entry.folder / LOCK).open("a") as file:
             if locks.try_lock(file):
                 shutil.rmtree(entry.folder)
@@ -78,6 +81,7 @@ def locked(entry: Path, *, while_waiting: Callable[[], None]) -> Iterator[None]:
         DataError: the file system has no locks.
 
     """
+    _remove_what_is_no_lock(entry / LOCK)
     with _requiring_locks(entry.parent), locks.locked_file(entry / LOCK, while_waiting=while_waiting):
         yield
 
@@ -93,13 +97,39 @@ def _requiring_locks(cache: Path) -> Iterator[None]:
         ) from error
 
 
+def _remove_what_is_no_lock(path: Path) -> None:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        remove(path)
+
+
+def write_description(entry: Path, contents: Mapping[str, Any]) -> None:
+    """Write an entry's `entry.json`, with a checksum of it that no other entry has.
+
+    Raises:
+        OSError: it cannot be written.
+
+    """
+    write_durably(entry / READY, _serialized({**contents, "checksum": _checksum(entry, contents)}))
+
+
 def description(entry: Path) -> dict[str, Any] | None:
-    """Return the contents of an entry's `entry.json`; None: it is not there, or torn by a power cut."""
+    """Return the contents of an entry's `entry.json`; None: it is not there, damaged, or written by cnnexp 0.1.0."""
+    content = content_of(entry / READY)
     try:
-        contents: dict[str, Any] = json.loads((entry / READY).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        contents = json.loads(content or b"")
+        checked = {key: value for key, value in contents.items() if key != "checksum"}
+    except (ValueError, AttributeError):  # not JSON, or no object
         return None
-    return contents
+    expected = _serialized({**checked, "checksum": _checksum(entry, checked)})
+    return contents if content == expected else None
+
+
+def _checksum(entry: Path, contents: Mapping[str, Any]) -> str:
+    return hashlib.sha256(entry.name.encode() + _serialized(contents)).hexdigest()
+
+
+def _serialized(contents: Mapping[str, Any]) -> bytes:
+    return json.dumps(contents, indent=1).encode()
 
 
 def _is_entry(path: Path) -> bool:
@@ -114,7 +144,7 @@ def _entry(path: Path) -> Entry:
         name=contents["name"] if contents else path.name.rpartition("-")[0],
         origin=contents["origin"] if contents else "",
         images=contents["images"] if contents else 0,
-        size=sum(file.stat().st_blocks * 512 for file in path.iterdir()),
-        used=(path / (READY if complete else LOCK)).stat().st_mtime,
+        size=sum(file.lstat().st_blocks * 512 for file in path.iterdir()),
+        used=next(file.stat().st_mtime for file in (path / READY, path / LOCK, path) if file.exists()),
         complete=complete,
     )

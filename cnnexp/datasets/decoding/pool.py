@@ -19,8 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from cnnexp.datasets.decoding.decode import Unreadable
-from cnnexp.datasets.decoding.worker import MIN_PARALLEL_IMAGES, DecodeJob
+from cnnexp.datasets.decoding.worker import MIN_PARALLEL_IMAGES, DecodeJob, WrittenChunk
 from cnnexp.datasets.sources.source import ArraySource
 from cnnexp.errors import DataError
 from cnnexp.system.resources import cores
@@ -33,8 +32,8 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy would start one for every c
 _ROOT = Path(__file__).parents[3]  # where `cnnexp` is imported from
 
 
-def decode_chunks(job: DecodeJob, chunks: list[int]) -> Generator[tuple[int, Unreadable], None, None]:
-    """Decode the given chunks, in any order; yield each with the rows that could not be read.
+def decode_chunks(job: DecodeJob, chunks: list[int]) -> Generator[tuple[int, WrittenChunk], None, None]:
+    """Decode the given chunks, in any order; yield each when it is written.
 
     Raises:
         OSError: a file cannot be written.
@@ -60,7 +59,7 @@ class _Pool:
         self._stack = ExitStack()
         self._tried = False
         self._drivers: list[Future[None]] = []
-        self._finished: SimpleQueue[tuple[int, Unreadable]] = SimpleQueue()
+        self._finished: SimpleQueue[tuple[int, WrittenChunk]] = SimpleQueue()
 
     def start_if_worthwhile(self) -> None:
         """Start processes on other cores, once, as soon as enough work is known to be left."""
@@ -89,14 +88,14 @@ class _Pool:
         for chunk in _taken(self._todo):
             self._finished.put((chunk, process.run(chunk)))
 
-    def finished(self) -> Iterator[tuple[int, Unreadable]]:
+    def finished(self) -> Iterator[tuple[int, WrittenChunk]]:
         """Yield what was finished since the last call; raise the error that a process ended with."""
         while not self._finished.empty():
             yield self._finished.get()
         for ended in [future for future in self._drivers if future.done()]:
             ended.result()
 
-    def remaining(self) -> Iterator[tuple[int, Unreadable]]:
+    def remaining(self) -> Iterator[tuple[int, WrittenChunk]]:
         """Wait for the chunks that the processes are still decoding, and yield them."""
         for ended in as_completed(self._drivers):
             ended.result()
@@ -144,12 +143,12 @@ class _WorkerProcess:
         self._send(pickle.dumps(job))
         self._answer()
 
-    def run(self, chunk: int) -> Unreadable:
+    def run(self, chunk: int) -> WrittenChunk:
         self._send(b"%d\n" % chunk)
         answer = self._answer()
         if "errno" in answer:
             raise OSError(answer["errno"], answer["error"], answer["file"])
-        return {int(row): reason for row, reason in answer["unreadable"].items()}
+        return WrittenChunk({int(row): why for row, why in answer["unreadable"].items()}, answer["checksum"])
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

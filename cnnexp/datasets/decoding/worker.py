@@ -3,7 +3,9 @@
 import json
 import pickle
 import sys
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,14 @@ MIN_PARALLEL_IMAGES = 2048  # from this number on, images are worth a second pro
 def chunk_size(images: int) -> int:
     """Return the images per chunk: small enough that no core waits long at the end; few images may be large ones."""
     return 64 if images >= MIN_PARALLEL_IMAGES else 8
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenChunk:
+    """What was decoded of a chunk whose pixels, fingerprints and headers are in the files of its job."""
+
+    unreadable: Unreadable
+    checksum: int  # CRC-32 of all that was written, and of the unreadable rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +50,46 @@ class DecodeJob:
         """How many chunks the job has."""
         return -(-len(self.source) // self.chunk)
 
-    def run(self, chunk: int) -> Unreadable:
-        """Decode one chunk and write it; return the rows that could not be read."""
-        rows = range(chunk * self.chunk, min((chunk + 1) * self.chunk, len(self.source)))
-        decoded = decode_rows(self.source, rows, self.spec)
+    def run(self, chunk: int) -> WrittenChunk:
+        """Decode one chunk and write it."""
+        decoded = decode_rows(self.source, self._rows(chunk), self.spec)
+        contents = [array.tobytes() for array in (decoded.images, decoded.fingerprints, decoded.headers)]
+        for (path, start, _), content in zip(self._places(chunk), contents, strict=True):
+            _write(path, content, at=start)
+        return WrittenChunk(decoded.unreadable, _checksum(chunk, decoded.unreadable, contents))
+
+    def is_written(self, chunk: int, written: WrittenChunk) -> bool:
+        """Return whether the files hold what was once written into them, which a power cut may have undone."""
+        if chunk not in range(self.chunks):
+            return False
+        contents = [_read(path, size, at=start) for path, start, size in self._places(chunk)]
+        return written.checksum == _checksum(chunk, written.unreadable, contents)
+
+    def _rows(self, chunk: int) -> range:
+        return range(chunk * self.chunk, min((chunk + 1) * self.chunk, len(self.source)))
+
+    def _places(self, chunk: int) -> tuple[tuple[Path, int, int], ...]:
+        """Return where a chunk is: file, first byte and number of bytes."""
+        rows = self._rows(chunk)
         height, width, channels = self.spec.shape
-        _write(self.images, decoded.images.tobytes(), at=self.offset + rows.start * height * width * channels)
-        _write(self.fingerprints, decoded.fingerprints.tobytes(), at=rows.start * LENGTH)
-        _write(self.headers, decoded.headers.tobytes(), at=rows.start * HEADER.itemsize)
-        return decoded.unreadable
+        sizes = ((self.images, self.offset, height * width * channels), (self.fingerprints, 0, LENGTH))
+        return tuple(
+            (path, offset + rows.start * each, len(rows) * each)
+            for path, offset, each in (*sizes, (self.headers, 0, HEADER.itemsize))
+        )
+
+
+def _checksum(chunk: int, unreadable: Unreadable, contents: Iterable[bytes]) -> int:
+    found = zlib.crc32(json.dumps([chunk, unreadable]).encode())
+    for content in contents:
+        found = zlib.crc32(content, found)
+    return found
+
+
+def _read(path: Path, size: int, *, at: int) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        file.seek(at)
+        return file.read(size)
 
 
 def _write(path: Path, content: bytes, *, at: int) -> None:
@@ -71,6 +112,6 @@ def run_worker() -> None:
     answer({})  # it has started
     for line in requests:
         try:
-            answer({"unreadable": job.run(int(line))})
+            answer(asdict(job.run(int(line))))
         except OSError as error:
             answer({"errno": error.errno, "error": error.strerror, "file": str(error.filename or job.images)})

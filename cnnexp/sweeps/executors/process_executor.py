@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from cnnexp.datasets.cache.checksums import Verified
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import forkserver, process_worker, protocol
 from cnnexp.sweeps.executors.protocol import FINAL_MESSAGES, Message, Task
@@ -55,6 +56,7 @@ class ProcessExecutor:
         self._max_memory = max_memory
         self._busy: list[ProcessHandle] = []
         self._idle: list[ProcessHandle] = []
+        self._verified: dict[Path, Verified] = {}  # files of the cache, by the workers so far
 
     def __len__(self) -> int:
         """Return the number of tasks that are being executed."""
@@ -83,7 +85,7 @@ class ProcessExecutor:
         worker.log, worker.time_limit = log, time_limit
         worker.ends_at = None if time_limit is None else time.monotonic() + time_limit
         with suppress(OSError):  # it has just died, which `receive` is about to report
-            worker.connection.send((task, log))
+            worker.connection.send((task, log, self._verified))
         self._busy.append(worker)
         return worker
 
@@ -151,6 +153,9 @@ class ProcessExecutor:
                 message = worker.connection.recv()
                 if isinstance(message, protocol.Retiring):
                     worker.retiring = True
+                    continue
+                if isinstance(message, protocol.FilesVerified):
+                    self._verified.update(message.files)
                     continue
                 final = isinstance(message, FINAL_MESSAGES)
                 if final:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from cnnexp.config import DataConfig
 from cnnexp.datasets import dataset_info
+from cnnexp.datasets.cache import checksums
+from cnnexp.datasets.cache.checksums import Verified
 from cnnexp.errors import CnnexpError
 from cnnexp.records import EpochValues, RunInfo, RunResult
 from cnnexp.sweeps.executors import protocol
@@ -30,7 +32,7 @@ MAX_MEMORY = 3 * 2**29  # bytes
 
 
 def serve(connection: Connection, *, max_memory: int) -> None:
-    """Execute tasks; each arrives as (task, log to print into) and is answered by messages, the last of them final.
+    """Execute tasks; each comes with its log and verified files, and is answered by messages, the last of them final.
 
     Returns never: the process ends when the sweep kills it or closes the connection. A worker that takes no other task
     says so with `protocol.Retiring` before its final message.
@@ -39,10 +41,12 @@ def serve(connection: Connection, *, max_memory: int) -> None:
 
     sweep, graphs = _SweepConnection(connection), GraphCache()
     while True:
-        task, log = sweep.next_task()
+        task, log, verified = sweep.next_task()
+        checksums.trust(verified)
         _print_to(log)
         final = _execute(task, sweep, graphs)
         _print_to(Path(os.devnull))
+        sweep.send(protocol.FilesVerified(checksums.verified()))
         if not _is_reusable(task, final, max_memory):
             sweep.send(protocol.Retiring())
         sweep.send(final)
@@ -53,15 +57,15 @@ class _SweepConnection:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._tasks: queue.SimpleQueue[tuple[Task, Path]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[Task, Path, Mapping[Path, Verified]]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         threading.Thread(target=self._receive, daemon=True).start()
 
-    def next_task(self) -> tuple[Task, Path]:
-        """Wait for a task and the log that belongs to it."""
+    def next_task(self) -> tuple[Task, Path, Mapping[Path, Verified]]:
+        """Wait for a task, the log that belongs to it, and the files of the cache that others have verified."""
         return self._tasks.get()
 
-    def send(self, message: Message | protocol.Retiring) -> None:
+    def send(self, message: Message | protocol.FilesVerified | protocol.Retiring) -> None:
         self._connection.send(message)
 
     def send_epoch(self, values: EpochValues) -> bool:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.records import DatasetInfo, EpochValues, RunInfo
+
+if TYPE_CHECKING:
+    from cnnexp.datasets.cache.checksums import Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,13 @@ class NodeUnsuitable:
     """The run was not begun, because this node lacks its data; another node may have them."""
 
     reason: str  # one line
+
+
+@dataclass(frozen=True, slots=True)
+class FilesVerified:
+    """Files of the cache that the worker has read whole; other workers of this machine need not. For the executor."""
+
+    files: "Mapping[Path, Verified]"
 
 
 @dataclass(frozen=True, slots=True)
