@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cnnexp import __version__
 from cnnexp.cli import COMMANDS
 from cnnexp.errors import CnnexpError, ConfigError
-from cnnexp.system import quiet
+from cnnexp.system import quiet, streams
 from cnnexp.system.text import did_you_mean, printable
 
 
@@ -18,21 +18,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     143: SIGTERM. An expected failure is one line on standard error; ``HYDRA_FULL_ERROR=1`` shows the traceback.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    streams.open_missing()
     quiet.set_environment()
     show_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        return _dispatch(arguments)
+        return _dispatch_and_print(arguments)
     except CnnexpError as error:
         if show_all:
             raise
-        print("cnnexp:", printable(str(error), keep="\n"), file=sys.stderr)
+        streams.print_error("cnnexp: " + printable(str(error), keep="\n"))
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has left, as in ``--help | head``
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.abandon_output()
         return 1
     except KeyboardInterrupt as interrupt:
-        print("cnnexp: stopped.", file=sys.stderr)
+        streams.print_error("cnnexp: stopped.")
         return getattr(interrupt, "exit_code", 130)  # SIGTERM arrives as a kind of KeyboardInterrupt with its own
+
+
+def _dispatch_and_print(arguments: Sequence[str]) -> int:
+    code = _dispatch(arguments)
+    streams.finish_output()
+    return code
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
@@ -44,7 +51,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
         hint = did_you_mean(arguments[0], COMMANDS, similarity=0.5) or " A setting is written key=value."
         raise ConfigError(f"{arguments[0]!r} is no command; choose from {', '.join(COMMANDS)}.{hint}")
     if list(arguments) == ["--version"]:
-        print(f"cnnexp {__version__}")
+        streams.print_required(f"cnnexp {__version__}")
         return 0
     from cnnexp.train import launch
 

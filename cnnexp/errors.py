@@ -6,6 +6,7 @@
     │   └── DataPathError  exit code 2: a setting names a file or folder that does not exist
     ├── ModelError         a saved model is missing, damaged, or no longer gives the answers it promised
     ├── NonFiniteLossError training produced NaN or infinity
+    ├── OutputError        what a command was started for cannot be printed
     ├── SweepError         a sweep cannot go on, or some of its runs failed
     └── TrackingError      the MLflow store cannot be reached or refuses
         └── TargetError    exit code 2: a command names no store or run, or several where it wants one
@@ -42,6 +43,10 @@ class ModelError(CnnexpError):
 
 class NonFiniteLossError(CnnexpError):
     """The training loss became NaN or infinite."""
+
+
+class OutputError(CnnexpError):
+    """Standard output cannot be written, and a command was started for what it prints."""
 
 
 class SweepError(CnnexpError):

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import hydra
@@ -27,7 +27,7 @@ from cnnexp.compose import (
 from cnnexp.config import ExperimentConfig, values_of
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError
-from cnnexp.system import quiet
+from cnnexp.system import quiet, streams
 
 if TYPE_CHECKING:
     from cnnexp.sweeps.context import SweepContext
@@ -111,7 +111,7 @@ def launch(arguments: Sequence[str]) -> int:
         if line.multirun:
             check_sweep(line.overrides, config_dir=line.config_dir)
             _begin_to_import(line.overrides)
-        with _handed_to_hydra(arguments):
+        with streams.printed_at_once() if line.only_prints else nullcontext(), _handed_to_hydra(arguments):
             run()
     except SystemExit as leaving:
         if isinstance(leaving.__cause__, CnnexpError):

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from cnnexp.datasets.cache import folder as cache
 from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError
 from cnnexp.report.console import open_console
+from cnnexp.system.streams import print_required
 from cnnexp.system.text import plural, printable
 
 _UNITS = ("kB", "MB", "GB", "TB")
@@ -88,6 +88,6 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     deleted = cache.clear(folder, names or None)
     kept = before - len(deleted) if not names else len([e for e in cache.entries(folder) if e.name in names])
     still = f"; {kept} in use by another process stay" if kept else ""
-    click.echo(
+    print_required(
         f"{plural(len(deleted), 'data set')} cleared, {size(sum(entry.size for entry in deleted))} freed{still}."
     )

@@ -5,9 +5,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
-from cnnexp.cli.targets import accept_any_letter
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check
@@ -17,6 +14,7 @@ from cnnexp.records import DataReport
 from cnnexp.report.console import open_console
 from cnnexp.report.data_report import page, print_report
 from cnnexp.report.run import reading_shown
+from cnnexp.system.streams import print_document
 
 
 def run(settings: Sequence[str], *, html: Path | None, as_json: bool, labels: bool) -> int:
@@ -26,7 +24,6 @@ def run(settings: Sequence[str], *, html: Path | None, as_json: bool, labels: bo
         ConfigError: a setting is wrong, or the page cannot be written.
 
     """
-    accept_any_letter()
     config = compose_config(settings)
     inspected = _inspect(config, quietly=as_json)
     data = config.data
@@ -59,6 +56,6 @@ def _show(report: DataReport, *, as_json: bool) -> None:
     if as_json:
         from cnnexp.runs.artifacts import to_json  # with Matplotlib and PyArrow, which the table does not need
 
-        click.echo(to_json(dataclasses.asdict(report)), nl=False)
+        print_document(to_json(dataclasses.asdict(report)).decode())
         return
     print_report(open_console(), report)

@@ -5,12 +5,14 @@ TensorFlow is needed for is imported after `quiet.import_tensorflow`, and after 
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from cnnexp.errors import ConfigError
 from cnnexp.system import quiet
+from cnnexp.system.streams import print_required, printed_at_once
 from cnnexp.system.text import one_line, printable
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -32,7 +34,8 @@ def run_command(arguments: Sequence[str]) -> int:
 
     """
     try:
-        code = commands.main(list(arguments), prog_name="cnnexp", standalone_mode=False)
+        with printed_at_once() if "--help" in arguments else nullcontext():
+            code = commands.main(list(arguments), prog_name="cnnexp", standalone_mode=False)
     except click.Abort as abort:
         # what click makes of Ctrl-C; a SIGTERM, which arrives as the same, keeps its exit code
         raise abort.__cause__ if isinstance(abort.__cause__, KeyboardInterrupt) else KeyboardInterrupt from None
@@ -180,7 +183,7 @@ def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool) 
         from cnnexp.saved.export import export
 
         export(source, folder, onnx=onnx)
-    click.echo(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
+    print_required(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
     return 0
 
 
@@ -253,7 +256,7 @@ def send(*, folder: Path) -> int:
     from cnnexp.tracking import send
 
     receipt = send(folder)
-    click.echo(receipt.reason or f"Run {receipt.run_id} is complete. {receipt.url_command}")
+    print_required(receipt.reason or f"Run {receipt.run_id} is complete. {receipt.url_command}")
     return 0
 
 

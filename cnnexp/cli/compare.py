@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-from rich.console import Console
-
 from cnnexp.cli.targets import separate_store
 from cnnexp.comparison import Comparison, compare
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
+from cnnexp.report.console import open_console
+from cnnexp.system.streams import print_document
 from cnnexp.tracking.comparison_page import command_again, log_comparison
 from cnnexp.tracking.store.find_runs import find_runs
 
@@ -50,9 +49,9 @@ def run(
     command = command_again(lasting, uri=uri, metric=metric, by=by)
     _write(comparison, html=html, csv=csv, markdown=markdown, command=command)
     if as_json:
-        click.echo(json_text(comparison))
+        print_document(f"{json_text(comparison)}\n")
     else:
-        print_comparison(comparison, Console())
+        print_comparison(comparison, open_console())
     if log:
         _log(comparison, runs, uri=uri, command=command)
     if comparison.refusals:

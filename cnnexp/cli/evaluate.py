@@ -35,7 +35,7 @@ def _evaluate_one(request: Request) -> None:
 
 
 def _evaluate_all(request: Request) -> None:
-    console = open_console()
+    console = open_console(required=False)
     varied, tracking = request.changes.varied, request.models[0].config.tracking
     count = len(request.models) * len(request.changes.each)
     with parent_run(
@@ -85,7 +85,7 @@ def _images(target: EvaluationTarget, config: ExperimentConfig, change: Change) 
 
 
 def _print(images: EvaluationSet, result: Reevaluation, change: Change, closing: str) -> None:
-    console = open_console()
+    console = open_console(required=False)
     print_scores(console, result.evaluation, result.metrics, title=title(images, change))
     for note in result.notes:
         console.print(f"note: {printable(note)}", style="attention")

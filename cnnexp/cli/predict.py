@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import click
-
-from cnnexp.cli.targets import accept_any_letter
 from cnnexp.errors import ConfigError
 from cnnexp.portable.classifier import Classifier
+from cnnexp.report.console import replace_letters
 from cnnexp.report.prediction import (
     CsvWriter,
     JsonWriter,
@@ -24,6 +22,7 @@ from cnnexp.report.prediction import (
     whole,
 )
 from cnnexp.saved import Prediction, list_images, open_model, predict
+from cnnexp.system.streams import print_error, print_required
 
 NEIGHBOURS = 6  # training images shown beside each image of the page
 
@@ -43,7 +42,7 @@ def run(folder: Path, paths: Sequence[str], *, root: Path | None, coverage: floa
         ModelError: the model cannot be used.
 
     """
-    accept_any_letter()
+    replace_letters()
     model = open_model(folder)
     _refuse_to_overwrite(paths, list(outputs.values()))
     images = list_images(paths, root=root)
@@ -91,11 +90,11 @@ def _print(predictions: Iterator[Prediction], model: Classifier, *, coverage: fl
         failed += prediction.answer is None
         unlike += prediction.answer is not None and prediction.answer.unlike
         if prediction.answer is None:
-            click.echo(failure_line(prediction), err=quietly)
+            (print_error if quietly else print_required)(failure_line(prediction))
         elif not quietly:
-            click.echo(answer_line(prediction, coverage=coverage))
+            print_required(answer_line(prediction, coverage=coverage))
     if note := model_note(model, coverage=coverage):
-        click.echo(note, err=True)
+        print_error(note)
     if count > 1:
-        click.echo(summary_line(count, failed, unlike, time.perf_counter() - began), err=True)
+        print_error(summary_line(count, failed, unlike, time.perf_counter() - began))
     return 1 if failed else 0

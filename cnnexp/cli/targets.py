@@ -1,6 +1,5 @@
 """What a command line names: the store, and in it or as an exported folder, the model that is meant."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,9 +39,3 @@ def model_folder(target: str, *, uri: str) -> Iterator[Path]:
 
     with recorded_model(target, uri=uri).folder() as folder:
         yield folder
-
-
-def accept_any_letter() -> None:
-    """Let standard output replace letters that its encoding lacks, instead of failing."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")

@@ -11,12 +11,11 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-import click
-
 from cnnexp.compose import compose_config
 from cnnexp.errors import TargetError, TrackingError
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.store_uri import StoreUri
+from cnnexp.system.streams import print_required
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 5000  # MLflow's own
@@ -48,12 +47,12 @@ def run(settings: Sequence[str], *, uri: str | None, run_id: str | None, port: i
     """
     uri = uri or compose_config(settings).tracking.uri
     if StoreUri(uri).is_server:
-        click.echo(f"This store is a server and has its own UI: {_link(uri, run_id)}")
+        print_required(f"This store is a server and has its own UI: {_link(uri, run_id)}")
         return 0
     _require_store(uri)
     port = port or free_port()
     with raising_on_sigterm(signal.SIGHUP), serving(uri, port) as server:
-        click.echo(f"Open {_link(_address(port), run_id)}")
+        print_required(f"Open {_link(_address(port), run_id)}")
         return server.wait()
 
 

@@ -13,6 +13,8 @@ from cnnexp.errors import ConfigError
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
+_PRINTING = ("help", "hydra_help", "version", "shell_completion", "cfg", "info")
+
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
@@ -20,6 +22,7 @@ class CommandLine:
 
     overrides: tuple[str, ...]
     multirun: bool
+    only_prints: bool  # a flag asks for help, the configuration or the like
     config_dir: Path | None  # of further YAML files
 
 
@@ -32,7 +35,12 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     """
     read = flags().parse_args(list(arguments))
     config_dir = None if read.config_dir is None else Path(read.config_dir)
-    return CommandLine(overrides=tuple(read.overrides), multirun=read.multirun, config_dir=config_dir)
+    return CommandLine(
+        overrides=tuple(read.overrides),
+        multirun=read.multirun,
+        only_prints=any(getattr(read, name) for name in _PRINTING),
+        config_dir=config_dir,
+    )
 
 
 def flags() -> argparse.ArgumentParser:

@@ -5,10 +5,13 @@ import io
 import os
 import sys
 import unicodedata
+from typing import IO, cast
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.theme import Theme
+
+from cnnexp.system.streams import Output
 
 THEME = Theme(
     {
@@ -27,17 +30,17 @@ PLAIN_LETTERS = {"–": "-", "…": "~", "×": "x", "·": ".", "•": "*", "━"
 CODEC_ERRORS = "cnnexp.plain"
 
 
-def open_console() -> Console:
+def open_console(*, required: bool = True) -> Console:
     """A console on standard output; class names are never read as markup, emoji or highlighting.
 
     It is a plain one in a pipe, in a file, and where ``CI`` is set; ``NO_COLOR`` leaves colours out. Letters that
-    the output's encoding lacks are replaced.
+    the output's encoding lacks are replaced. Where it is not `required`, as while a run is recorded, an output that
+    cannot be written stops nothing.
     """
-    codecs.register_error(CODEC_ERRORS, _replace)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors=CODEC_ERRORS)
+    replace_letters()
     plain = bool(os.environ.get("CI"))
     return Console(
+        file=cast("IO[str]", Output(sys.stdout, required=required)),
         markup=False,
         emoji=False,
         highlight=False,
@@ -46,6 +49,13 @@ def open_console() -> Console:
         # FORCE_COLOR in a pipe asks for colours, not for a bar that moves; a dumb terminal cannot move one
         force_interactive=False if plain or not sys.stdout.isatty() else None,
     )
+
+
+def replace_letters() -> None:
+    """Have standard output replace letters that its encoding lacks, instead of failing."""
+    codecs.register_error(CODEC_ERRORS, _replace)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=CODEC_ERRORS)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -1,6 +1,5 @@
 """A sweep in the terminal: a lasting line for each run that has ended, and below them what is running."""
 
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from cnnexp.records import EpochValues
 from cnnexp.report.console import open_console
+from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
 REFRESHES = 4  # of what moves, per second
@@ -32,7 +32,7 @@ class SweepReport:
     """Shows a sweep while it runs; a context manager, so that an error leaves the terminal clean."""
 
     def __init__(self) -> None:
-        self._console = open_console()
+        self._console = open_console(required=False)
         self._bar = Progress(
             TextColumn("  {task.description}", markup=False, style="label"),
             BarColumn(bar_width=36),
@@ -146,7 +146,7 @@ class SweepReport:
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
-        print(f"warning: {printable(text)}", file=sys.stderr)
+        print_error(f"warning: {printable(text)}")
 
     def stop(self) -> None:
         """Remove the moving part."""

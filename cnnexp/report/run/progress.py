@@ -129,7 +129,7 @@ class ProgressReport:
 @contextmanager
 def reading_shown() -> Iterator[Callable[[int, int], None]]:
     """Give a callback that shows on standard output how many images have been read, for a command without a run."""
-    progress = ProgressReport(open_console(), clock=time.monotonic)
+    progress = ProgressReport(open_console(required=False), clock=time.monotonic)
     try:
         yield lambda done, total: progress.stage("reading images", done, total)
     finally:

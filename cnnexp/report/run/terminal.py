@@ -1,7 +1,6 @@
 """One run, printed while it happens."""
 
 import re
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -15,6 +14,7 @@ from cnnexp.report.console import open_console
 from cnnexp.report.run.header import print_header
 from cnnexp.report.run.progress import ProgressReport
 from cnnexp.report.run.scores import print_scores, print_training
+from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
 CAUSES = {1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
@@ -62,7 +62,7 @@ class RunReport:
     """
 
     def __init__(self) -> None:
-        self._console = open_console()
+        self._console = open_console(required=False)
         self._progress = ProgressReport(self._console, clock=time.monotonic)
 
     def __enter__(self) -> Self:
@@ -101,4 +101,4 @@ class RunReport:
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error, above the bar if there is one."""
-        print(f"warning: {printable(text)}", file=sys.stderr)
+        print_error(f"warning: {printable(text)}")

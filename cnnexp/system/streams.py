@@ -1,0 +1,158 @@
+"""Standard output and standard error, which may be closed, full, or read by nobody any more.
+
+What prints while it works, such as a run, goes on without them. A command that was started for what it prints fails.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TextIO
+
+from cnnexp.errors import OutputError
+
+_STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+
+
+def open_missing() -> None:
+    """Lead standard streams that were closed before the start (``>&-``) to the null device.
+
+    The next file that is opened would take the number of a closed one, and receive what C code and other processes
+    print.
+    """
+    for number, (name, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.fstat(number)
+                continue  # another file has the number already
+            _lead_nowhere(number)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def print_error(text: str) -> None:
+    """Print on standard error; where that is impossible, nothing happens."""
+    with suppress(OSError, ValueError):  # ValueError: it has been closed since
+        print(text, file=sys.stderr, flush=True)
+
+
+def print_required(text: str, *, end: str = "\n") -> None:
+    """Print what a command was started for.
+
+    Raises:
+        OutputError: it cannot be written.
+        BrokenPipeError: its reader has left.
+
+    """
+    with _refusing():
+        print(text, end=end, flush=True)
+
+
+def print_document(text: str) -> None:
+    """Print a document such as JSON: in UTF-8, whatever the encoding of the terminal; raises as `print_required`."""
+    with _refusing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def printed_at_once() -> Iterator[None]:
+    """Collect what is printed in the block, and print it at its end; raises as `print_required`."""
+    collected = io.StringIO()
+    try:
+        with redirect_stdout(collected):
+            yield
+    finally:  # Hydra leaves by SystemExit after its help
+        print_required(collected.getvalue(), end="")
+
+
+def finish_output() -> None:
+    """Write out what standard output still holds back.
+
+    Raises:
+        OutputError: it cannot be written.
+        BrokenPipeError: its reader has left.
+
+    """
+    with _refusing():
+        sys.stdout.flush()
+
+
+def abandon_output() -> None:
+    """Drop what standard output still holds, or Python would fail on it when the process ends."""
+    _lead_nowhere(sys.stdout.fileno())
+
+
+class Output:
+    """Standard output as a file for a console: it either never fails, or fails in one sentence."""
+
+    def __init__(self, stream: TextIO, *, required: bool) -> None:
+        """Write to `stream`; where it is not `required`, what cannot be written is lost, and that is said once."""
+        self._stream = stream
+        self._required = required
+
+    @property
+    def encoding(self) -> str:
+        """The name of the encoding that is written."""
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        """Tell whether a person sees it at once."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the number of the file."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write text.
+
+        Raises:
+            OutputError: it is required, and cannot be written.
+            BrokenPipeError: it is required, and its reader has left.
+
+        """
+        with self._guarded():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write out what is held back; raises what :meth:`write` raises."""
+        with self._guarded():
+            self._stream.flush()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        if self._required:
+            with _refusing():
+                yield
+            return
+        try:
+            yield
+        except OSError as error:
+            _lead_nowhere(self._stream.fileno())
+            if not isinstance(error, BrokenPipeError):
+                print_error(f"warning: {_sentence(error)} What would be printed from here on is lost.")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon_output()
+        raise OutputError(_sentence(error)) from error
+
+
+def _sentence(error: OSError) -> str:
+    return f"Standard output cannot be written: {error.strerror}."
+
+
+def _lead_nowhere(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    if nowhere != number:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
