@@ -20,7 +20,8 @@ from cnnexp.datasets.sources.builtin import builtin_source
 from cnnexp.datasets.sources.image_folder import folder_source
 from cnnexp.datasets.sources.npz import npz_source
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
-from cnnexp.datasets.sources.table import Columns, table_source
+from cnnexp.datasets.sources.table import table_source
+from cnnexp.datasets.sources.tables.columns import Columns
 from cnnexp.datasets.splitting import Split, Splits, assign_splits, indivisible_groups
 from cnnexp.datasets.subsampling import subsample
 from cnnexp.errors import ConfigError

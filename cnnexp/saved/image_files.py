@@ -1,19 +1,20 @@
 """Image files from the files, folders and tables of a command line; only tables are opened."""
 
-import csv
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp.datasets.sources.layout import is_image
-from cnnexp.errors import ConfigError
-from cnnexp.system.text import listed
+from cnnexp.datasets.sources.tables.parquet_table import ENDINGS
+from cnnexp.datasets.sources.tables.path_finder import PathFinder
+from cnnexp.datasets.sources.tables.reader import about_columns, find_column, open_table
+from cnnexp.errors import ConfigError, DataError
+from cnnexp.system.text import listed, printable
 
 COLUMN = "path"  # of a table
-_PARQUET = (".parquet", ".pq")
-TABLES = (".csv", *_PARQUET)
-_ROWS = 10_000  # of a Parquet table at a time
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *ENDINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def list_images(names: Sequence[str], *, root: Path | None) -> Iterator[ListedIm
 
     Args:
         names: Image files; folders, with all images below them except hidden files and links to folders, sorted by
-            name; and tables, ``.csv``, ``.parquet`` or ``.pq``, with a column ``path``.
+            name; and tables (`TABLES`), with a column ``path``, which are read as tables of training images are.
         root: The folder that paths of tables are relative to and must stay in; None: the folder of each table.
 
     Raises:
@@ -41,7 +42,7 @@ def list_images(names: Sequence[str], *, root: Path | None) -> Iterator[ListedIm
         path = Path(name)
         if os.path.isdir(path):  # noqa: PTH112  False where Path raises: a name too long, no permission
             yield from _below(path)
-        elif path.suffix.lower() in TABLES and os.path.isfile(path):  # noqa: PTH113
+        elif path.name.lower().endswith(TABLES) and os.path.isfile(path):  # noqa: PTH113
             yield from _in_table(path, root or path.parent)
         else:
             yield _listed(name, path)
@@ -75,12 +76,19 @@ def _raise(error: OSError) -> None:
 def _in_table(table: Path, root: Path) -> Iterator[ListedImage]:
     base = os.path.realpath(root)
     inside = base if base.endswith(os.sep) else base + os.sep
-    paths = _parquet_paths(table) if table.suffix.lower() in _PARQUET else _csv_paths(table)
-    for name in paths:
+    finder = PathFinder(Path(base))
+    paths = iter(_paths(table))
+    first = next(paths, None)
+    if first is None:
+        yield ListedImage(str(table), None, "there is no row in this table.")
+        return
+    for name in itertools.chain([first], paths):
         if not name or "\0" in name:
             yield ListedImage(name, None, f"the row has no usable value in column {COLUMN}.")
             continue
         full = os.path.realpath(os.path.join(inside, name))  # noqa: PTH118  faster, for a million rows
+        if not os.path.exists(full) and (meant := finder.find(name)) is not None:  # noqa: PTH110
+            full = os.path.realpath(inside + meant)
         if full.startswith(inside):
             yield _listed(name, Path(full))
         else:
@@ -89,34 +97,18 @@ def _in_table(table: Path, root: Path) -> Iterator[ListedImage]:
             )
 
 
-def _csv_paths(table: Path) -> Iterator[str]:
-    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = csv.reader(file)
-        try:
-            header = next(rows, [])
-            place = _place(header, table)
-            for row in rows:
-                if row:
-                    yield row[place] if len(row) > place else ""
-        except csv.Error as error:
-            raise ConfigError(f"{table} is not a CSV table: line {rows.line_num}: {error}.") from error
-
-
-def _parquet_paths(table: Path) -> Iterator[str]:
-    import pyarrow as pa  # needed for these tables only
-    import pyarrow.parquet as pq
-
+def _paths(table: Path) -> Iterator[str]:
+    """Yield the path of each row as it is written; empty where there is none."""
     try:
-        with pq.ParquetFile(table) as file:
-            _place(file.schema_arrow.names, table)
-            for batch in file.iter_batches(_ROWS, columns=[COLUMN]):
-                yield from ("" if path is None else str(path) for path in batch.column(0).to_pylist())
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ConfigError(f"{table} is not a Parquet table: {error}.") from error
-
-
-def _place(header: Sequence[str], table: Path) -> int:
-    if COLUMN not in header:
-        found = listed(header, most=10) or "nothing"
-        raise ConfigError(f"A table of images must have a column named {COLUMN}; {table} has {found}.")
-    return list(header).index(COLUMN)
+        content = open_table(table)
+        column = find_column(COLUMN, content.names)
+        if column is None:
+            raise ConfigError(
+                f"A table of images must have a column named {COLUMN}; {table} has "
+                f"{listed(map(printable, content.names), most=10) or 'nothing'}."
+                f"{about_columns(content.names, {'': COLUMN})}"
+            )
+        for (path,) in content.rows([column]):
+            yield path or ""
+    except DataError as error:
+        raise ConfigError(str(error)) from error

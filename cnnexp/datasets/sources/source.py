@@ -110,9 +110,18 @@ class DataSource:
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
+_BLANKS = r"[\s\ufeff\u200b\u200e\u200f\u2060]+"  # blanks of all scripts, byte order marks, letters without width
+_AROUND = re.compile(rf"\A{_BLANKS}|{_BLANKS}\Z")
+
+
+def without_blanks(text: str) -> str:
+    """Return a text without what cannot be seen at its ends; within it, blanks stay."""
+    return text if text.isascii() and text.isalnum() else _AROUND.sub("", text)
+
+
 def class_name(name: str) -> str:
     """Normalize the spelling of a class name: macOS and Linux write the same accented letter in two ways."""
-    return printable(unicodedata.normalize("NFC", name))
+    return printable(unicodedata.normalize("NFC", without_blanks(name)))
 
 
 def natural_order(names: Iterable[str]) -> tuple[str, ...]:
