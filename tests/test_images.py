@@ -204,10 +204,10 @@ def test_an_array_that_could_mean_anything_is_refused(array, reason):
 
 UNREADABLE = {
     "empty": (b"", "empty"),
-    "text": (b"These are my holiday photos", "is no JPEG, PNG, BMP, GIF, TIFF, WEBP image"),
-    "html": (b"<!DOCTYPE html><html>404</html>", "is no JPEG"),
-    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run\n", "is no JPEG"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is no JPEG"),
+    "text": (b"These are my holiday photos", "is no JPEG, PNG, BMP, GIF, TIFF, WEBP, PPM image"),
+    "html": (b"<!DOCTYPE html><html>404</html>", "format is HTML page"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run\n", "format is PostScript"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "format is SVG"),
     "truncated jpeg": (FILES["jpeg"][0][:-60], "damaged or truncated"),
     "truncated progressive jpeg": (FILES["jpeg progressive"][0][:400], "damaged or truncated"),
     "truncated png": (FILES["png"][0][:60], "damaged or truncated"),

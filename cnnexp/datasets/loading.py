@@ -214,7 +214,7 @@ def _split(decoded: DecodedDataset, rows: Rows) -> Split:
 
 def _digest(decoded: DecodedDataset, rows: dict[str, Rows]) -> str:
     manifest = decoded.manifest
-    head = [decoded.pixel_digest, manifest.class_names, dataclasses.asdict(decoded.spec)]
+    head = [decoded.pixel_digest, manifest.class_names, decoded.spec.as_dict()]
     digest = hashlib.sha256(json.dumps(head).encode())
     digest.update(manifest.labels.astype("<i8").tobytes())
     digest.update("\0".join(manifest.files).encode())

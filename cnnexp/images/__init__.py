@@ -5,17 +5,20 @@ the training images. The package needs nothing but NumPy, Pillow and, where it i
 copied unchanged into every logged model and every export.
 
 The steps, in this order: open (by content, never by name) → decode the first frame, a JPEG that will be shrunk at 1/2,
-1/4 or 1/8 of its size → EXIF rotation → 8 bit → transparency composited → colour mode → resize.
+1/4 or 1/8 of its size → EXIF rotation → 8 bit, by the value range → transparency composited → colour mode → resize.
 """
 
 from .decoded_image import DecodedImage, UnreadableImageError
-from .files import ENDINGS, PIXEL_LIMIT, REDUCING_GAP
+from .formats import ENDINGS, NAME_OF_ENDING
+from .jpeg import REDUCING_GAP
+from .levels import UnknownRangeError
 from .reading import READER, ImageInput, decode, decode_whole, read_image, upright, upright_size
 from .resizing import convert_color, resize
-from .spec import ImageSpec, Size
+from .spec import PIXEL_LIMIT, ImageSpec, Size
 
 __all__ = [
     "ENDINGS",
+    "NAME_OF_ENDING",
     "PIXEL_LIMIT",
     "READER",
     "REDUCING_GAP",
@@ -23,6 +26,7 @@ __all__ = [
     "ImageInput",
     "ImageSpec",
     "Size",
+    "UnknownRangeError",
     "UnreadableImageError",
     "convert_color",
     "decode",

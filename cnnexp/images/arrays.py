@@ -1,4 +1,4 @@
-"""Arrays as images: the dtype of an array determines what its numbers mean."""
+"""Arrays as images: the dtype of an array determines what its numbers mean, or the value range of the spec does."""
 
 from typing import Any
 
@@ -6,41 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .decoded_image import UnreadableImageError
+from .decoded_image import DecodedImage, UnreadableImageError
+from .levels import ValueRange, deep, eight_bit
 
 
-def from_array(pixels: NDArray[Any]) -> Image.Image:
+def from_array(pixels: NDArray[Any], value_range: ValueRange | None) -> DecodedImage:
     """Make an 8-bit image of an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+
+    Transparency, the fourth channel, has the range of its type, whatever that of the colours is.
 
     Raises:
         UnreadableImageError: it has another shape, type or range.
 
     """
+    require_shape(pixels)
+    colors = pixels if pixels.ndim == 2 else pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3]
+    bytes_ = eight_bit(colors, value_range)
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        bytes_ = np.dstack([bytes_, eight_bit(pixels[..., 3], None)])
+    image = Image.fromarray(np.ascontiguousarray(bytes_))
+    return DecodedImage(image, image.size, (0, 0, *image.size), deep(colors, value_range))
+
+
+def require_shape(pixels: NDArray[Any]) -> None:
+    """Refuse an array of another shape than :func:`from_array` takes."""
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or pixels.size == 0:
         raise UnreadableImageError(
             f"an image array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) and not empty; got {pixels.shape}."
         )
-    bytes_ = np.ascontiguousarray(_eight_bit(pixels))
-    return Image.fromarray(bytes_[..., 0] if pixels.ndim == 3 and channels == 1 else bytes_)
-
-
-def _eight_bit(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == np.uint16:
-        return (pixels >> 8).astype(np.uint8)
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    if np.issubdtype(pixels.dtype, np.floating):
-        low, high = pixels.min(), pixels.max()
-        if not (low >= 0 and high <= 1):  # also true of NaN
-            raise UnreadableImageError(
-                f"floating-point pixels must lie in 0..1; got {low:g}..{high:g}. Divide by their largest possible "
-                "value, or pass 0..255 as uint8."
-            )
-        return np.rint(pixels * np.float64(255)).astype(np.uint8)
-    raise UnreadableImageError(
-        f"pixels must be uint8, uint16, floating point in 0..1, or bool; got {pixels.dtype}. "
-        "Pass 0..255 as uint8: array.astype(numpy.uint8)."
-    )

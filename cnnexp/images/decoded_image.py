@@ -1,6 +1,7 @@
 """One decoded image, between the file it came from and the network it goes into."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ class DecodedImage:
     pixels: Image.Image | NDArray[np.uint8]  # an array is (H, W) grey or (H, W, 3) RGB
     size: Size  # of the whole image, upright, whatever the size of `pixels`
     box: Box  # where in `pixels` the image lies: at a fraction, the last pixels extend beyond its edge
+    levels: NDArray[Any] | None = None  # (H, W) or (H, W, 3) colours before they became 8 bits; None: they always were
 
     @property
     def as_pillow(self) -> Image.Image:

@@ -3,158 +3,176 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import BmpImagePlugin, GifImagePlugin, Image, WebPImagePlugin
 
-from .arrays import from_array
-from .decoded_image import Box, DecodedImage, UnreadableImageError
-from .jpeg import plain_jpeg
+from . import netpbm, png, tiff
+from .content import File, open_file, read_content, read_head
+from .decoded_image import DecodedImage, UnreadableImageError
+from .formats import HEAD, READ, recognize
+from .jpeg import decode_jpeg, jpeg_size
+from .levels import ValueRange, deep, eight_bit
+from .limits import refuse_large
+from .orientation import UPRIGHT, orientation_of, turned_levels, turned_upright, upright_size
+from .quiet import without_warnings
 from .spec import ImageSpec, Size
 
-# File name endings of the formats below, lower case.
-ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
-
-# Pixels above which a file is refused before it is decoded: a quarter of a gigabyte of RGB, and where Pillow warns.
-PIXEL_LIMIT = 89_478_485
-
-# A JPEG is decoded at a fraction of its size that still has at least this many pixels per output pixel and side, for an
-# antialiased resize to average: half the decoding time, and hardly another result. At 1 it would deviate two or three
-# times as far. Pillow's `reducing_gap` means the same.
-REDUCING_GAP = 2
-
-# An allow-list, because Pillow would hand PostScript to Ghostscript, which executes it.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
-
-_ORIENTATION, _TURNED = ExifTags.Base.Orientation, (5, 6, 7, 8)  # those that swap width and height
-_FROM_RIGHT, _FROM_BOTTOM = (2, 3, 6, 7), (3, 4, 7, 8)  # those whose left, or top, was stored as right, or bottom
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-
-File = str | Path | bytes
+LARGEST_RLE = 2**22  # bytes of a run-length encoded BMP file, which Pillow decodes in Python
+_RLE = (1, 2)  # compressions of BMP
 
 
-def decode_file(source: File, spec: ImageSpec | None) -> DecodedImage:
-    """Decode the first frame, upright, with enough pixels for the spec (None: all it has).
+def decode_file(source: File, spec: ImageSpec, *, whole: bool) -> DecodedImage:
+    """Decode the first frame, upright, with enough pixels for the spec, or the `whole` of it.
 
     Raises:
         UnreadableImageError: the file is missing, truncated, not an image, of another format, or too large.
 
     """
-    return decode_by_simplejpeg(source, spec) or decode_by_pillow(source, spec)
+    kind = format_of(source)
+    with _explained(kind), without_warnings:
+        match kind:
+            case "JPEG":
+                return decode_jpeg(read_content(source), spec, whole=whole)
+            case "TIFF":
+                return _decode_tiff(source, spec)
+            case "PPM":
+                return _decode_netpbm(read_content(source), spec)
+        return _decode_other(kind, read_content(source), spec)
 
 
-def decode_by_simplejpeg(source: File, spec: ImageSpec | None) -> DecodedImage | None:
-    """Decode a plain JPEG; None for any other file."""
-    plain = plain_jpeg(source)
-    if plain is None or _is_bomb(plain.size):
-        return None
-    divisor = _divisor(plain.size, _enough(plain.size, spec))
-    pixels = plain.decode(divisor)
-    if pixels is None:
-        return None
-    width, height = plain.size
-    return DecodedImage(pixels, plain.size, (0, 0, width / divisor, height / divisor))
-
-
-def decode_by_pillow(source: File, spec: ImageSpec | None) -> DecodedImage:
-    """Decode any file; 16 bit and floating-point pixels become 8 bit."""
-    with _opened(source) as image:
-        orientation = _orientation(image)
-        size = _turned(image.size, orientation)
-        scale = _drafted(image, _turned(_enough(size, spec), orientation))
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-    box = _box(image.size, (size[0] / scale, size[1] / scale), orientation)
-    if image.mode in _SIXTEEN_BIT:
-        return DecodedImage(_of_sixteen_bit(image), size, box)
-    return DecodedImage(from_array(np.asarray(image)) if image.mode in ("F", "I") else image, size, box)
-
-
-def _of_sixteen_bit(image: Image.Image) -> Image.Image:
-    """Make 8 bit of 16; the one grey level that a PNG file may declare transparent is compared in all its bits."""
-    levels = np.asarray(image).astype(np.uint16)
-    grey = from_array(levels)
-    transparent = image.info.get("transparency")
-    return grey if transparent is None else Image.merge("LA", (grey, from_array(levels != transparent)))
-
-
-def file_size(source: File) -> Size:
+def file_size(source: File, *, max_pixels: int) -> Size:
     """Read the size, upright, from the header alone; damage behind it is not noticed."""
-    with _opened(source) as image:
-        return _turned(image.size, _orientation(image))
+    kind = format_of(source)
+    with _explained(kind), without_warnings:
+        match kind:
+            case "JPEG":
+                return jpeg_size(read_content(source), max_pixels=max_pixels)
+            case "TIFF":
+                with open_file(source) as file:
+                    header = tiff.read_header(file)
+                size, orientation = header.size, header.orientation
+            case "PPM":
+                size, orientation = netpbm.read_header(read_content(source)).size, UPRIGHT
+            case _:
+                with _open_other(kind, read_content(source)) as image:
+                    size, orientation = image.size, orientation_of(image.info)
+        refuse_large(size, max_pixels)
+        return upright_size(size, orientation)
 
 
-def _orientation(image: Image.Image) -> int:
-    """Read how EXIF says that a file is stored: 1 for upright, and for TIFF, which Pillow turns itself."""
-    return 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION, 1)
+def format_of(source: File) -> str:
+    """Return the name of the format of a file, by its first bytes.
+
+    Raises:
+        UnreadableImageError: it cannot be opened, or is of a format that is not read.
+
+    """
+    with _explained("image"):
+        head = read_head(source, HEAD)
+    found = recognize(head)
+    if found in READ:
+        return found.name
+    if found is not None:
+        raise UnreadableImageError(f"its format is {found.name}, which is not read. {found.repair}")
+    if not any(head):
+        raise UnreadableImageError("it begins with zeros only, as after a copy that broke off; copy it again.")
+    raise UnreadableImageError(f"it is no {', '.join(format_.name for format_ in READ)} image.")
 
 
-def _turned(size: Size, orientation: int) -> Size:
-    return (size[1], size[0]) if orientation in _TURNED else size
+def _decode_tiff(source: File, spec: ImageSpec) -> DecodedImage:
+    with open_file(source) as file:
+        header = tiff.read_header(file)
+        refuse_large(header.size, spec.max_pixels)
+        with tiff.TiffImage(file) as image:
+            refuse_large(image.size, spec.max_pixels)
+            tiff.load(image, header)
+            levels = tiff.levels_of(image, header, file)
+    return _decoded(image, levels, header.orientation, _range(header.largest, spec))
 
 
-def _enough(size: Size, spec: ImageSpec | None) -> Size:
-    """Return the smallest size, upright, that an image may be decoded at."""
-    if spec is None or not spec.antialias or spec.kernel == "nearest":  # nothing is averaged, single pixels count
-        return size
-    width, height = spec.inside(size) if spec.resize == "pad" else (spec.width, spec.height)
-    return REDUCING_GAP * width, REDUCING_GAP * height
+def _decode_netpbm(content: bytes, spec: ImageSpec) -> DecodedImage:
+    header = netpbm.read_header(content)
+    refuse_large(header.size, spec.max_pixels)
+    levels = netpbm.read_levels(content, header)
+    if header.largest < 255:
+        levels = eight_bit(levels.astype(np.uint16), (0, header.largest))
+    value_range = _range(header.largest, spec)
+    return DecodedImage(eight_bit(levels, value_range), header.size, (0, 0, *header.size), deep(levels, value_range))
 
 
-def _divisor(size: Size, enough: Size) -> int:
-    """Return by what the sides of a JPEG are divided at the smallest fraction that is enough: 1, 2, 4 or 8."""
-    largest = min(size[0] // enough[0], size[1] // enough[1])
-    return 1 if largest < 2 else 2 if largest < 4 else 4 if largest < 8 else 8
+def _decode_other(kind: str, content: bytes, spec: ImageSpec) -> DecodedImage:
+    with _open_other(kind, content) as image:
+        refuse_large(image.size, spec.max_pixels)
+        image.load()
+    levels = png.levels_of(image, content) if kind == "PNG" else None
+    return _decoded(image, levels, orientation_of(image.info), spec.value_range)
 
 
-def _drafted(image: Image.Image, enough: Size) -> float:
-    """Let Pillow decode a JPEG at the fraction that is enough; return by what it divides the sides."""
-    width = image.width
-    drafted = image.draft(None, enough)  # None for other formats; the argument None: keep the colour mode
-    return width / drafted[1][2] if drafted else 1
+def _open_other(kind: str, content: bytes) -> Image.Image:
+    """Open a file by its own plugin: ``Image.open`` would try others, and warn of many pixels."""
+    match kind:
+        case "PNG":
+            return png.open_png(content)
+        case "GIF":
+            return GifImagePlugin.GifImageFile(io.BytesIO(content))
+        case "WEBP":
+            return WebPImagePlugin.WebPImageFile(io.BytesIO(content))
+    if int.from_bytes(content[30:34], "little") in _RLE and len(content) > LARGEST_RLE:
+        raise UnreadableImageError(
+            f"it has {len(content):,} run-length encoded bytes; at most {LARGEST_RLE:,} are read."
+        )
+    return BmpImagePlugin.BmpImageFile(io.BytesIO(content))
 
 
-def _box(size: Size, covered: tuple[float, float], orientation: int) -> Box:
-    """Return where in an upright image of `size` the `covered` part lies; the excess was stored right and below."""
-    over_x, over_y = size[0] - covered[0], size[1] - covered[1]
-    left = over_x if orientation in _FROM_RIGHT else 0
-    upper = over_y if orientation in _FROM_BOTTOM else 0
-    return left, upper, left + covered[0], upper + covered[1]
+def _range(largest: int | None, spec: ImageSpec) -> ValueRange | None:
+    """Return what becomes 0..255: the range of the spec, else the one that a file declares."""
+    return spec.value_range if spec.value_range is not None or largest in (None, 65535) else (0, float(largest))
+
+
+def _decoded(
+    image: Image.Image, levels: NDArray[Any] | None, orientation: int, value_range: ValueRange | None
+) -> DecodedImage:
+    """Return a decoded file upright; `levels` are its own where they have more than 8 bits."""
+    upright = turned_upright(image, orientation)
+    if levels is not None:
+        levels = turned_levels(levels, orientation)
+        upright = _of_levels(levels, upright, value_range)
+        levels = deep(levels, value_range)
+    return DecodedImage(upright, upright.size, (0, 0, *upright.size), levels)
+
+
+def _of_levels(levels: NDArray[Any], decoded: Image.Image, value_range: ValueRange | None) -> Image.Image:
+    """Make 8 bits of levels, and of the transparency that Pillow has decoded."""
+    if decoded.mode in ("RGB", "RGBA") and value_range is None:
+        return decoded  # Pillow has kept the upper bytes
+    colors = Image.fromarray(np.ascontiguousarray(eight_bit(levels, value_range)))
+    if decoded.mode == "RGBA":
+        colors = colors.convert("RGB")
+        colors.putalpha(decoded.getchannel("A"))
+    elif levels.ndim == 2 and (transparent := decoded.info.get("transparency")) is not None:
+        # the one grey level that a PNG file may declare transparent is compared in all its bits
+        colors.putalpha(Image.fromarray((levels != transparent).astype(np.uint8) * np.uint8(255)))
+    return colors
 
 
 @contextmanager
-def _opened(source: File) -> Iterator[Image.Image]:
-    """Open a file by its content; any error inside becomes the reason why the file is unreadable."""
+def _explained(kind: str) -> Iterator[None]:
+    """Turn any error within the block into the reason why the file is unreadable, in one line."""
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as image:
-            _refuse_bomb(image)
-            yield image
+        yield
     except UnreadableImageError:
         raise
+    except Image.DecompressionBombError as error:  # of WebP, which Pillow refuses itself
+        raise UnreadableImageError(f"it has more pixels than Pillow reads of a {kind} file.") from error
+    except OSError as error:
+        raise UnreadableImageError(f"{error.strerror.lower()}." if error.strerror else _damaged(error)) from error
     except Exception as error:  # Pillow's decoders raise a dozen kinds of exception on damaged files
-        raise UnreadableImageError(_reason(source, error)) from error
+        raise UnreadableImageError(_damaged(error)) from error
 
 
-def _refuse_bomb(image: Image.Image) -> None:
-    if _is_bomb(image.size):
-        width, height = image.size
-        raise UnreadableImageError(
-            f"{width} × {height} pixels are more than the {PIXEL_LIMIT:,} that are read; make the image smaller."
-        )
-
-
-def _is_bomb(size: Size) -> bool:
-    return size[0] * size[1] > PIXEL_LIMIT
-
-
-def _reason(source: File, error: Exception) -> str:
-    """Return why a file could not be read."""
-    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return f"it has more than the {PIXEL_LIMIT:,} pixels that are read; make the image smaller."
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror.lower()}."
-    if isinstance(error, UnidentifiedImageError):
-        size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-        return "the file is empty." if size == 0 else f"it is no {', '.join(_FORMATS)} image."
-    return f"the file is damaged or truncated ({str(error) or type(error).__name__})."
+def _damaged(error: Exception) -> str:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"the file is damaged or truncated ({reason})."

@@ -84,7 +84,7 @@ class Card:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the contents of ``card.json``, with their digest."""
-        content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self) | {"image": self.image.as_dict()}))
         return content | {DIGEST: content_digest(content)}
 
     @classmethod
@@ -138,7 +138,9 @@ def _build(kind: type[Record], content: object, place: str) -> Record:
     if not isinstance(content, dict):
         raise UnfitModelError(f"{place} must be an object; got {content!r:.40}.")
     kinds = get_type_hints(kind)
-    if wrong := sorted(kinds.keys() ^ content.keys()):
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    optional = {field.name for field in fields if field.default is not dataclasses.MISSING}
+    if wrong := sorted((kinds.keys() ^ content.keys()) - (optional - content.keys())):
         listed = ", ".join(f"{name} {'is missing' if name in kinds else 'is unknown'}" for name in wrong)
         raise UnfitModelError(f"{place} must have the fields {', '.join(kinds)}; {listed}.")
     values: dict[str, Any] = {name: _value(kinds[name], value, f"{place}: {name}") for name, value in content.items()}

@@ -1,6 +1,5 @@
 """A finished data set in the cache: how its files are written, and opened again."""
 
-import dataclasses
 import errno
 import hashlib
 import os
@@ -69,7 +68,7 @@ def finish(entry: Path, job: DecodeJob, source: DataSource, manifest: Manifest, 
         "class_names": manifest.class_names,
         "empty": manifest.empty_classes,
         "notes": manifest.notes,
-        "spec": dataclasses.asdict(job.spec),
+        "spec": job.spec.as_dict(),
         "unreadable": unreadable,
         "content": content,
         "bytes": (entry / "images.npy").stat().st_size,  # all that cnnexp 0.1.0 verified, and still does
@@ -144,7 +143,7 @@ def open_entry(entry: Path) -> DecodedDataset:
         duplicate_of, headers = arrays["copies"], arrays["headers"]
     return DecodedDataset(
         manifest=manifest,
-        spec=ImageSpec(**description["spec"]),
+        spec=ImageSpec.from_dict(description["spec"]),
         images=np.load(entry / "images.npy", mmap_mode="r"),
         headers=headers,
         duplicate_of=duplicate_of,

@@ -64,7 +64,7 @@ def _about_damage(entry: Path, damaged: Sequence[str]) -> tuple[str, ...]:
 def cached_spec(source: DataSource, request: ImageRequest, *, folder: Path) -> ImageSpec | None:
     """Return by which spec the images were read that are in the cache already; None where they are not."""
     description = cache.description(_entry(source, request, folder))
-    return None if description is None else ImageSpec(**description["spec"])
+    return None if description is None else ImageSpec.from_dict(description["spec"])
 
 
 def _entry(source: DataSource, request: ImageRequest, folder: Path) -> Path:

@@ -1,0 +1,96 @@
+"""What the numbers of an image mean: how levels of any type become 8 bits, 0 black and 255 white.
+
+Types whose range is known map all of it. Every other type needs the value range of the spec; which numbers one file
+happens to hold decides nothing, or images of one data set would be read by different rules.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decoded_image import UnreadableImageError
+
+ValueRange = tuple[float, float]  # the levels that become black and white
+
+_BLOCK = 2**20  # levels converted at once, in floating point
+
+
+class UnknownRangeError(UnreadableImageError):
+    """The numbers of an image may mean anything until a value range is set."""
+
+    def __init__(self, message: str, levels: NDArray[Any]) -> None:
+        """Keep the levels beside the message, for whoever looks for the range of a data set."""
+        super().__init__(message)
+        self.levels = levels
+
+
+def eight_bit(levels: NDArray[Any], value_range: ValueRange | None) -> NDArray[np.uint8]:
+    """Return levels as 8 bits.
+
+    Levels of 8 bits and bool are what they are. Of others, the value range is mapped to 0..255, and what lies outside
+    becomes black or white. Without one, 16 bits become their upper byte (12,000 → 46), and floating point must lie in
+    0..1.
+
+    Raises:
+        UnknownRangeError: the levels are of another type, or out of that range, and there is no value range.
+        UnreadableImageError: they are no numbers.
+
+    """
+    if levels.dtype == np.uint8:
+        return levels
+    if levels.dtype == np.bool_:
+        return levels.astype(np.uint8) * np.uint8(255)
+    if levels.dtype.kind not in "iuf":
+        raise UnreadableImageError(f"pixels must be numbers; got {levels.dtype}.")
+    if value_range is not None:
+        return _scaled(levels, value_range)
+    if levels.dtype == np.uint16:
+        return (levels >> 8).astype(np.uint8)
+    low, high = levels.min().item(), levels.max().item()
+    if levels.dtype.kind != "f":
+        raise UnknownRangeError(
+            f"the range of {levels.dtype} pixels must be known; got {levels.dtype} from {low} to {high}. "
+            + _how_to_set(low, high),
+            levels,
+        )
+    if not (low >= 0 and high <= 1):  # also true of NaN
+        raise UnknownRangeError(
+            f"floating-point pixels must lie in 0..1; got {low:g}..{high:g}. " + _how_to_set(low, high), levels
+        )
+    return _scaled(levels, (0, 1))
+
+
+def _how_to_set(low: float, high: float) -> str:
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        return "Set the levels that are black and white by data.value_range=[LOW,HIGH], or convert them to 8 bits."
+    return (
+        f"Set the levels that are black and white, such as data.value_range=[{low:g},{high:g}], "
+        "or convert them to 8 bits."
+    )
+
+
+def _scaled(levels: NDArray[Any], value_range: ValueRange) -> NDArray[np.uint8]:
+    """Map the value range to 0..255, a block at a time."""
+    low, high = value_range
+    flat = np.ascontiguousarray(levels).reshape(-1)
+    scaled = np.empty(len(flat), np.uint8)
+    for start in range(0, len(flat), _BLOCK):
+        block = (flat[start : start + _BLOCK].astype(np.float64) - low) * (255 / (high - low))
+        if np.isnan(block).any():
+            raise UnreadableImageError("a pixel is no number (NaN). Replace it by a number.")
+        scaled[start : start + _BLOCK] = np.rint(np.clip(block, 0, 255))
+    return scaled.reshape(levels.shape)
+
+
+def deep(levels: NDArray[Any], value_range: ValueRange | None) -> NDArray[Any] | None:
+    """Return levels that say more than the 8 bits they become; None: those say it all.
+
+    The lower bytes of 16-bit levels that were made of 8 bits are all 0, or repeat the upper ones.
+    """
+    if levels.dtype in (np.uint8, np.bool_):
+        return None
+    if levels.dtype != np.uint16 or value_range is not None:
+        return levels
+    upper, lower = levels >> 8, levels & 255
+    return levels if lower.any() and (upper != lower).any() else None
