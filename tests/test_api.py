@@ -9,6 +9,8 @@ from PIL import Image
 
 import cnnexp
 from cnnexp.images import UnreadableImageError
+from cnnexp.portable.classifier import load_keras
+from support import trained_model
 
 GRADIENT = np.tile(np.linspace(0, 1, 64), (48, 1))
 
@@ -103,6 +105,26 @@ def test_labels_that_are_not_one_hot_over_the_classes_are_refused(labels):
     model = cnnexp.create_cnn_with_dropout((8, 8, 1), 2)
     with pytest.raises(ValueError, match=r"labels must be one-hot, shape \(2, 2\).*to_categorical"):
         cnnexp.evaluate_model(model, np.zeros((2, 8, 8, 1), np.float32), labels, ["a", "b"])
+
+
+def test_pixels_for_a_saved_model_are_not_scaled(tmp_path):
+    picture = png(np.round(GRADIENT * 255).astype(np.uint8))
+    raw, scaled = cnnexp.preprocess_image(picture, (16, 16), dtype="uint8"), cnnexp.preprocess_image(picture, (16, 16))
+    assert raw.dtype == np.uint8
+    np.testing.assert_allclose(raw / 255, scaled, atol=1e-6)
+    with pytest.raises(ValueError, match=r"dtype must be 'float32' .* or 'uint8'"):
+        cnnexp.preprocess_image(picture, (16, 16), dtype="float64")
+
+
+@pytest.mark.parametrize("scaled", [lambda images: images / 255, lambda images: (images / 127.5 - 1).astype("float32")])
+def test_a_model_of_a_run_is_not_evaluated_on_scaled_pixels(scaled, tmp_path):
+    model = load_keras(trained_model.folder(tmp_path / "m") / "model.keras")
+    assert model.inputs[0].name == "uint8_pixels_0_to_255"
+    images, labels = trained_model.digits()
+    images, one_hot, names = images[:40, ..., None], np.eye(10)[labels[:40]], list("0123456789")
+    assert cnnexp.evaluate_model(model, images, one_hot, names).metrics["accuracy"] > 0.8
+    with pytest.raises(TypeError, match="images must be uint8 from 0 to 255; got float"):
+        cnnexp.evaluate_model(model, scaled(images), one_hot, names)
 
 
 def test_nothing_else_is_public():

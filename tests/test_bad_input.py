@@ -85,7 +85,7 @@ def test_a_card_that_lies_with_a_right_digest_is_refused_or_harmless():
 def test_a_card_of_enormous_images_is_refused_before_one_is_made(tmp_path):
     image = dataclasses.replace(trained_model.card().image, height=50_000, width=50_000)
     folder = trained_model.with_card(trained_model.folder(tmp_path / "m"), image=image)
-    with pytest.raises(ModelError, match=r"images of shape \(50000, 50000, 1\), and model\.keras takes \(8, 8, 1\)"):
+    with pytest.raises(ModelError, match=r"images of shape \(50000, 50000, 1\) .* it maps \(None, 8, 8, 1\)"):
         open_model(folder)
 
 

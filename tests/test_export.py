@@ -97,8 +97,9 @@ def test_the_folder_works_alone_and_refuses_when_it_was_changed(tmp_path):
     names = list(trained_model.result().predictions["test"].files[:5])
     paths = trained_model.save_digits(tmp_path / "images", names)
     (tmp_path / "bad.jpg").write_text("no image")
-    code, answers, _ = run_alone(target, *paths, tmp_path / "bad.jpg")
+    code, answers, complaint = run_alone(target, *paths, tmp_path / "bad.jpg")
     assert code == 1
+    assert complaint == "", "TensorFlow prints nothing about itself"
     assert answers[-1]["error"] == "it is no JPEG, PNG, BMP, GIF, TIFF, WEBP image."
     said = np.array([list(answer["probabilities"].values()) for answer in answers[:-1]])
     np.testing.assert_allclose(said, trained_model.result().predictions["test"].probabilities[:5], atol=1e-5)

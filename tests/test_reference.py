@@ -1,5 +1,6 @@
 import math
 import pickle
+import zipfile
 from fractions import Fraction
 
 import numpy as np
@@ -151,6 +152,6 @@ def test_the_file_keeps_everything_and_executes_nothing(tmp_path):
     np.savez(tmp_path / "bomb.npz", files=np.array([Bomb()], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         TrainingReference.from_bytes((tmp_path / "bomb.npz").read_bytes())
-    with pytest.raises((ValueError, KeyError, OSError)):
+    with pytest.raises(zipfile.BadZipFile):
         TrainingReference.from_bytes(pickle.dumps(Bomb()))
     assert not (tmp_path / "executed").exists()

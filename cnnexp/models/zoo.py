@@ -3,7 +3,9 @@
 Every model begins with a scaling layer, so it takes uint8 pixels. It ends in a layer named ``logits``, which training
 uses, followed by a softmax in float32, which everything else uses.
 
-Names of layers, such as ``convolution_1``, are part of saved model files and never change.
+Names of layers, such as ``convolution_1``, are part of saved model files and never change. Keras casts what a bare
+model file is given to uint8 before any layer sees it, so only the name of its input can say that pixels must not be
+scaled.
 """
 
 from collections import Counter
@@ -19,6 +21,7 @@ from cnnexp.records import Scaling
 
 LOGITS = "logits"
 SCALING_LAYER = "scaling"
+RAW = "uint8_pixels_0_to_255"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +56,7 @@ def build_model(
 
     """
     policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
-    inputs = keras.Input(input_shape, dtype="uint8" if scaling else "float32", name="pixels")
+    inputs = keras.Input(input_shape, dtype="uint8" if scaling else "float32", name=RAW if scaling else "scaled_pixels")
     x = inputs
     if scaling:
         x = layers.Rescaling(list(scaling.scale), list(scaling.offset), dtype=policy, name=SCALING_LAYER)(x)

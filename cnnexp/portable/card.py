@@ -92,9 +92,16 @@ class Card:
         """Read ``card.json``.
 
         Raises:
-            UnfitModelError: It is damaged, was changed, has another format, or lacks a field.
+            UnfitModelError: It is damaged, was changed, has another format, or lacks a field or golden samples.
 
         """
+        try:
+            return cls._from_json(text)
+        except RecursionError:
+            raise UnfitModelError(f"{CARD_FILE} is nested too deeply. Take the original from the run.") from None
+
+    @classmethod
+    def _from_json(cls, text: str | bytes) -> "Card":
         content = _object(text)
         if content.get("format") != FORMAT:
             raise UnfitModelError(
@@ -108,7 +115,13 @@ class Card:
                 f"{content_digest(content)[:12]}, and its field {DIGEST} is {str(recorded)[:12]}. "
                 "Take the original from the run."
             )
-        return _build(cls, content, CARD_FILE)
+        card = _build(cls, content, CARD_FILE)
+        if not card.golden:
+            raise UnfitModelError(
+                f"{CARD_FILE} must have golden samples, which show that the model answers as it did. "
+                "Take the original from the run."
+            )
+        return card
 
 
 def digest_of(content: bytes) -> str:

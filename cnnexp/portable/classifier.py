@@ -6,6 +6,7 @@ needs Keras on TensorFlow, NumPy and Pillow.
 
 import os
 import platform
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -44,9 +45,8 @@ def load(folder: Path) -> Classifier:
     card = Card.from_json(_content(folder, CARD_FILE))
     for name in (MODEL_FILE, REFERENCE_FILE):
         _require_unchanged(folder, name, card)
-    model = load_keras(folder / MODEL_FILE)
-    _require_shape(model, card)
-    classifier = Classifier(card=card, reference=_load_reference(folder), forward=forward_of(model))
+    forward = _load_forward(folder / MODEL_FILE, card)
+    classifier = Classifier(card=card, reference=_load_reference(folder, card), forward=forward)
     golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
     return classifier
 
@@ -111,17 +111,26 @@ def _require_unchanged(folder: Path, name: str, card: Card) -> None:
         )
 
 
-def _require_shape(model: "keras.Model", card: Card) -> None:
-    """Refuse a card of another image size before an image is made, which could be very large."""
-    if model.input_shape[1:] != card.image.shape:
+def _load_forward(path: Path, card: Card) -> Forward:
+    """Return the forward pass of a model file, which must take and give what its card says."""
+    model = load_keras(path)
+    shapes = (model.input_shape, model.output_shape)
+    expected = ((None, *card.image.shape), (None, len(card.class_names)))
+    if shapes != expected:
         raise UnfitModelError(
-            f"{CARD_FILE} has images of shape {card.image.shape}, and {MODEL_FILE} takes {model.input_shape[1:]}. "
+            f"{MODEL_FILE} must map {expected[0]} to {expected[1]}, because {CARD_FILE} has images of shape "
+            f"{card.image.shape} and {len(card.class_names)} classes; it maps {shapes[0]} to {shapes[1]}. "
             "Take the original files from the run."
         )
+    return forward_of(model)
 
 
-def _load_reference(folder: Path) -> TrainingReference:
+def _load_reference(folder: Path, card: Card) -> TrainingReference:
     try:
-        return TrainingReference.from_bytes(_content(folder, REFERENCE_FILE))
-    except (ValueError, KeyError, OSError) as error:
-        raise UnfitModelError(f"{folder / REFERENCE_FILE} is damaged: {error}") from error
+        reference = TrainingReference.from_bytes(_content(folder, REFERENCE_FILE))
+        reference.require_consistent(image_shape=card.image.shape, classes=len(card.class_names))
+    except (ValueError, KeyError, OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise UnfitModelError(
+            f"{folder / REFERENCE_FILE} is damaged: {error}. Take the original from the run."
+        ) from error
+    return reference

@@ -39,18 +39,40 @@ def compiled_forward(model: "keras.Model") -> CompiledForward:
 
 
 def forward_of(model: "keras.Model") -> Forward:
-    """Return a function from images to the probabilities and the normalized features of a Keras model."""
-    return forward_by(compiled_forward(model))
+    """Return a function from images to the probabilities and the normalized features of a Keras model.
+
+    The function raises TypeError or ValueError for images of another dtype or shape: TensorFlow would cast floats to
+    uint8 without a word, and pixels from 0 to 1 would all become 0.
+    """
+    return forward_by(compiled_forward(model), image_shape=model.input_shape[1:])
 
 
-def forward_by(graph: CompiledForward) -> Forward:
+def forward_by(graph: CompiledForward, *, image_shape: tuple[int, int, int]) -> Forward:
     """Return the same for a model that has its graph already."""
 
     def forward(pixels: NDArray[np.uint8]) -> tuple[Probabilities, Features]:
+        _require_bytes(pixels, image_shape)
         probabilities, features, _ = graph(pixels)
         return probabilities.numpy(), normalized(features.numpy())
 
     return forward
+
+
+def _require_bytes(pixels: NDArray[np.uint8], image_shape: tuple[int, int, int]) -> None:
+    expected = f"The model takes uint8 images (N, {', '.join(map(str, image_shape))}), values from 0 to 255"
+    if pixels.dtype != np.uint8:
+        raise TypeError(
+            f"{expected}; got {pixels.dtype}{_range(pixels)}. Scaling is the model's first layer: do not scale before. "
+            "Take the pixels from read_image(file, model.card.image), or from preprocess_image with dtype='uint8'."
+        )
+    if pixels.shape[1:] != image_shape:
+        raise ValueError(
+            f"{expected}; got {pixels.shape}. Take them from read_image(file, model.card.image), one image as [None]."
+        )
+
+
+def _range(pixels: NDArray[np.generic]) -> str:
+    return f" from {pixels.min():g} to {pixels.max():g}" if pixels.size and pixels.dtype.kind in "iuf" else ""
 
 
 def _last_dense(model: "keras.Model") -> "keras.layers.Dense":

@@ -17,6 +17,7 @@ In a program of your own::
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--coverage", type=float, default=0.9, help="share of images whose class is in the set")
     options = parser.parse_args()
+    _import_tensorflow()
     from reader.portable.card import UnfitModelError  # type: ignore[import-not-found]
     from reader.portable.classifier import load  # type: ignore[import-not-found]
 
@@ -44,6 +46,22 @@ def main() -> int:
         return 1
     answers = [_answer(model, name, options.coverage) for name in options.images]
     return int(any("error" in answer for answer in answers))
+
+
+def _import_tensorflow() -> None:
+    """Import TensorFlow without what it prints about itself and about GPUs that are not there."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def _answer(model: "Classifier", name: str, coverage: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Bates 2021, arXiv:2107.07511).
 
 import io
 import math
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,12 @@ class ClassGaussians:
     axes: NDArray[np.float32]  # (D, F) orthonormal, D at most DIRECTIONS
     variances: NDArray[np.float32]  # (D,) along the axes
     rest: NDArray[np.float32]  # () variance along all other directions
+
+    def fits(self, *, classes: int, length: int) -> bool:
+        """Return whether the arrays have the shapes for features of this length."""
+        axes = (len(self.axes), length) if self.axes.ndim == 2 else ()
+        shapes = (self.means, (classes, length)), (self.axes, axes), (self.variances, axes[:1]), (self.rest, ())
+        return all(array.dtype.kind == "f" and array.shape == shape for array, shape in shapes)
 
     def distances(self, features: Features) -> NDArray[np.float32]:
         """Return (N,) the Mahalanobis distance of each image to the nearest class.
@@ -76,14 +83,20 @@ class TrainingReference:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "TrainingReference":
-        """Read the file; nothing in it is executed. Raises ValueError, KeyError or OSError when it is damaged."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        """Read the file; nothing in it is executed.
+
+        Raises what NumPy and zipfile raise when it is damaged: ValueError, KeyError, OSError, EOFError, MemoryError,
+        NotImplementedError, BadZipFile.
+        """
+        _require_stored(content)
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: np.asanyarray(archive[name]) for name in archive.files}  # bytes, where it is no array
             files = arrays["files"].tobytes().decode("utf-8", "surrogateescape").split("\0")
             return cls(
                 features=arrays["features"],
                 pixels=arrays["pixels"],
                 labels=arrays["labels"],
-                files=tuple(files) if len(arrays["labels"]) else (),
+                files=tuple(files) if arrays["labels"].size else (),
                 feature_gaussians=ClassGaussians(**{name: arrays[name] for name in ClassGaussians.__slots__}),
                 appearance_gaussians=ClassGaussians(
                     **{name: arrays[f"look_{name}"] for name in ClassGaussians.__slots__}
@@ -91,6 +104,23 @@ class TrainingReference:
                 label_scores=arrays["label_scores"],
                 distances=arrays["distances"],
             )
+
+    def require_consistent(self, *, image_shape: tuple[int, int, int], classes: int) -> None:
+        """Raise ValueError where an array has another type or shape than a model with such images and classes needs."""
+        images, length = self.features.shape if self.features.ndim == 2 else (-1, -1)
+        gaussians = (self.feature_gaussians, length), (self.appearance_gaussians, image_shape[-1] + 2)
+        fits = (
+            self.features.dtype.kind == "f"
+            and self.pixels.dtype == np.uint8
+            and self.pixels.shape == (images, *image_shape)
+            and self.labels.dtype.kind == "i"
+            and self.labels.shape == (images,) == (len(self.files),)
+            and bool(((self.labels >= 0) & (self.labels < classes)).all())
+            and all(one.fits(classes=classes, length=values) for one, values in gaussians)
+            and all(scores.dtype.kind == "f" and scores.ndim == 1 for scores in (self.label_scores, self.distances))
+        )
+        if not fits:
+            raise ValueError(f"its arrays do not belong to {classes} classes of images {image_shape}, or to each other")
 
     def p_values(self, features: Features, images: NDArray[np.uint8]) -> NDArray[np.float64] | None:
         """Return (N,) the probability, in (0, 1], that an image like the calibration images is at least this far off.
@@ -110,6 +140,13 @@ class TrainingReference:
         """Return (N, count) the most similar training images, nearest first; fewer where there are fewer."""
         similarity = features @ self.features.astype(np.float32).T
         return np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+
+
+def _require_stored(content: bytes) -> None:
+    """Raise ValueError for an archive with more in it than it is large; `to_bytes` compresses nothing."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > len(content):
+            raise ValueError("its arrays claim more bytes than the file has")
 
 
 def normalized(features: NDArray[np.floating]) -> Features:

@@ -2,16 +2,16 @@
 
 Keras, NumPy, pandas and Pillow are enough to serve.
 
-One column in, ``image``: an image file as bytes or base64 text, or an array as :func:`read_image` takes it. Four
-columns out: ``label``, ``probability``, ``probabilities`` (class name to probability) and ``error`` (why there is no
+One column in, ``image``: an image file as bytes or as base64 text, or pixels, whole numbers from 0 to 255. Four columns
+out: ``label``, ``probability``, ``probabilities`` (class name to probability) and ``error`` (why there is no
 answer for this row; null when there is one).
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from ..images import ImageSpec, UnreadableImageError, read_image
 from .classifier import Classifier, load
 
 _CHUNK = 256  # images in memory at once
+_URL_SAFE = str.maketrans("-_", "+/")  # the other alphabet of base64
 
 
 def _load_pyfunc(data_path: str) -> "ImageModel":
@@ -71,30 +72,39 @@ def _read(source: object, spec: ImageSpec) -> NDArray[np.uint8] | str:
 
 
 def _decoded(source: object) -> bytes | NDArray[Any]:
-    """Return an image from JSON as bytes or pixels: base64 text to bytes, nested lists to pixels."""
-    if isinstance(source, bytes | np.ndarray):
-        return source  # never a path: a server must not open files that a client names
+    """Return an image as the content of a file or as pixels; never a path, which a client could choose."""
     if isinstance(source, str):
-        try:
-            return base64.b64decode(source, validate=True)
-        except (binascii.Error, ValueError):
-            raise UnreadableImageError("An image in text must be the base64 of an image file; this is not.") from None
+        return _file_in_text(source)
+    if isinstance(source, bytes) or (isinstance(source, np.ndarray) and source.dtype.kind in "bu"):
+        return source
+    return _whole_pixels(source)
+
+
+def _file_in_text(text: str) -> bytes:
+    """Decode base64 as programs write it: in lines, as a ``data:`` URI, URL-safe, or without padding."""
+    if text[:5].lower() == "data:":
+        text = unquote(text.partition(";base64,")[2])
+    digits = "".join(text.split()).translate(_URL_SAFE).rstrip("=")
     try:
-        pixels = np.array(source, dtype=np.float64)
-    except (TypeError, ValueError):
-        pixels = np.empty(0)
-    if (
-        pixels.ndim < 2
-        or pixels.size == 0
-        or not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 255)
-    ):
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except ValueError:
+        raise UnreadableImageError("An image in text must be the base64 of an image file; this is not.") from None
+
+
+def _whole_pixels(source: object) -> NDArray[np.uint8]:
+    """Return numbers, such as nested lists of JSON, as pixels; those that were scaled to 0..1 are refused."""
+    try:
+        given = np.asarray(source)
+        pixels = given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        given = pixels = np.empty(0)
+    if pixels.ndim < 2 or pixels.size == 0 or not (pixels.min() >= 0 and pixels.max() <= 255):  # also false for NaN
         raise UnreadableImageError(
             "An image in numbers must be rows of pixels from 0 to 255, all rows of one length; this is not."
         )
-    whole = pixels.astype(np.uint8)
-    if (whole != pixels).any():
+    if (np.rint(pixels) != pixels).any() or (given.dtype.kind == "f" and 0 < pixels.max() <= 1):
         raise UnreadableImageError(
-            "Pixels in numbers must be whole, from 0 to 255; these have fractions. "
-            "Multiply pixels from 0 to 1 by 255, and round."
+            "Pixels in numbers must be whole, from 0 to 255; these have fractions or end at 1. The model scales them "
+            "itself: multiply pixels from 0 to 1 by 255, and round."
         )
-    return whole
+    return pixels.astype(np.uint8)

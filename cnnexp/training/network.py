@@ -36,7 +36,7 @@ class Network:
     @property
     def forward(self) -> Forward:
         """The forward pass in the form of a saved model: probabilities and features."""
-        return forward_by(self._graph)
+        return forward_by(self._graph, image_shape=self.model.input_shape[1:])
 
     def logits(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the logits (N, K) float32 of rows (N,) of images (M, H, W, C) uint8, in the order of the rows."""

@@ -11,7 +11,7 @@ ALONE += "sys.path.insert(0, sys.argv[0].rpartition('/')[0]); runpy.run_path(sys
 
 def run_alone(folder, *words):
     """The exported script where neither cnnexp nor MLflow can be imported."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, "-c", ALONE, str(folder / "predict.py"), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", env=environment)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
