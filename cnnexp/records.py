@@ -54,6 +54,19 @@ class EpochValues:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputStatistics:
+    """How much the outputs of a network depend on the image, over the images of a split.
+
+    Interquartile ranges are 0 where most images get the same output; a few images far from all others, as a network
+    with hardly a unit alive has them, do not change that.
+    """
+
+    top_share: float  # of the images that get the most frequent answer, 0..1
+    spread: float  # interquartile range of a logit over the images, mean over classes
+    change: float  # the same of the logit minus that of the untrained network; 0: at most all images moved alike
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """The course of one training."""
 
@@ -63,6 +76,9 @@ class History:
     steps: int  # made in all
     seconds: float
     pruned: bool = False  # `on_epoch` asked for the stop: the run is not evaluated
+    # Of the validation images: before the first step, then after each epoch; empty: not measured.
+    outputs: tuple[OutputStatistics, ...] = ()
+    penalties: tuple[float, ...] = ()  # L1 and L2 terms of the loss, at the same moments; empty: there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +207,7 @@ class RunResult:
     evaluation: Evaluation  # of the test split
     predictions: Mapping[str, SplitPredictions]  # validation, calibration, test
     findings: tuple[Finding, ...]
+    failed_learning: str | None  # how: collapsed, diverged, ... (see `diagnosis.failed_learning`); None: it learned
     notes: tuple[str, ...]
     model_file: bytes  # the .keras file
     card: Mapping[str, Any]  # contents of card.json

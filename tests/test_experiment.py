@@ -114,6 +114,21 @@ def test_a_diverging_learning_rate_is_a_clear_error():
         )
 
 
+def test_a_network_that_a_huge_step_killed_is_told_from_one_that_hardly_moved():
+    killed = run("model=small", "optimizer.learning_rate=0.3", "regularization=l2")
+    outputs, penalties = killed.history.outputs, killed.history.penalties
+    assert (killed.findings[0].id, killed.failed_learning) == ("T1", "collapsed")
+    assert len(outputs) == len(penalties) == 1 + len(killed.history.epochs)
+    assert (outputs[-1].spread, outputs[0].change) == (0.0, 0.0)
+    assert outputs[0].spread > 0
+    assert all(np.isfinite(penalties))
+
+    unmoved = run("model=small", "optimizer.learning_rate=1e-7")
+    assert (unmoved.findings[0].id, unmoved.failed_learning) == ("T2", "stood still")
+    assert unmoved.history.outputs[0] == outputs[0]  # of the same seed, whatever the learning rate
+    assert unmoved.history.penalties == ()
+
+
 @pytest.mark.slow
 def test_the_defaults_reach_98_percent_on_digits():
     accuracies = [

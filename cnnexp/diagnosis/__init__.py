@@ -5,25 +5,41 @@ limits, with the reason. NumPy and SciPy, no Keras: what needs a network is comp
 """
 
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, combination_interval, exact_interval
+from cnnexp.diagnosis.learning_rate import detect_failed_learning, failed_learning, learning_not_explained
 from cnnexp.diagnosis.misleading_metrics import (
     detect_misleading_accuracy,
     detect_overconfidence,
     overconfidence_not_assessed,
 )
-from cnnexp.diagnosis.optimization import detect_failed_learning, detect_undertraining, undertraining_not_assessed
+from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
+from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
 from cnnexp.records import Finding
 
-__all__ = ["LEVEL", "RunEvidence", "combination_interval", "diagnose", "exact_interval", "not_assessed"]
+__all__ = [
+    "LEVEL",
+    "RunEvidence",
+    "combination_interval",
+    "diagnose",
+    "exact_interval",
+    "failed_learning",
+    "not_assessed",
+]
 
 DETECTORS = (
     detect_overfitting,
+    detect_over_regularization,
     detect_failed_learning,
     detect_undertraining,
     detect_misleading_accuracy,
     detect_overconfidence,
 )
-NOT_ASSESSED = (overfitting_not_assessed, undertraining_not_assessed, overconfidence_not_assessed)
+NOT_ASSESSED = (
+    learning_not_explained,
+    overfitting_not_assessed,
+    undertraining_not_assessed,
+    overconfidence_not_assessed,
+)
 
 
 def diagnose(run: RunEvidence) -> tuple[Finding, ...]:

@@ -1,5 +1,6 @@
 """What a diagnosis is based on: plain numbers of one run, and their intervals at the level that all verdicts use."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class RunEvidence:
     learning_rate: float  # optimizer.learning_rate, before batch scaling and schedule
     class_weight: str  # training.class_weight
     dropout: float  # regularization.dropout
+    l1: float  # regularization.l1
     l2: float  # regularization.l2
     label_smoothing: float  # regularization.label_smoothing
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
@@ -56,6 +58,21 @@ def beats_majority(evaluation: Evaluation) -> bool:
     """Return whether the 99 % interval of the accuracy lies above always answering the most common class."""
     low, _ = exact_interval(evaluation.metrics["accuracy"], evaluation.confusion.sum())
     return bool(low > majority_share(evaluation))
+
+
+def uniform_loss(run: RunEvidence) -> float:
+    """Return ln K in nats, the loss of uniform probabilities over K classes."""
+    return math.log(len(run.class_counts["train"]))
+
+
+def prior_loss(run: RunEvidence) -> float:
+    """Return in nats the lowest training loss of one output for all images: the entropy of the class shares.
+
+    With balanced class weights every class counts alike, so it is that of equal shares. 0: there is one class.
+    """
+    counts = np.array([count for count in run.class_counts["train"] if count > 0], np.float64)
+    shares = counts / counts.sum() if run.class_weight == "none" else np.full(len(counts), 1 / len(counts))
+    return float(-(shares * np.log(shares)).sum())
 
 
 def exact_interval(shares: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:

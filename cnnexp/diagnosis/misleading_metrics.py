@@ -15,6 +15,7 @@ from cnnexp.diagnosis.evidence import (
     majority_share,
     recalls,
 )
+from cnnexp.diagnosis.learning_rate import failed_learning
 from cnnexp.evaluation import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.records import Finding
 from cnnexp.system.text import listed
@@ -46,8 +47,11 @@ def detect_misleading_accuracy(run: RunEvidence) -> Finding | None:
     """Report E1 when common classes raise accuracy, significantly and by enough, above balanced accuracy.
 
     Accuracy is computed with the class shares of the test split and with those of train, because the training curves
-    mislead where only train is imbalanced; the larger difference counts.
+    mislead where only train is imbalanced; the larger difference counts. Not reported where the network learned nothing
+    else than which class is common: then it is a symptom, and class weights cure nothing.
     """
+    if failed_learning(run) is not None:
+        return None
     inflation = max((_inflation(run, split) for split in ("test", "train")), key=lambda of_split: of_split.value)
     if inflation.low <= 0 or inflation.value < MINIMUM_INFLATION:
         return None

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import theilslopes
 
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval, recalls
-from cnnexp.diagnosis.optimization import improving_at_end
+from cnnexp.diagnosis.undertraining import improving_at_end
 from cnnexp.records import Finding, History
 from cnnexp.system.text import listed
 

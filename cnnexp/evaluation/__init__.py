@@ -9,6 +9,7 @@ from cnnexp.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
+from cnnexp.evaluation.outputs import output_statistics
 
 if TYPE_CHECKING:
     from cnnexp.evaluation.metrics import evaluate
@@ -23,6 +24,7 @@ __all__ = [
     "evaluate",
     "expected_calibration_error",
     "fit_temperature",
+    "output_statistics",
 ]
 
 

@@ -105,6 +105,7 @@ def evidence_of(
         learning_rate=config.optimizer.learning_rate,
         class_weight=config.training.class_weight,
         dropout=config.regularization.dropout,
+        l1=config.regularization.l1,
         l2=config.regularization.l2,
         label_smoothing=config.regularization.label_smoothing,
         augmentation=info.augmentation,

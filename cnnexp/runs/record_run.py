@@ -33,6 +33,7 @@ class Outcome:
 
     metrics: Mapping[str, float]  # final ones; of a pruned run those of its best epoch alone
     pruned_after: int | None  # epoch; None: the run was not pruned
+    failed_learning: str | None  # how a run learned nothing, such as "collapsed"; None: it learned
 
 
 def record_run(
@@ -70,11 +71,11 @@ def record_run(
         return _record_pruned(result, recorder)
     recorder.finish(result, artifacts.files(result))
     report.result(result)
-    return Outcome(result.metrics, pruned_after=None)
+    return Outcome(result.metrics, pruned_after=None, failed_learning=result.failed_learning)
 
 
 def _record_pruned(run: PrunedRun, recorder: Recorder) -> Outcome:
     epochs = len(run.history.epochs)
     recorder.metrics(run.metrics, step=0)
     recorder.tags({"pruned": str(epochs)})
-    return Outcome(run.metrics, pruned_after=epochs)
+    return Outcome(run.metrics, pruned_after=epochs, failed_learning=None)

@@ -8,7 +8,7 @@ from typing import Self
 from cnnexp.records import RunInfo
 from cnnexp.sweeps.jobs import Job
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import PRUNED
+from cnnexp.tracking.tags import FAILED_LEARNING, PRUNED
 
 MOST_ROWS = 60  # of the table in the parent's description
 
@@ -27,6 +27,7 @@ class Result:
     batch_scaling: str  # none | linear | sqrt
     seconds: float | None
     reason: str
+    failed_learning: str | None = None  # how, such as "collapsed"; None: it learned
 
     @classmethod
     def from_job(
@@ -37,6 +38,7 @@ class Result:
         info: RunInfo | None,
         seconds: float | None,
         reason: str = "",
+        failed_learning: str | None = None,
     ) -> Self:
         """Return the result of a run of this command."""
         return cls(
@@ -50,6 +52,7 @@ class Result:
             batch_scaling=job.config.optimizer.batch_scaling,
             seconds=seconds,
             reason=reason,
+            failed_learning=failed_learning,
         )
 
     @classmethod
@@ -67,15 +70,17 @@ class Result:
             batch_scaling=run.params.get("optimizer.batch_scaling", "none"),
             seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
             reason="",
+            failed_learning=run.tags.get(FAILED_LEARNING),
         )
 
     @property
     def summary(self) -> str:
-        """Its scores in one line."""
+        """Its scores in one line; first how it failed to learn, because its scores are then those of guessing."""
         scores = f"val loss {self.metrics['best/val_loss']:.4f}, accuracy {self.metrics['best/val_accuracy']:.3f}"
         took = "" if self.seconds is None else f", {self.seconds:.1f} s"
         pruned = ", pruned" if self.status == "pruned" else ""
-        return f"{scores} (epoch {self.metrics['best/epoch']:.0f}{took}{pruned})"
+        failed = f"{self.failed_learning}: " if self.failed_learning else ""
+        return f"{failed}{scores} (epoch {self.metrics['best/epoch']:.0f}{took}{pruned})"
 
 
 class Results:
@@ -147,7 +152,8 @@ class Results:
     def _cells(self, result: Result) -> list[str]:
         names = (self._objective, "best/val_accuracy")
         numbers = [f"{result.metrics[name]:.4f}" if name in result.metrics else "" for name in names]
-        return [*numbers, f"{result.status.lower()} {result.reason}".strip()]
+        details = (result.status.lower(), result.failed_learning, result.reason)
+        return [*numbers, " ".join(detail for detail in details if detail)]
 
     def fairness(self) -> list[tuple[str, str, str, str]]:
         """Return name, batch size, learning rate and steps of each finished run; empty where all batches are equal."""

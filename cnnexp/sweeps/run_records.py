@@ -85,14 +85,15 @@ class RunRecords:
         run.started = time.monotonic()
         run.begin_record(self._parent, self._previous)
 
-    def finish(self, run: SweepRun, metrics: Mapping[str, float], *, pruned: bool) -> None:
+    def finish(self, run: SweepRun, metrics: Mapping[str, float], *, pruned: bool, failed_learning: str | None) -> None:
         """End a run that has finished, or was pruned."""
         self._end_record(run, "FINISHED", {})
         seconds = time.monotonic() - run.started
-        result = Result.from_job(run.job, "pruned" if pruned else "FINISHED", metrics, run.info, seconds)
+        status = "pruned" if pruned else "FINISHED"
+        result = Result.from_job(run.job, status, metrics, run.info, seconds, failed_learning=failed_learning)
         self.results.add(result)
         self._source.run_ended(run.job.number, metrics, pruned=pruned)
-        self._report_end(run, result.summary, good=True)
+        self._report_end(run, result.summary, good=failed_learning is None)
 
     def fail(self, run: SweepRun, reason: str, traceback: str) -> None:
         """End a run that has failed."""

@@ -132,8 +132,8 @@ class Scheduler:
                 prune = self._source.should_prune(number, values)
                 if self._source.prunes:
                     worker.answer(prune)
-            case protocol.Finished(metrics, pruned_after):
-                self._records.finish(run, metrics, pruned=pruned_after is not None)
+            case protocol.Finished(metrics, pruned_after, failed_learning):
+                self._records.finish(run, metrics, pruned=pruned_after is not None, failed_learning=failed_learning)
             case protocol.Failed() | protocol.WorkerDied():
                 self._retry_or_end(run, message)
             case protocol.NodeUnsuitable(reason):

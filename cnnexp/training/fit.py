@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
+from cnnexp.evaluation import output_statistics
 from cnnexp.records import Augmentation, EpochValues, History, Labels
 from cnnexp.training.batches import batches
 from cnnexp.training.schedules import Plateau
@@ -59,15 +60,17 @@ def fit(
     )
     best = _BestWeights(config.monitor)
     done: list[EpochValues] = []
+    untrained = network.logits(validation.images, validation.rows)
+    outputs = [output_statistics(untrained, untrained=untrained)]
+    penalties = [network.penalty()]
     pruned = False
     for epoch, scheduled in enumerate(config.learning_rates, start=1):
         began = time.perf_counter()
         learning_rates = scheduled * config.plateau.factor
         last = float(learning_rates[-1])
         loss, accuracy = _train_epoch(trainer, ordered, config, len(train), epoch, learning_rates, on_steps)
-        val_loss, val_accuracy = loss_and_accuracy(
-            network.logits(validation.images, validation.rows), validation.labels
-        )
+        logits = network.logits(validation.images, validation.rows)
+        val_loss, val_accuracy = loss_and_accuracy(logits, validation.labels)
         seconds = time.perf_counter() - began
         values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, last, seconds)
         done.append(values)
@@ -76,6 +79,8 @@ def fit(
         prune = on_epoch(values)
         if not math.isfinite(val_loss):
             _raise_non_finite("validation", epoch, epoch * steps_per_epoch, last)
+        outputs.append(output_statistics(logits, untrained=untrained))
+        penalties.append(network.penalty())
         if pruned := prune and epoch < epochs:
             break
         if config.patience is not None and epoch - best.epoch >= config.patience:
@@ -84,7 +89,16 @@ def fit(
         network.model.set_weights(best.weights)
     steps = len(done) * steps_per_epoch
     stopped_early = len(done) < epochs
-    return History(tuple(done), best.epoch, stopped_early, steps, time.perf_counter() - start, pruned)
+    return History(
+        epochs=tuple(done),
+        best_epoch=best.epoch,
+        stopped_early=stopped_early,
+        steps=steps,
+        seconds=time.perf_counter() - start,
+        pruned=pruned,
+        outputs=tuple(outputs),
+        penalties=tuple(penalties) if any(penalties) else (),
+    )
 
 
 def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[float, float]:

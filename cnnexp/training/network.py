@@ -44,6 +44,10 @@ class Network:
         chunks = [self._graph(images[rows[start : start + self._batch_size]])[2].numpy() for start in starts]
         return np.concatenate(chunks) if chunks else np.zeros((0, self.model.output_shape[-1]), np.float32)
 
+    def penalty(self) -> float:
+        """Return the L1 and L2 terms of the loss at the present weights; 0 without regularization."""
+        return float(sum(self.model.losses))
+
 
 def with_logits(model: keras.Model) -> keras.Model:
     """Return a model that shares the layers of `model` and ends at its logits."""

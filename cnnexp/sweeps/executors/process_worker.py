@@ -155,7 +155,7 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
         should_prune=sweep.should_prune if task.prunable else sweep.send_epoch,
         graphs=graphs,
     )
-    return protocol.Finished(dict(outcome.metrics), outcome.pruned_after)
+    return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning)
 
 
 def _data_problem(data: DataConfig, digest: str, sweep: _SweepConnection) -> str | None:

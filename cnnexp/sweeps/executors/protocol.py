@@ -81,6 +81,7 @@ class Finished:
 
     metrics: Mapping[str, float]
     pruned_after: int | None  # epoch; None: the run was not pruned
+    failed_learning: str | None  # how, such as "collapsed"; None: it learned
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Cause 3, the training method: was the learning rate usable, and were there enough epochs?"""
+"""Cause 3, the training method: were there enough epochs?"""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
-from cnnexp.diagnosis.evidence import RunEvidence, Z, beats_majority, exact_interval, majority_share
+from cnnexp.diagnosis.evidence import RunEvidence, Z, uniform_loss
+from cnnexp.diagnosis.learning_rate import find_failure
 from cnnexp.records import Finding
 
 MINIMUM_EPOCHS = 3  # two losses are no trend
@@ -24,14 +25,6 @@ WOBBLE = 2.0  # the fall must be twice the largest rise in the second half, beca
 CONFIDENCE = 0.75  # curves alone cannot tell too few epochs from too low a learning rate
 CONFIDENCE_ANNEALED = 0.6
 
-# Measured on 800 digits with Adam: flat within 0.01 % at a learning rate of 1e-7; at 0.1 the loss of the first epoch is
-# 53; with SGD at 1 it rises by 2 %. A loss above ln K alone means nothing: every untrained network has one.
-FLAT = 0.01  # of ln K, the loss of uniform probabilities
-EXPLODED = 2.0  # times ln K
-HIGHEST_LOW_LEARNING_RATE = 1.0  # from here on, no optimizer stands still because its learning rate is too low
-CONFIDENCE_TOO_HIGH = 0.8
-CONFIDENCE_TOO_LOW = 0.6  # dead units or random labels also leave a loss flat
-
 
 @dataclass(frozen=True, slots=True)
 class Trend:
@@ -47,68 +40,6 @@ class Trend:
     annealed: bool  # the schedule had lowered the learning rate below ANNEALED
 
 
-def detect_failed_learning(run: RunEvidence) -> Finding | None:
-    """Report T1 (learning rate too high) or T2 (too low) for a network that does not beat the most common class.
-
-    Only where the training loss also ends at ln K or above, and its course shows which of the two it was.
-    """
-    epochs, uniform_loss = run.history.epochs, _uniform_loss(run)
-    if beats_majority(run.evaluation) or epochs[-1].train_loss < (1 - FLAT) * uniform_loss:
-        return None
-    rise = epochs[-1].train_loss - epochs[0].train_loss
-    exploded = max(epoch.val_loss for epoch in epochs) > EXPLODED * uniform_loss or -rise > EXPLODED * uniform_loss
-    if exploded or rise >= FLAT * uniform_loss:
-        return _learning_rate_finding(run, too_high=True)
-    if len(epochs) > 1 and rise > -FLAT * uniform_loss and run.learning_rate < HIGHEST_LOW_LEARNING_RATE:
-        return _learning_rate_finding(run, too_high=False)
-    return None
-
-
-def _learning_rate_finding(run: RunEvidence, *, too_high: bool) -> Finding:
-    epochs, accuracy = run.history.epochs, run.evaluation.metrics["accuracy"]
-    majority = majority_share(run.evaluation)
-    low, high = exact_interval(accuracy, run.evaluation.confusion.sum())
-    word, factor = ("high", 1 / 10) if too_high else ("low", 10)
-    return Finding(
-        id="T1" if too_high else "T2",
-        cause=3,
-        title=f"learned nothing, rate too {word}",
-        sentence=(
-            f"The network learned nothing: {accuracy:.1%} correct on test (99 % interval {low:.1%} to {high:.1%}), "
-            f"while always answering the most common class gives {majority:.1%}. "
-            f"{_loss_sentence(run, too_high=too_high)}"
-        ),
-        evidence={
-            "accuracy": accuracy,
-            "majority_share": majority,
-            "learning_rate": run.learning_rate,
-            "first_train_loss": epochs[0].train_loss,
-            "last_train_loss": epochs[-1].train_loss,
-            "loss_knowing_nothing": _uniform_loss(run),
-            "highest_validation_loss": max(epoch.val_loss for epoch in epochs),
-        },
-        confidence=CONFIDENCE_TOO_HIGH if too_high else CONFIDENCE_TOO_LOW,
-        repair=f"optimizer.learning_rate={run.learning_rate * factor:g}",
-    )
-
-
-def _loss_sentence(run: RunEvidence, *, too_high: bool) -> str:
-    epochs = run.history.epochs
-    losses = f"from {epochs[0].train_loss:.4g} in the first epoch to {epochs[-1].train_loss:.4g} in the last"
-    if too_high:
-        return (
-            f"Its training loss went {losses} and its validation loss up to "
-            f"{max(epoch.val_loss for epoch in epochs):.4g}, while uniform probabilities give "
-            f"{_uniform_loss(run):.4g}: steps overshoot, a learning rate of {run.learning_rate:g} is too high."
-        )
-    return f"Its training loss stood still, {losses}: most likely a learning rate of {run.learning_rate:g} is too low."
-
-
-def _uniform_loss(run: RunEvidence) -> float:
-    """Return ln K in nats, the loss of uniform probabilities over K classes."""
-    return math.log(len(run.class_counts["train"]))
-
-
 def undertraining_not_assessed(run: RunEvidence) -> str | None:
     """Return why under-training was not assessed; None if it was."""
     ran = len(run.history.epochs)
@@ -119,9 +50,12 @@ def undertraining_not_assessed(run: RunEvidence) -> str | None:
 
 
 def detect_undertraining(run: RunEvidence) -> Finding | None:
-    """Report T3 when the validation loss was still falling, significantly and by enough, in the last epochs."""
+    """Report T3 when the validation loss was still falling, significantly and by enough, in the last epochs.
+
+    Not where most of the loss is left: there, a higher learning rate gains more than more epochs.
+    """
     trend = improving_at_end(run)
-    if trend is None:
+    if trend is None or find_failure(run) is not None:
         return None
     ran, share = len(run.history.epochs), f"{trend.share:.0%}"
     return Finding(
@@ -171,7 +105,7 @@ def _trend(run: RunEvidence, losses: np.ndarray) -> Trend:
     accuracies = [epoch.val_accuracy for epoch in epochs[-window:]]
     fall = -slope * (window - 1)
     noise = Z * CHANGE_DEVIATION * losses[-1] / math.sqrt(run.val_images)
-    learned = max(_uniform_loss(run), losses[0]) - losses.min()
+    learned = max(uniform_loss(run), losses[0]) - losses.min()
     learning_rates = [epoch.learning_rate for epoch in epochs]
     return Trend(
         window=window,

@@ -1,0 +1,57 @@
+"""Cause 2, the fit: do the penalties on the weights leave the network anything to learn with?"""
+
+import math
+
+from cnnexp.diagnosis.evidence import RunEvidence, uniform_loss
+from cnnexp.diagnosis.training_course import has_collapsed
+from cnnexp.records import Finding
+
+# Times ln K, before training. Measured on the digits: networks learn with 1 time ln K, and with 2; with 9 none does,
+# at any learning rate.
+DOMINANT = 3.0
+MODEST = 0.1  # times ln K, the penalty that is advised; the default of regularization=l2 is about that
+CONFIDENCE = 0.9
+
+
+def is_over_regularized(run: RunEvidence) -> bool:
+    """Return whether the network collapsed under penalties that outweighed the loss from the first step on."""
+    penalties = run.history.penalties
+    return bool(penalties) and penalties[0] > DOMINANT * uniform_loss(run) and has_collapsed(run)
+
+
+def detect_over_regularization(run: RunEvidence) -> Finding | None:
+    """Report M3 when a network collapsed because L1 or L2 pulled its weights to zero."""
+    if not is_over_regularized(run):
+        return None
+    penalty, uniform = run.history.penalties[0], uniform_loss(run)
+    return Finding(
+        id="M3",
+        cause=2,
+        title="over-regularized",
+        sentence=(
+            f"The penalties on the weights were {penalty:.3g} before the first step, while uniform probabilities give "
+            f"a loss of {uniform:.3g}: training shrank the weights instead of learning, until every image got the same "
+            "output."
+        ),
+        evidence={
+            "penalty_untrained": penalty,
+            "penalty_at_end": run.history.penalties[-1],
+            "loss_knowing_nothing": uniform,
+            "l1": run.l1,
+            "l2": run.l2,
+            "output_spread_untrained": run.history.outputs[0].spread,
+            "output_spread": run.history.outputs[-1].spread,
+        },
+        confidence=CONFIDENCE,
+        repair=_repair(run, MODEST * uniform / penalty),
+    )
+
+
+def _repair(run: RunEvidence, factor: float) -> str:
+    """Return the settings that multiply the penalties by about `factor`, each with one digit."""
+    used = {name: value for name, value in (("l1", run.l1), ("l2", run.l2)) if value > 0}
+    return " ".join(f"regularization.{name}={_one_digit(value * factor):g}" for name, value in used.items())
+
+
+def _one_digit(value: float) -> float:
+    return round(value, -math.floor(math.log10(value)))

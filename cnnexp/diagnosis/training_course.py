@@ -1,0 +1,82 @@
+"""Facts about the course of a training that several causes are told by."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, prior_loss, uniform_loss
+
+# Measured by benchmarks/learning_rate_walk.py: a collapsed network keeps at most a thousandth of its spread, a living
+# one at least a fifth, also where its labels are random.
+COLLAPSED = 0.01  # of the spread of the outputs before training
+NEARLY_COLLAPSED = 0.1  # of the same: no small step loses as much, healthy networks keep a third
+MOVED = 0.5  # of that spread: below, training has hardly changed what the network answers
+EXPLODED = 2.0  # times ln K. A loss above ln K alone means nothing: every untrained network has one
+LITTLE_LEARNED = 0.5  # of the loss of a constant output: more than this is left at the best epoch
+STEADY = 0.35  # of the fall, in the second half of the epochs: a loss that levels off has less
+WIGGLE = 0.01  # of the loss of a constant output: larger rises do not occur while steps are too small
+MINIMUM_EPOCHS = 3  # two losses are no course
+
+
+def has_collapsed(run: RunEvidence) -> bool:
+    """Return whether the network gave one output to (almost) every image, although it began with several.
+
+    At the end of training; or at any time, where nothing was learned: large steps also bring some dead units back.
+    """
+    spreads = np.array([outputs.spread for outputs in run.history.outputs])
+    dead = spreads < COLLAPSED * spreads[:1]
+    return bool(dead.any() and (dead[-1] or not beats_majority(run.evaluation)))
+
+
+def has_nearly_collapsed(run: RunEvidence) -> bool:
+    """Return whether at some time most of the spread of the outputs was lost, as after a step that was too large."""
+    spreads = np.array([outputs.spread for outputs in run.history.outputs])
+    return bool((spreads < NEARLY_COLLAPSED * spreads[:1]).any())
+
+
+def has_moved(run: RunEvidence) -> bool:
+    """Return whether training changed the answers: then a loss that did not fall is not due to small steps."""
+    outputs = run.history.outputs
+    return bool(outputs) and outputs[-1].change >= MOVED * outputs[0].spread
+
+
+def has_exploded(run: RunEvidence) -> bool:
+    """Return whether the loss was far above that of uniform probabilities, early or while the training loss was, too.
+
+    The validation loss of a network that memorizes its images also becomes large, but late.
+    """
+    limit, val, train = EXPLODED * uniform_loss(run), validation_losses(run), training_losses(run)
+    early = int(val.argmax()) <= len(val) // 2 or train[-1] > prior_loss(run)
+    return bool((val.max() > limit and early) or train[0] > limit)
+
+
+def has_learned_little(run: RunEvidence) -> bool:
+    """Return whether most of the loss of a constant output was left at the best epoch."""
+    return bool(validation_losses(run).min() > LITTLE_LEARNED * prior_loss(run))
+
+
+def is_falling_steadily(losses: NDArray[np.float64], *, wiggle: float) -> bool:
+    """Return whether losses (epochs,) never rose by more than `wiggle`, and fell to the end as in the beginning."""
+    if len(losses) < MINIMUM_EPOCHS:
+        return False
+    fall, late = losses[0] - losses[-1], losses[(len(losses) - 1) // 2] - losses[-1]
+    return bool(losses.argmin() == len(losses) - 1 and late >= STEADY * fall and largest_rise(losses) <= wiggle)
+
+
+def largest_rise(losses: NDArray[np.float64]) -> float:
+    """Return the largest difference of a loss (epochs,) and the lowest one before it; 0 where losses only fall."""
+    return float((losses - np.minimum.accumulate(losses)).max())
+
+
+def validation_losses(run: RunEvidence) -> NDArray[np.float64]:
+    """Return the validation loss of each epoch (epochs,), in nats."""
+    return np.array([epoch.val_loss for epoch in run.history.epochs])
+
+
+def training_losses(run: RunEvidence) -> NDArray[np.float64]:
+    """Return the training loss of each epoch (epochs,), in nats, without the L1 and L2 penalties as far as measured.
+
+    The loss of an epoch is a mean over its steps, so the mean of the penalties before and after it is subtracted.
+    """
+    losses = np.array([epoch.train_loss for epoch in run.history.epochs])
+    penalties = np.array(run.history.penalties)
+    return losses - (penalties[:-1] + penalties[1:]) / 2 if len(penalties) else losses
