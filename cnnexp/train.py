@@ -20,6 +20,7 @@ from cnnexp.compose import (
     other_settings,
     quote_texts,
     read_command_line,
+    run_command,
     run_name,
     to_typed,
     to_yaml,
@@ -28,6 +29,7 @@ from cnnexp.config import ExperimentConfig, values_of
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError
 from cnnexp.system import quiet, streams
+from cnnexp.system.text import printable
 
 if TYPE_CHECKING:
     from cnnexp.sweeps.context import SweepContext
@@ -63,6 +65,7 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     """
     from cnnexp.report.run import RunReport
     from cnnexp.tracking import recording
+    from cnnexp.tracking.store.connection import absolute_uri
 
     if not sweep.tags:  # not a run of cnnexp's sweepers
         config.sweep.refuse_lists()
@@ -81,17 +84,28 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
         quiet.import_tensorflow()  # while the recorder's own process imports MLflow
         from cnnexp.runs.record_run import record_run
 
-        outcome = record_run(config, name=name, report=report, recorder=recorder, should_prune=sweep.pruner())
-    report.closing(_closing(recorder.receipt))
+        outcome = record_run(
+            config,
+            name=name,
+            command=run_command(config, overrides),
+            report=report,
+            recorder=recorder,
+            should_prune=sweep.pruner(),
+        )
+    report.closing(_closing(recorder.receipt, uri=absolute_uri(config.tracking.uri)))
     return outcome.metrics[config.sweep.objective]
 
 
-def _closing(receipt: "Receipt") -> list[tuple[str, str]]:
-    """What to type next."""
+def _closing(receipt: "Receipt", *, uri: str) -> list[tuple[str, str]]:
+    """Where the run's page is, and what to type next."""
+    from cnnexp.tracking.run_page import page_of
+
+    page = page_of(receipt, uri=uri)
+    pages = [("page", printable(page))] if page else []
     if receipt.url_command is not None:
-        return [("open", receipt.url_command)]
+        return [*pages, ("open", receipt.url_command)]
     if receipt.send_command is not None:
-        return [("kept in", str(receipt.kept_folder)), ("send", receipt.send_command)]
+        return [*pages, ("kept in", str(receipt.kept_folder)), ("send", receipt.send_command)]
     return [("not kept", receipt.reason)]
 
 

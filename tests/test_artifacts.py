@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnnexp.runs import artifacts
-from support.sample_records import class_names, run_result
+from support.sample_records import class_names, run_command, run_result
 
 
 def strictly(data: bytes):
@@ -24,7 +24,7 @@ def result():
 
 @pytest.fixture(scope="module")
 def files(result):
-    return artifacts.files(result)
+    return artifacts.files(result, run_command())
 
 
 def test_names_are_the_contract(files):
@@ -39,6 +39,7 @@ def test_names_are_the_contract(files):
         "data_report.json",
         "findings.json",
         "environment.json",
+        "run.html",
     }
     assert all(files[name].startswith(b"\x89PNG") for name in files if name.endswith(".png"))
 
@@ -72,7 +73,7 @@ def test_findings_and_card_are_written_whole(result, files):
         "input_shape": [8, 8, 1],
         "scale": 0.5,
     }
-    assert strictly(artifacts.files(replace(result, findings=()))["findings.json"]) == []
+    assert strictly(artifacts.files(replace(result, findings=()), run_command())["findings.json"]) == []
 
 
 def test_json_is_strict_ordered_and_readable():
@@ -104,4 +105,4 @@ def test_predictions_join_files_labels_and_probabilities_in_order(result, files)
 
 
 def test_same_result_gives_same_bytes(result, files):
-    assert artifacts.files(result) == files
+    assert artifacts.files(result, run_command()) == files

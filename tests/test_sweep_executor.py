@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnexp.compose import compose_config
+from cnnexp.compose import compose_config, run_command
 from cnnexp.errors import DataError
 from cnnexp.records import DatasetInfo, EpochValues
 from cnnexp.sweeps.attempts import Attempts
@@ -68,7 +68,7 @@ def training(tmp_path):
         records.append(
             OwnedRecord.begin(config.tracking, run_name="run", parameters={}, config_yaml=None, tags={}, commit=None)
         )
-        return TrainTask("run", config, None, records[-1].folder, environment or {}, prunable=False)
+        return TrainTask("run", config, None, records[-1].folder, environment or {}, False, run_command(config, words))
 
     yield task
     for record in records:

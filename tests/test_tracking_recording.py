@@ -17,6 +17,8 @@ from cnnexp.system.text import program
 from cnnexp.tracking import recording, send
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.record_folder import Progress
+from cnnexp.tracking.receipt import Receipt
+from cnnexp.tracking.run_page import page_of
 from support import tracking_inputs
 
 RESULT = tracking_inputs.result(epochs=4)
@@ -77,6 +79,24 @@ def test_a_finished_run_is_finished_and_leaves_nothing_beside_the_store(home, fi
     assert (finished.info.status, finished.info.run_name) == ("FINISHED", "größe ☃")
     assert finished.info.start_time <= finished.info.end_time
     assert {path.name for path in home.iterdir()} <= {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"}
+
+
+def test_the_page_of_a_run_is_found_where_the_store_keeps_it(home, finished):
+    receipt = Receipt(finished.info.run_id, "open", None, "")
+    uri = tracking_inputs.settings(home).uri
+    assert page_of(receipt, uri=uri) is None  # a run of an earlier version
+    page = artifacts(finished) / "run.html"
+    page.write_text("")
+    assert page_of(receipt, uri=uri) == str(page)
+    page.unlink()
+
+
+def test_the_page_of_a_kept_record_is_found_in_the_outbox(tmp_path):
+    kept = Receipt(None, None, tmp_path, "The store is away.")
+    assert page_of(kept, uri="sqlite:///gone.db") is None
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "run.html").write_text("")
+    assert page_of(kept, uri="sqlite:///gone.db") == str(tmp_path / "files" / "run.html")
 
 
 def test_every_epoch_is_a_step_of_each_curve(client, finished):

@@ -14,6 +14,8 @@ import pytest
 from cnnexp.cli.ui import free_port, serving
 from cnnexp.errors import TargetError, TrackingError
 from cnnexp.tracking import mlflow_ui, recording
+from cnnexp.tracking.receipt import Receipt
+from cnnexp.tracking.run_page import page_of
 from cnnexp.tracking.tags import PARENT, SWEEP_ID, SWEEP_KEY, VARIED
 from support import tracking_inputs
 
@@ -134,8 +136,13 @@ def test_a_sweep_whose_view_cannot_be_saved_opens_at_its_own_run():
     with store_that_takes_no_tags() as server:
         view = "workflowType=machine_learning"
         assert mlflow_ui.link(f"{server}/", "s1") == f"{server}/?{view}#/experiments/7/runs/s1?{view}"
+        address = f"{server}/?{view}#/experiments/7/runs/s1/artifacts/run.html?{view}"
+        assert mlflow_ui.artifact_link(server, "s1", "run.html") == address
+        assert page_of(Receipt("s1", "open", None, ""), uri=server) == address
+        assert page_of(Receipt("s2", "open", None, ""), uri=server) is None
         assert mlflow_ui.link(server, None) == f"{server}/?{view}#/experiments?{view}"
         with pytest.raises(TargetError, match="has no run 's2'"):
             mlflow_ui.link(server, "s2")
     with pytest.raises(TrackingError, match="does not answer"):
         mlflow_ui.link(server, "s1")
+    assert page_of(Receipt("s1", "open", None, ""), uri=server) is None

@@ -3,11 +3,13 @@
 import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_args, get_origin
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
@@ -47,10 +49,17 @@ def compose_untyped(overrides: Sequence[str], *, config_dir: Path | None) -> Dic
     overrides = quote_texts(overrides)
     check_overrides(overrides)
     try:
-        with hydra.initialize_config_dir(str(CONF), job_name="cnnexp", version_base="1.3"):
+        with _hydra():
             return hydra.compose("config", overrides=[*overrides, *_search_path(config_dir)])
     except Exception as error:  # whatever composing raises is about what the user wrote
         raise explain(error, overrides) from error
+
+
+def _hydra() -> AbstractContextManager[None]:
+    """Return a block in which Hydra can compose; where Hydra runs the command it already can, and refuses a second."""
+    if GlobalHydra().is_initialized():
+        return nullcontext()
+    return hydra.initialize_config_dir(str(CONF), job_name="cnnexp", version_base="1.3")
 
 
 def to_yaml(config: ExperimentConfig) -> str:

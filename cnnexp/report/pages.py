@@ -13,7 +13,7 @@ from cnnexp.system.text import printable
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-_EXACT = 64  # pixels of a side, up to which every pixel of a picture is kept
+_EXACT = 64  # pixels of the shorter side, up to which every pixel of a picture is kept
 _QUALITY = 85  # of the JPEG of a larger picture
 
 
@@ -54,7 +54,7 @@ def picture(pixels: NDArray[np.uint8], *, side: int | None = None) -> str:
 
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     file = io.BytesIO()
-    if side is None or max(image.size) <= _EXACT:
+    if side is None or min(image.size) <= _EXACT:
         image.save(file, "PNG")
         return _data_uri("image/png", file)
     image.thumbnail((side, side), reducing_gap=2.0)

@@ -17,16 +17,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnnexp import figures
-from cnnexp.records import SPLIT_NAMES, ClassScore, Evaluation, Finding, RunResult, SplitPredictions
+from cnnexp.records import SPLIT_NAMES, ClassScore, Evaluation, Finding, RunCommand, RunResult, SplitPredictions
+from cnnexp.report.run.page import run_page
+from cnnexp.tracking.run_page import PAGE
 
 # A list of plain values that json has written on several lines. JSON strings contain no line breaks, so a break after
 # the bracket is always layout.
 _SPREAD_LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
 
 
-def files(result: RunResult) -> dict[str, bytes]:
-    """Return every root file of the run, name -> content: four figures, five JSON documents, the predictions."""
+def files(result: RunResult, command: RunCommand) -> dict[str, bytes]:
+    """Return every root file of the run, name -> content.
+
+    They are the page, four figures, five JSON documents and the predictions.
+    """
     return evaluation_files(result.evaluation, result.predictions, result.info.class_names) | {
+        PAGE: run_page(result, command).encode(),
         "curves.png": figures.png(figures.curves(result.history)),
         "card.json": to_json(result.card),
         "data_report.json": to_json(dataclasses.asdict(result.data_report)),

@@ -14,8 +14,9 @@ from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, failed_learning, not_assessed
 from cnnexp.models import Regularization, build_model
-from cnnexp.records import SPLIT_NAMES, EpochValues, PrunedRun, RunInfo, RunResult
+from cnnexp.records import SPLIT_NAMES, EpochValues, Gallery, PrunedRun, RunInfo, RunResult
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
+from cnnexp.runs.gallery import build_gallery, unlike_by
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
 from cnnexp.saved.build_card import CardWithReference, build_card
 from cnnexp.system import resources
@@ -88,6 +89,7 @@ def run(
         data_report=report,
         features_file=card.reference_file,
         example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
+        gallery=_gallery(config, splits, settings, evaluated, network, card),
         environment=resources.environment(threads=settings.threads, precision=settings.precision),
     )
 
@@ -167,6 +169,25 @@ def _in_float32(
     network = graphs.reuse(Network(_build(config, splits, settings, precision="float32")))
     network.model.set_weights(trained.model.get_weights())
     return network
+
+
+def _gallery(
+    config: ExperimentConfig,
+    splits: Splits,
+    settings: ResolvedSettings,
+    evaluated: EvaluatedSplits,
+    network: Network,
+    card: CardWithReference,
+) -> Gallery:
+    return build_gallery(
+        splits,
+        evaluated.predictions["test"].probabilities,
+        evaluated.evaluation.confusion,
+        is_unlike=unlike_by(network.forward, card.reference, p=card.card.thresholds.unlike_p),
+        augmentation=settings.augmentation,
+        batch_size=config.training.batch_size,
+        seed=config.seed,
+    )
 
 
 def _card(

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from cnnexp.config import ExperimentConfig
-from cnnexp.records import EpochValues, PrunedRun, RunInfo, RunResult
+from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.runs import artifacts, experiment
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
@@ -40,6 +40,7 @@ def record_run(
     config: ExperimentConfig,
     *,
     name: str,
+    command: RunCommand,
     report: Report,
     recorder: Recorder,
     should_prune: Callable[[EpochValues], bool],
@@ -69,7 +70,7 @@ def record_run(
     )
     if isinstance(result, PrunedRun):
         return _record_pruned(result, recorder)
-    recorder.finish(result, artifacts.files(result))
+    recorder.finish(result, artifacts.files(result, command))
     report.result(result)
     return Outcome(result.metrics, pruned_after=None, failed_learning=result.failed_learning)
 

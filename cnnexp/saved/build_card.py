@@ -52,7 +52,8 @@ class CardWithReference:
     """What is saved beside the model file."""
 
     card: Card
-    reference_file: bytes
+    reference: TrainingReference
+    reference_file: bytes  # the same as a file
 
 
 def build_card(
@@ -96,7 +97,7 @@ def build_card(
         files={MODEL_FILE: digest_of(model_file), REFERENCE_FILE: digest_of(reference_file)},
         golden=_golden_samples(splits, forward),
     )
-    return CardWithReference(card, reference_file)
+    return CardWithReference(card, reference, reference_file)
 
 
 def build_reference(splits: Splits, forward: Forward, calibration: Probabilities) -> TrainingReference:

@@ -11,10 +11,10 @@ from typing import Protocol
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from cnnexp.compose import explain, replaces_one_value, run_name, to_typed, with_values
+from cnnexp.compose import explain, replaces_one_value, run_command, run_name, to_typed, with_values
 from cnnexp.config import ExperimentConfig, Override, SweepConfig, TrackingConfig, values_of
 from cnnexp.errors import ConfigError
-from cnnexp.records import EpochValues
+from cnnexp.records import EpochValues, RunCommand
 from cnnexp.sweeps.combinations import Combinations, Overrides
 
 
@@ -28,6 +28,11 @@ class Job:
     config: ExperimentConfig
     name: str
     environment: Mapping[str, str]  # hydra.job.env_set
+
+    @property
+    def command(self) -> RunCommand:
+        """What it was asked for, as a run of its own."""
+        return run_command(self.config, self.overrides)
 
 
 class JobSource(Protocol):

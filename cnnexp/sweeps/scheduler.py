@@ -107,6 +107,7 @@ class Scheduler:
                 record=run.record.folder,
                 environment=job.environment,
                 prunable=self._source.prunes,
+                command=job.command,
             ),
             log=self._folder / f"{job.number:04}-{readable(job.name)}.log",
             threads=run.threads,

@@ -37,14 +37,7 @@ def link(server: str, run_id: str | None) -> str:
     server = server.rstrip("/")
     if run_id is None:
         return _page(server, "experiments")
-    try:
-        run = _call(server, f"runs/get?run_id={run_id}")["run"]
-    except urllib.error.HTTPError as error:
-        if error.code == HTTPStatus.NOT_FOUND:
-            raise TargetError(f"The store at {server} has no run {run_id!r}.") from None
-        raise TrackingError(f"The store at {server} refused to show run {run_id!r}: {error}.") from None
-    except OSError as error:
-        raise TrackingError(f"The store at {server} does not answer: {error}.") from None
+    run = _run(server, run_id)
     experiment_id = run["info"]["experiment_id"]
     tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
     runs = f"experiments/{experiment_id}/runs"
@@ -53,6 +46,25 @@ def link(server: str, run_id: str | None) -> str:
     if _save_view(server, experiment_id, key=run_id, view=sweep_view(run_id, tags.get(VARIED, "").split(", "))):
         return _page(server, runs, f"&viewStateShareKey={run_id}&compareRunsMode=TABLE")
     return _page(server, f"{runs}/{run_id}")
+
+
+def artifact_link(server: str, run_id: str, name: str) -> str:
+    """Return the address of a file of a run; see `link` for what is raised."""
+    server = server.rstrip("/")
+    experiment_id = _run(server, run_id)["info"]["experiment_id"]
+    return _page(server, f"experiments/{experiment_id}/runs/{run_id}/artifacts/{name}")
+
+
+def _run(server: str, run_id: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = _call(server, f"runs/get?run_id={run_id}")["run"]
+    except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.NOT_FOUND:
+            raise TargetError(f"The store at {server} has no run {run_id!r}.") from None
+        raise TrackingError(f"The store at {server} refused to show run {run_id!r}: {error}.") from None
+    except OSError as error:
+        raise TrackingError(f"The store at {server} does not answer: {error}.") from None
+    return found
 
 
 def _page(server: str, route: str, parameters: str = "") -> str:

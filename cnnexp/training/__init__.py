@@ -1,6 +1,7 @@
 """Training: many steps in one graph call, one order of images for each (seed, epoch), the best weights kept."""
 
 from cnnexp.training.determinism import configure_tensorflow
+from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
 from cnnexp.training.graph_cache import GraphCache
 from cnnexp.training.network import Network, fold_temperature, to_bytes
@@ -15,9 +16,11 @@ __all__ = [
     "Network",
     "Plateau",
     "Trainer",
+    "as_seen",
     "balanced_class_weights",
     "build_optimizer",
     "configure_tensorflow",
+    "first_of_each_class",
     "fit",
     "fold_temperature",
     "learning_rates",

@@ -58,7 +58,7 @@ class _Source:
         """Draw the order of an epoch, a function of the seed and the epoch's number."""
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._train))
+            self._order = order_of(len(self._train), seed=self._seed, epoch=epoch)
 
     def _maps(self, count: int, batch: int) -> NDArray[np.float32]:
         if not self._augmentation:
@@ -73,3 +73,8 @@ class _Source:
             epoch=self._epoch,
             batch=batch,
         )
+
+
+def order_of(images: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return the positions of training images in the order of an epoch, which counts from 1."""
+    return np.random.default_rng((seed, epoch)).permutation(images)

@@ -10,13 +10,17 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from cnnexp.compose import compose_config
 from cnnexp.records import (
     ClassScore,
+    Confusion,
     DataImage,
     DataIssue,
     DataReport,
     EpochValues,
     Evaluation,
     Finding,
+    Gallery,
     History,
+    PredictedImage,
+    RunCommand,
     RunInfo,
     RunResult,
     SplitPredictions,
@@ -200,6 +204,27 @@ def data_report(names: Sequence[str]) -> DataReport:
     )
 
 
+def gallery(names: Sequence[str], *, shape: tuple[int, int, int] = (8, 8, 1), each: int = 2) -> Gallery:
+    """Noise: one top loss for each class, taken for the next, which is unlike the training data where it is even."""
+    pixels = np.random.default_rng(0).integers(0, 256, (len(names) * each, *shape), dtype=np.uint8)
+    images = [
+        PredictedImage(pixels[label], f"test/{names[label]}/{label}.png", label, taken, 0.25, 0.75, label % 2 == 0)
+        for label, taken in ((label, (label + 1) % len(names)) for label in range(len(names)))
+    ]
+    pair = (Confusion(0, 1, 7, tuple(images[:1])), Confusion(1, 0, 0, tuple(images[1:2])))
+    labels = np.repeat(np.arange(len(names)), each)
+    files = tuple(f"train/{names[label]}/{number}.png" for number, label in enumerate(labels.tolist()))
+    return Gallery(top_losses=tuple(images), confused=(pair,), seen=pixels, seen_labels=labels, seen_files=files)
+
+
+def run_command() -> RunCommand:
+    """A command that changes two settings, of which one does not exist by default."""
+    return RunCommand(
+        overrides=("optimizer=sgd", "training.epochs=20", "data.path='a b'"),
+        changed={"training.epochs": ("20", "50"), "optimizer.momentum": ("0.9", None)},
+    )
+
+
 def run_result(
     names: Sequence[str] = class_names(10),
     *,
@@ -229,5 +254,6 @@ def run_result(
         data_report=data_report(names),
         features_file=b"",
         example=np.zeros((2, 8, 8, 1), np.uint8),
+        gallery=gallery(names),
         environment={"python": "3.11.7", "threads": 2, "flags": {"amx": False}},
     )

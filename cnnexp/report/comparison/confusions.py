@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 
 from cnnexp.comparison.same_images import aligned, correct
 from cnnexp.records import Labels, Probabilities, RunSummary
-from cnnexp.report.svg import element, picture, text, tooltip
+from cnnexp.report.matrix import confusion_matrix, difference_matrix
 
-_SIDE, _LEFT, _TOP = 330.0, 74.0, 34.0  # pixels: the drawing, and where the matrix begins in it
-_BLUE, _GREEN, _RED = "0,114,178", "0,121,92", "179,38,30"
-_MOST_NUMBERED = 15  # classes; of more, colours alone
 _IMAGES_LISTED = 24
 
 
@@ -74,70 +71,3 @@ def _disagreements(
     return tuple(
         Disagreement(files[i], names[labels[i]], names[int(wrong[i].argmax())], float(confidence[i])) for i in indices
     )
-
-
-def confusion_matrix(counts: NDArray[np.int64], names: Sequence[str], title: str) -> str:
-    """Counts (K, K), row = true class, coloured by their share of the row."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return _matrix(counts, names, title, shades=shares, hues=np.full(counts.shape, _BLUE), signed=False)
-
-
-def difference_matrix(difference: NDArray[np.int64], names: Sequence[str]) -> str:
-    """Other minus reference (K, K): green where the other does better, red where it does worse.
-
-    On the diagonal more is better, elsewhere less.
-    """
-    better = np.where(np.eye(len(names), dtype=bool), difference, -difference)
-    size = np.abs(difference) / max(1, int(np.abs(difference).max()))
-    shades = np.where(difference == 0, 0.0, 0.15 + 0.75 * size)
-    hues = np.where(better > 0, _GREEN, _RED)
-    return _matrix(difference, names, "difference: right minus left", shades=shades, hues=hues, signed=True)
-
-
-def _matrix(
-    values: NDArray[np.int64],
-    names: Sequence[str],
-    title: str,
-    *,
-    shades: NDArray[np.float64],
-    hues: NDArray[np.str_],
-    signed: bool,
-) -> str:
-    cell = (_SIDE - 80) / len(names)
-    parts = [text(_LEFT, 14, title if len(title) <= 44 else f"{title[:43]}…", class_="title")]
-    if len(names) <= _MOST_NUMBERED:
-        parts += [_class_names(index, name, cell, len(names)) for index, name in enumerate(names)]
-    parts += [
-        _cell(
-            f"{values[i, j]:+d}" if signed else str(values[i, j]),
-            f"true {names[i]}, predicted {names[j]}",
-            (_LEFT + j * cell, _TOP + i * cell, cell),
-            hue=str(hues[i, j]),
-            shade=float(shades[i, j]),
-        )
-        for i in range(len(names))
-        for j in range(len(names))
-    ]
-    return picture(_SIDE, _SIDE + 24, *parts, label=title)
-
-
-def _class_names(index: int, name: str, cell: float, classes: int) -> str:
-    middle, below = (index + 0.5) * cell, _TOP + classes * cell + 12
-    turned = f"rotate(-40 {_LEFT + middle:.1f} {below:.1f})"
-    return text(_LEFT - 6, _TOP + middle + 4, _cut(name), text_anchor="end", class_="tick") + text(
-        _LEFT + middle, below, _cut(name), text_anchor="end", class_="tick", transform=turned
-    )
-
-
-def _cell(value: str, title: str, place: tuple[float, float, float], *, hue: str, shade: float) -> str:
-    x, y, side = place
-    color = f"rgba({hue},{shade:.3f})"
-    drawn = element("rect", tooltip(f"{title}: {value}"), x=x, y=y, width=side, height=side, fill=color, class_="cell")
-    if shade == 0 or side < (_SIDE - 80) / _MOST_NUMBERED:
-        return drawn
-    ink = "light" if shade > 0.55 else "count"
-    return drawn + text(x + side / 2, y + side / 2 + 3.5, value, text_anchor="middle", class_=ink)
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= 10 else f"{name[:9]}…"

@@ -20,15 +20,30 @@ HEIGHTS = "▁▂▃▄▅▆▇█"
 def print_header(console: Console, info: RunInfo, settings: Mapping[str, Any]) -> None:
     """Print data, model and method; `settings` is the whole configuration as nested plain values."""
     console.print(Text(printable(info.name), style="title"))
-    console.print(Padding.indent(_rows(info, settings, columns=console.encoding.startswith("utf")), 2))
+    console.print(Padding.indent(_table(info, settings, columns=console.encoding.startswith("utf")), 2))
     console.print()
 
 
-def _rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) -> Table:
+def _table(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=True)
     grid.add_column(style="label", no_wrap=True)
     grid.add_column(overflow="fold")
-    rows: list[tuple[str, str | Text]] = [
+    notes = [("note", printable(note)) for note in info.notes]
+    for label, text in (*header_rows(info, settings, columns=columns), *notes):
+        grid.add_row(label, text)
+    return grid
+
+
+def header_rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) -> list[tuple[str, str | Text]]:
+    """Return what a run does, as labels and texts.
+
+    Args:
+        info: Of the run.
+        settings: The whole configuration as nested plain values.
+        columns: Draw the number of images of each class with letters that only Unicode has.
+
+    """
+    return [
         ("data", _data(info)),
         ("images", _images(info)),
         ("classes", _classes(info, columns=columns)),
@@ -39,11 +54,7 @@ def _rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) -> Table
         ("augmentation", info.augmentation),
         ("training", _training(info, settings["training"])),
         ("machine", f"{plural(info.threads, 'thread')}, {info.precision}, seed {settings['seed']}"),
-        *(("note", printable(note)) for note in info.notes),
     ]
-    for label, text in rows:
-        grid.add_row(label, text)
-    return grid
 
 
 def _data(info: RunInfo) -> str:

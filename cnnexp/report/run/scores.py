@@ -1,6 +1,6 @@
 """Scores on the test split: overall with intervals, and class by class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -63,14 +63,15 @@ def _overall(evaluation: Evaluation, metrics: Mapping[str, float], *, blocks: in
         table.add_column("", no_wrap=True)
         table.add_column("value", justify="right")
         table.add_column("95 % interval", style="muted")
-    cells = [_metric(name, evaluation, metrics) for name in NAMES]
+    cells = [metric_cells(name, evaluation, metrics) for name in NAMES]
     rows = len(cells) // blocks
     for row in range(rows):
         table.add_row(*chain.from_iterable(cells[row::rows]))
     return table
 
 
-def _metric(name: str, evaluation: Evaluation, metrics: Mapping[str, float]) -> tuple[str, str, str]:
+def metric_cells(name: str, evaluation: Evaluation, metrics: Mapping[str, float]) -> tuple[str, str, str]:
+    """Return label, value and interval of a metric."""
     known = evaluation.metrics.get(name, metrics.get(f"test/{name}"))  # uncalibrated is a number of the run
     value = UNDEFINED if known is None else f"{known:.3f}"
     if name not in evaluation.intervals:
@@ -83,7 +84,7 @@ def _per_class(evaluation: Evaluation) -> Table:
     scores = evaluation.per_class
     shown, rest = list(range(len(scores))), ""
     if len(scores) > MOST_ROWS:
-        order = sorted(shown, key=lambda index: 2.0 if (f1 := scores[index].f1) is None else f1)
+        order = worst_first(scores)
         shown, rest = order[:MOST_ROWS], _rest([scores[index] for index in order[MOST_ROWS:]])
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
     table.caption, table.caption_justify, table.caption_style = rest or None, "left", "muted"
@@ -93,9 +94,14 @@ def _per_class(evaluation: Evaluation) -> Table:
     table.add_column("most often taken for", max_width=24, overflow="fold", style="muted")
     for index in shown:
         score = scores[index]
-        numbers = (_score(score.precision), _score(score.recall), _score(score.f1), f"{score.support:,}")
-        table.add_row(printable(score.name), *numbers, _taken_for(evaluation, index))
+        numbers = (score_text(score.precision), score_text(score.recall), score_text(score.f1), f"{score.support:,}")
+        table.add_row(printable(score.name), *numbers, taken_for(evaluation, index))
     return table
+
+
+def worst_first(scores: Sequence[ClassScore]) -> list[int]:
+    """Return the indices of classes by F1, the lowest first and those without one last."""
+    return sorted(range(len(scores)), key=lambda index: 2.0 if (f1 := scores[index].f1) is None else f1)
 
 
 def _rest(better: list[ClassScore]) -> str:
@@ -104,11 +110,13 @@ def _rest(better: list[ClassScore]) -> str:
     return f"{len(better)} more classes{span}: see classification_report.json"
 
 
-def _score(value: float | None) -> str:
+def score_text(value: float | None) -> str:
+    """Return a score of a class; a dash where it is undefined."""
     return UNDEFINED if value is None else f"{value:.3f}"
 
 
-def _taken_for(evaluation: Evaluation, index: int) -> str:
+def taken_for(evaluation: Evaluation, index: int) -> str:
+    """Return the class that a class is most often taken for, and how often; empty where it never is."""
     mistakes = evaluation.confusion[index].copy()
     mistakes[index] = 0
     other = int(np.argmax(mistakes))

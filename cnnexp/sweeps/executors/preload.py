@@ -11,3 +11,6 @@ with quiet.without_announcements(), heavy_imports():
     import cnnexp.runs.artifacts
     import cnnexp.runs.experiment
     import cnnexp.sweeps.executors.process_worker  # noqa: F401
+    from cnnexp.report.run.page import load_template
+
+    load_template()  # or each worker would compile it for its first run

@@ -150,6 +150,7 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
     outcome = record_run(
         task.config,
         name=task.name,
+        command=task.command,
         report=sweep,
         recorder=Recorder(RecordWriter.open(task.record), notify=lambda: sweep.send(protocol.RecordGrew())),
         should_prune=sweep.should_prune if task.prunable else sweep.send_epoch,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cnnexp.config import DataConfig, ExperimentConfig
-from cnnexp.records import DatasetInfo, EpochValues, RunInfo
+from cnnexp.records import DatasetInfo, EpochValues, RunCommand, RunInfo
 
 if TYPE_CHECKING:
     from cnnexp.datasets.cache.checksums import Verified
@@ -22,6 +22,7 @@ class TrainTask:
     record: Path  # folder of the run's record, which the sweep owns
     environment: Mapping[str, str]  # additional variables, for this run alone
     prunable: bool  # the worker waits for an answer after every epoch: whether to stop there
+    command: RunCommand  # for its page
 
     @property
     def needs_own_process(self) -> bool:

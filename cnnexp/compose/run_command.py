@@ -1,0 +1,40 @@
+"""What a run was asked for: the command that repeats it, and the settings by which it differs from the defaults."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from cnnexp.compose.compose import compose_config
+from cnnexp.config import ExperimentConfig, Override
+from cnnexp.config.columns import values
+from cnnexp.records import RunCommand
+from cnnexp.system.store_uri import masked
+from cnnexp.system.text import as_yaml
+
+
+def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> RunCommand:
+    """Return what a run was asked for.
+
+    Args:
+        config: Composed with the overrides.
+        overrides: Those of a single run; what they say to Hydra itself is left out.
+
+    """
+    default = _defaults()
+    return RunCommand(
+        overrides=tuple(masked(text) for text in overrides if not Override.parse(text).key.startswith("hydra")),
+        changed={
+            name: (value, default.get(name))
+            for name, value in _recorded(config).items()
+            if name not in default or default[name] != value
+        },
+    )
+
+
+@cache
+def _defaults() -> dict[str, str]:
+    return _recorded(compose_config([]))
+
+
+def _recorded(config: ExperimentConfig) -> dict[str, str]:
+    """Return the settings that can change what is learned, null ones too, as YAML writes them."""
+    return {name: as_yaml(value) for name, setting, value in values(config) if setting.is_recorded}

@@ -1,0 +1,146 @@
+"""The images of a finished run that its page shows: which they are, not how they are drawn.
+
+The probabilities are those of the evaluation. Only the few images that are chosen go through the network again, for
+the features by which an image is unlike the training data.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp import training
+from cnnexp.datasets import Split, Splits
+from cnnexp.portable.forward import Forward
+from cnnexp.portable.reference import TrainingReference
+from cnnexp.records import Augmentation, Confusion, Gallery, Images, Labels, PredictedImage, Probabilities
+
+TOP_LOSSES = 24
+PAIRS = 6  # of classes
+EACH_WAY = 4  # images of a pair, in each direction
+SEEN = 96  # training images in all, equally many of each class
+SEEN_EACH = (2, 8)  # of a class: at least, so that fewer classes are shown where there are many, and at most
+SEEN_BYTES = 2**25  # of training images, at most
+_CHUNK = 16  # images that go through the network together
+
+Positions = NDArray[np.int64]  # of images in their split
+IsUnlike = Callable[[Images], NDArray[np.bool_]]
+
+
+def build_gallery(
+    splits: Splits,
+    probabilities: Probabilities,
+    confusion: NDArray[np.int64],
+    *,
+    is_unlike: IsUnlike,
+    augmentation: Augmentation,
+    batch_size: int,
+    seed: int,
+) -> Gallery:
+    """Choose the images of a run's page.
+
+    Args:
+        splits: Of the run.
+        probabilities: (N, K) of the test images.
+        confusion: (K, K) of the test images, row = true class.
+        is_unlike: Which of some images are unlike the training data.
+        augmentation: As the run resolved it.
+        batch_size: Of the training; with the seed it fixes how each image was augmented.
+        seed: Of the run.
+
+    """
+    test = splits.test
+    top = top_losses(probabilities, test.labels)[:TOP_LOSSES]
+    pairs = most_confused(confusion)[:PAIRS]
+    ways = [
+        (way, images_of(way, probabilities, test.labels)[:EACH_WAY]) for pair in pairs for way in (pair, pair[::-1])
+    ]
+    described = _describe(np.concatenate([top, *(positions for _, positions in ways)]), test, probabilities, is_unlike)
+    confusions = [
+        Confusion(*way, int(confusion[way]), tuple(described[position] for position in positions.tolist()))
+        for way, positions in ways
+    ]
+    seen = _seen_positions(splits, seed=seed)
+    return Gallery(
+        top_losses=tuple(described[position] for position in top.tolist()),
+        confused=tuple(zip(confusions[::2], confusions[1::2], strict=True)),
+        seen=training.as_seen(splits.train, seen, batch_size=batch_size, augmentation=augmentation, seed=seed),
+        seen_labels=splits.train.labels[seen],
+        seen_files=tuple(splits.train.files[position] for position in seen.tolist()),
+    )
+
+
+def top_losses(probabilities: Probabilities, labels: Labels) -> Positions:
+    """Return the positions of all images, the one whose label is least probable first."""
+    return np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")
+
+
+def most_confused(confusion: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return the pairs of classes with mistakes, by their number in both directions, most first.
+
+    `confusion` is (K, K), row = true class; the first of a pair is the one more often taken for the other.
+    """
+    mistakes = np.triu(confusion + confusion.T, k=1)
+    rows, columns = np.nonzero(mistakes)
+    order = np.argsort(-mistakes[rows, columns], kind="stable")
+    pairs = zip(rows[order].tolist(), columns[order].tolist(), strict=True)
+    return [(a, b) if confusion[a, b] >= confusion[b, a] else (b, a) for a, b in pairs]
+
+
+def images_of(way: tuple[int, int], probabilities: Probabilities, labels: Labels) -> Positions:
+    """Return the images of the first class that were taken for the second, the surest mistake first.
+
+    Where there is none, return those of the first class that were recognized, the surest first: both classes of a pair
+    are to be seen.
+    """
+    label, taken_for = way
+    predicted = probabilities.argmax(axis=1)
+    for answer in (taken_for, label):
+        found = np.flatnonzero((labels == label) & (predicted == answer))
+        if len(found):
+            return found[np.argsort(-probabilities[found, answer], kind="stable")]
+    return np.empty(0, np.int64)
+
+
+def unlike_by(forward: Forward, reference: TrainingReference, *, p: float) -> IsUnlike:
+    """Return the function that tells which images (n, H, W, C) are unlike the training data: p-values below `p`."""
+
+    def is_unlike(images: Images) -> NDArray[np.bool_]:
+        values = reference.p_values(forward(images)[1], images)
+        return np.zeros(len(images), bool) if values is None else values < p
+
+    return is_unlike
+
+
+def _describe(
+    positions: Positions, test: Split, probabilities: Probabilities, is_unlike: IsUnlike
+) -> dict[int, PredictedImage]:
+    """Return each image once, by its position."""
+    once = np.unique(positions)
+    rows = test.rows[once]
+    chunks = [is_unlike(test.images[rows[start : start + _CHUNK]]) for start in range(0, len(rows), _CHUNK)]
+    return {
+        position: _predicted_image(position, test, probabilities, unlike=bool(unlike))
+        for position, unlike in zip(once.tolist(), np.concatenate(chunks), strict=True)
+    }
+
+
+def _predicted_image(position: int, test: Split, probabilities: Probabilities, *, unlike: bool) -> PredictedImage:
+    label, predicted = int(test.labels[position]), int(probabilities[position].argmax())
+    return PredictedImage(
+        pixels=test.images[test.rows[position]],
+        file=test.files[position],
+        label=label,
+        predicted=predicted,
+        label_probability=float(probabilities[position, label]),
+        predicted_probability=float(probabilities[position, predicted]),
+        unlike=unlike,
+    )
+
+
+def _seen_positions(splits: Splits, *, seed: int) -> Positions:
+    """Choose training images: of many classes two each of the first ones, of few classes up to eight each."""
+    count = min(SEEN, max(SEEN_EACH[0], SEEN_BYTES // splits.train.images[0].nbytes))
+    each = int(np.clip(count // len(splits.class_names), *SEEN_EACH))
+    classes = min(len(splits.class_names), max(1, count // each))
+    return training.first_of_each_class(splits.train.labels, classes=classes, each=each, seed=seed)
