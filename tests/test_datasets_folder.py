@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets.sources.image_folder import walk
+from cnnexp.datasets.sources.list_folder import list_folder
 from cnnexp.datasets.sources.source import class_name, natural_order
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.images import read_image
@@ -69,8 +69,14 @@ def test_declared_splits(read, folder, validation, test):
 
 
 def test_train_can_be_a_class(read, folder):
-    write_classes(folder, {"train": 6, "bus": 6, "test": 6})
-    assert read().class_names == ("bus", "test", "train")
+    write_classes(folder, {"train": 6, "bus": 6, "car": 6})
+    splits = read()
+    assert splits.class_names == ("bus", "car", "train")
+    assert splits.notes == ()
+    write_classes(folder, {"test": 6})
+    with pytest.raises(DataError, match=r"(?s)test, train are called like splits.*data\.splits=\{\}"):
+        read()
+    assert read(splits={}).class_names == ("bus", "car", "test", "train")
 
 
 def test_wrapping_folders_and_stray_files_are_no_classes(read, folder):
@@ -154,7 +160,7 @@ def test_links_out_of_the_folder_are_not_followed_and_links_inside_are(read, fol
     secret = write_image(tmp_path / "elsewhere" / "secret.png")
     (folder / "a" / "secret.png").symlink_to(secret)
     (folder / "a" / "gone.png").symlink_to(tmp_path / "gone.png")
-    (folder / "c").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (folder / "a" / "c").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (folder / "b" / "linked.png").symlink_to(folder / "b" / "0000.png")
     splits = read()
     assert len(files_of(splits)) == 11
@@ -165,7 +171,7 @@ def test_links_out_of_the_folder_are_not_followed_and_links_inside_are(read, fol
 def test_a_pipe_with_the_name_of_an_image_is_passed_over(folder):
     write_classes(folder, {"a": 1})
     os.mkfifo(folder / "a" / "pipe.png")
-    assert walk(folder).images == ("a/0000.png",)
+    assert list_folder(folder).images == ("a/0000.png",)
 
 
 STRANGE = ["with space", "with 'quotes' \"both\"", "Ünïcödé", "手話", "new\nline", "esc\x1b[31m", "-rf", "a,b;c"]

@@ -368,7 +368,7 @@ def test_masks_of_other_names_than_the_images_are_a_class(read, folder):
     assert read().class_names == ("images", "masks")
 
 
-@pytest.mark.parametrize("classes", [("train", "test"), ("images", "photos")])
+@pytest.mark.parametrize("classes", [("train", "bus"), ("images", "photos")])
 def test_files_of_other_content_are_no_annotations(classes, read, folder):
     write_classes(folder, dict.fromkeys(classes, 12))
     yolo(folder / "data.json", '{"images": 24}')

@@ -128,7 +128,7 @@ def test_a_root_of_its_own(read_table, folder, tmp_path):
             DataError,
             r"of 2 paths none does, such as .*/data/gone\.png\.",
         ),
-        ({"path": ["a.png"], "label": ["a"], "split": ["dev"]}, {}, DataError, "got dev"),
+        ({"path": ["a.png"], "label": ["a"], "split": ["elsewhere"]}, {}, DataError, "got elsewhere"),
     ],
 )
 def test_a_table_that_will_not_do(columns, changes, error, message, read_table, folder):

@@ -7,7 +7,14 @@ variant is refused by name. Rules about one value, or about two that contradict 
 A group of ``conf/`` has its types in the module of its name, and ``experiment`` holds them together.
 """
 
-from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
+from cnnexp.config.data import (
+    BuiltinDataConfig,
+    DataConfig,
+    FileDataConfig,
+    FolderDataConfig,
+    NpzDataConfig,
+    TableDataConfig,
+)
 from cnnexp.config.experiment import VARIANTS, ExperimentConfig, all_settings, names_affecting, types_of
 from cnnexp.config.model import (
     AlexNetConfig,
@@ -49,6 +56,7 @@ __all__ = [
     "DataConfig",
     "ExperimentConfig",
     "ExponentialScheduleConfig",
+    "FileDataConfig",
     "FolderDataConfig",
     "ModelConfig",
     "NpzDataConfig",

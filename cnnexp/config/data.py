@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,8 +90,8 @@ class BuiltinDataConfig(DataConfig):
 
 
 @settings
-class FolderDataConfig(DataConfig):
-    """A directory a class, with or without train/, val/ and test/ above them."""
+class FileDataConfig(DataConfig):
+    """Images that are files of their own."""
 
     on_bad_file: str = setting(column="if set")  # error | skip: what to do with an image that cannot be read
     max_bad_files: float = setting(column="if set")  # with skip: largest accepted share of unreadable files
@@ -108,14 +109,38 @@ class FolderDataConfig(DataConfig):
 
 
 @settings
-class TableDataConfig(FolderDataConfig):
+class FolderDataConfig(FileDataConfig):
+    """A directory a class, with or without train/, val/ and test/ above or below them."""
+
+    group: str | None = setting(column="if set", neutral=None)  # pattern, or parent; a group is never split up
+    exclude: list[str] | None = setting(affects="split", column="if set", neutral=None)  # patterns of what is left out
+    splits: dict[str, str] | None = setting(affects="split", column="if set", neutral=None)  # split -> its folder
+    follow_links: str | None = setting(affects="source", column="if set", neutral=None)  # links into it are followed
+
+    def __post_init__(self) -> None:
+        FileDataConfig.__post_init__(self)
+        for split in self.splits or ():
+            one_of("A split of data.splits", split, ("train", "validation", "calibration", "test"))
+        if self.group is not None:
+            _require_pattern("data.group", self.group)
+
+
+def _require_pattern(name: str, value: str) -> None:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ConfigError(f"{name} must be a regular expression, or parent; got {value!r}: {error}.") from error
+
+
+@settings
+class TableDataConfig(FileDataConfig):
     """A CSV or Parquet table with a line an image; `path` is the table."""
 
     root: str | None = setting(affects="source", column="if set")  # folder of all its paths; None: the table's own
     image: str = setting(column="if set")  # column of the paths
     label: str = setting(column="if set")  # column of the class names
     split: str = setting(column="if set")  # column of the split names; auto: `split` if present; none
-    group: str = setting(column="if set")  # column; a group is never split up; auto: `group` if present; none
+    group: str = setting(column="if set", neutral=None)  # column of what is never split up; auto: `group`; none
 
 
 @settings

@@ -17,7 +17,7 @@ from cnnexp.datasets.cache.entry import DecodedDataset
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.datasets.decoding.image_request import ImageRequest
 from cnnexp.datasets.sources.builtin import builtin_source
-from cnnexp.datasets.sources.image_folder import folder_source
+from cnnexp.datasets.sources.image_folder import FolderSettings, folder_source
 from cnnexp.datasets.sources.npz import npz_source
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.datasets.sources.table import table_source
@@ -148,7 +148,13 @@ def find_source(data: DataConfig) -> DataSource:
         case NpzDataConfig(path=str(path)):
             return npz_source(Path(path), name=data.name)
         case FolderDataConfig(path=str(path)):
-            return folder_source(Path(path), name=data.name)
+            settings = FolderSettings(
+                exclude=tuple(data.exclude or ()),
+                splits=data.splits,
+                group=data.group,
+                follow_links=None if data.follow_links is None else Path(data.follow_links),
+            )
+            return folder_source(Path(path), name=data.name, settings=settings)
         case BuiltinDataConfig():
             return builtin_source(data.name, data.path)
     raise ConfigError(f"data must be of a kind that cnnexp knows, with its path; got {data}.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.config import DataConfig, FolderDataConfig
+from cnnexp.config import DataConfig, FileDataConfig
 from cnnexp.datasets.cache.entry import DecodedDataset
 from cnnexp.datasets.sources.layout import endings
 from cnnexp.datasets.sources.source import Manifest
@@ -33,7 +33,7 @@ def refuse_empty_classes(manifest: Manifest, origin: str) -> None:
 
 def tolerance(data: DataConfig) -> float | None:
     """Return the share of unreadable files that may be skipped, 0..1; None: every file must be readable."""
-    return data.max_bad_files if isinstance(data, FolderDataConfig) and data.on_bad_file == "skip" else None
+    return data.max_bad_files if isinstance(data, FileDataConfig) and data.on_bad_file == "skip" else None
 
 
 def exclude_unreadable(

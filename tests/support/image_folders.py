@@ -10,7 +10,10 @@ from cnnexp.datasets import load_splits
 
 _KINDS = {
     BuiltinDataConfig: {"name": "digits"},
-    FolderDataConfig: {"name": "folder", "on_bad_file": "error", "max_bad_files": 0.01},
+    FolderDataConfig: {
+        "name": "folder", "on_bad_file": "error", "max_bad_files": 0.01, "group": None, "exclude": None,
+        "splits": None, "follow_links": None,
+    },
     NpzDataConfig: {"name": "npz"},
     TableDataConfig: {
         "name": "table", "on_bad_file": "error", "max_bad_files": 0.01, "root": None, "image": "path",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets.sources.binary_files import read_cifar_batch, read_idx
-from cnnexp.datasets.sources.image_folder import file_state, folder_source
+from cnnexp.datasets.sources.image_folder import FolderSettings, file_state, folder_source
 from cnnexp.datasets.sources.npz import read_arrays
 from cnnexp.datasets.sources.source import UNDECLARED, ArraySource, DataSource, ImageSource, Manifest
 from cnnexp.errors import ConfigError, DataError, DataPathError
@@ -116,7 +116,7 @@ def _given(name: str, path: Path) -> DataSource:
         raise DataPathError(f"data.path must exist; there is nothing at {path}.")
     if path.suffix == ".npz":
         return _arrays_source(name, (path,), partial(_read_keras_npz, path))
-    return (path.is_dir() and _in_folder(name, path)) or folder_source(path, name=name)
+    return (path.is_dir() and _in_folder(name, path)) or folder_source(path, name=name, settings=FolderSettings())
 
 
 def _in_folder(name: str, folder: Path) -> DataSource | None:

@@ -1,35 +1,23 @@
-"""What the folders above an image mean: its class, and its split where there are train/, val/ or test/.
+"""The classes, splits and groups of a data set of files, by the folders that each image lies in."""
 
-<class>/x.jpg      wrapper/<class>/x.jpg      train/<class>/x.jpg  val/<class>/x.jpg  test/<class>/x.jpg
-"""
-
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
 
+from cnnexp.datasets.sources.arrangement import Arrangement, SplitFolders, arrange
+from cnnexp.datasets.sources.folders import Parts, folder_of
+from cnnexp.datasets.sources.folders_without_images import about_archives, about_empty_folders, endings_by_folder
+from cnnexp.datasets.sources.groups import group_numbers
+from cnnexp.datasets.sources.layout_errors import SHAPE, no_classes
+from cnnexp.datasets.sources.links import Link, about_following, refuse_linked_folders
 from cnnexp.datasets.sources.source import UNDECLARED, Manifest, class_name, natural_order
 from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS
 from cnnexp.records import SPLIT_NAMES
-from cnnexp.system.text import plural, printable
-
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "calibration": "calibration",
-    "test": "test",
-    "testing": "test",
-}
-_SHAPE = (
-    "It must hold a folder for each class with its images inside, with or without train/, val/ and test/ above them."
-)
-
-Parts = tuple[str, ...]  # folders and file name of one path, outermost first
+from cnnexp.system.text import listed, plural, printable
 
 
 def is_image(name: str) -> bool:
@@ -38,83 +26,123 @@ def is_image(name: str) -> bool:
     return dot > 0 and name[dot:].lower() in ENDINGS
 
 
-def read_layout(names: Sequence[str], *, folders: Collection[str], origin: str) -> tuple[Manifest, tuple[str, ...]]:
-    """Find classes and declared splits.
+def read_layout(
+    names: Sequence[str],
+    *,
+    folders: Collection[str],
+    others: Sequence[str],
+    links: Sequence[Link],
+    origin: str,
+    splits: SplitFolders | None,
+    group: str | None,
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Find classes, declared splits and groups.
 
     Args:
         names: paths of image files relative to the data folder, with ``/``
         folders: paths of all folders, so that an empty class is noticed
+        others: paths of all other files
+        links: those that are not followed
         origin: the data folder, for messages
+        splits: which folders are splits, see `arrange`
+        group: which images stay together, see `group_numbers`
 
     Returns:
         the manifest, and the names in its order
 
     Raises:
-        DataError: no images, or no classes.
+        DataError: no images, no classes, or folders whose meaning is not clear.
 
     """
     paths = sorted(tuple(name.split("/")) for name in names)
     if not paths:
-        raise DataError(f"No image was found in {origin}. {_SHAPE} {endings()}")
-    wrapper = _wrapper(paths)
-    depth = len(wrapper)  # of the class folder
-    inside = [path for path in paths if len(path) > depth + 1]
-    notes = _left_out([path for path in paths if len(path) <= depth + 1], "beside the class folders, not in one")
-    splits = _split_folders(inside, depth)
-    if splits:
-        notes += _left_out([path for path in inside if path[depth] not in splits], "in a folder of no split")
-        inside = [path for path in inside if path[depth] in splits]
-        depth += 1
+        raise _no_images(origin, others, links)
+    found = arrange(folder_of(paths), splits=splits, origin=origin)
+    placed = _placed(paths, found)
+    inside = [path for path in paths if path[:-1] in placed]
     if not inside:
-        raise DataError(f"No class folder was found in {origin}, only {len(paths):,} images without one. {_SHAPE}")
-    classes = [class_name(path[depth]) for path in inside]
-    class_names = natural_order(classes)
+        raise no_classes(origin, len(paths))
+    places = [placed[path[:-1]] for path in inside]
+    refuse_linked_folders(links, parents=_with_above(found.parents), origin=origin)
+    empty, about_empty = about_empty_folders(
+        [tuple(folder.split("/")) for folder in folders],
+        used={path[:depth] for path in paths for depth in range(len(path))},
+        parents=found.parents,
+        held=endings_by_folder(others, [link.name for link in links]),
+    )
+    groups, about_groups = group_numbers(inside, [len(place.class_folder) for place in places], group, origin=origin)
+    class_names = natural_order(place.name for place in places)
     index = {name: number for number, name in enumerate(class_names)}
-    declared_splits = [SPLIT_NAMES.index(splits[path[depth - 1]]) if splits else UNDECLARED for path in inside]
     ordered = tuple("/".join(path) for path in inside)
     return Manifest(
         class_names=class_names,
-        labels=np.array([index[name] for name in classes], np.int64),
+        labels=np.array([index[place.name] for place in places], np.int64),
         files=tuple(map(printable, ordered)),
-        declared_splits=np.array(declared_splits, np.int8),
-        groups=None,
-        empty_classes=tuple(map(printable, _empty(folders, {path[: depth + 1] for path in inside}))),
-        notes=notes,
+        declared_splits=np.array([place.split for place in places], np.int8),
+        groups=groups,
+        empty_classes=tuple(empty),
+        notes=(*found.notes, *_left_out(paths, placed, found), *about_empty, *_merged(found), *about_groups),
     ), ordered
 
 
-def _wrapper(paths: list[Parts]) -> Parts:
-    """Find the folders that all images share and that are not classes: Dataset/ in Dataset/<class>/x.jpg."""
-    deep = [path for path in paths if len(path) > 2]
-    if not deep:
-        return ()
-    shared = 0
-    first = deep[0]
-    while all(len(path) > shared + 2 and path[shared] == first[shared] for path in deep):
-        shared += 1
-    within = {path[0] for path in paths if len(path) == 2}
-    return first[:shared] if not within - {first[0]} else ()
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the images of a folder are."""
+
+    class_folder: Parts
+    name: str  # of the class
+    split: int  # index into SPLIT_NAMES, or UNDECLARED
 
 
-def _split_folders(paths: list[Parts], depth: int) -> dict[str, str]:
-    """Map the folders at `depth` to splits; empty if they are classes, even a class called train."""
-    known = {path[depth] for path in paths if path[depth].casefold() in SPLIT_FOLDERS}
-    found = {folder: SPLIT_FOLDERS[folder.casefold()] for folder in known}
-    holds_classes = all(len(path) > depth + 2 for path in paths if path[depth] in known)
-    return found if "train" in found.values() and len(set(found.values())) > 1 and holds_classes else {}
+def _placed(paths: Sequence[Parts], found: Arrangement) -> dict[Parts, Place]:
+    """Return the place of each folder of images that is a class folder or below one."""
+    placed = {}
+    for folder in dict.fromkeys(path[:-1] for path in paths):
+        above = _innermost(folder, found)
+        if above in found.classes:
+            name, split = found.classes[above]
+            number = UNDECLARED if split is None else SPLIT_NAMES.index(split)
+            placed[folder] = Place(above, class_name(name), number)
+    return placed
 
 
-def _left_out(paths: list[Parts], place: str) -> tuple[str, ...]:
-    if not paths:
-        return ()
-    return (f"Left out: {plural(len(paths), 'image')} {place}, such as {printable('/'.join(paths[0]))}.",)
+def _innermost(folder: Parts, found: Arrangement) -> Parts:
+    """Return the path of the innermost folder around this one, or this one, that means something."""
+    ways_up = (folder[:depth] for depth in range(len(folder), -1, -1))
+    return next(path for path in ways_up if path in found.classes or path in found.left_out)
 
 
-def _empty(folders: Collection[str], used: set[Parts]) -> list[str]:
-    """Find folders beside the class folders, in the same parent, that hold no image."""
-    parents = {path[:-1] for path in used}
-    candidates = {tuple(folder.split("/")) for folder in folders}
-    return sorted("/".join(path) for path in candidates - used if path[:-1] in parents)
+def _left_out(paths: Sequence[Parts], placed: Collection[Parts], found: Arrangement) -> list[str]:
+    """Return a note about each kind of place whose images are left out."""
+    lost: dict[str, list[Parts]] = defaultdict(list)
+    for path in paths:
+        if path[:-1] not in placed:
+            lost[found.left_out[_innermost(path[:-1], found)]].append(path)
+    return [
+        f"Left out: {plural(len(images), 'image')} {where}, such as {printable('/'.join(images[0]))}."
+        for where, images in lost.items()
+    ]
+
+
+def _with_above(folders: Collection[Parts]) -> set[Parts]:
+    return {folder[:depth] for folder in folders for depth in range(len(folder) + 1)}
+
+
+def _merged(found: Arrangement) -> list[str]:
+    """Return a note about folders of one class whose names differ in blanks, or in how accents are spelled."""
+    spelled: dict[str, dict[str, None]] = defaultdict(dict)
+    for name, _ in found.classes.values():
+        spelled[class_name(name)][name] = None
+    return [
+        f"The folders {listed(map(repr, names))} are one class, {name}."
+        for name, names in spelled.items()
+        if len(names) > 1
+    ]
+
+
+def _no_images(origin: str, others: Sequence[str], links: Sequence[Link]) -> DataError:
+    linked = f" {plural(len(links), 'link is', 'links are')} not followed. {about_following(links)}." if links else ""
+    return DataError(f"No image was found in {origin}.{linked} {SHAPE} {endings()}{about_archives(others)}")
 
 
 def endings() -> str:

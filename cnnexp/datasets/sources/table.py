@@ -15,8 +15,8 @@ from cnnexp.datasets.sources.annotation_columns import (
     refuse_joined_labels,
     refuse_repeated_images,
 )
+from cnnexp.datasets.sources.folder_names import SPLIT_FOLDERS
 from cnnexp.datasets.sources.image_folder import file_state
-from cnnexp.datasets.sources.layout import SPLIT_FOLDERS
 from cnnexp.datasets.sources.source import (
     UNDECLARED,
     DataSource,
