@@ -27,6 +27,9 @@ class DataConfig:
     kernel: str = setting(column="if set")  # nearest | bilinear | bicubic | lanczos
     antialias: bool = setting(column="if set")  # widen the kernel when shrinking
     background: int = setting(column="if set")  # grey level under transparency and around padding, 0..255
+    # Levels of more than 8 bits that are black and white; None: by the type of the file, see docs/data.md.
+    value_range: list[float] | None = setting(column="if set", neutral=None)
+    max_pixels: int | None = setting(column="if set", neutral=None)  # of a file that is read; None: 89,478,485
     mirror: bool = setting(column="if set")  # does a mirrored image keep its class, and look like others?
     jitter: float = setting(column="if set")  # share of the side an image may move and still look like others
     few_images: int = setting(affects="report")  # a class with fewer training images is reported
@@ -55,6 +58,9 @@ class DataConfig:
         one_of("data.kernel", self.kernel, ("nearest", "bilinear", "bicubic", "lanczos"))
         within("data.background", self.background, 0, 255)
         within("data.jitter", self.jitter, 0, 0.5)
+        within("data.max_pixels", self.max_pixels, 1, 2**31 - 1)
+        if self.value_range is not None:
+            _require_range(self.value_range)
         if self.size is not None:
             if len(self.size) != 2:
                 raise ConfigError(f"data.size must be [height, width] or null; got {list(self.size)}.")
@@ -78,6 +84,16 @@ class DataConfig:
     def dataset_key(self) -> str:
         """Equal for all settings that read the same data set."""
         return repr(self.whole())
+
+
+def _require_range(value_range: list[float]) -> None:
+    if len(value_range) != 2 or not value_range[0] < value_range[1]:
+        raise ConfigError(
+            "data.value_range must be [low, high], the levels that are black and white, or null; "
+            f"got {list(value_range)}."
+        )
+    for level in value_range:
+        within("data.value_range", level, -(2.0**63), 2.0**64)
 
 
 def _absolute(path: str | None) -> str | None:

@@ -8,10 +8,11 @@ The steps, in this order: open (by content, never by name) → decode the first 
 1/4 or 1/8 of its size → EXIF rotation → 8 bit, by the value range → transparency composited → colour mode → resize.
 """
 
-from .decoded_image import DecodedImage, UnreadableImageError
+from .decoded_image import DecodedImage
+from .errors import UnknownRangeError, UnreadableImageError
 from .formats import ENDINGS, NAME_OF_ENDING
 from .jpeg import REDUCING_GAP
-from .levels import UnknownRangeError
+from .levels import Levels
 from .reading import READER, ImageInput, decode, decode_whole, read_image, upright, upright_size
 from .resizing import convert_color, resize
 from .spec import PIXEL_LIMIT, ImageSpec, Size
@@ -25,6 +26,7 @@ __all__ = [
     "DecodedImage",
     "ImageInput",
     "ImageSpec",
+    "Levels",
     "Size",
     "UnknownRangeError",
     "UnreadableImageError",

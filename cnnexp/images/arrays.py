@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .decoded_image import DecodedImage, UnreadableImageError
-from .levels import ValueRange, deep, eight_bit
+from .decoded_image import DecodedImage
+from .errors import UnreadableImageError
+from .levels import ValueRange, eight_bit, levels_of
 
 
 def from_array(pixels: NDArray[Any], value_range: ValueRange | None) -> DecodedImage:
@@ -25,7 +26,7 @@ def from_array(pixels: NDArray[Any], value_range: ValueRange | None) -> DecodedI
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         bytes_ = np.dstack([bytes_, eight_bit(pixels[..., 3], None)])
     image = Image.fromarray(np.ascontiguousarray(bytes_))
-    return DecodedImage(image, image.size, (0, 0, *image.size), deep(colors, value_range))
+    return DecodedImage(image, image.size, (0, 0, *image.size), levels_of(colors, value_range))
 
 
 def require_shape(pixels: NDArray[Any]) -> None:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from .decoded_image import UnreadableImageError
+from .errors import UnreadableImageError
 
 File = str | Path | bytes
 LARGEST = 2**30  # bytes of a file that are read into memory

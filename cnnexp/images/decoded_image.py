@@ -1,19 +1,15 @@
 """One decoded image, between the file it came from and the network it goes into."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .levels import Levels
 from .spec import Size
 
 Box = tuple[float, float, float, float]  # left, upper, right, lower; pixels of the image it is cut from
-
-
-class UnreadableImageError(ValueError):
-    """A file or array cannot be read as an image; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,7 @@ class DecodedImage:
     pixels: Image.Image | NDArray[np.uint8]  # an array is (H, W) grey or (H, W, 3) RGB
     size: Size  # of the whole image, upright, whatever the size of `pixels`
     box: Box  # where in `pixels` the image lies: at a fraction, the last pixels extend beyond its edge
-    levels: NDArray[Any] | None = None  # (H, W) or (H, W, 3) colours before they became 8 bits; None: they always were
+    levels: Levels | None = None  # of the colours before they became 8 bits; None: they said no more than these do
 
     @property
     def as_pillow(self) -> Image.Image:

@@ -11,12 +11,13 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, WebPImagePlugin
 
 from . import netpbm, png, tiff
 from .content import File, open_file, read_content, read_head
-from .decoded_image import DecodedImage, UnreadableImageError
+from .decoded_image import DecodedImage
+from .errors import UnreadableImageError
 from .formats import HEAD, READ, recognize
 from .jpeg import decode_jpeg, jpeg_size
-from .levels import ValueRange, deep, eight_bit
+from .levels import ValueRange, eight_bit, levels_of
 from .limits import refuse_large
-from .orientation import UPRIGHT, orientation_of, turned_levels, turned_upright, upright_size
+from .orientation import UPRIGHT, orientation_of, turned_array, turned_upright, upright_size
 from .quiet import without_warnings
 from .spec import ImageSpec, Size
 
@@ -89,26 +90,27 @@ def _decode_tiff(source: File, spec: ImageSpec) -> DecodedImage:
         with tiff.TiffImage(file) as image:
             refuse_large(image.size, spec.max_pixels)
             tiff.load(image, header)
-            levels = tiff.levels_of(image, header, file)
-    return _decoded(image, levels, header.orientation, _range(header.largest, spec))
+            values = tiff.values_of(image, header, file)
+    return _decoded(image, values, header.orientation, _range(header.largest, spec))
 
 
 def _decode_netpbm(content: bytes, spec: ImageSpec) -> DecodedImage:
     header = netpbm.read_header(content)
     refuse_large(header.size, spec.max_pixels)
-    levels = netpbm.read_levels(content, header)
+    values = netpbm.read_levels(content, header)
     if header.largest < 255:
-        levels = eight_bit(levels.astype(np.uint16), (0, header.largest))
+        values = eight_bit(values.astype(np.uint16), (0, header.largest))
     value_range = _range(header.largest, spec)
-    return DecodedImage(eight_bit(levels, value_range), header.size, (0, 0, *header.size), deep(levels, value_range))
+    levels = levels_of(values, value_range)
+    return DecodedImage(eight_bit(values, value_range), header.size, (0, 0, *header.size), levels)
 
 
 def _decode_other(kind: str, content: bytes, spec: ImageSpec) -> DecodedImage:
     with _open_other(kind, content) as image:
         refuse_large(image.size, spec.max_pixels)
         image.load()
-    levels = png.levels_of(image, content) if kind == "PNG" else None
-    return _decoded(image, levels, orientation_of(image.info), spec.value_range)
+    values = png.values_of(image, content) if kind == "PNG" else None
+    return _decoded(image, values, orientation_of(image.info), spec.value_range)
 
 
 def _open_other(kind: str, content: bytes) -> Image.Image:
@@ -133,28 +135,29 @@ def _range(largest: int | None, spec: ImageSpec) -> ValueRange | None:
 
 
 def _decoded(
-    image: Image.Image, levels: NDArray[Any] | None, orientation: int, value_range: ValueRange | None
+    image: Image.Image, values: NDArray[Any] | None, orientation: int, value_range: ValueRange | None
 ) -> DecodedImage:
-    """Return a decoded file upright; `levels` are its own where they have more than 8 bits."""
+    """Return a decoded file upright; `values` are its levels where they have more than 8 bits."""
     upright = turned_upright(image, orientation)
-    if levels is not None:
-        levels = turned_levels(levels, orientation)
-        upright = _of_levels(levels, upright, value_range)
-        levels = deep(levels, value_range)
+    levels = None
+    if values is not None:
+        values = turned_array(values, orientation)
+        upright = _of_values(values, upright, value_range)
+        levels = levels_of(values, value_range)
     return DecodedImage(upright, upright.size, (0, 0, *upright.size), levels)
 
 
-def _of_levels(levels: NDArray[Any], decoded: Image.Image, value_range: ValueRange | None) -> Image.Image:
+def _of_values(values: NDArray[Any], decoded: Image.Image, value_range: ValueRange | None) -> Image.Image:
     """Make 8 bits of levels, and of the transparency that Pillow has decoded."""
     if decoded.mode in ("RGB", "RGBA") and value_range is None:
         return decoded  # Pillow has kept the upper bytes
-    colors = Image.fromarray(np.ascontiguousarray(eight_bit(levels, value_range)))
+    colors = Image.fromarray(np.ascontiguousarray(eight_bit(values, value_range)))
     if decoded.mode == "RGBA":
         colors = colors.convert("RGB")
         colors.putalpha(decoded.getchannel("A"))
-    elif levels.ndim == 2 and (transparent := decoded.info.get("transparency")) is not None:
+    elif values.ndim == 2 and (transparent := decoded.info.get("transparency")) is not None:
         # the one grey level that a PNG file may declare transparent is compared in all its bits
-        colors.putalpha(Image.fromarray((levels != transparent).astype(np.uint8) * np.uint8(255)))
+        colors.putalpha(Image.fromarray((values != transparent).astype(np.uint8) * np.uint8(255)))
     return colors
 
 

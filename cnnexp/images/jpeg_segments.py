@@ -6,7 +6,7 @@ A decoder takes seconds or minutes for a file of a few hundred kilobytes that re
 import struct
 from dataclasses import dataclass
 
-from .decoded_image import UnreadableImageError
+from .errors import UnreadableImageError
 from .spec import PIXEL_LIMIT
 
 MOST_SEGMENTS = 10_000

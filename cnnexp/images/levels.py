@@ -4,25 +4,28 @@ Types whose range is known map all of it. Every other type needs the value range
 happens to hold decides nothing, or images of one data set would be read by different rules.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoded_image import UnreadableImageError
+from .errors import UnknownRangeError, UnreadableImageError
 
 ValueRange = tuple[float, float]  # the levels that become black and white
 
+_UNIT = (0.0, 1.0)  # the range of floating point
 _BLOCK = 2**20  # levels converted at once, in floating point
 
 
-class UnknownRangeError(UnreadableImageError):
-    """The numbers of an image may mean anything until a value range is set."""
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Colours of more than 8 bits, and which of their levels became 0 and 255."""
 
-    def __init__(self, message: str, levels: NDArray[Any]) -> None:
-        """Keep the levels beside the message, for whoever looks for the range of a data set."""
-        super().__init__(message)
-        self.levels = levels
+    values: NDArray[Any]  # (H, W) or (H, W, 3)
+    black: float
+    white: float
 
 
 def eight_bit(levels: NDArray[Any], value_range: ValueRange | None) -> NDArray[np.uint8]:
@@ -48,21 +51,17 @@ def eight_bit(levels: NDArray[Any], value_range: ValueRange | None) -> NDArray[n
     if levels.dtype == np.uint16:
         return (levels >> 8).astype(np.uint8)
     low, high = levels.min().item(), levels.max().item()
-    if levels.dtype.kind != "f":
-        raise UnknownRangeError(
-            f"the range of {levels.dtype} pixels must be known; got {levels.dtype} from {low} to {high}. "
-            + _how_to_set(low, high),
-            levels,
-        )
-    if not (low >= 0 and high <= 1):  # also true of NaN
-        raise UnknownRangeError(
-            f"floating-point pixels must lie in 0..1; got {low:g}..{high:g}. " + _how_to_set(low, high), levels
-        )
-    return _scaled(levels, (0, 1))
+    if levels.dtype.kind == "f":
+        if low >= 0 and high <= 1:  # also false for NaN
+            return _scaled(levels, _UNIT)
+        rule = f"floating-point pixels must lie in 0..1; got {low:g}..{high:g}."
+    else:
+        rule = f"the range of {levels.dtype} pixels must be known; got {levels.dtype} from {low} to {high}."
+    raise UnknownRangeError(f"{rule} {_how_to_set(low, high)}", kind=str(levels.dtype), low=low, high=high)
 
 
 def _how_to_set(low: float, high: float) -> str:
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return "Set the levels that are black and white by data.value_range=[LOW,HIGH], or convert them to 8 bits."
     return (
         f"Set the levels that are black and white, such as data.value_range=[{low:g},{high:g}], "
@@ -83,14 +82,16 @@ def _scaled(levels: NDArray[Any], value_range: ValueRange) -> NDArray[np.uint8]:
     return scaled.reshape(levels.shape)
 
 
-def deep(levels: NDArray[Any], value_range: ValueRange | None) -> NDArray[Any] | None:
-    """Return levels that say more than the 8 bits they become; None: those say it all.
+def levels_of(values: NDArray[Any], value_range: ValueRange | None) -> Levels | None:
+    """Return what :func:`eight_bit` has made 8 bits of; None: those say it all.
 
     The lower bytes of 16-bit levels that were made of 8 bits are all 0, or repeat the upper ones.
     """
-    if levels.dtype in (np.uint8, np.bool_):
+    if values.dtype in (np.uint8, np.bool_):
         return None
-    if levels.dtype != np.uint16 or value_range is not None:
-        return levels
-    upper, lower = levels >> 8, levels & 255
-    return levels if lower.any() and (upper != lower).any() else None
+    if value_range is not None:
+        return Levels(values, *value_range)
+    if values.dtype != np.uint16:
+        return Levels(values, *_UNIT)
+    upper, lower = values >> 8, values & 255
+    return Levels(values, 0, 65535) if lower.any() and (upper != lower).any() else None

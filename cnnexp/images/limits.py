@@ -1,6 +1,6 @@
 """How large an image may be: what is larger is refused before it is decoded."""
 
-from .decoded_image import UnreadableImageError
+from .errors import UnreadableImageError
 from .spec import Size
 
 LARGEST_SIDE = 2**18  # pixels; Pillow takes gigabytes and many seconds for an image of one column

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoded_image import UnreadableImageError
+from .errors import UnreadableImageError
 from .spec import Size
 
 LARGEST_TEXT = 2**26  # bytes of a file whose levels are text

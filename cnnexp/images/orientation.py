@@ -94,10 +94,10 @@ def covered_box(size: Size, covered: tuple[float, float], orientation: int) -> t
     return left, upper, left + covered[0], upper + covered[1]
 
 
-def turned_levels(levels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Return levels (H, W) or (H, W, C) as they are meant to be seen."""
+def turned_array(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return an array (H, W) or (H, W, C) as it is meant to be seen."""
     if orientation in _TURNED:
-        levels = levels.swapaxes(0, 1)
+        pixels = pixels.swapaxes(0, 1)
     down = -1 if orientation in (3, 4, 7, 8) else 1
     across = -1 if orientation in (2, 3, 6, 7) else 1
-    return levels[::down, ::across]
+    return pixels[::down, ::across]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from .decoded_image import UnreadableImageError
+from .errors import UnreadableImageError
 
 MOST_CHUNKS = 500_000  # a file of 89 million pixels has some ten thousand
 _SIGNATURE = 8  # bytes
@@ -79,7 +79,7 @@ class _LowerBytes(PngImagePlugin.PngImageFile):
         self.tile = [tile._replace(args=rawmode.replace(";16B", ";16L")) for tile in self.tile]
 
 
-def levels_of(image: Image.Image, content: bytes) -> NDArray[np.uint16] | None:
+def values_of(image: Image.Image, content: bytes) -> NDArray[np.uint16] | None:
     """Return the levels (H, W) or (H, W, C) of a decoded file, as it is stored; None: it has 8 bits or fewer.
 
     Those of transparency are not among them.

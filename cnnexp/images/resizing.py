@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .decoded_image import Box, DecodedImage, UnreadableImageError
+from .decoded_image import Box, DecodedImage
+from .errors import UnreadableImageError
 from .spec import KERNELS, ImageSpec, Size
 
 

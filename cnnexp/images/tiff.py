@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFile, TiffImagePlugin
 
-from .decoded_image import UnreadableImageError
+from .errors import UnreadableImageError
 from .quiet import without_stderr
 from .spec import Size
 
@@ -214,7 +214,7 @@ def load(image: TiffImage, header: TiffHeader) -> None:
         image.load()
 
 
-def levels_of(image: TiffImage, header: TiffHeader, file: BinaryIO) -> NDArray[Any] | None:
+def values_of(image: TiffImage, header: TiffHeader, file: BinaryIO) -> NDArray[Any] | None:
     """Return the levels (H, W) or (H, W, 3) of a decoded file, as it is stored; None: it has 8 bits or fewer."""
     if header.dtype is not None:
         pixels = np.asarray(image)

@@ -10,7 +10,7 @@ import numpy as np
 from cnnexp.config import BuiltinDataConfig, DataConfig
 from cnnexp.datasets import Splits, cached_spec, load_splits, read_images, requirements
 from cnnexp.errors import DataError
-from cnnexp.images import ImageSpec
+from cnnexp.images import PIXEL_LIMIT, ImageSpec
 from cnnexp.portable.card import Card
 from cnnexp.records import SPLIT_NAMES, Images, Labels
 
@@ -80,6 +80,8 @@ def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
         kernel=spec.kernel,
         antialias=spec.antialias,
         background=spec.background,
+        value_range=None if spec.value_range is None else list(spec.value_range),
+        max_pixels=None if spec.max_pixels == PIXEL_LIMIT else spec.max_pixels,
     )
 
 

@@ -17,15 +17,16 @@ from cnnexp.datasets.cache.journal import Journal
 from cnnexp.datasets.cache.kept_arrays import keep_in_memory
 from cnnexp.datasets.cache.reserve import JOURNAL, reserve
 from cnnexp.datasets.decoding import pool
-from cnnexp.datasets.decoding.decode import TRANSIENT, Unreadable, decode_rows, first_duplicates
+from cnnexp.datasets.decoding.decode import HEADER, TRANSIENT, Unreadable, decode_rows, first_duplicates
 from cnnexp.datasets.decoding.image_request import ImageRequest, resolve_spec
+from cnnexp.datasets.decoding.level_ranges import range_notes
 from cnnexp.datasets.decoding.worker import DecodeJob, chunk_size
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
 from cnnexp.system.text import listed, printable
 
-FORMAT = 7  # of an entry; raise it when the files that are described in `folder` change
+FORMAT = 8  # of an entry; raise it when the files that are described in `folder` change
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 OnProgress = Callable[[int, int], None]  # (images done, images in all)
@@ -96,7 +97,7 @@ def _decode_into_memory(source: DataSource, request: ImageRequest) -> DecodedDat
     chunk.images.flags.writeable = False
     unreadable = set(chunk.unreadable)
     return DecodedDataset(
-        manifest=_with_notes(manifest, notes),
+        manifest=_with_notes(manifest, (*notes, *range_notes(chunk.headers))),
         spec=spec,
         images=chunk.images,
         headers=chunk.headers,
@@ -144,6 +145,7 @@ def _fill(
             job = reserve(entry, images, spec)
             unreadable = _decode(job, journal, on_progress)
             journal.discard()  # first, because it is about files that are renamed now
+            notes = (*notes, *range_notes(np.fromfile(job.headers, HEADER)))
             finish(entry, job, source, _with_notes(manifest, notes), unreadable)
         except OSError as error:
             if error.errno in _FULL:

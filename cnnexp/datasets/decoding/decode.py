@@ -14,6 +14,7 @@ from cnnexp.images import (
     DecodedImage,
     ImageSpec,
     Size,
+    UnknownRangeError,
     UnreadableImageError,
     convert_color,
     decode_whole,
@@ -21,13 +22,20 @@ from cnnexp.images import (
     upright,
 )
 
-# One image: its own pixels, upright, and Pillow's name of the mode; zero and empty where it cannot be read.
-HEADER = np.dtype([("height", "<u4"), ("width", "<u4"), ("mode", "S8")])
+# One image: its own pixels, upright, and Pillow's name of the mode; zero and empty where it cannot be read. Of levels
+# of more than 8 bits, their type, their range, and which are black and white (both 0: not known, so it cannot be read);
+# zero and empty where the levels have 8 bits.
+HEADER = np.dtype([
+    ("height", "<u4"), ("width", "<u4"), ("mode", "S8"),
+    ("kind", "S8"), ("low", "<f8"), ("high", "<f8"), ("black", "<f8"), ("white", "<f8"),
+])  # fmt: skip
 
 # A fingerprint is one byte that says what was hashed, then the beginning of its sha256.
 LENGTH = 16  # bytes
-# What was hashed: all pixels; pixels resized from all; pixels resized from a JPEG decoded at a fraction of its size.
-_WHOLE, _RESIZED, _FROM_FRACTION = 0, 1, 2
+# What was hashed: all pixels; pixels resized from all; pixels resized from a JPEG decoded at a fraction of its size;
+# all levels of more than 8 bits.
+_WHOLE, _RESIZED, _FROM_FRACTION, _DEEP = 0, 1, 2, 3
+_COMPLETE = (_WHOLE, _DEEP)  # images that agree in these are equal
 
 # Errors that say nothing about a file: the disk or its server is away, or this process has no more memory or files.
 TRANSIENT = (errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -67,12 +75,21 @@ def decode_rows(source: ImageSource, rows: range, spec: ImageSpec) -> Chunk:
         except UnreadableImageError as error:
             _raise_if_transient(error)
             unreadable[row] = str(error)
+            if isinstance(error, UnknownRangeError):
+                headers[place] = 0, 0, "", error.kind, error.low, error.high, 0, 0
             continue
         images[place] = resize(image, spec)
         fingerprints[place] = _quick_fingerprint(image, images[place])
-        width, height = original.size
-        headers[place] = height, width, original.mode
+        headers[place] = _header(original)
     return Chunk(images, fingerprints, headers, unreadable)
+
+
+def _header(image: DecodedImage) -> tuple[object, ...]:
+    width, height = image.size
+    if image.levels is None:
+        return height, width, image.mode, "", 0, 0, 0, 0
+    values, black, white = image.levels.values, image.levels.black, image.levels.white
+    return height, width, image.mode, str(values.dtype), values.min(), values.max(), black, white
 
 
 def _raise_if_transient(error: UnreadableImageError) -> None:
@@ -101,20 +118,23 @@ def _headers_of_arrays(pixels: NDArray[np.uint8]) -> Headers:
     """Return the headers of arrays (N, H, W) or (N, H, W, C), which all share one size and mode."""
     modes = {1: "L", 3: "RGB", 4: "RGBA"}
     channels = pixels.shape[3] if pixels.ndim == 4 else 1
-    return np.full(len(pixels), np.array((*pixels.shape[1:3], modes[channels]), HEADER))
+    return np.full(len(pixels), np.array((*pixels.shape[1:3], modes[channels], "", 0, 0, 0, 0), HEADER))
 
 
 def _quick_fingerprint(image: DecodedImage, pixels: NDArray[np.uint8]) -> Fingerprints:
-    """Hash the size of an image and the pixels (H, W, C) that it was resized to."""
+    """Hash the size of an image and the pixels (H, W, C) that it was resized to, or all levels of more than 8 bits."""
+    if image.levels is not None:
+        return _fingerprint(_DEEP, image.size, pixels, image.levels.values)
     if not image.is_whole:
         return _fingerprint(_FROM_FRACTION, image.size, pixels)
     height, width, _ = pixels.shape
     return _fingerprint(_WHOLE if image.size == (width, height) else _RESIZED, image.size, pixels)
 
 
-def _fingerprint(kind: int, size: Size, pixels: NDArray[np.uint8]) -> Fingerprints:
+def _fingerprint(kind: int, size: Size, *arrays: NDArray[Any]) -> Fingerprints:
     digest = hashlib.sha256(b"%d %d " % size)
-    digest.update(np.ascontiguousarray(pixels).data)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
     return np.frombuffer(bytes([kind]) + digest.digest()[: LENGTH - 1], np.uint8)
 
 
@@ -151,7 +171,7 @@ def _perhaps_equal(fingerprints: Fingerprints, unreadable: set[int]) -> NDArray[
     first = _first_equal(fingerprints)
     shared = np.bincount(first, minlength=len(first))[first] > 1
     shared[list(unreadable)] = False
-    return np.flatnonzero(shared & (fingerprints[:, 0] != _WHOLE))
+    return np.flatnonzero(shared & ~np.isin(fingerprints[:, 0], _COMPLETE))
 
 
 def _first_equal(fingerprints: Fingerprints) -> NDArray[np.int64]:

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from cnnexp.config import DataConfig
 from cnnexp.datasets.sources.source import ImageSource
 from cnnexp.errors import ConfigError, DataError
-from cnnexp.images import ImageSpec, UnreadableImageError, decode_whole, upright_size
+from cnnexp.images import (
+    PIXEL_LIMIT,
+    ImageSpec,
+    UnknownRangeError,
+    UnreadableImageError,
+    decode_whole,
+    upright_size,
+)
 
 SAMPLE = 64  # images examined, evenly spaced over the data set
 AGREE = 0.95  # share of the sample that has to agree, so that a few stray photographs decide nothing
@@ -28,6 +35,8 @@ class ImageRequest:
     kernel: str
     antialias: bool
     background: int
+    value_range: tuple[float, float] | None
+    max_pixels: int
 
     @classmethod
     def of(cls, data: DataConfig) -> "ImageRequest":
@@ -39,6 +48,8 @@ class ImageRequest:
             kernel=data.kernel,
             antialias=data.antialias,
             background=data.background,
+            value_range=None if data.value_range is None else (data.value_range[0], data.value_range[1]),
+            max_pixels=PIXEL_LIMIT if data.max_pixels is None else data.max_pixels,
         )
 
 
@@ -68,6 +79,8 @@ def resolve_spec(request: ImageRequest, source: ImageSource) -> tuple[ImageSpec,
             kernel=request.kernel,
             antialias=request.antialias,
             background=request.background,
+            value_range=request.value_range,
+            max_pixels=request.max_pixels,
         )
     except ValueError as error:
         raise ConfigError(f"data: {error}") from error
@@ -86,20 +99,38 @@ def _note(spec: ImageSpec, sizes: NDArray[np.int64], request: ImageRequest) -> t
 
 def _sample(request: ImageRequest, source: ImageSource) -> tuple[NDArray[np.int64], bool]:
     """Read the sample: sizes (n, 2) as height and width, and whether any of it is in colour."""
-    probe = ImageSpec(1, 1, color="rgb", resize="stretch", kernel="nearest", antialias=True, background=0)
-    sizes, colored, reason = [], False, ""
+    probe = ImageSpec(
+        1, 1, color="rgb", resize="stretch", kernel="nearest", antialias=True, background=0,
+        value_range=request.value_range, max_pixels=request.max_pixels,
+    )  # fmt: skip
+    sizes: list[tuple[int, int]] = []
+    colored, faults = False, list[UnreadableImageError]()
     for row in np.unique(np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(int)):
         try:
             image = source[row]
-            sizes.append(upright_size(image))
-            if request.color == "auto" and not colored:  # the first coloured image settles it
+            size = upright_size(image, max_pixels=request.max_pixels)
+            if not sizes or (request.color == "auto" and not colored):  # the first coloured image settles it
                 pixels = np.asarray(decode_whole(image, probe).pixels)
                 colored = bool((pixels != pixels[..., :1]).any())
+            sizes.append(size)
         except UnreadableImageError as error:
-            reason = str(error)
+            faults.append(error)
     if not sizes:
-        raise DataError(f"The images cannot be read; none of {min(SAMPLE, len(source))} tried could be: {reason}")
+        raise DataError(_none_readable(faults))
     return np.array(sizes, np.int64), colored
+
+
+def _none_readable(faults: list[UnreadableImageError]) -> str:
+    """Return the reason of the last image, or what all of them lack: a value range."""
+    unknown = [fault for fault in faults if isinstance(fault, UnknownRangeError)]
+    if len(unknown) < len(faults) or not np.isfinite([(fault.low, fault.high) for fault in unknown]).all():
+        return f"The images cannot be read; none of {len(faults)} tried could be: {faults[-1]}"
+    low, high = min(fault.low for fault in unknown), max(fault.high for fault in unknown)
+    return (
+        f"The levels of the images must have a range that is known; they are {unknown[0].kind}, from {low:.9g} to "
+        f"{high:.9g} in the {len(unknown)} images tried. Set those that are black and white: "
+        f"data.value_range=[{low:.9g},{high:.9g}]"
+    )
 
 
 def _found_size(sizes: NDArray[np.int64]) -> tuple[int, int]:
