@@ -249,7 +249,6 @@ class RunResult:
     evaluation: Evaluation  # of the test split
     predictions: Mapping[str, SplitPredictions]  # validation, calibration, test
     findings: tuple[Finding, ...]
-    failed_learning: str | None  # how: collapsed, diverged, ... (see `diagnosis.failed_learning`); None: it learned
     notes: tuple[str, ...]
     model_file: bytes  # the .keras file
     card: Mapping[str, Any]  # contents of card.json

@@ -1,5 +1,6 @@
 """Too high or too low: told by the outputs of a network where the loss, ln K in both cases, cannot tell."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -176,7 +177,18 @@ def test_penalties_that_outweigh_the_loss_are_the_cause_of_a_collapse(weights, r
     )  # fmt: skip
     finding = diagnose(made)[0]
     assert (finding.id, finding.repair) == ("M3", repair)
-    assert failed_learning(made) == "collapsed"
+    assert failed_learning(diagnose(made)) == "over-regularized"
+
+
+def test_large_penalties_are_the_cause_where_the_outputs_fade_slowly():
+    fading, at_once = (0.03, 0.02, 0.006, 1e-4, 0.0, 0.0, 0.0), DEAD
+    found = [
+        diagnose(
+            course((5.7, 3.9, 2.6, 2.4, 2.3, 2.3), FLAT, spreads, l2=0.1, penalties=(4.5, 3, 1, 0.5, 0.1, 0.1, 0.1))
+        )
+        for spreads in (fading, at_once)
+    ]
+    assert [findings[0].id for findings in found] == ["M3", "T1"]
 
 
 def test_modest_penalties_do_not_excuse_the_learning_rate():
@@ -204,13 +216,24 @@ def test_flattered_accuracy_is_a_symptom_of_a_collapse():
     ],
 )
 def test_a_run_that_learned_nothing_is_marked_by_how(made, how):
-    assert failed_learning(made) == how
+    assert failed_learning(diagnose(made)) == how
 
 
 def test_that_nothing_was_learned_for_an_unknown_reason_is_said():
     (reason,) = not_assessed(NOT_THE_LEARNING_RATE["labels that images do not tell"])[:1]
     assert reason.startswith("Why the network learned nothing is not known")
     assert not any("learned nothing" in note for made in (run(), TOO_LOW["unmoved"]) for note in not_assessed(made))
+
+
+def test_few_steps_do_not_blame_the_learning_rate():
+    made = TOO_LOW["unmoved"]
+    short = dataclasses.replace(made, history=dataclasses.replace(made.history, steps=99))
+    assert diagnose(short) == ()
+    assert failed_learning(diagnose(short)) is None
+    assert not_assessed(short)[0].startswith("The network learned nothing in 99 steps.")
+    dead = TOO_HIGH["collapsed, at ln K from the first epoch on"]
+    soon = dataclasses.replace(dead, history=dataclasses.replace(dead.history, steps=9))
+    assert failed_learning(diagnose(soon)) == "collapsed"
 
 
 def test_output_statistics_can_be_checked_by_hand():

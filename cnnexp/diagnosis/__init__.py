@@ -5,7 +5,8 @@ limits, with the reason. NumPy and SciPy, no Keras: what needs a network is comp
 """
 
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, combination_interval, exact_interval
-from cnnexp.diagnosis.learning_rate import detect_failed_learning, failed_learning, learning_not_explained
+from cnnexp.diagnosis.failed_learning import failed_learning, recorded_failure
+from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
 from cnnexp.diagnosis.misleading_metrics import (
     detect_misleading_accuracy,
     detect_overconfidence,
@@ -13,17 +14,21 @@ from cnnexp.diagnosis.misleading_metrics import (
 )
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
+from cnnexp.diagnosis.siblings import advised_by_siblings, learning_advice
 from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
 from cnnexp.records import Finding
 
 __all__ = [
     "LEVEL",
     "RunEvidence",
+    "advised_by_siblings",
     "combination_interval",
     "diagnose",
     "exact_interval",
     "failed_learning",
+    "learning_advice",
     "not_assessed",
+    "recorded_failure",
 ]
 
 DETECTORS = (

@@ -37,6 +37,7 @@ UNLEARNED = 1.05  # of the same loss: above, training has not even learned the s
 RISE = 0.05  # of the same loss, of the training loss above its lowest before; dropout and augmentation cause 0.02
 JUMP = 0.2  # of the same loss, of the validation loss above its lowest
 JUMP_OVER_GAIN = 2.0  # times the fall of the training loss since
+MINIMUM_STEPS = 100  # in fewer, no learning rate shows that it is too low: training is too short
 HIGHEST_LOW_LEARNING_RATE = 1.0  # from here on, no optimizer stands still because its learning rate is too low
 
 
@@ -56,10 +57,16 @@ INSTABILITY = Failure("unstable", True, 1 / 3, 0.7)
 STANDSTILL = Failure("stood still", False, 10, 0.9)
 STANDSTILL_BY_LOSS = Failure("stood still", False, 10, 0.6)  # dead units or random labels also leave a loss flat
 SLOWNESS = Failure("too slow", False, 3, 0.8)
+FAILURES = (COLLAPSE, DIVERGENCE, INSTABILITY, STANDSTILL, SLOWNESS)
 
 
 def find_failure(run: RunEvidence) -> Failure | None:
     """Return how training failed; None where it did not, or where the learning rate does not explain it."""
+    failure = _find_failure_in_any_steps(run)
+    return None if failure is not None and not failure.too_high and _has_few_steps(run) else failure
+
+
+def _find_failure_in_any_steps(run: RunEvidence) -> Failure | None:
     if prior_loss(run) == 0 or is_over_regularized(run):  # with one class there is nothing to learn
         return None
     if has_collapsed(run):
@@ -69,14 +76,8 @@ def find_failure(run: RunEvidence) -> Failure | None:
     return _failure_to_learn_enough(run) if run.history.outputs else None
 
 
-def failed_learning(run: RunEvidence) -> str | None:
-    """Return how the saved network failed to learn anything, such as "collapsed"; None where it learned something."""
-    if prior_loss(run) == 0 or beats_majority(run.evaluation):
-        return None
-    if has_collapsed(run):
-        return COLLAPSE.how
-    failure = find_failure(run)
-    return None if failure is None else failure.how
+def _has_few_steps(run: RunEvidence) -> bool:
+    return run.history.steps < MINIMUM_STEPS
 
 
 def _failure_to_learn_anything(run: RunEvidence) -> Failure | None:
@@ -152,6 +153,7 @@ def detect_failed_learning(run: RunEvidence) -> Finding | None:
         evidence={
             "accuracy": run.evaluation.metrics["accuracy"],
             "majority_share": majority_share(run.evaluation),
+            "beats_majority": float(beats_majority(run.evaluation)),
             "learning_rate": run.learning_rate,
             "first_train_loss": epochs[0].train_loss,
             "last_train_loss": epochs[-1].train_loss,
@@ -165,10 +167,15 @@ def detect_failed_learning(run: RunEvidence) -> Finding | None:
 
 
 def learning_not_explained(run: RunEvidence) -> str | None:
-    """Return that nothing was learned although the learning rate is not to blame; None where that is not so."""
-    if prior_loss(run) == 0 or beats_majority(run.evaluation) or not has_moved(run):
+    """Return that nothing was learned for another reason than the learning rate; None where that is not so."""
+    if prior_loss(run) == 0 or beats_majority(run.evaluation):
         return None
-    if find_failure(run) is not None or is_over_regularized(run):
+    if find_failure(run) is None and _find_failure_in_any_steps(run) is not None:
+        return (
+            f"The network learned nothing in {run.history.steps} steps. These are too few to tell whether the learning "
+            "rate is too low; raise training.epochs."
+        )
+    if not has_moved(run) or find_failure(run) is not None or is_over_regularized(run):
         return None
     if training_losses(run)[-1] < (1 - FLAT) * prior_loss(run):
         return None

@@ -15,7 +15,7 @@ from cnnexp.diagnosis.evidence import (
     majority_share,
     recalls,
 )
-from cnnexp.diagnosis.learning_rate import failed_learning
+from cnnexp.diagnosis.learning_rate import find_failure
 from cnnexp.evaluation import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.records import Finding
 from cnnexp.system.text import listed
@@ -50,7 +50,7 @@ def detect_misleading_accuracy(run: RunEvidence) -> Finding | None:
     mislead where only train is imbalanced; the larger difference counts. Not reported where the network learned nothing
     else than which class is common: then it is a symptom, and class weights cure nothing.
     """
-    if failed_learning(run) is not None:
+    if find_failure(run) is not None and not beats_majority(run.evaluation):
         return None
     inflation = max((_inflation(run, split) for split in ("test", "train")), key=lambda of_split: of_split.value)
     if inflation.low <= 0 or inflation.value < MINIMUM_INFLATION:

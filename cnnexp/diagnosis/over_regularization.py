@@ -2,13 +2,14 @@
 
 import math
 
-from cnnexp.diagnosis.evidence import RunEvidence, uniform_loss
-from cnnexp.diagnosis.training_course import has_collapsed
+from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, uniform_loss
+from cnnexp.diagnosis.training_course import has_collapsed, has_faded
 from cnnexp.records import Finding
 
 # Times ln K, before training. Measured on the digits: networks learn with 1 time ln K, and with 2; with 9 none does,
-# at any learning rate.
+# at any learning rate. Between, they fade slowly where the penalties are the cause, and at once after too large a step.
 DOMINANT = 3.0
+LARGE = 1.0
 MODEST = 0.1  # times ln K, the penalty that is advised; the default of regularization=l2 is about that
 CONFIDENCE = 0.9
 
@@ -16,7 +17,10 @@ CONFIDENCE = 0.9
 def is_over_regularized(run: RunEvidence) -> bool:
     """Return whether the network collapsed under penalties that outweighed the loss from the first step on."""
     penalties = run.history.penalties
-    return bool(penalties) and penalties[0] > DOMINANT * uniform_loss(run) and has_collapsed(run)
+    if not penalties or not has_collapsed(run):
+        return False
+    ratio = penalties[0] / uniform_loss(run)
+    return ratio > DOMINANT or (ratio > LARGE and has_faded(run))
 
 
 def detect_over_regularization(run: RunEvidence) -> Finding | None:
@@ -34,6 +38,7 @@ def detect_over_regularization(run: RunEvidence) -> Finding | None:
             "output."
         ),
         evidence={
+            "beats_majority": float(beats_majority(run.evaluation)),
             "penalty_untrained": penalty,
             "penalty_at_end": run.history.penalties[-1],
             "loss_knowing_nothing": uniform,

@@ -27,6 +27,12 @@ def has_collapsed(run: RunEvidence) -> bool:
     return bool(dead.any() and (dead[-1] or not beats_majority(run.evaluation)))
 
 
+def has_faded(run: RunEvidence) -> bool:
+    """Return whether the outputs still depended on the image after the first epoch; large steps act within one."""
+    outputs = run.history.outputs
+    return len(outputs) > 1 and outputs[1].spread > NEARLY_COLLAPSED * outputs[0].spread
+
+
 def has_nearly_collapsed(run: RunEvidence) -> bool:
     """Return whether at some time most of the spread of the outputs was lost, as after a step that was too large."""
     spreads = np.array([outputs.spread for outputs in run.history.outputs])

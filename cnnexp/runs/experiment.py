@@ -12,7 +12,7 @@ from cnnexp import training
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
-from cnnexp.diagnosis import diagnose, failed_learning, not_assessed
+from cnnexp.diagnosis import diagnose, not_assessed
 from cnnexp.models import Regularization, build_model
 from cnnexp.records import SPLIT_NAMES, EpochValues, Gallery, PrunedRun, RunInfo, RunResult
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
@@ -82,7 +82,6 @@ def run(
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
         findings=diagnose(evidence),
-        failed_learning=failed_learning(evidence),
         notes=(*splits.notes, *evaluated.notes, *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from cnnexp.config import ExperimentConfig
+from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.runs import artifacts, experiment
 from cnnexp.tracking import Recorder
@@ -72,7 +73,7 @@ def record_run(
         return _record_pruned(result, recorder)
     recorder.finish(result, artifacts.files(result, command))
     report.result(result)
-    return Outcome(result.metrics, pruned_after=None, failed_learning=result.failed_learning)
+    return Outcome(result.metrics, pruned_after=None, failed_learning=failed_learning(result.findings))
 
 
 def _record_pruned(run: PrunedRun, recorder: Recorder) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Self
 from cnnexp.records import RunInfo
 from cnnexp.sweeps.jobs import Job
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import FAILED_LEARNING, PRUNED
+from cnnexp.tracking.tags import PRUNED
 
 MOST_ROWS = 60  # of the table in the parent's description
 
@@ -70,7 +70,6 @@ class Result:
             batch_scaling=run.params.get("optimizer.batch_scaling", "none"),
             seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
             reason="",
-            failed_learning=run.tags.get(FAILED_LEARNING),
         )
 
     @property

@@ -18,6 +18,7 @@ class SweepSummary:
     """What the parent run and the terminal get."""
 
     verdict: str  # one sentence; empty where nothing was compared
+    advice: tuple[str, ...]  # what to try where runs learned nothing
     description: str  # Markdown
     files: Mapping[str, bytes]  # of the parent run
     trouble: str  # why the runs could not be compared; empty where they were
@@ -25,7 +26,7 @@ class SweepSummary:
 
 def summarize(results: Results) -> SweepSummary:
     """Return the summary of a sweep that was stopped, or that has not finished a run."""
-    return SweepSummary("", results.description(), {}, "")
+    return SweepSummary("", (), results.description(), {}, "")
 
 
 def summarize_with_comparison(results: Results, *, uri: str, parent_id: str) -> SweepSummary:
@@ -37,12 +38,12 @@ def summarize_with_comparison(results: Results, *, uri: str, parent_id: str) -> 
     except Exception as error:  # whatever it is: the runs are recorded, and the summary says what failed
         reason = one_line(f"{type(error).__name__}: {error}")
         trouble = f"The runs are recorded, but comparing them failed ({reason}). `cnnexp compare` says more."
-        return SweepSummary("", results.description(), {}, trouble)
+        return SweepSummary("", (), results.description(), {}, trouble)
 
 
 def _compared(uri: str, parent_id: str) -> SweepSummary:
     from cnnexp.comparison import compare  # SciPy, which no sweep needs before its end
-    from cnnexp.report.comparison import markdown_text, verdict
+    from cnnexp.report.comparison import advice_sentences, markdown_text, verdict
     from cnnexp.report.comparison.html_page import page
     from cnnexp.tracking.store.find_runs import find_runs
 
@@ -50,6 +51,7 @@ def _compared(uri: str, parent_id: str) -> SweepSummary:
     again = command_again([parent_id], uri=uri, metric=METRIC, by=())
     return SweepSummary(
         verdict=verdict(comparison)[0],
+        advice=advice_sentences(comparison),
         description=shortened(markdown_text(comparison)),
         files={PAGE: page(comparison, command=again).encode()},
         trouble="",
@@ -69,6 +71,7 @@ def next_steps(summary: SweepSummary, *, uri: str, parent_id: str) -> list[tuple
     store = shlex.quote(f"tracking.uri={masked(absolute_uri(uri))}")
     return [
         *([("verdict", summary.verdict)] if summary.verdict else []),
+        *(("advice", sentence) for sentence in summary.advice),
         *([("trouble", summary.trouble)] if summary.trouble else []),
         ("compare", f"{program()} compare {parent_id[:12]} {store}"),
         ("open", open_command(uri=absolute_uri(uri), run_id=parent_id)),

@@ -22,7 +22,7 @@ from cnnexp.tracking.outbox.record_folder import Entry, RecordWriter
 from cnnexp.tracking.provenance import CommitReader
 from cnnexp.tracking.receipt import Receipt, wait_for_delivery
 from cnnexp.tracking.store import connection
-from cnnexp.tracking.tags import DESCRIPTION, FAILED_LEARNING
+from cnnexp.tracking.tags import DESCRIPTION
 
 
 @contextmanager
@@ -197,6 +197,4 @@ class Recorder:
         if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
             self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
         self._writer.append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
-        failed = {} if result.failed_learning is None else {FAILED_LEARNING: result.failed_learning}
-        description = entries.describe_result(result, notes=self._notes)
-        self._writer.append(entries.tags({DESCRIPTION: description, **failed}))
+        self._writer.append(entries.tags({DESCRIPTION: entries.describe_result(result, notes=self._notes)}))

@@ -9,6 +9,5 @@ SWEEP_WORDS = "sweep.words"  # of a sweep: its overrides, as a JSON list
 VARIED = "sweep.varied"  # of a sweep: the settings that vary; of one of its runs: the settings with their values
 RUN_HASH = "identity"  # of a run of a sweep: hash of everything that can change its result
 PRUNED = "pruned"  # of a run that a search stopped: the epoch
-FAILED_LEARNING = "failed_learning"  # of a finished run whose network learned nothing: how, such as collapsed
 DESCRIPTION = "mlflow.note.content"  # Markdown, shown by the UI
 COMMIT = "mlflow.source.git.commit"

@@ -247,7 +247,6 @@ def run_result(
             "test": predictions(names, "test", 20),
         },
         findings=tuple(findings),
-        failed_learning=None,
         notes=tuple(notes),
         model_file=b"",
         card={"class_names": list(names), "input_shape": (8, 8, 1), "scale": np.float32(0.5)},

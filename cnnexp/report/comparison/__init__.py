@@ -5,6 +5,14 @@ The HTML page is `html_page.page`, imported where one is written: its charts wou
 
 from cnnexp.report.comparison.exports import csv_text, json_text, markdown_text
 from cnnexp.report.comparison.terminal_table import print_comparison
-from cnnexp.report.comparison.wording import effect_sentence, verdict
+from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, verdict
 
-__all__ = ["csv_text", "effect_sentence", "json_text", "markdown_text", "print_comparison", "verdict"]
+__all__ = [
+    "advice_sentences",
+    "csv_text",
+    "effect_sentence",
+    "json_text",
+    "markdown_text",
+    "print_comparison",
+    "verdict",
+]

@@ -8,8 +8,8 @@ from typing import Any
 from cnnexp.comparison.design import seed_of
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, Row
-from cnnexp.report.comparison.table_cells import secondary_metrics, table
-from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend, verdict
+from cnnexp.report.comparison.table_cells import failed_learning, secondary_metrics, table
+from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend, verdict
 from cnnexp.system.text import plural
 
 _ROWS_IN_MARKDOWN = 50
@@ -53,6 +53,7 @@ def _configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
             ),
             **{name: row.means[name] for name in others},
             "seconds/train": row.means.get("seconds/train"),
+            "failed_learning": failed_learning(row),
             "seeds": " ".join(sorted({seed_of(run) for run in row.configuration.runs})),
             "runs": " ".join(run.run_id for run in row.configuration.runs),
         }
@@ -132,6 +133,7 @@ def json_text(comparison: Comparison) -> str:
             ],
         },
         "left_out": [{"run": run.run_id, "name": run.name, "reason": reason} for run, reason in comparison.left_out],
+        "advice": advice_sentences(comparison),
         "refusals": comparison.refusals,
         "warnings": comparison.warnings,
     }
@@ -148,6 +150,7 @@ def _row(row: Row) -> dict[str, Any]:
         "score": _estimate(row.score),
         "gain": None if row.over_seeds is None else _difference(row.over_seeds),
         "means": row.means,
+        "failed_learning": failed_learning(row),
     }
 
 
@@ -172,6 +175,7 @@ def markdown_text(comparison: Comparison) -> str:
     parts.append(f"_{legend(comparison)}_")
     parts.append("\n".join(f"- {_escaped(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
     parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in left_out_sentences(comparison)))
+    parts.append("\n".join(f"- Learned nothing: {_escaped(sentence)}" for sentence in advice_sentences(comparison)))
     parts.append("\n".join(f"- Mind: {_escaped(warning)}" for warning in comparison.warnings))
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -3,7 +3,7 @@
 import base64
 import io
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,14 @@ from markupsafe import Markup
 
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Row
+from cnnexp.diagnosis import advised_by_siblings
 from cnnexp.errors import CnnexpError
 from cnnexp.records import Finding, RunSummary
 from cnnexp.report.comparison.charts import COLORS, CURVE_ROWS, curves_chart, effects_chart, parallel_coordinates
 from cnnexp.report.comparison.confusions import SideBySide, side_by_side
 from cnnexp.report.comparison.table_cells import secondary_metrics, table
 from cnnexp.report.comparison.wording import (
+    advice_sentences,
     effect_sentence,
     left_out_sentences,
     legend,
@@ -58,6 +60,7 @@ def page(comparison: Comparison, *, command: str) -> str:
     return template("comparison/page.html.j2").render(
         comparison=comparison,
         verdict=verdict(comparison),
+        advice=advice_sentences(comparison),
         legend=legend(comparison),
         left_out=left_out_sentences(comparison),
         table=table(comparison),
@@ -103,18 +106,23 @@ def _secondary(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str,
 
 
 def _run_facts(comparison: Comparison) -> list[RunFacts]:
+    runs = [run for row in comparison.rows for run in row.configuration.runs]
     return [
         RunFacts(
             run=run,
             label=row_label(comparison, row),
             color=COLORS[index] if index < CURVE_ROWS else None,
-            findings=run.read_findings() if place < _RUNS_LISTED else (),
+            findings=_findings(run, runs) if place < _RUNS_LISTED else (),
             command=_command(comparison, row, run),
         )
         for place, (index, row, run) in enumerate(
             (index, row, run) for index, row in enumerate(comparison.rows) for run in row.configuration.runs
         )
     ]
+
+
+def _findings(run: RunSummary, runs: Sequence[RunSummary]) -> tuple[Finding, ...]:
+    return tuple(advised_by_siblings(finding, run, runs) for finding in run.read_findings())
 
 
 def _command(comparison: Comparison, row: Row, run: RunSummary) -> str:

@@ -1,9 +1,11 @@
 """The table of a comparison as text, for the terminal, the page and Markdown alike."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Row
+from cnnexp.diagnosis import recorded_failure
 from cnnexp.report.comparison.wording import MARKS, gain_text, short_names, unit_text, value_text
 
 TIME = "train s"
@@ -42,7 +44,7 @@ def table(comparison: Comparison) -> Table:
 
 def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
     return (
-        MARKS[row.standing],
+        f"{MARKS[row.standing]} {failed_learning(row)}".rstrip(),
         *([one.text(row.configuration.values[one.name]) for one in comparison.settings] or [row.best_run.name]),
         str(row.seeds),
         *(
@@ -54,6 +56,13 @@ def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
         _gain(comparison, row),
         *([] if comparison.objective is None else [_seconds(row)]),
     )
+
+
+def failed_learning(row: Row) -> str:
+    """Return how the runs of a row learned nothing, such as "collapsed" or "2/5 collapsed"; empty where all learned."""
+    runs = row.configuration.runs
+    failed = Counter(how for run in runs if (how := recorded_failure(run)) is not None)
+    return ", ".join(how if count == len(runs) else f"{count}/{len(runs)} {how}" for how, count in failed.items())
 
 
 def _seconds(row: Row) -> str:

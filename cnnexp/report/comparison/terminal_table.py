@@ -7,7 +7,7 @@ from rich.table import Table as RichTable
 
 from cnnexp.comparison.result import Comparison, Standing
 from cnnexp.report.comparison.table_cells import TIME, table
-from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend, verdict
+from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend, verdict
 from cnnexp.system.text import printable
 
 _ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
@@ -23,7 +23,7 @@ _STYLES = {
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print verdict, table, effects, left-out runs and warnings, in that order."""
+    """Print verdict, table, effects, left-out runs, advice and warnings, in that order."""
     _print_verdict(comparison, console)
     console.print(_rich_table(comparison, console.width))
     if len(comparison.rows) > _ROWS_SHOWN:
@@ -31,6 +31,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(f"[dim]{_plain(legend(comparison))}[/dim]")
     _print_effects(comparison, console)
     _print_left_out(comparison, console)
+    for sentence in advice_sentences(comparison):
+        console.print(f"[yellow]Learned nothing:[/yellow] {_plain(sentence)}")
     for warning in comparison.warnings:
         console.print(f"[yellow]Mind:[/yellow] {_plain(warning)}")
 

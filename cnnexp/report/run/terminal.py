@@ -18,7 +18,8 @@ from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
 CAUSES = {1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
-MOST_EVIDENCE = 6  # numbers; all of them are in findings.json
+MOST_EVIDENCE = 6  # numbers that the sentence does not state; all of them are in findings.json
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.(?P<decimals>\d+))?(?:e(?P<exponent>[+-]?\d+))?")
 OVERRIDE = re.compile(r"[+~]*[\w./@-]+=\S+")
 
 
@@ -37,8 +38,8 @@ def _print_finding(console: Console, finding: Finding) -> None:
     about = f"  {CAUSES[finding.cause]}, {100 * finding.confidence:.0f} % sure"
     console.print(Text.assemble("  ", (printable(finding.title), "bold yellow"), (about, "muted")))
     console.print(Padding(Text(printable(finding.sentence)), (0, 2, 0, 4)))
-    if finding.evidence:
-        console.print(Padding(Text(_evidence(finding.evidence), style="muted"), (0, 2, 0, 4)))
+    if unsaid := _evidence(finding):
+        console.print(Padding(Text(unsaid, style="muted"), (0, 2, 0, 4)))
     if finding.repair:
         # never wrapped: half a command cannot be copied
         word = "add" if _is_override(finding.repair) else "do"
@@ -47,8 +48,19 @@ def _print_finding(console: Console, finding: Finding) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _evidence(evidence: Mapping[str, float]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in list(evidence.items())[:MOST_EVIDENCE])
+def _evidence(finding: Finding) -> str:
+    """Return numbers that the sentence does not state; empty where it states all."""
+    unsaid = [(name, value) for name, value in finding.evidence.items() if not _is_stated(value, finding.sentence)]
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in unsaid[:MOST_EVIDENCE])
+
+
+def _is_stated(value: float, sentence: str) -> bool:
+    """Return whether a number of the sentence is the value, or the value in percent, to all digits that it shows."""
+    for number in NUMBER.finditer(sentence):
+        step = 10.0 ** (int(number["exponent"] or 0) - len(number["decimals"] or ""))
+        if any(abs(value * unit - float(number[0])) <= step / 2 * (1 + 1e-9) for unit in (1, 100)):
+            return True
+    return False
 
 
 def _is_override(repair: str) -> bool:

@@ -1,0 +1,126 @@
+"""What the other runs of a sweep know about a learning rate: no run is advised what another one has refuted.
+
+A run is diagnosed where it is trained, so that its record does not depend on which other runs had ended by then. Its
+siblings, the runs that differ from it in nothing but learning rate and seed, come in where runs are compared.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cnnexp.config import all_settings
+from cnnexp.diagnosis.failed_learning import recorded_failure
+from cnnexp.diagnosis.learning_rate import FAILURES
+from cnnexp.records import Finding, RunSummary
+from cnnexp.system.text import listed, plural
+
+LEARNING_RATE, SEED, EPOCHS = "optimizer.learning_rate", "seed", "training.epochs"
+DIVERGED = "diverged"
+_IS_TOO_HIGH = {failure.how: failure.too_high for failure in FAILURES}
+_CLOSE = 4.0  # times: learning rates nearer to each other than this leave nothing to try between them
+_STEP = 10.0  # times: beyond the learning rates that were tried
+_MOST_NAMED = 5  # learning rates
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one learning rate."""
+
+    learning_rate: float
+    failure: str | None  # such as "collapsed"; None: it learned
+    val_loss: float  # at its best epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to try after several learning rates, and why."""
+
+    repair: str  # overrides where they exist, else an action
+    reason: str
+
+
+def advise(trials: Sequence[Trial], *, epochs: int | None) -> Advice:
+    """Return what the trials of one setting, at least one of them, advise.
+
+    `epochs` is training.epochs of that setting, None where it is not recorded.
+    """
+    failed = {trial.learning_rate: trial.failure for trial in trials if trial.failure is not None}
+    learned = [trial for trial in trials if trial.learning_rate not in failed]
+    if learned:
+        best = min(learned, key=lambda trial: trial.val_loss)
+        return Advice(_override(best.learning_rate), f"{best.learning_rate:g} learned")
+    high = min((rate for rate, failure in failed.items() if _IS_TOO_HIGH[failure]), default=math.inf)
+    low = max((rate for rate, failure in failed.items() if not _IS_TOO_HIGH[failure]), default=0.0)
+    if low == 0:
+        return Advice(_override(high / _STEP), f"{high:g} is too high")
+    if math.isinf(high):
+        return Advice(_override(low * _STEP), f"{low:g} is too low")
+    reason = f"{low:g} is too low, {high:g} too high"
+    if low >= high:
+        return Advice("look at the labels and the images, not at the learning rate", reason)
+    if high < _CLOSE * low:
+        longer = "" if epochs is None else f" {EPOCHS}={2 * epochs}"
+        return Advice(f"{_override(low)}{longer}", reason)
+    return Advice(_override(math.sqrt(low * high)), reason)
+
+
+def advised_by_siblings(finding: Finding, run: RunSummary, runs: Iterable[RunSummary]) -> Finding:
+    """Return a finding about the learning rate of `run` with what all `runs` together advise; another one as it is."""
+    if finding.id not in {"T1", "T2"}:
+        return finding
+    trials = [trial for one in runs if _family(one) == _family(run) and (trial := _trial(one)) is not None]
+    if len({trial.learning_rate for trial in trials}) < 2:
+        return finding
+    advice = advise(trials, epochs=_epochs(run))
+    return replace(finding, repair=advice.repair, sentence=f"{finding.sentence} In the same sweep, {advice.reason}.")
+
+
+def learning_advice(runs: Sequence[RunSummary]) -> tuple[str, ...]:
+    """Return one sentence for each setting of which some runs learned nothing: how, and what to try instead."""
+    families: dict[frozenset[tuple[str, str]], list[RunSummary]] = {}
+    for run in runs:
+        families.setdefault(_family(run), []).append(run)
+    return tuple(sentence for family in families.values() if (sentence := _sentence(family)))
+
+
+def _sentence(family: Sequence[RunSummary]) -> str:
+    trials = [trial for run in family if (trial := _trial(run)) is not None]
+    failed = sorted({(trial.learning_rate, trial.failure) for trial in trials if trial.failure is not None})
+    if not failed:
+        return ""
+    named = listed((f"{rate:g} {failure}" for rate, failure in failed), most=_MOST_NAMED)
+    advice = advise(trials, epochs=_epochs(family[0]))
+    count = sum(trial.failure is not None for trial in trials)
+    what = f"{count} of {plural(len(trials), 'run')} learned nothing (learning rate {named})"
+    return f"{what}: {advice.reason}. Next: {advice.repair}"
+
+
+def _trial(run: RunSummary) -> Trial | None:
+    """Return what a run says about its learning rate; None where it says nothing, such as one that still runs."""
+    if LEARNING_RATE not in run.settings:
+        return None
+    failure = recorded_failure(run)
+    if run.status == "FAILED" and "loss must stay finite" in run.tags.get("failure", ""):
+        failure = DIVERGED
+    elif run.status != "FINISHED" or failure not in {None, *_IS_TOO_HIGH}:
+        return None
+    return Trial(float(run.settings[LEARNING_RATE]), failure, run.metrics.get("best/val_loss", math.inf))
+
+
+def _family(run: RunSummary) -> frozenset[tuple[str, str]]:
+    """Return every setting of a run that can change its result, but for the learning rate and the seed."""
+    known = all_settings()
+    apart = {LEARNING_RATE, SEED}
+    return frozenset(
+        (name, value)
+        for name, value in run.settings.items()
+        if name not in apart and name in known and known[name].varies_runs
+    )
+
+
+def _epochs(run: RunSummary) -> int | None:
+    return int(run.settings[EPOCHS]) if EPOCHS in run.settings else None
+
+
+def _override(learning_rate: float) -> str:
+    return f"{LEARNING_RATE}={float(f'{learning_rate:.1g}'):g}"
