@@ -9,7 +9,8 @@
     ├── OutputError        what a command was started for cannot be printed
     ├── SweepError         a sweep cannot go on, or some of its runs failed
     └── TrackingError      the MLflow store cannot be reached or refuses
-        └── TargetError    exit code 2: a command names no store or run, or several where it wants one
+        ├── TargetError    exit code 2: a command names no store or run, or several where it wants one
+        └── StoreUnavailableError  the store fails at the moment: asking again may help
 
 A message says, in this order: the rule, what came, what is allowed, what to do.
 """
@@ -61,3 +62,7 @@ class TargetError(TrackingError):
     """A command names nothing that was recorded, or several runs where it wants one."""
 
     exit_code = 2
+
+
+class StoreUnavailableError(TrackingError):
+    """The store fails at the moment, as a server that restarts or a database that is locked: asking again may help."""

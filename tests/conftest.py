@@ -1,8 +1,12 @@
 """One process for all tests: what libraries fix when they are imported is fixed here."""
 
+import os
 import sys
 
 import cnnexp  # noqa: F401 - before any test imports TensorFlow: it asks for the kernels that runs are made with
+
+for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):  # defaults of settings
+    os.environ.pop(variable, None)
 
 
 def pytest_collection_finish():

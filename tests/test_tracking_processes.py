@@ -1,12 +1,9 @@
 """Real processes: killed ones, several at once, and a server that goes away while a run is recorded."""
 
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.delivery_client import delivery_client
 from support import TESTS, tracking_inputs
+from support.faulty_server import free_port, kill_group, mlflow_server
 from support.sweep_processes import WORDS, sweep, wait_for
 
 SEND = "import sys, pathlib, cnnexp.tracking as t; print(t.send(pathlib.Path(sys.argv[1])).run_id)"
@@ -103,42 +101,6 @@ def test_processes_that_start_at_once_on_no_store_all_record(tmp_path):
         values = {metric.step: metric.value for metric in client.get_metric_history(receipt[1], "val/loss")}
         assert values == {epoch: pytest.approx(1 / epoch) for epoch in range(1, 51)}, "not one value is lost"
     assert len(client.search_experiments(filter_string="name = 'signs'")) == 1
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def mlflow_server(folder: Path, port: int):
-    """A real server, killed at the end if it is still there."""
-    words = ["server", "--backend-store-uri", f"sqlite:///{folder}/served.db", "--port", str(port), "--workers", "1"]
-    words += ["--artifacts-destination", str(folder / "served")]
-    with (folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield server
-    finally:
-        kill_group(server)
-
-
-def kill_group(server: "subprocess.Popen[bytes]") -> None:
-    """As a machine that loses power: the server and its workers, at once."""
-    import os
-
-    if server.poll() is None:
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
 
 
 @pytest.mark.slow

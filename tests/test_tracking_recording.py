@@ -1,6 +1,7 @@
 """Recording into a real SQLite store, read back with MLflow's own client."""
 
 import json
+import resource
 import shutil
 import threading
 import time
@@ -14,11 +15,13 @@ from mlflow.entities import Run
 from cnnexp.errors import NonFiniteLossError, TrackingError
 from cnnexp.records import EpochValues
 from cnnexp.system.text import program
-from cnnexp.tracking import recording, send
+from cnnexp.tracking import logged_model, recording, send
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.record_folder import Progress
 from cnnexp.tracking.receipt import Receipt
+from cnnexp.tracking.recorded_model import recorded_model
 from cnnexp.tracking.run_page import page_of
+from cnnexp.tracking.store import connection
 from support import tracking_inputs
 
 RESULT = tracking_inputs.result(epochs=4)
@@ -331,3 +334,51 @@ def test_a_folder_that_is_no_record_and_a_run_that_goes_on_cannot_be_sent(home, 
         (folder,) = (home / "outbox").iterdir()
         with pytest.raises(TrackingError, match="still going"):
             send(folder)
+
+
+def test_a_run_whose_model_does_not_fit_on_the_disk_has_failed_and_says_why(home, client, monkeypatch):
+    whole = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def lay_out(folder: Path, **_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, whole[1]))  # as a disk that is full
+        try:
+            folder.mkdir()
+            (folder / "small").write_bytes(b"1" * 50_000)
+            (folder / "large").write_bytes(b"1" * 500_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, whole)
+
+    monkeypatch.setattr(logged_model, "lay_out", lay_out)
+    with pytest.raises(TrackingError, match="Make room"), record(home) as recorder:
+        recorder.finish(RESULT, {})
+    run = newest(client)
+    assert (run.info.status, run.info.run_id) == ("FAILED", recorder.receipt.run_id)
+    assert "Make room" in (artifacts(run) / "traceback.txt").read_text(encoding="utf-8")
+    assert not run.outputs.model_outputs
+    assert not (home / "outbox").exists()
+
+
+def test_a_traceback_and_a_configuration_are_recorded_without_passwords(home, client):
+    with pytest.raises(ValueError, match="hunter2"), record(home):
+        raise ValueError("no answer from mysql://me:hunter2@b@host/db")
+    text = (artifacts(newest(client)) / "traceback.txt").read_text(encoding="utf-8")
+    assert "mysql://me:***@host/db" in text
+    assert "hunter2" not in text
+
+
+def test_a_store_in_a_folder_of_any_name_is_recorded_to_and_read(tmp_path, monkeypatch):
+    folder = tmp_path / "50% of what? #1;a&b:c+d%20 "
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    settings = tracking_inputs.settings(Path())
+    with recording(settings, run_name="odd", parameters={}, config_yaml="seed: 0", tags={}) as recorder:
+        recorder.finish(RESULT, tracking_inputs.FILES)
+    assert recorder.receipt.reason == ""
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert {path.name for path in folder.iterdir()} <= {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"}
+    for uri in (settings.uri, connection.absolute_uri(settings.uri)):
+        model = recorded_model("odd", uri=uri)
+        assert model.config_yaml() == "seed: 0"
+        with model.folder() as found:
+            assert (found / "model.keras").is_file()
+            assert found.is_relative_to(folder)

@@ -1,22 +1,36 @@
 """What is written for MLflow, and how its places are named: no store is needed."""
 
+import errno
+import fcntl
 import math
+import os
+import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from cnnexp.__main__ import main
+from cnnexp.cli import ui
+from cnnexp.cli.targets import separate_store
 from cnnexp.cli.ui import free_port
-from cnnexp.errors import ConfigError, TrackingError
-from cnnexp.system.store_uri import masked
+from cnnexp.compose import compose_config
+from cnnexp.config.defaults import default_store
+from cnnexp.errors import ConfigError, ModelError, TrackingError
+from cnnexp.system.secrets import masked
 from cnnexp.system.text import program
-from cnnexp.tracking import Receipt, provenance
+from cnnexp.tracking import Receipt, provenance, send
 from cnnexp.tracking.outbox import entries, record_folder
+from cnnexp.tracking.outbox.delivery_client import DeliveryClient
 from cnnexp.tracking.receipt import open_command
 from cnnexp.tracking.store import connection
+from cnnexp.tracking.store.find_runs import find_runs
+from cnnexp.training.network import require_zip_date
 from support import tracking_inputs
 from support.sample_records import run_info
 
@@ -76,6 +90,45 @@ def test_the_folder_store_is_refused_in_one_line(uri):
     assert "\n" not in str(error.value)
 
 
+def test_mlflows_variables_are_the_defaults_and_what_is_typed_goes_before_them(tmp_path, monkeypatch):
+    assert (default_store(), compose_config([]).tracking.experiment) == ("sqlite:///mlflow.db", "cnnexp")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/a.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "tüten")
+    tracking = compose_config([]).tracking
+    assert (tracking.uri, tracking.experiment) == (default_store(), "tüten") == ("sqlite:////elsewhere/a.db", "tüten")
+    assert compose_config(["tracking.uri=sqlite:///b.db"]).tracking.uri == "sqlite:///b.db"
+    own = tmp_path / "tracking" / "own.yaml"
+    own.parent.mkdir()
+    own.write_text("uri: sqlite:///c.db\nartifacts: null\nexperiment: mine\nrun_name: null\noutbox: outbox\n")
+    tracking = compose_config(["tracking=own"], config_dir=tmp_path).tracking
+    assert (tracking.uri, tracking.experiment) == ("sqlite:///c.db", "mine")
+
+
+def test_an_empty_variable_is_none_and_a_wrong_one_is_named(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert (default_store(), compose_config([]).tracking.uri) == ("sqlite:///mlflow.db", "sqlite:///mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
+    for refused in (lambda: compose_config([]), lambda: separate_store(["latest"])):
+        with pytest.raises(ConfigError, match=r"from the variable MLFLOW_TRACKING_URI; tracking\.uri=sqlite"):
+            refused()
+
+
+def test_a_store_of_the_environment_is_named_by_every_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///away.db")
+    for command in (
+        ["predict", "latest", "x.png"],
+        ["compare", "latest"],
+        ["ui"],
+        ["evaluate", "latest"],
+        ["export", "latest", "out"],
+    ):
+        assert main(command) == 2
+        assert "store sqlite:///away.db from MLFLOW_TRACKING_URI" in capsys.readouterr().err
+    main(["compare", "latest", "tracking.uri=sqlite:///b.db"])
+    assert "MLFLOW_TRACKING_URI" not in capsys.readouterr().err
+
+
 def test_passwords_are_shown_nowhere():
     assert masked("postgresql://me:s3cr3t@host/db and http://u:p@h") == "postgresql://me:***@host/db and http://u:***@h"
     assert masked("sqlite:////home/a:b/mlflow.db") == "sqlite:////home/a:b/mlflow.db"
@@ -104,6 +157,104 @@ def test_a_database_whose_folder_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(TrackingError, match="cannot be made"):
         connection.reach(f"sqlite:///{tmp_path}/file/mlflow.db")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_with_the_setting_to_change(tmp_path, monkeypatch, number):
+    def flock(_file: object, _kind: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    settings, opening = tracking_inputs.settings(tmp_path), _opening(tmp_path)
+    kept = record_folder.RecordWriter.create(tmp_path / "kept", opening)
+    kept.end("FINISHED")
+    monkeypatch.setattr(fcntl, "flock", flock)
+    attempts = {
+        r"tracking\.uri=sqlite": lambda: connection.reach(settings.uri),
+        r"set tracking\.outbox": lambda: record_folder.RecordWriter.create(tmp_path / "outbox", opening),
+        r"/tmp.* set tracking\.outbox": lambda: send(kept.folder),
+    }
+    for advice, attempt in attempts.items():
+        with pytest.raises(TrackingError, match=advice) as error:
+            attempt()
+        assert "locks" in str(error.value)
+        assert "Make room" not in str(error.value)
+        assert os.strerror(number) in str(error.value)
+
+
+def _opening(folder: Path, **more: object) -> record_folder.Opening:
+    known = {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": None, "experiment": "signs", "run_name": "run"}
+    more = {"run_id": None, "tags": {}, **more}
+    return record_folder.Opening(key=record_folder.new_key("run"), started=record_folder.now(), **known, **more)
+
+
+def test_an_outbox_that_cannot_be_written_to_is_no_question_of_room(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrackingError, match=r"Set tracking\.outbox to a folder that can be written to"):
+        record_folder.RecordWriter.create(tmp_path / "file" / "outbox", _opening(tmp_path))
+
+
+def test_what_is_no_database_is_refused_at_once(tmp_path):
+    (tmp_path / "mlflow.db").write_text("this is a text of more than a hundred bytes " * 9)
+    with pytest.raises(TrackingError, match="must be an SQLite database"):
+        connection.reach(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("181f10493468", r"older one cannot open it again.* -m mlflow db upgrade sqlite:///"),
+        ("f" * 12, "newer than MLflow"),
+    ],
+)
+def test_a_store_of_another_mlflow_is_left_as_it_is(tmp_path, schema, said):
+    file = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(file)) as store, store:
+        store.execute("CREATE TABLE alembic_version (version_num)")
+        store.execute("INSERT INTO alembic_version VALUES (?)", [schema])
+    before = file.read_bytes()
+    uri = f"sqlite:///{file}"
+    for attempt in (
+        lambda: connection.reach(uri),
+        lambda: find_runs(["latest"], uri=uri),
+        lambda: ui.serving(uri, 1).__enter__(),
+    ):
+        with pytest.raises(TrackingError, match=said):
+            attempt()
+    assert file.read_bytes() == before
+
+
+def test_a_process_that_delivers_says_why_it_ended(tmp_path, monkeypatch):
+    client = DeliveryClient.start()
+    client.process.kill()
+    assert client.wait(tmp_path, patience=10).reason.endswith("has ended: SIGKILL, perhaps for want of memory.")
+    client.dismiss()
+    monkeypatch.setattr(sys, "executable", "/bin/ls")  # refuses the options
+    client = DeliveryClient.start()
+    assert re.search(r"has ended: .*ls.*\.$", client.wait(tmp_path, patience=10).reason)
+    client.dismiss()
+
+
+def test_names_that_are_no_utf8_are_recorded_escaped_and_refused_for_a_store(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    writer = record_folder.RecordWriter.create(tmp_path / "outbox", _opening(tmp_path / name, tags={"a": "b"}))
+    writer.append(entries.tags({name: f"{name}/größe"}))
+    assert record_folder.read_opening(writer.folder).uri == f"sqlite:///{tmp_path}/{name}/mlflow.db"
+    assert record_folder.read_entries(writer.folder, start=0) == [
+        {"kind": "tags", "values": {r"caf\udce9": r"caf\udce9/größe"}}
+    ]
+    writer.abandon()
+    with pytest.raises(ConfigError, match=r"path in UTF-8.*caf\\udce9.* tracking\.uri=sqlite"):
+        connection.absolute_uri(f"sqlite:///{tmp_path}/{name}/mlflow.db")
+    with pytest.raises(ConfigError, match=r"tracking\.artifacts must be"):
+        connection.absolute_location(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("date", [(1970, 1, 2), (2200, 1, 1)])
+def test_a_clock_with_which_no_model_can_be_saved_is_refused_before_training(monkeypatch, date):
+    wrong = time.struct_time((*date, 0, 0, 0, 0, 1, 0))
+    monkeypatch.setattr(time, "localtime", lambda: wrong)
+    with pytest.raises(ModelError, match=f"1980 to 2107.* says {date[0]}-01-0.*Set the clock"):
+        require_zip_date()
 
 
 def test_run_keys_are_readable_names_of_folders():
@@ -160,6 +311,26 @@ def test_new_files_are_uncommitted_changes_too(tmp_path):
     _git(tmp_path, "stash", "-u")
     subprocess.run(["git", "apply"], cwd=tmp_path, input=state.diff, check=True)
     assert (tmp_path / "new größe.py").read_text() == "in_new = 1\n"
+
+
+def test_secrets_of_uncommitted_files_are_named_and_not_kept(tmp_path):
+    _git(tmp_path, "init", "-q")
+    (tmp_path / "known_secrets.yaml").write_text("a: 1\n")
+    (tmp_path / "train.py").write_text("a = 1\n")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-qm", "first")
+    for name in ("known_secrets.yaml", "secrets.yaml", "creds.py", "keys/a.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("whatever: hunter2\n")
+    (tmp_path / "train.py").write_text("uri = 'mysql://me:hunter2@h/db'\npassword = 'hunter2'\n")
+    (tmp_path / "settings.yaml").write_text("db:\n  password: hunter2\n  host: here\n")
+    state = provenance.read_commit(tmp_path)
+    assert state is not None
+    assert b"hunter2" not in state.diff
+    for name in (b"known_secrets.yaml", b"secrets.yaml", b"creds.py", b"keys/a.toml"):
+        assert b"# not kept, because it may hold secrets: " + name + b"\n" in state.diff
+    assert b"+uri = 'mysql://me:***@h/db'\n+password = '***'\n" in state.diff
+    assert b"+  password: ***\n+  host: here\n" in state.diff
 
 
 @pytest.mark.parametrize("start", ["activated", "below", "elsewhere"])

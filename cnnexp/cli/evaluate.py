@@ -1,5 +1,6 @@
 """``cnnexp evaluate``: how good are saved models on other images, or on their own, changed on purpose?"""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.faults import Fault
 from cnnexp.saved.reevaluation import Reevaluation
+from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import printable, program
 
 
@@ -43,7 +45,8 @@ def _evaluate_all(request: Request) -> None:
     ) as parent_id:
         for number, line in enumerate(_evaluations(request, parent_id), start=1):
             console.print(f"{number:>5} of {count}  {printable(line)}", soft_wrap=True, markup=False)
-    console.print(f"compare   {program()} compare {parent_id} tracking.uri={tracking.uri}", soft_wrap=True)
+    store = shlex.quote(f"tracking.uri={StoreUri(tracking.uri).masked}")
+    console.print(f"compare   {program()} compare {parent_id} {store}", soft_wrap=True, markup=False)
 
 
 def _evaluations(request: Request, parent_id: str) -> Iterator[str]:

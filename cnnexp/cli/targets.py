@@ -1,21 +1,40 @@
 """What a command line names: the store, and in it or as an exported folder, the model that is meant."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from cnnexp.config import Override, unquote, values_of
-from cnnexp.config.defaults import default_store
+from cnnexp.config.defaults import default_store, from_variables
+from cnnexp.config.tracking import require_store
+from cnnexp.system.text import printable
 
 _STORE = "tracking.uri"
 _CARD_FILE = "card.json"  # as `cnnexp.portable.card` has it, which imports NumPy
 
 
 def separate_store(arguments: Sequence[str]) -> tuple[list[str], str]:
-    """Return the other arguments, and the store: the last ``tracking.uri=...`` among them, or the configured one."""
+    """Return the other arguments, and the store: the last ``tracking.uri=...`` among them, or the configured one.
+
+    Raises:
+        ConfigError: the configured one is not the address of a store.
+
+    """
     others = [argument for argument in arguments if Override.parse(argument).key != _STORE]
     values = values_of(arguments)
-    return others, unquote(values[_STORE]) if _STORE in values else default_store()
+    if _STORE in values:
+        return others, unquote(values[_STORE])
+    uri = default_store()
+    require_store(uri)
+    name_variable(uri)
+    return others, uri
+
+
+def name_variable(uri: str) -> None:
+    """Print, beside what a command answers, that the environment has chosen the store."""
+    if (chosen := from_variables(uri=uri)) is not None:
+        print(f"store {printable(chosen)}", file=sys.stderr)
 
 
 def is_exported(target: str) -> bool:

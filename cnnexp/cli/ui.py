@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from cnnexp.cli.targets import name_variable
 from cnnexp.compose import compose_config
 from cnnexp.errors import TargetError, TrackingError
 from cnnexp.system.signals import raising_on_sigterm
@@ -46,6 +47,7 @@ def run(settings: Sequence[str], *, uri: str | None, run_id: str | None, port: i
 
     """
     uri = uri or compose_config(settings).tracking.uri
+    name_variable(uri)
     if StoreUri(uri).is_server:
         print_required(f"This store is a server and has its own UI: {_link(uri, run_id)}")
         return 0
@@ -107,14 +109,16 @@ def serving(uri: str, port: int) -> "Iterator[subprocess.Popen[str]]":
 
     """
     from cnnexp.tracking.store import connection
+    from cnnexp.tracking.store.calls import mlflow_uri
 
     uri = connection.absolute_uri(uri)
     connection.reach(uri)
-    arguments = ["--backend-store-uri", uri, "--registry-store-uri", uri, "--host", _HOST, "--port", str(port)]
-    arguments += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    address = mlflow_uri(uri)
+    store = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_REGISTRY_STORE_URI": address}  # arguments are seen by all
+    arguments = ["--host", _HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", *arguments],
-        env={**_ENVIRONMENT, **os.environ},
+        env={**_ENVIRONMENT, **os.environ, **store},
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",

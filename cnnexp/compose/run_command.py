@@ -7,7 +7,7 @@ from cnnexp.compose.compose import compose_config
 from cnnexp.config import ExperimentConfig, Override
 from cnnexp.config.columns import values
 from cnnexp.records import RunCommand
-from cnnexp.system.store_uri import masked
+from cnnexp.system.secrets import masked
 from cnnexp.system.text import as_yaml
 
 

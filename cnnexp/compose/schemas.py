@@ -8,13 +8,18 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from cnnexp import config
+from cnnexp.config import defaults
 
 ROOT = config.ExperimentConfig
 VARIANTS = config.VARIANTS
 
 
 def register() -> None:
-    """Store every schema under ``schema/<group>/<name>``, and the whole under ``schema/experiment``."""
+    """Store every schema under ``schema/<group>/<name>``, and the whole under ``schema/experiment``.
+
+    ``${variable:NAME,VALUE}`` in a file is read by `config.defaults.variable`.
+    """
+    OmegaConf.register_new_resolver("variable", defaults.variable, replace=True)
     store = ConfigStore.instance()
     for group, variants in VARIANTS.items():
         for name, variant in variants.items():

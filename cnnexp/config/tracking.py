@@ -1,4 +1,6 @@
+from cnnexp.config.defaults import from_variables
 from cnnexp.config.setting import setting, settings
+from cnnexp.errors import ConfigError
 from cnnexp.system.store_uri import StoreUri
 
 
@@ -13,4 +15,22 @@ class TrackingConfig:
     outbox: str = setting(affects="report")  # folder of records that wait for `cnnexp send`
 
     def __post_init__(self) -> None:
-        StoreUri.parse(self.uri)
+        require_store(self.uri)
+
+
+def require_store(uri: str) -> None:
+    """Require the address of a store.
+
+    Raises:
+        ConfigError: it is none; the message names the variable it comes from.
+
+    """
+    try:
+        StoreUri.parse(uri)
+    except ConfigError as error:
+        if from_variables(uri=uri) is None:
+            raise
+        raise ConfigError(
+            f"{error} It comes from the variable MLFLOW_TRACKING_URI; tracking.uri=sqlite:///mlflow.db in the command "
+            "goes before it."
+        ) from error

@@ -44,6 +44,7 @@ def run(
         CnnexpError: see `cnnexp.errors`; whatever can be known before training is raised before it.
 
     """
+    training.require_zip_date()
     data = config.data
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)

@@ -13,6 +13,7 @@ from cnnexp.sweeps.jobs import Job, JobSource
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, describe_varied
 from cnnexp.tracking import OwnedRecord
+from cnnexp.tracking.outbox import entries
 from cnnexp.tracking.store.stored_run import StoredRun
 from cnnexp.tracking.tags import PRUNED, RECORD
 
@@ -60,7 +61,7 @@ class SweepRun:
 
     def end_record(self, status: str, tags: Mapping[str, str], traceback: str | None) -> None:
         """Record how the run ended, and after how many attempts."""
-        files = {} if traceback is None else {"traceback.txt": traceback.encode()}
+        files = {} if traceback is None else entries.traceback_file(traceback)
         number = self.attempts.number
         attempts = {"attempts": str(number)} if number > 1 else {}
         self.record.add(tags={**tags, **attempts}, files=files)

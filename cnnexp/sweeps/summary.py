@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.results import Results
-from cnnexp.system.store_uri import masked
+from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import one_line, program
 from cnnexp.tracking.comparison_page import METRIC, PAGE, command_again, shortened
 from cnnexp.tracking.receipt import open_command
@@ -68,7 +68,7 @@ def print_fairness(results: Results, report: SweepReport) -> None:
 
 def next_steps(summary: SweepSummary, *, uri: str, parent_id: str) -> list[tuple[str, str]]:
     """Return what to type next, with labels."""
-    store = shlex.quote(f"tracking.uri={masked(absolute_uri(uri))}")
+    store = shlex.quote(f"tracking.uri={StoreUri(absolute_uri(uri)).masked}")
     return [
         *([("verdict", summary.verdict)] if summary.verdict else []),
         *(("advice", sentence) for sentence in summary.advice),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from cnnexp.config import SweepConfig, TrackingConfig
+from cnnexp.config.defaults import from_variables
 from cnnexp.errors import SweepError
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.executors.protocol import Executor
@@ -140,6 +141,9 @@ class Sweep:
     def _announce(self, total: int | None) -> None:
         runs = "runs" if total is None else plural(total, "run")
         lines = [("runs", f"{runs}, {self._executor.capacity}"), *self._spec.varied.items()]
+        store = from_variables(uri=self._tracking.uri, experiment=self._tracking.experiment)
+        if store is not None:
+            lines.append(("store", store))
         if self._previous.parent is not None:
             finished = len(self._previous.finished)
             lines.append(("resuming", f"{finished} runs were finished before; sweep.resume=never starts another sweep"))

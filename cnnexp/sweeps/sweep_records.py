@@ -16,6 +16,7 @@ from cnnexp.config import Override, Setting, TrackingConfig, all_settings
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.system.files import at_home
+from cnnexp.system.secrets import without_secrets
 from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
@@ -142,7 +143,7 @@ class ParentRun:
             config_yaml=None,
             tags={
                 SWEEP_KEY: spec.key,
-                SWEEP_WORDS: json.dumps(list(spec.overrides)),
+                SWEEP_WORDS: json.dumps([without_secrets(override, code=False) for override in spec.overrides]),
                 VARIED: ", ".join(spec.varied),
             },
             commit=None,

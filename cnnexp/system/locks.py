@@ -50,8 +50,30 @@ def _try(file: IO[str] | int, kind: int) -> bool:
 
 
 def lock(file: IO[str]) -> None:
-    """Lock an open file until it is closed or this process dies; wait for another process that holds it."""
-    fcntl.flock(file, fcntl.LOCK_EX)
+    """Lock an open file until it is closed or this process dies; wait for another process that holds it.
+
+    Raises:
+        LocksUnsupportedError: the file system has no locks.
+
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        raise LocksUnsupportedError(error.errno, error.strerror) from error
+
+
+def require_locks(folder: Path) -> None:
+    """Make sure that a folder can be locked, whoever holds it.
+
+    Raises:
+        LocksUnsupportedError: the file system has no locks.
+
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _try(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

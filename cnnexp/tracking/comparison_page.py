@@ -3,8 +3,9 @@
 import shlex
 from collections.abc import Sequence
 
-from cnnexp.system.store_uri import masked
-from cnnexp.tracking.store.connection import absolute_uri, load_mlflow, one_line_errors
+from cnnexp.system.store_uri import StoreUri
+from cnnexp.tracking.store.calls import calling, mlflow_uri
+from cnnexp.tracking.store.connection import absolute_uri, load_mlflow
 from cnnexp.tracking.tags import DESCRIPTION
 
 PAGE = "comparison.html"
@@ -20,8 +21,8 @@ def log_comparison(*, uri: str, parent_id: str, page: str, description: str) -> 
     load_mlflow()
     from mlflow import MlflowClient
 
-    with one_line_errors(uri):
-        client = MlflowClient(uri)
+    with calling(uri):
+        client = MlflowClient(mlflow_uri(uri))
         client.log_text(parent_id, page, PAGE)
         client.set_tag(parent_id, DESCRIPTION, shortened(description))
 
@@ -29,7 +30,7 @@ def log_comparison(*, uri: str, parent_id: str, page: str, description: str) -> 
 def command_again(targets: Sequence[str], *, uri: str, metric: str, by: Sequence[str]) -> str:
     """Return the command that makes a comparison's page again, from any folder."""
     settings = ["--by", ",".join(by)] if by else []
-    store = f"tracking.uri={masked(absolute_uri(uri))}"
+    store = f"tracking.uri={StoreUri(absolute_uri(uri)).masked}"
     return shlex.join(["cnnexp", "compare", *targets, store, "--metric", metric, *settings, "--html", "report.html"])
 
 

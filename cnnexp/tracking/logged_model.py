@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cnnexp import portable
 from cnnexp.records import Images
+from cnnexp.tracking.store import calls
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -94,8 +95,24 @@ def _as_text(image: NDArray[np.uint8]) -> str:
 
 def find_or_create(client: "MlflowClient", *, experiment_id: str, run_id: str) -> "LoggedModel":
     """Return the run's logged model; a lost answer to an earlier creation makes no second one."""
+    from mlflow.exceptions import MlflowException
+
+    found = _find(client, experiment_id, run_id)
+    if found is not None:
+        return found
+    try:
+        with calls.asking_once():
+            return client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+    except MlflowException:
+        found = _find(client, experiment_id, run_id)
+        if found is None:
+            raise
+        return found
+
+
+def _find(client: "MlflowClient", experiment_id: str, run_id: str) -> "LoggedModel | None":
     found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'", max_results=1)
-    return found[0] if found else client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+    return found[0] if found else None
 
 
 def complete(folder: Path, logged: "LoggedModel", *, run_id: str) -> None:

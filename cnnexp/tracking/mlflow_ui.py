@@ -7,7 +7,9 @@ is written here. Where a store does not accept it, the link opens the sweep's ow
 browser.
 """
 
+import base64
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from cnnexp.errors import TargetError, TrackingError
+from cnnexp.system.store_uri import Credentials, StoreUri
 from cnnexp.tracking.tags import SWEEP_ID, SWEEP_KEY, VARIED
 
 SERVER_ANNOUNCEMENT = "[MLflow] Security middleware enabled"  # printed at every start; no option turns it off
@@ -24,6 +27,7 @@ _OBJECTIVE, _SCORE = "best/val_loss", "test/accuracy"
 _CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
 _RESULTS, _COURSE = "cnnexp-results", "cnnexp-course"  # sections of charts
 _SECONDS = 10.0  # for an answer of the server
+_TOKEN = "MLFLOW_TRACKING_TOKEN"
 
 
 def link(server: str, run_id: str | None) -> str:
@@ -34,30 +38,32 @@ def link(server: str, run_id: str | None) -> str:
         TrackingError: The server does not answer, or refuses.
 
     """
-    server = server.rstrip("/")
+    store = StoreUri(server.rstrip("/"))
+    server = store.without_credentials
     if run_id is None:
         return _page(server, "experiments")
-    run = _run(server, run_id)
+    run = _run(store, run_id)
     experiment_id = run["info"]["experiment_id"]
     tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
     runs = f"experiments/{experiment_id}/runs"
     if SWEEP_KEY not in tags:
         return _page(server, f"{runs}/{run_id}/model-metrics")
-    if _save_view(server, experiment_id, key=run_id, view=sweep_view(run_id, tags.get(VARIED, "").split(", "))):
+    if _save_view(store, experiment_id, key=run_id, view=sweep_view(run_id, tags.get(VARIED, "").split(", "))):
         return _page(server, runs, f"&viewStateShareKey={run_id}&compareRunsMode=TABLE")
     return _page(server, f"{runs}/{run_id}")
 
 
 def artifact_link(server: str, run_id: str, name: str) -> str:
     """Return the address of a file of a run; see `link` for what is raised."""
-    server = server.rstrip("/")
-    experiment_id = _run(server, run_id)["info"]["experiment_id"]
-    return _page(server, f"experiments/{experiment_id}/runs/{run_id}/artifacts/{name}")
+    store = StoreUri(server.rstrip("/"))
+    experiment_id = _run(store, run_id)["info"]["experiment_id"]
+    return _page(store.without_credentials, f"experiments/{experiment_id}/runs/{run_id}/artifacts/{name}")
 
 
-def _run(server: str, run_id: str) -> dict[str, Any]:
+def _run(store: StoreUri, run_id: str) -> dict[str, Any]:
+    server = store.without_credentials
     try:
-        found: dict[str, Any] = _call(server, f"runs/get?run_id={run_id}")["run"]
+        found: dict[str, Any] = _call(store, f"runs/get?run_id={run_id}")["run"]
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.NOT_FOUND:
             raise TargetError(f"The store at {server} has no run {run_id!r}.") from None
@@ -71,22 +77,22 @@ def _page(server: str, route: str, parameters: str = "") -> str:
     return f"{server}/?{_MODEL_TRAINING}#/{route}?{_MODEL_TRAINING}{parameters}"
 
 
-def _save_view(server: str, experiment_id: str, *, key: str, view: str) -> bool:
+def _save_view(store: StoreUri, experiment_id: str, *, key: str, view: str) -> bool:
     """Keep a view in the store; return whether the store accepted it."""
     tag = {"experiment_id": experiment_id, "key": f"{_VIEW_TAG}{key}", "value": view}
     try:
-        _call(server, "experiments/set-experiment-tag", tag)
+        _call(store, "experiments/set-experiment-tag", tag)
     except OSError:  # such as a server that lets this user only read, or a sweep over more settings than fit into a tag
         return False
     return True
 
 
-def _call(server: str, method: str, content: Mapping[str, str] | None = None) -> dict[str, Any]:
+def _call(store: StoreUri, method: str, content: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Call MLflow's REST API; raise urllib's errors, which are OSErrors."""
     request = urllib.request.Request(
-        f"{server}/api/2.0/mlflow/{method}",
+        f"{store.without_credentials}/api/2.0/mlflow/{method}",
         data=None if content is None else json.dumps(content).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **_authorization(store)},
     )
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
@@ -95,6 +101,17 @@ def _call(server: str, method: str, content: Mapping[str, str] | None = None) ->
     except urllib.error.HTTPError as error:
         error.close()
         raise
+
+
+def _authorization(store: StoreUri) -> Mapping[str, str]:
+    """Return the header that says who asks: as the address does, else the variables that MLflow reads."""
+    given = store.credentials
+    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    if given is None:
+        given = Credentials(user, password) if user and password else Credentials("", os.environ.get(_TOKEN, ""))
+    if given.user:
+        return {"Authorization": f"Basic {base64.b64encode(f'{given.user}:{given.password}'.encode()).decode()}"}
+    return {"Authorization": f"Bearer {given.password}"} if given.password else {}
 
 
 def sweep_view(sweep_id: str, varied: Sequence[str]) -> str:

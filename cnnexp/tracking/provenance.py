@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from cnnexp.system.secrets import is_secret_file, without_secrets
+
 _SECONDS = 10.0  # a git that takes longer is given up
 _DIFF_LIMIT = 2_000_000  # bytes of uncommitted changes that are kept
 _NEW_FILES = 200  # at most so many files that git does not know yet: each is a process
 _PLAIN = ("--no-color", "--no-ext-diff")
 # New files that are kept: what a run is made of, and nothing else, because people keep passwords beside their code.
+# Those whose name says so are kept by their name alone.
 _CODE = (".py", ".yaml", ".yml", ".toml")
+_PROGRAMS = (".py", ".ipynb", ".c", ".cpp", ".h", ".js", ".ts", ".rs", ".go", ".java")
 # What runs leave behind, and hidden files.
 _NO_CODE = ("mlartifacts/", "mlruns/", "multirun/", "outbox/", "outputs/", ".*")
 
@@ -45,14 +50,37 @@ def _user() -> str:
 
 
 def read_commit(folder: Path) -> Commit | None:
-    """Return commit and uncommitted changes; None outside a repository, before its first commit, or without git."""
+    """Return commit and uncommitted changes; None outside a repository, before its first commit, or without git.
+
+    Files that are called secrets are only named, and values that are called so are masked.
+    """
     sha = _git(folder, "rev-parse", "HEAD")
     if sha is None:
         return None
-    diff = (_git(folder, "diff", "HEAD", *_PLAIN) or b"") + _new_files(folder)
-    if len(diff) > _DIFF_LIMIT:
-        diff = diff[:_DIFF_LIMIT] + f"\n# cut: {len(diff)} bytes in all\n".encode()
+    whole = (_git(folder, "diff", "HEAD", *_PLAIN) or b"") + _new_files(folder)
+    diff = _without_secrets(whole[:_DIFF_LIMIT])
+    if len(whole) > _DIFF_LIMIT:
+        diff += f"\n# cut: {len(whole)} bytes in all\n".encode()
     return Commit(sha.decode().strip(), diff)
+
+
+def _without_secrets(diff: bytes) -> bytes:
+    """Return a diff, file by file, without what should not leave the machine."""
+    files = re.split(r"^(?=diff --git )", diff.decode("utf-8", "surrogateescape"), flags=re.MULTILINE)
+    return "".join(map(_shareable, files)).encode("utf-8", "surrogateescape")
+
+
+def _shareable(changes: str) -> str:
+    """Return the changes of one file with secrets masked; a line about them where the file is called a secret."""
+    names = re.findall(r"^(?:---|\+\+\+|rename from|rename to|diff --git) (.*)$", changes, flags=re.MULTILINE)
+    paths = [path for name in names for path in name.split(" ")]
+    if any(map(is_secret_file, paths)):
+        return _not_kept(names[0].split(" ")[-1].removeprefix("b/"))
+    return without_secrets(changes, code=any(path.endswith(_PROGRAMS) for path in paths))
+
+
+def _not_kept(name: str) -> str:
+    return f"# not kept, because it may hold secrets: {name}\n"
 
 
 def _new_files(folder: Path) -> bytes:
@@ -64,14 +92,15 @@ def _new_files(folder: Path) -> bytes:
     listed = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *(f"--exclude={name}" for name in _NO_CODE))
     names = [os.fsdecode(name) for name in (listed or b"").split(b"\0") if name]
     texts = [name for name in names if name.endswith(_CODE) and _is_text(root / name)]
-    size, diffs = 0, []
-    for name in texts[:_NEW_FILES]:
+    secret = [name for name in texts if is_secret_file(name)]
+    texts = [name for name in texts if name not in secret]
+    size, diffs = 0, [os.fsencode(_not_kept(name)) for name in secret[:_NEW_FILES]]
+    for number, name in enumerate(texts[:_NEW_FILES], start=1):
         diffs.append(_git(root, "diff", "--no-index", *_PLAIN, "--", os.devnull, name, differ=1) or b"")
         size += len(diffs[-1])
-        if size > _DIFF_LIMIT:
+        if number < len(texts) and (size > _DIFF_LIMIT or number == _NEW_FILES):
+            diffs.append(f"# cut: {number} of {len(texts)} new files\n".encode())
             break
-    if len(diffs) < len(texts):
-        diffs.append(f"# cut: {len(diffs)} of {len(texts)} new files\n".encode())
     return b"".join(diffs)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp.errors import TrackingError
-from cnnexp.system.locks import is_locked, locked_folder
-from cnnexp.system.store_uri import masked
+from cnnexp.system.locks import locked_folder
+from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import program
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.delivery import Delivery
@@ -22,7 +22,7 @@ _PATIENCE_SEND = 15.0  # seconds another delivery of the same record may take
 
 def open_command(*, uri: str, run_id: str) -> str:
     """Return what a user types to see a run or a sweep in the MLflow UI."""
-    return f"{program()} ui --uri {shlex.quote(masked(uri))} --run {run_id}"
+    return f"{program()} ui --uri {shlex.quote(StoreUri(uri).masked)} --run {run_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def wait_for_delivery(record: OwnedRecord, *, uri: str, killed: bool) -> Receipt
         raise
     if not answered:
         record.delivery.stop()
-    if record.kept_reason is not None:
+    if record.kept_reason is not None and record.folder.exists():  # else it is delivered, and only the answer is lost
         return _keep(record.folder, record.kept_reason)
     return _delivered(uri, str(record.run_id))
 
@@ -89,7 +89,7 @@ def send(folder: Path) -> Receipt:
         raise TrackingError(
             f"cnnexp send needs the folder of a kept record; {folder} is none. What has been delivered is removed."
         )
-    if is_locked(folder / record_folder.JOURNAL):
+    if record_folder.is_owned(folder):
         raise TrackingError(f"A record can be sent when its run has ended; the run of {folder} is still going.")
     try:
         with locked_folder(folder, patience=_PATIENCE_SEND):

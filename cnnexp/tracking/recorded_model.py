@@ -10,6 +10,7 @@ from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
 from cnnexp.system.text import listed
 from cnnexp.tracking.store import run_files
+from cnnexp.tracking.store.calls import calling, mlflow_uri
 from cnnexp.tracking.store.find_runs import ask, find_runs
 from cnnexp.tracking.tags import EVALUATES
 
@@ -45,9 +46,10 @@ class RecordedModel:
         import mlflow.artifacts
 
         with tempfile.TemporaryDirectory() as copy:
-            found = mlflow.artifacts.download_artifacts(
-                f"{self.location}/{_DATA}", dst_path=copy, tracking_uri=self.store
-            )
+            with calling(self.store):
+                found = mlflow.artifacts.download_artifacts(
+                    f"{self.location}/{_DATA}", dst_path=copy, tracking_uri=mlflow_uri(self.store)
+                )
             yield Path(found)
 
     def config_yaml(self) -> str | None:

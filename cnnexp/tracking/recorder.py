@@ -8,6 +8,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from cnnexp.config import TrackingConfig
@@ -91,14 +92,21 @@ def _status(error: BaseException) -> str:
 
 
 def _end(record: OwnedRecord, commit: CommitReader, status: str, error: BaseException | None) -> None:
-    try:
-        if error is not None:
-            record.writer.file("traceback.txt", "".join(traceback.format_exception(error)).encode())
-        record.add_commit(commit.take(wait=True))
-        record.end(status)
-    except TrackingError:
-        if error is None:
-            raise
+    """Record the end; where the disk is full, at least the status of a run that failed."""
+    for step in (partial(_add_last, record, commit, error), partial(record.end, status)):
+        try:
+            step()
+        except TrackingError:
+            if error is None:
+                raise
+
+
+def _add_last(record: OwnedRecord, commit: CommitReader, error: BaseException | None) -> None:
+    if error is not None:
+        record.writer.use_reserve()
+        for name, content in entries.traceback_file("".join(traceback.format_exception(error))).items():
+            record.writer.file(name, content)
+    record.add_commit(commit.take(wait=True))
 
 
 class Recorder:
@@ -187,13 +195,14 @@ class Recorder:
     def finish(self, result: RunResult, files: Mapping[str, bytes]) -> None:
         """Record what came out: final metrics, artifacts under their names at the root, the model, a description."""
         self.files(files)
-        logged_model.lay_out(
-            self._writer.folder / "model",
-            model_file=result.model_file,
-            card=result.card,
-            features_file=result.features_file,
-            example=result.example,
-        )
+        with self._writer.new_model() as folder:
+            logged_model.lay_out(
+                folder,
+                model_file=result.model_file,
+                card=result.card,
+                features_file=result.features_file,
+                example=result.example,
+            )
         if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
             self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
         self._writer.append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))

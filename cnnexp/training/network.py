@@ -2,16 +2,19 @@
 
 import math
 import tempfile
+import time
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.errors import ModelError
 from cnnexp.models import LOGITS
 from cnnexp.portable.forward import Forward, compiled_forward, forward_by
 from cnnexp.records import Images
 
+ZIP_YEARS = range(1980, 2108)
 BATCH_VALUES = 2**22  # values in one inference batch: large enough to be fast, small enough for any memory
 
 
@@ -58,6 +61,21 @@ def fold_temperature(model: keras.Model, temperature: float) -> None:
     """Divide the logits by `temperature` (Guo et al. 2017, arXiv:1706.04599), in place, in the last layer's weights."""
     layer = model.get_layer(LOGITS)
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
+
+
+def require_zip_date() -> None:
+    """Refuse to train a model that cannot be saved: its file is a zip archive, which is dated.
+
+    Raises:
+        ModelError: the clock of this machine is wrong.
+
+    """
+    today = time.localtime()
+    if today.tm_year not in ZIP_YEARS:
+        raise ModelError(
+            f"A model is saved as a zip archive, whose dates are of the years {ZIP_YEARS[0]} to {ZIP_YEARS[-1]}; the "
+            f"clock of this machine says {time.strftime('%Y-%m-%d', today)}. Set the clock."
+        )
 
 
 def to_bytes(model: keras.Model) -> bytes:

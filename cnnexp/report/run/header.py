@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cnnexp.config.defaults import from_variables
 from cnnexp.records import RunInfo
 from cnnexp.system.text import plural, printable
 
@@ -54,7 +55,14 @@ def header_rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) ->
         ("augmentation", info.augmentation),
         ("training", _training(info, settings["training"])),
         ("machine", f"{plural(info.threads, 'thread')}, {info.precision}, seed {settings['seed']}"),
+        *_store(settings["tracking"]),
     ]
+
+
+def _store(tracking: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name the store where the environment has chosen it."""
+    chosen = from_variables(uri=tracking["uri"], experiment=tracking["experiment"])
+    return [] if chosen is None else [("store", printable(chosen))]
 
 
 def _data(info: RunInfo) -> str:

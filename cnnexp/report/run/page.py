@@ -20,7 +20,7 @@ from cnnexp.report.pages import picture, template
 from cnnexp.report.run.curves import curve_charts
 from cnnexp.report.run.header import header_rows
 from cnnexp.report.run.scores import NAMES, metric_cells, score_text, taken_for, worst_first
-from cnnexp.system.store_uri import masked
+from cnnexp.system.secrets import masked
 from cnnexp.system.text import plural
 
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 In the order in which a run passes through them:
 
-    owned_record      begins and ends a record, in the process that answers for the run
-    record_folder     its files; `entries` are the lines of its journal
-    delivery_client   starts the delivery process, notifies it of records and receives its answers
-    delivery_process  serves all records of its parent process, however that one ends
-    delivery          one record into one MLflow run, from wherever the last attempt stopped
+    owned_record          begins and ends a record, in the process that answers for the run
+    record_folder         its files; `entries` are the lines of its journal
+    delivery_client       starts the delivery process, notifies it of records and receives its answers
+    delivery_process      serves all records of its parent process, however that one ends
+    incremental_delivery  one record's attempts, and the pauses between them
+    delivery              one record into one MLflow run, from wherever the last attempt stopped
 """

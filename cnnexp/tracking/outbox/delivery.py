@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from cnnexp.system.store_uri import StoreUri
 from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import record_folder
 from cnnexp.tracking.outbox.record_folder import Entry, Opening, Progress
-from cnnexp.tracking.store import connection
+from cnnexp.tracking.store import calls, connection
 from cnnexp.tracking.tags import RECORD
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Delivery:
     def client(self) -> "MlflowClient":
         """Client of the store; getting it creates the experiment."""
         if self._client is None:
-            with connection.one_line_errors(self.opening.uri):
+            with calls.calling(self.opening.uri):
                 self._client, self.progress.experiment_id = connection.connect(
                     uri=self.opening.uri, artifacts=self.opening.artifacts, experiment=self.opening.experiment
                 )
@@ -67,9 +68,9 @@ class Delivery:
         if ending is not None and ending.discarded and not self.progress.asked:
             return True
         client = self.client
-        with connection.one_line_errors(self.opening.uri):
+        with calls.calling(self.opening.uri):
             if ending is not None and ending.discarded:
-                self._delete(client, self.opening.key)
+                self._delete(client, self._runs_of(client, self.opening.key))
                 return True
             if self.progress.run_id is None:
                 self._open(client)
@@ -77,26 +78,40 @@ class Delivery:
             if ending is None:
                 return False
             self._send_files(client)
+            self._delete_ghosts(client)
             client.set_terminated(self.run_id, ending.status, ending.ended)
         return True
 
     def _open(self, client: "MlflowClient") -> None:
-        run_id = self.opening.run_id or self._lost_answer(client)
-        if run_id is None:
-            self.progress.asked = True
-            self.progress.save(self.folder)
-            run = client.create_run(
-                str(self.progress.experiment_id),
-                start_time=self.opening.started,
-                tags={**self.opening.tags, RECORD: self.opening.key},
-                run_name=self.opening.run_name,
-            )
+        if self.opening.run_id is None:
+            run = client.get_run(self._lost_answer(client) or self._create(client))
         else:
-            run = self._continue(client, run_id)
+            run = self._continue(client, self.opening.run_id)
         if self.opening.replaces is not None:
-            self._delete(client, self.opening.replaces)
+            self._delete(client, self._runs_of(client, self.opening.replaces))
         self.progress.run_id, self.progress.experiment_id = run.info.run_id, run.info.experiment_id
         self.progress.save(self.folder)
+
+    def _create(self, client: "MlflowClient") -> str:
+        """Create the run; where the answer is lost, look whether the store has it, instead of asking for a second."""
+        from mlflow.exceptions import MlflowException
+
+        self.progress.asked = True
+        self.progress.save(self.folder)
+        try:
+            with calls.asking_once():
+                run = client.create_run(
+                    str(self.progress.experiment_id),
+                    start_time=self.opening.started,
+                    tags={**self.opening.tags, RECORD: self.opening.key},
+                    run_name=self.opening.run_name,
+                )
+        except MlflowException:
+            found = self._lost_answer(client)
+            if found is None:
+                raise
+            return found
+        return str(run.info.run_id)
 
     def _lost_answer(self, client: "MlflowClient") -> str | None:
         """Return the run that was asked for before, if the store created it and only the answer was lost."""
@@ -105,9 +120,18 @@ class Delivery:
         found = self._runs_of(client, self.opening.key)
         return str(found[0].info.run_id) if found else None
 
-    def _delete(self, client: "MlflowClient", key: str) -> None:
-        """Delete the run of a broken attempt, so that a configuration has one run; MLflow can restore it."""
-        for run in self._runs_of(client, key):
+    def _delete_ghosts(self, client: "MlflowClient") -> None:
+        """Delete further runs of this record, which a slow server or a proxy that repeats a request may have created.
+
+        One may appear at any time after its request was given up, so this is done last.
+        """
+        if not StoreUri(self.opening.uri).is_server:
+            return
+        self._delete(client, [run for run in self._runs_of(client, self.opening.key) if run.info.run_id != self.run_id])
+
+    def _delete(self, client: "MlflowClient", runs: "Sequence[Run]") -> None:
+        """Delete runs that another one replaces, so that a configuration has one run; MLflow can restore them."""
+        for run in runs:
             if run.info.status == "RUNNING":  # else it would be running again when it is restored
                 client.set_terminated(run.info.run_id, "KILLED")
             client.delete_run(run.info.run_id)

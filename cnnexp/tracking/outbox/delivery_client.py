@@ -10,60 +10,66 @@ import json
 import logging
 import os
 import queue
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from cnnexp.errors import TrackingError
+from cnnexp.system.secrets import masked
 
 _logger = logging.getLogger("cnnexp.tracking")
 PATIENCE = 60.0  # seconds without an answer from the delivery process before it is given up
+_FAILURES_TO_PRINT = 2  # of the store, in a row: one alone is nothing to look into
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the delivery process reports about one record; between the processes it is one line of JSON."""
 
-    event: str  # opened | refused | delivered | kept | warning; `gone` from this end: the process has ended
+    event: str  # opened | failing | refused | delivered | kept | warning; `gone` from this end: the process has ended
     folder: str = ""
     run_id: str | None = None  # of `opened` and `delivered`
-    reason: str = ""  # of `refused` and `kept`; the text of a `warning`
-
-
-_GONE = Answer("gone", reason="The delivering process has ended before its time.")
+    reason: str = ""  # of `failing`, `refused`, `kept` and `gone`; the text of a `warning`
 
 
 class DeliveryClient:
     """A running delivery process."""
 
-    def __init__(self, process: "subprocess.Popen[str]", answers: int) -> None:
-        """Take the process and the file descriptor its answers come from."""
+    def __init__(self, process: "subprocess.Popen[str]", answers: int, errors: IO[bytes]) -> None:
+        """Take the process, the file descriptor its answers come from and the file of what else it prints."""
         self.process = process
         self._owner = os.getpid()
         self._incoming = answers
+        self._errors = errors
+        self._failures: Counter[str] = Counter()  # of the store to take a record, by its folder
         self._answers: dict[str, queue.SimpleQueue[Answer]] = defaultdict(queue.SimpleQueue)
-        self._silent = threading.Event()  # no more answers will come
+        self._gone: Answer | None = None  # the last answer about any record; None: the process is there
 
     @classmethod
     def start(cls) -> Self:
         """Start a delivery process."""
         incoming, outgoing = os.pipe()  # bare: a file object read by a daemon thread can abort Python's exit
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cnnexp.tracking.outbox.delivery_process"],
             stdin=subprocess.PIPE,
             stdout=outgoing,
+            stderr=errors,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is meant for the training process, which records how the run ended
         )
         os.close(outgoing)
-        client = cls(process, incoming)
+        client = cls(process, incoming, errors)
         threading.Thread(target=client._listen, name="cnnexp-delivery", daemon=True).start()
         return client
 
@@ -87,8 +93,8 @@ class DeliveryClient:
     def wait(self, folder: Path, *, patience: float) -> Answer | None:
         """Return the next answer about a record; None after `patience` seconds without one."""
         waiting = self._answers[str(folder)]
-        if self._silent.is_set() and waiting.empty():
-            return _GONE
+        if self._gone is not None and waiting.empty():
+            return self._gone
         try:
             return waiting.get(timeout=patience)
         except queue.Empty:
@@ -110,11 +116,31 @@ class DeliveryClient:
             answer = Answer(**json.loads(line))
             if answer.event == "warning":
                 _logger.warning("%s", answer.reason)
-            else:
-                self._answers[answer.folder].put(answer)
-        self._silent.set()  # first, so that a wait that starts from here on sees it
+                continue
+            if answer.event == "failing":
+                self._warn_of_failures(answer)
+            self._answers[answer.folder].put(answer)
+        # first, so that a wait that starts from here on sees it
+        self._gone = Answer("gone", reason=f"The process that delivers to the store has ended: {self._cause()}.")
         for waiting in list(self._answers.values()):
-            waiting.put(_GONE)
+            waiting.put(self._gone)
+
+    def _warn_of_failures(self, answer: Answer) -> None:
+        """Print once that a store fails, when it has failed twice."""
+        self._failures[answer.folder] += 1
+        if self._failures[answer.folder] == _FAILURES_TO_PRINT:
+            _logger.warning("%s. The store is asked again; what is recorded is on disk.", answer.reason.rstrip("."))
+
+    def _cause(self) -> str:
+        """Return why the process ended: by which signal, or the last line it printed."""
+        code = self.process.wait()
+        with self._errors as errors:
+            errors.seek(0)
+            printed = [line.strip() for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"{name}, perhaps for want of memory" if code == -signal.SIGKILL else name
+        return masked(printed[-1].rstrip(".")) if printed else f"exit code {code}"
 
 
 def _lines(handle: int) -> Iterator[bytes]:
@@ -204,7 +230,9 @@ class PendingDelivery:
             self._client.stop()
 
     def _last_answer(self, patience: float) -> Answer | None:
-        while (answer := self._next_answer(patience)) is not None:
+        """Return the last answer about the record; None after `patience` seconds without it."""
+        end = time.monotonic() + patience
+        while (answer := self._next_answer(max(0.0, end - time.monotonic()))) is not None:
             self._take(answer)
             if answer.event in ("delivered", "kept", "gone"):
                 break

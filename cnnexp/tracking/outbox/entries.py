@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cnnexp.records import RunInfo, RunResult
+from cnnexp.system.secrets import without_secrets
 from cnnexp.system.text import as_yaml, plural
 from cnnexp.tracking.outbox.record_folder import Entry, now
 
@@ -82,6 +83,11 @@ def resolved(info: RunInfo) -> dict[str, Parameter]:
         "used.augmentation": info.augmentation,
         "model.trainable_weights": info.parameters,
     }
+
+
+def traceback_file(text: str) -> dict[str, bytes]:
+    """The artifact that keeps a traceback; its lines of code may quote passwords."""
+    return {"traceback.txt": without_secrets(text, code=True).encode(errors="backslashreplace")}
 
 
 def _key(name: str) -> str:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from cnnexp.config import TrackingConfig
-from cnnexp.system import locks
 from cnnexp.system.files import at_home
-from cnnexp.system.store_uri import masked
+from cnnexp.system.secrets import masked
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
 from cnnexp.tracking.outbox.record_folder import Opening, RecordWriter
@@ -62,17 +61,17 @@ class OwnedRecord:
             uri=absolute_uri(settings.uri),
             artifacts=absolute_location(settings.artifacts),
             experiment=settings.experiment,
-            run_name=run_name,
+            run_name=record_folder.encodable(run_name),
             run_id=run_id,
             started=record_folder.now(),
-            tags={**source_tags(), **tags},
+            tags={name: record_folder.encodable(value) for name, value in {**source_tags(), **tags}.items()},
             replaces=replaces,
         )
         record = cls(RecordWriter.create(at_home(settings.outbox).absolute(), opening))
         try:
             record.writer.append(entries.params(parameters))
             if config_yaml is not None:
-                record.writer.file("config.yaml", masked(config_yaml).encode())
+                record.writer.file("config.yaml", masked(config_yaml).encode(errors="backslashreplace"))
             record.add_commit(commit)
         except BaseException:
             record.writer.abandon()
@@ -156,7 +155,7 @@ def deliver_orphans(outbox: Path, *, tags: Collection[str]) -> None:
 
 def _is_owned(folder: Path) -> bool:
     try:
-        return locks.is_locked(folder / record_folder.JOURNAL)
+        return record_folder.is_owned(folder)
     except FileNotFoundError:  # delivered by now, by the process that owned it
         return True
 

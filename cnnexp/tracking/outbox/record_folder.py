@@ -7,12 +7,14 @@
         files/           artifacts of the run, as they will be named
         model/           what the logged model is made of
         status.json      how the run ended; written last
+        reserve          room for that on a full disk
         delivered.json   how much of this the store has; written by the process that delivers
 
 The folder is removed when the store has all of it. It may hold a store's password, so only its owner can read it.
 """
 
 import dataclasses
+import errno
 import json
 import re
 import secrets
@@ -29,6 +31,10 @@ from cnnexp.system import locks
 from cnnexp.system.files import write_atomically
 
 JOURNAL = "journal.jsonl"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_RESERVE = "reserve"
+_RESERVED = 65_536  # bytes: for status.json, a traceback and what the delivery notes down
 Entry = dict[str, Any]
 
 
@@ -76,8 +82,31 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        raise TrackingError(f"A run is recorded on disk first, and that failed: {error}. {_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, locks.LocksUnsupportedError):
+        return "A record is locked while it is written: set tracking.outbox to a folder on a file system with locks."
+    if error.errno in _FULL:
+        return "Make room, or set tracking.outbox."
+    return "Set tracking.outbox to a folder that can be written to."
+
+
+def is_owned(folder: Path) -> bool:
+    """Tell whether a living process owns a record.
+
+    Raises:
+        TrackingError: the file system has no locks.
+        FileNotFoundError: the record is delivered by now.
+
+    """
+    try:
+        return locks.is_locked(folder / JOURNAL)
+    except locks.LocksUnsupportedError as error:
         raise TrackingError(
-            f"A run is recorded on disk first, and that failed: {error}. Make room, or set tracking.outbox."
+            f"A record is locked while its run is going on, and the file system of {folder} has no locks "
+            f"({error.strerror}). Move the folder to one that has, such as /tmp, and set tracking.outbox to one."
         ) from error
 
 
@@ -108,10 +137,15 @@ class RecordWriter:
         """Create a record and lock it until :meth:`end`, or until this process dies."""
         folder = _new_folder(outbox / opening.key)
         with _writing():
-            (folder / "files").mkdir()
             writer = cls(folder, (folder / JOURNAL).open("a", encoding="utf-8"))
-            locks.lock(writer._journal)
-            write_json(folder / "run.json", dataclasses.asdict(opening))
+            try:
+                locks.lock(writer._journal)
+                (folder / "files").mkdir()
+                (folder / _RESERVE).write_bytes(b"\1" * _RESERVED)
+                write_json(folder / "run.json", dataclasses.asdict(opening))
+            except BaseException:
+                writer.abandon()
+                raise
         return writer
 
     @classmethod
@@ -123,7 +157,7 @@ class RecordWriter:
     def append(self, entry: Entry) -> None:
         """Add one entry to the journal; what is written survives the death of this process."""
         with _writing():
-            self._journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._journal.write(encodable(json.dumps(entry, ensure_ascii=False), backslash="\\\\") + "\n")
             self._journal.flush()
 
     def file(self, name: str, content: bytes) -> None:
@@ -133,6 +167,21 @@ class RecordWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
+    @contextmanager
+    def new_model(self) -> Iterator[Path]:
+        """Give the folder to lay the model out in, which does not exist yet; nothing stays of one that fails."""
+        folder = self.folder / "model"
+        try:
+            with _writing():
+                yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def use_reserve(self) -> None:
+        """Free the room for what is recorded last."""
+        (self.folder / _RESERVE).unlink(missing_ok=True)
+
     def cut_unfinished_line(self) -> None:
         """Remove a line that a second writer left unfinished when it died."""
         with _writing(), (self.folder / JOURNAL).open("rb+") as journal:
@@ -140,6 +189,7 @@ class RecordWriter:
 
     def end(self, status: str, *, discarded: bool = False) -> None:
         """Write how the run ended and release the record: from here on any process may complete its delivery."""
+        self.use_reserve()
         with _writing():
             write_json(self.folder / "status.json", dataclasses.asdict(Ending(status, now(), discarded)))
         self._journal.close()
@@ -150,6 +200,17 @@ class RecordWriter:
         remove(self.folder)
 
 
+def encodable(text: str, *, backslash: str = "\\") -> str:
+    r"""Return a text that UTF-8 can carry: bytes of file names that are no UTF-8 stand as ``\udce9``.
+
+    Args:
+        text: Any.
+        backslash: As it is written in the text; in JSON it is doubled.
+
+    """
+    return _SURROGATE.sub(lambda found: f"{backslash}u{ord(found[0]):04x}", text)
+
+
 def read_opening(folder: Path) -> Opening:
     """Return how the record began."""
     return Opening(**read_json(folder / "run.json"))
@@ -158,7 +219,7 @@ def read_opening(folder: Path) -> Opening:
 def read_ending(folder: Path) -> Ending | None:
     """Return how the run ended; None while it is running; KILLED when its process died without recording an end."""
     journal = folder / JOURNAL
-    held = locks.is_locked(journal)  # read first: the status is written before the journal is released
+    held = is_owned(folder)  # read first: the status is written before the journal is released
     if (folder / "status.json").exists():
         return Ending(**read_json(folder / "status.json"))
     return None if held else Ending("KILLED", journal.stat().st_mtime_ns // 1_000_000)
@@ -178,14 +239,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file so that a reader sees the old one or the new one, never a part."""
-    write_atomically(path, json.dumps(content, ensure_ascii=False).encode())
+    write_atomically(path, json.dumps(content, ensure_ascii=False).encode(errors="backslashreplace"))  # JSON's escapes
 
 
 def remove(folder: Path) -> None:
     """Remove a record, in one step for every other process, and the outbox with its last record."""
     gone = folder.with_name(f".{folder.name}.delivered")
     folder.rename(gone)
-    shutil.rmtree(gone)
+    shutil.rmtree(gone, ignore_errors=True)  # nothing reads it any more, and few open files are enough to get here
     with suppress(OSError):  # there are other records
         folder.parent.rmdir()
 

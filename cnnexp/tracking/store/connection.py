@@ -1,4 +1,4 @@
-"""The MLflow store: found, reached, prepared; its errors in one line."""
+"""The MLflow store: found, reached, prepared."""
 
 import http.client
 import logging
@@ -8,17 +8,18 @@ import ssl
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnexp.errors import TrackingError
+from cnnexp.errors import ConfigError, TrackingError
 from cnnexp.system.files import at_home, replacing
-from cnnexp.system.locks import locked_folder
+from cnnexp.system.locks import LocksUnsupportedError, locked_folder, require_locks
 from cnnexp.system.quiet import heavy_imports
-from cnnexp.system.store_uri import StoreUri, masked
-from cnnexp.system.text import one_line
+from cnnexp.system.store_uri import StoreUri
+from cnnexp.system.text import printable
+from cnnexp.tracking.store.calls import mlflow_uri
+from cnnexp.tracking.store.schema import require_current_schema
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,24 +41,40 @@ def absolute_uri(uri: str) -> str:
     """Return the URI so that it means the same store from any folder.
 
     Raises:
-        ConfigError: It names no store.
+        ConfigError: It names no store, or one that MLflow cannot open.
 
     """
-    return str(StoreUri.parse(uri).absolute())
+    store = StoreUri.parse(uri).absolute()
+    if store.database is not None:
+        _require_utf8(store.database, setting="tracking.uri", instead="tracking.uri=sqlite:////tmp/mlflow.db")
+    return str(store)
 
 
 def absolute_location(artifacts: str | None) -> str | None:
     """Return where a new experiment keeps its files, as a URI that means the same from any folder."""
     if artifacts is None or "://" in artifacts:
         return artifacts
-    return at_home(artifacts).absolute().as_uri()
+    folder = at_home(artifacts).absolute()
+    _require_utf8(folder, setting="tracking.artifacts", instead="tracking.artifacts=/tmp/mlartifacts")
+    return folder.as_uri()
+
+
+def _require_utf8(path: Path, *, setting: str, instead: str) -> None:
+    """Refuse a path that MLflow would read as another."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{setting} must be a path in UTF-8, because MLflow reads no other; {printable(str(path))} is not. "
+            f"Choose another, such as {instead}."
+        ) from None
 
 
 def reach(uri: str) -> None:
     """Make sure within ten seconds, and without MLflow, that there is something at the URI to record to.
 
     Raises:
-        TrackingError: No server answers, or the folder of the database cannot be written to.
+        TrackingError: No server answers, the database cannot be written to, or an older MLflow made it.
 
     """
     store = StoreUri(uri)
@@ -65,21 +82,29 @@ def reach(uri: str) -> None:
         _reach_server(uri)
     elif store.database is not None:
         _reach_folder(store.database.parent)
+        _reach_database(store.database)
+        require_current_schema(uri)
 
 
 def _reach_server(uri: str) -> None:
+    address = StoreUri(uri).without_credentials.rstrip("/")
     try:
-        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=_REACH_SECONDS):
-            return
+        with urllib.request.urlopen(f"{address}/health", timeout=_REACH_SECONDS) as answer:
+            is_page = answer.read(1) == b"<"  # MLflow's answer is OK
     except urllib.error.HTTPError:
         return  # it answered; whether it lets us in is for MLflow to find out, which knows the credentials
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLError):
             return  # MLflow has its own settings for certificates
+        reason = f"did not ({reason})"
+    else:
+        if not is_page:
+            return
+        reason = "answers with a page: it is another program, or a network that wants to be signed in to"
     raise TrackingError(
-        f"The MLflow server of tracking.uri must answer within {_REACH_SECONDS:g} seconds; {masked(uri)} did not "
-        f"({reason}). Start it, correct the address, or record to a file: tracking.uri=sqlite:///mlflow.db."
+        f"The MLflow server of tracking.uri must answer within {_REACH_SECONDS:g} seconds; {StoreUri(uri).masked} "
+        f"{reason}. Start it, correct the address, or record to a file: tracking.uri=sqlite:///mlflow.db."
     )
 
 
@@ -93,6 +118,29 @@ def _reach_folder(folder: Path) -> None:
             f"The folder of the database in tracking.uri must be writable; {folder} is not. "
             "Choose another, such as tracking.uri=sqlite:////tmp/mlflow.db."
         )
+    try:
+        require_locks(folder)
+    except LocksUnsupportedError as error:
+        raise TrackingError(
+            f"The folder of the database in tracking.uri must be on a file system with locks; {folder} is not "
+            f"({error.strerror}). Choose another, such as tracking.uri=sqlite:////tmp/mlflow.db."
+        ) from error
+
+
+def _reach_database(database: Path) -> None:
+    """Refuse at once what MLflow would try to open for two minutes."""
+    if not database.exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            return  # that passes
+        raise TrackingError(
+            f"The file in tracking.uri must be an SQLite database that can be read; {database} is not ({error}). "
+            "Choose another, such as tracking.uri=sqlite:///mlflow.db."
+        ) from error
 
 
 def load_mlflow() -> None:
@@ -101,22 +149,10 @@ def load_mlflow() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a paragraph for each attempt; the last one raises
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     with heavy_imports():
         import mlflow  # noqa: F401
-
-
-@contextmanager
-def one_line_errors(uri: str) -> Iterator[None]:
-    """Turn whatever MLflow, its database or the network raises into a TrackingError of one line."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError, TimeoutError) as error:  # requests' errors are OSErrors
-        reason = masked(one_line(error))[:400]
-        raise TrackingError(f"The MLflow store {masked(uri)} refused or could not be reached: {reason}") from error
 
 
 def connect(*, uri: str, artifacts: str | None, experiment: str) -> "tuple[MlflowClient, str]":
@@ -129,10 +165,12 @@ def connect(*, uri: str, artifacts: str | None, experiment: str) -> "tuple[Mlflo
     store = StoreUri(uri)
     with _alone(store):
         if store.database is not None:
+            require_current_schema(uri)
             if not store.database.exists():
                 _create_whole(store.database)
             _let_readers_and_writers_meet(store.database)
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        address = mlflow_uri(uri)
+        client = MlflowClient(tracking_uri=address, registry_uri=address)
         return client, _experiment_id(client, experiment, None if store.is_server else artifacts)
 
 
@@ -149,7 +187,7 @@ def _create_whole(database: Path) -> None:
     from mlflow import MlflowClient
 
     with replacing(database) as growing:
-        MlflowClient(tracking_uri=str(StoreUri.of_database(growing))).search_experiments()
+        MlflowClient(tracking_uri=mlflow_uri(str(StoreUri.of_database(growing)))).search_experiments()
 
 
 def _let_readers_and_writers_meet(database: Path) -> None:

@@ -16,7 +16,8 @@ from cnnexp.records import RunSummary
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import did_you_mean, listed
 from cnnexp.tracking.store import run_files
-from cnnexp.tracking.store.connection import load_mlflow, one_line_errors, reach
+from cnnexp.tracking.store.calls import calling, mlflow_uri
+from cnnexp.tracking.store.connection import load_mlflow, reach
 from cnnexp.tracking.store.sqlite import SqliteStore
 from cnnexp.tracking.store.stored_run import RunStore, StoredRun
 from cnnexp.tracking.tags import EVALUATES, SWEEP_KEY
@@ -44,8 +45,8 @@ def ask(uri: str, question: Callable[[RunStore], Answer]) -> Answer:
     load_mlflow()
     from cnnexp.tracking.store.client import ClientStore
 
-    with one_line_errors(uri):
-        return question(ClientStore(uri))
+    with calling(uri):
+        return question(ClientStore(mlflow_uri(uri)))
 
 
 def _plain_file(uri: str) -> Path | None:
@@ -87,8 +88,8 @@ def find_sweep(uri: str, target: str) -> StoredRun:
     found = [run for run in named if SWEEP_KEY in run.tags]
     if not found:
         raise TargetError(
-            f"A sweep is named by its parent run's id or name, or latest; no sweep at {uri} is {target!r}. "
-            "`cnnexp ui` shows what there is."
+            f"A sweep is named by its parent run's id or name, or latest; no sweep at {StoreUri(uri).masked} is "
+            f"{target!r}. `cnnexp ui` shows what there is."
         )
     if len(found) > 1 and target != LATEST:
         ids = listed(run.run_id[:12] for run in found)
@@ -122,7 +123,8 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
     database = StoreUri(uri).database
     if database is not None and not database.is_file():
         raise TargetError(
-            f"No runs are recorded at {uri}: there is no file {database.resolve()}. Train first, or name the store."
+            f"No runs are recorded at {StoreUri(uri).masked}: there is no file {database.resolve()}. "
+            "Train first, or name the store."
         )
     return ask(uri, lambda store: _summaries(store, targets, uri))
 

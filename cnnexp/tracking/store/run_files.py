@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 import numpy as np
 
 from cnnexp.records import Finding, RecordedPredictions
+from cnnexp.tracking.store.calls import calling, mlflow_uri
 
 PROBABILITY = "p/"  # prefix of a column of predictions.parquet; the class name follows
 
@@ -38,12 +39,13 @@ def local_folder(uri: str) -> Path | None:
 def _download(artifact_uri: str, name: str, store: str) -> bytes | None:
     import mlflow.artifacts
 
-    there = mlflow.artifacts.list_artifacts(artifact_uri=artifact_uri, tracking_uri=store)
-    if not any(item.path == name for item in there):
-        return None
-    with tempfile.TemporaryDirectory() as copy:
+    with calling(store), tempfile.TemporaryDirectory() as copy:
+        address = mlflow_uri(store)
+        there = mlflow.artifacts.list_artifacts(artifact_uri=artifact_uri, tracking_uri=address)
+        if not any(item.path == name for item in there):
+            return None
         place = f"{artifact_uri.rstrip('/')}/{name}"
-        return Path(mlflow.artifacts.download_artifacts(place, dst_path=copy, tracking_uri=store)).read_bytes()
+        return Path(mlflow.artifacts.download_artifacts(place, dst_path=copy, tracking_uri=address)).read_bytes()
 
 
 def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
