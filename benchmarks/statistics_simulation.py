@@ -125,7 +125,7 @@ def simulated_predictions(difficulty: np.ndarray, labels: np.ndarray, rng: np.ra
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     files = tuple(f"index-{i}" for i in range(len(labels)))
     names = tuple(str(k) for k in range(CLASSES))
-    return RecordedPredictions(names, files, labels, probabilities.astype(np.float32))
+    return RecordedPredictions(names, files, None, None, None, labels, probabilities.astype(np.float32))
 
 
 def false_claims_about_models(metric_name: str, trials: int) -> str:

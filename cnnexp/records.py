@@ -172,6 +172,7 @@ class SplitPredictions:
     """The probabilities of the final model for each image of a split, in the order of the split."""
 
     files: tuple[str, ...]
+    digests: tuple[str, ...]  # of each image as the model was trained to see it: see `datasets.image_digests`
     labels: Labels
     probabilities: Probabilities
 
@@ -183,6 +184,7 @@ class RunInfo:
     name: str
     data_name: str
     data_digest: str
+    content_digest: str  # sha256 (hex) of the whole data set, however it is split
     data_source: str
     class_names: tuple[str, ...]
     class_counts: Mapping[str, tuple[int, ...]]  # per split name, in the order of class_names
@@ -282,6 +284,9 @@ class RecordedPredictions:
 
     class_names: tuple[str, ...]
     files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17"
+    digests: tuple[str, ...] | None  # (N,) of the pixels; None: recorded by cnnexp 0.1.0
+    reading: str | None  # by which rule files became these pixels: the same text for the same rule; None: as above
+    content_digest: str | None  # of the whole data set, read by this rule; None: as above
     labels: Labels
     probabilities: Probabilities
 

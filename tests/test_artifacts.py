@@ -70,6 +70,7 @@ def test_findings_and_card_are_written_whole(result, files):
     }
     assert strictly(files["card.json"]) == {
         "class_names": list(class_names(3)),
+        "image": {"height": 8, "width": 8},
         "input_shape": [8, 8, 1],
         "scale": 0.5,
     }
@@ -90,13 +91,14 @@ def test_predictions_join_files_labels_and_probabilities_in_order(result, files)
     table = pq.read_table(io.BytesIO(files["predictions.parquet"]))
     names = list(class_names(3))
     assert table.column_names == [
-        "file", "split", "label", "predicted", "correct", "confidence", *(f"p/{name}" for name in names),
+        "file", "digest", "split", "label", "predicted", "correct", "confidence", *(f"p/{name}" for name in names),
     ]  # fmt: skip
     assert table.num_rows == 6 + 6 + 60
     assert table["split"].to_pylist() == ["validation"] * 6 + ["calibration"] * 6 + ["test"] * 60
     test = result.predictions["test"]
     rows = table.slice(12).to_pydict()
     assert rows["file"] == list(test.files)
+    assert rows["digest"] == list(test.digests)
     assert rows["label"] == [names[label] for label in test.labels]
     assert rows["predicted"] == [names[best] for best in test.probabilities.argmax(axis=1)]
     assert rows["correct"] == [a == b for a, b in zip(rows["label"], rows["predicted"], strict=True)]

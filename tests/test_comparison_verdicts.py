@@ -30,7 +30,9 @@ def predicted(right: str, files: tuple[str, ...] | None = None) -> RecordedPredi
     labels = np.zeros(len(right), dtype=np.int64)
     hits = np.array([mark == "1" for mark in right])
     probabilities = np.where(hits[:, None], [[0.9, 0.1]], [[0.2, 0.8]]).astype(np.float32)
-    return RecordedPredictions(("a", "b"), files or tuple(f"{i}.png" for i in range(len(right))), labels, probabilities)
+    return RecordedPredictions(
+        ("a", "b"), files or tuple(f"{i}.png" for i in range(len(right))), None, None, None, labels, probabilities
+    )
 
 
 def with_predictions(run: RunSummary, recorded: RecordedPredictions) -> RunSummary:
@@ -168,7 +170,7 @@ def test_another_training_set_with_the_same_test_images_is_compared():
     second = replace(with_predictions(summary(0.9, model="vgg"), predicted("1101")), data_digest="fewer")
     comparison = compare([first, second], metric_name="test/accuracy", by=())
     assert not comparison.refusals
-    assert any("2 different digests" in warning for warning in comparison.warnings)
+    assert any("2 different data sets (data.digest: " in warning for warning in comparison.warnings)
 
 
 def test_effects_are_measured_within_one_data_set_when_several_are_there():

@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from cnnexp.comparison.data_sets import with_data_sets
 from cnnexp.comparison.design import Configuration, Setting, configurations, seed_of, varying_settings
 from cnnexp.comparison.effects import effects
 from cnnexp.comparison.fairness import refusals, warnings
 from cnnexp.comparison.metric import Metric, metric, validation_objective
 from cnnexp.comparison.paired import Estimate, t_interval
 from cnnexp.comparison.result import Comparison, Difference, Effect, ModelDifference, Row, Standing
-from cnnexp.comparison.same_images import compare_models, groups_by_images, identify_test_images, name_of_test
+from cnnexp.comparison.same_images import compare_models, name_of_test
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
+from cnnexp.comparison.tested_images import identify_test_images
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.system.text import did_you_mean, plural
@@ -31,11 +33,11 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     settings = varying_settings(usable, by)
     objective = validation_objective(usable)
     images = identify_test_images(usable)
-    refused = refusals(groups_by_images(usable, images))
+    refused = refusals(images.groups(usable))
     rows = configurations(usable, settings)
     ranked = _by_settings(rows, settings) if objective is None else _ranked(rows, objective)
     varying = varying_settings(usable, ())
-    found = effects(usable, settings=settings, blocked_by=varying, images=images, metric=compared)
+    found = effects(usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared)
     scores = SeedScores.of([row.by_seed(compared) for row in ranked])
     adjusted = adjusted_p_values(scores, ranked=objective is not None)
     over_seeds = (None,) * len(ranked) if refused else compare_over_seeds(scores, compared, adjusted)
@@ -65,7 +67,7 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
         model_test=name_of_test(compared) if models else None,
         left_out=left_out,
         refusals=refused,
-        warnings=warnings(ranked, settings, compared, [run for run, _ in left_out]),
+        warnings=warnings(ranked, settings, compared, images, [run for run, _ in left_out]),
     )
 
 
@@ -77,7 +79,7 @@ def _usable(
     usable = tuple(run for run in runs if reasons[run.run_id] is None)
     if not usable:
         raise ConfigError(_nothing_to_compare(runs, compared))
-    return usable, tuple((run, reason) for run in runs if (reason := reasons[run.run_id]) is not None)
+    return with_data_sets(usable), tuple((run, reason) for run in runs if (reason := reasons[run.run_id]) is not None)
 
 
 def _why_left_out(run: RunSummary, needed: Sequence[str]) -> str | None:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from cnnexp.comparison.data_sets import DIGEST, PATH
 from cnnexp.comparison.design import Configuration, Setting, seed_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
+from cnnexp.comparison.tested_images import TestedImages
 from cnnexp.config import names_affecting
 from cnnexp.records import RunSummary
 from cnnexp.system.text import listed, plural
@@ -27,13 +29,17 @@ def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
 
 
 def _data_of(run: RunSummary) -> str:
-    names = ("data", "data.path", "data.split_seed")
+    names = ("data", PATH, DIGEST, "data.split_seed")
     known = [f"{name}={run.settings[name]}" for name in names if name in run.settings]
     return ", ".join([*known, f"digest {run.data_digest[:8]}"] if run.data_digest else known)
 
 
 def warnings(
-    rows: Sequence[Configuration], settings: Sequence[Setting], metric: Metric, left_out: Sequence[RunSummary]
+    rows: Sequence[Configuration],
+    settings: Sequence[Setting],
+    metric: Metric,
+    images: TestedImages,
+    left_out: Sequence[RunSummary],
 ) -> tuple[str, ...]:
     """Sentences about what is not equal between ``rows`` although it may move the numbers."""
     runs = [run for row in rows for run in row.runs]
@@ -41,6 +47,7 @@ def warnings(
     found = [
         _different_splits(runs),
         _different_data(runs, named),
+        _known_by_name(images),
         _different_steps(rows, settings),
         *_different_machines(runs, named),
         _selected_on_test(runs),
@@ -66,14 +73,26 @@ def _different_splits(runs: Sequence[RunSummary]) -> str | None:
 
 
 def _different_data(runs: Sequence[RunSummary], named: set[str]) -> str | None:
-    digests = {run.data_digest for run in runs}
-    explained = any(name == "data" or name.startswith("data.") for name in named)
-    subsampled = any(_values(runs, name) for name in names_affecting("subset"))
-    if len(digests) < 2 or explained or subsampled:
+    name = PATH if any(PATH in run.settings for run in runs) else DIGEST
+    levels = _values(runs, name)
+    if len(levels) < 2:
         return None
+    where = f"The runs are over {len(levels)} different data sets ({name}: {listed(levels)})"
+    if name in named or "data" in named:
+        return f"{where}: what differs between rows over different data may be due to the data alone."
+    return f"{where}, and rows average over them; --by {name} keeps them apart."
+
+
+def _known_by_name(images: TestedImages) -> str | None:
+    if not images.by_name:
+        return None
+    run = images.by_name[0]
+    predictions = run.read_predictions()
+    old = predictions is not None and predictions.digests is None
+    why = "cnnexp 0.1.0 recorded no pixels" if old else "they are read in another way"
     return (
-        f"The data behind the runs is not the same: {len(digests)} different digests, although no data setting "
-        "differs. Files were added, removed or changed between the runs."
+        f"That {run.name} was tested on the same images as the runs over other data is known by file names and labels "
+        f"alone: {why}."
     )
 
 

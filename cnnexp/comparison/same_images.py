@@ -1,7 +1,6 @@
 """Is this *model* better on these images? Paired image by image."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate, PairedTest, accuracy_difference, holm, mcnemar_mid_p
 from cnnexp.comparison.result import Difference, ModelDifference
 from cnnexp.comparison.seeds import as_gain
+from cnnexp.comparison.tested_images import have_comparable_pixels
 from cnnexp.records import Labels, Probabilities, RecordedPredictions, RunSummary
 
 MCNEMAR = "McNemar's mid-p test on the images that one of the two gets right"
@@ -18,35 +18,6 @@ BOOTSTRAPPED = (
     "weighted_f1", "roc_auc", "pr_auc", "log_loss", "brier", "ece",
 )  # fmt: skip
 _SEED = 0  # of the resamples: the same comparison gives the same numbers
-
-
-def identify_test_images(runs: Sequence[RunSummary]) -> dict[str, str]:
-    """What identifies the test images of each run: run id -> key, equal for the same files with the same labels.
-
-    Runs with the same data digest are read once. Another digest may still mean the same test images (a smaller training
-    set, another input size), so the recorded file names and labels of one run of each digest decide.
-    """
-    keys: dict[tuple[str | None, ...], str] = {}
-    for run in runs:
-        digest = _digest(run)
-        if digest not in keys:
-            keys[digest] = _content_key(run) or "/".join(str(part) for part in digest)
-    return {run.run_id: keys[_digest(run)] for run in runs}
-
-
-def _digest(run: RunSummary) -> tuple[str | None, ...]:
-    split = ("data", "data.path", "data.split_seed", "data.test")
-    return (run.data_digest, *(run.settings.get(name) for name in split))
-
-
-def _content_key(run: RunSummary) -> str | None:
-    predictions = run.read_predictions()
-    if predictions is None:
-        return None
-    data = run.settings.get("data", "")  # every built-in data set has an index-0
-    content = hashlib.sha256("\0".join((data, *predictions.class_names, *predictions.files)).encode())
-    content.update(predictions.labels.tobytes())
-    return content.hexdigest()
 
 
 def name_of_test(metric: Metric) -> str | None:
@@ -64,8 +35,7 @@ def compare_models(reference: RunSummary, others: Sequence[RunSummary], metric: 
     The reference was chosen on validation images, not on these test images, and no model is trained again: so only
     the comparisons made need a correction here, unlike over seeds.
     """
-    of_reference = reference.read_predictions()
-    if of_reference is None or not others or name_of_test(metric) is None:
+    if not others or name_of_test(metric) is None or (of_reference := reference.read_predictions()) is None:
         return ()
     recorded = [(run, predictions) for run in others if (predictions := run.read_predictions()) is not None]
     tests = _tests(of_reference, [aligned(of_reference, predictions) for _, predictions in recorded], metric)
@@ -77,16 +47,30 @@ def compare_models(reference: RunSummary, others: Sequence[RunSummary], metric: 
 
 
 def aligned(reference: RecordedPredictions, other: RecordedPredictions) -> Probabilities:
-    """The other model's probabilities in the reference's order of images; both hold the same files.
+    """The other model's probabilities in the reference's order of images; both hold the same images.
 
     Raises ValueError if they do not: pairing different images would be worse than no answer.
     """
-    if reference.files == other.files:
+    if reference.files == other.files and reference.digests == other.digests:
         return other.probabilities
-    if sorted(reference.files) != sorted(other.files):
+    keys, other_keys = _names_of_images(reference, other), _names_of_images(other, reference)
+    order, other_order = (sorted(range(len(each)), key=each.__getitem__) for each in (keys, other_keys))
+    if len(order) != len(other_order) or any(
+        keys[one][:-1] != other_keys[same][:-1] for one, same in zip(order, other_order, strict=True)
+    ):
         raise ValueError("paired tests need the same test images under both models")
-    position = {file: index for index, file in enumerate(other.files)}
-    return other.probabilities[[position[file] for file in reference.files]]
+    places = np.empty(len(order), np.int64)
+    places[order] = other_order
+    paired: Probabilities = other.probabilities[places]
+    return paired
+
+
+def _names_of_images(own: RecordedPredictions, other: RecordedPredictions) -> list[tuple[str, ...]]:
+    """What an image is known by in both, and at the end its file, which tells copies apart that have one label."""
+    if not have_comparable_pixels(own, other) or own.digests is None:
+        return [(file, "") for file in own.files]
+    labels = (own.class_names[label] for label in own.labels.tolist())
+    return list(zip(own.digests, labels, own.files, strict=True))
 
 
 def correct(labels: Labels, probabilities: Probabilities) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -131,11 +115,3 @@ def _difference(
     only_other, only_reference = _discordant(reference, other)
     gain: Estimate = as_gain(test.estimate, metric)
     return ModelDifference(run, Difference(gain, test.p, p_adjusted), only_other, only_reference)
-
-
-def groups_by_images(runs: Sequence[RunSummary], images: Mapping[str, str]) -> tuple[tuple[RunSummary, ...], ...]:
-    """The runs by their test images, largest group first."""
-    groups: dict[str, list[RunSummary]] = {}
-    for run in runs:
-        groups.setdefault(images[run.run_id], []).append(run)
-    return tuple(tuple(group) for group in sorted(groups.values(), key=len, reverse=True))

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from cnnexp.datasets.loading import (
         InspectedDataset,
         cached_spec,
+        content_digest,
         dataset_info,
         inspect_dataset,
         load_splits,
@@ -20,6 +21,7 @@ __all__ = [
     "Split",
     "Splits",
     "cached_spec",
+    "content_digest",
     "dataset_info",
     "inspect_dataset",
     "load_splits",

@@ -113,6 +113,7 @@ def trainable_splits(inspected: InspectedDataset, data: DataConfig) -> Splits:
         spec=decoded.spec,
         **{name: _split(decoded, rows[name]) for name in SPLIT_NAMES},
         digest=inspected.digest,
+        content_digest=content_digest(decoded),
         source=inspected.origin,
         notes=(*inspected.notes, *notes),
     )
@@ -218,12 +219,22 @@ def _split(decoded: DecodedDataset, rows: Rows) -> Split:
     return Split(images=decoded.images, rows=rows, labels=manifest.labels[rows], files=files)
 
 
+def content_digest(decoded: DecodedDataset) -> str:
+    """Return the sha256 (hex) of images, labels, files, class names and spec of a data set, however it is split."""
+    return _hashed(decoded).hexdigest()
+
+
 def _digest(decoded: DecodedDataset, rows: dict[str, Rows]) -> str:
+    digest = _hashed(decoded)
+    for name in SPLIT_NAMES:
+        digest.update(f"\0{name}".encode() + rows[name].astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _hashed(decoded: DecodedDataset) -> "hashlib._Hash":
     manifest = decoded.manifest
     head = [decoded.pixel_digest, manifest.class_names, decoded.spec.as_dict()]
     digest = hashlib.sha256(json.dumps(head).encode())
     digest.update(manifest.labels.astype("<i8").tobytes())
     digest.update("\0".join(manifest.files).encode())
-    for name in SPLIT_NAMES:
-        digest.update(f"\0{name}".encode() + rows[name].astype("<i8").tobytes())
-    return digest.hexdigest()
+    return digest

@@ -36,6 +36,7 @@ class Splits:
     calibration: Split
     test: Split
     digest: str  # sha256 (hex) of images, labels, files, class names, spec and split
+    content_digest: str  # the same without the split: of the whole data set
     source: str  # where it came from: a path, or the library that ships it
     notes: tuple[str, ...]  # what a reader of the results should know, one sentence each
 

@@ -31,7 +31,8 @@ def files(result: RunResult, command: RunCommand) -> dict[str, bytes]:
 
     They are the page, four figures, five JSON documents and the predictions.
     """
-    return evaluation_files(result.evaluation, result.predictions, result.info.class_names) | {
+    content_digest = result.info.content_digest
+    return evaluation_files(result.evaluation, result.predictions, result.card, content_digest=content_digest) | {
         PAGE: run_page(result, command).encode(),
         "curves.png": figures.png(figures.curves(result.history)),
         "card.json": to_json(result.card),
@@ -42,9 +43,12 @@ def files(result: RunResult, command: RunCommand) -> dict[str, bytes]:
 
 
 def evaluation_files(
-    evaluation: Evaluation, predictions: Mapping[str, SplitPredictions], class_names: Sequence[str]
+    evaluation: Evaluation, predictions: Mapping[str, SplitPredictions], card: Mapping[str, Any], *, content_digest: str
 ) -> dict[str, bytes]:
-    """Return the root files about the performance of a model on its test images, of a run or an evaluation."""
+    """Return the root files about the performance of a model on its test images, of a run or an evaluation.
+
+    `card` is the model's, `content_digest` that of the whole data set.
+    """
     return {
         "confusion_matrix.png": figures.png(figures.confusion_matrix(evaluation, normalized=False, split="test")),
         "confusion_matrix_normalized.png": figures.png(
@@ -52,7 +56,7 @@ def evaluation_files(
         ),
         "per_class.png": figures.png(figures.per_class(evaluation, split="test")),
         "classification_report.json": to_json(_classification_report(evaluation)),
-        "predictions.parquet": to_parquet(predictions, class_names),
+        "predictions.parquet": to_parquet(predictions, card, content_digest=content_digest),
     }
 
 
@@ -67,14 +71,17 @@ def to_json(value: object) -> bytes:
     return (_SPREAD_LIST.sub(_on_one_line, text) + "\n").encode()
 
 
-def to_parquet(predictions: Mapping[str, SplitPredictions], class_names: Sequence[str]) -> bytes:
-    """Return one row per image: file, split, label, predicted, correct, confidence, and ``p/<class>`` for each class.
+def to_parquet(predictions: Mapping[str, SplitPredictions], card: Mapping[str, Any], *, content_digest: str) -> bytes:
+    """Return one row per image: file, digest, split, label, predicted, correct, confidence, ``p/<class>`` by class.
 
     Splits are in their usual order, images in the order of the predictions. Names of splits and classes are
-    dictionary-encoded; the code of a class is its index.
+    dictionary-encoded; the code of a class is its index. A digest is that of the pixels as the model sees them; the
+    rule by which files become these pixels, and the digest of the whole data set, are in the table's metadata.
     """
     present = [split for split in SPLIT_NAMES if split in predictions]
-    return _table_bytes(pa.concat_tables([_table(split, predictions[split], class_names) for split in present]))
+    table = pa.concat_tables([_table(split, predictions[split], card["class_names"]) for split in present])
+    about = {"reading": card["image"], "content_digest": content_digest}
+    return _table_bytes(table.replace_schema_metadata({"cnnexp": json.dumps(about, sort_keys=True)}))
 
 
 def _table(split: str, predicted: SplitPredictions, class_names: Sequence[str]) -> pa.Table:
@@ -82,6 +89,7 @@ def _table(split: str, predicted: SplitPredictions, class_names: Sequence[str]) 
     best = probabilities.argmax(axis=1)
     columns: dict[str, Any] = {
         "file": pa.array(predicted.files, pa.string()),
+        "digest": pa.array(predicted.digests, pa.string()),
         "split": _coded(np.full(len(best), SPLIT_NAMES.index(split)), SPLIT_NAMES),
         "label": _coded(predicted.labels, class_names),
         "predicted": _coded(best, class_names),

@@ -7,10 +7,11 @@ import numpy as np
 from scipy.special import softmax
 
 from cnnexp.config import ExperimentConfig
-from cnnexp.datasets import Splits
+from cnnexp.datasets import Split, Splits
+from cnnexp.datasets.image_digests import image_digests
 from cnnexp.diagnosis import RunEvidence
 from cnnexp.evaluation import MINIMUM_IMAGES, evaluate, expected_calibration_error, fit_temperature
-from cnnexp.records import SPLIT_NAMES, Evaluation, History, RunInfo, SplitPredictions
+from cnnexp.records import SPLIT_NAMES, Evaluation, History, Probabilities, RunInfo, SplitPredictions
 from cnnexp.training import Network, loss_and_accuracy
 
 PREDICTED_SPLITS = ("validation", "calibration", "test")
@@ -51,10 +52,7 @@ def evaluate_splits(network: Network, splits: Splits, *, seed: int) -> Evaluated
         val_loss=val_loss,
         temperature=temperature,
         ece_uncalibrated=uncalibrated,
-        predictions={
-            name: SplitPredictions(splits[name].files, splits[name].labels, probabilities[name])
-            for name in PREDICTED_SPLITS
-        },
+        predictions={name: _predictions(splits[name], probabilities[name]) for name in PREDICTED_SPLITS},
         evaluation=evaluate(
             probabilities=probabilities["test"],
             labels=splits.test.labels,
@@ -63,6 +61,11 @@ def evaluate_splits(network: Network, splits: Splits, *, seed: int) -> Evaluated
         ),
         notes=_calibration_notes(temperature, len(splits.calibration)),
     )
+
+
+def _predictions(split: Split, probabilities: Probabilities) -> SplitPredictions:
+    digests = image_digests(split.images, split.rows.tolist())
+    return SplitPredictions(split.files, digests, split.labels, probabilities)
 
 
 def final_metrics(history: History, evaluated: EvaluatedSplits) -> dict[str, float]:

@@ -115,6 +115,7 @@ def _info(
         name=name,
         data_name=splits.name,
         data_digest=splits.digest,
+        content_digest=splits.content_digest,
         data_source=splits.source,
         class_names=splits.class_names,
         class_counts={

@@ -57,14 +57,15 @@ def record_evaluation(
     ) as recorder:
         model = reevaluation.changed_model(target.model, target.folder, change)
         result = reevaluation.reevaluate(model, images, change=change, seed=target.seed)
-        class_names = model.card.class_names
         recorder.evaluated(
             dataset=_dataset(images, result, model),
             metrics=result.metrics,
             description=_description(images, result, change, target.origin),
         )
-        recorder.files(artifacts.evaluation_files(result.evaluation, {"test": result.predictions}, class_names))
-        recorder.files({"card.json": artifacts.to_json(model.card.as_dict())})
+        card = model.card.as_dict()
+        predictions, content = {"test": result.predictions}, images.content_digest
+        recorder.files(artifacts.evaluation_files(result.evaluation, predictions, card, content_digest=content))
+        recorder.files({"card.json": artifacts.to_json(card)})
     return result, recorder.receipt
 
 

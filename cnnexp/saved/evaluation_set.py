@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnexp.config import BuiltinDataConfig, DataConfig
-from cnnexp.datasets import Splits, cached_spec, load_splits, read_images, requirements
+from cnnexp.datasets import Splits, cached_spec, content_digest, load_splits, read_images, requirements
+from cnnexp.datasets.image_digests import image_digests
 from cnnexp.errors import DataError
 from cnnexp.images import PIXEL_LIMIT, ImageSpec
 from cnnexp.portable.card import Card
@@ -29,6 +30,8 @@ class EvaluationSet:
     images: Images  # (N, H, W, C), the input of the model
     labels: Labels  # (N,) index into `class_names`
     files: tuple[str, ...]
+    digests: tuple[str, ...]  # of the pixels of each image, before anything is changed on purpose
+    content_digest: str  # sha256 (hex) of the whole data set
     notes: tuple[str, ...]
 
 
@@ -56,12 +59,14 @@ def load_evaluation_set(data: DataConfig, card: Card, *, seed: int, on_progress:
         images=test.images[test.rows],
         labels=test.labels,
         files=test.files,
+        digests=image_digests(test.images, test.rows.tolist()),
+        content_digest=splits.content_digest,
         notes=splits.notes,
     )
 
 
 def reread(data: DataConfig, images: EvaluationSet, spec: ImageSpec, *, on_progress: OnProgress) -> EvaluationSet:
-    """Read the same images by another rule; they keep their digest."""
+    """Read the same images by another rule; they keep their digests."""
     data = _read_by(data, spec)
     _, read = read_images(data, on_progress=on_progress)
     place = {file: row for row, file in enumerate(read.manifest.files)}
@@ -116,6 +121,8 @@ def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> EvaluationSet
         images=images,
         labels=labels,
         files=tuple(known.files[row] for row in rows.tolist()),
+        digests=image_digests(read.images, rows.tolist()),
+        content_digest=content_digest(read),
         notes=(*known.notes, *notes),
     )
 

@@ -94,7 +94,12 @@ def reevaluate(model: Classifier, images: EvaluationSet, *, change: Change, seed
     evaluation = evaluate(probabilities=probabilities, labels=labels, class_names=class_names, seed=seed)
     return Reevaluation(
         evaluation=evaluation,
-        predictions=SplitPredictions(tuple(images.files[place] for place in kept.tolist()), labels, probabilities),
+        predictions=SplitPredictions(
+            files=tuple(images.files[place] for place in kept.tolist()),
+            digests=tuple(images.digests[place] for place in kept.tolist()),
+            labels=labels,
+            probabilities=probabilities,
+        ),
         metrics=_metrics(model, evaluation, probabilities, labels, model.reference.p_values(features, pixels)),
         notes=(*images.notes, *class_notes, *seen_notes),
     )

@@ -1,5 +1,6 @@
 """Records as a run would fill them, built from seeded numbers, for tests of what comes after a run."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -86,6 +87,7 @@ def run_info(
         name="digits-baseline-sgd-brave-otter",
         data_name="digits",
         data_digest="9f86d081884c7d65",
+        content_digest="60303ae22b998861",
         data_source="scikit-learn load_digits",
         class_names=tuple(names),
         class_counts={split: tuple(values) for split, values in counts.items()},
@@ -174,7 +176,10 @@ def predictions(names: Sequence[str], split: str, per_class: int) -> SplitPredic
     """`per_class` images of each class, named after their split and position."""
     labels = np.repeat(np.arange(len(names)), per_class)
     files = tuple(f"{split}/index-{i}" for i in range(len(labels)))
-    return SplitPredictions(files=files, labels=labels, probabilities=probabilities(labels, len(names)))
+    digests = tuple(f"{zlib.crc32(file.encode()):016x}" for file in files)
+    return SplitPredictions(
+        files=files, digests=digests, labels=labels, probabilities=probabilities(labels, len(names))
+    )
 
 
 def data_report(names: Sequence[str]) -> DataReport:
@@ -249,7 +254,12 @@ def run_result(
         findings=tuple(findings),
         notes=tuple(notes),
         model_file=b"",
-        card={"class_names": list(names), "input_shape": (8, 8, 1), "scale": np.float32(0.5)},
+        card={
+            "class_names": list(names),
+            "image": {"height": 8, "width": 8},
+            "input_shape": (8, 8, 1),
+            "scale": np.float32(0.5),
+        },
         data_report=data_report(names),
         features_file=b"",
         example=np.zeros((2, 8, 8, 1), np.uint8),

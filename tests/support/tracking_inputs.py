@@ -88,7 +88,8 @@ def contract(model: bytes) -> tuple[dict, bytes]:
     rows = np.arange(30)
     split = Split(pixels(count=30), rows, rows % 3, tuple(f"index-{row}" for row in rows))
     splits = Splits(
-        "noise", CLASS_NAMES, ImageSpec(**SPEC), *[split] * 4, digest="0", source="nowhere", notes=()
+        "noise", CLASS_NAMES, ImageSpec(**SPEC), *[split] * 4,
+        digest="0", content_digest="1", source="nowhere", notes=(),
     )  # fmt: skip
     built = build_card(
         splits=splits, forward=forward, model_file=model, calibration=forward(split.images)[0],

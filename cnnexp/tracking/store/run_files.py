@@ -12,6 +12,7 @@ import numpy as np
 from cnnexp.records import Finding, RecordedPredictions
 from cnnexp.tracking.store.calls import calling, mlflow_uri
 
+ABOUT = b"cnnexp"  # in the metadata of predictions.parquet: JSON about its data, since version 0.2
 PROBABILITY = "p/"  # prefix of a column of predictions.parquet; the class name follows
 
 
@@ -63,9 +64,14 @@ def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
     columns = [np.from_dlpack(table[name].combine_chunks())[rows] for name in classes]
     names = [name.removeprefix(PROBABILITY) for name in classes]
     index = {name: k for k, name in enumerate(names)}
+    digests = table["digest"].to_pylist() if "digest" in table.column_names else None
+    about = json.loads((table.schema.metadata or {}).get(ABOUT, b"{}"))
     return RecordedPredictions(
         class_names=tuple(names),
         files=tuple(files[row] for row in rows),
+        digests=None if digests is None else tuple(digests[row] for row in rows),
+        reading=json.dumps(about["reading"]) if about else None,
+        content_digest=about["content_digest"] if about else None,
         labels=np.array([index[labels[row]] for row in rows], dtype=np.int64),
         probabilities=np.stack(columns, axis=1).astype(np.float32),
     )
