@@ -227,7 +227,7 @@ OBJECTS = np.array([{"a": 1}, None], dtype=object)
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": stack(), "labels": np.zeros(30, int)}, "images is missing. It holds x, labels"),
+        ({"photos": stack(), "labels": np.zeros(30, int)}, "images is missing. It holds photos, labels"),
         ({"images": stack(), "labels": np.zeros(29, int)}, "of the same N"),
         ({"images": stack(), "labels": np.zeros((30, 2), int)}, "of the same N"),
         ({"images": stack(), "labels": np.zeros(30)}, "whole numbers or text; got float64"),

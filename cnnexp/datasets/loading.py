@@ -147,7 +147,7 @@ def find_source(data: DataConfig) -> DataSource:
             columns = Columns(image=data.image, label=data.label, split=data.split, group=data.group)
             return table_source(Path(path), name=data.name, root=data.root, columns=columns)
         case NpzDataConfig(path=str(path)):
-            return npz_source(Path(path), name=data.name)
+            return npz_source(Path(path), name=data.name, narrow=data.value_range is None)
         case FolderDataConfig(path=str(path)):
             settings = FolderSettings(
                 exclude=tuple(data.exclude or ()),

@@ -11,6 +11,7 @@ from cnnexp.datasets.sources.layout import endings
 from cnnexp.datasets.sources.source import Manifest
 from cnnexp.errors import DataError
 from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.text import listed, plural
 
 _LISTED = 5  # files named in a message
 
@@ -27,7 +28,7 @@ def refuse_empty_classes(manifest: Manifest, origin: str) -> None:
     if manifest.empty_classes:
         raise DataError(
             f"Every class folder must hold an image; in {origin} there is none in "
-            f"{', '.join(manifest.empty_classes[:_LISTED])}. {endings()} Put images there or remove the folder."
+            f"{listed(manifest.empty_classes)}. {endings()} Put images there or remove the folder."
         )
 
 
@@ -48,22 +49,22 @@ def exclude_unreadable(
     total, count = len(decoded.images), len(decoded.unreadable)
     if not count:
         return np.arange(total), ()
-    listed = "; ".join(
-        f"{decoded.manifest.files[row]}: {why}" for row, why in sorted(decoded.unreadable.items())[:_LISTED]
-    )
-    more = f" And {count - _LISTED:,} more." if count > _LISTED else ""
+    reasons = [f"{decoded.manifest.files[row]}: {why}" for row, why in sorted(decoded.unreadable.items())]
+    named = "; ".join(reasons[:_LISTED]) + (f" And {count - _LISTED:,} more." if count > _LISTED else "")
     if tolerance is None:
         raise DataError(
-            f"Every image must be readable; {count:,} of {total:,} in {origin} are not. {listed}{more} "
+            f"Every image must be readable; {count:,} of {total:,} in {origin} are not. {named} "
             "Repair or remove them, or leave them out with data.on_bad_file=skip where the data are files."
         )
     if count > tolerance * total:
         raise DataError(
             f"At most {tolerance:.3%} of the images may be unreadable (data.max_bad_files); {count:,} of {total:,} "
-            f"in {origin} are. {listed}{more}"
+            f"in {origin} are. {named}"
         )
     readable = np.setdiff1d(np.arange(total), np.fromiter(decoded.unreadable, np.int64, count))
-    return readable, (f"{count:,} of {total:,} images cannot be read and were left out. {listed}{more}",)
+    return readable, (
+        f"{count:,} of {plural(total, 'image')} cannot be read and {'was' if count == 1 else 'were'} left out. {named}",
+    )
 
 
 def refuse_unusable_splits(decoded: DecodedDataset, rows: Mapping[str, Rows]) -> None:
@@ -78,10 +79,11 @@ def refuse_unusable_splits(decoded: DecodedDataset, rows: Mapping[str, Rows]) ->
     counts = {split: np.bincount(decoded.manifest.labels[rows[split]], minlength=len(names)) for split in SPLIT_NAMES}
     if len(names) < 2:
         raise DataError(f"At least two classes are needed; got {len(names)}: {', '.join(names)}.")
+    trained = [name for name, count in zip(names, counts["train"], strict=True) if count]
     if untrained := [name for name, count in zip(names, counts["train"], strict=True) if not count]:
         raise DataError(
-            f"Every class needs a training image; there is none of {', '.join(untrained[:_LISTED])}. "
-            f"Classes with training images: {', '.join(name for name in names if name not in untrained) or 'none'}. "
+            f"Every class needs a training image; there is none of {listed(untrained)}. "
+            f"Classes with training images: {listed(trained, most=20) or 'none'}. "
             "Is a class named differently in one split?"
         )
     for split in ("validation", "test"):

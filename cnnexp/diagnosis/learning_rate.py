@@ -30,6 +30,7 @@ from cnnexp.diagnosis.training_course import (
     validation_losses,
 )
 from cnnexp.records import Finding
+from cnnexp.system.text import plural
 
 FLAT = 0.01  # of the loss of a constant output; the loss of an epoch differs by as much for no reason
 SLOW_LOSS = 0.8  # of the same loss, left after all epochs
@@ -220,7 +221,7 @@ def _course_sentence(run: RunEvidence, failure: Failure) -> str:
         case "too slow":
             return (
                 f"Its validation loss went {val} and was still falling as fast as in the beginning: {rate} is too low "
-                f"for {len(epochs)} epochs."
+                f"for {plural(len(epochs), 'epoch')}."
             )
         case _:
             same = ", and its outputs are still those of the untrained network" if run.history.outputs else ""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cnnexp.figures import canvas
 from cnnexp.figures.canvas import INK, MUTED, RULE, SMALL_SIZE, TEXT_SIZE, heading, place, sheet, write_names
 from cnnexp.records import Evaluation
+from cnnexp.system.text import plural
 
 SIDES = (2.6, 7.0)  # inches of the matrix: at least, at most
 CELL = 0.56  # inches of a cell where there is room
@@ -154,7 +155,7 @@ def _title(normalized: bool) -> str:
 def _summary(evaluation: Evaluation, names: Sequence[str], split: str) -> list[str]:
     counts = evaluation.confusion
     total, correct = int(counts.sum()), int(np.trace(counts))
-    lines = [f"{split} split: {correct:,} of {total:,} images right, accuracy {correct / max(total, 1):.3f}"]
+    lines = [f"{split} split: {correct:,} of {plural(total, 'image')} right, accuracy {correct / max(total, 1):.3f}"]
     if "accuracy" in evaluation.intervals:
         low, high = evaluation.intervals["accuracy"]
         lines[0] += f" ({low:.3f} to {high:.3f})"

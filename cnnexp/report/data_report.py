@@ -11,9 +11,10 @@ from rich.text import Text
 from cnnexp.records import SPLIT_NAMES, DataImage, DataIssue, DataReport, Images
 from cnnexp.report import svg
 from cnnexp.report.pages import picture, template
-from cnnexp.system.text import plural, printable
+from cnnexp.system.text import listed, plural, printable
 
 MOST_GROUPS_NAMED = 5  # of an issue, in the terminal; all of them are in the JSON
+MOST_IMAGES_NAMED = 5  # of such a group
 MOST_GROUPS_SHOWN = 60  # of an issue, on the page
 MOST_IMAGES = 12  # of a group
 MOST_CLASSES = 40  # in the chart
@@ -102,7 +103,8 @@ def _print_images(console: Console, issue: DataIssue) -> None:
     console.print()
     console.print(Padding.indent(Text(printable(issue.title), style="label"), 2))
     for group in issue.groups[:MOST_GROUPS_NAMED]:
-        console.print(Text("    " + printable(" | ".join(map(named, group)))), soft_wrap=True)
+        images = listed(map(named, group), most=MOST_IMAGES_NAMED, separator=" | ")
+        console.print(Text("    " + printable(images)), soft_wrap=True)
     if len(issue.groups) > MOST_GROUPS_NAMED:
         rest = len(issue.groups) - MOST_GROUPS_NAMED
         console.print(Text(f"    and {rest:,} more: --html shows them, --json lists them", style="muted"))

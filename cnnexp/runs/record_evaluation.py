@@ -12,6 +12,7 @@ from cnnexp.saved import reevaluation
 from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.reevaluation import Reevaluation
+from cnnexp.system.text import markdown
 from cnnexp.tracking import OwnedRecord, Receipt, raising_on_sigterm, recording
 from cnnexp.tracking.outbox import entries
 from cnnexp.tracking.outbox.record_folder import Entry
@@ -113,8 +114,9 @@ def _dataset(images: EvaluationSet, result: Reevaluation, model: Classifier) -> 
 def _description(images: EvaluationSet, result: Reevaluation, change: Change, origin: str) -> str:
     low, high = result.evaluation.intervals["accuracy"]
     lines = [
-        f"**accuracy {result.metrics['test/accuracy']:.3f}** ({low:.3f} to {high:.3f}) on {title(images, change)}.",
-        f"An evaluation of the model of {origin}.",
-        *result.notes,
+        f"**accuracy {result.metrics['test/accuracy']:.3f}** ({low:.3f} to {high:.3f}) "
+        f"on {markdown(title(images, change))}.",
+        f"An evaluation of the model of {markdown(origin)}.",
+        *map(markdown, result.notes),
     ]
     return "\n\n".join(lines)

@@ -7,6 +7,7 @@ from typing import Self
 
 from cnnexp.records import RunInfo
 from cnnexp.sweeps.jobs import Job
+from cnnexp.system.text import markdown
 from cnnexp.tracking.store.stored_run import StoredRun
 from cnnexp.tracking.tags import PRUNED
 
@@ -140,10 +141,13 @@ class Results:
         best = self.best_summary
         counts = {status: len(self.with_status(status)) for status in ("FINISHED", "pruned", "FAILED", "KILLED")}
         counted = ", ".join(f"{count} {status.lower()}" for status, count in counts.items() if count)
-        verdict = f"**best on validation: {best}**" if best else "No run has finished."
+        verdict = f"**best on validation: {markdown(best)}**" if best else "No run has finished."
         keys = list(self.all[0].varied)
         columns = [*keys, self._objective, "best/val_accuracy", "status"]
-        rows = [_row([*(result.varied[key] for key in keys), *self._cells(result)]) for result in self.ranked]
+        rows = [
+            _row([*(markdown(result.varied[key]) for key in keys), *map(markdown, self._cells(result))])
+            for result in self.ranked
+        ]
         table = "\n".join([_row(columns), _row(["---"] * len(columns)), *rows[:MOST_ROWS]])
         notes = [note for note in (self.fairness_note(),) if note]
         return "\n\n".join([verdict, f"{counted}.", table, *notes])
@@ -182,7 +186,7 @@ class Results:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    return f"| {' | '.join(cells)} |"
 
 
 def _span(steps: set[str]) -> str:

@@ -145,8 +145,8 @@ class Sweep:
         if store is not None:
             lines.append(("store", store))
         if self._previous.parent is not None:
-            finished = len(self._previous.finished)
-            lines.append(("resuming", f"{finished} runs were finished before; sweep.resume=never starts another sweep"))
+            before = plural(len(self._previous.finished), "run was", "runs were")
+            lines.append(("resuming", f"{before} finished before; sweep.resume=never starts another sweep"))
         self._report.begin(self._spec.name, lines, total=total)
 
     def _close(self, scheduler: Scheduler, status: str) -> None:

@@ -1,5 +1,6 @@
 """Text for people: safe for a terminal or a page, with names listed, things counted and spelling corrected."""
 
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,30 @@ def printable(text: str, *, keep: str = "") -> str:
         letter if letter.isprintable() or letter in keep else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def markdown(text: str) -> str:
+    """Return text that Markdown, and the HTML inside it, show as it is, in one line.
+
+    The name of a class could otherwise be a link, a picture or a table of its own.
+    """
+    for letter in "\\`*_|[#~":
+        text = text.replace(letter, f"\\{letter}")
+    return one_line(printable(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), keep="\n"))
+
+
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # the last four as Asian keyboards write them
+_NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+
+
+def spreadsheet_cell(value: object) -> object:
+    """Return the value of a CSV cell; a text that a spreadsheet would run as a formula gets an apostrophe before it.
+
+    So OWASP recommends it ("CSV Injection"). Numbers stay as they are, also those that are text: -1.
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
 
 
 def as_yaml(value: str | float | bool | None) -> str:

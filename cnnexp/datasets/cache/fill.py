@@ -92,7 +92,7 @@ def _decode_into_memory_once(source: DataSource, request: ImageRequest) -> Decod
 
 def _decode_into_memory(source: DataSource, request: ImageRequest) -> DecodedDataset:
     manifest, images = _opened(source)
-    spec, notes = resolve_spec(request, images)
+    spec, notes = resolve_spec(request, images, files=manifest.files)
     chunk = decode_rows(images, range(len(images)), spec)
     chunk.images.flags.writeable = False
     unreadable = set(chunk.unreadable)
@@ -141,7 +141,7 @@ def _fill(
             return
         try:
             discard(entry)
-            spec, notes = resolve_spec(request, images)
+            spec, notes = resolve_spec(request, images, files=manifest.files)
             job = reserve(entry, images, spec)
             unreadable = _decode(job, journal, on_progress)
             journal.discard()  # first, because it is about files that are renamed now

@@ -1,6 +1,7 @@
 """The image settings as requested, and what `auto` becomes: size, colour and resize rule from a sample of images."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,9 @@ class ImageRequest:
         )
 
 
-def resolve_spec(request: ImageRequest, source: ImageSource) -> tuple[ImageSpec, tuple[str, ...]]:
+def resolve_spec(
+    request: ImageRequest, source: ImageSource, *, files: Sequence[str]
+) -> tuple[ImageSpec, tuple[str, ...]]:
     """Replace every `auto` by a value that suits the images.
 
     Size: the images' own where 95 % of the sample share one of at most 64 × 64; else a square of the median shorter
@@ -68,7 +71,7 @@ def resolve_spec(request: ImageRequest, source: ImageSource) -> tuple[ImageSpec,
         ConfigError: the settings contradict each other.
 
     """
-    sizes, colored = _sample(request, source)
+    sizes, colored = _sample(request, source, files)
     height, width = request.size or _found_size(sizes)
     try:
         spec = ImageSpec(
@@ -97,14 +100,14 @@ def _note(spec: ImageSpec, sizes: NDArray[np.int64], request: ImageRequest) -> t
     )
 
 
-def _sample(request: ImageRequest, source: ImageSource) -> tuple[NDArray[np.int64], bool]:
+def _sample(request: ImageRequest, source: ImageSource, files: Sequence[str]) -> tuple[NDArray[np.int64], bool]:
     """Read the sample: sizes (n, 2) as height and width, and whether any of it is in colour."""
     probe = ImageSpec(
         1, 1, color="rgb", resize="stretch", kernel="nearest", antialias=True, background=0,
         value_range=request.value_range, max_pixels=request.max_pixels,
     )  # fmt: skip
     sizes: list[tuple[int, int]] = []
-    colored, faults = False, list[UnreadableImageError]()
+    colored, faults, last = False, list[UnreadableImageError](), ""
     for row in np.unique(np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(int)):
         try:
             image = source[row]
@@ -115,16 +118,17 @@ def _sample(request: ImageRequest, source: ImageSource) -> tuple[NDArray[np.int6
             sizes.append(size)
         except UnreadableImageError as error:
             faults.append(error)
+            last = files[row]
     if not sizes:
-        raise DataError(_none_readable(faults))
+        raise DataError(_none_readable(faults, last))
     return np.array(sizes, np.int64), colored
 
 
-def _none_readable(faults: list[UnreadableImageError]) -> str:
-    """Return the reason of the last image, or what all of them lack: a value range."""
+def _none_readable(faults: list[UnreadableImageError], last: str) -> str:
+    """Return the reason of the last image and its file, or what all of them lack: a value range."""
     unknown = [fault for fault in faults if isinstance(fault, UnknownRangeError)]
     if len(unknown) < len(faults) or not np.isfinite([(fault.low, fault.high) for fault in unknown]).all():
-        return f"The images cannot be read; none of {len(faults)} tried could be: {faults[-1]}"
+        return f"The images cannot be read; none of {len(faults)} tried could be. {last}: {faults[-1]}"
     low, high = min(fault.low for fault in unknown), max(fault.high for fault in unknown)
     return (
         f"The levels of the images must have a range that is known; they are {unknown[0].kind}, from {low:.9g} to "

@@ -10,7 +10,7 @@ from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, Row
 from cnnexp.report.comparison.table_cells import failed_learning, secondary_metrics, table
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend, verdict
-from cnnexp.system.text import plural
+from cnnexp.system.text import markdown, plural, spreadsheet_cell
 
 _ROWS_IN_MARKDOWN = 50
 _RESULT_COLUMNS = ("n", "mean", "low", "high", "p", "p_adjusted", "standing")
@@ -29,7 +29,7 @@ def csv_text(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, header, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: spreadsheet_cell(value) for name, value in line.items()} for line in lines)
     return text.getvalue()
 
 
@@ -169,14 +169,14 @@ def _effect(effect: Effect, comparison: Comparison) -> dict[str, Any]:
 def markdown_text(comparison: Comparison) -> str:
     """Verdict first, then the table: what MLflow shows of a run's description before it is unfolded."""
     answer, *rest = verdict(comparison)
-    parts = [f"**{_escaped(answer)}**", "\n".join(_escaped(sentence) for sentence in rest), _markdown_table(comparison)]
+    parts = [f"**{markdown(answer)}**", "\n".join(markdown(sentence) for sentence in rest), _markdown_table(comparison)]
     if len(comparison.rows) > _ROWS_IN_MARKDOWN:
         parts.append(f"and {plural(len(comparison.rows) - _ROWS_IN_MARKDOWN, 'more row')}")
     parts.append(f"_{legend(comparison)}_")
-    parts.append("\n".join(f"- {_escaped(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
-    parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in left_out_sentences(comparison)))
-    parts.append("\n".join(f"- Learned nothing: {_escaped(sentence)}" for sentence in advice_sentences(comparison)))
-    parts.append("\n".join(f"- Mind: {_escaped(warning)}" for warning in comparison.warnings))
+    parts.append("\n".join(f"- {markdown(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
+    parts.append("\n".join(f"- {markdown(sentence)}" for sentence in left_out_sentences(comparison)))
+    parts.append("\n".join(f"- Learned nothing: {markdown(sentence)}" for sentence in advice_sentences(comparison)))
+    parts.append("\n".join(f"- Mind: {markdown(warning)}" for warning in comparison.warnings))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -185,13 +185,6 @@ def _markdown_table(comparison: Comparison) -> str:
     alignment = ("--:" if numeric else ":--" for numeric in cells.numeric)
     lines = [cells.header, tuple(alignment)]
     for index, row in enumerate(cells.rows[:_ROWS_IN_MARKDOWN]):
-        texts = tuple(_escaped(text) for text in row)
+        texts = tuple(markdown(text) for text in row)
         lines.append(tuple(f"**{text}**" if text and index == 0 else text for text in texts))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown, and the HTML inside it, leave alone."""
-    for character in "\\`*_|[":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 from cnnexp.errors import ConfigError
 from cnnexp.saved import Prediction
-from cnnexp.system.text import printable
+from cnnexp.system.text import printable, spreadsheet_cell
 
 SEPARATOR = "|"  # between the classes of a prediction set in CSV
 FIELDS = (
@@ -73,7 +73,7 @@ def _values(prediction: Prediction) -> dict[str, Any]:
 
 
 class CsvWriter:
-    """One line an image; a name that is no UTF-8 keeps its bytes."""
+    """One line an image; a name that is no UTF-8 keeps its bytes, and no cell is a formula (`spreadsheet_cell`)."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
@@ -91,7 +91,7 @@ class CsvWriter:
         values = _values(prediction)
         if prediction.answer is not None:
             values["prediction_set"] = SEPARATOR.join(prediction.answer.prediction_set)
-        self._rows.writerow(values)
+        self._rows.writerow({name: spreadsheet_cell(value) for name, value in values.items()})
 
 
 class JsonWriter:

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from cnnexp.records import EpochValues, History
 from cnnexp.report import svg
+from cnnexp.system.text import plural
 
 MOST_POINTS = 400  # of a curve; of more epochs, evenly spaced ones are drawn, and the best
 _DOTTED = 25  # up to this many epochs each has a dot
@@ -90,10 +91,10 @@ def _curve(values: Values, style: str, x: svg.Scale, y: svg.Scale) -> Iterator[s
 def _label(name: str, history: History, first: Values, second: Values) -> str:
     """Say in words what the curve shows, for a reader who does not see it."""
     if not second:
-        return f"{name} over {len(history.epochs)} epochs, from {first[0][1]:.3g} to {first[-1][1]:.3g}"
+        return f"{name} over {plural(len(history.epochs), 'epoch')}, from {first[0][1]:.3g} to {first[-1][1]:.3g}"
     best = history.epochs[history.best_epoch - 1]
     train, validation = ("train_loss", "val_loss") if name == "loss" else ("train_accuracy", "val_accuracy")
     return (
-        f"{name} over {len(history.epochs)} epochs; in the best one, epoch {best.epoch}, "
+        f"{name} over {plural(len(history.epochs), 'epoch')}; in the best one, epoch {best.epoch}, "
         f"training {getattr(best, train):.3g} and validation {getattr(best, validation):.3g}"
     )

@@ -47,7 +47,7 @@ def print_scores(
     console: Console, evaluation: Evaluation, metrics: Mapping[str, float], *, title: str = "test split"
 ) -> None:
     """Print the tables of an evaluation; `metrics` are the run's, by their recorded names."""
-    console.print(Text.assemble((title, "title"), f", {int(evaluation.confusion.sum()):,} images"))
+    console.print(Text.assemble((title, "title"), f", {plural(int(evaluation.confusion.sum()), 'image')}"))
     console.print(Padding.indent(_overall(evaluation, metrics, blocks=2 if console.width >= TWO_BLOCKS else 1), 2))
     console.print()
     console.print(Padding.indent(_per_class(evaluation), 2))
@@ -107,7 +107,7 @@ def worst_first(scores: Sequence[ClassScore]) -> list[int]:
 def _rest(better: list[ClassScore]) -> str:
     known = [score.f1 for score in better if score.f1 is not None]
     span = f", F1 from {min(known):.3f} to {max(known):.3f}" if known else ""
-    return f"{len(better)} more classes{span}: see classification_report.json"
+    return f"{plural(len(better), 'more class')}{span}: see classification_report.json"
 
 
 def score_text(value: float | None) -> str:

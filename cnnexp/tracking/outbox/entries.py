@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cnnexp.records import RunInfo, RunResult
+from cnnexp.records import Finding, RunInfo, RunResult
 from cnnexp.system.secrets import without_secrets
-from cnnexp.system.text import as_yaml, plural
+from cnnexp.system.text import as_yaml, markdown, plural
 from cnnexp.tracking.outbox.record_folder import Entry, now
 
 _PARAM_LENGTH = 6_000  # characters; MLflow cuts longer ones silently
@@ -107,24 +107,29 @@ def describe_info(info: RunInfo) -> str:
     counts = ", ".join(f"{sum(per_class)} {split}" for split, per_class in info.class_counts.items())
     return "\n\n".join(
         [
-            f"**{info.data_name}**: {len(info.class_names)} classes ({counts}); {info.parameters:,} weights, "
+            f"**{markdown(info.data_name)}**: {plural(len(info.class_names), 'class')} ({counts}); "
+            f"{plural(info.parameters, 'weight')}, "
             f"rate {info.learning_rate:g}, {info.precision}, {plural(info.threads, 'thread')}.",
-            *_bullets("Notes", info.notes),
+            *_bullets("Notes", map(markdown, info.notes)),
         ]
     )
 
 
 def describe_result(result: RunResult, *, notes: Iterable[str]) -> str:
     """Describe what came out: headline, findings, what it was, notes."""
-    findings = [f"**{finding.title}**: {finding.sentence} → {finding.repair}" for finding in result.findings]
+    findings = [_finding(finding) for finding in result.findings]
     return "\n\n".join(
         [
             _headline(result),
             *_bullets("Findings", findings),
             describe_info(result.info),
-            *_bullets("Notes of the result", [*result.notes, *result.evaluation.notes, *notes]),
+            *_bullets("Notes of the result", map(markdown, (*result.notes, *result.evaluation.notes, *notes))),
         ]
     )
+
+
+def _finding(finding: Finding) -> str:
+    return f"**{markdown(finding.title)}**: {markdown(finding.sentence)} → {markdown(finding.repair)}"
 
 
 def _headline(result: RunResult) -> str:

@@ -8,7 +8,7 @@ from cnnexp.datasets.sources.tables.csv_table import CsvTable
 from cnnexp.datasets.sources.tables.parquet_table import ParquetTable
 from cnnexp.datasets.sources.tables.reader import about_columns, find_column, read_columns
 from cnnexp.errors import ConfigError
-from cnnexp.system.text import printable
+from cnnexp.system.text import listed, printable
 
 AUTO, NONE = "auto", "none"  # settings of an optional column
 _FIRST = 10_000  # rows that are looked at where the label column is missing
@@ -56,7 +56,7 @@ def _missing(table: CsvTable | ParquetTable, wanted: Mapping[str, str], *, image
     return ConfigError(
         f"{table.path} must have the columns that the settings name; "
         f"{', '.join(f'{printable(name)} (data.{role})' for role, name in wanted.items())} is not there. "
-        f"It has {', '.join(map(printable, table.names)) or 'no columns, because it is empty'}.{about}"
+        f"It has {listed(map(printable, table.names), most=20) or 'no columns, because it is empty'}.{about}"
     )
 
 
