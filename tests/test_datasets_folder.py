@@ -74,9 +74,9 @@ def test_train_can_be_a_class(read, folder):
     assert splits.class_names == ("bus", "car", "train")
     assert splits.notes == ()
     write_classes(folder, {"test": 6})
-    with pytest.raises(DataError, match=r"(?s)test, train are called like splits.*data\.splits=\{\}"):
+    with pytest.raises(DataError, match=r"(?s)test, train are called like splits.*data\.splits=\[\]"):
         read()
-    assert read(splits={}).class_names == ("bus", "car", "test", "train")
+    assert read(splits=[]).class_names == ("bus", "car", "test", "train")
 
 
 def test_wrapping_folders_and_stray_files_are_no_classes(read, folder):

@@ -13,7 +13,7 @@ from cnnexp.datasets.sources.file_tree import sort_out
 from cnnexp.datasets.sources.folder_names import of_system, split_of
 from cnnexp.datasets.sources.layout import is_image, read_layout
 from cnnexp.errors import DataError
-from support.trees import Read, lines_to_type
+from support.trees import Read, lines_to_type, split_folders
 
 CLASSES = ("cat", "dog", "cow", "a", "A", "day1", "day2", "bus", "thumbs", "outputs", "my cat", "n01", "valid?")
 SPLITS = ("train", "test", "val", "Training", "seg_train", "x_test", "dev", "cifar_train", "cifar_test", "train_cat")
@@ -34,7 +34,13 @@ def read(files, *, exclude=(), splits=None):
     folders = sorted({file.rsplit("/", depth)[0] for file in files for depth in range(1, file.count("/") + 1)})
     tree = sort_out(files, folders=folders, links=(), exclude=exclude)
     manifest, names = read_layout(
-        tree.images, folders=tree.folders, others=tree.others, links=(), origin="data", splits=splits, group=None
+        tree.images,
+        folders=tree.folders,
+        others=tree.others,
+        links=(),
+        origin="data",
+        splits=None if splits is None else split_folders(splits),
+        group=None,
     )
     return manifest, names, (*tree.notes, *manifest.notes)
 

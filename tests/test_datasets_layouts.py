@@ -1,12 +1,15 @@
 """How folders and archives are read: each row of the table in docs/data.md, and the settings that say what is meant."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from cnnexp.__main__ import main
 from cnnexp.datasets import requirements
 from cnnexp.errors import DataError
+from support.image_folders import write_classes
 from support.trees import Read, lines_to_type, make_tree, zipped
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "data.md"
@@ -220,3 +223,35 @@ def test_a_folder_that_is_linked_twice_is_read_once(tmp_path, everything):
         (data / name).symlink_to(everything / "cow")
     with pytest.raises(DataError, match="cow is a link"):
         Read(data, follow_links=everything)
+
+
+# The command line
+
+
+def test_the_settings_as_they_are_typed(tmp_path, monkeypatch, capsys):
+    for day in ("day1", "day2"):
+        write_classes(tmp_path / "data" / day, {"cat": 24, "dog": 24, "old": 3})
+    monkeypatch.chdir(tmp_path)
+    command = ["check-data", "data=folder", "data.path=data", "data.cache=cache", "--json"]
+    typed = ["data.splits=[train:day1,test:day2]", "data.exclude=[old]", r'data.group="/(\d)\d+"']
+    assert main([*command, *typed]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["class_names"] == ["cat", "dog"]
+    assert sum(report["class_counts"]["test"]) == 48
+    assert "Left out: 6 images by data.exclude (old: 6)." in report["notes"]
+    assert main(command) == 1
+    assert "'data.splits=[train:day1,test:day2]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("data.splits=[trian:day1]", "must be one of train, validation, calibration, test; got 'trian'. Did you mean"),
+        ("data.splits=[train]", "must be a list of split:folder, such as train:day1; got 'train'"),
+        ('data.group="("', "data.group must be a regular expression, or parent; got '('"),
+    ],
+)
+def test_settings_that_are_typed_wrongly(typed, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["check-data", "data=folder", "data.path=.", typed]) == 2
+    assert message in capsys.readouterr().err

@@ -6,6 +6,8 @@ from typing import Any, Self
 from cnnexp.config.setting import PATHS, one_of, setting, settings, settings_of, within
 from cnnexp.errors import ConfigError
 
+SPLITS = ("train", "validation", "calibration", "test")
+
 
 @settings
 class DataConfig:
@@ -130,15 +132,25 @@ class FolderDataConfig(FileDataConfig):
 
     group: str | None = setting(column="if set", neutral=None)  # pattern, or parent; a group is never split up
     exclude: list[str] | None = setting(affects="split", column="if set", neutral=None)  # patterns of what is left out
-    splits: dict[str, str] | None = setting(affects="split", column="if set", neutral=None)  # split -> its folder
+    splits: list[str] | None = setting(affects="split", column="if set", neutral=None)  # split:folder; None: by name
     follow_links: str | None = setting(affects="source", column="if set", neutral=None)  # links into it are followed
 
     def __post_init__(self) -> None:
         FileDataConfig.__post_init__(self)
-        for split in self.splits or ():
-            one_of("A split of data.splits", split, ("train", "validation", "calibration", "test"))
+        for split, folder in self.split_folders() or ():
+            one_of("data.splits, before the colon of split:folder,", split, SPLITS)
+            if not folder:
+                raise ConfigError(f"data.splits must be a list of split:folder, such as train:day1; got {split!r}.")
         if self.group is not None:
             _require_pattern("data.group", self.group)
+
+    def split_folders(self) -> tuple[tuple[str, str], ...] | None:
+        """Return the pairs of split and folder that `splits` names; None: the folders say it by their names."""
+        if self.splits is None:
+            return None
+        return tuple(
+            (split.strip(), folder.strip()) for split, _, folder in (text.partition(":") for text in self.splits)
+        )
 
 
 def _require_pattern(name: str, value: str) -> None:

@@ -31,7 +31,7 @@ class Override:
 
     @classmethod
     def setting(cls, key: str, value: object, *, prefix: str = "") -> Self:
-        """Return the override that gives `key` the value None, or one of type bool, int, float, str, list or dict."""
+        """Return the override that gives `key` the value None, or one of type bool, int, float, str or list."""
         return cls(key=key, value=quote(value), prefix=prefix)
 
     def __str__(self) -> str:
@@ -54,8 +54,6 @@ def quote(value: object) -> str:
         return f"'{_NEEDS_BACKSLASH.sub(_escaped, value)}'"
     if isinstance(value, list):
         return f"[{','.join(quote(one) for one in value)}]"
-    if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{quote(one)}' for key, one in value.items())}}}"
     return str(value)
 
 

@@ -151,7 +151,7 @@ def find_source(data: DataConfig) -> DataSource:
         case FolderDataConfig(path=str(path)):
             settings = FolderSettings(
                 exclude=tuple(data.exclude or ()),
-                splits=data.splits,
+                splits=data.split_folders(),
                 group=data.group,
                 follow_links=None if data.follow_links is None else Path(data.follow_links),
             )

@@ -57,11 +57,17 @@ def lines_to_type(error):
             yield {key.removeprefix("data."): yaml.safe_load(value.replace(",", ", "))}
 
 
+def split_folders(splits):
+    """Pairs of split and folder, of ``["train:day1"]`` as typed, or of a dictionary."""
+    return tuple(splits.items() if isinstance(splits, dict) else (text.split(":", 1) for text in splits))
+
+
 class Read:
     """What a folder or an archive is read as; no image is decoded."""
 
-    def __init__(self, path: Path, **settings):
-        source = folder_source(path, name="folder", settings=FolderSettings(**settings))
+    def __init__(self, path: Path, *, splits=None, **settings):
+        pairs = None if splits is None else split_folders(splits)
+        source = folder_source(path, name="folder", settings=FolderSettings(splits=pairs, **settings))
         self.manifest, images = source.open()
         self.files = images.names
         self.notes = (*source.notes, *self.manifest.notes)

@@ -21,7 +21,7 @@ from cnnexp.datasets.sources.folders import Folder, Parts, unwrapped
 from cnnexp.datasets.sources.layout_errors import no_classes, reading_of_splits, unmatched_splits
 from cnnexp.system.text import listed, printable
 
-SplitFolders = Mapping[str, str]  # split -> pattern of the names or paths of its folders
+SplitFolders = Sequence[tuple[str, str]]  # each split, and a pattern of the names or paths of its folders
 Declared = Sequence[tuple[Folder, str]]  # each split folder and its split
 
 _BESIDE = "beside the class folders, not in one"
@@ -94,14 +94,14 @@ def _splits_below(base: Folder) -> Declared:
 
 def _given(root: Folder, splits: SplitFolders, origin: str) -> Declared:
     """Find the outermost folders that the settings name as splits."""
-    found, todo, used = [], list(root.children.values()), set()
+    found, todo, used = [], list(root.children.values()), set[tuple[str, str]]()
     while todo:
         folder = todo.pop(0)
-        named = [split for split, pattern in splits.items() if matches(folder.name, pattern)]
-        found += [(folder, split) for split in named[:1]]
+        named = [(split, pattern) for split, pattern in splits if matches(folder.name, pattern)]
+        found += [(folder, split) for split, _ in named[:1]]
         used.update(named)
         todo += [] if named else folder.children.values()
-    if missing := [pattern for split, pattern in splits.items() if split not in used]:
+    if missing := [pattern for split, pattern in splits if (split, pattern) not in used]:
         raise unmatched_splits(origin, missing, root)
     return found
 
@@ -156,7 +156,7 @@ def _classes_inside_splits(declared: Declared, base: Folder) -> Arrangement:
 def _checked_levels(declared: Declared, origin: str) -> tuple[str, ...]:
     """Refuse class folders inside of splits that may hold the classes or splits, and return notes about the others."""
     levels = [level for _, level, _ in _levels(declared) if level is not None]
-    named = {split: folder.name for folder, split in declared if split != UNLABELLED}
+    named = [(split, folder.name) for folder, split in declared if split != UNLABELLED]
     classes = listed(map(printable, dict.fromkeys(name for level in levels for name in level.children)))
     as_read = reading_of_splits(named, f"the classes are {classes}")
     for level in levels:

@@ -119,7 +119,8 @@ def _below(base: Folder) -> Iterator[Folder]:
 def _called_like_splits(base: Folder, called: Sequence[Folder], origin: str) -> DataError:
     names = [folder.path[-1] for folder in called]
     others = [name for name in base.children if name not in names]
-    deep = {split_of(f.path[-1]) or splits_of(base.children)[f.path[-1]]: f for f in called if holds_classes(f)}
+    split_by_name = splits_of(base.children)
+    deep = [(split_by_name[folder.path[-1]], folder) for folder in called if holds_classes(folder)]
     verb = "is called like a split" if len(names) == 1 else "are called like splits"
     if UNLABELLED in map(split_of, names):
         verb = "are called like splits or unlabelled images" if len(names) > 1 else "is called like unlabelled images"
@@ -131,19 +132,19 @@ def _called_like_splits(base: Folder, called: Sequence[Folder], origin: str) -> 
     )
 
 
-def _if_splits(deep: dict[str, Folder], names: Sequence[str], others: Sequence[str]) -> list[Reading]:
+def _if_splits(deep: Sequence[tuple[str, Folder]], names: Sequence[str], others: Sequence[str]) -> list[Reading]:
     """Return the readings in which folders are splits: those with folders inside, else they are to be left out."""
-    deep = {split: folder for split, folder in deep.items() if split != UNLABELLED}
+    deep = [(split, folder) for split, folder in deep if split != UNLABELLED]
     if not deep:
         return [reading_without(names)] if len(others) > 1 else [LABELS_IN_A_TABLE]
-    inside = next(iter(deep.values()))
+    inside = deep[0][1]
     classes = listed(map(printable, unwrapped(inside).children))
-    if "train" in deep or others:
-        rest = "left out" if "train" in deep else "training images by class"
+    trains = any(split == "train" for split, _ in deep)
+    if trains or others:
+        rest = "left out" if trains else "training images by class"
         meaning = f"the classes are {classes}" + (f"; {listed(map(printable, others))}: {rest}" if others else "")
-        return [reading_of_splits({split: folder.name for split, folder in deep.items()}, meaning)]
-    first, *more = deep
-    splits = {"train": deep[first].name, **{split: deep[split].name for split in more}}
+        return [reading_of_splits([(split, folder.name) for split, folder in deep], meaning)]
+    splits = [("train", deep[0][1].name), *((split, folder.name) for split, folder in deep[1:])]
     return [reading_of_splits(splits, f"the classes are {classes}")]
 
 
@@ -158,15 +159,15 @@ def _holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read:
         why=f"{listed(map(printable, who))} hold folders of the same names",
         readings=[
             as_read,
-            reading_of_splits({"train": every}, f"{inner}; the splits are made from all images"),
-            reading_of_splits({"train": first.name, "test": second.name}, f"{inner}; these folders are the splits"),
+            reading_of_splits([("train", every)], f"{inner}; the splits are made from all images"),
+            reading_of_splits([("train", first.name), ("test", second.name)], f"{inner}; these folders are the splits"),
         ],
     )
 
 
 def _holding_splits(base: Folder, folder: Folder, inside: dict[str, str], origin: str, as_read: Reading) -> DataError:
     names = listed(map(printable, inside))
-    splits = {split: name for name, split in inside.items() if split != UNLABELLED}
+    splits = [(split, name) for name, split in inside.items() if split != UNLABELLED]
     like = "is called like a split" if len(inside) == 1 else "are called like splits"
     common = sum(any(name in child.children for name in inside) for child in base.children.values()) > 1
     if splits and common:
@@ -178,4 +179,4 @@ def _holding_splits(base: Folder, folder: Folder, inside: dict[str, str], origin
 
 
 def _all_classes(base: Folder) -> Reading:
-    return reading_of_splits({}, f"no folder is a split; the classes are {listed(map(printable, base.children))}")
+    return reading_of_splits([], f"no folder is a split; the classes are {listed(map(printable, base.children))}")

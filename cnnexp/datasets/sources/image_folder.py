@@ -28,14 +28,14 @@ class FolderSettings:
     """How the folders are read; each None, or empty, stands for the rule in docs/data.md."""
 
     exclude: Sequence[str] = ()  # patterns of files and folders that are passed over
-    splits: SplitFolders | None = None  # split -> pattern of the names or paths of its folders; empty: none is a split
+    splits: SplitFolders | None = None  # each split, and a pattern of its folders; empty: none is a split
     group: str | None = None  # regular expression on the path, or ``parent``
     follow_links: Path | None = None  # links that lead into this folder are followed
 
     @property
     def state(self) -> str:
         """Return what changes the classes, splits and groups of the same images."""
-        return f"{_LAYOUT} {self.splits and dict(self.splits)} {self.group}"
+        return f"{_LAYOUT} {self.splits} {self.group}"
 
 
 def folder_source(path: Path, *, name: str, settings: FolderSettings) -> DataSource:

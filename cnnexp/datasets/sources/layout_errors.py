@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cnnexp.datasets.sources.folders import Folder
@@ -23,10 +23,10 @@ class Reading:
     meaning: str
 
 
-def reading_of_splits(splits: Mapping[str, str], meaning: str) -> Reading:
-    """Return the reading in which these folders are the splits, by split; none where it is empty."""
-    pairs = ", ".join(f"{split}: {_quoted(folder)}" for split, folder in splits.items())
-    return Reading(shlex.quote(f"data.splits={{{pairs}}}"), meaning)
+def reading_of_splits(splits: Iterable[tuple[str, str]], meaning: str) -> Reading:
+    """Return the reading in which these folders are the splits; pairs of split and folder, none: no folder is."""
+    pairs = ",".join(_quoted(f"{split}:{folder}") for split, folder in splits)
+    return Reading(shlex.quote(f"data.splits=[{pairs}]"), meaning)
 
 
 def reading_without(folders: Sequence[str]) -> Reading:
@@ -92,7 +92,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _quoted(text: str) -> str:
     """Write a name so that Hydra takes it as text."""
-    if re.fullmatch(r"[A-Za-z_][\w./-]*", text, re.ASCII):
+    if re.fullmatch(r"[A-Za-z_][\w./:-]*", text, re.ASCII):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
