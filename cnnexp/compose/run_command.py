@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from cnnexp.compose.compose import compose_config
 from cnnexp.config import ExperimentConfig, Override
 from cnnexp.config.columns import values
-from cnnexp.records import RunCommand
 from cnnexp.system.secrets import masked
 from cnnexp.system.text import as_yaml
 
+if TYPE_CHECKING:
+    from cnnexp.records import RunCommand
 
-def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> RunCommand:
+
+def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> "RunCommand":
     """Return what a run was asked for.
 
     Args:
@@ -19,6 +22,8 @@ def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> RunComman
         overrides: Those of a single run; what they say to Hydra itself is left out.
 
     """
+    from cnnexp.records import RunCommand  # and with it NumPy, which no refused command line waits for
+
     default = _defaults()
     return RunCommand(
         overrides=tuple(masked(text) for text in overrides if not Override.parse(text).key.startswith("hydra")),
