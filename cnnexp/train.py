@@ -117,15 +117,14 @@ def launch(arguments: Sequence[str]) -> int:
         CnnexpError: what the run raised.
 
     """
-    arguments = quote_texts(arguments)
-    line = read_command_line(arguments)
+    line = read_command_line(quote_texts(arguments))
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         check_overrides(line.overrides)
         if line.multirun:
             check_sweep(line.overrides, config_dir=line.config_dir)
             _begin_to_import(line.overrides)
-        with streams.printed_at_once() if line.only_prints else nullcontext(), _handed_to_hydra(arguments):
+        with streams.printed_at_once() if line.only_prints else nullcontext(), _handed_to_hydra(line.arguments):
             run()
     except SystemExit as leaving:
         if isinstance(leaving.__cause__, CnnexpError):

@@ -76,6 +76,18 @@ def test_flags_are_told_from_overrides():
         read_command_line(["--epochs"])
 
 
+@pytest.mark.parametrize(
+    ("typed", "handed_on"),
+    [
+        ("seed=0,1 -m model=small", "-m seed=0,1 model=small"),
+        ("seed=0,1 --config-dir own model=small --cfg job", "--config-dir own --cfg job seed=0,1 model=small"),
+        ("-m seed=1 seed=1", "-m seed=1 seed=1"),
+    ],
+)
+def test_flags_may_stand_anywhere_although_hydra_wants_overrides_in_one_piece(typed, handed_on):
+    assert list(read_command_line(typed.split()).arguments) == handed_on.split()
+
+
 def refused(overrides):
     """The error of Hydra or OmegaConf itself."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):

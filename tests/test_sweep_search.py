@@ -107,10 +107,10 @@ def test_a_grid_visits_every_combination_once(tmp_path):
 def test_a_search_whose_space_stands_in_yaml(tmp_path):
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "rates.yaml").write_text(
-        "# @package _global_\ndefaults:\n  - override /hydra/sweeper: optuna\nhydra:\n  sweeper:\n    n_trials: 3\n"
+        "# @package _global_\nhydra:\n  sweeper:\n    n_trials: 3\n"
         "    params:\n      optimizer.learning_rate: tag(log,interval(1e-4,1e-2))\n      training.batch_size: 32,64\n"
     )
-    sweep(*WORDS, "--config-dir", "mine", "experiment=rates", folder=tmp_path)
+    sweep("hydra/sweeper=optuna", *WORDS, "--config-dir", "mine", "experiment=rates", folder=tmp_path)
     (parent,), runs = recorded(tmp_path)
     assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 4
     assert parent.tags["sweep.varied"] == "optimizer.learning_rate, training.batch_size"

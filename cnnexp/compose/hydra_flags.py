@@ -20,6 +20,7 @@ _PRINTING = ("help", "hydra_help", "version", "shell_completion", "cfg", "info")
 class CommandLine:
     """What is known of a run or a sweep before anything is composed."""
 
+    arguments: tuple[str, ...]  # flags first: Hydra refuses them between overrides
     overrides: tuple[str, ...]
     multirun: bool
     only_prints: bool  # a flag asks for help, the configuration or the like
@@ -33,9 +34,13 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         ConfigError: a flag is unknown, or has a wrong value.
 
     """
-    read = flags().parse_args(list(arguments))
+    read = flags().parse_intermixed_args(list(arguments))
+    of_flags = list(arguments)
+    for override in read.overrides:
+        of_flags.remove(override)
     config_dir = None if read.config_dir is None else Path(read.config_dir)
     return CommandLine(
+        arguments=(*of_flags, *read.overrides),
         overrides=tuple(read.overrides),
         multirun=read.multirun,
         only_prints=any(getattr(read, name) for name in _PRINTING),
