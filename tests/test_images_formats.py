@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnexp.config import FolderDataConfig
+from cnnexp.datasets import inspect_dataset, read_images
+from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS, NAME_OF_ENDING, UnreadableImageError, read_image, upright_size
 from support.image_files import BACKGROUND, STORED, chunk, spec
+from support.image_folders import data_settings, write_classes
 from support.image_formats import png, tiff
 
 RANDOM = np.random.default_rng(0)
@@ -215,3 +219,30 @@ def test_zeros_are_said_to_be_zeros():
 
 def test_no_ending_is_both_read_and_named():
     assert not ENDINGS & NAME_OF_ENDING.keys()
+
+
+@pytest.mark.parametrize(("ending", "name"), [
+    (".heic", "HEIF"), (".HEIC", "HEIF"), (".avif", "AVIF"), (".jp2", "JPEG 2000"), (".jxl", "JPEG XL"),
+    (".svg", "SVG"),
+    (".dcm", "DICOM"), (".nef", "camera raw"), (".CR2", "camera raw"), (".psd", "Photoshop"), (".tga", "TGA"),
+])  # fmt: skip
+def test_a_folder_of_another_format_names_and_counts_it(tmp_path, ending, name):
+    settings = data_settings(FolderDataConfig, path=tmp_path / "data", cache=tmp_path / "cache")
+    for folder in ("cat", "dog"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / "data" / folder / f"{number}{ending}").write_bytes(b"x")
+    with pytest.raises(DataError, match=rf"6 with {ending.lower()} \({name}.*magick photo"):
+        read_images(settings, on_progress=lambda *_: None)
+    write_classes(tmp_path / "data", {"cat": 2, "dog": 1})
+    note = " ".join(read_images(settings, on_progress=lambda *_: None)[0].notes)
+    assert f"6 with {ending.lower()} ({name}" in note
+
+
+def test_a_class_of_another_format_is_said_to_be_that(tmp_path):
+    settings = data_settings(FolderDataConfig, path=tmp_path / "data", cache=tmp_path / "cache")
+    write_classes(tmp_path / "data", {"cat": 2, "dog": 2, "cow": 0})
+    (tmp_path / "data" / "cow").mkdir()
+    (tmp_path / "data" / "cow" / "1.jxl").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"none in cow \(.jxl\)"):
+        inspect_dataset(settings, seed=0, on_progress=lambda *_: None, strict=True)

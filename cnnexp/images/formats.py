@@ -21,7 +21,12 @@ class Format:
     name: str
     pattern: re.Pattern[bytes]  # matches the beginning of a file
     endings: tuple[str, ...]  # of file names, lower case
-    repair: str = _TO_PNG  # what to do with a file that is not read; empty for those that are
+    repair: str  # what to do with a file that is not read; empty for those that are
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a file holds one image, which another program converts."""
+        return self.repair.startswith("Convert")
 
 
 def _format(name: str, pattern: bytes, *endings: str, repair: str = _TO_PNG) -> Format:
@@ -80,7 +85,8 @@ NAMED = (
 
 # File name endings of the formats that are read, lower case.
 ENDINGS = frozenset(ending for format_ in READ for ending in format_.endings)
-NAME_OF_ENDING = {ending: format_.name for format_ in NAMED for ending in format_.endings}
+# Names of the formats of images that are not read, by the same.
+NAME_OF_ENDING = {ending: format_.name for format_ in NAMED if format_.is_image for ending in format_.endings}
 
 _ORDER = (*_NAMED_FIRST, *READ, *NAMED)
 

@@ -12,10 +12,11 @@ from cnnexp.datasets.sources.annotation_files import HEAD, refuse_annotations
 from cnnexp.datasets.sources.arrangement import SplitFolders
 from cnnexp.datasets.sources.file_tree import FileTree, sort_out
 from cnnexp.datasets.sources.folders_without_images import ARCHIVES
-from cnnexp.datasets.sources.layout import read_layout, unread_formats
+from cnnexp.datasets.sources.layout import read_layout
 from cnnexp.datasets.sources.links import about_links
 from cnnexp.datasets.sources.list_folder import list_folder, tree_state
 from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, Manifest, ZipSource
+from cnnexp.datasets.sources.unread_files import about_unread_files
 from cnnexp.datasets.sources.zip_members import opened, zip_members
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.system.files import at_home
@@ -86,7 +87,7 @@ def zip_source(path: Path, *, name: str, settings: FolderSettings) -> DataSource
 def _about_files(tree: FileTree) -> tuple[str, ...]:
     """Return notes about all that is no image of the data set."""
     inside = [name for name in tree.others if "/" in name]  # a licence beside the folders needs no note
-    return (*tree.notes, *unread_formats(inside), *about_links(tree.links))
+    return (*tree.notes, *about_unread_files(inside), *about_links(tree.links))
 
 
 def _classes(

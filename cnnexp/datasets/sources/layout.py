@@ -1,9 +1,8 @@
 """The classes, splits and groups of a data set of files, by the folders that each image lies in."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from cnnexp.datasets.sources.groups import group_numbers
 from cnnexp.datasets.sources.layout_errors import SHAPE, no_classes
 from cnnexp.datasets.sources.links import Link, about_following, refuse_linked_folders
 from cnnexp.datasets.sources.source import UNDECLARED, Manifest, class_name, natural_order
+from cnnexp.datasets.sources.unread_files import about_files_instead
 from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS
 from cnnexp.records import SPLIT_NAMES
@@ -142,18 +142,10 @@ def _merged(found: Arrangement) -> list[str]:
 
 def _no_images(origin: str, others: Sequence[str], links: Sequence[Link]) -> DataError:
     linked = f" {plural(len(links), 'link is', 'links are')} not followed. {about_following(links)}." if links else ""
-    return DataError(f"No image was found in {origin}.{linked} {SHAPE} {endings()}{about_archives(others)}")
+    instead = about_files_instead(others)
+    return DataError(f"No image was found in {origin}.{instead}{linked} {SHAPE} {endings()}{about_archives(others)}")
 
 
 def endings() -> str:
     """Return a sentence about which files count as images."""
     return f"Images are files that end in {', '.join(sorted(ENDINGS))}."
-
-
-def unread_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """Return a note about the files that are not images, counted by ending."""
-    if not names:
-        return ()
-    endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
-    listed = ", ".join(f"{count:,} with {printable(ending)}" for ending, count in endings.most_common(5))
-    return (f"Files whose names are not those of images were left out: {listed}.",)
