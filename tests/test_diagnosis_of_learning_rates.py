@@ -74,6 +74,12 @@ UNSTABLE = {
     "the training loss rises again": course(
         (2.29, 2.16, 1.65, 1.72, 1.72, 1.80), (2.45, 1.66, 1.39, 1.68, 1.63, 1.71), ALIVE, MOVED, scores=HALF
     ),
+    "nothing learned, the outputs nearly collapsed": course(
+        (2.307, 2.303, 2.302, 2.303, 2.302, 2.302),
+        (2.302, 2.302, 2.302, 2.302, 2.301, 2.3),
+        (0.0038, 2.3e-4, 2.5e-4, 4.3e-4, 1.7e-4, 5e-4, 1.7e-3),
+        MOVED,
+    ),
     "the outputs nearly collapsed": course(
         (2.307, 2.304, 2.257, 1.999, 1.83, 1.782),
         (2.303, 2.299, 2.166, 1.86, 1.825, 1.732),
@@ -94,8 +100,8 @@ SLOW = {
     "falling in a straight line": course(
         (2.307, 2.294, 2.285, 2.276, 2.267, 2.258), (2.297, 2.282, 2.27, 2.259, 2.248, 2.234), ALIVE, MOVED
     ),
-    "it has begun to learn": course(
-        (2.3, 2.279, 2.261, 2.237, 2.203, 2.148), (2.281, 2.256, 2.229, 2.195, 2.139, 2.069), ALIVE, MOVED, scores=HALF
+    "the shares of the classes, and no more": course(
+        (2.342, 2.324, 2.315, 2.313, 2.308, 2.306), (2.333, 2.321, 2.314, 2.31, 2.307, 2.305), ALIVE, MOVED
     ),
     "batch normalization: the validation loss follows its running statistics": course(
         (3.36, 3.32, 3.29, 3.26, 3.21, 3.19), (2.76, 2.65, 2.68, 2.73, 2.80, 2.85), (0.6,) * 7, (0.0, *[0.5] * 6)
@@ -105,6 +111,24 @@ SLOW = {
         penalties=(1.0,) * 7,
     ),
 }  # fmt: skip
+
+
+SHORT = {
+    "it has begun to learn": course(
+        (2.3, 2.279, 2.261, 2.237, 2.203, 2.148), (2.281, 2.256, 2.229, 2.195, 2.139, 2.069), ALIVE, MOVED, scores=HALF
+    ),
+    "fast enough, and weakened so far that larger steps would kill it": course(
+        (2.322, 2.301, 2.296, 2.302, 2.284, 2.261), (2.3, 2.295, 2.288, 2.287, 2.264, 2.242),
+        (0.027, 0.012, 0.014, 0.021, 0.019, 0.041, 0.09), MOVED,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("made", SHORT.values(), ids=SHORT)
+def test_a_network_that_has_only_begun_is_advised_more_epochs(made):
+    (finding,) = diagnose(made)
+    assert (finding.id, finding.repair) == ("T3", f"training.epochs={2 * made.epochs}")
+    assert failed_learning([finding]) is None
 
 
 @pytest.mark.parametrize(
@@ -208,7 +232,7 @@ def test_flattered_accuracy_is_a_symptom_of_a_collapse():
         (TOO_HIGH["batch normalization hides the explosion from the training loss"], "diverged"),
         (TOO_LOW["unmoved"], "stood still"),
         (SLOW["falling in a straight line"], "too slow"),
-        (SLOW["it has begun to learn"], None),
+        (SHORT["it has begun to learn"], None),
         (NOT_THE_LEARNING_RATE["labels that images do not tell"], None),
         (NOT_THE_LEARNING_RATE["one class"], None),
         (course((2.2, 1.0, 2.4), (1.9, 1.1, 2.31), (0.03, 2.0, 0.0, 0.0), scores=HALF), None),  # its best epoch is kept

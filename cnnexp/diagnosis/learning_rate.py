@@ -7,6 +7,9 @@ whose steps are too small still answers as it did before training.
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cnnexp.diagnosis.evidence import (
     RunEvidence,
     beats_majority,
@@ -19,11 +22,13 @@ from cnnexp.diagnosis.over_regularization import is_over_regularized
 from cnnexp.diagnosis.training_course import (
     LITTLE_LEARNED,
     WIGGLE,
+    epochs_to_learn,
     has_collapsed,
     has_exploded,
     has_learned_little,
     has_moved,
     has_nearly_collapsed,
+    has_shrunk,
     is_falling_steadily,
     largest_rise,
     training_losses,
@@ -34,6 +39,7 @@ from cnnexp.system.text import plural
 
 FLAT = 0.01  # of the loss of a constant output; the loss of an epoch differs by as much for no reason
 SLOW_LOSS = 0.8  # of the same loss, left after all epochs
+TOO_SLOW = 4.0  # times the epochs that ran, still needed: longer training would cost more than a higher learning rate
 UNLEARNED = 1.05  # of the same loss: above, training has not even learned the shares of the classes
 RISE = 0.05  # of the same loss, of the training loss above its lowest before; dropout and augmentation cause 0.02
 JUMP = 0.2  # of the same loss, of the validation loss above its lowest
@@ -84,18 +90,34 @@ def _has_few_steps(run: RunEvidence) -> bool:
 def _failure_to_learn_anything(run: RunEvidence) -> Failure | None:
     if has_exploded(run):
         return DIVERGENCE
+    if has_nearly_collapsed(run):
+        return INSTABILITY
     if _is_too_slow(run):
         return _slowness(run)
+    return _failure_by_training_loss(run)
+
+
+def _failure_by_training_loss(run: RunEvidence) -> Failure | None:
+    """Return the failure of a network whose training loss is not below that of a constant output at its end."""
     train, constant = training_losses(run), prior_loss(run)
     rise = train[-1] - train[0]
     if train[-1] < (1 - FLAT) * constant:
         return None
     if rise >= FLAT * constant:
         return DIVERGENCE
+    if _has_learned_the_shares(run):
+        return SLOWNESS
     is_flat = len(train) > 1 and rise > -FLAT * constant and run.learning_rate < HIGHEST_LOW_LEARNING_RATE
     if not is_flat or has_moved(run):
         return None
     return STANDSTILL if run.history.outputs else STANDSTILL_BY_LOSS
+
+
+def _has_learned_the_shares(run: RunEvidence) -> bool:
+    """Return whether the validation loss fell smoothly, although it never came below that of a constant output."""
+    val, constant = validation_losses(run), prior_loss(run)
+    falls = val[0] - val[-1] >= FLAT * constant and largest_rise(val) <= WIGGLE * constant
+    return bool(run.history.outputs) and bool(falls)
 
 
 def _failure_to_learn_enough(run: RunEvidence) -> Failure | None:
@@ -109,18 +131,32 @@ def _failure_to_learn_enough(run: RunEvidence) -> Failure | None:
 
 
 def _is_too_slow(run: RunEvidence) -> bool:
-    """Return whether a loss fell to the end as fast as in the beginning, and almost all of it is left.
+    losses = unlearned_losses(run)
+    if losses is None or has_shrunk(run):  # larger steps would kill what these have weakened
+        return False
+    return epochs_to_learn(losses, constant=prior_loss(run)) > TOO_SLOW * len(losses)
+
+
+def has_only_begun(run: RunEvidence) -> bool:
+    """Return whether the network had only begun to learn at the end, fast enough to learn within a few times longer."""
+    return unlearned_losses(run) is not None and find_failure(run) is None
+
+
+def unlearned_losses(run: RunEvidence) -> NDArray[np.float64] | None:
+    """Return the losses (epochs,) that fell to the end as in the beginning while almost all is left; None if none did.
 
     The validation loss of a network with batch normalization first follows the running statistics, not the weights;
     then the training loss counts, which memorizing never leaves so high.
     """
     if not run.history.outputs:
-        return False
+        return None
     val, train, constant = validation_losses(run), training_losses(run), prior_loss(run)
     wiggle = WIGGLE * constant
     if val[-1] > SLOW_LOSS * constant and is_falling_steadily(val, wiggle=wiggle):
-        return True
-    return bool(train[-1] > UNLEARNED * constant) and is_falling_steadily(train, wiggle=wiggle)
+        return val
+    if train[-1] > UNLEARNED * constant and is_falling_steadily(train, wiggle=wiggle):
+        return train
+    return None
 
 
 def _is_unstable(run: RunEvidence) -> bool:

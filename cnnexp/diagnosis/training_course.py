@@ -8,7 +8,9 @@ from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, prior_loss, u
 # Measured by benchmarks/learning_rate_walk.py: a collapsed network keeps at most a thousandth of its spread, a living
 # one at least a fifth, also where its labels are random.
 COLLAPSED = 0.01  # of the spread of the outputs before training
+SHRUNK = 0.5  # of the same; where learning rates are too low, the outputs keep more
 NEARLY_COLLAPSED = 0.1  # of the same: no small step loses as much, healthy networks keep a third
+NORMALIZED = 1.2  # times the loss of a constant output, in the first epoch: other networks begin at 1
 MOVED = 0.5  # of that spread: below, training has hardly changed what the network answers
 EXPLODED = 2.0  # times ln K. A loss above ln K alone means nothing: every untrained network has one
 LITTLE_LEARNED = 0.5  # of the loss of a constant output: more than this is left at the best epoch
@@ -35,8 +37,21 @@ def has_faded(run: RunEvidence) -> bool:
 
 def has_nearly_collapsed(run: RunEvidence) -> bool:
     """Return whether at some time most of the spread of the outputs was lost, as after a step that was too large."""
+    return _smallest_spread(run) < NEARLY_COLLAPSED
+
+
+def has_shrunk(run: RunEvidence) -> bool:
+    """Return whether at some time much of the spread of the outputs was lost.
+
+    Not told of a network whose training loss began far above that of a constant output: batch normalization does both.
+    """
+    return _smallest_spread(run) < SHRUNK and training_losses(run)[0] < NORMALIZED * prior_loss(run)
+
+
+def _smallest_spread(run: RunEvidence) -> float:
+    """Return the smallest spread of the outputs, as a share of that before training; 1 where that was 0."""
     spreads = np.array([outputs.spread for outputs in run.history.outputs])
-    return bool((spreads < NEARLY_COLLAPSED * spreads[:1]).any())
+    return float(spreads.min() / spreads[0]) if len(spreads) and spreads[0] > 0 else 1.0
 
 
 def has_moved(run: RunEvidence) -> bool:
@@ -66,6 +81,16 @@ def is_falling_steadily(losses: NDArray[np.float64], *, wiggle: float) -> bool:
         return False
     fall, late = losses[0] - losses[-1], losses[(len(losses) - 1) // 2] - losses[-1]
     return bool(losses.argmin() == len(losses) - 1 and late >= STEADY * fall and largest_rise(losses) <= wiggle)
+
+
+def epochs_to_learn(losses: NDArray[np.float64], *, constant: float) -> float:
+    """Return how many more epochs, at the present speed, would leave `LITTLE_LEARNED` of the loss of a constant output.
+
+    The speed is the fall of losses (epochs,), two or more, in the last epoch or on average in the second half.
+    """
+    late = losses[(len(losses) - 1) // 2 :]
+    speed = max(losses[-2] - losses[-1], (late[0] - late[-1]) / (len(late) - 1))
+    return float((losses[-1] - LITTLE_LEARNED * constant) / speed) if speed > 0 else np.inf
 
 
 def largest_rise(losses: NDArray[np.float64]) -> float:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
-from cnnexp.diagnosis.evidence import RunEvidence, Z, uniform_loss
-from cnnexp.diagnosis.learning_rate import find_failure
+from cnnexp.diagnosis.evidence import RunEvidence, Z, exact_interval, prior_loss, uniform_loss
+from cnnexp.diagnosis.learning_rate import find_failure, has_only_begun
 from cnnexp.records import Finding
 
 MINIMUM_EPOCHS = 3  # two losses are no trend
@@ -55,7 +55,9 @@ def detect_undertraining(run: RunEvidence) -> Finding | None:
     Not where most of the loss is left: there, a higher learning rate gains more than more epochs.
     """
     trend = improving_at_end(run)
-    if trend is None or find_failure(run) is not None:
+    if trend is None:
+        return _beginning(run) if has_only_begun(run) else None
+    if find_failure(run) is not None:
         return None
     ran, share = len(run.history.epochs), f"{trend.share:.0%}"
     return Finding(
@@ -79,6 +81,29 @@ def detect_undertraining(run: RunEvidence) -> Finding | None:
             "validation_accuracy": run.val_accuracy,
         },
         confidence=CONFIDENCE_ANNEALED if trend.annealed else CONFIDENCE,
+        repair=f"training.epochs={2 * run.epochs}",
+    )
+
+
+def _beginning(run: RunEvidence) -> Finding:
+    epochs, (low, high) = run.history.epochs, exact_interval(run.val_accuracy, run.val_images)
+    return Finding(
+        id="T3",
+        cause=3,
+        title="under-trained",
+        sentence=(
+            f"Training ended when the network had only begun to learn: after {len(epochs)} epochs the validation loss "
+            f"is {epochs[-1].val_loss:.3f}, and {prior_loss(run):.3f} for one that does not look at the images; "
+            f"{run.val_accuracy:.1%} are correct (99 % interval {low:.1%} to {high:.1%})."
+        ),
+        evidence={
+            "epochs": len(epochs),
+            "first_validation_loss": epochs[0].val_loss,
+            "last_validation_loss": epochs[-1].val_loss,
+            "loss_of_a_constant_output": prior_loss(run),
+            "validation_accuracy": run.val_accuracy,
+        },
+        confidence=CONFIDENCE,
         repair=f"training.epochs={2 * run.epochs}",
     )
 
