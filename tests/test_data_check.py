@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import shlex
 import shutil
 import time
 import zipfile
@@ -388,3 +390,33 @@ def test_what_was_left_out_is_said_in_the_table_the_page_and_the_json(tmp_path, 
     (note,) = json.loads(capsys.readouterr().out)["notes"]
     assert "overview.png" in note
     assert note in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("{kind}/clip{number}_{part}.png", r"""'data.group="([^/]+)[-_ ][^/]*$"'"""),
+        ("{kind}/patient {number}-slice {part}.png", r"""'data.group="([^/]+)[-_ ][^/]*$"'"""),
+        ("{kind}/{kind}{number}/{part}.png", "data.group=parent"),
+        ("{kind}/{kind}_{number}{part}.png", None),
+        ("{kind}/{number}{part}.png", None),
+        ("{kind}/n0{kind}_{number}{part}.png", None),
+        ("{kind}/IMG_{number}{part}.png", None),
+        ("{kind}/images/{number}{part}.png", None),
+    ],
+)
+def test_names_that_may_be_those_of_groups(name, setting, tmp_path, monkeypatch, capsys):
+    for kind in ("ill", "well"):
+        for number in range(10, 18):
+            for part in "abc":
+                write_image(tmp_path / "data" / name.format(kind=kind, number=number, part=part))
+    report = checked(path=tmp_path / "data", cache=tmp_path / "cache")
+    repairs = [issue.repair.split(" for data=folder")[0] for issue in report.issues if issue.id == "S2"]
+    assert repairs == ([f"if they do, {setting}"] if setting else [])
+    if setting:
+        monkeypatch.chdir(tmp_path)
+        command = ["check-data", "data=folder", "data.path=data", "data.cache=cache", *shlex.split(setting), "--json"]
+        assert main(command) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert any(re.fullmatch("data.group finds (8|16) groups.", note) for note in report["notes"])
+        assert "S2" not in {issue["id"] for issue in report["issues"]}

@@ -147,6 +147,13 @@ def test_a_group_that_matches_nothing(tmp_path):
         Read(data, group="parent")
 
 
+def test_folders_inside_of_classes_that_are_groups_are_no_classes(tmp_path):
+    data = make_tree(tmp_path / "data", "{ill,well}/{anna,ben,carl}/")
+    with pytest.raises(DataError, match=r"hold folders of the same names(.|\n)*data\.group=parent"):
+        Read(data)
+    assert Read(data, group="parent").classes == ("ill", "well")
+
+
 # Links
 
 
@@ -233,7 +240,7 @@ def test_the_settings_as_they_are_typed(tmp_path, monkeypatch, capsys):
         write_classes(tmp_path / "data" / day, {"cat": 24, "dog": 24, "old": 3})
     monkeypatch.chdir(tmp_path)
     command = ["check-data", "data=folder", "data.path=data", "data.cache=cache", "--json"]
-    typed = ["data.splits=[train:day1,test:day2]", "data.exclude=[old]", r'data.group="/(\d)\d+"']
+    typed = ["data.splits=[train:day1,test:day2]", "data.exclude=[old]", r'data.group="/(\d+)\."']
     assert main([*command, *typed]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["class_names"] == ["cat", "dog"]

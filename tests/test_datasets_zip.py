@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets.sources.image_folder import folder_source
+from cnnexp.datasets.sources.image_folder import FolderSettings, folder_source
 from cnnexp.errors import DataError
 from support.image_folders import load, noise
 
@@ -102,7 +102,7 @@ def test_whatever_the_bytes_an_archive_is_read_or_refused(tmp_path_factory, chan
         content[-1 - at % len(content)] = value
     place.write_bytes(content[: -changes[0][0] % len(content)] if cut else content)
     with suppress(DataError):
-        manifest, images = folder_source(place, name="folder").open()
+        manifest, images = folder_source(place, name="folder", settings=FolderSettings()).open()
         assert len(manifest.labels) == len(images) == len(manifest.files) <= 4
 
 
@@ -112,6 +112,6 @@ def test_no_name_leads_out_of_an_archive_or_is_lost(tmp_path_factory, names):
     place = tmp_path_factory.getbasetemp() / "names.zip"
     pack(place, [(f"{name}.png", b"") for name in names])
     with suppress(DataError):
-        manifest, images = folder_source(place, name="folder").open()
+        manifest, images = folder_source(place, name="folder", settings=FolderSettings()).open()
         assert not any(file.startswith("/") or ".." in file.split("/") for file in manifest.files)
         assert all(image in zipfile.ZipFile(place).namelist() for image in images.names)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cnnexp.data_check import class_imbalance, duplicates, missing, non_iid, outliers
+from cnnexp.data_check import class_imbalance, duplicates, missing, non_iid, outliers, possible_groups
 from cnnexp.data_check.checked_dataset import CheckedDataset
 from cnnexp.datasets import InspectedDataset
 from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport
@@ -14,7 +14,7 @@ CHECKS = (
     "exact and near duplicates within classes, across classes and across splits",
     "size, aspect ratio, colour mode, brightness and sharpness of single images",
     "the same properties and the class shares between splits",
-    "groups on two sides of a split",
+    "groups on two sides of a split, and names that may be those of groups",
 )
 LABELS = "labels against out-of-fold predictions"
 
@@ -62,6 +62,7 @@ def _issues(dataset: CheckedDataset, *, few_images: int, uneven: float) -> Itera
     yield from class_imbalance.class_imbalance(dataset, uneven)
     yield from duplicates.duplicates(dataset)
     yield from duplicates.divided_groups(dataset)
+    yield from possible_groups.possible_groups(dataset)
     yield from outliers.outliers(dataset)
     yield from non_iid.non_iid(dataset)
 

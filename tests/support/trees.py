@@ -53,7 +53,7 @@ def lines_to_type(error):
     for line in str(error).partition("Add the line that is true:\n")[2].splitlines():
         word = shlex.split(line)[0]
         key, _, value = word.partition("=")
-        if key != "data":
+        if key not in ("data", "data.group"):
             yield {key.removeprefix("data."): yaml.safe_load(value.replace(",", ", "))}
 
 

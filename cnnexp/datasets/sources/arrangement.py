@@ -40,12 +40,13 @@ class Arrangement:
     notes: tuple[str, ...] = ()
 
 
-def arrange(root: Folder, *, splits: SplitFolders | None, origin: str) -> Arrangement:
+def arrange(root: Folder, *, splits: SplitFolders | None, inner_groups: bool, origin: str) -> Arrangement:
     """Find the class folders and the split folders.
 
     Args:
         root: the data folder
         splits: which folders are splits, by their names; empty: none is; None: found by the names that are usual
+        inner_groups: the folders inside of class folders are groups of images, by the settings
         origin: the data folder, for messages
 
     Raises:
@@ -61,9 +62,9 @@ def arrange(root: Folder, *, splits: SplitFolders | None, origin: str) -> Arrang
         notes = about_names(list(base.children))
         return replace(_splits_inside_classes(declared, base, origin), notes=notes)
     if splits is None and (declared := _splits_above(base)):
-        notes = _checked_levels(declared, origin)
+        notes = _checked_levels(declared, origin, inner_groups=inner_groups)
         return replace(_classes_inside_splits(declared, base), notes=notes)
-    notes = check_classes(base, origin) if splits is None else ()
+    notes = check_classes(base, origin, inner_groups=inner_groups) if splits is None else ()
     classes = {child.path: (name, None) for name, child in base.children.items()}
     return Arrangement(classes, {(): _BESIDE}, {base.path}, notes)
 
@@ -153,14 +154,14 @@ def _classes_inside_splits(declared: Declared, base: Folder) -> Arrangement:
     return Arrangement(classes, {(): _BESIDE, **_all(base, _NO_SPLIT), **inside}, parents)
 
 
-def _checked_levels(declared: Declared, origin: str) -> tuple[str, ...]:
+def _checked_levels(declared: Declared, origin: str, *, inner_groups: bool) -> tuple[str, ...]:
     """Refuse class folders inside of splits that may hold the classes or splits, and return notes about the others."""
     levels = [level for _, level, _ in _levels(declared) if level is not None]
     named = [(split, folder.name) for folder, split in declared if split != UNLABELLED]
     classes = listed(map(printable, dict.fromkeys(name for level in levels for name in level.children)))
     as_read = reading_of_splits(named, f"the classes are {classes}")
     for level in levels:
-        check_level(level, origin, as_read=as_read)
+        check_level(level, origin, as_read=as_read, inner_groups=inner_groups)
     return check_names(levels, origin, as_read=as_read)
 
 

@@ -15,8 +15,13 @@ from cnnexp.errors import DataError
 from cnnexp.system.text import listed, printable
 
 
-def check_classes(base: Folder, origin: str) -> tuple[str, ...]:
+def check_classes(base: Folder, origin: str, *, inner_groups: bool) -> tuple[str, ...]:
     """Refuse folders that are read as classes, because no splits were found, and that seem to be something else.
+
+    Args:
+        base: the folder that holds them
+        origin: the data folder, for messages
+        inner_groups: the settings say that the folders inside of class folders are groups
 
     Returns:
         notes about what may be meant otherwise, but probably is not
@@ -28,24 +33,25 @@ def check_classes(base: Folder, origin: str) -> tuple[str, ...]:
     called = [base.children[name] for name in splits_of(base.children)]
     if called and not _is_probably_a_class(called):
         raise _called_like_splits(base, called, origin)
-    check_level(base, origin, as_read=_all_classes(base))
+    check_level(base, origin, as_read=_all_classes(base), inner_groups=inner_groups)
     return (*about_names(list(base.children)), *_about_shared_folder(base))
 
 
-def check_level(base: Folder, origin: str, *, as_read: Reading) -> None:
+def check_level(base: Folder, origin: str, *, as_read: Reading, inner_groups: bool) -> None:
     """Refuse class folders that may hold the classes, or splits.
 
     Args:
         base: the folder that holds them
         origin: the data folder, for messages
         as_read: what makes them classes nevertheless
+        inner_groups: the settings say that the folders inside are groups
 
     Raises:
         DataError: they do.
 
     """
     shared = _shared_folders(base)
-    if len(shared) > 1 and not all(map(is_no_class, shared)):
+    if len(shared) > 1 and not inner_groups and not all(map(is_no_class, shared)):
         raise _holding_the_same(base, shared, origin, as_read)
     for folder in _below(base):
         inside = {name: split for name in folder.children if (split := split_of(name)) is not None}
@@ -159,6 +165,7 @@ def _holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read:
         why=f"{listed(map(printable, who))} hold folders of the same names",
         readings=[
             as_read,
+            Reading("data.group=parent", "the same, and the images of one inner folder stay in one split"),
             reading_of_splits([("train", every)], f"{inner}; the splits are made from all images"),
             reading_of_splits([("train", first.name), ("test", second.name)], f"{inner}; these folders are the splits"),
         ],

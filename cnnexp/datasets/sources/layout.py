@@ -9,7 +9,7 @@ import numpy as np
 from cnnexp.datasets.sources.arrangement import Arrangement, SplitFolders, arrange
 from cnnexp.datasets.sources.folders import Parts, folder_of
 from cnnexp.datasets.sources.folders_without_images import about_archives, about_empty_folders, endings_by_folder
-from cnnexp.datasets.sources.groups import group_numbers
+from cnnexp.datasets.sources.groups import PARENT, group_numbers
 from cnnexp.datasets.sources.layout_errors import SHAPE, no_classes
 from cnnexp.datasets.sources.links import Link, about_following, refuse_linked_folders
 from cnnexp.datasets.sources.source import UNDECLARED, Manifest, class_name, natural_order
@@ -57,7 +57,7 @@ def read_layout(
     paths = sorted(tuple(name.split("/")) for name in names)
     if not paths:
         raise _no_images(origin, others, links)
-    found = arrange(folder_of(paths), splits=splits, origin=origin)
+    found = arrange(folder_of(paths), splits=splits, inner_groups=group == PARENT, origin=origin)
     placed = _placed(paths, found)
     inside = [path for path in paths if path[:-1] in placed]
     if not inside:
