@@ -1,5 +1,7 @@
 """NumPy archives as people save them: other names, shapes, types and ranges."""
 
+import io
+import zipfile
 from contextlib import suppress
 
 import numpy as np
@@ -139,6 +141,18 @@ def test_a_single_array_and_a_missing_file_are_named(tmp_path):
         npz_source(tmp_path / "a.npy", name="npz", narrow=True).open()
     with pytest.raises(DataPathError, match="there is no file"):
         npz_source(tmp_path / "none.npz", name="npz", narrow=True)
+
+
+def test_a_made_up_size_is_refused_in_one_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in ("images", "labels"):
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(
+                header, {"descr": "|u1", "fortran_order": False, "shape": (10**15, 28, 28)}
+            )
+            archive.writestr(f"{name}.npy", header.getvalue())
+    with pytest.raises(DataError, match="plain arrays"):
+        npz_source(tmp_path / "a.npz", name="npz", narrow=True).open()
 
 
 @settings(max_examples=150, deadline=None)

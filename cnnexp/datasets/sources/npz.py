@@ -69,10 +69,12 @@ def _opened(path: Path) -> Iterator[NpzFile]:
                 raise DataError(f"{path} must be a NumPy archive of several arrays; it holds a single one. {_SAVE}")
             with archive:
                 yield archive
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} cannot be read as a NumPy archive of plain arrays: {error}.") from error
 
 
+# What NumPy and zipfile raise for damaged, encrypted, strangely compressed and made-up archives.
+_UNREADABLE = (OSError, ValueError, EOFError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 _SAVE = "Save numpy.savez(FILE, images=..., labels=...)."
 
 
