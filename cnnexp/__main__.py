@@ -50,8 +50,13 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if arguments and arguments[0].replace("-", "").isalpha() and not arguments[0].startswith("-"):
         hint = did_you_mean(arguments[0], COMMANDS, similarity=0.5) or " A setting is written key=value."
         raise ConfigError(f"{arguments[0]!r} is no command; choose from {', '.join(COMMANDS)}.{hint}")
-    if list(arguments) == ["--version"]:
+    if "--version" in arguments:
         streams.print_required(f"cnnexp {__version__}")
+        return 0
+    if not {"--help", "-h"}.isdisjoint(arguments):
+        from cnnexp.cli.help import print_help
+
+        print_help()
         return 0
     from cnnexp.train import launch
 

@@ -18,6 +18,7 @@ from cnnexp.__main__ import main
 from cnnexp.comparison import compare
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
 from cnnexp.report.comparison.html_page import Thumbnails, page
+from cnnexp.report.console import THEME
 from cnnexp.sweeps import summary
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.tracking.comparison_page import PAGE, log_comparison
@@ -37,7 +38,7 @@ def comparison(recorded):
 
 
 def printed(comparison, width=100):
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, theme=THEME)
     print_comparison(comparison, console)
     return console.file.getvalue()
 
@@ -56,6 +57,13 @@ def test_terminal_breaks_no_number_at_eighty_columns(comparison):
     lines = printed(comparison, width=80).splitlines()
     assert max(map(len, lines)) <= 80
     assert len([line for line in lines if re.search(r"0\.\d+ ± 0\.\d+ +0\.\d+ ± 0\.\d+", line)]) == 6
+
+
+def test_terminal_breaks_no_word_at_sixty_columns(comparison):
+    lines = printed(comparison, width=60).splitlines()
+    assert max(map(len, lines)) <= 60
+    words = printed(comparison, width=400).split() + comparison.metric.name.split()
+    assert {word for word in " ".join(lines).split() if word not in words} == set()
 
 
 class Audit(HTMLParser):

@@ -90,14 +90,14 @@ def scores(capsys, result) -> str:
 
 
 def test_header_says_what_will_be_done(capsys):
-    out = header(capsys, run_info(notes=["auto became 2"]))
+    out = " ".join(header(capsys, run_info(notes=["auto became 2"])).split())
     for expected in (
         "digits-baseline-sgd-brave-otter",
         "digits, 10 classes, 8 × 8 × 1; scikit-learn load_digits",
         "train 1,000, validation 100, calibration 100, test 200",
         "100 train images each",
         "baseline, 241,546 parameters",
-        "sgd, rate 0.02 (0.01 × 64/32), momentum 0.9, nesterov",
+        "sgd, learning rate 0.02 (0.01 × 64/32), momentum 0.9, nesterov",
         "warmup_cosine, final 0.01, warmup epochs 1",
         "dropout 0.5, l2 0.001",
         "shift 0.1",
@@ -118,7 +118,7 @@ def test_header_leaves_out_what_does_not_apply(capsys):
     }  # fmt: skip
     RunReport().info(replace(run_info(), learning_rate=0.001), plain)
     out = lines(capsys.readouterr().out)
-    assert "  optimizer       adam, rate 0.001" in out
+    assert "  optimizer       adam, learning rate 0.001" in out
     assert "  schedule        constant" in out
     assert "  regularization  none" in out
     assert "  training        20 epochs of 16 steps, batch 32" in out

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cnnexp.config import Override, unquote, values_of
@@ -13,6 +12,7 @@ from cnnexp.datasets.cache import folder as cache
 from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError
 from cnnexp.report.console import open_console
+from cnnexp.report.table import Column, print_table
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import plural, printable
 
@@ -25,17 +25,14 @@ def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> N
     console.print(Text.assemble((printable(str(folder)), "title"), f": {whole}"), soft_wrap=True)
     if not entries:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
-    table.add_column("name", overflow="fold")
-    table.add_column("images", justify="right", no_wrap=True)
-    table.add_column("on disk", justify="right", no_wrap=True)
-    table.add_column("last used", no_wrap=True)
-    table.add_column("decoded from", overflow="fold", style="muted")
-    for entry in entries:
-        images = f"{entry.images:,}" if entry.complete else Text("unfinished", style="attention")
-        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-        table.add_row(printable(entry.name), images, size(entry.size), used, printable(entry.origin))
-    console.print(table)
+    columns = [Column("name"), Column("images", True), Column("on disk", True), Column("last used"), Column("from")]
+    print_table(console, columns, [_row(entry) for entry in entries])
+
+
+def _row(entry: Entry) -> list[str]:
+    images = f"{entry.images:,}" if entry.complete else "unfinished"
+    used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+    return [printable(entry.name), images, size(entry.size), used, printable(entry.origin)]
 
 
 def size(count: float) -> str:

@@ -74,8 +74,8 @@ def check_data(*, settings: tuple[str, ...], html: Path | None, as_json: bool, l
 
     \b
     cnnexp check-data data=folder data.path=photos/
-    cnnexp check-data data=table data.path=list.csv --labels --html report.html
-    cnnexp check-data data=folder data.path=photos/ --json > data_report.json
+    cnnexp check-data data=table data.path=list.csv --labels
+    cnnexp check-data data=folder data.path=a --json=a.json
 
     Exit code 0: no fault that makes a run meaningless; 1: such a fault; 2: the command line is wrong.
     """  # noqa: D301
@@ -115,8 +115,8 @@ def compare(
 
     \b
     cnnexp compare latest
-    cnnexp compare latest --by optimizer.learning_rate,regularization.dropout --html report.html
-    cnnexp compare 3f9a2c 81be07 --metric test/macro_f1 --uri sqlite:///other.db
+    cnnexp compare latest --by model,optimizer --html=a.html
+    cnnexp compare 3f9a2c 81be07 --metric test/macro_f1
     """  # noqa: D301
     from cnnexp.cli.compare import run
 
@@ -145,7 +145,7 @@ def evaluate(*, target: str, settings: tuple[str, ...]) -> int:
     \b
     cnnexp evaluate latest data=folder data.path=night/
     cnnexp evaluate 3f9a2c shift=blur shift.amount=1.5
-    cnnexp evaluate latest shift=none,brightness:0.2,gain_offset:1.2:0.05,noise:0.1
+    cnnexp evaluate latest shift=none,brightness:0.2,noise:0.1
     cnnexp evaluate latest fault=none,scaled_twice,swapped
 
     Shifts, what a camera does: brightness, contrast, gain_offset, gamma, noise, blur. Faults, one wrong step on the way
@@ -217,7 +217,7 @@ def predict(
     \b
     cnnexp predict latest photo.jpg
     cnnexp predict 3f9a2c photos/ --html answers.html
-    cnnexp predict signs-exported list.csv --parquet answers.parquet
+    cnnexp predict signs-exported list.csv --parquet a.parquet
 
     Exit code 0: every image was answered; 1: some could not be read, or the model could not be used; 2: the command
     line is wrong.

@@ -4,10 +4,12 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.text import Text
+
 from cnnexp.cli.evaluation_request import Request, SavedModel
 from cnnexp.compose import parameters, to_yaml
 from cnnexp.config import ExperimentConfig
-from cnnexp.report.console import open_console
+from cnnexp.report.console import open_console, print_line
 from cnnexp.report.run import print_scores, reading_shown
 from cnnexp.runs.record_evaluation import EvaluationTarget, parent_run, record_evaluation, title
 from cnnexp.saved import evaluation_set, open_model
@@ -44,7 +46,7 @@ def _evaluate_all(request: Request) -> None:
         tracking, name=f"evaluate-{'-'.join(varied) or 'models'}", varied=varied, origin=request.models[0].origin
     ) as parent_id:
         for number, line in enumerate(_evaluations(request, parent_id), start=1):
-            console.print(f"{number:>5} of {count}  {printable(line)}", soft_wrap=True, markup=False)
+            print_line(console, Text(f"{number:>5} of {count}  {printable(line)}"), hanging=8)
     store = shlex.quote(f"tracking.uri={StoreUri(tracking.uri).masked}")
     console.print(f"compare   {program()} compare {parent_id} {store}", soft_wrap=True, markup=False)
 

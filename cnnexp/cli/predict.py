@@ -2,13 +2,15 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from rich.text import Text
+
 from cnnexp.errors import ConfigError
 from cnnexp.portable.classifier import Classifier
-from cnnexp.report.console import replace_letters
+from cnnexp.report.console import open_console, print_line
 from cnnexp.report.prediction import (
     CsvWriter,
     JsonWriter,
@@ -42,7 +44,6 @@ def run(folder: Path, paths: Sequence[str], *, root: Path | None, coverage: floa
         ModelError: the model cannot be used.
 
     """
-    replace_letters()
     model = open_model(folder)
     _refuse_to_overwrite(paths, list(outputs.values()))
     images = list_images(paths, root=root)
@@ -81,18 +82,32 @@ def _written(predictions: Iterator[Prediction], writers: Sequence[Writer]) -> It
         yield prediction
 
 
+def _shown() -> Callable[[str], None]:
+    """Return what prints an answer: as a line for programs, broken between words on a terminal."""
+    console = open_console()
+    if not console.is_terminal:
+        return print_required
+
+    def show(text: str) -> None:
+        for line in text.splitlines():
+            print_line(console, Text(line))
+
+    return show
+
+
 def _print(predictions: Iterator[Prediction], model: Classifier, *, coverage: float, quietly: bool) -> int:
     """Print the answers, or only what went wrong where they are written to files; return the exit code."""
     began = time.perf_counter()
+    show = _shown()
     count = failed = unlike = 0
     for prediction in predictions:
         count += 1
         failed += prediction.answer is None
         unlike += prediction.answer is not None and prediction.answer.unlike
         if prediction.answer is None:
-            (print_error if quietly else print_required)(failure_line(prediction))
+            (print_error if quietly else show)(failure_line(prediction))
         elif not quietly:
-            print_required(answer_line(prediction, coverage=coverage))
+            show(answer_line(prediction, coverage=coverage))
     if note := model_note(model, coverage=coverage):
         print_error(note)
     if count > 1:

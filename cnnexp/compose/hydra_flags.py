@@ -4,12 +4,14 @@ Hydra has no public way to ask. A test compares the flags listed here with those
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from cnnexp.errors import ConfigError
+from cnnexp.system.text import did_you_mean
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -50,7 +52,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
 
 def flags() -> argparse.ArgumentParser:
     """Return a parser of Hydra's flags."""
-    parser = _Parser(add_help=False)
+    parser = _Parser(add_help=False, allow_abbrev=False)  # --versio is a mistake, and no version of Hydra's
     parser.add_argument("overrides", nargs="*")
     for switch in ("--help -h", "--hydra-help", "--version", "--resolve", "--run -r", "--multirun -m"):
         parser.add_argument(*switch.split(), action="store_true")
@@ -67,4 +69,6 @@ class _Parser(argparse.ArgumentParser):
     """Refuses in one line, where argparse prints its usage and ends the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; a setting is written key=value without dashes, --help shows all.")
+        wrong = re.search(r"--?[\w-]+", message)
+        hint = did_you_mean(wrong[0], self._option_string_actions) if wrong else ""
+        raise ConfigError(f"{message}; a setting is written key=value without dashes, --help shows all.{hint}")

@@ -9,20 +9,25 @@ from typing import IO, cast
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 from rich.theme import Theme
 
 from cnnexp.system.streams import Output
 
+# The colours of the terminal's own theme, which are chosen to be read on its background. "Bright black" is invisible on
+# some dark themes: what is secondary is dim, and numbers that carry the message have no style at all.
 THEME = Theme(
     {
         "title": "bold",
         "label": "cyan",
-        "muted": "bright_black",
+        "muted": "dim",
         "attention": "yellow",
         "command": "bold green",
+        "finding": "bold yellow",
+        "best": "bold green",
         "bar.complete": "cyan",
         "bar.finished": "cyan",
-        "bar.back": "bright_black",
+        "bar.back": "dim",
     }
 )
 # As wide as what they stand for, so that columns stay aligned; other letters lose their accents or become "?".
@@ -49,6 +54,22 @@ def open_console(*, required: bool = True) -> Console:
         # FORCE_COLOR in a pipe asks for colours, not for a bar that moves; a dumb terminal cannot move one
         force_interactive=False if plain or not sys.stdout.isatty() else None,
     )
+
+
+def print_line(console: Console, text: Text, *, hanging: int = 4) -> None:
+    """Print one line: broken between words on a terminal, the rest moved in by `hanging`, and whole anywhere else."""
+    if not console.is_terminal:
+        console.print(text, soft_wrap=True)
+        return
+    first, *rest = text.wrap(console, console.width - hanging) or [text]
+    console.print(first, soft_wrap=True)
+    for line in rest:
+        console.print(Text(" " * hanging).append(line), soft_wrap=True)
+
+
+def bar_width(console: Console) -> int:
+    """How many columns of a terminal a bar may take beside what is said about it."""
+    return min(36, max(8, console.width - 48))
 
 
 def replace_letters() -> None:

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from cnnexp.records import SPLIT_NAMES, DataImage, DataIssue, DataReport, Images
 from cnnexp.report import svg
+from cnnexp.report.console import print_line
 from cnnexp.report.pages import picture, template
 from cnnexp.system.text import listed, plural, printable
 
+TABLE_FROM = 100  # columns of the terminal
 MOST_GROUPS_NAMED = 5  # of an issue, in the terminal; all of them are in the JSON
 MOST_IMAGES_NAMED = 5  # of such a group
 MOST_GROUPS_SHOWN = 60  # of an issue, on the page
@@ -30,7 +32,7 @@ def print_report(console: Console, report: DataReport) -> None:
     console.print(Padding.indent(Text(splits(report)), 2))
     console.print()
     if report.issues:
-        console.print(Padding.indent(_table(report), 2))
+        console.print(Padding.indent(_table(report) if console.width >= TABLE_FROM else _list(report), 2))
         for issue in report.issues:
             _print_images(console, issue)
         console.print()
@@ -83,8 +85,20 @@ def _table(report: DataReport) -> Table:
     table.add_column("stops", no_wrap=True)
     table.add_column("description", overflow="fold")
     for issue in report.issues:
-        title = Text(printable(issue.title), style="bold yellow")
+        title = Text(printable(issue.title), style="finding")
         table.add_row(issue.id, title, "yes" if issue.stops else "", f"{printable(issue.sentence)} → {issue.repair}")
+    return table
+
+
+def _list(report: DataReport) -> Table:
+    """The same one below the other, for a narrow terminal."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="muted")
+    table.add_column(overflow="fold")
+    for issue in report.issues:
+        stops = ", stops a run" if issue.stops else ""
+        table.add_row(issue.id, Text.assemble((printable(issue.title), "finding"), stops))
+        table.add_row("", f"{printable(issue.sentence)} → {issue.repair}")
     return table
 
 
@@ -104,7 +118,7 @@ def _print_images(console: Console, issue: DataIssue) -> None:
     console.print(Padding.indent(Text(printable(issue.title), style="label"), 2))
     for group in issue.groups[:MOST_GROUPS_NAMED]:
         images = listed(map(named, group), most=MOST_IMAGES_NAMED, separator=" | ")
-        console.print(Text("    " + printable(images)), soft_wrap=True)
+        print_line(console, Text(f"    {printable(images)}"), hanging=6)
     if len(issue.groups) > MOST_GROUPS_NAMED:
         rest = len(issue.groups) - MOST_GROUPS_NAMED
         console.print(Text(f"    and {rest:,} more: --html shows them, --json lists them", style="muted"))

@@ -8,11 +8,11 @@ from typing import Self
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from cnnexp.records import EpochValues
-from cnnexp.report.console import open_console
+from cnnexp.report.console import bar_width, open_console, print_line
+from cnnexp.report.table import Column, print_table
 from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
@@ -35,7 +35,7 @@ class SweepReport:
         self._console = open_console(required=False)
         self._bar = Progress(
             TextColumn("  {task.description}", markup=False, style="label"),
-            BarColumn(bar_width=36),
+            BarColumn(bar_width=bar_width(self._console)),
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}", markup=False, style="progress.remaining"),
             console=self._console,
@@ -111,13 +111,13 @@ class SweepReport:
         task = self._bar.tasks[0]
         position = f"{task.completed:>5.0f} of {task.total:.0f} " if task.total is not None else ""
         line = Text.assemble((position, "muted"), (mark + printable(name), style or "label"), "  ", (text, style))
-        self._console.print(line, soft_wrap=True)
+        print_line(self._console, line, hanging=8)
 
     def retried(self, number: int, name: str, reason: str) -> None:
         """Print that an attempt at a run was lost and another one follows."""
         self._running.pop(number, None)
         line = f"        ! {printable(name)}  {printable(reason)} It is tried again."
-        self._console.print(Text(line, style="attention"), soft_wrap=True)
+        print_line(self._console, Text(line, style="attention"), hanging=8)
 
     def skipped(self, best: str) -> None:
         """Count a run as done without a line: it was done before."""
@@ -127,16 +127,12 @@ class SweepReport:
 
     def note(self, text: str, *, attention: bool = False) -> None:
         """Print a sentence."""
-        self._console.print(Text(printable(text), style="attention" if attention else ""), soft_wrap=True)
+        print_line(self._console, Text(printable(text), style="attention" if attention else ""), hanging=2)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a small table; all columns but the first hold numbers, which are never cut."""
-        table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=False, header_style="label")
-        for place, heading in enumerate(headings):
-            table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
-        for row in rows:
-            table.add_row(*map(printable, row))
-        self._console.print(table)
+        columns = [Column(heading, numeric=place > 0) for place, heading in enumerate(headings)]
+        print_table(self._console, columns, [list(map(printable, row)) for row in rows], indent=2)
         self._console.print()
 
     def closing(self, lines: Sequence[tuple[str, str]]) -> None:

@@ -4,10 +4,11 @@ import statistics
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from cnnexp.config import SweepConfig, TrackingConfig
-from cnnexp.report.console import open_console
+from cnnexp.report.console import open_console, print_line
+from cnnexp.report.table import Column, print_table
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
@@ -27,7 +28,7 @@ def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingC
     done = _done(jobs, previous)
     _print_runs(console, jobs, done, list(spec.varied))
     for refusal in grid.refusals:
-        console.print(f"not composed: {printable(refusal)}", style="attention", soft_wrap=True, markup=False)
+        print_line(console, Text(f"not composed: {printable(refusal)}", style="attention"))
     left = total - len(done) - len(grid.refusals)
     refused = f", {len(grid.refusals)} that cannot be composed" if grid.refusals else ""
     console.print(f"{plural(total, 'run')}, {len(done)} done, {left} to do{refused}")
@@ -46,15 +47,12 @@ def _done(jobs: Sequence[Job], previous: PreviousRuns) -> set[int]:
 
 
 def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Sequence[str]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="label")
-    table.add_column("run", justify="right")
-    for key in keys:
-        table.add_column(key, justify="right", no_wrap=True)
-    table.add_column("")
-    for job in jobs[:MOST_ROWS]:
-        values = [printable(job.varied[key]) for key in keys]
-        table.add_row(str(job.number + 1), *values, "done" if job.number in done else "")
-    console.print(table)
+    columns = [Column("run", numeric=True), *(Column(key.replace("_", " "), numeric=True) for key in keys), Column("")]
+    rows = [
+        [str(job.number + 1), *(printable(job.varied[key]) for key in keys), "done" if job.number in done else ""]
+        for job in jobs[:MOST_ROWS]
+    ]
+    print_table(console, columns, rows)
     if len(jobs) > MOST_ROWS:
         console.print(f"... and {len(jobs) - MOST_ROWS} more")
 

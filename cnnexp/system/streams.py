@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from functools import partial
 from typing import TextIO
 
 from cnnexp.errors import OutputError
@@ -33,7 +34,17 @@ def open_missing() -> None:
 def print_error(text: str) -> None:
     """Print on standard error; where that is impossible, nothing happens."""
     with suppress(OSError, ValueError):  # ValueError: it has been closed since
-        print(text, file=sys.stderr, flush=True)
+        print(_broken_between_words(text) if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+
+
+def _broken_between_words(text: str) -> str:
+    """Break each line at the width of the terminal, which would break it within a word."""
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns
+    fold = partial(textwrap.wrap, width=width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join("\n".join(fold(line)) for line in text.split("\n"))
 
 
 def print_required(text: str, *, end: str = "\n") -> None:

@@ -107,7 +107,7 @@ def _listed(names: Sequence[str], counts: Sequence[int], chosen: Sequence[int]) 
 
 def _optimizer(info: RunInfo, settings: Mapping[str, Any]) -> str:
     optimizer, batch = settings["optimizer"], settings["training"]["batch_size"]
-    rate = f"rate {info.learning_rate:g}"
+    rate = f"learning rate {info.learning_rate:g}"
     if optimizer["batch_scaling"] != "none" and batch != optimizer["reference_batch_size"]:
         ratio = f"{batch}/{optimizer['reference_batch_size']}"
         factor = f"sqrt({ratio})" if optimizer["batch_scaling"] == "sqrt" else ratio

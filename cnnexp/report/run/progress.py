@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from cnnexp.records import EpochValues
-from cnnexp.report.console import open_console
+from cnnexp.report.console import bar_width, open_console
 
 LASTING_LINES = 10  # about how many epochs of a run leave a line
 SILENT_SECONDS = 2.0  # that a stage may take before it prints a line where no bar can move
@@ -34,7 +34,7 @@ class ProgressReport:
         self._clock = clock
         self._bars = Progress(
             TextColumn("  {task.description}", markup=False, style="label"),
-            BarColumn(bar_width=36),
+            BarColumn(bar_width=bar_width(console)),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("left", markup=False, style="progress.remaining"),

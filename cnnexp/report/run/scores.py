@@ -13,7 +13,7 @@ from cnnexp.records import ClassScore, Evaluation, History
 from cnnexp.system.text import plural, printable
 
 MOST_ROWS = 15  # classes; of more, the worst are shown
-TWO_BLOCKS = 78  # columns of the terminal from which metrics stand in two blocks
+TWO_BLOCKS = 78  # columns of the terminal from which metrics stand in two blocks, and classes have a last column
 NAMES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -50,7 +50,7 @@ def print_scores(
     console.print(Text.assemble((title, "title"), f", {plural(int(evaluation.confusion.sum()), 'image')}"))
     console.print(Padding.indent(_overall(evaluation, metrics, blocks=2 if console.width >= TWO_BLOCKS else 1), 2))
     console.print()
-    console.print(Padding.indent(_per_class(evaluation), 2))
+    console.print(Padding.indent(_per_class(evaluation, mistakes=console.width >= TWO_BLOCKS), 2))
     for note in evaluation.notes:
         console.print(Padding.indent(Text(f"note: {printable(note)}", style="attention"), 2))
     console.print()
@@ -62,7 +62,7 @@ def _overall(evaluation: Evaluation, metrics: Mapping[str, float], *, blocks: in
     for _ in range(blocks):
         table.add_column("", no_wrap=True)
         table.add_column("value", justify="right")
-        table.add_column("95 % interval", style="muted")
+        table.add_column("95 % interval")
     cells = [metric_cells(name, evaluation, metrics) for name in NAMES]
     rows = len(cells) // blocks
     for row in range(rows):
@@ -80,7 +80,7 @@ def metric_cells(name: str, evaluation: Evaluation, metrics: Mapping[str, float]
     return NAMES[name], value, f"{low:.3f}–{high:.3f}"
 
 
-def _per_class(evaluation: Evaluation) -> Table:
+def _per_class(evaluation: Evaluation, *, mistakes: bool) -> Table:
     scores = evaluation.per_class
     shown, rest = list(range(len(scores))), ""
     if len(scores) > MOST_ROWS:
@@ -91,11 +91,12 @@ def _per_class(evaluation: Evaluation) -> Table:
     table.add_column("worst classes" if rest else "class", max_width=26, overflow="fold")
     for heading in ("precision", "recall", "F1", "images"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("most often taken for", max_width=24, overflow="fold", style="muted")
+    if mistakes:
+        table.add_column("most often taken for", max_width=24, overflow="fold")
     for index in shown:
         score = scores[index]
         numbers = (score_text(score.precision), score_text(score.recall), score_text(score.f1), f"{score.support:,}")
-        table.add_row(printable(score.name), *numbers, taken_for(evaluation, index))
+        table.add_row(printable(score.name), *numbers, *([taken_for(evaluation, index)] if mistakes else []))
     return table
 
 

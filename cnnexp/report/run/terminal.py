@@ -36,7 +36,7 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
 
 def _print_finding(console: Console, finding: Finding) -> None:
     about = f"  {CAUSES[finding.cause]}, {100 * finding.confidence:.0f} % sure"
-    console.print(Text.assemble("  ", (printable(finding.title), "bold yellow"), (about, "muted")))
+    console.print(Text.assemble("  ", (printable(finding.title), "finding"), (about, "muted")))
     console.print(Padding(Text(printable(finding.sentence)), (0, 2, 0, 4)))
     if unsaid := _evidence(finding):
         console.print(Padding(Text(unsaid, style="muted"), (0, 2, 0, 4)))
