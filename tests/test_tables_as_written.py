@@ -198,6 +198,8 @@ def test_names_of_bytes_and_of_two_unicode_forms_are_found(folder):
         (["a.png"], "A.jpg", r"such as .*/data/A\.jpg\..* There is .*/data/a\.png: is the ending in the table right\?"),
         (["train/1.png"], "1.png", r"such as .*/data/1\.png\..* is data\.root=.*/data/train meant\?"),
         (["images/train/1.png"], "train/1.png", r"is data\.root=.*/data/images meant\?"),
+        (["dog/1.png", "up/cat/1.png"], "cat/1.png", r"There is .*/data/up/cat/1\.png: is data\.root=.*/data/up meant"),
+        (["dog/1.png", "cat/1.bmp"], "cat/1.png", r"There is .*/data/cat/1\.bmp: is the ending"),
         (["cat/x/1.png", "1.png"], "cat/1.png", r"such as .*/data/cat/1\.png"),
         (["X/1.png", "x/1.png"], "x\\\\1.png", None),
         ([], "..\\images\\1.png", "lead out, such as"),

@@ -53,7 +53,8 @@ def exclude_unreadable(
     named = "; ".join(reasons[:_LISTED]) + (f" And {count - _LISTED:,} more." if count > _LISTED else "")
     if tolerance is None:
         raise DataError(
-            f"Every image must be readable; {count:,} of {total:,} in {origin} are not. {named} "
+            f"Every image must be readable; {count:,} of {total:,} in {origin} {'is' if count == 1 else 'are'} not. "
+            f"{named} "
             "Repair or remove them, or leave them out with data.on_bad_file=skip where the data are files."
         )
     if count > tolerance * total:

@@ -53,9 +53,10 @@ def _missing(table: CsvTable | ParquetTable, wanted: Mapping[str, str], *, image
         rows = read_columns(table, _plain_columns(table), most=_FIRST)
         about = explain_missing_label(rows, image=image, origin=table.path)
     about = about or about_columns(table.names, {f"data.{role}=": name for role, name in wanted.items()})
+    missing = [f"{printable(name)} (data.{role})" for role, name in wanted.items()]
     return ConfigError(
         f"{table.path} must have the columns that the settings name; "
-        f"{', '.join(f'{printable(name)} (data.{role})' for role, name in wanted.items())} is not there. "
+        f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there. "
         f"It has {listed(map(printable, table.names), most=20) or 'no columns, because it is empty'}.{about}"
     )
 

@@ -1,9 +1,10 @@
 """The files that a table names: below one folder, regular, and with the state that tells when one has changed."""
 
 import hashlib
+import itertools
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -13,6 +14,7 @@ from cnnexp.errors import DataError
 from cnnexp.system.text import plural, printable
 
 _SEARCHED = 20_000  # entries of folders that are looked through for a hint
+_LISTED = 1000  # images of one name among which the most likely is chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +139,25 @@ def _lstat(path: str) -> os.stat_result | None:
 def _hint(name: str, folder: Path) -> str:
     """Return a sentence about an image of that name elsewhere below the folder; empty if there is none."""
     above, file = os.path.split(name)
-    stem = PurePath(file).stem.casefold()
+    found = list(itertools.islice(_alike(PurePath(file).stem.casefold(), folder), _LISTED))
+    same_folders = [path for path in found if f"/{path}".endswith(f"/{above}/{path.rpartition('/')[2]}")]
+    if not found:
+        return ""
+    path = (same_folders or found)[0]
+    root = str(folder / path.rpartition("/")[0])
+    root = root[: -len(above) - 1] if same_folders and above else root
+    meant = "is the ending in the table right" if root == str(folder) else f"is data.root={printable(root)} meant"
+    return f" There is {printable(str(folder / path))}: {meant}?"
+
+
+def _alike(stem: str, folder: Path) -> Iterator[str]:
+    """Yield the images below a folder that have a stem, with ``/``, as long as the folder is not too large."""
     seen = 0
-    for here, _, files in os.walk(folder):
+    for here, folders, files in os.walk(folder):
+        folders.sort()
+        for file in files:
+            if is_image(file) and PurePath(file).stem.casefold() == stem:
+                yield os.path.relpath(os.path.join(here, file), folder)  # noqa: PTH118
         seen += len(files) + 1
-        if found := next((one for one in files if is_image(one) and PurePath(one).stem.casefold() == stem), None):
-            root = here.removesuffix(above).rstrip("/") if here.endswith(f"/{above}") else here
-            meant = (
-                "is the ending in the table right?" if root == str(folder) else f"is data.root={printable(root)} meant?"
-            )
-            return f" There is {printable(f'{here}/{found}')}: {meant}"
         if seen > _SEARCHED:
-            break
-    return ""
+            return

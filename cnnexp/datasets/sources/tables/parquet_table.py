@@ -93,7 +93,10 @@ def open_parquet(path: Path) -> ParquetTable:
     """
     files = tuple(sorted(_files_below(path))) if path.is_dir() else (path,)
     if not files:
-        raise DataError(f"data.path must be a table, or a folder of Parquet files; there is none in {path}.")
+        raise DataError(
+            f"data.path must be a table, or a folder of Parquet files; there is none in {path}. "
+            "A folder of images needs data=folder."
+        )
     with opened(files[0]) as content:
         return ParquetTable(path, files, content.schema_arrow)
 
