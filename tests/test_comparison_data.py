@@ -9,7 +9,8 @@ import pytest
 
 from cnnexp.comparison import Standing, compare
 from cnnexp.records import RecordedPredictions, RunSummary
-from cnnexp.report.comparison import csv_text, json_text, markdown_text, verdict
+from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison, verdict
+from cnnexp.report.console import open_console
 
 READING = '{"height": 8, "width": 8}'
 PIXELS = tuple(f"{number:016x}" for number in range(8))
@@ -256,3 +257,12 @@ def test_json_names_the_setting():
     content = json.loads(json_text(compared([run("first", predictions()), second])))
     assert [one["name"] for one in content["settings"]] == ["data.path"]
     assert [row["settings"] for row in content["rows"]] == [{"data.path": "photos"}, {"data.path": "copy"}]
+
+
+def test_the_terminal_shows_brackets_as_they_are_and_no_markup(capsys):
+    runs = [run(size, predictions(), data__size=size) for size in ("[8, 8]", "[9, 9]")]
+    print_comparison(compared(runs), open_console())
+    shown = capsys.readouterr().out
+    assert "[8, 8]" in shown
+    assert not {"[bold]", "[dim]", "[yellow]", "\\["} & set(shown.split())
+    assert "bold" not in shown

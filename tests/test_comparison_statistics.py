@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score, log_loss
 from cnnexp.comparison.paired import accuracy_difference, holm, mcnemar_mid_p, paired_t, t_interval, t_p_values
 from cnnexp.comparison.paired_bootstrap import paired_bootstrap
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values
+from cnnexp.comparison.unpaired import difference_of_shares
 
 # Student 1908, Biometrika 6:20, from Cushny & Peebles: hours of sleep gained, second drug minus first
 SLEEP = (1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4)
@@ -123,3 +124,13 @@ def test_a_reference_that_no_result_has_chosen_is_compared_with_each_other_one_a
     expected = holm([stats.ttest_rel(values[0], values[other]).pvalue for _, other in shown])
     assert [fixed[pair] for pair in shown] == pytest.approx(expected)
     assert sorted(fixed) == shown
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "other_right", "other_images", "low", "high"),
+    [(56, 70, 48, 80, 0.0524, 0.3339), (9, 10, 3, 10, 0.1705, 0.8090), (10, 10, 0, 10, 0.6075, 1.0)],
+)
+def test_difference_of_shares_as_in_newcombe_1998(right, images, other_right, other_images, low, high):
+    found = difference_of_shares(right, images, other_right, other_images)
+    assert found.mean == pytest.approx(right / images - other_right / other_images)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))

@@ -1,4 +1,6 @@
 import dataclasses
+import json
+import shutil
 
 import keras
 import numpy as np
@@ -8,6 +10,8 @@ from PIL import Image
 from cnnexp.compose import compose_config
 from cnnexp.datasets import load_splits
 from cnnexp.errors import DataError
+from cnnexp.records import RecordedPredictions
+from cnnexp.runs.evaluation_context import evaluation_context
 from cnnexp.saved import evaluation_set, reevaluation
 from cnnexp.saved.faults import Fault
 from cnnexp.saved.shifts import Shift
@@ -175,3 +179,61 @@ def test_another_resize_reads_the_same_images(tmp_path):
     assert again.images.shape == judged.images.shape
     same = evaluation_set.reread(data, judged, spec, on_progress=lambda *_: None)
     np.testing.assert_array_equal(same.images, judged.images)
+
+
+def context_of(found, judged, own="recorded", model=None):
+    """The sentences about an evaluation; `own` are predictions of the run, for its own test images."""
+    run = trained_model.result()
+    if own == "recorded":
+        test = run.predictions["test"]
+        own = RecordedPredictions(
+            class_names=run.info.class_names, files=test.files, digests=test.digests,
+            reading=json.dumps(run.card["image"], sort_keys=True), content_digest=run.info.content_digest,
+            labels=test.labels, probabilities=test.probabilities,
+        )  # fmt: skip
+    return evaluation_context(found, judged, model or trained_model.model(), own)
+
+
+def test_the_own_images_changed_are_compared_in_pairs_with_the_own_score():
+    judged = find(["data=digits"])
+    images, before = len(judged.labels), trained_model.result().metrics["test/accuracy"]
+    same = context_of(judge(judged), judged)["own test"]
+    assert same.startswith("accuracy +0.0 points (95 % interval -")
+    assert same.endswith(f"no difference shown) against {before:.3f} on its own {images} test images, the same images.")
+    blurred = judge(judged, Shift("blur", (1.5,)))
+    found = context_of(blurred, judged)["own test"]
+    change = 100 * (blurred.metrics["test/accuracy"] - before)
+    assert found.startswith(f"accuracy {change:+.1f} points (95 % interval -")
+    assert found.endswith("the same images.")
+    assert "no difference shown" not in found
+
+
+def test_runs_of_version_0_1_0_are_paired_where_the_data_are_those_of_the_training(tmp_path):
+    judged, run = find(["data=digits"]), trained_model.result()
+    test = run.predictions["test"]
+    own = RecordedPredictions(run.info.class_names, test.files, None, None, None, test.labels, test.probabilities)
+    assert "the same images" in context_of(judge(judged), judged, own=own)["own test"]
+    others = dataclasses.replace(judged, digest="of other pixels under the same names")
+    assert "which are other images" in context_of(judge(judged), others, own=own)["own test"]
+
+
+def test_other_images_are_compared_unpaired_and_checked(tmp_path):
+    root = folder_of(tmp_path / "photos", classes={str(digit): digit for digit in range(10)}, count=6)
+    Image.fromarray(np.full((32, 32, 3), 255, np.uint8)).save(root / "3" / "white.png")
+    shutil.copyfile(root / "7" / next(path.name for path in (root / "7").iterdir()), root / "7" / "copy.png")
+    judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
+    found = judge(judged)
+    context = context_of(found, judged)
+    assert "which are other images." in context["own test"]
+    unlike = round(62 * found.metrics["test/unlike"])
+    assert context["unlike"].startswith(
+        f"{unlike} of 62 images ({100 * unlike / 62:.1f} %) are unlike the training data;"
+    )
+    assert context["data"].startswith("1 image repeats another of the same class and split (1 exact).")
+    assert "far from the rest" in context["data"]
+
+
+def test_without_a_recorded_test_nothing_is_said_of_it():
+    judged = find(["data=digits"])
+    assert "own test" not in context_of(judge(judged), judged, own=None)
+    assert context_of(judge(judged), judged)["data"] == "the data check finds nothing remarkable in these images."

@@ -11,12 +11,11 @@ from cnnexp.compose import parameters, to_yaml
 from cnnexp.config import ExperimentConfig
 from cnnexp.report.console import open_console, print_line
 from cnnexp.report.run import print_scores, reading_shown
-from cnnexp.runs.record_evaluation import EvaluationTarget, parent_run, record_evaluation, title
+from cnnexp.runs.record_evaluation import EvaluationTarget, RecordedEvaluation, parent_run, record_evaluation, title
 from cnnexp.saved import evaluation_set, open_model
 from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.faults import Fault
-from cnnexp.saved.reevaluation import Reevaluation
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import printable, program
 
@@ -34,8 +33,8 @@ def _evaluate_one(request: Request) -> None:
     ((setting, change),) = request.changes.each
     with _opened(model) as target:
         images = _images(target, model.config, change)
-        result, receipt = record_evaluation(target, images, change, setting=setting, parent_id=None)
-    _print(images, result, change, receipt.url_command or receipt.reason)
+        evaluated = record_evaluation(target, images, change, setting=setting, parent_id=None)
+    _print(images, evaluated, change)
 
 
 def _evaluate_all(request: Request) -> None:
@@ -57,8 +56,8 @@ def _evaluations(request: Request, parent_id: str) -> Iterator[str]:
         with _opened(model) as target:
             for setting, change in request.changes.each:
                 images = _images(target, model.config, change)
-                result, _ = record_evaluation(target, images, change, setting=setting, parent_id=parent_id)
-                yield f"{target.name}  accuracy {result.metrics['test/accuracy']:.3f} on {title(images, change)}"
+                found = record_evaluation(target, images, change, setting=setting, parent_id=parent_id)
+                yield f"{target.name}  accuracy {found.result.metrics['test/accuracy']:.3f} on {title(images, change)}"
 
 
 @contextmanager
@@ -73,6 +72,7 @@ def _opened(model: SavedModel) -> Iterator[EvaluationTarget]:
             tracking=model.config.tracking,
             parameters=_parameters(model.config),
             config_yaml=to_yaml(model.config),
+            own_test=model.own_test(),
         )
 
 
@@ -89,9 +89,12 @@ def _images(target: EvaluationTarget, config: ExperimentConfig, change: Change) 
         return images
 
 
-def _print(images: EvaluationSet, result: Reevaluation, change: Change, closing: str) -> None:
+def _print(images: EvaluationSet, evaluated: RecordedEvaluation, change: Change) -> None:
     console = open_console(required=False)
+    result, receipt = evaluated.result, evaluated.receipt
     print_scores(console, result.evaluation, result.metrics, title=title(images, change))
+    for name, sentence in evaluated.context.items():
+        print_line(console, Text(f"{name:<10}{printable(sentence)}"), hanging=10)
     for note in result.notes:
         console.print(f"note: {printable(note)}", style="attention")
-    console.print(f"open      {closing}", soft_wrap=True)
+    console.print(f"open      {receipt.url_command or receipt.reason}", soft_wrap=True)

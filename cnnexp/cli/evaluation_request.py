@@ -12,6 +12,7 @@ from cnnexp.cli.targets import is_exported, separate_store
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig, Override
 from cnnexp.errors import ConfigError
+from cnnexp.records import RecordedPredictions
 from cnnexp.saved import changes
 from cnnexp.saved.changes import Changes
 from cnnexp.tracking.recorded_model import RecordedModel, recorded_models
@@ -33,6 +34,10 @@ class SavedModel:
     def origin(self) -> str:
         """The id of its run, or its folder."""
         return _origin(self.source)
+
+    def own_test(self) -> RecordedPredictions | None:
+        """Return the predictions of its run for its own test images; None: an exported folder has none."""
+        return None if isinstance(self.source, Path) else self.source.run.read_predictions()
 
     @contextmanager
     def folder(self) -> Iterator[Path]:

@@ -67,6 +67,13 @@ def _issues(dataset: CheckedDataset, *, few_images: int, uneven: float) -> Itera
     yield from non_iid.non_iid(dataset)
 
 
+def summary_of_images(inspected: InspectedDataset) -> tuple[str, ...]:
+    """Return a sentence for each issue of single images and copies, which needs no other split: of those judged."""
+    dataset = CheckedDataset.of(inspected)
+    found = (*missing.unreadable_files(dataset), *duplicates.duplicates(dataset), *outliers.outliers(dataset))
+    return tuple(issue.sentence for issue in found)
+
+
 def summary(report: DataReport) -> tuple[str, ...]:
     """Return a sentence for each issue, for a run's notes, which name unreadable files already."""
     return tuple(issue.sentence for issue in report.issues if issue.id != missing.UNREADABLE)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from cnnexp.config import TrackingConfig
 from cnnexp.portable.classifier import Classifier
+from cnnexp.records import RecordedPredictions
 from cnnexp.runs import artifacts
+from cnnexp.runs.evaluation_context import evaluation_context
 from cnnexp.saved import reevaluation
 from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import EvaluationSet
@@ -32,6 +34,16 @@ class EvaluationTarget:
     tracking: TrackingConfig
     parameters: Mapping[str, entries.Parameter]  # data settings and seed
     config_yaml: str
+    own_test: RecordedPredictions | None  # of its run, for its own test images; None: they are not known
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvaluation:
+    """An evaluation, what its score means, and where it was recorded."""
+
+    result: Reevaluation
+    context: Mapping[str, str]  # see `evaluation_context`
+    receipt: Receipt
 
 
 def record_evaluation(
@@ -41,7 +53,7 @@ def record_evaluation(
     *,
     setting: Mapping[str, str],
     parent_id: str | None,
-) -> tuple[Reevaluation, Receipt]:
+) -> RecordedEvaluation:
     """Evaluate one model on images, changed or not, and record the result; `setting` is the change as recorded.
 
     Raises:
@@ -58,16 +70,17 @@ def record_evaluation(
     ) as recorder:
         model = reevaluation.changed_model(target.model, target.folder, change)
         result = reevaluation.reevaluate(model, images, change=change, seed=target.seed)
+        context = evaluation_context(result, images, model, target.own_test)
         recorder.evaluated(
             dataset=_dataset(images, result, model),
             metrics=result.metrics,
-            description=_description(images, result, change, target.origin),
+            description=_description(images, result, change, target.origin, context),
         )
         card = model.card.as_dict()
         predictions, content = {"test": result.predictions}, images.content_digest
         recorder.files(artifacts.evaluation_files(result.evaluation, predictions, card, content_digest=content))
         recorder.files({"card.json": artifacts.to_json(card)})
-    return result, recorder.receipt
+    return RecordedEvaluation(result, context, recorder.receipt)
 
 
 @contextmanager
@@ -111,12 +124,15 @@ def _dataset(images: EvaluationSet, result: Reevaluation, model: Classifier) -> 
     )
 
 
-def _description(images: EvaluationSet, result: Reevaluation, change: Change, origin: str) -> str:
+def _description(
+    images: EvaluationSet, result: Reevaluation, change: Change, origin: str, context: Mapping[str, str]
+) -> str:
     low, high = result.evaluation.intervals["accuracy"]
     lines = [
         f"**accuracy {result.metrics['test/accuracy']:.3f}** ({low:.3f} to {high:.3f}) "
         f"on {markdown(title(images, change))}.",
         f"An evaluation of the model of {markdown(origin)}.",
+        *(markdown(f"{name}: {sentence}") for name, sentence in context.items()),
         *map(markdown, result.notes),
     ]
     return "\n\n".join(lines)

@@ -6,9 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnnexp.config import BuiltinDataConfig, DataConfig
-from cnnexp.datasets import Splits, cached_spec, content_digest, load_splits, read_images, requirements
+from cnnexp.datasets import (
+    InspectedDataset,
+    Splits,
+    cached_spec,
+    content_digest,
+    inspect_dataset,
+    read_images,
+    requirements,
+    trainable_splits,
+)
 from cnnexp.datasets.image_digests import image_digests
 from cnnexp.errors import DataError
 from cnnexp.images import PIXEL_LIMIT, ImageSpec
@@ -32,6 +42,7 @@ class EvaluationSet:
     files: tuple[str, ...]
     digests: tuple[str, ...]  # of the pixels of each image, before anything is changed on purpose
     content_digest: str  # sha256 (hex) of the whole data set
+    inspected: InspectedDataset  # these images alone, all of them test images, for the data check
     notes: tuple[str, ...]
 
 
@@ -46,9 +57,10 @@ def load_evaluation_set(data: DataConfig, card: Card, *, seed: int, on_progress:
 
     """
     data = _read_by(data, card.image)
-    splits = _same_splits(data, card, seed=seed, on_progress=on_progress)
-    if splits is None:
+    found = _same_splits(data, card, seed=seed, on_progress=on_progress)
+    if found is None:
         return _all_or_declared(data, on_progress)
+    splits, inspected = found
     test = splits.test
     return EvaluationSet(
         name=splits.name,
@@ -61,6 +73,7 @@ def load_evaluation_set(data: DataConfig, card: Card, *, seed: int, on_progress:
         files=test.files,
         digests=image_digests(test.images, test.rows.tolist()),
         content_digest=splits.content_digest,
+        inspected=dataclasses.replace(inspected, rows=_only_test(inspected.rows["test"])),
         notes=splits.notes,
     )
 
@@ -90,16 +103,23 @@ def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
     )
 
 
-def _same_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> Splits | None:
+def _only_test(rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    return {name: rows if name == "test" else rows[:0] for name in SPLIT_NAMES}
+
+
+def _same_splits(
+    data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress
+) -> tuple[Splits, InspectedDataset] | None:
     """Return the splits of a built-in data set, or of the one the model was trained on; None for any other."""
     builtin = isinstance(data, BuiltinDataConfig)
     try:
-        splits = load_splits(data, seed=seed, on_progress=on_progress)
+        inspected = inspect_dataset(data, seed=seed, on_progress=on_progress, strict=True)
+        splits = trainable_splits(inspected, data)
     except DataError:
         if builtin:
             raise
         return None  # such as a class without training images, which does not matter here
-    return splits if builtin or splits.digest == card.data["digest"] else None
+    return (splits, inspected) if builtin or splits.digest == card.data["digest"] else None
 
 
 def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> EvaluationSet:
@@ -123,6 +143,15 @@ def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> EvaluationSet
         files=tuple(known.files[row] for row in rows.tolist()),
         digests=image_digests(read.images, rows.tolist()),
         content_digest=content_digest(read),
+        inspected=InspectedDataset(
+            name=source.name,
+            origin=source.origin,
+            decoded=read,
+            rows=_only_test(rows),
+            digest=content_digest(read),
+            tolerance=requirements.tolerance(data) or 0.0,
+            notes=(),
+        ),
         notes=(*known.notes, *notes),
     )
 
