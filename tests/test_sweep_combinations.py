@@ -1,12 +1,14 @@
 """Which runs the overrides of a sweep mean, and which of them are the same run."""
 
 import hydra
+import time
+
 import pytest
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
 
-from cnnexp.compose import compose_config
+from cnnexp.compose import check_sweep, compose_config
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 from cnnexp.records import DatasetInfo
@@ -177,3 +179,26 @@ def test_combinations_that_contradict_each_other_do_not_end_the_list(composer):
     grid = Grid(composer, combined(*overrides))
     assert [job.number for job in grid] == [0, 2, 3]
     assert len(grid.refusals) == 1
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        (["seed=range(1000000000)"], "these lists mean 1,000,000,000, of which seed has 1,000,000,000 values"),
+        (["seed=range(1000)", "data.split_seed=range(0,1000)"], "these lists mean 1,000,000"),
+        (["optimizer.learning_rate=range(0,1,1e-9)"], "these lists mean 1,000,000,000"),
+        (["seed=shuffle(range(4000000000))"], "these lists mean 4,000,000,000"),
+        (["seed=range(0,10,0)"], "The step of a range must not be 0"),
+    ],
+)
+def test_a_sweep_of_too_many_runs_is_refused_before_they_are_listed(lists, message):
+    began = time.perf_counter()
+    for look in (lambda: check_sweep(lists), lambda: combinations(lists, params={}, zipped=[])):
+        with pytest.raises(ConfigError, match=message):
+            look()
+    assert time.perf_counter() - began < 5
+
+
+def test_lists_that_are_zipped_are_counted_once():
+    lists = ["seed=range(1000)", "data.split_seed=range(1000)"]
+    assert len(combinations(lists, params={}, zipped=["seed", "data.split_seed"])) == 1000

@@ -1,6 +1,6 @@
 """From YAML files and a command line's overrides to one typed configuration; nothing below knows Hydra or OmegaConf."""
 
-from cnnexp.compose.check_sweep import check_sweep
+from cnnexp.compose.check_sweep import check_sweep, refuse_too_many
 from cnnexp.compose.compose import (
     check_overrides,
     compose_config,
@@ -26,6 +26,7 @@ __all__ = [
     "parameters",
     "quote_texts",
     "read_command_line",
+    "refuse_too_many",
     "replaces_one_value",
     "run_command",
     "run_name",

@@ -1,10 +1,11 @@
 """A first look at the values of a sweep, before its first run starts."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, RangeSweep
 from hydra.core.override_parser.types import Override as ParsedOverride
 from omegaconf import DictConfig
 
@@ -17,6 +18,9 @@ from cnnexp.compose.compose import (
 )
 from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import explain
+from cnnexp.errors import ConfigError
+
+MOST_RUNS = 100_000  # of a sweep; at a second each they take more than a day
 
 
 def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> None:
@@ -32,6 +36,7 @@ def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> 
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         zipped = _zipped(parsed)
+        refuse_too_many(parsed, zipped=zipped)
         lists = [_steps(override, all_steps=override.key_or_group in zipped) for override in parsed]
     except Exception as error:  # the parser knows many complaints, all about what the user wrote
         raise explain(error, overrides) from error
@@ -46,6 +51,35 @@ def check_sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> 
                 to_typed(_with_values(base, list(changes.values())))
             else:
                 compose_config([changes.get(place, one) for place, one in enumerate(first)], config_dir=config_dir)
+
+
+def refuse_too_many(overrides: Sequence[ParsedOverride], *, zipped: Collection[str]) -> None:
+    """Count the runs that lists of values mean before the lists are made: ``range(1000000000)`` is written quickly.
+
+    Raises:
+        ConfigError: there are more than `MOST_RUNS`.
+
+    """
+    lengths = {one.key_or_group: _length(one) for one in overrides if one.is_discrete_sweep()}
+    together = max((length for key, length in lengths.items() if key in zipped), default=1)
+    total = together * math.prod(length for key, length in lengths.items() if key not in zipped)
+    if total > MOST_RUNS:
+        longest = max(lengths, key=lambda key: lengths[key])
+        raise ConfigError(
+            f"A sweep has at most {MOST_RUNS:,} runs; these lists mean {total:,}, of which {longest} has "
+            f"{lengths[longest]:,} values. Shorten it, or have the values searched: hydra/sweeper=optuna."
+        )
+
+
+def _length(override: ParsedOverride) -> int:
+    value = override.value()
+    if not isinstance(value, RangeSweep):
+        return len(value.list) if isinstance(value, ChoiceSweep) else 1
+    assert value.start is not None
+    assert value.stop is not None
+    if value.step == 0:
+        raise ConfigError(f"The step of a range must not be 0; got {override.input_line}.")
+    return max(0, math.ceil((value.stop - value.start) / value.step))
 
 
 def _with_values(base: DictConfig, overrides: Sequence[str]) -> DictConfig:

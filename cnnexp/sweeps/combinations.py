@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override as ParsedOverride
 
+from cnnexp.compose import refuse_too_many
 from cnnexp.config import Override, values_of
 from cnnexp.errors import ConfigError
 
@@ -66,6 +67,7 @@ def combinations(overrides: Sequence[str], *, params: Mapping[str, str], zipped:
 
     """
     chosen = {override.key_or_group: override for override in parse(overrides, params)}
+    refuse_too_many(list(chosen.values()), zipped=zipped)
     axes = {key: _axis(key, override) for key, override in chosen.items() if override.is_sweep_override()}
     fixed = tuple(str(override.input_line) for key, override in chosen.items() if key not in axes)
     return Combinations(fixed, _zip(axes, zipped) if zipped else tuple(axes.values()))
