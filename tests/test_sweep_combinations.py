@@ -1,8 +1,8 @@
 """Which runs the overrides of a sweep mean, and which of them are the same run."""
 
-import hydra
 import time
 
+import hydra
 import pytest
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra

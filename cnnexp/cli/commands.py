@@ -7,15 +7,20 @@ TensorFlow is needed for is imported after `quiet.import_tensorflow`, and after 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import click
 
+from cnnexp.cli.outputs import FILE, STDOUT, with_flags
 from cnnexp.errors import ConfigError
 from cnnexp.system import quiet
 from cnnexp.system.streams import print_required, printed_at_once
 from cnnexp.system.text import one_line, printable
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+# A FILE that may be left out: what would be written is printed then.
+_OR_PRINTED: dict[str, Any] = {"is_flag": False, "flag_value": str(STDOUT), "metavar": "FILE"}
+_FLAGS = ("--json",)  # of the commands below
+_FLAG_COMMANDS = ("check-data", "compare")  # where the argument after --json has never been its file
 _NEW_FOLDER = click.Path(path_type=Path)
 
 
@@ -35,7 +40,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """
     try:
         with printed_at_once() if "--help" in arguments else nullcontext():
-            code = commands.main(list(arguments), prog_name="cnnexp", standalone_mode=False)
+            code = commands.main(_unambiguous(arguments), prog_name="cnnexp", standalone_mode=False)
     except click.Abort as abort:
         # what click makes of Ctrl-C; a SIGTERM, which arrives as the same, keeps its exit code
         raise abort.__cause__ if isinstance(abort.__cause__, KeyboardInterrupt) else KeyboardInterrupt from None
@@ -43,6 +48,10 @@ def run_command(arguments: Sequence[str]) -> int:
         message = one_line(error.format_message())
         raise ConfigError(f"{message} See cnnexp {arguments[0]} --help.") from error
     return int(code or 0)
+
+
+def _unambiguous(arguments: Sequence[str]) -> list[str]:
+    return with_flags(arguments, _FLAGS if arguments[0] in _FLAG_COMMANDS else ())
 
 
 @commands.command("cache")
@@ -64,10 +73,10 @@ def cache(*, arguments: tuple[str, ...]) -> int:
 
 @commands.command("check-data")
 @click.argument("settings", nargs=-1, metavar="[data=... data.path=...]")
-@click.option("--html", type=_FILE, help="Write a page that shows the images.")
-@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON instead of the table.")
+@click.option("--html", type=FILE, **_OR_PRINTED, help="Write a page that shows the images.")
+@click.option("--json", type=FILE, metavar="[=FILE]", help="Print all of it as JSON, or write it into FILE.")
 @click.option("--labels", is_flag=True, help="Also look for labels that out-of-fold predictions contradict.")
-def check_data(*, settings: tuple[str, ...], html: Path | None, as_json: bool, labels: bool) -> int:
+def check_data(*, settings: tuple[str, ...], html: Path | None, json: Path | None, labels: bool) -> int:
     """Look for damaged files, missing classes, duplicates, leakage, images far from the rest, splits that differ.
 
     All limits are relative to the data set itself. Runs do the same check and record it as data_report.json.
@@ -81,21 +90,21 @@ def check_data(*, settings: tuple[str, ...], html: Path | None, as_json: bool, l
     """  # noqa: D301
     from cnnexp.cli.check_data import run
 
-    return run(settings, html=html, as_json=as_json, labels=labels)
+    return run(settings, html=html, json=json, labels=labels)
 
 
 @commands.command("compare")
 @click.argument("targets", nargs=-1, required=True, metavar="SWEEP | EXPERIMENT | RUN RUN ... | latest")
 @click.option("--by", default="", metavar="A,B", help="Settings to compare; runs are averaged over all others.")
 @click.option("--metric", default="test/accuracy", show_default=True, help="What is compared, such as test/macro_f1.")
-@click.option("--html", type=_FILE, help="Write the report as one page.")
-@click.option("--csv", type=_FILE, help="Write every number as a table.")
+@click.option("--html", type=FILE, **_OR_PRINTED, help="Write the report as one page.")
+@click.option("--csv", type=FILE, **_OR_PRINTED, help="Write every number as a table.")
 @click.option(
     "--log", is_flag=True, help="Write verdict and page to the sweep's run in MLflow, as the sweep did at its end."
 )
-@click.option("--markdown", type=_FILE, help="Write verdict and table as Markdown.")
+@click.option("--markdown", type=FILE, **_OR_PRINTED, help="Write verdict and table as Markdown.")
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON instead of the table.")
+@click.option("--json", type=FILE, metavar="[=FILE]", help="Print everything as JSON, or write it into FILE.")
 def compare(
     *,
     targets: tuple[str, ...],
@@ -106,7 +115,7 @@ def compare(
     log: bool,
     markdown: Path | None,
     uri: str | None,
-    as_json: bool,
+    json: Path | None,
 ) -> int:
     """Show what differs between recorded runs, and which differences are more than chance.
 
@@ -128,7 +137,7 @@ def compare(
         csv=csv,
         markdown=markdown,
         log=log,
-        as_json=as_json,
+        json=json,
     )
 
 
@@ -194,10 +203,12 @@ def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool) 
     "--coverage", default=0.9, show_default=True, help="Share of images whose class is in the prediction set."
 )
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="What the paths of tables start from.")
-@click.option("--csv", type=_FILE, help="Write a line per image.")
-@click.option("--json", type=_FILE, help="Write an object per image, with all probabilities.")
-@click.option("--parquet", type=_FILE, help="Write a row per image, with all probabilities.")
-@click.option("--html", type=_FILE, help="Write a page: each image beside the training images most like it.")
+@click.option("--csv", type=FILE, **_OR_PRINTED, help="Write a line per image.")
+@click.option("--json", type=FILE, **_OR_PRINTED, help="Write an object per image, with all probabilities.")
+@click.option("--parquet", type=FILE, help="Write a row per image, with all probabilities.")
+@click.option(
+    "--html", type=FILE, **_OR_PRINTED, help="Write a page: images beside the training images most like them."
+)
 def predict(
     *,
     target: str,

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import separate_store
 from cnnexp.comparison import Comparison, compare
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
 from cnnexp.report.console import open_console
-from cnnexp.system.streams import print_document
 from cnnexp.tracking.comparison_page import command_again, log_comparison
 from cnnexp.tracking.store.find_runs import find_runs
 
@@ -23,7 +23,7 @@ def run(
     csv: Path | None,
     markdown: Path | None,
     log: bool,
-    as_json: bool,
+    json: Path | None,
 ) -> int:
     """Compare the runs that are meant, write the files that are asked for, and print.
 
@@ -35,22 +35,24 @@ def run(
         csv: file for every number.
         markdown: file for verdict and table.
         log: also log page and verdict to the sweep's parent run.
-        as_json: print JSON instead of the table.
+        json: file for everything; of these files one may be standard output, which then replaces the table.
 
     Raises:
         TargetError: a target names no run.
         DataError: the runs cannot be compared; the reason and their numbers have been printed.
 
     """
+    files = {"html": html, "csv": csv, "markdown": markdown, "json": json}
+    refuse_to_mix(files)
     names, uri = separate_store(targets)
     runs = find_runs(names, uri=uri)
     comparison = compare(runs, metric_name=metric, by=by)
     lasting = [_lasting_name(runs) if name == "latest" else name for name in names]
     command = command_again(lasting, uri=uri, metric=metric, by=by)
-    _write(comparison, html=html, csv=csv, markdown=markdown, command=command)
-    if as_json:
-        print_document(f"{json_text(comparison)}\n")
-    else:
+    for kind, path in files.items():
+        if path is not None:
+            write_document(_document(kind, comparison, command), path, option=f"--{kind}")
+    if STDOUT not in files.values():
         print_comparison(comparison, open_console())
     if log:
         _log(comparison, runs, uri=uri, command=command)
@@ -64,13 +66,16 @@ def _lasting_name(runs: Sequence[RunSummary]) -> str:
     return runs[0].parent_id or runs[0].run_id
 
 
-def _write(comparison: Comparison, *, html: Path | None, csv: Path | None, markdown: Path | None, command: str) -> None:
-    if csv is not None:
-        csv.write_text(csv_text(comparison), encoding="utf-8")
-    if markdown is not None:
-        markdown.write_text(markdown_text(comparison), encoding="utf-8")
-    if html is not None:
-        html.write_text(_page(comparison, command), encoding="utf-8")
+def _document(kind: str, comparison: Comparison, command: str) -> str:
+    match kind:
+        case "csv":
+            return csv_text(comparison)
+        case "json":
+            return f"{json_text(comparison)}\n"
+        case "markdown":
+            return markdown_text(comparison)
+        case _:
+            return _page(comparison, command)
 
 
 def _page(comparison: Comparison, command: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from cnnexp.cli.outputs import refuse_to_mix
 from cnnexp.errors import ConfigError
 from cnnexp.portable.classifier import Classifier
 from cnnexp.report.console import open_console, print_line
@@ -44,6 +45,7 @@ def run(folder: Path, paths: Sequence[str], *, root: Path | None, coverage: floa
         ModelError: the model cannot be used.
 
     """
+    refuse_to_mix(outputs)
     model = open_model(folder)
     _refuse_to_overwrite(paths, list(outputs.values()))
     images = list_images(paths, root=root)

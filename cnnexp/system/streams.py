@@ -61,9 +61,14 @@ def print_required(text: str, *, end: str = "\n") -> None:
 
 def print_document(text: str) -> None:
     """Print a document such as JSON: in UTF-8, whatever the encoding of the terminal; raises as `print_required`."""
+    print_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def print_bytes(content: bytes) -> None:
+    """Print the content of a file; raises as `print_required`."""
     with _refusing():
         sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
 
 

@@ -5,10 +5,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 
 from cnnexp.errors import ConfigError
 from cnnexp.saved import Prediction
+from cnnexp.system.streams import print_bytes
 from cnnexp.system.text import printable, spreadsheet_cell
 
 SEPARATOR = "|"  # between the classes of a prediction set in CSV
@@ -23,6 +25,8 @@ FIELDS = (
     "unlike",
     "error",
 )
+STDOUT = Path("-")
+_DEVICES = Path("/dev")
 _ROWS = 10_000  # of Parquet written at once
 
 
@@ -41,13 +45,20 @@ class Writer(Protocol):
 def whole(path: Path) -> Iterator[Path]:
     """Give a path to write to that becomes `path` when the block ends well; an earlier file stays until then.
 
+    The path ``-`` is standard output.
+
     What was written when the block is interrupted stays beside it, as NAME.part.
 
     Raises:
         ConfigError: `path` cannot be written, or the command line turned out to be wrong; nothing is left then.
 
     """
-    if path.exists() and not path.is_file():  # such as /dev/stdout
+    if path == STDOUT:
+        with TemporaryDirectory() as folder:
+            yield (file := Path(folder) / "answers")
+            print_bytes(file.read_bytes())
+        return
+    if path.parent == _DEVICES or (path.exists() and not path.is_file()):  # such as /dev/stdout
         yield path
         return
     part = path.with_name(f"{path.name}.part")
