@@ -51,7 +51,7 @@ def empty_classes(dataset: CheckedDataset) -> Iterator[DataIssue]:
             stops=True,
             evidence={"classes": len(found)},
             groups=(),
-            repair="put images there, or remove the class",
+            repair="put images there, remove the class, or leave its folder out: data.exclude=[FOLDER]",
         )
 
 

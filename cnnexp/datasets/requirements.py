@@ -28,7 +28,8 @@ def refuse_empty_classes(manifest: Manifest, origin: str) -> None:
     if manifest.empty_classes:
         raise DataError(
             f"Every class folder must hold an image; in {origin} there is none in "
-            f"{listed(manifest.empty_classes)}. {endings()} Put images there or remove the folder."
+            f"{listed(manifest.empty_classes)}. {endings()} Put images there, remove the folder, "
+            "or leave it out: data.exclude=[FOLDER]."
         )
 
 

@@ -59,7 +59,7 @@ def arrange(root: Folder, *, splits: SplitFolders | None, inner_groups: bool, or
         return _by_given_splits(_given(root, splits, origin), root, origin)
     base = unwrapped(root)
     if splits is None and (declared := _splits_below(base)):
-        notes = about_names(list(base.children))
+        notes = about_names(base)
         return replace(_splits_inside_classes(declared, base, origin), notes=notes)
     if splits is None and (declared := _splits_above(base)):
         notes = _checked_levels(declared, origin, inner_groups=inner_groups)
@@ -176,7 +176,8 @@ def _class_level(folder: Folder, split: str, training: set[str]) -> Folder | Non
     level = unwrapped(folder, classes=training if len(training) > 1 else ())
     if not level.children or split == UNLABELLED:
         return None
-    unknown = training.isdisjoint(level.children) and all(map(is_no_class, level.children))
+    no_class = [is_no_class(name) or name == folder.path[-1] for name in level.children]
+    unknown = training.isdisjoint(level.children) and all(no_class)
     return None if unknown and split != "train" else level
 
 

@@ -8,6 +8,7 @@ from cnnexp.datasets.sources.layout_errors import (
     LABELS_IN_A_TABLE,
     Reading,
     ambiguous,
+    exclude_for_shell,
     reading_of_splits,
     reading_without,
 )
@@ -34,7 +35,7 @@ def check_classes(base: Folder, origin: str, *, inner_groups: bool) -> tuple[str
     if called and not _is_probably_a_class(called):
         raise _called_like_splits(base, called, origin)
     check_level(base, origin, as_read=_all_classes(base), inner_groups=inner_groups)
-    return (*about_names(list(base.children)), *_about_shared_folder(base))
+    return (*about_names(base), *_about_shared_folder(base))
 
 
 def check_level(base: Folder, origin: str, *, as_read: Reading, inner_groups: bool) -> None:
@@ -53,6 +54,9 @@ def check_level(base: Folder, origin: str, *, as_read: Reading, inner_groups: bo
     shared = _shared_folders(base)
     if len(shared) > 1 and not inner_groups and not all(map(is_no_class, shared)):
         raise _holding_the_same(base, shared, origin, as_read)
+    for folder in base.children.values():
+        if len(base.children.keys() & folder.children.keys()) > 1:
+            raise _holding_its_siblings(base, folder, origin, as_read)
     for folder in _below(base):
         inside = {name: split for name in folder.children if (split := split_of(name)) is not None}
         if set(inside.values()) - {"train"}:
@@ -74,19 +78,31 @@ def check_names(levels: Sequence[Folder], origin: str, *, as_read: Reading) -> t
     if called and len(called) == len(names):
         why = f"{listed(map(printable, called))} inside {printable(levels[0].name)} are called like splits"
         raise ambiguous(origin, levels[0], why=why, readings=[as_read, LABELS_IN_A_TABLE])
-    return about_names(called)
+    return tuple(dict.fromkeys(note for level in levels for note in about_names(level)))
 
 
-def about_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return a note about each class that is called like a split, but for train, which is a vehicle, too."""
-    called = [name for name in names if split_of(name) is not None and name.casefold() != "train"]
-    return tuple(f"The folder {printable(name)} is read as a class, not as a split." for name in called)
+def about_names(base: Folder) -> tuple[str, ...]:
+    """Return a note about each class called like a split, but for train, and each folder inside called like a class."""
+    return (
+        *(
+            f"The folder {printable(name)} is read as a class, not as a split."
+            for name in base.children
+            if split_of(name) is not None and name.casefold() != "train"
+        ),
+        *(
+            f"The folder {printable(inner.name)} is read as part of the class {printable(name)}, "
+            f"though {printable(inner.path[-1])} is a class, too."
+            for name, folder in base.children.items()
+            for inner in folder.children.values()
+            if inner.path[-1] in base.children and inner.path[-1] != name
+        ),
+    )
 
 
 def holds_classes(folder: Folder) -> bool:
     """Tell whether there are folders inside that may be classes; one that is called images is none."""
     inside = list(unwrapped(folder).children)
-    return bool(inside) and not (len(inside) == 1 and is_no_class(inside[0]))
+    return bool(inside) and not (len(inside) == 1 and (is_no_class(inside[0]) or inside[0] == folder.path[-1]))
 
 
 def is_no_class(name: str) -> bool:
@@ -159,6 +175,7 @@ def _holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read:
     inner = f"the classes are {listed(map(printable, shared))}"
     every = f"{base.name}/*" if base.path else "*"
     who = [first.path[-1], second.path[-1], *(folder.path[-1] for folder in more)]
+    left_out = Reading(exclude_for_shell([second.name]), f"{inner}; {printable(second.path[-1])} left out")
     return ambiguous(
         origin,
         base,
@@ -168,7 +185,18 @@ def _holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read:
             Reading("data.group=parent", "the same, and the images of one inner folder stay in one split"),
             reading_of_splits([("train", every)], f"{inner}; the splits are made from all images"),
             reading_of_splits([("train", first.name), ("test", second.name)], f"{inner}; these folders are the splits"),
+            *([] if more else [left_out]),
         ],
+    )
+
+
+def _holding_its_siblings(base: Folder, folder: Folder, origin: str, as_read: Reading) -> DataError:
+    name = printable(folder.path[-1])
+    return ambiguous(
+        origin,
+        base,
+        why=f"{name} holds folders of the same names as those beside it",
+        readings=[reading_without([folder.name]), as_read],
     )
 
 

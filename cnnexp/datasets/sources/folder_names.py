@@ -30,7 +30,8 @@ _JOINED = re.compile(r"(?P<word>.+?)(set|sets|data|dataset|images?|imgs?|folder|
 _SYSTEM = frozenset(
     name.casefold()
     for name in (
-        *("@eaDir", "@tmp", "@sharebin", "@Recycle", "@Recently-Snapshot", "#recycle", "#snapshot"),  # network storage
+        *("@eaDir", "@tmp", "@sharebin", "@Recycle", "@Recently-Snapshot", "@__thumb"),  # network storage
+        *("#recycle", "#snapshot", "~snapshot"),
         *("$RECYCLE.BIN", "RECYCLER", "RECYCLED", "System Volume Information", "FOUND.000"),  # Windows
         *("Thumbs.db", "ehthumbs.db", "desktop.ini", "Picasa.ini", "_thumbs", "_thumbnails"),
         *("__MACOSX", "Icon\r", "Network Trash Folder", "Temporary Items", "TheVolumeSettingsFolder"),  # macOS

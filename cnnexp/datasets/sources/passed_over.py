@@ -7,7 +7,7 @@ from statistics import median
 
 from cnnexp.datasets.sources.layout import is_image
 
-ALWAYS_OWN = frozenset({"mlruns", "mlartifacts", "multirun"})  # of MLflow and Hydra, wherever they are
+ALWAYS_OWN = frozenset({"mlruns", "mlartifacts", "multirun", "wandb", "lightning_logs"})  # wherever they are
 _OWN_UNLESS_IMAGES_LIE_IN = ("outbox", "outputs")  # in the data folder itself
 _OWN_FILES = {"journal.jsonl", "catalogue.npz"}  # of a record and of a cache entry: the folder above both is our own
 _ENVIRONMENT = "pyvenv.cfg"  # of a virtual environment of Python
