@@ -203,7 +203,7 @@ class RunCommand:
     """What a run was asked for."""
 
     overrides: tuple[str, ...]  # a command line that repeats it, without passwords
-    changed: Mapping[str, tuple[str, str | None]]  # setting -> its value and the default; None: it has no default
+    changed: Mapping[str, tuple[str, str | None]]  # setting -> its value and the default; None: only this option has it
 
 
 @dataclass(frozen=True, slots=True)

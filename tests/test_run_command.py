@@ -27,11 +27,17 @@ def test_what_an_option_brings_is_named_with_the_default():
     [
         ("training.patience=null", "training.patience", ("null", "8")),
         ("data.size=[9,9]", "data.size", ("[9, 9]", "null")),
-        ("optimizer=sgd", "optimizer.momentum", ("0.9", None)),  # adam has none
+        ("optimizer=sgd optimizer.momentum=0.9", "optimizer.momentum", ("0.9", None)),  # adam has none
     ],
 )
 def test_null_lists_and_settings_without_a_default_are_told_apart(override, setting, values):
-    assert command_of(override).changed[setting] == values
+    assert command_of(*override.split()).changed[setting] == values
+
+
+def test_settings_that_come_with_an_option_are_not_changed():
+    changed = command_of("optimizer=sgd").changed
+    assert changed["optimizer"] == ("sgd", "adam")
+    assert "optimizer.momentum" not in changed
 
 
 @pytest.mark.parametrize("override", ["tracking.experiment=other", "tracking.outbox=o", "sweep.workers=2"])

@@ -24,13 +24,14 @@ def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> "RunComma
     """
     from cnnexp.records import RunCommand  # and with it NumPy, which no refused command line waits for
 
-    default = _defaults()
+    default, typed = _defaults(), {Override.parse(text).key for text in overrides}
     return RunCommand(
         overrides=tuple(masked(text) for text in overrides if not Override.parse(text).key.startswith("hydra")),
         changed={
-            name: (value, default.get(name))
+            name: (masked(value), default.get(name))
             for name, value in _recorded(config).items()
-            if name not in default or default[name] != value
+            # a setting that only the chosen option has, such as optimizer.momentum of sgd, counts where it is typed
+            if (default[name] != value if name in default else name in typed)
         },
     )
 

@@ -11,7 +11,7 @@ from cnnexp.system.text import plural
 MOST_POINTS = 400  # of a curve; of more epochs, evenly spaced ones are drawn, and the best
 _DOTTED = 25  # up to this many epochs each has a dot
 _LOGARITHMIC_FROM = 30.0  # largest loss over smallest, from which a linear axis hides the later epochs
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 520.0, 280.0, 56.0, 508.0, 34.0, 244.0  # pixels
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 520.0, 288.0, 56.0, 508.0, 34.0, 244.0  # pixels
 
 Values = Sequence[tuple[int, float]]  # (epoch, value)
 

@@ -75,7 +75,7 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         check_data=_check_data(command),
         store=masked(str(result.settings["tracking"]["uri"])),
         notes=[note for note in (*result.notes, *evaluation.notes) if note not in issues],
-        metrics=[metric_cells(name, evaluation, result.metrics) for name in NAMES],
+        metrics=[_metric_row(name, result) for name in NAMES],
         classes=class_rows(result),
         more_classes=max(0, len(names) - MOST_CLASSES),
         charts=[Markup(chart) for chart in curve_charts(result.history)],
@@ -85,6 +85,11 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         probability=probability_text,
         strips=strips(result.gallery, names),
     )
+
+
+def _metric_row(name: str, result: RunResult) -> tuple[str, str, str]:
+    label, value, interval = metric_cells(name, result.evaluation, result.metrics)
+    return (f"ECE{label}" if label.startswith(" ") else label), value, interval  # indented below it in the terminal
 
 
 def probability_text(value: float) -> str:
