@@ -258,10 +258,30 @@ def test_findings_end_in_a_repair_that_can_be_copied(capsys):
     long = replace(OVERFITTING, repair=" ".join(f"training.setting_{i}=value" for i in range(9)))
     out = lines(scores(capsys, run_result(findings=(OVERFITTING, BAD_LABELS, long))))
     assert "  over-fitting  fit, 90 % sure" in out
-    assert "    gap 0.1235, gap low 0.08, gap high 0.17, best epoch 6" in out
+    assert "    gap 0.1235, gap low 0.08, gap high 0.17, best epoch 6" in out  # its sentence states none of them
     assert "    add  regularization=dropout_l2 training.patience=5" in out
     assert f"    add  {long.repair}" in out
     assert f"    do   {BAD_LABELS.repair}" in out
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence", "said"),
+    [
+        (0.1235, "12.4% correct", True),
+        (0.1235, "12.2% correct", False),
+        (0.15, "15.0 points apart", True),
+        (0.15, "0.15, 99 % interval", True),
+        (2.302585, "a loss of 2.303, or 2.3", True),
+        (1e-07, "a learning rate of 1e-07 is", True),
+        (-0.065, "a slope of -0.065", True),
+        (0.31, "epoch 31 of 40", True),  # said or not, the number is in findings.json
+        (7.0, "no number", False),
+    ],
+)
+def test_the_numbers_below_a_sentence_are_others_than_those_in_it(capsys, value, sentence, said):
+    finding = replace(OVERFITTING, sentence=sentence, evidence={"number": value})
+    out = scores(capsys, run_result(findings=(finding,)))
+    assert ("    number " in out) is not said
 
 
 def test_no_finding_is_said_too(capsys):

@@ -46,6 +46,7 @@ def fit_config(*, train, epochs=3, batch_size=16, learning_rate=0.1, schedule=CO
             epochs=epochs,
             steps_per_epoch=-(-len(train) // batch_size),
         ),
+        "set_learning_rate": learning_rate,
         "plateau": training.Plateau(schedule, learning_rate=learning_rate),
         "patience": None,
         "monitor": "val/loss",
@@ -298,6 +299,15 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_step():
     train = stripes(200)
     with pytest.raises(NonFiniteLossError, match=r"step \d+ \(epoch 1\).*optimizer\.learning_rate=1e\+19"):
         fit(fit_config(train=train, learning_rate=1e20), train=train)
+
+
+def test_the_learning_rate_to_lower_is_the_one_that_was_set():
+    train = stripes(200)
+    made = fit_config(train=train, learning_rate=1e20, set_learning_rate=0.02)  # batch scaling and schedule made 1e20
+    with pytest.raises(
+        NonFiniteLossError, match=r"with a learning rate of 1e\+20. Try optimizer\.learning_rate=0\.002"
+    ):
+        fit(made, train=train)
 
 
 def test_balanced_class_weights_are_those_of_scikit_learn():

@@ -152,6 +152,7 @@ def _fit_config(config: ExperimentConfig, settings: ResolvedSettings) -> trainin
             epochs=config.training.epochs,
             steps_per_epoch=settings.steps_per_epoch,
         ),
+        set_learning_rate=config.optimizer.learning_rate,
         plateau=training.Plateau(config.schedule, learning_rate=settings.learning_rate),
         patience=config.training.patience,
         monitor=config.training.monitor,

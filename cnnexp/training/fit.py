@@ -24,6 +24,7 @@ class FitConfig:
 
     batch_size: int
     learning_rates: NDArray[np.float64]  # (epochs, steps per epoch)
+    set_learning_rate: float  # optimizer.learning_rate, before batch scaling and schedule: what a user can lower
     plateau: Plateau
     patience: int | None  # epochs without improvement before stopping; None: never
     monitor: str  # val/loss | val/accuracy
@@ -78,7 +79,7 @@ def fit(
         config.plateau.step(improved=best.epoch == epoch)
         prune = on_epoch(values)
         if not math.isfinite(val_loss):
-            _raise_non_finite("validation", epoch, epoch * steps_per_epoch, last)
+            _raise_non_finite(config, "validation", epoch, epoch * steps_per_epoch, last)
         outputs.append(output_statistics(logits, untrained=untrained))
         penalties.append(network.penalty())
         if pruned := prune and epoch < epochs:
@@ -142,16 +143,16 @@ def _train_epoch(
         chunk = learning_rates[first : first + config.steps_per_execution]
         loss, correct, finished, finite = trainer(ordered, chunk)
         if not finite:
-            _raise_non_finite("training", epoch, before + first + finished, float(chunk[finished - 1]))
+            _raise_non_finite(config, "training", epoch, before + first + finished, float(chunk[finished - 1]))
         total_loss += loss
         total_correct += correct
         on_steps(before + first + finished, config.learning_rates.size)
     return total_loss / images, total_correct / images
 
 
-def _raise_non_finite(which: str, epoch: int, step: int, learning_rate: float) -> None:
+def _raise_non_finite(config: FitConfig, which: str, epoch: int, step: int, learning_rate: float) -> None:
     raise NonFiniteLossError(
         f"The {which} loss must stay finite; it became NaN or infinite at step {step} (epoch {epoch}) with a "
-        f"learning rate of {learning_rate:g}. Try optimizer.learning_rate={learning_rate / 10:g}, "
+        f"learning rate of {learning_rate:g}. Try optimizer.learning_rate={config.set_learning_rate / 10:g}, "
         "schedule=warmup_cosine, or training.precision=float32 if it was bfloat16."
     )
