@@ -19,6 +19,7 @@ from cnnexp.datasets.sources.tables.embedded_images import ParquetImages
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.images import UnreadableImageError
 from cnnexp.records import SPLIT_NAMES
+from cnnexp.saved import list_images
 from support.image_folders import load, noise
 from test_tables_as_written import FILES, opened, touch
 
@@ -227,3 +228,27 @@ def test_whatever_the_bytes_a_table_is_read_or_refused(tmp_path_factory, changes
         for row in range(len(images)):
             with suppress(UnreadableImageError):
                 assert isinstance(images[row], bytes)
+
+
+@pytest.mark.parametrize("column", ["image", "path", "img"])
+def test_predict_reads_the_images_of_a_table(column, tmp_path):
+    columns = {column: [*STRUCTS, {"bytes": None, "path": "none.png"}], "scores": [["a", "b"]] * 21}
+    listed = list(list_images([str(write(tmp_path / "t.parquet", columns))], root=None))
+    assert [item.name for item in listed] == [*(f"{number}.png" for number in range(NUMBER)), "none.png"]
+    assert [item.content for item in listed] == [*FILES_OF_IMAGES, None]
+    assert listed[-1].error == "the row holds no image."
+
+
+@pytest.mark.parametrize("kind", EMBEDDED)
+def test_predict_says_that_a_table_has_no_rows(kind, tmp_path):
+    path = write(tmp_path / "t.parquet", {"path": EMBEDDED[kind][:0]})
+    (item,) = list_images([str(path)], root=None)
+    assert item.error == "there is no row in this table."
+    (tmp_path / "t.csv").write_text("path\n")
+    assert next(list_images([str(tmp_path / "t.csv")], root=None)).error == item.error
+
+
+def test_predict_chooses_no_column_among_several(tmp_path):
+    path = write(tmp_path / "t.parquet", {"left": STRUCTS, "right": STRUCTS})
+    with pytest.raises(ConfigError, match="must have a column named path"):
+        list(list_images([str(path)], root=None))

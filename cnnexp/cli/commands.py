@@ -223,7 +223,7 @@ def predict(
     """Classify images, with how sure the answer is and a warning if an image is unlike the training data.
 
     RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder. A TABLE is
-    a .csv or .parquet with a column named path.
+    a .csv or .parquet with a column named path, or a .parquet with a column of images.
 
     \b
     cnnexp predict latest photo.jpg

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp.datasets.sources.layout import is_image
-from cnnexp.datasets.sources.tables.parquet_table import ENDINGS
+from cnnexp.datasets.sources.tables.csv_table import CsvTable
+from cnnexp.datasets.sources.tables.embedded_images import ParquetImages, holds_images, image_names
+from cnnexp.datasets.sources.tables.parquet_table import ENDINGS, ParquetTable
 from cnnexp.datasets.sources.tables.path_finder import PathFinder
 from cnnexp.datasets.sources.tables.reader import about_columns, find_column, open_table
 from cnnexp.errors import ConfigError, DataError
+from cnnexp.images import ImageInput, UnreadableImageError
 from cnnexp.system.text import listed, printable
 
 COLUMN = "path"  # of a table
@@ -22,8 +25,9 @@ class ListedImage:
     """One image to classify."""
 
     name: str  # the path on the command line, or in the table
-    path: Path | None  # None: it cannot be read, see `error`
-    error: str | None = None
+    path: Path | None  # None: it is no file, see `content` and `error`
+    error: str | None = None  # why it cannot be read
+    content: ImageInput | None = None  # the image itself, which was in a table
 
 
 def list_images(names: Sequence[str], *, root: Path | None) -> Iterator[ListedImage]:
@@ -31,7 +35,8 @@ def list_images(names: Sequence[str], *, root: Path | None) -> Iterator[ListedIm
 
     Args:
         names: Image files; folders, with all images below them except hidden files and links to folders, sorted by
-            name; and tables (`TABLES`), with a column ``path``, which are read as tables of training images are.
+            name; and tables (`TABLES`), with a column ``path`` or one that holds
+            the images, which are read as tables of training images are.
         root: The folder that paths of tables are relative to and must stay in; None: the folder of each table.
 
     Raises:
@@ -73,16 +78,57 @@ def _raise(error: OSError) -> None:
     raise ConfigError(f"A folder must be listable; {error.filename} is not: {error.strerror}.") from error
 
 
-def _in_table(table: Path, root: Path) -> Iterator[ListedImage]:
+def _in_table(path: Path, root: Path) -> Iterator[ListedImage]:
+    try:
+        table = open_table(path)
+        column = _column(table)
+        if isinstance(table, ParquetTable) and holds_images(table, column):
+            yield from _embedded(table, column)
+        else:
+            yield from _named((cell or "" for (cell,) in table.rows([column])), path, root)
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _column(table: CsvTable | ParquetTable) -> str:
+    """Return the column of the paths; if there is none, the one column that holds images."""
+    if column := find_column(COLUMN, table.names):
+        return column
+    embedded = [name for name in table.names if isinstance(table, ParquetTable) and holds_images(table, name)]
+    if len(embedded) == 1:
+        return embedded[0]
+    raise ConfigError(
+        f"A table of images must have a column named {COLUMN}; {table.path} has "
+        f"{listed(map(printable, table.names), most=10) or 'nothing'}.{about_columns(table.names, {'': COLUMN})}"
+    )
+
+
+def _embedded(table: ParquetTable, column: str) -> Iterator[ListedImage]:
+    """Yield the images that are in a table itself."""
+    images, names = ParquetImages(table.files, column), image_names(table, column)
+    if not names:
+        yield _without_rows(table.path)
+    for row, name in enumerate(names):
+        try:
+            yield ListedImage(name, None, content=images[row])
+        except UnreadableImageError as error:
+            yield ListedImage(name, None, str(error))
+
+
+def _without_rows(table: Path) -> ListedImage:
+    return ListedImage(str(table), None, "there is no row in this table.")
+
+
+def _named(names: Iterator[str], table: Path, root: Path) -> Iterator[ListedImage]:
+    """Yield the images that a table names by their paths."""
+    first = next(names, None)
+    if first is None:
+        yield _without_rows(table)
+        return
     base = os.path.realpath(root)
     inside = base if base.endswith(os.sep) else base + os.sep
     finder = PathFinder(Path(base))
-    paths = iter(_paths(table))
-    first = next(paths, None)
-    if first is None:
-        yield ListedImage(str(table), None, "there is no row in this table.")
-        return
-    for name in itertools.chain([first], paths):
+    for name in itertools.chain([first], names):
         if not name or "\0" in name:
             yield ListedImage(name, None, f"the row has no usable value in column {COLUMN}.")
             continue
@@ -95,20 +141,3 @@ def _in_table(table: Path, root: Path) -> Iterator[ListedImage]:
             yield ListedImage(
                 name, None, f"it is outside of the folder {root}; name a folder that contains all with --root."
             )
-
-
-def _paths(table: Path) -> Iterator[str]:
-    """Yield the path of each row as it is written; empty where there is none."""
-    try:
-        content = open_table(table)
-        column = find_column(COLUMN, content.names)
-        if column is None:
-            raise ConfigError(
-                f"A table of images must have a column named {COLUMN}; {table} has "
-                f"{listed(map(printable, content.names), most=10) or 'nothing'}."
-                f"{about_columns(content.names, {'': COLUMN})}"
-            )
-        for (path,) in content.rows([column]):
-            yield path or ""
-    except DataError as error:
-        raise ConfigError(str(error)) from error

@@ -111,10 +111,11 @@ def _read(chunk: Iterable[ListedImage], spec: ImageSpec) -> ReadChunk:
 
 
 def _pixels(item: ListedImage, spec: ImageSpec) -> NDArray[np.uint8] | str:
-    if item.path is None:
+    image = item.path if item.content is None else item.content
+    if image is None:
         return str(item.error)
     try:
-        return read_image(item.path, spec)
+        return read_image(image, spec)
     except UnreadableImageError as error:
         return str(error)
 

@@ -38,7 +38,7 @@ def holds_images(table: ParquetTable, column: str) -> bool:
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):  # some programs write text as binary
         value = _first(table, column)
         return isinstance(value, bytes) and not is_image(value[-100:].decode("utf-8", "ignore"))
-    return _is_list(kind)
+    return _is_list_of_numbers(kind)
 
 
 def image_names(table: ParquetTable, column: str) -> tuple[str, ...]:
@@ -161,7 +161,11 @@ def _pixels(value: list[Any]) -> ImageInput:
     return pixels.tobytes() if pixels.ndim == 1 and pixels.dtype == np.uint8 else pixels
 
 
-def _is_list(kind: "pa.DataType") -> bool:
+def _is_list_of_numbers(kind: "pa.DataType") -> bool:
+    """Return whether a type is a list of whole numbers, or lists of lists of numbers."""
     import pyarrow as pa
 
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+    depth = 0
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind, depth = kind.value_type, depth + 1
+    return depth > 0 and bool(pa.types.is_integer(kind) or (depth > 1 and pa.types.is_floating(kind)))
