@@ -93,5 +93,26 @@ def levels_of(values: NDArray[Any], value_range: ValueRange | None) -> Levels | 
         return Levels(values, *value_range)
     if values.dtype != np.uint16:
         return Levels(values, *_UNIT)
-    upper, lower = values >> 8, values & 255
-    return Levels(values, 0, 65535) if lower.any() and (upper != lower).any() else None
+    return Levels(values, 0, 65535) if _needs_lower_bytes(values) else None
+
+
+def _needs_lower_bytes(values: NDArray[np.uint16]) -> bool:
+    """Look at a few rows at a time; the first ones usually settle it."""
+    are_zero = repeat_upper = True
+    step = max(1, _BLOCK * len(values) // values.size)
+    for start in range(0, len(values), step):
+        rows = values[start : start + step]
+        lower = rows & 255
+        are_zero = are_zero and not lower.any()
+        repeat_upper = repeat_upper and bool((lower == rows >> 8).all())
+        if not are_zero and not repeat_upper:
+            return True
+    return False
+
+
+def joined(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return the levels of two arrays of the same shape, (H, W) or (H, W, C), with little further memory."""
+    values = lower.astype(np.uint16)
+    for row in range(len(values)):
+        values[row] |= np.left_shift(upper[row], 8, dtype=np.uint16)
+    return values

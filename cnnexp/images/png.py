@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from .errors import UnreadableImageError
+from .levels import joined
 
 MOST_CHUNKS = 500_000  # a file of 89 million pixels has some ten thousand
 _SIGNATURE = 8  # bytes
@@ -91,6 +92,6 @@ def values_of(image: Image.Image, content: bytes) -> NDArray[np.uint16] | None:
         return pixels.astype(np.uint16)
     with _LowerBytes(io.BytesIO(_essential(content, _KEPT))) as decoded:
         lower = np.asarray(decoded)
-    colors, of_lower = (0, 1) if content[_COLOR_TYPE] == 4 else (slice(3), slice(3))
-    levels: NDArray[np.uint16] = pixels[..., colors].astype(np.uint16) << 8 | lower[..., of_lower]
-    return levels
+    return (
+        joined(pixels[..., 0], lower[..., 1]) if content[_COLOR_TYPE] == 4 else joined(pixels[..., :3], lower[..., :3])
+    )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import ImageFile, TiffImagePlugin
 
 from .errors import UnreadableImageError
+from .levels import joined
 from .quiet import without_stderr
 from .spec import Size
 
@@ -222,6 +223,5 @@ def values_of(image: TiffImage, header: TiffHeader, file: BinaryIO) -> NDArray[A
     if header.bits == 16 and header.photometric == 2:
         file.seek(0)
         with _LowerBytes(file) as lower:
-            levels: NDArray[np.uint16] = np.asarray(image)[..., :3].astype(np.uint16) << 8 | np.asarray(lower)[..., :3]
-        return levels
+            return joined(np.asarray(image)[..., :3], np.asarray(lower)[..., :3])
     return None
