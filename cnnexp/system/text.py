@@ -102,3 +102,13 @@ def program() -> str:
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
     return f"{shlex.quote(str(python))} -m cnnexp"
+
+
+def command_with(replacement: str, *, instead_of: str) -> str | None:
+    """Return the command of this process with one of its words replaced; None if that is not among them."""
+    import shlex
+
+    words = sys.argv[1:]
+    if instead_of not in words:
+        return None
+    return f"{program()} {shlex.join(replacement if word == instead_of else word for word in words)}"

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
-from cnnexp.system.text import listed
+from cnnexp.system.text import command_with, listed, printable
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.calls import calling, mlflow_uri
-from cnnexp.tracking.store.find_runs import ask, find_runs
+from cnnexp.tracking.store.find_runs import ask, find_runs, finished_runs
+from cnnexp.tracking.store.stored_run import RunStore, StoredRun
 from cnnexp.tracking.tags import EVALUATES
 
+_TRIED = 20  # newest finished runs that are asked for a model, where the one that was meant has none
 _DATA = "data"  # folder of the logged model with the model file, the card and the features
 
 
@@ -95,7 +97,23 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
         if len(runs) == 1
         else f"none of the {len(runs)} runs of {target!r} has one"
     )
-    raise ModelError(f"A run has a model when it is finished; {none}.")
+    raise ModelError(f"A run has a model when it is finished; {none}.{_newest_with_model(target, uri)}")
+
+
+def _newest_with_model(target: str, uri: str) -> str:
+    """Return a sentence that offers the newest run with a model, and the command that takes it; or nothing."""
+    runs = finished_runs(uri)[:_TRIED]
+
+    def with_model(store: RunStore) -> StoredRun | None:
+        return next((run for run in runs if store.locations(run.run_id).model is not None), None)
+
+    run = ask(uri, with_model) if runs else None
+    if run is None:
+        return ""
+    short = run.run_id[:12]
+    command = command_with(short, instead_of=target)
+    again = f"name it instead of {target}" if command is None else f"run: {command}"
+    return f" The newest one with a model is {short} ({printable(run.name)}); {again}"
 
 
 def _models_of(run: RunSummary, uri: str) -> tuple[RecordedModel, ...]:

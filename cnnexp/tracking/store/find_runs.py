@@ -77,6 +77,13 @@ def runs_like(uri: str, *, experiment: str) -> Sequence[StoredRun]:
     return [run for run in found if run.status == "FINISHED" and SWEEP_KEY not in run.tags]
 
 
+def finished_runs(uri: str) -> Sequence[StoredRun]:
+    """Return the finished runs of all experiments that are no sweep's parent, newest first."""
+    found = _runs(uri, lambda store: [run for name in store.experiments() for run in store.in_experiment(name)])
+    finished = [run for run in found if run.status == "FINISHED" and SWEEP_KEY not in run.tags]
+    return sorted(finished, key=lambda run: -run.started_ms)
+
+
 def find_sweep(uri: str, target: str) -> StoredRun:
     """Return the parent that `target` names: its id or the beginning of it, its name, or ``latest``.
 
