@@ -28,7 +28,7 @@ def table(path: Path, names, column="path") -> Path:
 
 
 def test_a_folder_is_all_images_below_it_sorted_and_nothing_else(tmp_path):
-    for name in [*ODD_NAMES, "notes.txt", ".hidden.png", "deep/er/z.webp", ".git/x.png"]:
+    for name in [*ODD_NAMES, "notes.txt", ".hidden.png", "deep/er/z.webp", ".git/x.png", "@eaDir/x.png"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")).touch()

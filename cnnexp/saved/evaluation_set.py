@@ -152,7 +152,7 @@ def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> EvaluationSet
             tolerance=requirements.tolerance(data) or 0.0,
             notes=(),
         ),
-        notes=(*known.notes, *notes),
+        notes=(*source.notes, *known.notes, *notes),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnnexp.datasets.sources.folder_names import of_system
 from cnnexp.datasets.sources.layout import is_image
 from cnnexp.datasets.sources.tables.csv_table import CsvTable
 from cnnexp.datasets.sources.tables.embedded_images import ParquetImages, holds_images, image_names
@@ -34,9 +35,9 @@ def list_images(names: Sequence[str], *, root: Path | None) -> Iterator[ListedIm
     """Yield every image that `names` refer to, in their order.
 
     Args:
-        names: Image files; folders, with all images below them except hidden files and links to folders, sorted by
-            name; and tables (`TABLES`), with a column ``path`` or one that holds
-            the images, which are read as tables of training images are.
+        names: Image files; folders, with all images below them, by name, except hidden files, links to folders, and
+            what belongs to systems; and tables (`TABLES`), with a column ``path`` or one that holds the images, which
+            are read as tables of training images are.
         root: The folder that paths of tables are relative to and must stay in; None: the folder of each table.
 
     Raises:
@@ -64,10 +65,10 @@ def _below(folder: Path) -> Iterator[ListedImage]:
     """Walk a folder; links to folders are not followed, because they could form a cycle."""
     found = False
     for here, folders, files in os.walk(folder, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not of_system(name))
         for name in sorted(files):
             path = Path(here, name)
-            if not name.startswith(".") and is_image(name) and os.path.isfile(path):  # noqa: PTH113
+            if not of_system(name) and is_image(name) and os.path.isfile(path):  # noqa: PTH113
                 found = True
                 yield ListedImage(str(path), path)
     if not found:

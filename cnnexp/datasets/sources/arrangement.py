@@ -8,16 +8,9 @@ What has several readings is refused, with the tree that was found and a line to
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cnnexp.datasets.sources.clarity import (
-    about_names,
-    check_classes,
-    check_level,
-    check_names,
-    holds_classes,
-    is_no_class,
-)
-from cnnexp.datasets.sources.folder_names import UNLABELLED, matches, split_of, splits_of
-from cnnexp.datasets.sources.folders import Folder, Parts, unwrapped
+from cnnexp.datasets.sources.clarity import about_names, check_classes, check_level, check_names
+from cnnexp.datasets.sources.folder_names import UNLABELLED, is_no_class, matches, split_of, splits_of
+from cnnexp.datasets.sources.folders import Folder, Parts, holds_classes, unwrapped
 from cnnexp.datasets.sources.layout_errors import no_classes, reading_of_splits, unmatched_splits
 from cnnexp.system.text import listed, printable
 

@@ -1,18 +1,12 @@
 """Refuses folders that seem to be no classes: called like splits, with equal folders inside, or with splits inside."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from cnnexp.datasets.sources.folder_names import UNLABELLED, is_everyday_word, is_place, split_of, splits_of
-from cnnexp.datasets.sources.folders import Folder, unwrapped
-from cnnexp.datasets.sources.layout_errors import (
-    LABELS_IN_A_TABLE,
-    Reading,
-    ambiguous,
-    exclude_for_shell,
-    reading_of_splits,
-    reading_without,
-)
-from cnnexp.errors import DataError
+from cnnexp.datasets.sources import readings
+from cnnexp.datasets.sources.folder_names import is_everyday_word, is_no_class, is_place, split_of, splits_of
+from cnnexp.datasets.sources.folders import Folder
+from cnnexp.datasets.sources.layout_errors import LABELS_IN_A_TABLE, Reading, ambiguous
 from cnnexp.system.text import listed, printable
 
 
@@ -33,8 +27,8 @@ def check_classes(base: Folder, origin: str, *, inner_groups: bool) -> tuple[str
     """
     called = [base.children[name] for name in splits_of(base.children)]
     if called and not _is_probably_a_class(called):
-        raise _called_like_splits(base, called, origin)
-    check_level(base, origin, as_read=_all_classes(base), inner_groups=inner_groups)
+        raise readings.called_like_splits(base, called, origin)
+    check_level(base, origin, as_read=readings.all_classes(base), inner_groups=inner_groups)
     return (*about_names(base), *_about_shared_folder(base))
 
 
@@ -52,15 +46,15 @@ def check_level(base: Folder, origin: str, *, as_read: Reading, inner_groups: bo
 
     """
     shared = _shared_folders(base)
-    if len(shared) > 1 and not inner_groups and not all(map(is_no_class, shared)):
-        raise _holding_the_same(base, shared, origin, as_read)
+    if shared and not inner_groups and not all(map(is_no_class, shared)):
+        raise readings.holding_the_same(base, shared, origin, as_read)
     for folder in base.children.values():
         if len(base.children.keys() & folder.children.keys()) > 1:
-            raise _holding_its_siblings(base, folder, origin, as_read)
+            raise readings.holding_its_siblings(base, folder, origin, as_read)
     for folder in _below(base):
         inside = {name: split for name in folder.children if (split := split_of(name)) is not None}
         if set(inside.values()) - {"train"}:
-            raise _holding_splits(base, folder, inside, origin, as_read)
+            raise readings.holding_splits(base, folder, inside, origin, as_read)
 
 
 def check_names(levels: Sequence[Folder], origin: str, *, as_read: Reading) -> tuple[str, ...]:
@@ -99,34 +93,24 @@ def about_names(base: Folder) -> tuple[str, ...]:
     )
 
 
-def holds_classes(folder: Folder) -> bool:
-    """Tell whether there are folders inside that may be classes; one that is called images is none."""
-    inside = list(unwrapped(folder).children)
-    return bool(inside) and not (len(inside) == 1 and (is_no_class(inside[0]) or inside[0] == folder.path[-1]))
-
-
-def is_no_class(name: str) -> bool:
-    """Tell whether a name is that of a split, or only says that there are images."""
-    return is_place(name) or split_of(name) is not None
-
-
 def _is_probably_a_class(called: Sequence[Folder]) -> bool:
     """Tell whether a folder that is called like a split is a class: the only one, and an everyday word."""
     return len(called) == 1 and is_everyday_word(called[0].path[-1]) and not called[0].children
 
 
 def _about_shared_folder(base: Folder) -> Iterator[str]:
-    shared = _shared_folders(base)
-    if len(shared) == 1 and not is_place(shared[0]) and not any(folder.own for folder in base.children.values()):
-        yield f"The images of every class lie in a folder called {printable(shared[0])}."
+    inside = {tuple(folder.children) for folder in base.children.values() if not folder.own}
+    if len(base.children) > 1 and len(inside) == 1 and len(only := inside.pop()) == 1 and not is_place(only[0]):
+        yield f"The images of every class lie in a folder called {printable(only[0])}."
 
 
 def _shared_folders(base: Folder) -> list[str]:
-    """Return the names of folders that are in most class folders, if most hold folders at all."""
+    """Return the names of the folders inside, if at least two are in most class folders."""
     deep = [folder for folder in base.children.values() if folder.children]
-    if len(deep) < 2 or 2 * len(deep) < len(base.children):
-        return []
-    return [name for name in deep[0].children if all(name in folder.children for folder in deep)]
+    counts = Counter(name for folder in deep for name in folder.children)
+    shared = [name for name, count in counts.items() if count > 1 and 2 * count >= len(deep)]
+    holders = sum(len(folder.children.keys() & set(shared)) > 1 for folder in deep)
+    return shared if holders > 1 and 2 * holders >= len(base.children) else []
 
 
 def _below(base: Folder) -> Iterator[Folder]:
@@ -136,82 +120,3 @@ def _below(base: Folder) -> Iterator[Folder]:
         folder = todo.pop()
         yield folder
         todo += folder.children.values()
-
-
-def _called_like_splits(base: Folder, called: Sequence[Folder], origin: str) -> DataError:
-    names = [folder.path[-1] for folder in called]
-    others = [name for name in base.children if name not in names]
-    split_by_name = splits_of(base.children)
-    deep = [(split_by_name[folder.path[-1]], folder) for folder in called if holds_classes(folder)]
-    verb = "is called like a split" if len(names) == 1 else "are called like splits"
-    if UNLABELLED in map(split_of, names):
-        verb = "are called like splits or unlabelled images" if len(names) > 1 else "is called like unlabelled images"
-    return ambiguous(
-        origin,
-        base,
-        why=f"{listed(map(printable, names))} {verb}",
-        readings=[*_if_splits(deep, names, others), _all_classes(base)],
-    )
-
-
-def _if_splits(deep: Sequence[tuple[str, Folder]], names: Sequence[str], others: Sequence[str]) -> list[Reading]:
-    """Return the readings in which folders are splits: those with folders inside, else they are to be left out."""
-    deep = [(split, folder) for split, folder in deep if split != UNLABELLED]
-    if not deep:
-        return [reading_without(names)] if len(others) > 1 else [LABELS_IN_A_TABLE]
-    inside = deep[0][1]
-    classes = listed(map(printable, unwrapped(inside).children))
-    trains = any(split == "train" for split, _ in deep)
-    if trains or others:
-        rest = "left out" if trains else "training images by class"
-        meaning = f"the classes are {classes}" + (f"; {listed(map(printable, others))}: {rest}" if others else "")
-        return [reading_of_splits([(split, folder.name) for split, folder in deep], meaning)]
-    splits = [("train", deep[0][1].name), *((split, folder.name) for split, folder in deep[1:])]
-    return [reading_of_splits(splits, f"the classes are {classes}")]
-
-
-def _holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read: Reading) -> DataError:
-    first, second, *more = [folder for folder in base.children.values() if folder.children]
-    inner = f"the classes are {listed(map(printable, shared))}"
-    every = f"{base.name}/*" if base.path else "*"
-    who = [first.path[-1], second.path[-1], *(folder.path[-1] for folder in more)]
-    left_out = Reading(exclude_for_shell([second.name]), f"{inner}; {printable(second.path[-1])} left out")
-    return ambiguous(
-        origin,
-        base,
-        why=f"{listed(map(printable, who))} hold folders of the same names",
-        readings=[
-            as_read,
-            Reading("data.group=parent", "the same, and the images of one inner folder stay in one split"),
-            reading_of_splits([("train", every)], f"{inner}; the splits are made from all images"),
-            reading_of_splits([("train", first.name), ("test", second.name)], f"{inner}; these folders are the splits"),
-            *([] if more else [left_out]),
-        ],
-    )
-
-
-def _holding_its_siblings(base: Folder, folder: Folder, origin: str, as_read: Reading) -> DataError:
-    name = printable(folder.path[-1])
-    return ambiguous(
-        origin,
-        base,
-        why=f"{name} holds folders of the same names as those beside it",
-        readings=[reading_without([folder.name]), as_read],
-    )
-
-
-def _holding_splits(base: Folder, folder: Folder, inside: dict[str, str], origin: str, as_read: Reading) -> DataError:
-    names = listed(map(printable, inside))
-    splits = [(split, name) for name, split in inside.items() if split != UNLABELLED]
-    like = "is called like a split" if len(inside) == 1 else "are called like splits"
-    common = sum(any(name in child.children for name in inside) for child in base.children.values()) > 1
-    if splits and common:
-        meant = reading_of_splits(splits, f"{names}: splits of each class")
-    else:
-        meant = reading_without([f"{folder.name}/{name}" for name in inside])
-    why = f"inside {printable(folder.name)}, {names} {like}"
-    return ambiguous(origin, base, why=why, readings=[meant, as_read])
-
-
-def _all_classes(base: Folder) -> Reading:
-    return reading_of_splits([], f"no folder is a split; the classes are {listed(map(printable, base.children))}")

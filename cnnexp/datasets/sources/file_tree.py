@@ -67,13 +67,10 @@ class Reasons:
         self._own = own_folders(files)
         self._thumbnails = thumbnail_folders(files)
         self.unmatched = set(exclude)
-        self.of_folder = functools.cache(self._of_path)
+        self.of_folder = functools.cache(self.of_file)  # the same rule; each folder is looked at once
 
     def of_file(self, path: str) -> Reason | None:
         """Return why a file is passed over; None: it is not."""
-        return self._of_path(path)
-
-    def _of_path(self, path: str) -> Reason | None:
         above, _, name = path.rpartition("/")
         return (self.of_folder(above) if above else None) or self._of_name(path, name)
 

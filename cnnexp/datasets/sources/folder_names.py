@@ -87,6 +87,11 @@ def is_place(name: str) -> bool:
     return bool(words) and _PLACE_WORDS.issuperset(words)
 
 
+def is_no_class(name: str) -> bool:
+    """Tell whether a name is that of a split, or only says that there are images."""
+    return is_place(name) or split_of(name) is not None
+
+
 def matches(path: str, pattern: str) -> bool:
     """Tell whether a pattern matches, as in a shell: one without ``/`` the last name of a path, another all of it."""
     pattern = pattern.removeprefix("./").rstrip("/")

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from cnnexp.datasets.sources.folder_names import is_no_class
+
 Parts = tuple[str, ...]  # folders and file name of one path, outermost first
 
 
@@ -44,3 +46,9 @@ def unwrapped(folder: Folder, *, classes: Collection[str] = ()) -> Folder:
             break
         folder = only
     return folder
+
+
+def holds_classes(folder: Folder) -> bool:
+    """Tell whether there are folders inside that may be classes; one alone that is called images is none."""
+    inside = list(unwrapped(folder).children)
+    return bool(inside) and not (len(inside) == 1 and (is_no_class(inside[0]) or inside[0] == folder.path[-1]))
