@@ -142,7 +142,7 @@ def test_a_comparison_shows_which_runs_collapsed_and_what_to_try(capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "· 1/2 collapsed 0.01" in printed
     assert "· collapsed 0.1" in printed
-    assert "Learned nothing: 3 of 6 runs learned nothing (learning rate 0.01 collapsed, 0.1 collapsed)" in printed
+    assert "Advice: 3 of 6 runs learned nothing (learning rate 0.01 collapsed, 0.1 collapsed)" in printed
     assert "Next: optimizer.learning_rate=0.001" in printed
     assert "collapsed" in csv_text(comparison)
     for text in (json_text(comparison), markdown_text(comparison), page(comparison, command="c")):

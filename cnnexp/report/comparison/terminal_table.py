@@ -33,7 +33,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for sentence in left_out_sentences(comparison):
         console.print(Text(printable(sentence)))
     for sentence in advice_sentences(comparison):
-        console.print(Text.assemble(("Learned nothing:", "attention"), " ", printable(sentence)))
+        console.print(Text.assemble(("Advice:", "attention"), " ", printable(sentence)))
     for warning in comparison.warnings:
         console.print(Text.assemble(("Mind:", "attention"), " ", printable(warning)))
 
