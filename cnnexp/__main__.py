@@ -8,6 +8,7 @@ from cnnexp import __version__
 from cnnexp.cli import COMMANDS
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import quiet, streams
+from cnnexp.system.secrets import masked
 from cnnexp.system.text import did_you_mean, printable
 
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CnnexpError as error:
         if show_all:
             raise
-        streams.print_error("cnnexp: " + printable(str(error), keep="\n"))
+        streams.print_error("cnnexp: " + printable(masked(str(error)), keep="\n"))
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has left, as in ``--help | head``
         streams.abandon_output()

@@ -146,3 +146,23 @@ def test_a_sweep_whose_view_cannot_be_saved_opens_at_its_own_run():
     with pytest.raises(TrackingError, match="does not answer"):
         mlflow_ui.link(server, "s1")
     assert page_of(Receipt("s1", "open", None, ""), uri=server) is None
+
+
+@pytest.mark.slow
+def test_the_ui_opens_a_store_in_a_folder_of_any_name_and_names_it_to_nobody(tmp_path):
+    folder = tmp_path / "50% of what? #1"
+    folder.mkdir()
+    _, (run_id, _) = record_sweep(folder)
+    before = running_commands()
+    with served(folder) as server:
+        assert run_id in mlflow_ui.link(server, run_id)
+        started = running_commands() - before
+    assert any("mlflow" in command for command in started)
+    assert not any("mlflow.db" in command for command in started)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def running_commands() -> set[str]:
+    """Return the command lines that ``ps`` shows to everybody."""
+    found = subprocess.run(["ps", "-eo", "pid,args", "ww"], capture_output=True, text=True, check=True).stdout
+    return set(found.splitlines())
