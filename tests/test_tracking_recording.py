@@ -367,7 +367,7 @@ def test_a_traceback_and_a_configuration_are_recorded_without_passwords(home, cl
 
 
 def test_a_store_in_a_folder_of_any_name_is_recorded_to_and_read(tmp_path, monkeypatch):
-    folder = tmp_path / "50% of what? #1;a&b:c+d%20 "
+    folder = tmp_path / "50% of 'what'? #1;a&b :c+d%20\t\" "
     folder.mkdir()
     monkeypatch.chdir(folder)
     settings = tracking_inputs.settings(Path())

@@ -183,11 +183,15 @@ def _alone(store: StoreUri) -> AbstractContextManager[None]:
 
 
 def _create_whole(database: Path) -> None:
-    """Create a store under another name first: MLflow refuses for good what it was killed in the middle of creating."""
-    from mlflow import MlflowClient
+    """Create a store under another name first: MLflow refuses for good what it was killed in the middle of creating.
+
+    MLflow's own way writes the current folder into SQL as it stands, as the place of its experiment "Default"; quoted,
+    the same folder may have any letters.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with replacing(database) as growing:
-        MlflowClient(tracking_uri=mlflow_uri(str(StoreUri.of_database(growing)))).search_experiments()
+        SqlAlchemyStore(mlflow_uri(str(StoreUri.of_database(growing))), (Path.cwd() / "mlruns").as_uri())
 
 
 def _let_readers_and_writers_meet(database: Path) -> None:
