@@ -366,6 +366,18 @@ def test_a_traceback_and_a_configuration_are_recorded_without_passwords(home, cl
     assert "hunter2" not in text
 
 
+def test_a_store_that_could_not_be_created_is_created_by_the_next_attempt(tmp_path, monkeypatch):
+    settings, whole = tracking_inputs.settings(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, whole[1]))  # as a disk that is full
+    try:
+        with pytest.raises(Exception, match="disk"):
+            tracking_inputs.create_store(settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, whole)
+    assert list(tmp_path.iterdir()) == []
+    assert tracking_inputs.create_store(settings) == "1"
+
+
 def test_a_store_in_a_folder_of_any_name_is_recorded_to_and_read(tmp_path, monkeypatch):
     folder = tmp_path / "50% of 'what'? #1;a&b :c+d%20\t\" "
     folder.mkdir()

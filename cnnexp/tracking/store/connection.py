@@ -1,6 +1,7 @@
 """The MLflow store: found, reached, prepared."""
 
 import http.client
+import itertools
 import logging
 import os
 import sqlite3
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 _REACH_SECONDS = 6.0  # a server that does not answer for so long is taken as unreachable
 _CREATE_SECONDS = 120.0  # another process may be creating the same store; that takes it seconds
+
+# Seconds; each creation of a store has its own, because MLflow keeps connections by their whole address, and the one to
+# a file that could not be completed is of no use to the next attempt.
+_TIMEOUTS = itertools.count(20)
 
 # MLflow would try for minutes. Whoever set one of these knows better.
 _MLFLOW_ENVIRONMENT = {
@@ -191,7 +196,8 @@ def _create_whole(database: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with replacing(database) as growing:
-        SqlAlchemyStore(mlflow_uri(str(StoreUri.of_database(growing))), (Path.cwd() / "mlruns").as_uri())
+        address = StoreUri.of_database(growing, f"?timeout={next(_TIMEOUTS)}")
+        SqlAlchemyStore(mlflow_uri(str(address)), (Path.cwd() / "mlruns").as_uri())
 
 
 def _let_readers_and_writers_meet(database: Path) -> None:
