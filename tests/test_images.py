@@ -322,7 +322,7 @@ image_shapes = st.tuples(st.integers(1, 50), st.integers(1, 50)).flatmap(
 pixels8 = image_shapes.flatmap(lambda shape: arrays.arrays(np.uint8, shape))
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(pixels8, specs)
 def test_any_array_becomes_exactly_what_the_specification_says(pixels, wanted):
     read = read_image(pixels, wanted)
