@@ -93,6 +93,16 @@ def test_wrapping_folders_and_stray_files_are_no_classes(read, folder):
     assert any("1 with .md" in note for note in splits.notes)
 
 
+def test_notes_about_other_files_are_of_today_though_the_images_are_cached(read, folder):
+    write_classes(folder, {"a": 6, "b": 6})
+    assert read().notes == ()
+    (folder / "a" / "list.txt").write_text("0000")
+    decoded = []
+    splits = read(on_progress=lambda done, total: decoded.append(done))
+    assert decoded == []
+    assert any("1 with .txt" in note for note in splits.notes)
+
+
 def test_images_deeper_than_the_class_folder_belong_to_it(read, folder):
     write_classes(folder, {"a": 3, "a/more/still": 4, "b": 6})
     splits = read()

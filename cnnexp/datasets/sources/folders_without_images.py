@@ -70,15 +70,6 @@ def _in_brackets(endings: Collection[str]) -> str:
     return f" ({listed(sorted(endings))})" if endings else ""
 
 
-def worth_a_note(others: Sequence[str]) -> list[str]:
-    """Return the files that may have been meant as images, or lie among them; not a licence beside the folders."""
-    return [
-        name
-        for name in others
-        if "/" in name or (ending_of(name) not in _NO_IMAGES and "." in name) or ending_of(name) in ARCHIVES
-    ]
-
-
 def about_archives(others: Sequence[str]) -> str:
     """Return a sentence about archives among the files, which may hold the images."""
     archives = [name for name in others if ending_of(name) in ARCHIVES]

@@ -11,7 +11,7 @@ from pathlib import Path
 from cnnexp.datasets.sources.annotation_files import HEAD, refuse_annotations
 from cnnexp.datasets.sources.arrangement import SplitFolders
 from cnnexp.datasets.sources.file_tree import FileTree, sort_out
-from cnnexp.datasets.sources.folders_without_images import ARCHIVES, worth_a_note
+from cnnexp.datasets.sources.folders_without_images import ARCHIVES
 from cnnexp.datasets.sources.layout import read_layout
 from cnnexp.datasets.sources.links import about_links
 from cnnexp.datasets.sources.list_folder import list_folder, tree_state
@@ -86,7 +86,7 @@ def zip_source(path: Path, *, name: str, settings: FolderSettings) -> DataSource
 
 def _about_files(tree: FileTree) -> tuple[str, ...]:
     """Return notes about all that is no image of the data set."""
-    return (*tree.notes, *about_unread_files(worth_a_note(tree.others)), *about_links(tree.links))
+    return (*tree.notes, *about_unread_files(tree.others), *about_links(tree.links))
 
 
 def _classes(

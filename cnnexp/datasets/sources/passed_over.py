@@ -26,7 +26,7 @@ def own_folders(files: Sequence[str]) -> frozenset[str]:
             own.add(folder.rpartition("/")[0])
         elif name == _ENVIRONMENT and folder:
             own.add(folder)
-        elif is_image(name):
+        elif folder in _OWN_UNLESS_IMAGES_LIE_IN and is_image(name):
             holding_images.add(folder)
     return frozenset(own.union(_OWN_UNLESS_IMAGES_LIE_IN) - holding_images)
 
@@ -36,7 +36,7 @@ def thumbnail_folders(files: Sequence[str]) -> frozenset[str]:
 
     One as large as the folders beside it may be a class, such as a gesture.
     """
-    if not any(_is_thumbnails(part) for file in files for part in file.split("/")[:-1]):
+    if not any(map(_is_thumbnails, {file.rpartition("/")[0] for file in files})):
         return frozenset()
     stems: dict[str, Counter[str]] = defaultdict(Counter)
     for path in map(PurePosixPath, filter(is_image, files)):

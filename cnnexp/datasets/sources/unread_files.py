@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from cnnexp.datasets.sources.folders_without_images import ending_of
+from cnnexp.datasets.sources.folders_without_images import ARCHIVES, ending_of
 from cnnexp.images import NAME_OF_ENDING
 from cnnexp.system.text import plural, printable
 
 _LISTED = 5  # endings
 
 
-def about_unread_files(names: Sequence[str]) -> tuple[str, ...]:
-    """Return a note about the files that are left out, if there are any."""
+def about_unread_files(others: Sequence[str]) -> tuple[str, ...]:
+    """Return a note about the files that are left out, if there are any; a licence beside the folders needs none."""
+    names = [name for name in others if "/" in name or ending_of(name) in NAME_OF_ENDING or ending_of(name) in ARCHIVES]
     if not names:
         return ()
     return (f"Files whose names are not those of images were left out: {_counted(names)}.{_how_to_convert(names)}",)
