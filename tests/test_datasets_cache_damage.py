@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnnexp.cli import cache as cli_cache
 from cnnexp.config import FolderDataConfig
 from cnnexp.data_check.image_properties import ImageProperties
 from cnnexp.datasets import inspect_dataset
@@ -359,3 +360,22 @@ def test_damage_to_a_cache_that_can_only_be_read_is_one_sentence(name, way, fold
         pytest.raises(DataError, match=r"cannot be used: .* Set data\.cache to a folder that can"),
     ):
         decode(source, folder, read_only)
+
+
+def test_a_cache_that_can_only_be_read_is_listed_and_not_cleared(read_only, capsys):
+    with without_privileges():
+        assert cli_cache.run([f"data.cache={read_only}"]) == 0
+        assert "2 data sets" in capsys.readouterr().out
+        with pytest.raises(DataError, match=r"cannot be cleared: Permission denied .* data\.cache=DIR"):
+            cli_cache.run(["clear", f"data.cache={read_only}"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", FINISHED)
+def test_a_damaged_entry_is_listed_and_cleared(name, way, folder, stores, tmp_path, capsys):
+    store, entry, other = copied(stores[0], tmp_path, entry_of(folder, stores[0]))
+    WAYS[way](entry / name, other)
+    assert cli_cache.run([f"data.cache={store}"]) == 0
+    assert "2 data sets" in capsys.readouterr().out
+    assert cli_cache.run(["clear", f"data.cache={store}"]) == 0
+    assert list(store.iterdir()) == []

@@ -20,11 +20,13 @@ from cnnexp.sweeps.executors.protocol import (
     Failed,
     Finished,
     InspectTask,
+    Progressed,
     TrainTask,
     WorkerDied,
 )
 from cnnexp.sweeps.inspector import DatasetInspector
 from cnnexp.tracking import OwnedRecord
+from support.image_folders import write_classes
 from support.sweep_processes import children
 
 DIGITS = InspectTask(compose_config([]).data)
@@ -91,6 +93,22 @@ def test_it_is_ended_for_one_with_another_number_of_threads(executor, tmp_path):
     assert second.process.pid != first.process.pid
     assert not first.process.is_alive()
     messages(executor)
+
+
+def test_a_new_process_trusts_what_others_have_read_of_the_cache(executor, tmp_path):
+    folder = write_classes(tmp_path / "data", {"a": 20, "b": 20})
+    words = ["data=folder", f"data.path={folder}", f"data.cache={tmp_path / 'cache'}"]
+    task = InspectTask(compose_config(words).data)
+    begin(executor, task, tmp_path)
+    assert any(isinstance(message, Progressed) for message in messages(executor)[0])
+    begin(executor, task, tmp_path, threads=2)
+    assert [type(message) for message in messages(executor)[0]] == [DatasetInspected]
+    (images,) = [path for path in executor.verified if path.name == "images.npy"]
+    executor.verified[images] = dataclasses.replace(executor.verified[images], checksum="of another content")
+    begin(executor, task, tmp_path, threads=1)
+    found = messages(executor)[0]
+    assert any(isinstance(message, Progressed) for message in found), "it had taken the file's word, and decoded again"
+    assert isinstance(found[-1], DatasetInspected)
 
 
 def test_one_that_has_held_too_much_memory_gets_no_other(tmp_path):

@@ -10,7 +10,7 @@ from rich.text import Text
 from cnnexp.config import Override, unquote, values_of
 from cnnexp.datasets.cache import folder as cache
 from cnnexp.datasets.cache.folder import Entry
-from cnnexp.errors import ConfigError
+from cnnexp.errors import ConfigError, DataError
 from cnnexp.report.console import open_console
 from cnnexp.report.table import Column, print_table
 from cnnexp.system.streams import print_required
@@ -52,16 +52,20 @@ def run(arguments: Sequence[str]) -> int:
 
     Raises:
         ConfigError: another verb than ``clear``, or a data set that the cache does not hold.
+        DataError: the folder cannot be read or written.
 
     """
     folder = cache.cache_folder(_setting(arguments))
     verb, *names = [argument for argument in arguments if Override.parse(argument).key != _SETTING] or ["list"]
-    if verb == "list" and not names:
-        _list(folder)
-        return 0
-    if verb != "clear":
+    if verb != "clear" and (verb != "list" or names):
         raise ConfigError(f"cache takes clear, perhaps with names, and data.cache=DIR; got {verb!r}.")
-    _clear(folder, tuple(names))
+    try:
+        _clear(folder, tuple(names)) if verb == "clear" else _list(folder)
+    except OSError as error:
+        raise DataError(
+            f"The cache folder {folder} cannot be {verb}ed: {error.strerror} ({error.filename}). "
+            "Name another with data.cache=DIR, or see to its permissions."
+        ) from error
     return 0
 
 

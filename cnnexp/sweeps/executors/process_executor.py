@@ -56,7 +56,7 @@ class ProcessExecutor:
         self._max_memory = max_memory
         self._busy: list[ProcessHandle] = []
         self._idle: list[ProcessHandle] = []
-        self._verified: dict[Path, Verified] = {}  # files of the cache, by the workers so far
+        self.verified: dict[Path, Verified] = {}  # files of the cache that workers have read: others need not
 
     def __len__(self) -> int:
         """Return the number of tasks that are being executed."""
@@ -85,7 +85,7 @@ class ProcessExecutor:
         worker.log, worker.time_limit = log, time_limit
         worker.ends_at = None if time_limit is None else time.monotonic() + time_limit
         with suppress(OSError):  # it has just died, which `receive` is about to report
-            worker.connection.send((task, log, self._verified))
+            worker.connection.send((task, log, self.verified))
         self._busy.append(worker)
         return worker
 
@@ -155,7 +155,7 @@ class ProcessExecutor:
                     worker.retiring = True
                     continue
                 if isinstance(message, protocol.FilesVerified):
-                    self._verified.update(message.files)
+                    self.verified.update(message.files)
                     continue
                 final = isinstance(message, FINAL_MESSAGES)
                 if final:
