@@ -13,6 +13,7 @@ from cnnexp.diagnosis.siblings import Trial, advise
 from cnnexp.records import Finding, RunSummary
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
 from cnnexp.report.comparison.html_page import page
+from cnnexp.report.console import THEME
 
 TOO_LOW = Finding(
     "T2", 3, "stood still: learning rate too low", "It stood still.", {}, 0.6, "optimizer.learning_rate=0.1"
@@ -138,7 +139,7 @@ def test_a_comparison_shows_which_runs_collapsed_and_what_to_try(capsys):
     ]
     runs += [recorded(0.01, "collapsed", seed=0), recorded(0.01, seed=1)]
     comparison = compare(runs, metric_name="test/accuracy", by=())
-    print_comparison(comparison, Console(width=120))
+    print_comparison(comparison, Console(width=120, theme=THEME))
     printed = " ".join(capsys.readouterr().out.split())
     assert "· 1/2 collapsed 0.01" in printed
     assert "· collapsed 0.1" in printed
