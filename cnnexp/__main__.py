@@ -2,13 +2,15 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from cnnexp import __version__
 from cnnexp.cli import COMMANDS
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import quiet, streams
 from cnnexp.system.secrets import masked
+from cnnexp.system.streams import QUIET
 from cnnexp.system.text import did_you_mean, printable
 
 
@@ -38,9 +40,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch_and_print(arguments: Sequence[str]) -> int:
-    code = _dispatch(arguments)
+    with _quiet(arguments) as others:
+        code = _dispatch(others)
     streams.finish_output()
     return code
+
+
+@contextmanager
+def _quiet(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Take ``--quiet`` out of the arguments of what prints while it records, and have its reports keep quiet."""
+    recording = not arguments or arguments[0] not in COMMANDS or arguments[0] in ("evaluate", "resume")
+    others = [argument for argument in arguments if argument not in ("--quiet", "-q")]
+    if not recording or len(others) == len(arguments):
+        yield arguments
+        return
+    before = os.environ.get(QUIET)
+    os.environ[QUIET] = "1"
+    try:
+        yield others
+    finally:
+        os.environ.pop(QUIET) if before is None else os.environ.update({QUIET: before})
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

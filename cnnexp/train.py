@@ -32,6 +32,8 @@ from cnnexp.system import quiet, streams
 from cnnexp.system.text import printable
 
 if TYPE_CHECKING:
+    from cnnexp.report.run import RunReport
+    from cnnexp.runs.record_run import Outcome
     from cnnexp.sweeps.context import SweepContext
     from cnnexp.tracking import Receipt
 
@@ -63,25 +65,35 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
         CnnexpError: the data, the store or the training failed; the record says how.
 
     """
-    from cnnexp.report.run import RunReport
-    from cnnexp.tracking import recording
-    from cnnexp.tracking.store.connection import absolute_uri
+    from cnnexp.report.console import print_title
 
     if not sweep.tags:  # not a run of cnnexp's sweepers
         config.sweep.refuse_lists()
     name = config.tracking.run_name or run_name(config, overrides)
-    with (
-        RunReport() as report,
-        recording(
-            config.tracking,
-            run_name=name,
-            parameters=columns(config, overrides),
-            config_yaml=to_yaml(config),
-            tags={**sweep.tags, **other_settings(config, overrides)},
-            replaces=sweep.replaces,
-        ) as recorder,
-    ):
-        quiet.import_tensorflow()  # while the recorder's own process imports MLflow
+    print_title(name)  # before what takes seconds to import
+    from cnnexp.report.run import RunReport
+
+    with RunReport(titled=True) as report:
+        outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
+    report.closing(_closing(receipt, name=name, uri=config.tracking.uri))
+    return outcome.metrics[config.sweep.objective]
+
+
+def _recorded(
+    config: ExperimentConfig, *, name: str, overrides: Sequence[str], sweep: "SweepContext", report: "RunReport"
+) -> "tuple[Outcome, Receipt]":
+    from cnnexp.tracking import recording
+
+    with recording(
+        config.tracking,
+        run_name=name,
+        parameters=columns(config, overrides),
+        config_yaml=to_yaml(config),
+        tags={**sweep.tags, **other_settings(config, overrides)},
+        replaces=sweep.replaces,
+    ) as recorder:
+        with report.waiting("loading TensorFlow"):
+            quiet.import_tensorflow()  # while the recorder's own process imports MLflow
         from cnnexp.runs.record_run import record_run
 
         outcome = record_run(
@@ -92,18 +104,18 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
             recorder=recorder,
             should_prune=sweep.pruner(),
         )
-    report.closing(_closing(recorder.receipt, uri=absolute_uri(config.tracking.uri)))
-    return outcome.metrics[config.sweep.objective]
+    return outcome, recorder.receipt
 
 
-def _closing(receipt: "Receipt", *, uri: str) -> list[tuple[str, str]]:
-    """Where the run's page is, and what to type next."""
+def _closing(receipt: "Receipt", *, name: str, uri: str) -> list[tuple[str, str]]:
+    """Which run it was (runs of the same settings share a name), where its page is, and what to type next."""
     from cnnexp.tracking.run_page import page_of
+    from cnnexp.tracking.store.connection import absolute_uri
 
-    page = page_of(receipt, uri=uri)
+    page = page_of(receipt, uri=absolute_uri(uri))
     pages = [("page", printable(page))] if page else []
     if receipt.url_command is not None:
-        return [*pages, ("open", receipt.url_command)]
+        return [("run", f"{printable(name)}, {str(receipt.run_id)[:6]}"), *pages, ("open", receipt.url_command)]
     if receipt.send_command is not None:
         return [*pages, ("kept in", str(receipt.kept_folder)), ("send", receipt.send_command)]
     return [("not kept", receipt.reason)]

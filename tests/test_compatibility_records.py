@@ -10,7 +10,11 @@ import compatibility as contract
 # enlarge that, and an image on the border then counts as another class.
 PROBABILITIES = {"rel": 0.02, "abs": 0.02}
 
-ADDED = {"run": {"artifacts": ["run.html"]}, "child": {"artifacts": ["run.html"]}}  # since that version
+ADDED = {  # since that version
+    "run": {"artifacts": ["run.html", "log.txt"]},
+    "child": {"artifacts": ["run.html", "log.txt"]},
+    "failed": {"artifacts": ["log.txt"]},
+}
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,11 @@ from itertools import count
 
 import pytest
 
-from cnnexp.report.console import open_console
+from cnnexp.errors import ConfigError
+from cnnexp.report.console import open_console, print_title
 from cnnexp.report.run import ProgressReport, RunReport, epoch_line
+from cnnexp.report.run.log import RunLog
+from cnnexp.report.sweep_progress import SweepReport
 from support import TESTS
 from support.sample_records import (
     BAD_LABELS,
@@ -394,3 +397,51 @@ def test_long_stages_speak_by_the_quarter(capsys):
     assert lines(capsys.readouterr().out) == [f"  decoding data: {done} of 1,000" for done in (250, 500, 750)] + [
         "  decoding data: 1,000 of 1,000"
     ]
+
+
+# --- before TensorFlow is imported, without a screen, and afterwards
+
+
+def test_the_name_is_printed_at_once_and_only_once(capsys):
+    print_title("the name")
+    with RunReport(titled=True) as report:
+        assert capsys.readouterr().out == "the name\n"
+        with report.waiting("loading TensorFlow"):
+            pass
+        report.info(run_info(), settings())
+    assert run_info().name not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("report", [RunReport, SweepReport])
+def test_a_quiet_run_prints_warnings_alone(monkeypatch, capsys, report):
+    monkeypatch.setenv("CNNEXP_QUIET", "1")
+    with report() as quiet:
+        if report is SweepReport:
+            quiet.begin("name", [("runs", "2")], total=2)
+        print_title("name")
+        quiet.warn("this matters")
+        quiet.closing([("open", "it")])
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "warning: this matters\n")
+
+
+def test_the_log_of_a_run_is_all_of_it():
+    log = RunLog()
+    log.info(run_info(), settings(epochs=30))
+    for values in history(30).epochs:
+        log.epoch(values)
+    log.result(run_result(epochs=30))
+    text = log.end(None).decode()
+    assert re.match(r"started \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\n", text)
+    assert text.splitlines()[-1].startswith("ended ")
+    assert run_info().name in text
+    assert [line for line in text.splitlines() if line in {epoch_line(values) for values in history(30).epochs}] == [
+        epoch_line(values) for values in history(30).epochs
+    ]
+    assert "regularization=dropout_l2 training.patience=5" in text
+    assert "\x1b" not in text
+
+
+def test_the_log_says_why_a_run_ended():
+    assert b"ConfigError: it is wrong\n" in RunLog().end(ConfigError("it is wrong"))
+    assert b"KeyboardInterrupt: stopped\n" in RunLog().end(KeyboardInterrupt())

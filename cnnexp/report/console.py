@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
 
-from cnnexp.system.streams import Output
+from cnnexp.system.streams import QUIET, Output
+from cnnexp.system.text import printable
 
 # The colours of the terminal's own theme, which are chosen to be read on its background. "Bright black" is invisible on
 # some dark themes: what is secondary is dim, and numbers that carry the message have no style at all.
@@ -40,11 +41,12 @@ def open_console(*, required: bool = True) -> Console:
 
     It is a plain one in a pipe, in a file, and where ``CI`` is set; ``NO_COLOR`` leaves colours out. Letters that
     the output's encoding lacks are replaced. Where it is not `required`, as while a run is recorded, an output that
-    cannot be written stops nothing.
+    cannot be written stops nothing, and ``CNNEXP_QUIET`` asks for none.
     """
     replace_letters()
     plain = bool(os.environ.get("CI"))
     return Console(
+        quiet=not required and bool(os.environ.get(QUIET)),
         file=cast("IO[str]", Output(sys.stdout, required=required)),
         markup=False,
         emoji=False,
@@ -54,6 +56,11 @@ def open_console(*, required: bool = True) -> Console:
         # FORCE_COLOR in a pipe asks for colours, not for a bar that moves; a dumb terminal cannot move one
         force_interactive=False if plain or not sys.stdout.isatty() else None,
     )
+
+
+def print_title(title: str) -> None:
+    """Print the name of what follows, and is recorded."""
+    open_console(required=False).print(Text(printable(title), style="title"))
 
 
 def print_line(console: Console, text: Text, *, hanging: int = 4) -> None:

@@ -1,15 +1,19 @@
 """One run, reported and recorded on the way; the same alone and in a sweep."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from cnnexp.config import ExperimentConfig
 from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
+from cnnexp.report.run.log import RunLog
 from cnnexp.runs import artifacts, experiment
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
+
+LOG = "log.txt"
 
 
 class Report(Protocol):
@@ -55,25 +59,41 @@ def record_run(
         CnnexpError: the data, the store or the training failed.
 
     """
+    with _logged(recorder) as log:
 
-    def on_start(info: RunInfo) -> None:
-        report.info(info, asdict(config))
-        recorder.info(info)
+        def on_start(info: RunInfo) -> None:
+            report.info(info, asdict(config))
+            log.info(info, asdict(config))
+            recorder.info(info)
 
-    def on_epoch(values: EpochValues) -> bool:
-        report.epoch(values)
-        recorder.epoch(values)
-        recorder.check()
-        return should_prune(values)
+        def on_epoch(values: EpochValues) -> bool:
+            report.epoch(values)
+            log.epoch(values)
+            recorder.epoch(values)
+            recorder.check()
+            return should_prune(values)
 
-    result = experiment.run(
-        config, name=name, on_start=on_start, on_epoch=on_epoch, on_progress=report.progress, graphs=graphs
-    )
-    if isinstance(result, PrunedRun):
-        return _record_pruned(result, recorder)
-    recorder.finish(result, artifacts.files(result, command))
+        result = experiment.run(
+            config, name=name, on_start=on_start, on_epoch=on_epoch, on_progress=report.progress, graphs=graphs
+        )
+        if isinstance(result, PrunedRun):
+            return _record_pruned(result, recorder)
+        log.result(result)
+        recorder.finish(result, artifacts.files(result, command))
     report.result(result)
     return Outcome(result.metrics, pruned_after=None, failed_learning=failed_learning(result.findings))
+
+
+@contextmanager
+def _logged(recorder: Recorder) -> Iterator[RunLog]:
+    """Record the log of the run when the block ends, however it ends."""
+    log = RunLog()
+    try:
+        yield log
+    except BaseException as error:
+        recorder.files({LOG: log.end(error)})
+        raise
+    recorder.files({LOG: log.end(None)})
 
 
 def _record_pruned(run: PrunedRun, recorder: Recorder) -> Outcome:

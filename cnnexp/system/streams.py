@@ -13,6 +13,8 @@ from typing import TextIO
 
 from cnnexp.errors import OutputError
 
+QUIET = "CNNEXP_QUIET"  # environment variable: reports of what is recorded anyway are not printed; set by --quiet
+
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 

@@ -18,9 +18,10 @@ IMBALANCED_FROM = 1.5  # largest class over smallest
 HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
-def print_header(console: Console, info: RunInfo, settings: Mapping[str, Any]) -> None:
-    """Print data, model and method; `settings` is the whole configuration as nested plain values."""
-    console.print(Text(printable(info.name), style="title"))
+def print_header(console: Console, info: RunInfo, settings: Mapping[str, Any], *, named: bool = True) -> None:
+    """Print data, model and method, below the name if `named`; `settings` is the whole configuration, plain values."""
+    if named:
+        console.print(Text(printable(info.name), style="title"))
     console.print(Padding.indent(_table(info, settings, columns=console.encoding.startswith("utf")), 2))
     console.print()
 

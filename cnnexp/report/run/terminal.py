@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 from rich.console import Console
@@ -67,15 +68,26 @@ def _is_override(repair: str) -> bool:
     return all(OVERRIDE.fullmatch(word) for word in repair.split())
 
 
+def print_result(console: Console, result: RunResult) -> None:
+    """Print the best epoch, the scores on the test split, the findings and what the header did not note."""
+    print_training(console, result.history)
+    print_scores(console, result.evaluation, result.metrics)
+    print_findings(console, result.findings)
+    for note in (note for note in result.notes if note not in result.info.notes):  # those stand in the header
+        console.print(Text(f"note: {printable(note)}", style="attention"))
+
+
 class RunReport:
     """Prints a run while it happens; its methods are the callbacks of a run.
 
     Use it as a context manager, so that an error or Ctrl-C finds the terminal as it was.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, titled: bool = False) -> None:
+        """Open the console; `titled` says that the run's name has been printed already."""
         self._console = open_console(required=False)
         self._progress = ProgressReport(self._console, clock=time.monotonic)
+        self._titled = titled
 
     def __enter__(self) -> Self:
         return self
@@ -83,9 +95,16 @@ class RunReport:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    @contextmanager
+    def waiting(self, reason: str) -> Iterator[None]:
+        """Show on a terminal, as long as the block lasts, why nothing happens yet."""
+        self._progress.stage(reason, 0, 1)
+        yield
+        self._progress.stage(reason, 1, 1)
+
     def info(self, info: RunInfo, settings: Mapping[str, Any]) -> None:
         """Print the header; `settings` is the whole configuration as nested plain values."""
-        print_header(self._console, info, settings)
+        print_header(self._console, info, settings, named=not self._titled)
         training = settings["training"]
         self._progress.begin_epochs(training["epochs"], monitor=training["monitor"])
 
@@ -100,11 +119,7 @@ class RunReport:
     def result(self, result: RunResult) -> None:
         """Print the best epoch, the scores on the test split, the findings and what the header did not note."""
         self._progress.stop()
-        print_training(self._console, result.history)
-        print_scores(self._console, result.evaluation, result.metrics)
-        print_findings(self._console, result.findings)
-        for note in (note for note in result.notes if note not in result.info.notes):  # those stand in the header
-            self._console.print(Text(f"note: {printable(note)}", style="attention"))
+        print_result(self._console, result)
 
     def closing(self, lines: Iterable[tuple[str, str]]) -> None:
         """Print label and text of each line, such as ("open", "python -m cnnexp ui"); none is ever wrapped."""
