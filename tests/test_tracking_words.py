@@ -1,5 +1,6 @@
 """What is written for MLflow, and how its places are named: no store is needed."""
 
+import dataclasses
 import errno
 import fcntl
 import math
@@ -22,6 +23,7 @@ from cnnexp.cli.ui import free_port
 from cnnexp.compose import compose_config
 from cnnexp.config.defaults import default_store
 from cnnexp.errors import ConfigError, ModelError, TrackingError
+from cnnexp.report.run.header import header_rows
 from cnnexp.system.secrets import masked
 from cnnexp.system.text import program
 from cnnexp.tracking import Receipt, provenance, send
@@ -127,6 +129,17 @@ def test_a_store_of_the_environment_is_named_by_every_command(tmp_path, monkeypa
         assert "store sqlite:///away.db from MLFLOW_TRACKING_URI" in capsys.readouterr().err
     main(["compare", "latest", "tracking.uri=sqlite:///b.db"])
     assert "MLFLOW_TRACKING_URI" not in capsys.readouterr().err
+
+
+def test_the_header_names_a_store_that_the_environment_has_chosen(monkeypatch):
+    settings = dataclasses.asdict(compose_config([]))
+    assert "store" not in dict(header_rows(run_info(), settings, columns=False))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hunter2@away")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    settings = dataclasses.asdict(compose_config([]))
+    assert dict(header_rows(run_info(), settings, columns=False))["store"] == (
+        "https://me:***@away from MLFLOW_TRACKING_URI, experiment mine from MLFLOW_EXPERIMENT_NAME"
+    )
 
 
 def test_passwords_are_shown_nowhere():

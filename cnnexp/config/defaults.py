@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from cnnexp.system.secrets import masked
+from cnnexp.system.store_uri import StoreUri
 
 _PACKAGE = Path(__file__).parents[1]
 # An installed wheel carries the folder inside the package; in the source tree it stands beside it.
@@ -37,7 +37,7 @@ def from_variables(*, uri: str, experiment: str | None = None) -> str | None:
     """Return which of these values the environment has chosen, to be shown; None where it has chosen none."""
     chosen = []
     if uri == os.environ.get(STORE_VARIABLE):
-        chosen.append(f"{masked(uri)} from {STORE_VARIABLE}")
+        chosen.append(f"{StoreUri(uri).masked} from {STORE_VARIABLE}")
     if experiment is not None and experiment == os.environ.get(EXPERIMENT_VARIABLE):
         chosen.append(f"experiment {experiment} from {EXPERIMENT_VARIABLE}")
     return ", ".join(chosen) or None

@@ -12,6 +12,7 @@ from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.jobs import Job, JobSource
 from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, describe_varied
+from cnnexp.system.secrets import masked
 from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.outbox import entries
 from cnnexp.tracking.store.stored_run import StoredRun
@@ -98,7 +99,7 @@ class RunRecords:
 
     def fail(self, run: SweepRun, reason: str, traceback: str) -> None:
         """End a run that has failed."""
-        self._end_record(run, "FAILED", {"failure": reason}, traceback or f"{reason}\n")
+        self._end_record(run, "FAILED", {"failure": masked(reason)}, traceback or f"{reason}\n")
         self.results.add(Result.from_job(run.job, "FAILED", {}, run.info, None, reason=reason))
         self._source.run_ended(run.job.number, None, pruned=False)
         self._report_end(run, reason, good=False)
