@@ -9,7 +9,8 @@ from PIL import Image
 
 from cnnexp.__main__ import main
 from cnnexp.config import FolderDataConfig, NpzDataConfig
-from cnnexp.datasets import read_images
+from cnnexp.data_check import check
+from cnnexp.datasets import inspect_dataset, read_images
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.images import ImageSpec, read_image
 from support.image_files import spec
@@ -238,6 +239,23 @@ def test_more_pixels_are_read_where_the_settings_say_so(tmp_path):
     with pytest.raises(DataError, match=r"8 × 8 pixels are more than the 63 that are read.*data.max_pixels"):
         decoded(path, max_pixels=63)
     assert decoded(path, max_pixels=64).spec.max_pixels == 64
+
+
+def test_images_of_which_little_is_left_are_no_near_duplicates(tmp_path):
+    """A bright ring and a few specks, of 0..1100: some images become the same 8-bit pixels, and are not flat."""
+    ring = np.zeros((SIDE, SIDE), np.uint16)
+    ring[1:-1, 1:-1] = 520
+
+    def levels(shape):
+        specks = RANDOM.integers(0, 2, shape) * 600 * (RANDOM.random() < 0.7)
+        return (ring + specks + RANDOM.integers(0, 200, shape)).astype(np.uint16)
+
+    path = folder(tmp_path, levels, grey_png, count=40)
+    settings = data_settings(FolderDataConfig, path=path, cache=tmp_path / "cache")
+    inspected = inspect_dataset(settings, seed=0, on_progress=lambda *_: None, strict=False)
+    assert len(np.unique(inspected.decoded.images.reshape(80, -1), axis=0)) < 80
+    report = check(inspected, few_images=1, uneven=10, labels=False)
+    assert not {issue.id for issue in report.issues} & {"L1", "S1", "D4"}
 
 
 def test_the_data_check_says_it(tmp_path, monkeypatch, capsys):

@@ -119,6 +119,7 @@ BANDS_OR_TYPE = {
     "uint32": (tiff(np.array([[0, 2**32 - 1]], np.uint32)), "uint32 from 0 to 4294967295"),
     "float32": (tiff(np.array([[0.5, 200]], np.float32)), r"0.5\.\.200.*value_range=\[0.5,200\]"),
     "no numbers": (tiff(np.array([[0.5, np.nan]], np.float32)), r"nan.*value_range=\[LOW,HIGH\]"),
+    "16-bit planes": (tiff(bands(3, np.uint16), photometric=2, tags=[(284, 3, (2,))]), "one after the other.*tiffcp"),
     "a preview": (tiff(RGB, photometric=2, tags=[(254, 4, (1,))]), "preview.*camera raw"),
     "a mask": (tiff(GREY, photometric=4), "1 band of 8-bit"),
 }
@@ -132,6 +133,21 @@ def test_a_tiff_that_is_not_read_is_described(name, capfd):
     assert "\n" not in str(raised.value)
     assert "uint8" not in str(raised.value).replace("numbers", "")  # advice for arrays
     assert capfd.readouterr() == ("", "")  # Pillow's logger is heard where no other handler is
+
+
+def test_the_first_image_of_an_animated_png_is_the_one_outside_of_the_animation():
+    other = [Image.fromarray(255 - RGB)]
+    for first in (True, False):
+        content = saved(RGB, "PNG", save_all=True, append_images=other, default_image=first)
+        np.testing.assert_array_equal(read_image(content, SMALL), RGB)
+
+
+@pytest.mark.parametrize("options", [{"photometric": 2, "extra": (1,)}, {"photometric": 5}])
+def test_a_range_that_cannot_be_followed_is_refused(options):
+    content = tiff(np.full((4, 6, 4), 4095, np.uint16), **options)
+    assert read_image(content, SMALL).shape == (4, 6, 3)
+    with pytest.raises(UnreadableImageError, match=r"4 bands of 16-bit.*value range cannot be set"):
+        read_image(content, spec(4, 6, value_range=(0.0, 4095.0)))
 
 
 def netpbm(kind, levels, *, largest=None, comment=b""):

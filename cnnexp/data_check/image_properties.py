@@ -13,6 +13,7 @@ from cnnexp.data_check.near_duplicates import Grey, NearDuplicateSearch, grey_le
 from cnnexp.datasets.cache.entry import DecodedDataset
 from cnnexp.datasets.cache.kept_arrays import Arrays
 from cnnexp.datasets.decoding.decode import Headers
+from cnnexp.datasets.decoding.level_ranges import are_coarse
 from cnnexp.records import Images
 
 BATCH = 1024  # images measured together
@@ -53,6 +54,7 @@ def _measure(dataset: DecodedDataset) -> Arrays:
     images = dataset.images
     distinct = dataset.duplicate_of == np.arange(len(images))  # only the first of equal images is compared with others
     distinct[list(dataset.unreadable)] = False
+    distinct &= ~are_coarse(dataset.headers)
     search = NearDuplicateSearch(images, np.flatnonzero(distinct), strata(dataset.manifest.labels))
     brightness = np.zeros(len(images), np.float32)
     sharpness = np.zeros(len(images), np.float32)

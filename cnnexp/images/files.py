@@ -91,6 +91,8 @@ def _decode_tiff(source: File, spec: ImageSpec) -> DecodedImage:
             refuse_large(image.size, spec.max_pixels)
             tiff.load(image, header)
             values = tiff.values_of(image, header, file)
+    if values is None and header.bits > 8 and spec.value_range is not None:
+        raise UnreadableImageError(f"it has {header}, of which a value range cannot be set; convert it to RGB or grey.")
     return _decoded(image, values, header.orientation, _range(header.largest, spec))
 
 

@@ -22,15 +22,16 @@ from .quiet import without_stderr
 from .spec import Size
 
 MOST_TAGS = 4096
-MOST_PIECES = 1_000_000  # strips or tiles
+MOST_PIECES = 500_000  # strips or tiles
 
 _REDUCED, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-_STRIPS, _ORIENTATION, _SAMPLES, _TILES, _EXTRA, _KIND = 273, 274, 277, 324, 338, 339
-_NEEDED = (_REDUCED, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _EXTRA, _KIND)
+_STRIPS, _ORIENTATION, _SAMPLES, _PLANAR, _TILES, _EXTRA, _KIND = 273, 274, 277, 284, 324, 338, 339
+_NEEDED = (_REDUCED, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _KIND)
 _FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q"}  # types of whole numbers
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation: bands of it
 _TRANSPARENCY = (1, 2, 999)  # extra bands: premultiplied, plain, and as Corel Draw 10 wrote it
+_PREMULTIPLIED = 1
 _JPEG = (6, 7)  # compressions
 _NUMBERS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "undefined", 5: "complex", 6: "complex"}
 _DTYPES: dict[tuple[int, int], np.dtype[Any]] = {  # kind, bits: as what a file of one band is read
@@ -53,6 +54,7 @@ class TiffHeader:
     photometric: int
     reduced: bool  # it is a preview of another image in the file
     is_jpeg: bool  # its strips or tiles are JPEG files
+    is_planar: bool  # each band is stored by itself
 
     @property
     def dtype(self) -> np.dtype[Any] | None:
@@ -143,6 +145,7 @@ def _header(tags: dict[int, tuple[int, ...]]) -> TiffHeader:
         photometric=photometric,
         reduced=bool(tags.get(_REDUCED, (0,))[0] & 1),
         is_jpeg=is_jpeg,
+        is_planar=tags.get(_PLANAR, (1,))[0] == 2,
     )
 
 
@@ -156,6 +159,11 @@ def _refuse_unread(header: TiffHeader) -> None:
         raise UnreadableImageError(
             f"it has {header}; read are files whose bands are grey, RGB or CMYK, with or without transparency. "
             "Choose the bands that count, and write them as images of 1 or 3 bands."
+        )
+    if header.is_planar and header.bands > 1 and header.bits > 8:
+        raise UnreadableImageError(
+            f"it has {header}, one after the other; with more than 8 bits they must be stored together. "
+            "Convert it, such as by libtiff: tiffcp -p contig in.tif out.tif"
         )
     if header.bits > 8 and not (_is_grey(header) or (header.kind == 1 and header.bits == 16)):
         raise UnreadableImageError(
@@ -216,11 +224,11 @@ def load(image: TiffImage, header: TiffHeader) -> None:
 
 
 def values_of(image: TiffImage, header: TiffHeader, file: BinaryIO) -> NDArray[Any] | None:
-    """Return the levels (H, W) or (H, W, 3) of a decoded file, as it is stored; None: it has 8 bits or fewer."""
+    """Return the levels (H, W) or (H, W, 3) of a file, as it is stored; None: its upper bytes alone are known."""
     if header.dtype is not None:
         pixels = np.asarray(image)
         return pixels.view(np.int8) if header.dtype == np.int8 else pixels.astype(header.dtype)
-    if header.bits == 16 and header.photometric == 2:
+    if header.bits == 16 and header.photometric == 2 and _PREMULTIPLIED not in header.extra:
         file.seek(0)
         with _LowerBytes(file) as lower:
             return joined(np.asarray(image)[..., :3], np.asarray(lower)[..., :3])

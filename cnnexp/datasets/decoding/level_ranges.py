@@ -5,12 +5,14 @@ its images are almost black.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnnexp.datasets.decoding.decode import Headers
 from cnnexp.system.text import plural
 
 COMMON = 0.95  # share of the images whose range counts, so that single bright pixels decide nothing
 UNUSED = 0.5  # share of the range, from above, that is unused where it is remarkable
+FEWEST = 16  # grey levels out of which images are compared with each other
 SPARSE = 0.25  # share of a range of whole bits below which the levels themselves are suggested
 
 
@@ -19,6 +21,14 @@ def range_notes(headers: Headers) -> tuple[str, ...]:
     deep = headers[headers["kind"] != b""]
     known = deep["black"] < deep["white"]
     return (*_about_unknown(deep[~known]), *_about_unused(deep[known]), *_about_clipped(deep[known]))
+
+
+def are_coarse(headers: Headers) -> NDArray[np.bool_]:
+    """Return (N,) whether so little is left of an image's levels that it may look like images that it differs from."""
+    is_deep = headers["kind"] != b""
+    used, range_ = headers["high"] - headers["low"], headers["white"] - headers["black"]
+    coarse: NDArray[np.bool_] = is_deep & (used * 255 < FEWEST * range_)
+    return coarse
 
 
 def _about_unknown(headers: Headers) -> tuple[str, ...]:
