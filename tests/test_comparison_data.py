@@ -244,6 +244,16 @@ def test_the_same_names_read_in_another_way_over_other_data_are_compared_with_a_
     assert any("by file names and labels alone: they are read in another way" in one for one in comparison.warnings)
 
 
+def test_models_that_know_other_classes_are_evaluated_on_other_images_of_the_same_data():
+    fewer = {"pixels": PIXELS[:4], "files": FILES[:4], "labels": LABELS[:4]}
+    runs = [
+        replace(run("both", predictions()), tags={"cnnexp.evaluates": "first"}),
+        replace(run("one", predictions("1111", **fewer)), tags={"cnnexp.evaluates": "second"}),
+    ]
+    assert "same test images" in compared(runs).refusals[0]
+    assert not compared([runs[0], replace(runs[0], run_id="again", tags={"cnnexp.evaluates": "third"})]).refusals
+
+
 def test_one_digest_needs_no_file():
     runs = [
         replace(run(f"s{seed}", None, seed=seed), read_predictions=lambda: pytest.fail("read")) for seed in range(3)

@@ -24,7 +24,7 @@ def with_data_sets(runs: Sequence[RunSummary]) -> tuple[RunSummary, ...]:
     """
     if len({run.data_digest for run in runs}) < 2:
         return tuple(runs)
-    read = first_predictions(runs)
+    read = first_predictions(runs, {run.run_id: run.data_digest for run in runs})
     evidence = {run.run_id: _evidence(run, read(run)) for run in runs}
     data_sets = _data_sets(evidence)
     if len(set(data_sets.values())) < 2:
@@ -38,17 +38,17 @@ def data_set_of(run: RunSummary) -> str | None:
     return run.settings.get(PATH) or run.settings.get(DIGEST)
 
 
-def first_predictions(runs: Sequence[RunSummary]) -> Predictions:
-    """Return what reads the predictions of a run, or of another one with its data digest: few files for many runs.
+def first_predictions(runs: Sequence[RunSummary], keys: Mapping[str, object]) -> Predictions:
+    """Return what reads the predictions of a run, or of another one with its key: few files for many runs.
 
-    Of the first and the last run with a digest, one that version 0.1.0 did not record, which knew less of its data.
+    Of the first and the last run with a key, one that version 0.1.0 did not record, which knew less of its data.
     """
-    first = {run.data_digest: run for run in reversed(runs)}
-    last = {run.data_digest: run for run in runs}
+    first = {keys[run.run_id]: run for run in reversed(runs)}
+    last = {keys[run.run_id]: run for run in runs}
 
     def read(run: RunSummary) -> RecordedPredictions | None:
-        found = first[run.data_digest].read_predictions()
-        return last[run.data_digest].read_predictions() if found is None or found.reading is None else found
+        found = first[keys[run.run_id]].read_predictions()
+        return last[keys[run.run_id]].read_predictions() if found is None or found.reading is None else found
 
     return read
 

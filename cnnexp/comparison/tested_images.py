@@ -54,7 +54,7 @@ def identify_test_images(runs: Sequence[RunSummary]) -> TestedImages:
     first = {key: run for run in reversed(runs) for key in [split[run.run_id]]}
     if len(first) == 1:
         return TestedImages(dict.fromkeys(split, "all"), ())
-    read = first_predictions(runs)
+    read = first_predictions(runs, split)
     recorded = {key: _recorded(run, read(run)) for key, run in first.items()}
     clusters = _clusters(list(recorded.values()))
     keys = {run_id: clusters[recorded[key].run.run_id].run.run_id for run_id, key in split.items()}
@@ -63,7 +63,9 @@ def identify_test_images(runs: Sequence[RunSummary]) -> TestedImages:
 
 def _split_key(run: RunSummary) -> tuple[str | None, ...]:
     split = ("data", "data.split_seed", "data.test")
-    return (run.data_digest, data_set_of(run), *(run.settings.get(name) for name in split))
+    # An evaluation leaves out images of classes that its model does not know.
+    model = next((value for name, value in run.tags.items() if name.endswith(".evaluates")), None)
+    return (run.data_digest, data_set_of(run), model, *(run.settings.get(name) for name in split))
 
 
 def _recorded(run: RunSummary, predictions: RecordedPredictions | None) -> _Recorded:
