@@ -359,6 +359,8 @@ def test_the_cache_is_listed_and_cleared(tmp_path, monkeypatch, capsys):
         (("cat", "cat ", "dog"), [("blanks", 2)]),
         (("cat", "\ufeffcat", "ｃat"), [("letters that look alike", 3)]),
         (("STRASSE", "Straße"), [("letter case", 2)]),
+        (("cat", "сat", "саt"), [("letters that look alike", 3)]),  # the second and third with Cyrillic letters
+        (("1", "1.0", "01", "1,0", "10", "1.5"), [("the way a number is written", 4)]),
         (("1-5", "15", "1_5", "+", "-", "-1", "1", "C", "C++", "C#"), []),
         (("cats", "cat", "bus", "train"), []),
     ],

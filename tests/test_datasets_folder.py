@@ -146,6 +146,14 @@ def test_a_class_named_differently_in_one_split_is_refused(read, folder):
         read()
 
 
+def test_a_message_that_no_image_can_be_read_names_one(read, folder):
+    for name in ("a/0.png", "a/1.png", "b/0.png", "b/1.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    with pytest.raises(DataError, match=r"none of 4 tried could be\. b/1\.png: the file is empty"):
+        read()
+
+
 def test_a_wrong_path(read, folder):
     for name in ("nothing", "x" * 300):
         with pytest.raises(DataPathError, match=f"there is no .*{name}") as caught:

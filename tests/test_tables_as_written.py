@@ -112,9 +112,14 @@ REFUSED = {
     "blank lines": ("\n\n\n", "because it is empty"),
     "a label of blanks": ("path,label\ncat/0.png,cat\ncat/1.png,\xa0 \n", r"column label; 1 have none, such as row 2"),
     "UTF-16 cut off": (rows().encode("utf-16")[:-1], "cannot be read as a CSV table: .*utf-16"),
-    "a workbook": (b"PK\x03\x04" + bytes(50), "it is an Excel workbook .*Save the table as CSV"),
+    "a workbook": (b"PK\x03\x04" + bytes(50), "it is an Excel workbook .*Save a table as CSV"),
     "an old workbook": (b"\xd0\xcf\x11\xe0" + bytes(50), "it is an Excel workbook"),
     "compressed without saying so": (gzip.compress(b"path,label\n"), r"does not end in \.gz"),
+    "JSON": ('{"file_name": "cat/0.png", "label": "cat"}\n', "it is JSON"),
+    "a list in JSON": ('[{"path": "cat/0.png"}]', "it is JSON"),
+    "an Arrow file": (b"ARROW1\0\0" + bytes(50), "Save the table as Parquet"),
+    "a web page": ("<!DOCTYPE html><html></html>", "it is a web page"),
+    "a pointer of Git": ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "git lfs pull"),
 }
 
 
@@ -153,6 +158,7 @@ PATHS = {
     "upper case": (str.upper, "in another letter case or Unicode form"),
     "mixed case": (lambda name: name.replace("c", "C").replace(".png", ".PNG"), "in another letter case"),
     "blanks": (lambda name: f" {name}\xa0", "without the blanks around it"),
+    "quotation marks": (lambda name: f"'{name}'", "without the quotation marks around it"),
     "percent": (lambda name: name.replace("/", "%2F"), "decoded from a URL"),
     "a URL": (lambda name: f"file:///home/bob/{name}", "without file:/home/bob/"),
 }

@@ -8,6 +8,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,22 @@ def _difference(group: Sequence[str]) -> str:
 
 
 def _visible(name: str) -> str:
-    """Return the compatible, composed form without letters that have no width, such as a byte order mark."""
-    composed = unicodedata.normalize("NFKC", name)
+    """Return the composed form as it looks: without letters of no width, Latin in place of letters that look so."""
+    composed = unicodedata.normalize("NFKC", name).translate(_LATIN)
     return "".join(letter for letter in composed if unicodedata.category(letter) != "Cf")
+
+
+_LATIN = str.maketrans(  # Cyrillic and Greek letters that look like Latin ones
+    "асеіјорѕхуАВСЕНІЈКМОРЅТХΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
+    "aceijopsxyABCEHIJKMOPSTXABEZHIKMNOPTYXo",
+)
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+
+
+def _number(name: str) -> str:
+    """Return 1 for 1.0, 1,0 and 01; anything but a number as it is."""
+    text = _without_blanks(name)
+    return f"{Decimal(text.replace(',', '.')).normalize():f}" if _NUMBER.fullmatch(text) else name
 
 
 def _without_blanks(name: str) -> str:
@@ -45,12 +59,14 @@ def _without_blanks(name: str) -> str:
 
 def _words(name: str) -> str:
     """Join words that blanks, _ or - divide; numbers stay apart, because 1-5 is not 15."""
-    return re.sub(r"(?<=[^\W\d_])[_-]+(?=[^\W\d_])", "", _without_blanks(name)).casefold()
+    number = _number(name)
+    return re.sub(r"(?<=[^\W\d_])[_-]+(?=[^\W\d_])", "", _without_blanks(number)).casefold()
 
 
 _DIFFERENCES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("letter case", str.casefold),
     ("letters that look alike", _visible),
     ("blanks", _without_blanks),
+    ("the way a number is written", _number),
     ("letter case, blanks, _ and -", _words),
 )

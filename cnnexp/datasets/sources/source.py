@@ -121,7 +121,7 @@ def without_blanks(text: str) -> str:
 
 def class_name(name: str) -> str:
     """Normalize the spelling of a class name: macOS and Linux write the same accented letter in two ways."""
-    return printable(unicodedata.normalize("NFC", without_blanks(name)))
+    return printable(unicodedata.normalize("NFC", without_blanks(name) or name))
 
 
 def natural_order(names: Iterable[str]) -> tuple[str, ...]:

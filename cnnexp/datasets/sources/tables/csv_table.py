@@ -25,18 +25,13 @@ if TYPE_CHECKING:
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _NO_SEPARATOR = "\x1f"  # of a table of one column, whose cells may hold commas
-_COMPRESSED = (".gz", ".bz2", ".lz4", ".zst", ".br")
+COMPRESSED = (".gz", ".bz2", ".lz4", ".zst", ".br")
 _BOMS = (  # the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_OTHER_FILES = (
-    (b"PK\x03\x04", "an Excel workbook or a zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
-    (b"\x1f\x8b", "compressed by gzip, and its name does not end in .gz"),
 )
 _HEAD = 2**16  # characters in which the separator is found
 _LINES = 50  # of them, at most
@@ -102,7 +97,6 @@ def open_csv(path: Path) -> CsvTable:
     """
     with _refusing(path), _binary(path) as file:
         beginning = file.read(256)
-    _refuse_other_files(path, beginning)
     encoding = _encoding(beginning)
     with _opened(path, encoding) as text:
         head = text.read(_HEAD)
@@ -134,7 +128,7 @@ def is_utf8(cell: str) -> bool:
 
 @contextmanager
 def _binary(path: Path) -> Iterator[BinaryIO]:
-    if path.suffix.lower() in _COMPRESSED:
+    if path.suffix.lower() in COMPRESSED:
         import pyarrow as pa
 
         with pa.input_stream(path, compression="detect") as stream:
@@ -157,12 +151,6 @@ def _refusing(path: Path) -> Iterator[None]:
         yield
     except (csv.Error, ValueError, OSError) as error:  # Arrow's and Unicode's errors are values
         raise DataError(f"{path} cannot be read as a CSV table: {error}.") from error
-
-
-def _refuse_other_files(path: Path, beginning: bytes) -> None:
-    for mark, kind in _OTHER_FILES:
-        if beginning.startswith(mark):
-            raise DataError(f"{path} must be a CSV or Parquet table; it is {kind}. Save the table as CSV.")
 
 
 def _encoding(beginning: bytes) -> str:

@@ -2,7 +2,7 @@ r"""Which file each path of a table means, if the table was written on another m
 
 A path that exists as it is written is taken. Only for others, one on top of the other:
 
-blanks around it                           cut off
+blanks or quotation marks around it        cut off
 bytes that are no UTF-8                    read as Windows-1252
 cats\001.png                               \ read as /
 cats/a%20b.png, file:///...                decoded
@@ -27,6 +27,7 @@ from cnnexp.datasets.sources.tables.csv_table import as_text
 from cnnexp.system.text import plural, printable
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
+_QUOTED = re.compile(r"\A(['\"`])(.+)\1\Z", re.DOTALL)
 _URL = re.compile(r"file:/*(?=/|[A-Za-z]:)")
 
 
@@ -139,6 +140,7 @@ def _readings(written: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 _STEPS = (
     ("without the blanks around it", without_blanks),
+    ("without the quotation marks around it", lambda text: _QUOTED.sub(r"\2", text)),
     ("as Windows-1252", as_text),
     ("with / for \\", lambda text: text.replace("\\", "/")),
     ("decoded from a URL", lambda text: unquote(_URL.sub("", text))),

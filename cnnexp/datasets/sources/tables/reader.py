@@ -9,11 +9,26 @@ from typing import Protocol
 from cnnexp.datasets.sources.annotation_columns import Column
 from cnnexp.datasets.sources.layout import is_image
 from cnnexp.datasets.sources.source import without_blanks
-from cnnexp.datasets.sources.tables.csv_table import CsvTable, open_csv
+from cnnexp.datasets.sources.tables.csv_table import COMPRESSED, CsvTable, open_csv
 from cnnexp.datasets.sources.tables.parquet_table import ENDINGS, ParquetTable, open_parquet
+from cnnexp.errors import DataError
 from cnnexp.system.text import closest, printable
 
-_PARQUET = b"PAR1"  # the first bytes of a file
+_PARQUET = b"par1"  # the first bytes of a file, in small letters
+_OTHER_FILES = (
+    (
+        b"pk\x03\x04",
+        "an Excel workbook or a zip archive. Save a table as CSV; images need data=folder",
+    ),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook. Save the table as CSV"),
+    (b"\x1f\x8b", "compressed by gzip, and its name does not end in .gz"),
+    (b"arrow1", "an Arrow file. Save the table as Parquet"),
+    (b"{", "JSON. Save the table as CSV or Parquet"),
+    (b"[", "JSON. Save the table as CSV or Parquet"),
+    (b"<!doctype", "a web page. Download the table itself"),
+    (b"<html", "a web page. Download the table itself"),
+    (b"version https://git-lfs", "the pointer that Git keeps in place of a large file. Get the file: git lfs pull"),
+)
 
 
 class Table(Protocol):
@@ -43,14 +58,22 @@ def open_table(path: Path) -> CsvTable | ParquetTable:
         DataError: it cannot be read.
 
     """
-    if path.is_dir() or path.suffix.lower() in ENDINGS or _begins(path, _PARQUET):
+    beginning = b"" if path.is_dir() else _beginning(path)
+    for mark, kind in _OTHER_FILES:
+        if beginning.startswith(mark):
+            raise DataError(f"{path} must be a CSV or Parquet table; it is {kind}.")
+    if path.is_dir() or path.suffix.lower() in ENDINGS or beginning.startswith(_PARQUET):
         return open_parquet(path)
     return open_csv(path)
 
 
-def _begins(path: Path, mark: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(mark)) == mark
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(64)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as a table: {error.strerror}.") from error
+    return b"" if path.suffix.lower() in COMPRESSED else content.lower()
 
 
 def read_columns(table: Table, names: Sequence[str], *, most: int | None = None) -> dict[str, Column]:
