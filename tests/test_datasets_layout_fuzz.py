@@ -15,10 +15,11 @@ from cnnexp.datasets.sources.layout import is_image, read_layout
 from cnnexp.errors import DataError
 from support.trees import Read, lines_to_type, split_folders
 
-CLASSES = ("cat", "dog", "cow", "a", "A", "day1", "day2", "bus", "thumbs", "outputs", "my cat", "n01", "valid?")
+CLASSES = ("cat", "dog", "cow", "a", "A", "day1", "day2", "bus", "thumbs", "outputs", "my cat", "it's [1]")
+ODD = ("valid?", "test [2]", "n01")
 SPLITS = ("train", "test", "val", "Training", "seg_train", "x_test", "dev", "cifar_train", "cifar_test", "train_cat")
 SYSTEMS = ("@eaDir", "lost+found", ".hidden", "$RECYCLE.BIN", "__MACOSX", "mlruns", "outbox", "images", "pred", "data")
-FOLDERS = st.sampled_from((*CLASSES, *SPLITS, *SYSTEMS))
+FOLDERS = st.sampled_from((*CLASSES, *ODD, *SPLITS, *SYSTEMS))
 FILES = st.sampled_from(("0.png", "1.JPG", "2.jpeg", "notes.txt", ".x.png", "._0.png", "b.heic", "Thumbs.db"))
 PATHS = st.builds(lambda folders, file: "/".join((*folders, file)), st.lists(FOLDERS, max_size=4), FILES)
 SHAPES = st.builds(  # layouts as people have them, in which some of the random paths then lie

@@ -51,7 +51,7 @@ def zipped(root, archive):
 def lines_to_type(error):
     """The settings of each line that a refusal offers."""
     for line in str(error).partition("Add the line that is true:\n")[2].splitlines():
-        word = shlex.split(line)[0]
+        word = shlex.split(line.strip().partition("  ")[0])[0]
         key, _, value = word.partition("=")
         if key not in ("data", "data.group"):
             yield {key.removeprefix("data."): yaml.safe_load(value.replace(",", ", "))}

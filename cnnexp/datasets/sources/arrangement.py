@@ -150,7 +150,7 @@ def _classes_inside_splits(declared: Declared, base: Folder) -> Arrangement:
 def _checked_levels(declared: Declared, origin: str, *, inner_groups: bool) -> tuple[str, ...]:
     """Refuse class folders inside of splits that may hold the classes or splits, and return notes about the others."""
     levels = [level for _, level, _ in _levels(declared) if level is not None]
-    named = [(split, folder.name) for folder, split in declared if split != UNLABELLED]
+    named = [(split, folder.pattern) for folder, split in declared if split != UNLABELLED]
     classes = listed(map(printable, dict.fromkeys(name for level in levels for name in level.children)))
     as_read = reading_of_splits(named, f"the classes are {classes}")
     for level in levels:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 
 from cnnexp.datasets.sources.folder_names import is_no_class
 
@@ -21,6 +22,11 @@ class Folder:
     def name(self) -> str:
         """Return its path as text."""
         return "/".join(self.path)
+
+    @property
+    def pattern(self) -> str:
+        """Return the pattern that matches this folder alone, in `data.splits` and `data.exclude`."""
+        return escape(self.name)
 
 
 def folder_of(images: Sequence[Parts]) -> Folder:

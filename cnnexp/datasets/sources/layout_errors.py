@@ -73,7 +73,7 @@ def unmatched_splits(origin: str, patterns: Sequence[str], root: Folder) -> Data
 
 
 def _tree(base: Folder) -> list[str]:
-    lines = [f"  {base.name}/" if base.path else "  ./"]
+    lines = [f"  {printable(base.name)}/" if base.path else "  ./"]
     shown = list(base.children.values())[:_LINES]
     width = max(len(printable(folder.path[-1])) for folder in shown)
     for folder in shown:

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from cnnexp.datasets.sources.folders import Parts
@@ -43,7 +44,7 @@ def refuse_linked_folders(links: Sequence[Link], *, parents: Collection[Parts], 
             f"Every class and split must be in the data folder; in {origin}, {names} "
             f"{'is a link that leads' if len(missing) == 1 else 'are links that lead'} out of it or nowhere. "
             f"{about_following(missing)}, or leave {'it' if len(missing) == 1 else 'them'} out: "
-            f"{exclude_for_shell([link.name for link in missing])}."
+            f"{exclude_for_shell([escape(link.name) for link in missing])}."
         )
 
 

@@ -1,6 +1,7 @@
 """The readings that unclear folders have, as the errors that refuse them."""
 
 from collections.abc import Sequence
+from glob import escape
 
 from cnnexp.datasets.sources.folder_names import UNLABELLED, split_of, splits_of
 from cnnexp.datasets.sources.folders import Folder, holds_classes, unwrapped
@@ -37,15 +38,15 @@ def _if_splits(deep: Sequence[tuple[str, Folder]], names: Sequence[str], others:
     """Return the readings in which folders are splits: those with folders inside, else they are to be left out."""
     deep = [(split, folder) for split, folder in deep if split != UNLABELLED]
     if not deep:
-        return [reading_without(names)] if len(others) > 1 else [LABELS_IN_A_TABLE]
+        return [reading_without(list(map(escape, names)))] if len(others) > 1 else [LABELS_IN_A_TABLE]
     inside = deep[0][1]
     classes = listed(map(printable, unwrapped(inside).children))
     trains = any(split == "train" for split, _ in deep)
     if trains or others:
         rest = "left out" if trains else "training images by class"
         meaning = f"the classes are {classes}" + (f"; {listed(map(printable, others))}: {rest}" if others else "")
-        return [reading_of_splits([(split, folder.name) for split, folder in deep], meaning)]
-    splits = [("train", deep[0][1].name), *((split, folder.name) for split, folder in deep[1:])]
+        return [reading_of_splits([(split, folder.pattern) for split, folder in deep], meaning)]
+    splits = [("train", deep[0][1].pattern), *((split, folder.pattern) for split, folder in deep[1:])]
     return [reading_of_splits(splits, f"the classes are {classes}")]
 
 
@@ -53,9 +54,9 @@ def holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read: 
     """Return the error for folders of which most hold folders of the same names; `as_read`: these are the classes."""
     first, second, *more = [child for child in base.children.values() if not child.children.keys().isdisjoint(shared)]
     inner = f"the classes are {listed(map(printable, shared))}"
-    every = f"{base.name}/*" if base.path else "*"
+    every = f"{base.pattern}/*" if base.path else "*"
     who = [first.path[-1], second.path[-1], *(folder.path[-1] for folder in more)]
-    left_out = Reading(exclude_for_shell([second.name]), f"{inner}; {printable(second.path[-1])} left out")
+    left_out = Reading(exclude_for_shell([second.pattern]), f"{inner}; {printable(second.path[-1])} left out")
     return ambiguous(
         origin,
         base,
@@ -64,7 +65,7 @@ def holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read: 
             as_read,
             Reading("data.group=parent", "the same, and the images of one inner folder stay in one split"),
             reading_of_splits([("train", every)], f"{inner}; the splits are made from all images"),
-            reading_of_splits([("train", first.name), ("test", second.name)], f"{inner}; these folders are the splits"),
+            reading_of_splits([("train", first.pattern), ("test", second.pattern)], f"{inner}; these are the splits"),
             *([] if more else [left_out]),
         ],
     )
@@ -77,20 +78,20 @@ def holding_its_siblings(base: Folder, folder: Folder, origin: str, as_read: Rea
         origin,
         base,
         why=f"{name} holds folders of the same names as those beside it",
-        readings=[reading_without([folder.name]), as_read],
+        readings=[reading_without([folder.pattern]), as_read],
     )
 
 
 def holding_splits(base: Folder, folder: Folder, inside: dict[str, str], origin: str, as_read: Reading) -> DataError:
     """Return the error for a class folder in or below which a folder holds splits."""
     names = listed(map(printable, inside))
-    splits = [(split, name) for name, split in inside.items() if split != UNLABELLED]
+    splits = [(split, escape(name)) for name, split in inside.items() if split != UNLABELLED]
     like = "is called like a split" if len(inside) == 1 else "are called like splits"
     common = sum(any(name in child.children for name in inside) for child in base.children.values()) > 1
     if splits and common:
         meant = reading_of_splits(splits, f"{names}: splits of each class")
     else:
-        meant = reading_without([f"{folder.name}/{name}" for name in inside])
+        meant = reading_without([escape(f"{folder.name}/{name}") for name in inside])
     why = f"inside {printable(folder.name)}, {names} {like}"
     return ambiguous(origin, base, why=why, readings=[meant, as_read])
 
