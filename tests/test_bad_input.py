@@ -144,8 +144,11 @@ def test_strange_names_go_through_every_door(tmp_path):
     say("evaluate", f"ex{ESCAPE}port", *data)
     say("evaluate", run, "shift=none,blur:1")
     say("compare", "latest", "--html", "comparison.html")
-    for page in ("data.html", "answers.html", "comparison.html"):
-        text = (tmp_path / page).read_text(encoding="utf-8")
+    pages = [tmp_path / name for name in ("data.html", "answers.html", "comparison.html")]
+    pages += tmp_path.glob("mlartifacts/*/artifacts/run.html")
+    assert len(pages) == 4
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
         assert not [mark for mark in ("<b>x", "<i>", "<u>", "<s>", ESCAPE) if mark in text], page
 
 

@@ -11,8 +11,18 @@ import numpy as np
 import pytest
 
 from cnnexp.records import PredictedImage, RunCommand
+from cnnexp.report.data_report import page as data_page
 from cnnexp.report.run.page import MOST_CLASSES, probability_text, run_page
-from support.sample_records import BAD_LABELS, class_names, evaluation, gallery, history, run_command, run_result
+from support.sample_records import (
+    BAD_LABELS,
+    class_names,
+    data_report,
+    evaluation,
+    gallery,
+    history,
+    run_command,
+    run_result,
+)
 
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = (
@@ -128,7 +138,9 @@ def test_each_image_has_its_picture_file_label_prediction_and_mark(result, page)
         assert "".join(text.split()) == "".join(expected.split())
     pictures = page.attributes("img")
     assert len(pictures) == 10 + 2 + 10  # top losses, a pair, strips
-    assert all(picture["src"].startswith("data:image/png;base64,") and picture["alt"] for picture in pictures)
+    assert all(picture["src"].startswith("data:image/png;base64,") for picture in pictures)
+    assert pictures[3]["alt"] == "3 taken for 4: test/3/3.png"
+    assert pictures[-1]["alt"] == "2 training images of 9"
 
 
 def test_both_directions_of_a_pair_are_shown(page):
@@ -274,11 +286,14 @@ def measured(content: str, width: int, folder: Path) -> dict:
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs a browser: there is no {CHROMIUM}")
 @pytest.mark.parametrize("width", [360, 1400])
-@pytest.mark.parametrize("names", ["plain", "hostile", "many"])
-def test_nothing_is_wider_than_the_window(width, names, tmp_path):
-    result, command = hostile_result() if names == "hostile" else (run_result(), run_command())
-    if names == "many":
-        result = run_result(class_names(60))
-    found = measured(run_page(result, command), width, tmp_path)
+@pytest.mark.parametrize("shown", ["plain", "hostile", "many", "data check"])
+def test_nothing_is_wider_than_the_window(width, shown, tmp_path):
+    if shown == "data check":
+        content = data_page(data_report(HOSTILE), np.zeros((2, 8, 8, 1), np.uint8), command="n" * 300)
+    elif shown == "hostile":
+        content = run_page(*hostile_result())
+    else:
+        content = run_page(run_result(class_names(60 if shown == "many" else 10)), run_command())
+    found = measured(content, width, tmp_path)
     assert found["wide"] == []
     assert found["scroll"] <= found["client"] <= width
