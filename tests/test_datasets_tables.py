@@ -239,6 +239,9 @@ OBJECTS = np.array([{"a": 1}, None], dtype=object)
         ({"images": stack(), "labels": np.tile([0, 1], 15), "class_names": np.array(["a", "a"])}, "differ"),
         ({"images": OBJECTS, "labels": np.zeros(2, int)}, "plain arrays"),
         ({"images": stack() * 2.0, "labels": np.tile([0, 1], 15)}, r"range that is known; .*value_range=\[0,510\]"),
+        ({"images": stack() * 0.99 + 0.5, "labels": np.tile([0, 1], 15)}, r"value_range=\[0,255\]"),
+        ({"images": stack() / 128 - 0.999, "labels": np.tile([0, 1], 15)}, r"value_range=\[-1,1\]"),
+        ({"images": stack().astype(np.int32) * 16, "labels": np.tile([0, 1], 15)}, r"value_range=\[0,4095\]"),
     ],
 )
 def test_arrays_that_will_not_do(arrays, message, read_npz):

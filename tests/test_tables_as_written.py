@@ -208,6 +208,7 @@ def test_names_of_bytes_and_of_two_unicode_forms_are_found(folder):
         (["dog/1.png", "cat/1.bmp"], "cat/1.png", r"There is .*/data/cat/1\.bmp: is the ending"),
         (["cat/x/1.png", "1.png"], "cat/1.png", r"such as .*/data/cat/1\.png"),
         (["X/1.png", "x/1.png"], "x\\\\1.png", None),
+        ([], "https://host/cats/1.png", "They are web addresses"),
         ([], "..\\images\\1.png", "lead out, such as"),
         ([], "D:\\images\\1.png", "lead out, such as"),
         ([], "//server/1.png", "lead out, such as"),

@@ -23,6 +23,8 @@ SAMPLE = 64  # images examined, evenly spaced over the data set
 AGREE = 0.95  # share of the sample that has to agree, so that a few stray photographs decide nothing
 ASPECT_TOLERANCE = 0.05  # aspect ratios closer than this, relatively, count as equal
 LARGEST_SIDE = 64  # pixels; images found to be larger are shrunk to it
+_USUAL_RANGES = ((-1, 1), (0, 255), (-128, 127), (0, 1023), (0, 4095), (0, 16383), (0, 65535))
+FILLED = 0.75  # share of a usual range above which levels are taken for it
 SIDE_STEP = 8  # pixels; found sides are multiples of it, so that pooling halves them evenly
 
 
@@ -130,11 +132,18 @@ def _none_readable(faults: list[UnreadableImageError], last: str) -> str:
     if len(unknown) < len(faults) or not np.isfinite([(fault.low, fault.high) for fault in unknown]).all():
         return f"The images cannot be read; none of {len(faults)} tried could be. {last}: {faults[-1]}"
     low, high = min(fault.low for fault in unknown), max(fault.high for fault in unknown)
+    black, white = _usual_range(low, high)
     return (
         f"The levels of the images must have a range that is known; they are {unknown[0].kind}, from {low:.9g} to "
         f"{high:.9g} in the {len(unknown)} images tried. Set those that are black and white: "
-        f"data.value_range=[{low:.9g},{high:.9g}]"
+        f"data.value_range=[{black:.9g},{white:.9g}]"
     )
+
+
+def _usual_range(low: float, high: float) -> tuple[float, float]:
+    """Return the usual range that levels nearly fill, -1..1 for -0.98..0.95; their own where there is none."""
+    fit = (one for one in _USUAL_RANGES if one[0] <= low and high <= one[1] and high - low > FILLED * (one[1] - one[0]))
+    return next(fit, (low, high))
 
 
 def _found_size(sizes: NDArray[np.int64]) -> tuple[int, int]:

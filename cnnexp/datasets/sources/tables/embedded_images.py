@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Value = bytes | dict[str, Any] | list[Any] | None  # of a cell
 
-_BATCH = 64  # images read at a time
+_BATCH = 16  # images read at a time, which may be large
+_NAMES = 10_000  # names of images read at a time
 
 
 def holds_images(table: ParquetTable, column: str) -> bool:
@@ -43,7 +44,7 @@ def holds_images(table: ParquetTable, column: str) -> bool:
 
 def image_names(table: ParquetTable, column: str) -> tuple[str, ...]:
     """Return a name for each image: that of its file, where each has one of its own, else index-17."""
-    names = list(_values(table, f"{column}.path")) if "path" in _fields(table, column) else []
+    names = list(_values(table, f"{column}.path", _NAMES)) if "path" in _fields(table, column) else []
     if names and None not in names and len(set(names)) == len(names):
         return tuple(names)
     return tuple(f"index-{number}" for number in range(sum(table.lengths())))
@@ -58,15 +59,15 @@ def _fields(table: ParquetTable, column: str) -> list[str]:
 
 
 def _first(table: ParquetTable, column: str) -> Value:
-    values = itertools.islice(_values(table, column), 1000)
+    values = itertools.islice(_values(table, column, _BATCH), 1000)
     return next((value for value in values if value is not None), None)
 
 
-def _values(table: ParquetTable, column: str) -> Iterator[Any]:
-    """Yield each value of a column, or of the one field of a struct that `column` names after a dot."""
+def _values(table: ParquetTable, column: str, count: int) -> Iterator[Any]:
+    """Yield each value of a column, or of the field of a struct after a dot in `column`; read `count` at a time."""
     for file in table.files:
         with opened(file) as content:
-            for batch in content.iter_batches(_BATCH, columns=[column]):
+            for batch in content.iter_batches(count, columns=[column]):
                 for value in batch.column(0).to_pylist():
                     yield next(iter(value.values())) if isinstance(value, dict) else value
 

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from cnnexp.datasets.sources.tables.path_finder import PathFinder, leads_out, pl
 from cnnexp.errors import DataError
 from cnnexp.system.text import plural, printable
 
+_WEB = re.compile(r"https?:/")
 _SEARCHED = 20_000  # entries of folders that are looked through for a hint
 _LISTED = 1000  # images of one name among which the most likely is chosen
 
@@ -138,6 +140,8 @@ def _lstat(path: str) -> os.stat_result | None:
 
 def _hint(name: str, folder: Path) -> str:
     """Return a sentence about an image of that name elsewhere below the folder; empty if there is none."""
+    if _WEB.match(name):
+        return " They are web addresses: copy the images to this machine, and write their paths into the table."
     above, file = os.path.split(name)
     found = list(itertools.islice(_alike(PurePath(file).stem.casefold(), folder), _LISTED))
     same_folders = [path for path in found if f"/{path}".endswith(f"/{above}/{path.rpartition('/')[2]}")]
