@@ -120,6 +120,7 @@ BANDS_OR_TYPE = {
     "float32": (tiff(np.array([[0.5, 200]], np.float32)), r"0.5\.\.200.*value_range=\[0.5,200\]"),
     "no numbers": (tiff(np.array([[0.5, np.nan]], np.float32)), r"nan.*value_range=\[LOW,HIGH\]"),
     "16-bit planes": (tiff(bands(3, np.uint16), photometric=2, tags=[(284, 3, (2,))]), "one after the other.*tiffcp"),
+    "no size": (tiff(GREY).replace(b"\0\1\4\0", b"\0\2\4\0", 1), "no tag 256"),
     "a preview": (tiff(RGB, photometric=2, tags=[(254, 4, (1,))]), "preview.*camera raw"),
     "a mask": (tiff(GREY, photometric=4), "1 band of 8-bit"),
 }
@@ -262,3 +263,9 @@ def test_a_class_of_another_format_is_said_to_be_that(tmp_path):
     (tmp_path / "data" / "cow" / "1.jxl").write_bytes(b"x")
     with pytest.raises(DataError, match=r"none in cow \(.jxl\)"):
         inspect_dataset(settings, seed=0, on_progress=lambda *_: None, strict=True)
+
+
+def test_a_palette_that_is_missing_is_an_error_of_the_file():
+    content = png(GREY % 4, kind=3)
+    with pytest.raises(UnreadableImageError, match=r"mode P|damaged"):
+        read_image(content, SMALL)

@@ -29,7 +29,7 @@ def convert_color(image: DecodedImage, spec: ImageSpec) -> DecodedImage:
         if pixels.has_transparency_data:
             pixels = _on_background(pixels.convert("RGBA"), spec.background)
         return replace(image, pixels=pixels if pixels.mode == mode else pixels.convert(mode))
-    except ValueError as error:  # such as LAB
+    except Exception as error:  # ValueError for modes such as LAB; others for a damaged palette
         raise UnreadableImageError(f"pixels of mode {pixels.mode} cannot become {spec.color} ({error}).") from error
 
 

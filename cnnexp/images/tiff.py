@@ -31,6 +31,7 @@ _FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q"}  #
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation: bands of it
 _TRANSPARENCY = (1, 2, 999)  # extra bands: premultiplied, plain, and as Corel Draw 10 wrote it
+_MOST_BANDS = 5  # colours and transparency
 _PREMULTIPLIED = 1
 _JPEG = (6, 7)  # compressions
 _NUMBERS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "undefined", 5: "complex", 6: "complex"}
@@ -53,7 +54,7 @@ class TiffHeader:
     kind: int  # of number: 1 unsigned, 2 signed, 3 floating point
     photometric: int
     reduced: bool  # it is a preview of another image in the file
-    is_jpeg: bool  # its strips or tiles are JPEG files
+    is_compressed: bool
     is_planar: bool  # each band is stored by itself
 
     @property
@@ -80,8 +81,10 @@ def read_header(file: BinaryIO) -> TiffHeader:
     try:
         tags = _tags(file)
         header = _header(tags)
-    except (struct.error, KeyError, IndexError, ValueError, OverflowError) as error:
-        raise UnreadableImageError(f"the file is damaged or truncated ({error or 'header'}).") from error
+    except KeyError as error:
+        raise UnreadableImageError(f"the file is damaged or truncated (it has no tag {error}).") from error
+    except (struct.error, IndexError, OverflowError) as error:
+        raise UnreadableImageError(f"the file is damaged or truncated (its header: {error}).") from error
     _refuse_unread(header)
     return header
 
@@ -128,8 +131,8 @@ def _refuse_pieces(count: int) -> None:
 
 def _header(tags: dict[int, tuple[int, ...]]) -> TiffHeader:
     photometric = tags.get(_PHOTOMETRIC, (0,))[0]
-    is_jpeg = tags.get(_COMPRESSION, (1,))[0] in _JPEG
-    bands = tags.get(_SAMPLES, (3 if is_jpeg and photometric in (2, 6) else 1,))[0]
+    compression = tags.get(_COMPRESSION, (1,))[0]
+    bands = tags.get(_SAMPLES, (3 if compression in _JPEG and photometric in (2, 6) else 1,))[0]
     bits, kinds = set(tags.get(_BITS, (1,))), set(tags.get(_KIND, (1,)))
     if len(bits) > 1 or len(kinds) > 1 or not kinds <= _NUMBERS.keys():
         raise UnreadableImageError(
@@ -144,7 +147,7 @@ def _header(tags: dict[int, tuple[int, ...]]) -> TiffHeader:
         kind=kinds.pop(),
         photometric=photometric,
         reduced=bool(tags.get(_REDUCED, (0,))[0] & 1),
-        is_jpeg=is_jpeg,
+        is_compressed=compression != 1,
         is_planar=tags.get(_PLANAR, (1,))[0] == 2,
     )
 
@@ -188,6 +191,8 @@ class TiffImage(TiffImagePlugin.TiffImageFile):
     """A file as it is stored: not turned, and without its further directories, which Pillow would read."""
 
     def _setup(self) -> None:
+        if self.tag_v2.get(_SAMPLES, 1) > _MOST_BANDS:  # Pillow would log it
+            raise SyntaxError("too many bands")
         super()._setup()
         self._size = self.tag_v2[_WIDTH], self.tag_v2[_HEIGHT]
 
@@ -218,8 +223,8 @@ def _swapped(rawmode: str) -> str:
 
 
 def load(image: TiffImage, header: TiffHeader) -> None:
-    """Decode a file; libtiff prints what is wrong with a JPEG inside it."""
-    with without_stderr() if header.is_jpeg else nullcontext():
+    """Decode a file; where it is compressed, libtiff prints what is wrong with it."""
+    with without_stderr() if header.is_compressed else nullcontext():
         image.load()
 
 
