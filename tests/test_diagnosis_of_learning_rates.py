@@ -100,6 +100,9 @@ SLOW = {
     "falling in a straight line": course(
         (2.307, 2.294, 2.285, 2.276, 2.267, 2.258), (2.297, 2.282, 2.27, 2.259, 2.248, 2.234), ALIVE, MOVED
     ),
+    "next to nothing, smoothly, and better than guessing all the same": course(
+        (2.332, 2.316, 2.308, 2.304, 2.3, 2.298), (2.326, 2.312, 2.304, 2.299, 2.297, 2.295), ALIVE, MOVED, scores=HALF
+    ),
     "the shares of the classes, and no more": course(
         (2.342, 2.324, 2.315, 2.313, 2.308, 2.306), (2.333, 2.321, 2.314, 2.31, 2.307, 2.305), ALIVE, MOVED
     ),
@@ -155,6 +158,9 @@ NOT_THE_LEARNING_RATE = {
     "labels that images do not tell": course(FLAT, FLAT, ALIVE, MOVED),
     "memorizing such labels": course(
         (2.31, 2.25, 2.0, 1.5, 0.9, 0.4), (2.31, 2.33, 2.5, 3.1, 4.2, 5.5), ALIVE, (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    ),
+    "very hard data, levelling off": course(
+        (2.31, 2.27, 2.26, 2.255, 2.25, 2.245), (2.29, 2.27, 2.262, 2.266, 2.26, 2.262), ALIVE, MOVED, scores=HALF
     ),
     "hard data, levelling off": course(
         (2.2, 2.05, 2.0, 1.97, 1.96, 1.95), (2.15, 2.04, 2.01, 2.0, 1.99, 1.985), ALIVE, MOVED, scores=HALF

@@ -29,6 +29,7 @@ from cnnexp.diagnosis.training_course import (
     has_moved,
     has_nearly_collapsed,
     has_shrunk,
+    is_falling_smoothly,
     is_falling_steadily,
     largest_rise,
     training_losses,
@@ -39,6 +40,8 @@ from cnnexp.system.text import plural
 
 FLAT = 0.01  # of the loss of a constant output; the loss of an epoch differs by as much for no reason
 SLOW_LOSS = 0.8  # of the same loss, left after all epochs
+UNMOVED_LOSS = 0.95  # of the same loss
+SMOOTH = 0.001  # of the same loss, that the second half must bring; no rise is larger at far too low a learning rate
 TOO_SLOW = 4.0  # times the epochs that ran, still needed: longer training would cost more than a higher learning rate
 UNLEARNED = 1.05  # of the same loss: above, training has not even learned the shares of the classes
 RISE = 0.05  # of the same loss, of the training loss above its lowest before; dropout and augmentation cause 0.02
@@ -145,6 +148,7 @@ def has_only_begun(run: RunEvidence) -> bool:
 def unlearned_losses(run: RunEvidence) -> NDArray[np.float64] | None:
     """Return the losses (epochs,) that fell to the end as in the beginning while almost all is left; None if none did.
 
+    Where next to nothing fell, what fell first is due to the shares of the classes; then it must only fall smoothly.
     The validation loss of a network with batch normalization first follows the running statistics, not the weights;
     then the training loss counts, which memorizing never leaves so high.
     """
@@ -153,6 +157,8 @@ def unlearned_losses(run: RunEvidence) -> NDArray[np.float64] | None:
     val, train, constant = validation_losses(run), training_losses(run), prior_loss(run)
     wiggle = WIGGLE * constant
     if val[-1] > SLOW_LOSS * constant and is_falling_steadily(val, wiggle=wiggle):
+        return val
+    if val[-1] > UNMOVED_LOSS * constant and is_falling_smoothly(val, least=SMOOTH * constant):
         return val
     if train[-1] > UNLEARNED * constant and is_falling_steadily(train, wiggle=wiggle):
         return train

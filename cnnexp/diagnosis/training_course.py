@@ -83,6 +83,14 @@ def is_falling_steadily(losses: NDArray[np.float64], *, wiggle: float) -> bool:
     return bool(losses.argmin() == len(losses) - 1 and late >= STEADY * fall and largest_rise(losses) <= wiggle)
 
 
+def is_falling_smoothly(losses: NDArray[np.float64], *, least: float) -> bool:
+    """Return whether losses (epochs,) fell by `least` or more in the second half and never rose by more."""
+    if len(losses) < MINIMUM_EPOCHS:
+        return False
+    late = losses[(len(losses) - 1) // 2] - losses[-1]
+    return bool(losses.argmin() == len(losses) - 1 and late >= least and largest_rise(losses) <= least)
+
+
 def epochs_to_learn(losses: NDArray[np.float64], *, constant: float) -> float:
     """Return how many more epochs, at the present speed, would leave `LITTLE_LEARNED` of the loss of a constant output.
 

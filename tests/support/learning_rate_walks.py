@@ -127,7 +127,7 @@ def _run(config: ExperimentConfig, graphs: GraphCache) -> RunResult:
 
 
 def course(result: RunResult, learning_rate: float) -> dict[str, Any]:
-    """Return in plain numbers of four digits what `support.diagnosed_runs` makes the evidence of a run from."""
+    """Return in plain numbers of six digits what `support.diagnosed_runs` makes the evidence of a run from."""
     history, confusion = result.history, result.evaluation.confusion
     columns = {
         "train_loss": [epoch.train_loss for epoch in history.epochs],
@@ -139,7 +139,7 @@ def course(result: RunResult, learning_rate: float) -> dict[str, Any]:
     }
     return {
         "learning_rate": learning_rate,
-        **{name: [float(f"{value:.4g}") for value in values] for name, values in columns.items()},
+        **{name: [float(f"{value:.6g}") for value in values] for name, values in columns.items()},
         "class_counts": list(result.info.class_counts["train"]),
         "support": confusion.sum(axis=1).tolist(),
         "correct": confusion.diagonal().tolist(),
