@@ -78,6 +78,12 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
         print_help()
         return 0
+    if list(arguments)[:1] in (["-sc"], ["--shell-completion"]):
+        from cnnexp.cli import completion
+
+        if completion.is_query(arguments):
+            completion.answer(arguments[1].removeprefix("query="))
+            return 0
     from cnnexp.train import launch
 
     return launch(arguments)

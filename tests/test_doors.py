@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -150,15 +151,65 @@ def test_the_door_leaves_arguments_and_environment_as_it_found_them(empty, monke
     assert (sys.argv, dict(os.environ)) == before
 
 
-def test_shell_completion_knows_groups_options_and_settings(empty, capfd, monkeypatch):
-    for typed, offered in [
-        ("optim", "optimizer="),
-        ("optimizer=", "optimizer=sgd"),
-        ("training.ep", "training.epochs="),
-    ]:
-        monkeypatch.setenv("COMP_LINE", f"cnnexp {typed}")
-        main(["-sc", "query=bash"])
-        assert offered in capfd.readouterr().out.split()
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("optim", ["optimizer="]),
+        ("optimizer=", ["optimizer=adam", "optimizer=adamw", "optimizer=rmsprop", "optimizer=sgd"]),
+        ("training.ep", ["training.epochs="]),
+        ("++training.ep", ["++training.epochs="]),
+        ("model=small optimizer=ad", ["optimizer=adam", "optimizer=adamw"]),
+        ("pred", ["predict"]),
+        ("c", ["cache", "check-data", "compare"]),
+        ("se", ["seed=", "send"]),
+        ("--ver", ["--version"]),
+        ("predict la", ["latest"]),
+        ("predict latest ", [".hidden", "latest", "photos/", "x.png"]),
+        ("predict latest photos/", ["photos/a.jpg", "photos/b.jpg"]),
+        ("predict latest x", ["x.png"]),
+        ("predict latest tracking.u", []),
+        ("predict latest --cs", ["--csv"]),
+        ("predict nobody nowhere/", []),
+        ("check-data data=fol", ["data=folder"]),
+        ("check-data data=folder data.path=ph", ["data.path=photos/"]),
+        ("check-data data=folder data.path=photos/a", ["data.path=photos/a.jpg"]),
+        ("ui trac", ["tracking="]),
+        ("ui tracking.ur", ["tracking.uri="]),
+        ("no-such-thing x", []),
+        ("a'b ", None),
+    ],
+)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_offers_what_may_stand_there(empty, capfd, monkeypatch, shell, typed, offered):
+    (empty / "photos").mkdir()
+    for name in ("x.png", "photos/a.jpg", "photos/b.jpg"):
+        (empty / name).touch()
+    monkeypatch.setenv("COMP_LINE", f"cnnexp {typed}")
+    assert main(["-sc", f"query={shell}"]) == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    if offered is not None:
+        assert printed.out.split() == [one for one in offered if one != ".hidden"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_a_command_line(tmp_path):
+    """As a person has it: the script of Hydra's installation in a real bash, with its own splitting of words."""
+    (tmp_path / "cnnexp").write_text(f'#!/bin/sh\nexec {sys.executable} -m cnnexp "$@"\n', encoding="utf-8")
+    (tmp_path / "cnnexp").chmod(0o755)
+    script = """
+        eval "$(cnnexp -sc install=bash)"
+        for line in "cnnexp pred" "cnnexp predict latest cn" "cnnexp optimizer=s"; do
+            COMP_LINE="$line"; COMP_POINT=${#line}; COMP_WORDS=($line); COMP_CWORD=$((${#COMP_WORDS[@]}-1))
+            hydra_bash_completion 2>/dev/null; echo "${COMPREPLY[@]}"
+        done
+    """
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["bash", "--norc", "-c", script]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == ["predict", "cnnexp", "optimizer=sgd"]
 
 
 def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path):
