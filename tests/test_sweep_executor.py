@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,27 @@ def _without_time(values: EpochValues):
 
 def _without_seconds(metrics):
     return {name: value for name, value in metrics.items() if not name.startswith("seconds")}
+
+
+KILLED = """
+import os, signal, sys
+from cnnexp.sweeps.executors import forkserver
+
+forkserver.never_rerun_main()
+context = forkserver.start()
+process = context.Process(target=print)
+process.start()  # answered when the server has imported everything
+process.join()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_stays_in_the_temporary_folder_of_a_process_that_is_killed(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", KILLED], env=environment, timeout=300, check=False)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert list(tmp_path.iterdir()) == []

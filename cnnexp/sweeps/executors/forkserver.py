@@ -9,6 +9,7 @@ module by its `__file__`. `tests/test_sweep_executor.py` fails where a version o
 """
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -24,13 +25,16 @@ _ONE_THREAD = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 
+FOLDER = "CNNEXP_FORKSERVER_FOLDER"  # environment variable of the fork server
+
 
 def start() -> ForkServerContext:
     """Start the fork server unless it is running; do not wait for its imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cnnexp.sweeps.executors.preload"])
     resource_tracker.ensure_running()  # before interrupts are blocked, because starting it unblocks them
-    with _environment(_ONE_THREAD), _interrupts_blocked():
+    folder = {FOLDER: multiprocessing.util.get_temp_dir()}  # of its socket, removed by whichever process ends last
+    with _environment(_ONE_THREAD | folder), _interrupts_blocked():
         forkserver.ensure_running()
     return context
 

@@ -1,7 +1,22 @@
 """Imported by the fork server before its first fork; must not be imported anywhere else."""
 
+import atexit
+import os
+import shutil
+
+from cnnexp.sweeps.executors.forkserver import FOLDER
 from cnnexp.system import quiet
 from cnnexp.system.quiet import heavy_imports
+
+_STARTED_BY = os.getppid()
+
+
+@atexit.register
+def _remove_folder() -> None:
+    """Remove the folder of the socket where the process that would do it was killed; forks never come here."""
+    if os.getppid() != _STARTED_BY:
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+
 
 quiet.set_environment()
 # Frozen: the garbage collector of a fork does not touch, and thereby copy, the memory pages that it shares.
