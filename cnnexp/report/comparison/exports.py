@@ -133,11 +133,16 @@ def json_text(comparison: Comparison) -> str:
             ],
         },
         "left_out": [{"run": run.run_id, "name": run.name, "reason": reason} for run, reason in comparison.left_out],
-        "advice": advice_sentences(comparison),
+        **_if_any("advice", advice_sentences(comparison)),
         "refusals": comparison.refusals,
         "warnings": comparison.warnings,
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _if_any(name: str, value: object) -> dict[str, Any]:
+    """Return a key of the JSON document that is there only where it says something."""
+    return {name: value} if value else {}
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -150,7 +155,7 @@ def _row(row: Row) -> dict[str, Any]:
         "score": _estimate(row.score),
         "gain": None if row.over_seeds is None else _difference(row.over_seeds),
         "means": row.means,
-        "failed_learning": failed_learning(row),
+        **_if_any("failed_learning", failed_learning(row)),
     }
 
 
