@@ -1,8 +1,9 @@
 """One run as an HTML page that opens from disk and in MLflow, without network and without scripts.
 
-Every run writes it, also in a sweep. What it costs is choosing and encoding some 130 small pictures; the template is
-compiled once a process. A sweep of the smallest runs is slower by less than its spread, see
-``benchmarks/run_page.py``, so nobody has to ask for the page of the one run of a sweep that turns out to matter.
+Every run writes it, also in a sweep, so nobody has to ask for the page of the one run that turns out to matter. The
+images are chosen from what the evaluation has computed, some 70 small pictures are encoded, and the template is
+compiled before a sweep forks its workers: about a hundredth of the CPU time of the smallest runs, by
+``benchmarks/run_page.py``.
 """
 
 import shlex
