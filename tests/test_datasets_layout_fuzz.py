@@ -93,7 +93,7 @@ def test_no_image_is_lost_and_no_split_is_a_class_without_a_word(files):
 
 
 @pytest.mark.slow
-@settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TREES)
 def test_the_same_of_many_trees(files):
     check(files)
@@ -127,7 +127,7 @@ def images_on_disk(root):
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TREES, LINKS, st.booleans())
 def test_the_same_of_trees_on_disk_with_links(files, links, follow):
     with tempfile.TemporaryDirectory() as place:
