@@ -74,7 +74,10 @@ def finished(home, client) -> Run:
     receipt = whole(home).receipt
     assert (receipt.kept_folder, receipt.reason) == (None, "")
     run = client.get_run(receipt.run_id)
-    assert receipt.url_command == f"{program()} ui --uri '{tracking_inputs.settings(home).uri}' --run {run.info.run_id}"
+    assert (
+        receipt.url_command
+        == f"{program()} ui 'tracking.uri={tracking_inputs.settings(home).uri}' --run {run.info.run_id}"
+    )
     return run
 
 

@@ -372,8 +372,10 @@ def test_a_receipt_names_the_command_that_completes_the_run():
 
 def test_the_command_that_opens_a_run_hides_the_password():
     command = open_command(uri="postgresql://me:secret@host/db", run_id="r1")
-    assert command == f"{program()} ui --uri 'postgresql://me:***@host/db' --run r1"
-    assert open_command(uri="sqlite:////x/mlflow.db", run_id="r1").endswith("ui --uri sqlite:////x/mlflow.db --run r1")
+    assert command == f"{program()} ui 'tracking.uri=postgresql://me:***@host/db' --run r1"
+    assert open_command(uri="sqlite:////x/mlflow.db", run_id="r1").endswith(
+        "ui tracking.uri=sqlite:////x/mlflow.db --run r1"
+    )
 
 
 def test_a_taken_port_is_passed_over():

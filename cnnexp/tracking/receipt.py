@@ -22,7 +22,8 @@ _PATIENCE_SEND = 15.0  # seconds another delivery of the same record may take
 
 def open_command(*, uri: str, run_id: str) -> str:
     """Return what a user types to see a run or a sweep in the MLflow UI."""
-    return f"{program()} ui --uri {shlex.quote(StoreUri(uri).masked)} --run {run_id}"
+    store = shlex.quote(f"tracking.uri={StoreUri(uri).masked}")  # as every command takes it
+    return f"{program()} ui {store} --run {run_id}"
 
 
 @dataclass(frozen=True, slots=True)
