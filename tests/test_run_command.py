@@ -40,11 +40,18 @@ def test_settings_that_come_with_an_option_are_not_changed():
     assert "optimizer.momentum" not in changed
 
 
-@pytest.mark.parametrize("override", ["tracking.experiment=other", "tracking.outbox=o", "sweep.workers=2"])
+@pytest.mark.parametrize("override", ["tracking.experiment=other", "tracking.outbox=o"])
 def test_where_a_run_is_recorded_is_no_changed_setting(override):
     command = command_of(override)
     assert dict(command.changed) == {}
     assert command.overrides == (override,)
+
+
+def test_the_command_of_a_run_of_a_sweep_is_that_of_a_single_run():
+    words = ["seed=1", "optimizer.learning_rate=0.1", "sweep.zip=[seed,optimizer.learning_rate]", "sweep=dropout"]
+    command = run_command(compose_config(words), words)
+    assert command.overrides == ("seed=1", "optimizer.learning_rate=0.1")
+    compose_config(command.overrides).sweep.refuse_lists()  # as a single run does
 
 
 def test_the_command_holds_no_password_and_nothing_for_hydra():

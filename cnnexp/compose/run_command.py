@@ -19,14 +19,14 @@ def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> "RunComma
 
     Args:
         config: Composed with the overrides.
-        overrides: Those of a single run; what they say to Hydra itself is left out.
+        overrides: Those of one run, perhaps of a sweep; what they say to Hydra and about the sweep is left out.
 
     """
     from cnnexp.records import RunCommand  # and with it NumPy, which no refused command line waits for
 
     default, typed = _defaults(), {Override.parse(text).key for text in overrides}
     return RunCommand(
-        overrides=tuple(masked(text) for text in overrides if not Override.parse(text).key.startswith("hydra")),
+        overrides=tuple(masked(text) for text in overrides if _is_of_the_run(Override.parse(text).key)),
         changed={
             name: (masked(value), default.get(name))
             for name, value in _recorded(config).items()
@@ -34,6 +34,11 @@ def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> "RunComma
             if (default[name] != value if name in default else name in typed)
         },
     )
+
+
+def _is_of_the_run(key: str) -> bool:
+    """Tell whether an override is about a run: the settings of a sweep change no run, and single runs refuse some."""
+    return key.replace("/", ".").partition(".")[0] not in ("hydra", "sweep")
 
 
 @cache
