@@ -6,10 +6,12 @@ more than the record knows, it asks the store. MLflow keeps equal metrics, param
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from cnnexp.errors import StoreUnavailableError
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import record_folder
@@ -19,11 +21,12 @@ from cnnexp.tracking.tags import RECORD
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
+    from mlflow.entities import DatasetInput, FileInfo, Metric, Param, Run, RunTag
 
 _METRICS = 500  # in one call; MLflow takes 1,000, and one megabyte in all
 _VALUES = 40  # parameters or tags in one call; MLflow takes 100, and each may have thousands of characters
 _DIGEST = 36  # characters of a data set's digest that MLflow keeps
+_GRID_FILES = 2  # of an image: itself and a small copy
 _IMAGES = "images"  # folder of MLflow's image grid; one file that is not its own hides all of the run's images
 
 
@@ -172,6 +175,7 @@ class Delivery:
             client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         logged_model.complete(folder, logged, run_id=self.run_id)
         client.log_model_artifacts(logged.model_id, str(folder))
+        self._require_kept(folder, partial(client.list_logged_model_artifacts, logged.model_id))
         client.finalize_logged_model(logged.model_id, "READY")
         self.progress.model_id = logged.model_id
         self.progress.save(self.folder)
@@ -180,7 +184,28 @@ class Delivery:
         root = self.folder / "files"
         if any(root.iterdir()):
             client.log_artifacts(self.run_id, str(root))
+            self._require_kept(root, partial(client.list_artifacts, self.run_id))
         _log_image_grid(client, self.run_id, root, record_folder.read_entries(self.folder, start=0))
+
+    def _require_kept(self, folder: Path, list_kept: "Callable[[str | None], Sequence[FileInfo]]") -> None:
+        """Make sure that a server has every file of a folder: a network to be signed in to answers for it with success.
+
+        Raises:
+            StoreUnavailableError: it has not.
+
+        """
+        if not StoreUri(self.opening.uri).is_server:
+            return
+        for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            kept = {item.path: item.file_size or 0 for item in list_kept(_name_in(folder, place) or None)}
+            for file in filter(Path.is_file, place.iterdir()):
+                if kept.get(_name_in(folder, file)) != file.stat().st_size:
+                    raise StoreUnavailableError(f"The store said that it took {file.name}, and does not have it.")
+
+
+def _name_in(folder: Path, path: Path) -> str:
+    relative = path.relative_to(folder).as_posix()
+    return "" if relative == "." else relative
 
 
 def _before_final(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -258,12 +283,14 @@ def _dataset(entry: dict[str, Any]) -> "DatasetInput":
 
 
 def _log_image_grid(client: "MlflowClient", run_id: str, files: Path, entries: Sequence[Entry]) -> None:
-    """Log the artifacts named by ``image`` entries; what is in the grid is left, since MLflow would add it again."""
+    """Log the artifacts named by ``image`` entries; a whole grid is left, since MLflow would add it again."""
     asked = [entry for entry in entries if entry["kind"] == "image"]
-    if not asked or client.list_artifacts(run_id, _IMAGES):
+    if not asked or len(client.list_artifacts(run_id, _IMAGES)) >= _GRID_FILES * len(asked):
         return
     from PIL import Image
 
     for entry in asked:
         with Image.open(files / entry["file"]) as image:
             client.log_image(run_id, image, key=entry["key"], step=entry["step"], timestamp=entry["time"])
+    if len(client.list_artifacts(run_id, _IMAGES)) < _GRID_FILES * len(asked):
+        raise StoreUnavailableError("The store said that it took the images of the run, and does not have them.")
