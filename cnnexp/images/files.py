@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, GifImagePlugin, Image, WebPImagePlugin
 
-from . import netpbm, png, tiff
+from . import netpbm, png, tiff, tiff_header
 from .content import File, open_file, read_content, read_head
 from .decoded_image import DecodedImage
 from .errors import UnreadableImageError
@@ -53,7 +53,7 @@ def file_size(source: File, *, max_pixels: int) -> Size:
                 return jpeg_size(read_content(source), max_pixels=max_pixels)
             case "TIFF":
                 with open_file(source) as file:
-                    header = tiff.read_header(file)
+                    header = tiff_header.read_header(file)
                 size, orientation = header.size, header.orientation
             case "PPM":
                 size, orientation = netpbm.read_header(read_content(source)).size, UPRIGHT
@@ -85,7 +85,7 @@ def format_of(source: File) -> str:
 
 def _decode_tiff(source: File, spec: ImageSpec) -> DecodedImage:
     with open_file(source) as file:
-        header = tiff.read_header(file)
+        header = tiff_header.read_header(file)
         refuse_large(header.size, spec.max_pixels)
         with tiff.TiffImage(file) as image:
             refuse_large(image.size, spec.max_pixels)
