@@ -160,7 +160,7 @@ def test_a_server_whose_address_has_a_password_gets_it_and_nobody_else(tmp_path,
 @pytest.mark.slow
 def test_a_hundred_runs_through_a_bad_network_are_each_there_once(tmp_path, server):
     chance = random.Random(0)
-    server.disturb(lambda _, path, __: chance.choice(FAULTS) if chance.random() < 0.08 and path != "/health" else "")
+    server.disturb(lambda _, path, __: chance.choice(FAULTS) if chance.random() < 0.02 and path != "/health" else "")
     kept = [record(tmp_path, server, f"run-{number}").receipt for number in range(100)]
     faults = [fault for _, _, fault in server.seen if fault]
     assert len(faults) > 100
