@@ -215,7 +215,7 @@ def learning_not_explained(run: RunEvidence) -> str | None:
         return None
     if find_failure(run) is None and _find_failure_in_any_steps(run) is not None:
         return (
-            f"The network learned nothing in {run.history.steps} steps. These are too few to tell whether the learning "
+            f"The network learned nothing in {plural(run.history.steps, 'step')}, too few to tell whether the learning "
             "rate is too low; raise training.epochs."
         )
     if not has_moved(run) or find_failure(run) is not None or is_over_regularized(run):

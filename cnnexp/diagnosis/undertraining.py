@@ -9,6 +9,7 @@ from scipy.stats import theilslopes
 from cnnexp.diagnosis.evidence import RunEvidence, Z, exact_interval, prior_loss, uniform_loss
 from cnnexp.diagnosis.learning_rate import find_failure, has_only_begun
 from cnnexp.records import Finding
+from cnnexp.system.text import plural
 
 MINIMUM_EPOCHS = 3  # two losses are no trend
 WINDOW_SHARE = 1 / 4  # "the end" is the last quarter; a longer window would include the early, steep part
@@ -92,8 +93,9 @@ def _beginning(run: RunEvidence) -> Finding:
         cause=3,
         title="under-trained",
         sentence=(
-            f"Training ended when the network had only begun to learn: after {len(epochs)} epochs the validation loss "
-            f"is {epochs[-1].val_loss:.3f}, and {prior_loss(run):.3f} for one that does not look at the images; "
+            f"Training ended when the network had only begun to learn: after {plural(len(epochs), 'epoch')} the "
+            f"validation loss is {epochs[-1].val_loss:.3f}, and {prior_loss(run):.3f} for one that does not look at "
+            f"the images; "
             f"{run.val_accuracy:.1%} are correct (99 % interval {low:.1%} to {high:.1%})."
         ),
         evidence={

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -27,13 +27,15 @@ def template(name: str) -> "Template":
 def _environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined  # most commands write no page
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("cnnexp.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         finalize=_without_control_characters,
     )
+    environment.filters["plural"] = plural
+    return environment
 
 
 def _without_control_characters(value: object) -> object:

@@ -18,6 +18,7 @@ from cnnexp.images import (
     decode_whole,
     upright_size,
 )
+from cnnexp.system.text import plural
 
 SAMPLE = 64  # images examined, evenly spaced over the data set
 AGREE = 0.95  # share of the sample that has to agree, so that a few stray photographs decide nothing
@@ -135,7 +136,7 @@ def _none_readable(faults: list[UnreadableImageError], last: str) -> str:
     black, white = _usual_range(low, high)
     return (
         f"The levels of the images must have a range that is known; they are {unknown[0].kind}, from {low:.9g} to "
-        f"{high:.9g} in the {len(unknown)} images tried. Set those that are black and white: "
+        f"{high:.9g} in the {plural(len(unknown), 'image')} tried. Set those that are black and white: "
         f"data.value_range=[{black:.9g},{white:.9g}]"
     )
 

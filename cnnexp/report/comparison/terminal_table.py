@@ -8,7 +8,7 @@ from cnnexp.comparison.result import Comparison, Standing
 from cnnexp.report.comparison.table_cells import TIME, table
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend, verdict
 from cnnexp.report.table import Column, print_table
-from cnnexp.system.text import printable
+from cnnexp.system.text import plural, printable
 
 _ROWS_SHOWN, _EFFECTS_SHOWN = 40, 20
 _WIDE = 100  # characters
@@ -26,7 +26,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     _print_verdict(comparison, console)
     _print_rows(comparison, console)
     if len(comparison.rows) > _ROWS_SHOWN:
-        console.print(f"... and {len(comparison.rows) - _ROWS_SHOWN} rows below them; --csv writes all.")
+        console.print(f"... and {plural(len(comparison.rows) - _ROWS_SHOWN, 'row')} below them; --csv writes all.")
     console.print()
     console.print(Text(printable(legend(comparison)), style="muted"))
     _print_effects(comparison, console)
