@@ -1,5 +1,6 @@
 """The MLflow store: found, reached, prepared."""
 
+import atexit
 import http.client
 import itertools
 import logging
@@ -10,8 +11,9 @@ import tempfile
 import urllib.error
 import urllib.request
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnexp.errors import ConfigError, TrackingError
 from cnnexp.system.files import at_home, replacing
@@ -174,6 +176,7 @@ def connect(*, uri: str, artifacts: str | None, experiment: str) -> "tuple[Mlflo
             if not store.database.exists():
                 _create_whole(store.database)
             _let_readers_and_writers_meet(store.database)
+            _close_at_exit()
         address = mlflow_uri(uri)
         client = MlflowClient(tracking_uri=address, registry_uri=address)
         return client, _experiment_id(client, experiment, None if store.is_server else artifacts)
@@ -204,6 +207,27 @@ def _let_readers_and_writers_meet(database: Path) -> None:
     """Keep the database in WAL mode, where it can be: then the UI reads while runs write."""
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database, timeout=1.0)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+@cache
+def _close_at_exit() -> None:
+    """Have the connections to databases closed when the process ends: the last one to close writes the -wal file back.
+
+    Without that, a copy of the database file alone would lack the newest records. The garbage collector would do it,
+    but the store is referred to by modules that :func:`heavy_imports` has hidden from it.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    connections: set[Any] = set()
+    event.listen(Pool, "connect", lambda connection, _: connections.add(connection))
+    event.listen(Pool, "close", lambda connection, _: connections.discard(connection))
+
+    def close_all() -> None:
+        for connection in connections:
+            connection.close()
+
+    atexit.register(close_all)
 
 
 def _experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> str:
