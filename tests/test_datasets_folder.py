@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets.sources.list_folder import list_folder
+from cnnexp.datasets.sources.folders.list_folder import list_folder
 from cnnexp.datasets.sources.source import class_name, natural_order
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.images import read_image

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from cnnexp.datasets.sources.file_tree import sort_out
-from cnnexp.datasets.sources.folder_names import of_system, split_of
-from cnnexp.datasets.sources.layout import is_image, read_layout
+from cnnexp.datasets.sources.folders.file_tree import sort_out
+from cnnexp.datasets.sources.folders.folder_names import of_system, split_of
+from cnnexp.datasets.sources.folders.layout import is_image, read_layout
 from cnnexp.errors import DataError
 from support.trees import Read, lines_to_type, split_folders
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnexp.datasets.sources.npz import npz_source
+from cnnexp.datasets.sources.arrays.npz import npz_source
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.images import UnreadableImageError, read_image
 from support.image_files import spec

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnnexp.config import FolderDataConfig
-from cnnexp.datasets.sources.image_folder import FolderSettings, folder_source
+from cnnexp.datasets.sources.folders.image_folder import FolderSettings, folder_source
 from cnnexp.errors import DataError
 from support.image_folders import load, noise
 

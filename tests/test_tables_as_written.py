@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnexp.datasets.sources.table import table_source
 from cnnexp.datasets.sources.tables.columns import Columns
+from cnnexp.datasets.sources.tables.table import table_source
 from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.saved import list_images
 

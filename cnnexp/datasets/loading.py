@@ -16,12 +16,12 @@ from cnnexp.datasets.cache import fill
 from cnnexp.datasets.cache.entry import DecodedDataset
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.datasets.decoding.image_request import ImageRequest
+from cnnexp.datasets.sources.arrays.npz import npz_source
 from cnnexp.datasets.sources.builtin import builtin_source
-from cnnexp.datasets.sources.image_folder import FolderSettings, folder_source
-from cnnexp.datasets.sources.npz import npz_source
+from cnnexp.datasets.sources.folders.image_folder import FolderSettings, folder_source
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
-from cnnexp.datasets.sources.table import table_source
 from cnnexp.datasets.sources.tables.columns import Columns
+from cnnexp.datasets.sources.tables.table import table_source
 from cnnexp.datasets.splitting import Split, Splits, assign_splits, indivisible_groups
 from cnnexp.datasets.subsampling import subsample
 from cnnexp.errors import ConfigError

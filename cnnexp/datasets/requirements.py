@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cnnexp.config import DataConfig, FileDataConfig
 from cnnexp.datasets.cache.entry import DecodedDataset
-from cnnexp.datasets.sources.layout import endings
+from cnnexp.datasets.sources.folders.layout import endings
 from cnnexp.datasets.sources.source import Manifest
 from cnnexp.errors import DataError
 from cnnexp.records import SPLIT_NAMES

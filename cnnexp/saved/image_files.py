@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnexp.datasets.sources.folder_names import of_system
-from cnnexp.datasets.sources.layout import is_image
+from cnnexp.datasets.sources.folders.folder_names import of_system
+from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.datasets.sources.tables.csv_table import CsvTable
 from cnnexp.datasets.sources.tables.embedded_images import ParquetImages, holds_images, image_names
 from cnnexp.datasets.sources.tables.parquet_table import ENDINGS, ParquetTable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from cnnexp.datasets.sources.image_folder import FolderSettings, folder_source
+from cnnexp.datasets.sources.folders.image_folder import FolderSettings, folder_source
 from cnnexp.records import SPLIT_NAMES
 
 IMAGES = 3  # in each folder that ends in /

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets.sources.binary_files import read_cifar_batch, read_idx
-from cnnexp.datasets.sources.image_folder import FolderSettings, file_state, folder_source
-from cnnexp.datasets.sources.npz import read_arrays
+from cnnexp.datasets.sources.arrays.binary_files import read_cifar_batch, read_idx
+from cnnexp.datasets.sources.arrays.npz import read_arrays
+from cnnexp.datasets.sources.folders.image_folder import FolderSettings, file_state, folder_source
 from cnnexp.datasets.sources.source import UNDECLARED, ArraySource, DataSource, ImageSource, Manifest
 from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES

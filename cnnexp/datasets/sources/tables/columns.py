@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cnnexp.datasets.sources.annotation_columns import explain_missing_label
+from cnnexp.datasets.sources.tables.annotation_columns import explain_missing_label
 from cnnexp.datasets.sources.tables.csv_table import CsvTable
 from cnnexp.datasets.sources.tables.parquet_table import ParquetTable
 from cnnexp.datasets.sources.tables.reader import about_columns, find_column, read_columns

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnexp.datasets.sources.layout import is_image
+from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.datasets.sources.tables.parquet_table import ParquetTable, opened
 from cnnexp.errors import DataError
 from cnnexp.images import ImageInput, UnreadableImageError

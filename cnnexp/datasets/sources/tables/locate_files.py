@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from cnnexp.datasets.sources.layout import is_image
+from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.datasets.sources.tables.path_finder import PathFinder, leads_out, plain_path
 from cnnexp.errors import DataError
 from cnnexp.system.text import plural, printable

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from cnnexp.datasets.sources.layout import is_image
+from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.datasets.sources.source import without_blanks
 from cnnexp.datasets.sources.tables.csv_table import as_text
 from cnnexp.system.text import plural, printable

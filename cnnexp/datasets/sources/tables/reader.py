@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from cnnexp.datasets.sources.annotation_columns import Column
-from cnnexp.datasets.sources.layout import is_image
+from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.datasets.sources.source import without_blanks
+from cnnexp.datasets.sources.tables.annotation_columns import Column
 from cnnexp.datasets.sources.tables.csv_table import COMPRESSED, CsvTable, open_csv
 from cnnexp.datasets.sources.tables.parquet_table import ENDINGS, ParquetTable, open_parquet
 from cnnexp.errors import DataError

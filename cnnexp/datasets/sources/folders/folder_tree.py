@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 
-from cnnexp.datasets.sources.folder_names import is_no_class
+from cnnexp.datasets.sources.folders.folder_names import is_no_class
 
 Parts = tuple[str, ...]  # folders and file name of one path, outermost first
 

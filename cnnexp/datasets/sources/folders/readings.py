@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from glob import escape
 
-from cnnexp.datasets.sources.folder_names import UNLABELLED, split_of, splits_of
-from cnnexp.datasets.sources.folders import Folder, holds_classes, unwrapped
-from cnnexp.datasets.sources.layout_errors import (
+from cnnexp.datasets.sources.folders.folder_names import UNLABELLED, split_of, splits_of
+from cnnexp.datasets.sources.folders.folder_tree import Folder, holds_classes, unwrapped
+from cnnexp.datasets.sources.folders.layout_errors import (
     LABELS_IN_A_TABLE,
     Reading,
     ambiguous,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from cnnexp.datasets.sources.out_of_scope import Task, out_of_scope
+from cnnexp.datasets.sources.out_of_scope.refusal import Task, out_of_scope
 from cnnexp.system.text import listed, printable
 
 HEAD = 2**16  # bytes of an annotation file that are read

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
-from cnnexp.datasets.sources.layout import is_image
-from cnnexp.datasets.sources.out_of_scope import Task, out_of_scope
+from cnnexp.datasets.sources.folders.layout import is_image
+from cnnexp.datasets.sources.out_of_scope.refusal import Task, out_of_scope
 from cnnexp.system.text import listed, printable
 
 Column = Sequence[str | None]

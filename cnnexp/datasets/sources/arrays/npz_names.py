@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnnexp.datasets.sources.folder_names import SPLIT_FOLDERS
+from cnnexp.datasets.sources.folders.folder_names import SPLIT_FOLDERS
 
 _IMAGES = ("images", "image", "imgs", "img", "pixels", "x", "data", "arr_0")
 _LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")

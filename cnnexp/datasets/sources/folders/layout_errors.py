@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cnnexp.datasets.sources.folders import Folder
+from cnnexp.datasets.sources.folders.folder_tree import Folder
 from cnnexp.errors import DataError
 from cnnexp.system.text import did_you_mean, listed, plural, printable
 

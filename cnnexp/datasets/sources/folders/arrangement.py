@@ -8,10 +8,10 @@ What has several readings is refused, with the tree that was found and a line to
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cnnexp.datasets.sources.clarity import about_names, check_classes, check_level, check_names
-from cnnexp.datasets.sources.folder_names import UNLABELLED, is_no_class, matches, split_of, splits_of
-from cnnexp.datasets.sources.folders import Folder, Parts, holds_classes, unwrapped
-from cnnexp.datasets.sources.layout_errors import no_classes, reading_of_splits, unmatched_splits
+from cnnexp.datasets.sources.folders.clarity import about_names, check_classes, check_level, check_names
+from cnnexp.datasets.sources.folders.folder_names import UNLABELLED, is_no_class, matches, split_of, splits_of
+from cnnexp.datasets.sources.folders.folder_tree import Folder, Parts, holds_classes, unwrapped
+from cnnexp.datasets.sources.folders.layout_errors import no_classes, reading_of_splits, unmatched_splits
 from cnnexp.system.text import listed, printable
 
 SplitFolders = Sequence[tuple[str, str]]  # each split, and a pattern of the names or paths of its folders

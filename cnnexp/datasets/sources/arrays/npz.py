@@ -12,10 +12,10 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from cnnexp.datasets.sources.image_folder import file_state
-from cnnexp.datasets.sources.npz_names import Part, find_class_names, find_parts
-from cnnexp.datasets.sources.out_of_scope import refuse_label_arrays
-from cnnexp.datasets.sources.pixel_arrays import as_images
+from cnnexp.datasets.sources.arrays.npz_names import Part, find_class_names, find_parts
+from cnnexp.datasets.sources.arrays.pixel_arrays import as_images
+from cnnexp.datasets.sources.folders.image_folder import file_state
+from cnnexp.datasets.sources.out_of_scope.refusal import refuse_label_arrays
 from cnnexp.datasets.sources.source import (
     UNDECLARED,
     ArraySource,

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from cnnexp.datasets.sources.folder_names import split_of
-from cnnexp.datasets.sources.folders import Parts
+from cnnexp.datasets.sources.folders.folder_names import split_of
+from cnnexp.datasets.sources.folders.folder_tree import Parts
 from cnnexp.system.text import listed, printable
 
 # Endings of files that no class consists of: a folder of nothing else is no class.

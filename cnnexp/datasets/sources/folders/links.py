@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
-from cnnexp.datasets.sources.folders import Parts
-from cnnexp.datasets.sources.layout_errors import exclude_for_shell
+from cnnexp.datasets.sources.folders.folder_tree import Parts
+from cnnexp.datasets.sources.folders.layout_errors import exclude_for_shell
 from cnnexp.errors import DataError
 from cnnexp.system.text import listed, plural, printable
 

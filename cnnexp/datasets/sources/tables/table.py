@@ -9,14 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets.sources.annotation_columns import (
-    Column,
-    annotation_columns,
-    refuse_joined_labels,
-    refuse_repeated_images,
-)
-from cnnexp.datasets.sources.folder_names import SPLIT_FOLDERS
-from cnnexp.datasets.sources.image_folder import file_state
+from cnnexp.datasets.sources.folders.folder_names import SPLIT_FOLDERS
+from cnnexp.datasets.sources.folders.image_folder import file_state
 from cnnexp.datasets.sources.source import (
     UNDECLARED,
     DataSource,
@@ -26,6 +20,12 @@ from cnnexp.datasets.sources.source import (
     class_name,
     natural_order,
     without_blanks,
+)
+from cnnexp.datasets.sources.tables.annotation_columns import (
+    Column,
+    annotation_columns,
+    refuse_joined_labels,
+    refuse_repeated_images,
 )
 from cnnexp.datasets.sources.tables.columns import AUTO, Columns, columns_by_role
 from cnnexp.datasets.sources.tables.csv_table import CsvTable, as_text, is_utf8

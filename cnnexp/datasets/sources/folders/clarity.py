@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from cnnexp.datasets.sources import readings
-from cnnexp.datasets.sources.folder_names import is_everyday_word, is_no_class, is_place, split_of, splits_of
-from cnnexp.datasets.sources.folders import Folder
-from cnnexp.datasets.sources.layout_errors import LABELS_IN_A_TABLE, Reading, ambiguous
+from cnnexp.datasets.sources.folders import readings
+from cnnexp.datasets.sources.folders.folder_names import is_everyday_word, is_no_class, is_place, split_of, splits_of
+from cnnexp.datasets.sources.folders.folder_tree import Folder
+from cnnexp.datasets.sources.folders.layout_errors import LABELS_IN_A_TABLE, Reading, ambiguous
 from cnnexp.system.text import listed, printable
 
 

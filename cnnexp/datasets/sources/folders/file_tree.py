@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from cnnexp.datasets.sources.folder_names import matches, of_system
-from cnnexp.datasets.sources.layout import is_image
-from cnnexp.datasets.sources.links import Link
-from cnnexp.datasets.sources.passed_over import ALWAYS_OWN, own_folders, thumbnail_folders
+from cnnexp.datasets.sources.folders.folder_names import matches, of_system
+from cnnexp.datasets.sources.folders.layout import is_image
+from cnnexp.datasets.sources.folders.links import Link
+from cnnexp.datasets.sources.folders.passed_over import ALWAYS_OWN, own_folders, thumbnail_folders
 from cnnexp.system.text import listed, plural, printable
 
 _SYSTEM = "hidden or of a system"

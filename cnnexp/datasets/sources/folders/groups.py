@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets.sources.folders import Parts
+from cnnexp.datasets.sources.folders.folder_tree import Parts
 from cnnexp.errors import DataError
 from cnnexp.system.text import plural, printable
 

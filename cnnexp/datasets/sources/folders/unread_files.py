@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from cnnexp.datasets.sources.folders_without_images import ARCHIVES, ending_of
+from cnnexp.datasets.sources.folders.folders_without_images import ARCHIVES, ending_of
 from cnnexp.images import NAME_OF_ENDING
 from cnnexp.system.text import plural, printable
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from statistics import median
 
-from cnnexp.datasets.sources.layout import is_image
+from cnnexp.datasets.sources.folders.layout import is_image
 
 ALWAYS_OWN = frozenset({"mlruns", "mlartifacts", "multirun", "wandb", "lightning_logs"})  # wherever they are
 _OWN_UNLESS_IMAGES_LIE_IN = ("outbox", "outputs")  # in the data folder itself

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from cnnexp.datasets.sources.file_tree import FileTree, sort_out
-from cnnexp.datasets.sources.folder_names import of_system
-from cnnexp.datasets.sources.folders_without_images import ending_of
-from cnnexp.datasets.sources.layout import is_image
-from cnnexp.datasets.sources.links import Link
+from cnnexp.datasets.sources.folders.file_tree import FileTree, sort_out
+from cnnexp.datasets.sources.folders.folder_names import of_system
+from cnnexp.datasets.sources.folders.folders_without_images import ending_of
+from cnnexp.datasets.sources.folders.layout import is_image
+from cnnexp.datasets.sources.folders.links import Link
 from cnnexp.errors import DataError
 from cnnexp.system.text import printable
 

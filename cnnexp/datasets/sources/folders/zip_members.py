@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-from cnnexp.datasets.sources.layout import is_image
+from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.errors import DataError
 from cnnexp.system.text import plural, printable
 

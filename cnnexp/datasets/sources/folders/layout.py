@@ -6,14 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnexp.datasets.sources.arrangement import Arrangement, SplitFolders, arrange
-from cnnexp.datasets.sources.folders import Parts, folder_of
-from cnnexp.datasets.sources.folders_without_images import about_archives, about_empty_folders, endings_by_folder
-from cnnexp.datasets.sources.groups import PARENT, group_numbers
-from cnnexp.datasets.sources.layout_errors import SHAPE, no_classes
-from cnnexp.datasets.sources.links import Link, about_following, refuse_linked_folders
+from cnnexp.datasets.sources.folders.arrangement import Arrangement, SplitFolders, arrange
+from cnnexp.datasets.sources.folders.folder_tree import Parts, folder_of
+from cnnexp.datasets.sources.folders.folders_without_images import (
+    about_archives,
+    about_empty_folders,
+    endings_by_folder,
+)
+from cnnexp.datasets.sources.folders.groups import PARENT, group_numbers
+from cnnexp.datasets.sources.folders.layout_errors import SHAPE, no_classes
+from cnnexp.datasets.sources.folders.links import Link, about_following, refuse_linked_folders
+from cnnexp.datasets.sources.folders.unread_files import about_files_instead
 from cnnexp.datasets.sources.source import UNDECLARED, Manifest, class_name, natural_order
-from cnnexp.datasets.sources.unread_files import about_files_instead
 from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS
 from cnnexp.records import SPLIT_NAMES

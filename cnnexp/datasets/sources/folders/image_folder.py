@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cnnexp.datasets.sources.annotation_files import HEAD, refuse_annotations
-from cnnexp.datasets.sources.arrangement import SplitFolders
-from cnnexp.datasets.sources.file_tree import FileTree, sort_out
-from cnnexp.datasets.sources.folders_without_images import ARCHIVES
-from cnnexp.datasets.sources.layout import read_layout
-from cnnexp.datasets.sources.links import about_links
-from cnnexp.datasets.sources.list_folder import list_folder, tree_state
+from cnnexp.datasets.sources.folders.arrangement import SplitFolders
+from cnnexp.datasets.sources.folders.file_tree import FileTree, sort_out
+from cnnexp.datasets.sources.folders.folders_without_images import ARCHIVES
+from cnnexp.datasets.sources.folders.layout import read_layout
+from cnnexp.datasets.sources.folders.links import about_links
+from cnnexp.datasets.sources.folders.list_folder import list_folder, tree_state
+from cnnexp.datasets.sources.folders.unread_files import about_unread_files
+from cnnexp.datasets.sources.folders.zip_members import opened, zip_members
+from cnnexp.datasets.sources.out_of_scope.annotation_files import HEAD, refuse_annotations
 from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, Manifest, ZipSource
-from cnnexp.datasets.sources.unread_files import about_unread_files
-from cnnexp.datasets.sources.zip_members import opened, zip_members
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.system.files import at_home
 
