@@ -260,7 +260,7 @@ def test_few_steps_do_not_blame_the_learning_rate():
     short = dataclasses.replace(made, history=dataclasses.replace(made.history, steps=99))
     assert diagnose(short) == ()
     assert failed_learning(diagnose(short)) is None
-    assert not_assessed(short)[0].startswith("The network learned nothing in 99 steps.")
+    assert not_assessed(short)[0].startswith("The network learned nothing in 99 steps, too few to tell")
     dead = TOO_HIGH["collapsed, at ln K from the first epoch on"]
     soon = dataclasses.replace(dead, history=dataclasses.replace(dead.history, steps=9))
     assert failed_learning(diagnose(soon)) == "collapsed"

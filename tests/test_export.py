@@ -100,7 +100,7 @@ def test_the_folder_works_alone_and_refuses_when_it_was_changed(tmp_path):
     code, answers, complaint = run_alone(target, *paths, tmp_path / "bad.jpg")
     assert code == 1
     assert complaint == "", "TensorFlow prints nothing about itself"
-    assert answers[-1]["error"] == "it is no JPEG, PNG, BMP, GIF, TIFF, WEBP image."
+    assert answers[-1]["error"] == "it is no JPEG, PNG, BMP, GIF, TIFF, WEBP, PPM image."
     said = np.array([list(answer["probabilities"].values()) for answer in answers[:-1]])
     np.testing.assert_allclose(said, trained_model.result().predictions["test"].probabilities[:5], atol=1e-5)
     (target / "model.keras").write_bytes(b"other")

@@ -27,7 +27,16 @@ def split(count: int, classes: int, *, shape=(8, 8, 3), seed: int = 0) -> Split:
 def splits(count: int = 100, classes: int = 4, **options) -> Splits:
     spec = ImageSpec(8, 8, "rgb", "stretch", "bilinear", antialias=True, background=0)
     parts = [split(count, classes, seed=seed, **options) for seed in range(4)]
-    return Splits("noise", tuple(map(str, range(classes))), spec, *parts, digest="0", source="nowhere", notes=())
+    return Splits(
+        "noise",
+        tuple(map(str, range(classes))),
+        spec,
+        *parts,
+        digest="0",
+        content_digest="0",
+        source="nowhere",
+        notes=(),
+    )
 
 
 def answers(test: Split, classes: int) -> np.ndarray:

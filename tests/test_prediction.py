@@ -127,7 +127,9 @@ def test_the_command_writes_every_form_of_the_same_answers(tmp_path, capfd):
         assert (row["label"] or None) == item["label"] == line["label"]
         assert line["prediction_set"] == item["prediction_set"]
         if item["label"] is None:
-            assert row["error"] == item["error"] == line["error"] == "it is no JPEG, PNG, BMP, GIF, TIFF, WEBP image."
+            assert (
+                row["error"] == item["error"] == line["error"] == "it is no JPEG, PNG, BMP, GIF, TIFF, WEBP, PPM image."
+            )
         else:
             assert row["prediction_set"].split("|") == item["prediction_set"]
             assert item["probabilities"][item["label"]] == item["probability"] == float(row["probability"])

@@ -1,5 +1,6 @@
 """A table that fits: as columns where they fit into the width, else each row as a block of names and values."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ _GAP = 2  # columns of the terminal between two of the table
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, which may break between words, and whether it holds numbers."""
+    """A column: its heading, which may break between words and after a dot, and whether it holds numbers."""
 
     heading: str
     numeric: bool = False
@@ -41,7 +42,7 @@ def print_table(
     styles = styles or [""] * len(rows)
     cells = [[row[place] for row in rows] for place in range(len(columns))]
     whole = [_width([column.heading, *texts]) for column, texts in zip(columns, cells, strict=True)]
-    broken = [_width([*column.heading.split(), *texts]) for column, texts in zip(columns, cells, strict=True)]
+    broken = [_width([*_broken(column.heading).split(), *texts]) for column, texts in zip(columns, cells, strict=True)]
     for widths in (whole, broken):
         if indent + sum(widths) + _GAP * len(widths) <= console.width:
             console.print(Padding.indent(_table(columns, rows, widths, styles), indent))
@@ -49,6 +50,11 @@ def print_table(
     else:
         for number, (row, style) in enumerate(zip(rows, styles, strict=True)):
             console.print(*([""] if number else []), Padding.indent(_block(columns, row, style), indent), sep="\n")
+
+
+def _broken(heading: str) -> str:
+    """Return a heading with a line for the group of a setting: ``training.`` and ``batch_size``."""
+    return re.sub(r"\.(?=\w)", ".\n", heading)
 
 
 def _width(texts: Sequence[str]) -> int:
@@ -63,7 +69,8 @@ def _table(
 ) -> RichTable:
     table = RichTable(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="label")
     for column, width in zip(columns, widths, strict=True):
-        table.add_column(Text(column.heading), justify="right" if column.numeric else "left", width=width)
+        heading = column.heading if cell_len(column.heading) <= width else _broken(column.heading)
+        table.add_column(Text(heading), justify="right" if column.numeric else "left", width=width)
     for row, style in zip(rows, styles, strict=True):
         table.add_row(*map(Text, row), style=style)
     return table

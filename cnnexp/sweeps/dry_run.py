@@ -47,7 +47,7 @@ def _done(jobs: Sequence[Job], previous: PreviousRuns) -> set[int]:
 
 
 def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Sequence[str]) -> None:
-    columns = [Column("run", numeric=True), *(Column(key.replace("_", " "), numeric=True) for key in keys), Column("")]
+    columns = [Column("run", numeric=True), *(Column(key, numeric=True) for key in keys), Column("")]
     rows = [
         [str(job.number + 1), *(printable(job.varied[key]) for key in keys), "done" if job.number in done else ""]
         for job in jobs[:MOST_ROWS]

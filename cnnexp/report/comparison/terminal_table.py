@@ -50,7 +50,7 @@ def _print_rows(comparison: Comparison, console: Console) -> None:
     cells = table(comparison)
     count = len(cells.header) - (console.width < _WIDE and cells.header[-1] == TIME)  # not in a narrow terminal
     columns = [  # a long name breaks between its words
-        Column(printable(heading.replace("_", " ")), numeric)
+        Column(printable(heading), numeric)
         for heading, numeric in zip(cells.header[:count], cells.numeric[:count], strict=True)
     ]
     rows = [[printable(text) for text in texts[:count]] for texts in cells.rows[:_ROWS_SHOWN]]
