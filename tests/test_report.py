@@ -343,7 +343,7 @@ from support.sample_records import history
 from cnnexp.report.sweep_progress import SweepReport
 
 with SweepReport() as report:
-    report.begin("sweep-seed", [("runs", "3 runs")], total=3)
+    report.begin([("runs", "3 runs")], total=3)
     for number in range(3):
         report.started(number, f"run-{{number}}", epochs=8)
     report.stage(2, "reading images", 30, 60)
@@ -417,7 +417,7 @@ def test_a_quiet_run_prints_warnings_alone(monkeypatch, capsys, report):
     monkeypatch.setenv("CNNEXP_QUIET", "1")
     with report() as quiet:
         if report is SweepReport:
-            quiet.begin("name", [("runs", "2")], total=2)
+            quiet.begin([("runs", "2")], total=2)
         print_title("name")
         quiet.warn("this matters")
         quiet.closing([("open", "it")])

@@ -52,7 +52,7 @@ def tell():
         report.result(run_result(epochs=3))
     report.closing([("open", "it")])
     with SweepReport() as sweep:
-        sweep.begin("sweep", [("runs", "2")], total=2)
+        sweep.begin([("runs", "2")], total=2)
         sweep.ended(0, "one", "accuracy 0.9", good=True, best="one")
         sweep.closing([("compare", "it")])
 

@@ -57,9 +57,8 @@ class SweepReport:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def begin(self, title: str, lines: Sequence[tuple[str, str]], *, total: int | None) -> None:
+    def begin(self, lines: Sequence[tuple[str, str]], *, total: int | None) -> None:
         """Print what the sweep is; `total` is its number of runs, None where that is not known."""
-        self._console.print(Text(printable(title), style="title"))
         self._labelled(lines)
         self._console.print()
         self._bar.update(self._task, total=total)

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.config.defaults import from_variables
 from cnnexp.errors import SweepError
+from cnnexp.report.console import print_title
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.executors.protocol import Executor
 from cnnexp.sweeps.jobs import JobSource
@@ -71,6 +72,7 @@ class Sweep:
             CnnexpError: the sweep cannot begin.
 
         """
+        print_title(spec.name)  # before anything that takes time
         report = SweepReport()
         limit = settings.workers if isinstance(settings.workers, int) else None
         executor = launcher.executor(limit=limit, notify=report.note)
@@ -147,7 +149,7 @@ class Sweep:
         if self._previous.parent is not None:
             before = plural(len(self._previous.finished), "run was", "runs were")
             lines.append(("resuming", f"{before} finished before; sweep.resume=never starts another sweep"))
-        self._report.begin(self._spec.name, lines, total=total)
+        self._report.begin(lines, total=total)
 
     def _close(self, scheduler: Scheduler, status: str) -> None:
         """Record how the sweep ended, wait until all of it is delivered, and print what to type next."""
