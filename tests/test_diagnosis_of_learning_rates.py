@@ -117,6 +117,10 @@ SLOW = {
 
 
 SHORT = {
+    "its first steps took the little spread away, then it began to learn": course(
+        (2.3386, 2.3058, 2.3020, 2.2992), (2.3019, 2.3022, 2.3004, 2.2933), (0.019, 0.0012, 0.004, 0.009, 0.0184),
+        (0.0, 0.019, 0.02, 0.02, 0.0257),
+    ),
     "it has begun to learn": course(
         (2.3, 2.279, 2.261, 2.237, 2.203, 2.148), (2.281, 2.256, 2.229, 2.195, 2.139, 2.069), ALIVE, MOVED, scores=HALF
     ),

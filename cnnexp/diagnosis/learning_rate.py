@@ -28,6 +28,7 @@ from cnnexp.diagnosis.training_course import (
     has_learned_little,
     has_moved,
     has_nearly_collapsed,
+    has_recovered,
     has_shrunk,
     is_falling_smoothly,
     is_falling_steadily,
@@ -93,7 +94,7 @@ def _has_few_steps(run: RunEvidence) -> bool:
 def _failure_to_learn_anything(run: RunEvidence) -> Failure | None:
     if has_exploded(run):
         return DIVERGENCE
-    if has_nearly_collapsed(run):
+    if has_nearly_collapsed(run) and not has_recovered(run):
         return INSTABILITY
     if _is_too_slow(run):
         return _slowness(run)

@@ -40,6 +40,15 @@ def has_nearly_collapsed(run: RunEvidence) -> bool:
     return _smallest_spread(run) < NEARLY_COLLAPSED
 
 
+def has_recovered(run: RunEvidence) -> bool:
+    """Return whether the outputs differ again as before training, and the validation loss ended at its lowest.
+
+    The first steps of Adam also take away what little spread a network may have before training, and do no harm.
+    """
+    spreads, val = [outputs.spread for outputs in run.history.outputs], validation_losses(run)
+    return bool(len(val) > 1 and spreads[-1] >= SHRUNK * spreads[0] and val.argmin() == len(val) - 1)
+
+
 def has_shrunk(run: RunEvidence) -> bool:
     """Return whether at some time much of the spread of the outputs was lost.
 
