@@ -135,6 +135,7 @@ SHORT = {
 def test_a_network_that_has_only_begun_is_advised_more_epochs(made):
     (finding,) = diagnose(made)
     assert (finding.id, finding.repair) == ("T3", f"training.epochs={2 * made.epochs}")
+    assert not any("is not known" in note for note in not_assessed(made))
     assert failed_learning([finding]) is None
 
 

@@ -219,7 +219,7 @@ def learning_not_explained(run: RunEvidence) -> str | None:
             f"The network learned nothing in {plural(run.history.steps, 'step')}, too few to tell whether the learning "
             "rate is too low; raise training.epochs."
         )
-    if not has_moved(run) or find_failure(run) is not None or is_over_regularized(run):
+    if not has_moved(run) or find_failure(run) is not None or is_over_regularized(run) or has_only_begun(run):
         return None
     if training_losses(run)[-1] < (1 - FLAT) * prior_loss(run):
         return None
