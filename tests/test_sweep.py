@@ -62,9 +62,10 @@ def test_runs_of_different_batch_sizes_say_how_far_they_can_be_compared(swept):
 
 
 def printed_rates(printed):
-    """Batch size, learning rate and steps of each run; names may take several lines."""
-    rows = re.split(r"steps *\n", printed)[-1].partition("These runs")[0]
-    found = re.findall(r" (\d+) +([\d.]+) +([\d,]+)$", rows, re.MULTILINE)
+    """Batch size, learning rate and steps of each run, from a table or, where names are long, from blocks of lines."""
+    rows = printed.partition("These runs")[0]
+    found = re.findall(r" (\d+) +([\d.]+) +([\d,]+)$", re.split(r"steps *\n", rows)[-1], re.MULTILINE)
+    found += re.findall(r"batch +(\d+) *\n +learning rate +([\d.]+) *\n +steps +([\d,]+)", rows)
     return [(size, rate, float(steps.replace(",", ""))) for size, rate, steps in found]
 
 
