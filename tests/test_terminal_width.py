@@ -35,7 +35,7 @@ def tell_run():
 
 def tell_sweep():
     with SweepReport() as report:
-        report.begin("a sweep", [("runs", "24 runs, 2 at a time")], total=24)
+        report.begin([("runs", "24 runs, 2 at a time")], total=24)
         text = "val loss 0.0123, accuracy 0.987, pruned after epoch 12 because others were better at that epoch"
         report.ended(0, "regularized-sgd-bs64-seed0", text, good=True, best="regularized-sgd-bs64-seed0: 0.987")
         report.retried(1, "regularized-sgd-bs64-seed1", "The worker was killed by the system, out of memory.")

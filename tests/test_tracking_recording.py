@@ -87,6 +87,13 @@ def test_a_finished_run_is_finished_and_leaves_nothing_beside_the_store(home, fi
     assert {path.name for path in home.iterdir()} <= {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"}
 
 
+def test_what_a_killed_process_left_of_a_delivered_record_goes_with_the_next(tmp_path):
+    for name in (".earlier.delivered", "this", "another"):
+        (tmp_path / "outbox" / name / "files").mkdir(parents=True)
+    record_folder.remove(tmp_path / "outbox" / "this")
+    assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["another"]
+
+
 def test_the_page_of_a_run_is_found_where_the_store_keeps_it(home, finished):
     receipt = Receipt(finished.info.run_id, "open", None, "")
     uri = tracking_inputs.settings(home).uri

@@ -246,7 +246,8 @@ def remove(folder: Path) -> None:
     """Remove a record, in one step for every other process, and the outbox with its last record."""
     gone = folder.with_name(f".{folder.name}.delivered")
     folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)  # nothing reads it any more, and few open files are enough to get here
+    for delivered in folder.parent.glob(".*.delivered"):  # also those that a killed process has left
+        shutil.rmtree(delivered, ignore_errors=True)  # nothing reads it any more, and few open files are enough
     with suppress(OSError):  # there are other records
         folder.parent.rmdir()
 
