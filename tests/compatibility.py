@@ -189,7 +189,7 @@ def pack(folder: Path, file: Path, keep: re.Pattern[str]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, content in sorted(contents.items()):
             hidden = content.replace(str(folder).encode(), HOME.encode())
-            assert not re.search(rb"/tmp/|/work/|/home/|/root/", hidden), name
+            assert not re.search(rb"/(tmp|work|home|root)/", hidden), name
             archive.writestr(zipfile.ZipInfo(name), hidden, zipfile.ZIP_DEFLATED, 9)
 
 

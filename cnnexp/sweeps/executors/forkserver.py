@@ -10,13 +10,14 @@ module by its `__file__`. `tests/test_sweep_executor.py` fails where a version o
 
 import multiprocessing
 import multiprocessing.util
-import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
+
+from cnnexp.system.environment import environment
 
 # Libraries that would start threads when they are imported; a process must be forked while it has only one.
 _ONE_THREAD = {
@@ -34,7 +35,7 @@ def start() -> ForkServerContext:
     context.set_forkserver_preload(["cnnexp.sweeps.executors.preload"])
     resource_tracker.ensure_running()  # before interrupts are blocked, because starting it unblocks them
     folder = {FOLDER: multiprocessing.util.get_temp_dir()}  # of its socket, removed by whichever process ends last
-    with _environment(_ONE_THREAD | folder), _interrupts_blocked():
+    with environment(_ONE_THREAD | folder), _interrupts_blocked():
         forkserver.ensure_running()
     return context
 
@@ -42,17 +43,6 @@ def start() -> ForkServerContext:
 def never_rerun_main() -> None:
     """Have workers forked from now on not run again the script that this process was started with."""
     vars(sys.modules["__main__"]).pop("__file__", None)
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager

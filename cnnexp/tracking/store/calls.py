@@ -1,9 +1,9 @@
 """Calling MLflow on a store: under which address, as whom, how often, and with errors of one line."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
+from cnnexp.system.environment import environment
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.tracking.store.failures import one_line_errors
 
@@ -18,13 +18,13 @@ def calling(uri: str) -> Iterator[None]:
         TrackingError: as :func:`one_line_errors`.
 
     """
-    with _environment(_sign_in(uri)), one_line_errors(uri):
+    with environment(_sign_in(uri)), one_line_errors(uri):
         yield
 
 
 def asking_once() -> AbstractContextManager[None]:
     """Have MLflow ask a server only once within the block, for what must not be done twice."""
-    return _environment({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
+    return environment({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
 
 
 def _sign_in(uri: str) -> Mapping[str, str]:
@@ -35,20 +35,6 @@ def _sign_in(uri: str) -> Mapping[str, str]:
     if not credentials.user:
         return {**dict.fromkeys(_USER_AND_PASSWORD, ""), "MLFLOW_TRACKING_TOKEN": credentials.password}
     return dict(zip(_USER_AND_PASSWORD, (credentials.user, credentials.password), strict=True))
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def mlflow_uri(uri: str) -> str:
