@@ -3,10 +3,15 @@
 import os
 import sys
 
+from hypothesis import settings
+
 import cnnexp  # noqa: F401 - before any test imports TensorFlow: it asks for the kernels that runs are made with
 
 for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):  # defaults of settings
     os.environ.pop(variable, None)
+
+settings.register_profile("no deadline", deadline=None)  # 200 ms for an example are too few on a busy machine
+settings.load_profile("no deadline")
 
 
 def pytest_collection_finish():

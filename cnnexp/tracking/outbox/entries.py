@@ -109,7 +109,7 @@ def describe_info(info: RunInfo) -> str:
         [
             f"**{markdown(info.data_name)}**: {plural(len(info.class_names), 'class')} ({counts}); "
             f"{plural(info.parameters, 'weight')}, "
-            f"rate {info.learning_rate:g}, {info.precision}, {plural(info.threads, 'thread')}.",
+            f"learning rate {info.learning_rate:g}, {info.precision}, {plural(info.threads, 'thread')}.",
             *_bullets("Notes", map(markdown, info.notes)),
         ]
     )

@@ -1,0 +1,39 @@
+"""The values that travel between modules: frozen, plain, and free of any library but numpy."""
+
+from cnnexp.records.arrays import SPLIT_NAMES, Images, Labels, Probabilities
+from cnnexp.records.data import DataImage, DataIssue, DataReport, DatasetInfo
+from cnnexp.records.evaluation import ClassScore, Evaluation, Finding, SplitPredictions
+from cnnexp.records.gallery import Confusion, Gallery, PredictedImage
+from cnnexp.records.recorded import Curves, RecordedPredictions, RunSummary
+from cnnexp.records.run import PrunedRun, RunCommand, RunInfo, RunResult
+from cnnexp.records.training import Augmentation, EpochValues, History, OutputStatistics, Scaling
+
+__all__ = [
+    "SPLIT_NAMES",
+    "Augmentation",
+    "ClassScore",
+    "Confusion",
+    "Curves",
+    "DataImage",
+    "DataIssue",
+    "DataReport",
+    "DatasetInfo",
+    "EpochValues",
+    "Evaluation",
+    "Finding",
+    "Gallery",
+    "History",
+    "Images",
+    "Labels",
+    "OutputStatistics",
+    "PredictedImage",
+    "Probabilities",
+    "PrunedRun",
+    "RecordedPredictions",
+    "RunCommand",
+    "RunInfo",
+    "RunResult",
+    "RunSummary",
+    "Scaling",
+    "SplitPredictions",
+]

@@ -1,0 +1,55 @@
+"""How well a model does on a split, and what is wrong with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.records.arrays import Labels, Probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class on one split; None where the split has no image of it, or it was never predicted."""
+
+    name: str
+    support: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    roc_auc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The numbers on one split."""
+
+    metrics: Mapping[str, float]  # accuracy, balanced_accuracy, macro_precision, ... ; undefined ones are absent
+    intervals: Mapping[str, tuple[float, float]]  # 95 % bootstrap interval of each metric
+    per_class: tuple[ClassScore, ...]
+    confusion: NDArray[np.int64]  # (K, K), row = true class, column = predicted class
+    notes: tuple[str, ...]  # what is undefined and why, one sentence each
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One verdict with its evidence and what should repair it."""
+
+    id: str  # of the fault catalogue, such as M2
+    cause: int  # 1 data, 2 fit, 3 training, 4 metrics, 5 the image
+    title: str  # two or three words, such as "over-fitting"
+    sentence: str  # for a reader who is new to the field
+    evidence: Mapping[str, float]
+    confidence: float  # 0..1
+    repair: str  # overrides where they exist, else an action
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPredictions:
+    """The probabilities of the final model for each image of a split, in the order of the split."""
+
+    files: tuple[str, ...]
+    digests: tuple[str, ...]  # of each image as the model was trained to see it: see `datasets.image_digests`
+    labels: Labels
+    probabilities: Probabilities
