@@ -7,6 +7,7 @@ from cnnexp.config.setting import PATHS, one_of, setting, settings, settings_of,
 from cnnexp.errors import ConfigError
 
 SPLITS = ("train", "validation", "calibration", "test")
+MOST_FOLDS = 100
 
 
 @settings
@@ -22,6 +23,9 @@ class DataConfig:
     limit: int | None = setting(affects="subset")  # train on at most this many images; None: all
     imbalance: float | None = setting(affects="subset")  # largest class by the smallest; None: as it is
     imbalance_of: str = setting(column="if set")  # the splits that `imbalance` thins: train | all
+    folds: int | None = setting(affects="split", column="if set", neutral=None)  # parts judged in turn; None: one split
+    # From 1: the part that this run judges, as its test split; None: all of them, see docs/folds.md.
+    fold: int | None = setting(affects="subset", column="if set", neutral=None)
     scaling: str  # unit: 0..1; standardize: zero mean, unit deviation per channel, fitted on train
     size: list[int] | None  # [height, width] the network sees; None: found from the data
     color: str = setting(column="if set")  # auto | rgb | grey
@@ -51,6 +55,7 @@ class DataConfig:
         within("data.split_seed", self.split_seed, 0, 2**32 - 1)
         within("data.limit", self.limit, 1)
         within("data.imbalance", self.imbalance, 1)
+        self._check_folds()
         within("data.few_images", self.few_images, 1)
         within("data.uneven", self.uneven, 1)
         one_of("data.imbalance_of", self.imbalance_of, ("train", "all"))
@@ -68,6 +73,19 @@ class DataConfig:
                 raise ConfigError(f"data.size must be [height, width] or null; got {list(self.size)}.")
             for side in self.size:
                 within("data.size", side, 8, 1024)
+
+    def _check_folds(self) -> None:
+        within("data.folds", self.folds, 2, MOST_FOLDS)
+        if self.fold is not None and self.folds is None:
+            raise ConfigError(
+                f"data.fold is one of data.folds, which is null; got data.fold={self.fold}. Add data.folds=5, say."
+            )
+        within("data.fold", self.fold, 1, self.folds or MOST_FOLDS)
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether every part is judged, by as many models; a run of one `fold` is an ordinary run."""
+        return self.folds is not None and self.fold is None
 
     def whole(self) -> Self:
         """Return the settings of the whole data set, which runs on subsets of it share and which is read once."""

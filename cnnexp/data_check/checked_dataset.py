@@ -29,6 +29,7 @@ class CheckedDataset:
     properties: ImageProperties
     unreadable: Mapping[int, str]
     tolerance: float  # share of unreadable files that the settings accept, 0..1
+    needed: tuple[str, ...]  # splits, beside training, that must hold an image
     empty_classes: tuple[str, ...]  # folders that should hold images of a class and hold none
 
     @classmethod
@@ -49,6 +50,7 @@ class CheckedDataset:
             properties=ImageProperties.of(decoded),
             unreadable=decoded.unreadable,
             tolerance=inspected.tolerance,
+            needed=inspected.needed,
             empty_classes=manifest.empty_classes,
         )
 

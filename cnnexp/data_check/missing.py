@@ -70,8 +70,8 @@ def single_class(dataset: CheckedDataset) -> Iterator[DataIssue]:
 
 
 def empty_splits(dataset: CheckedDataset) -> Iterator[DataIssue]:
-    """Report splits that every run needs and that hold no image."""
-    for split in ("validation", "test"):
+    """Report splits that a run needs and that hold no image."""
+    for split in dataset.needed:
         if not dataset.counts(split).any():
             yield DataIssue(
                 id="S3",

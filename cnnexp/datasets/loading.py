@@ -22,11 +22,11 @@ from cnnexp.datasets.sources.folders.image_folder import FolderSettings, folder_
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.datasets.sources.tables.columns import Columns
 from cnnexp.datasets.sources.tables.table import table_source
-from cnnexp.datasets.splitting import Split, Splits, assign_splits, indivisible_groups
-from cnnexp.datasets.subsampling import subsample
+from cnnexp.datasets.split_rows import fold_notes, split_rows
+from cnnexp.datasets.splitting import Split, Splits
 from cnnexp.errors import ConfigError
 from cnnexp.images import ImageSpec
-from cnnexp.records import SPLIT_NAMES, DatasetInfo, Labels
+from cnnexp.records import SPLIT_NAMES, DatasetInfo
 
 Rows = NDArray[np.int64]
 OnProgress = Callable[[int, int], None]  # (images decoded, images in all), while they are decoded for the first time
@@ -42,6 +42,7 @@ class InspectedDataset:
     rows: Mapping[str, Rows]  # readable images of each split, in rising order
     digest: str  # sha256 (hex) of images, labels, files, class names, spec and split
     tolerance: float  # share of unreadable files that the settings accept, 0..1
+    needed: tuple[str, ...]  # splits, beside training, that must hold an image
     notes: tuple[str, ...]  # what was left out, and how the data were read, one sentence each
 
 
@@ -84,7 +85,7 @@ def inspect_dataset(data: DataConfig, *, seed: int, on_progress: OnProgress, str
     """
     source = find_source(data)
     decoded = _decode_once(_without_empty_classes(source) if strict else source, data, on_progress)
-    rows = _subsampled(_split_rows(decoded, data), decoded.manifest, data, seed=seed)
+    rows = split_rows(decoded, data, seed=seed)
     return InspectedDataset(
         name=source.name,
         origin=source.origin,
@@ -92,7 +93,8 @@ def inspect_dataset(data: DataConfig, *, seed: int, on_progress: OnProgress, str
         rows=rows,
         digest=_digest(decoded, rows),
         tolerance=requirements.tolerance(data) or 0.0,
-        notes=(*source.notes, *decoded.manifest.notes),
+        needed=requirements.needed_splits(data),
+        notes=(*source.notes, *decoded.manifest.notes, *fold_notes(rows, data)),
     )
 
 
@@ -106,7 +108,7 @@ def trainable_splits(inspected: InspectedDataset, data: DataConfig) -> Splits:
     decoded, rows = inspected.decoded, inspected.rows
     requirements.refuse_empty_classes(decoded.manifest, inspected.origin)
     _, notes = requirements.exclude_unreadable(decoded, inspected.origin, tolerance=requirements.tolerance(data))
-    requirements.refuse_unusable_splits(decoded, rows)
+    requirements.refuse_unusable_splits(decoded, rows, needed=inspected.needed)
     return Splits(
         name=inspected.name,
         class_names=decoded.manifest.class_names,
@@ -175,42 +177,6 @@ def _without_empty_classes(source: DataSource) -> DataSource:
 def _decode_once(source: DataSource, data: DataConfig, on_progress: OnProgress) -> DecodedDataset:
     folder = cache_folder(data.cache)
     return fill.decode_once(source, ImageRequest.of(data), folder=folder, on_progress=on_progress)
-
-
-def _split_rows(decoded: DecodedDataset, data: DataConfig) -> dict[str, Rows]:
-    """Assign the readable rows to splits, in rising order, which is the fixed order of evaluation."""
-    manifest = decoded.manifest
-    readable = np.setdiff1d(np.arange(len(manifest.labels)), np.fromiter(decoded.unreadable, np.int64))
-    assignment = assign_splits(
-        manifest.labels[readable],
-        shares={"validation": data.validation, "calibration": data.calibration, "test": data.test},
-        declared=manifest.declared_splits[readable],
-        groups=indivisible_groups(decoded.duplicate_of, manifest.groups)[readable],
-        seed=data.split_seed,
-    )
-    return {name: readable[assignment == number] for number, name in enumerate(SPLIT_NAMES)}
-
-
-def _subsampled(rows: dict[str, Rows], manifest: Manifest, data: DataConfig, *, seed: int) -> dict[str, Rows]:
-    """Apply `data.limit` and `data.imbalance` to training; imbalance, where asked, to the others, alike for all seeds.
-
-    A data set that lacks training images of a class is returned as it is; it is refused later, whatever remains.
-    """
-    labels = manifest.labels
-    ranks = np.bincount(labels[rows["train"]], minlength=len(manifest.class_names))
-    if not ranks.all():
-        return rows
-
-    def kept(name: str, *, limit: int | None, seed: int) -> Rows:
-        own: Labels = labels[rows[name]]
-        return rows[name][subsample(own, limit=limit, imbalance=data.imbalance, ranks=ranks, seed=seed)]
-
-    others = [name for name in SPLIT_NAMES[1:] if data.imbalance_of == "all" and len(rows[name])]
-    return {
-        **rows,
-        **{name: kept(name, limit=None, seed=data.split_seed) for name in others},
-        "train": kept("train", limit=data.limit, seed=seed),
-    }
 
 
 def _split(decoded: DecodedDataset, rows: Rows) -> Split:

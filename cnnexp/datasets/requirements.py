@@ -1,16 +1,17 @@
 """Refuses data that makes a run meaningless; everything else is reported by `cnnexp.data_check`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.config import DataConfig, FileDataConfig
 from cnnexp.datasets.cache.entry import DecodedDataset
+from cnnexp.datasets.folds import separable
 from cnnexp.datasets.sources.folders.layout import endings
 from cnnexp.datasets.sources.source import Manifest
 from cnnexp.errors import DataError
-from cnnexp.records import SPLIT_NAMES
+from cnnexp.records import SPLIT_NAMES, Labels
 from cnnexp.system.text import listed, plural
 
 _LISTED = 5  # files named in a message
@@ -69,12 +70,48 @@ def exclude_unreadable(
     )
 
 
-def refuse_unusable_splits(decoded: DecodedDataset, rows: Mapping[str, Rows]) -> None:
+def needed_splits(data: DataConfig) -> tuple[str, ...]:
+    """Return the splits, beside training, that must hold an image; with folds, each of them has its own."""
+    return () if data.has_folds else ("validation", "test")
+
+
+def refuse_tiny_classes(labels: Labels, groups: Rows, class_names: Sequence[str], *, folds: int) -> None:
+    """Refuse folds of which some have no image of a class to judge.
+
+    Args:
+        labels: (N,) of the images that folds judge.
+        groups: (N,) images of one group stay together.
+        class_names: Of the labels.
+        folds: Their number.
+
+    Raises:
+        DataError: a class has fewer images, or groups of them, than there are folds.
+
+    """
+    apart = separable(labels, groups, classes=len(class_names))
+    tiny = np.flatnonzero(apart < folds)
+    if not len(tiny):
+        return
+    counts = np.bincount(labels, minlength=len(class_names))
+    together = ", and images of one group, or copies, stay together" if (counts[tiny] > apart[tiny]).any() else ""
+    found = (f"{class_names[k]} has {_apart(int(counts[k]), int(apart[k]))}" for k in tiny.tolist())
+    fewest = int(apart.min())
+    fewer = f"Take data.folds={fewest}, or add" if fewest > 1 else "Add"
+    raise DataError(
+        f"Every fold must judge an image of every class{together}; data.folds is {folds}, and {listed(found)}. "
+        f"{fewer} images, or leave such a class out."
+    )
+
+
+def _apart(images: int, apart: int) -> str:
+    return plural(images, "image") if images == apart else f"{plural(images, 'image')} in {plural(apart, 'group')}"
+
+
+def refuse_unusable_splits(decoded: DecodedDataset, rows: Mapping[str, Rows], *, needed: Sequence[str]) -> None:
     """Refuse splits on which nothing can be learned or evaluated.
 
     Raises:
-        DataError: there are fewer than two classes, a class has no training image, or the validation
-            or test split is empty.
+        DataError: there are fewer than two classes, a class has no training image, or a `needed` split is empty.
 
     """
     names = decoded.manifest.class_names
@@ -88,7 +125,7 @@ def refuse_unusable_splits(decoded: DecodedDataset, rows: Mapping[str, Rows]) ->
             f"Classes with training images: {listed(trained, most=20) or 'none'}. "
             "Is a class named differently in one split?"
         )
-    for split in ("validation", "test"):
+    for split in needed:
         if not counts[split].any():
             raise DataError(
                 f"The {split} split must hold an image; it is empty. "

@@ -110,10 +110,18 @@ def indivisible_groups(duplicate_of: Rows, groups: Rows | None) -> Rows:
 
 
 def _stratified(labels: Labels, *, shares: NDArray[np.float64], groups: Rows, seed: int) -> Assignment:
+    wanted = np.stack([_quota(count, shares) for count in np.bincount(labels)], axis=1)
+    return distribute(labels, wanted=wanted, groups=groups, seed=seed)
+
+
+def distribute(labels: Labels, *, wanted: Table, groups: Rows, seed: int) -> Assignment:
+    """Assign each image to a part, so that each part has about the `wanted` (parts, classes) images of each class.
+
+    Images of one group stay together. Returns (N,) int8, index of the part.
+    """
     # The only stream of random numbers that NumPy promises never to change.
     random = np.random.RandomState(seed)
     assignment = np.empty(len(labels), np.int8)
-    wanted = np.stack([_quota(count, shares) for count in np.bincount(labels)], axis=1)
     have = np.zeros_like(wanted)
     _, group, size = np.unique(groups, return_inverse=True, return_counts=True)
     alone = size[group] == 1

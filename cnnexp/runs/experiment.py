@@ -13,6 +13,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
+from cnnexp.errors import ConfigError
 from cnnexp.models import Regularization, build_model
 from cnnexp.records import SPLIT_NAMES, EpochValues, Gallery, PrunedRun, RunInfo, RunResult
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
@@ -46,6 +47,10 @@ def run(
     """
     training.require_zip_date()
     data = config.data
+    if data.has_folds:
+        raise ConfigError(
+            f"data.folds={data.folds} needs the fold that a run judges: -m 'data.fold=range(1,{data.folds + 1})'."
+        )
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)

@@ -150,6 +150,7 @@ def _all_or_declared(data: DataConfig, on_progress: OnProgress) -> EvaluationSet
             rows=_only_test(rows),
             digest=content_digest(read),
             tolerance=requirements.tolerance(data) or 0.0,
+            needed=("test",),
             notes=(),
         ),
         notes=(*source.notes, *known.notes, *notes),
