@@ -49,7 +49,7 @@ def run(
     data = config.data
     if data.has_folds:
         raise ConfigError(
-            f"data.folds={data.folds} needs the fold that a run judges: -m 'data.fold=range(1,{data.folds + 1})'."
+            "data.folds needs the fold that a run judges: data.fold=1, or -m 'data.fold=range(1,6)' for five."
         )
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)
