@@ -30,6 +30,7 @@ from cnnexp.diagnosis.training_course import (
     has_nearly_collapsed,
     has_recovered,
     has_shrunk,
+    is_falling,
     is_falling_smoothly,
     is_falling_steadily,
     largest_rise,
@@ -43,8 +44,9 @@ FLAT = 0.01  # of the loss of a constant output; the loss of an epoch differs by
 SLOW_LOSS = 0.8  # of the same loss, left after all epochs
 UNMOVED_LOSS = 0.95  # of the same loss
 SMOOTH = 0.001  # of the same loss, that the second half must bring; no rise is larger at far too low a learning rate
-TOO_SLOW = 4.0  # times the epochs that ran, still needed: longer training would cost more than a higher learning rate
+TOO_SLOW = 3.0  # times the epochs that ran, still needed: the next learning rate, three times higher, saves as many
 UNLEARNED = 1.05  # of the same loss: above, training has not even learned the shares of the classes
+RIPPLE = 0.05  # of the whole fall: small steps also cause such rises of a training loss, for its batches differ
 RISE = 0.05  # of the same loss, of the training loss above its lowest before; dropout and augmentation cause 0.02
 JUMP = 0.2  # of the same loss, of the validation loss above its lowest
 JUMP_OVER_GAIN = 2.0  # times the fall of the training loss since
@@ -151,7 +153,8 @@ def unlearned_losses(run: RunEvidence) -> NDArray[np.float64] | None:
 
     Where next to nothing fell, what fell first is due to the shares of the classes; then it must only fall smoothly.
     The validation loss of a network with batch normalization first follows the running statistics, not the weights;
-    then the training loss counts, which memorizing never leaves so high.
+    then the training loss counts, which memorizing never leaves so high. It need not fall as fast as in the beginning:
+    above the loss of a constant output nothing levels off but by steps that are too small.
     """
     if not run.history.outputs:
         return None
@@ -161,7 +164,7 @@ def unlearned_losses(run: RunEvidence) -> NDArray[np.float64] | None:
         return val
     if val[-1] > UNMOVED_LOSS * constant and is_falling_smoothly(val, least=SMOOTH * constant):
         return val
-    if train[-1] > UNLEARNED * constant and is_falling_steadily(train, wiggle=wiggle):
+    if train[-1] > UNLEARNED * constant and is_falling(train, wiggle=max(wiggle, RIPPLE * (train[0] - train[-1]))):
         return train
     return None
 

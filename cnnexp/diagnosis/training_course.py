@@ -84,20 +84,22 @@ def has_learned_little(run: RunEvidence) -> bool:
     return bool(validation_losses(run).min() > LITTLE_LEARNED * prior_loss(run))
 
 
+def is_falling(losses: NDArray[np.float64], *, wiggle: float) -> bool:
+    """Return whether losses (epochs,) ended at their lowest and never rose by more than `wiggle`."""
+    is_course = len(losses) >= MINIMUM_EPOCHS
+    return bool(is_course and losses.argmin() == len(losses) - 1 and largest_rise(losses) <= wiggle)
+
+
 def is_falling_steadily(losses: NDArray[np.float64], *, wiggle: float) -> bool:
     """Return whether losses (epochs,) never rose by more than `wiggle`, and fell to the end as in the beginning."""
-    if len(losses) < MINIMUM_EPOCHS:
-        return False
     fall, late = losses[0] - losses[-1], losses[(len(losses) - 1) // 2] - losses[-1]
-    return bool(losses.argmin() == len(losses) - 1 and late >= STEADY * fall and largest_rise(losses) <= wiggle)
+    return is_falling(losses, wiggle=wiggle) and bool(late >= STEADY * fall)
 
 
 def is_falling_smoothly(losses: NDArray[np.float64], *, least: float) -> bool:
     """Return whether losses (epochs,) fell by `least` or more in the second half and never rose by more."""
-    if len(losses) < MINIMUM_EPOCHS:
-        return False
     late = losses[(len(losses) - 1) // 2] - losses[-1]
-    return bool(losses.argmin() == len(losses) - 1 and late >= least and largest_rise(losses) <= least)
+    return is_falling(losses, wiggle=least) and bool(late >= least)
 
 
 def epochs_to_learn(losses: NDArray[np.float64], *, constant: float) -> float:
