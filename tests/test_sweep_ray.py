@@ -122,7 +122,7 @@ def test_runs_of_a_search_are_pruned(here, second, tmp_path):
 @pytest.mark.parametrize(
     ("home", "message"),
     [
-        ("empty", r"Node \S+: data.path must be a folder of images, or a zip archive of one; \S+/empty/photos is"),
+        ("empty", r"Node \S+: data.path must be a folder of images, .*; there is no \S+/empty/photos"),
         ("other", r"The data must be the same on every node; data.path=~/photos on node \S+ has the digest"),
     ],
 )
