@@ -11,6 +11,7 @@ from cnnexp.records import Augmentation
 from cnnexp.runs.gallery import EACH_WAY, PAIRS, SEEN, TOP_LOSSES, build_gallery, images_of, most_confused, top_losses
 from cnnexp.training import as_seen, first_of_each_class
 from cnnexp.training.batches import batches
+from cnnexp.training.epoch_order import order_of
 
 NONE = Augmentation(flip=False, shift=0.0, zoom=0.0)
 BASIC = Augmentation(flip=True, shift=0.1, zoom=0.1)
@@ -58,6 +59,7 @@ def gallery_of(data: Splits, *, augmentation=BASIC, batch_size=32, seed=5, is_un
         is_unlike=is_unlike or (lambda images: np.zeros(len(images), bool)),
         augmentation=augmentation,
         batch_size=batch_size,
+        sampling="shuffled",
         seed=seed,
     )
 
@@ -123,9 +125,9 @@ def test_images_that_are_unlike_the_training_data_are_marked_and_each_is_asked_a
 @pytest.mark.parametrize("batch_size", [7, 32, 500])
 def test_training_images_are_shown_as_they_were_trained_on(augmentation, batch_size):
     train = split(100, 4)
-    positions = first_of_each_class(train.labels, classes=4, each=30, seed=5)
-    shown = as_seen(train, positions, batch_size=batch_size, augmentation=augmentation, seed=5)
-    trained = batches(train, batch_size=batch_size, epochs=1, augmentation=augmentation, seed=5)
+    positions = first_of_each_class(train.labels, classes=4, each=30, sampling="shuffled", seed=5)
+    shown = as_seen(train, positions, batch_size=batch_size, sampling="shuffled", augmentation=augmentation, seed=5)
+    trained = batches(train, batch_size=batch_size, epochs=1, sampling="shuffled", augmentation=augmentation, seed=5)
     images, labels = (np.concatenate(parts) for parts in zip(*trained.as_numpy_iterator(), strict=True))
     order = np.random.default_rng((5, 1)).permutation(100)
     assert np.array_equal(labels, train.labels[order])
@@ -133,9 +135,24 @@ def test_training_images_are_shown_as_they_were_trained_on(augmentation, batch_s
     np.testing.assert_array_equal(shown, images[places])
 
 
+def test_an_image_that_balanced_sampling_repeats_is_shown_once_and_as_it_came_first():
+    train = split(100, 4)
+    train = replace(train, labels=np.repeat([0, 1], [95, 5]))
+    how = {"sampling": "balanced", "seed": 5}
+    positions = first_of_each_class(train.labels, classes=2, each=30, **how)
+    assert np.bincount(train.labels[positions]).tolist() == [30, 5]
+    assert len(set(positions.tolist())) == 35
+    shown = as_seen(train, positions, batch_size=7, augmentation=BASIC, **how)
+    trained = batches(train, batch_size=7, epochs=1, augmentation=BASIC, **how)
+    images, labels = (np.concatenate(parts) for parts in zip(*trained.as_numpy_iterator(), strict=True))
+    order = order_of(train.labels, epoch=1, **how).tolist()
+    assert np.array_equal(labels, train.labels[order])
+    np.testing.assert_array_equal(shown, images[[order.index(position) for position in positions]])
+
+
 def test_each_class_begins_with_its_first_image_of_the_epoch():
     train = split(100, 4)
-    positions = first_of_each_class(train.labels, classes=4, each=3, seed=5)
+    positions = first_of_each_class(train.labels, classes=4, each=3, sampling="shuffled", seed=5)
     assert train.labels[positions].tolist() == sorted([0, 1, 2, 3] * 3)
     order = np.random.default_rng((5, 1)).permutation(100).tolist()
     for label in range(4):

@@ -25,6 +25,7 @@ def test_the_learning_rate_follows_the_batch_size_by_its_rule(rule, expected):
         learning_rate=0.01,
         batch_scaling=rule,
         reference_batch_size=32,
+        clip_norm=None,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-7,

@@ -40,6 +40,7 @@ def network(regularization=None):
 def fit_config(*, train, epochs=3, batch_size=16, learning_rate=0.1, schedule=CONSTANT, **changes):
     settings = {
         "batch_size": batch_size,
+        "sampling": "shuffled",
         "learning_rates": training.learning_rates(
             schedule,
             learning_rate=learning_rate,
@@ -63,6 +64,7 @@ def sgd(learning_rate=0.1, momentum=0.0):
         learning_rate=learning_rate,
         batch_scaling="none",
         reference_batch_size=32,
+        clip_norm=None,
         momentum=momentum,
         nesterov=False,
     )
@@ -110,6 +112,7 @@ def read(train, made):
         train,
         batch_size=made.batch_size,
         epochs=len(made.learning_rates),
+        sampling=made.sampling,
         augmentation=made.augmentation,
         seed=made.seed,
     )

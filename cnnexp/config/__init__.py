@@ -16,6 +16,7 @@ from cnnexp.config.data import (
     TableDataConfig,
 )
 from cnnexp.config.experiment import VARIANTS, ExperimentConfig, all_settings, names_affecting, types_of
+from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
     AlexNetConfig,
     ModelConfig,
@@ -29,6 +30,7 @@ from cnnexp.config.optimizer import (
     AdamWConfig,
     CosineScheduleConfig,
     ExponentialScheduleConfig,
+    MuonConfig,
     OneCycleScheduleConfig,
     OptimizerConfig,
     PlateauScheduleConfig,
@@ -57,8 +59,11 @@ __all__ = [
     "ExperimentConfig",
     "ExponentialScheduleConfig",
     "FileDataConfig",
+    "FocalLossConfig",
     "FolderDataConfig",
+    "LossConfig",
     "ModelConfig",
+    "MuonConfig",
     "NpzDataConfig",
     "OneCycleScheduleConfig",
     "OptimizerConfig",

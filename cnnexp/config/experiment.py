@@ -3,6 +3,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 
 from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
+from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
     AlexNetConfig,
     ModelConfig,
@@ -16,6 +17,7 @@ from cnnexp.config.optimizer import (
     AdamWConfig,
     CosineScheduleConfig,
     ExponentialScheduleConfig,
+    MuonConfig,
     OneCycleScheduleConfig,
     OptimizerConfig,
     PlateauScheduleConfig,
@@ -41,6 +43,7 @@ class ExperimentConfig:
     model: ModelConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
+    loss: LossConfig
     regularization: RegularizationConfig
     augmentation: AugmentationConfig
     training: TrainingConfig
@@ -76,6 +79,7 @@ VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have dif
         "sgd": SgdConfig,
         "adam": AdamConfig,
         "adamw": AdamWConfig,
+        "muon": MuonConfig,
         "rmsprop": RmspropConfig,
     },
     "schedule": {
@@ -86,6 +90,10 @@ VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have dif
         "warmup_cosine": WarmupCosineScheduleConfig,
         "one_cycle": OneCycleScheduleConfig,
         "plateau": PlateauScheduleConfig,
+    },
+    "loss": {
+        "cross_entropy": LossConfig,
+        "focal": FocalLossConfig,
     },
 }
 

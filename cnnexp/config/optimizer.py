@@ -10,11 +10,13 @@ class OptimizerConfig:
     learning_rate: float = setting(short="lr")  # the rate at `reference_batch_size`
     batch_scaling: str  # how the rate follows the batch size: none | linear | sqrt
     reference_batch_size: int = setting(column="if set")  # the batch size at which the rate is taken as it stands
+    clip_norm: float | None = setting(column="if set", neutral=None)  # largest norm of the whole gradient; None: any
 
     def __post_init__(self) -> None:
         within("optimizer.learning_rate", self.learning_rate, 0, 100, above=True)
         one_of("optimizer.batch_scaling", self.batch_scaling, ("none", "linear", "sqrt"))
         within("optimizer.reference_batch_size", self.reference_batch_size, 1)
+        within("optimizer.clip_norm", self.clip_norm, 0, above=True)
 
 
 @settings
@@ -56,6 +58,26 @@ class AdamWConfig(AdamConfig):
 
     def __post_init__(self) -> None:
         AdamConfig.__post_init__(self)
+        within("optimizer.weight_decay", self.weight_decay, 0, 1)
+
+
+@settings
+class MuonConfig(OptimizerConfig):
+    """Orthogonalized momentum for the kernels inside the network, Jordan 2024; AdamW for all else."""
+
+    momentum: float  # of the kernels
+    nesterov: bool = setting(column="if set")
+    beta_1: float = setting(column="if set")  # of AdamW, as the next two
+    beta_2: float = setting(column="if set")
+    epsilon: float = setting(column="if set")
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        OptimizerConfig.__post_init__(self)
+        within("optimizer.momentum", self.momentum, 0, 1, below=True)
+        within("optimizer.beta_1", self.beta_1, 0, 1, below=True)
+        within("optimizer.beta_2", self.beta_2, 0, 1, below=True)
+        within("optimizer.epsilon", self.epsilon, 0, 1, above=True)
         within("optimizer.weight_decay", self.weight_decay, 0, 1)
 
 

@@ -13,6 +13,9 @@ class TrainingConfig:
     monitor: str = setting(column="if set")  # what improvement means: val/loss | val/accuracy
     keep: str = setting(column="if set")  # which epoch's weights the model ends with: best | last
     class_weight: str  # none | balanced: weigh each class by the inverse of its frequency
+    sampling: str = setting(column="if set", neutral="shuffled")  # shuffled | balanced: of each class as many images
+    accumulate: int = setting(column="if set", neutral=1)  # batches whose gradients are averaged into one step
+    ema: float | None = setting(column="if set", neutral=None)  # decay of the average of weights; None: no average
     threads: int | str = setting(affects="machine", column="if set", short="")  # cores; auto: docs/performance.md
     precision: str = setting(affects="machine", column="if set")  # float32 | bfloat16 | auto: see docs/performance.md
 
@@ -23,12 +26,25 @@ class TrainingConfig:
         one_of("training.monitor", self.monitor, ("val/loss", "val/accuracy"))
         one_of("training.keep", self.keep, ("best", "last"))
         one_of("training.class_weight", self.class_weight, ("none", "balanced"))
+        one_of("training.sampling", self.sampling, ("shuffled", "balanced"))
+        if self.sampling == "balanced" and self.class_weight == "balanced":
+            raise ConfigError(
+                "training.sampling=balanced and training.class_weight=balanced would each make up for rare classes, "
+                "which then count twice; choose one of them."
+            )
+        within("training.accumulate", self.accumulate, 1, 65_536)
+        within("training.ema", self.ema, 0, 1, above=True, below=True)
         if isinstance(self.threads, str):
             if self.threads != "auto":
                 raise ConfigError(f"training.threads must be auto or a whole number from 1; got {self.threads!r}.")
         else:
             within("training.threads", self.threads, 1, 1024)
         one_of("training.precision", self.precision, ("float32", "bfloat16", "auto"))
+
+    @property
+    def images_per_step(self) -> int:
+        """How many images one step of the optimizer averages over."""
+        return self.batch_size * self.accumulate
 
 
 @settings

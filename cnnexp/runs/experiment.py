@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from cnnexp import training
-from cnnexp.config import ExperimentConfig
+from cnnexp.config import ExperimentConfig, FocalLossConfig
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
@@ -62,7 +62,15 @@ def run(
     on_start(info)
     optimizer = training.build_optimizer(config.optimizer, learning_rate=settings.learning_rate)
     graphs = graphs or GraphCache()
-    trainer = graphs.reuse(Trainer(Network(model), optimizer, _loss(config, splits)))
+    trainer = graphs.reuse(
+        Trainer(
+            Network(model),
+            optimizer,
+            _loss(config, splits),
+            micro_batch=config.training.batch_size if config.training.accumulate > 1 else None,
+            ema=config.training.ema,
+        )
+    )
     history = training.fit(
         trainer,
         _fit_config(config, settings),
@@ -145,12 +153,14 @@ def _loss(config: ExperimentConfig, splits: Splits) -> training.Loss:
         if balanced
         else np.ones(classes, np.float32),
         label_smoothing=config.regularization.label_smoothing,
+        gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
     )
 
 
 def _fit_config(config: ExperimentConfig, settings: ResolvedSettings) -> training.FitConfig:
     return training.FitConfig(
-        batch_size=config.training.batch_size,
+        batch_size=config.training.images_per_step,
+        sampling=config.training.sampling,
         learning_rates=training.learning_rates(
             config.schedule,
             learning_rate=settings.learning_rate,
@@ -192,7 +202,8 @@ def _gallery(
         evaluated.evaluation.confusion,
         is_unlike=unlike_by(network.forward, card.reference, p=card.card.thresholds.unlike_p),
         augmentation=settings.augmentation,
-        batch_size=config.training.batch_size,
+        batch_size=config.training.images_per_step,
+        sampling=config.training.sampling,
         seed=config.seed,
     )
 

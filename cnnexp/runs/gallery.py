@@ -35,6 +35,7 @@ def build_gallery(
     is_unlike: IsUnlike,
     augmentation: Augmentation,
     batch_size: int,
+    sampling: str,
     seed: int,
 ) -> Gallery:
     """Choose the images of a run's page.
@@ -45,7 +46,8 @@ def build_gallery(
         confusion: (K, K) of the test images, row = true class.
         is_unlike: Which of some images are unlike the training data.
         augmentation: As the run resolved it.
-        batch_size: Of the training; with the seed it fixes how each image was augmented.
+        batch_size: Images of a step of the training; with the seed it fixes how each image was augmented.
+        sampling: Of the training, see `training.epoch_order`.
         seed: Of the run.
 
     """
@@ -60,11 +62,13 @@ def build_gallery(
         Confusion(*way, int(confusion[way]), tuple(described[position] for position in positions.tolist()))
         for way, positions in ways
     ]
-    seen = _seen_positions(splits, seed=seed)
+    seen = _seen_positions(splits, sampling=sampling, seed=seed)
     return Gallery(
         top_losses=tuple(described[position] for position in top.tolist()),
         confused=tuple(zip(confusions[::2], confusions[1::2], strict=True)),
-        seen=training.as_seen(splits.train, seen, batch_size=batch_size, augmentation=augmentation, seed=seed),
+        seen=training.as_seen(
+            splits.train, seen, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed
+        ),
         seen_labels=splits.train.labels[seen],
         seen_files=tuple(splits.train.files[position] for position in seen.tolist()),
     )
@@ -138,9 +142,9 @@ def _predicted_image(position: int, test: Split, probabilities: Probabilities, *
     )
 
 
-def _seen_positions(splits: Splits, *, seed: int) -> Positions:
+def _seen_positions(splits: Splits, *, sampling: str, seed: int) -> Positions:
     """Choose training images: of many classes two each of the first ones, of few classes up to eight each."""
     count = min(SEEN, max(SEEN_EACH[0], SEEN_BYTES // splits.train.images[0].nbytes))
     each = int(np.clip(count // len(splits.class_names), *SEEN_EACH))
     classes = min(len(splits.class_names), max(1, count // each))
-    return training.first_of_each_class(splits.train.labels, classes=classes, each=each, seed=seed)
+    return training.first_of_each_class(splits.train.labels, classes=classes, each=each, sampling=sampling, seed=seed)

@@ -44,14 +44,14 @@ class ResolvedSettings:
 def resolve(config: ExperimentConfig, splits: "Splits") -> ResolvedSettings:
     """Resolve ``auto``, and what depends on the training split."""
     height, width, _ = splits.spec.shape
-    batch_size, images = config.training.batch_size, len(splits.train)
+    images_per_step, images = config.training.images_per_step, len(splits.train)
     threads, precision = resolve_execution(config, images=images, height=height, width=width, cores=resources.cores())
     statistics = channel_statistics(splits.train)
     return ResolvedSettings(
         threads=threads,
         precision=precision,
-        learning_rate=scaled_learning_rate(config.optimizer, batch_size=batch_size),
-        steps_per_epoch=math.ceil(images / batch_size),
+        learning_rate=scaled_learning_rate(config.optimizer, batch_size=images_per_step),
+        steps_per_epoch=math.ceil(images / images_per_step),
         augmentation=resolve_augmentation(config.augmentation, mirror=config.data.mirror),
         statistics=statistics,
         scaling=fit_scaling(config.data.scaling, statistics),

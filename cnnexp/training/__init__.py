@@ -4,10 +4,11 @@ from cnnexp.training.determinism import configure_tensorflow
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
 from cnnexp.training.graph_cache import GraphCache
+from cnnexp.training.losses import Loss, balanced_class_weights
 from cnnexp.training.network import Network, fold_temperature, require_zip_date, to_bytes
 from cnnexp.training.optimizers import build_optimizer
 from cnnexp.training.schedules import Plateau, learning_rates
-from cnnexp.training.trainer import Loss, Trainer, balanced_class_weights
+from cnnexp.training.trainer import Trainer
 
 __all__ = [
     "FitConfig",

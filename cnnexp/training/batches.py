@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 from cnnexp.datasets import Split
 from cnnexp.records import Augmentation
 from cnnexp.training.augmentation import apply_transforms, transforms
+from cnnexp.training.epoch_order import order_of
 
 
-def batches(train: Split, *, batch_size: int, epochs: int, augmentation: Augmentation, seed: int) -> tf.data.Dataset:
+def batches(
+    train: Split, *, batch_size: int, epochs: int, sampling: str, augmentation: Augmentation, seed: int
+) -> tf.data.Dataset:
     """Return the batches of all epochs, one after another: (images uint8 (B, H, W, C), labels int64 (B,)).
 
     One data set for the whole training, because building one takes longer than a small epoch.
     """
-    source = _Source(train, batch_size=batch_size, augmentation=augmentation, seed=seed)
+    source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed)
     shape = train.images.shape[1:]
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -37,9 +40,10 @@ def batches(train: Split, *, batch_size: int, epochs: int, augmentation: Augment
 class _Source:
     """The batch of each step, read in order: images, labels, and an augmentation map for each image."""
 
-    def __init__(self, train: Split, *, batch_size: int, augmentation: Augmentation, seed: int) -> None:
+    def __init__(self, train: Split, *, batch_size: int, sampling: str, augmentation: Augmentation, seed: int) -> None:
         self._train = train
         self._batch_size = batch_size
+        self._sampling = sampling
         self._augmentation = augmentation
         self._seed = seed
         self._epoch = 0
@@ -58,7 +62,7 @@ class _Source:
         """Draw the order of an epoch, a function of the seed and the epoch's number."""
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = order_of(len(self._train), seed=self._seed, epoch=epoch)
+            self._order = order_of(self._train.labels, sampling=self._sampling, seed=self._seed, epoch=epoch)
 
     def _maps(self, count: int, batch: int) -> NDArray[np.float32]:
         if not self._augmentation:
@@ -73,8 +77,3 @@ class _Source:
             epoch=self._epoch,
             batch=batch,
         )
-
-
-def order_of(images: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return the positions of training images in the order of an epoch, which counts from 1."""
-    return np.random.default_rng((seed, epoch)).permutation(images)

@@ -22,7 +22,8 @@ from cnnexp.training.trainer import Trainer
 class FitConfig:
     """The settings of `fit`."""
 
-    batch_size: int
+    batch_size: int  # images of a step
+    sampling: str  # shuffled | balanced: see `epoch_order`
     learning_rates: NDArray[np.float64]  # (epochs, steps per epoch)
     set_learning_rate: float  # optimizer.learning_rate, before batch scaling and schedule: what a user can lower
     plateau: Plateau
@@ -57,7 +58,14 @@ def fit(
     network = trainer.network
     epochs, steps_per_epoch = config.learning_rates.shape
     ordered = iter(
-        batches(train, batch_size=config.batch_size, epochs=epochs, augmentation=config.augmentation, seed=config.seed)
+        batches(
+            train,
+            batch_size=config.batch_size,
+            epochs=epochs,
+            sampling=config.sampling,
+            augmentation=config.augmentation,
+            seed=config.seed,
+        )
     )
     best = _BestWeights(config.monitor)
     done: list[EpochValues] = []
@@ -70,22 +78,24 @@ def fit(
         learning_rates = scheduled * config.plateau.factor
         last = float(learning_rates[-1])
         loss, accuracy = _train_epoch(trainer, ordered, config, len(train), epoch, learning_rates, on_steps)
-        logits = network.logits(validation.images, validation.rows)
-        val_loss, val_accuracy = loss_and_accuracy(logits, validation.labels)
-        seconds = time.perf_counter() - began
-        values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, last, seconds)
-        done.append(values)
-        best.update(values, network.model)
+        with trainer.averaged():
+            logits = network.logits(validation.images, validation.rows)
+            val_loss, val_accuracy = loss_and_accuracy(logits, validation.labels)
+            seconds = time.perf_counter() - began
+            values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, last, seconds)
+            done.append(values)
+            best.update(values, network.model)
+            penalties.append(network.penalty())
         config.plateau.step(improved=best.epoch == epoch)
         prune = on_epoch(values)
         if not math.isfinite(val_loss):
             _raise_non_finite(config, "validation", epoch, epoch * steps_per_epoch, last)
         outputs.append(output_statistics(logits, untrained=untrained))
-        penalties.append(network.penalty())
         if pruned := prune and epoch < epochs:
             break
         if config.patience is not None and epoch - best.epoch >= config.patience:
             break
+    trainer.keep_average()
     if config.keep == "best":
         network.model.set_weights(best.weights)
     steps = len(done) * steps_per_epoch

@@ -2,8 +2,10 @@
 
 import keras
 
-from cnnexp.config import AdamConfig, AdamWConfig, OptimizerConfig, RmspropConfig, SgdConfig
+from cnnexp.config import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, RmspropConfig, SgdConfig
 from cnnexp.errors import ConfigError
+from cnnexp.models import LOGITS
+from cnnexp.training.muon import Muon
 
 
 def build_optimizer(config: OptimizerConfig, *, learning_rate: float) -> keras.Optimizer:
@@ -15,23 +17,27 @@ def build_optimizer(config: OptimizerConfig, *, learning_rate: float) -> keras.O
         ConfigError: the optimizer is unknown.
 
     """
+    common = {"learning_rate": learning_rate, "global_clipnorm": config.clip_norm, "name": config.name}
     match config:
         case SgdConfig(momentum=momentum, nesterov=nesterov):
-            return keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=nesterov, name=config.name)
+            return keras.optimizers.SGD(momentum=momentum, nesterov=nesterov, **common)
         case AdamWConfig(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=decay):
-            return keras.optimizers.AdamW(
-                learning_rate,
-                weight_decay=decay,
-                beta_1=beta_1,
-                beta_2=beta_2,
-                epsilon=epsilon,
-                name=config.name,
-            )
+            return keras.optimizers.AdamW(weight_decay=decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **common)
         case AdamConfig(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon):
-            return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, name=config.name)
+            return keras.optimizers.Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **common)
         case RmspropConfig(rho=rho, momentum=momentum, epsilon=epsilon):
-            return keras.optimizers.RMSprop(
-                learning_rate, rho=rho, momentum=momentum, epsilon=epsilon, name=config.name
+            return keras.optimizers.RMSprop(rho=rho, momentum=momentum, epsilon=epsilon, **common)
+        case MuonConfig(weight_decay=decay):
+            return Muon(
+                momentum=config.momentum,
+                nesterov=config.nesterov,
+                adam_beta_1=config.beta_1,
+                adam_beta_2=config.beta_2,
+                epsilon=config.epsilon,
+                weight_decay=decay,
+                adam_weight_decay=decay,
+                exclude_layers=[LOGITS],
+                **common,
             )
         case _:
-            raise ConfigError(f"optimizer must be sgd, adam, adamw or rmsprop; got {config.name!r}.")
+            raise ConfigError(f"optimizer must be sgd, adam, adamw, rmsprop or muon; got {config.name!r}.")

@@ -2,50 +2,47 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnnexp.records import Labels
+from cnnexp.training.accumulation import Gradients, accumulated
+from cnnexp.training.losses import Loss
 from cnnexp.training.network import Network, with_logits
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loss:
-    """Cross-entropy against the smoothed label (Szegedy et al. 2016, arXiv:1512.00567), weighted by class."""
-
-    class_weights: NDArray[np.float32]  # (K,)
-    label_smoothing: float
-
-    def of(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Return the loss of each image (B,); logits are (B, K), labels (B,)."""
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        if self.label_smoothing:
-            everywhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
-            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * everywhere
-        weights = tf.gather(tf.constant(self.class_weights), labels)
-        return losses * tf.stop_gradient(weights)  # without it, the graph gets a gradient that is not used
-
-
-def balanced_class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:
-    """Return N / (K × count) for each class (K,), scikit-learn's ``balanced``; 0 for a class without images."""
-    counts = np.bincount(labels, minlength=num_classes)
-    weights = np.zeros(num_classes)
-    np.divide(len(labels), num_classes * counts, out=weights, where=counts > 0)
-    return weights.astype(np.float32)
+from cnnexp.training.weight_average import WeightAverage
 
 
 class Trainer:
     """A network, its optimizer and its loss; calling it makes training steps."""
 
-    def __init__(self, network: Network, optimizer: keras.Optimizer, loss: Loss) -> None:
+    def __init__(
+        self,
+        network: Network,
+        optimizer: keras.Optimizer,
+        loss: Loss,
+        *,
+        micro_batch: int | None = None,
+        ema: float | None = None,
+    ) -> None:
+        """Prepare training.
+
+        Args:
+            network: It is trained in place.
+            optimizer: A new one.
+            loss: What is minimized, beside the penalties of the network.
+            micro_batch: Images whose gradient is computed at a time; None: all of a batch.
+            ema: Decay of the average of the weights, see `WeightAverage`; None: there is none.
+
+        """
         optimizer.build(network.model.trainable_variables)
         self.network = network
         self._optimizer = optimizer
         self._loss = loss
+        self._micro_batch = micro_batch
+        self._average = None if ema is None else WeightAverage(network.model.weights, decay=ema)
         self._logits = with_logits(network.model)
         batches = tf.data.IteratorSpec(
             (tf.TensorSpec(network.model.inputs[0].shape, tf.uint8), tf.TensorSpec((None,), tf.int64))
@@ -59,14 +56,27 @@ class Trainer:
     def signature(self) -> str:
         """What the graph depends on, see `graph_cache`; not the learning rate, because every step gets its own."""
         settings = self._optimizer.get_config() | {"learning_rate": None}
-        loss = (self._loss.class_weights.tolist(), self._loss.label_smoothing)
-        return json.dumps([self.network.signature, type(self._optimizer).__name__, settings, loss])
+        loss = (self._loss.class_weights.tolist(), self._loss.label_smoothing, self._loss.gamma)
+        ema = self._average and self._average.decay
+        optimizer = (type(self._optimizer).__name__, settings)
+        return json.dumps([self.network.signature, optimizer, loss, self._micro_batch, ema])
 
     def load_state_from(self, other: "Trainer") -> None:
         """Take over the weights, random numbers and optimizer state of `other`, which has the same signature."""
         self.network.load_state_from(other.network)
         for mine, theirs in zip(self._optimizer.variables, other._optimizer.variables, strict=True):
             mine.assign(theirs)
+        if self._average is not None and other._average is not None:
+            self._average.load_state_from(other._average)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a block in which the network has its averaged weights, where an average is kept."""
+        return nullcontext() if self._average is None else self._average.in_network()
+
+    def keep_average(self) -> None:
+        """Leave the network with its averaged weights, where an average is kept."""
+        if self._average is not None:
+            self._average.load_into_network()
 
     def __call__(
         self, batches: Iterator[object], learning_rates: NDArray[np.float64]
@@ -95,12 +105,22 @@ class Trainer:
         return state
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        variables = self.network.model.trainable_variables
+        compute: Gradients = self._gradients
+        if self._micro_batch is not None:
+            compute = accumulated(compute, variables, micro_batch=self._micro_batch)
+        loss, correct, gradients = compute(images, labels)
+        self._optimizer.apply(gradients, variables)
+        if self._average is not None:
+            self._average.update(self._optimizer.iterations)
+        return loss, correct
+
+    def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             logits = self._logits(images, training=True)
             loss = tf.reduce_mean(self._loss.of(logits, labels))
             if self._logits.losses:
                 loss += tf.add_n(self._logits.losses)
-        variables = self.network.model.trainable_variables
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        gradients = tape.gradient(loss, self.network.model.trainable_variables)
         correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
-        return loss, correct
+        return loss, correct, gradients

@@ -1,0 +1,52 @@
+"""The loss of each image: cross-entropy or focal loss, against the smoothed label, weighted by class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cnnexp.records import Labels
+
+_LEAST_DOUBT = 1e-7  # of a class; at 0 the gradient of a power below 1 is infinite
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loss:
+    """Cross-entropy against the smoothed label (Szegedy et al. 2016, arXiv:1512.00567), weighted by class.
+
+    With `gamma`, the term of each class counts by (1 - its probability) ** gamma: focal loss (Lin et al. 2017,
+    arXiv:1708.02002), without its alpha, which is what class weights are for.
+    """
+
+    class_weights: NDArray[np.float32]  # (K,)
+    label_smoothing: float
+    gamma: float = 0.0  # 0: cross-entropy
+
+    def of(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Return the loss of each image (B,); logits are (B, K), labels (B,)."""
+        losses = self._focal(logits, labels) if self.gamma else self._cross_entropy(logits, labels)
+        weights = tf.gather(tf.constant(self.class_weights), labels)
+        return losses * tf.stop_gradient(weights)  # without it, the graph gets a gradient that is not used
+
+    def _cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        if self.label_smoothing:
+            everywhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
+            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * everywhere
+        return losses
+
+    def _focal(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        log_probabilities = tf.nn.log_softmax(logits)
+        doubts = tf.maximum(-tf.math.expm1(log_probabilities), _LEAST_DOUBT)
+        classes = len(self.class_weights)
+        targets = (1 - self.label_smoothing) * tf.one_hot(labels, classes) + self.label_smoothing / classes
+        return -tf.reduce_sum(targets * doubts**self.gamma * log_probabilities, axis=1)
+
+
+def balanced_class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:
+    """Return N / (K × count) for each class (K,), scikit-learn's ``balanced``; 0 for a class without images."""
+    counts = np.bincount(labels, minlength=num_classes)
+    weights = np.zeros(num_classes)
+    np.divide(len(labels), num_classes * counts, out=weights, where=counts > 0)
+    return weights.astype(np.float32)
