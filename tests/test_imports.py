@@ -61,3 +61,17 @@ def test_what_evaluate_shall_do_is_read_before_tensorflow_is_imported(tmp_path):
 def test_the_process_of_a_sweep_imports_no_tensorflow(tmp_path):
     executors = "cnnexp.sweeps.sweep, cnnexp.sweeps.plugin, cnnexp.sweeps.executors.process_executor"
     assert imported(["--help"], tmp_path, first=executors) == ["numpy"]
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ("import cnnexp; dir(cnnexp)", set()),
+        ("import cnnexp; cnnexp.compare", {"numpy", "scipy"}),
+        ("import cnnexp; cnnexp.LoadedModel.predict", {"numpy", "pyarrow", "pandas", "scipy"}),
+    ],
+)
+def test_a_program_that_imports_cnnexp_gets_what_it_asks_for(tmp_path, code, allowed):
+    program = f"import sys; {code}; print(*(name for name in {(*HEAVY, 'hydra')} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= allowed

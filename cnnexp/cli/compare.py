@@ -1,6 +1,7 @@
 """``cnnexp compare``: is B really better than A?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
@@ -12,6 +13,25 @@ from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_c
 from cnnexp.report.console import open_console
 from cnnexp.tracking.comparison_page import command_again, log_comparison
 from cnnexp.tracking.store.find_runs import find_runs
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """A comparison, and the runs that were meant."""
+
+    comparison: Comparison
+    runs: tuple[RunSummary, ...]
+    uri: str  # of their store
+    command: str  # makes the page again
+
+
+def find_and_compare(targets: Sequence[str], *, by: Sequence[str], metric: str) -> ComparedRuns:
+    """Compare the runs that are meant; the arguments, and what is raised, are those of `run`."""
+    names, uri = separate_store(targets)
+    runs = find_runs(names, uri=uri)
+    comparison = compare(runs, metric_name=metric, by=by)
+    lasting = [_lasting_name(runs) if name == "latest" else name for name in names]
+    return ComparedRuns(comparison, runs, uri, command_again(lasting, uri=uri, metric=metric, by=by))
 
 
 def run(
@@ -44,18 +64,15 @@ def run(
     """
     files = {"html": html, "csv": csv, "markdown": markdown, "json": json}
     refuse_to_mix(files)
-    names, uri = separate_store(targets)
-    runs = find_runs(names, uri=uri)
-    comparison = compare(runs, metric_name=metric, by=by)
-    lasting = [_lasting_name(runs) if name == "latest" else name for name in names]
-    command = command_again(lasting, uri=uri, metric=metric, by=by)
+    found = find_and_compare(targets, by=by, metric=metric)
+    comparison, command = found.comparison, found.command
     for kind, path in files.items():
         if path is not None:
             write_document(_document(kind, comparison, command), path, option=f"--{kind}")
     if STDOUT not in files.values():
         print_comparison(comparison, open_console())
     if log:
-        _log(comparison, runs, uri=uri, command=command)
+        _log(found)
     if comparison.refusals:
         raise DataError(comparison.refusals[0])
     return 0
@@ -84,15 +101,15 @@ def _page(comparison: Comparison, command: str) -> str:
     return page(comparison, command=command)
 
 
-def _log(comparison: Comparison, runs: Sequence[RunSummary], *, uri: str, command: str) -> None:
-    parents = {run.parent_id for run in runs} - {None}
-    if len(parents) != 1 or any(run.parent_id is None for run in runs):
+def _log(found: ComparedRuns) -> None:
+    parents = {run.parent_id for run in found.runs} - {None}
+    if len(parents) != 1 or any(run.parent_id is None for run in found.runs):
         raise ConfigError(
             f"--log needs the runs of one sweep, whose parent run it writes to; these are of {len(parents)}."
         )
     log_comparison(
-        uri=uri,
+        uri=found.uri,
         parent_id=str(*parents),
-        page=_page(comparison, command),
-        description=markdown_text(comparison),
+        page=_page(found.comparison, found.command),
+        description=markdown_text(found.comparison),
     )

@@ -34,6 +34,7 @@ THEME = Theme(
 # As wide as what they stand for, so that columns stay aligned; other letters lose their accents or become "?".
 PLAIN_LETTERS = {"–": "-", "…": "~", "×": "x", "·": ".", "•": "*", "━": "=", "╸": "=", "╺": "-", "─": "-"}
 CODEC_ERRORS = "cnnexp.plain"
+TEXT_WIDTH = 100  # columns of what is not written to a screen
 
 
 def open_console(*, required: bool = True) -> Console:
@@ -55,6 +56,13 @@ def open_console(*, required: bool = True) -> Console:
         force_terminal=False if plain else None,
         # FORCE_COLOR in a pipe asks for colours, not for a bar that moves; a dumb terminal cannot move one
         force_interactive=False if plain or not sys.stdout.isatty() else None,
+    )
+
+
+def text_console(file: IO[str], *, width: int = TEXT_WIDTH) -> Console:
+    """A console that writes plain text into a file, for what is kept or shown elsewhere."""
+    return Console(
+        file=file, width=width, theme=THEME, force_terminal=False, markup=False, emoji=False, highlight=False
     )
 
 

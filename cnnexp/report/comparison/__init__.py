@@ -3,16 +3,26 @@
 The HTML page is `html_page.page`, imported where one is written: its charts would delay every comparison.
 """
 
-from cnnexp.report.comparison.exports import csv_text, json_text, markdown_text
+from cnnexp.report.comparison.exports import (
+    configuration_lines,
+    csv_text,
+    effect_lines,
+    json_text,
+    markdown_text,
+    model_lines,
+)
 from cnnexp.report.comparison.terminal_table import print_comparison
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, verdict
 
 __all__ = [
     "advice_sentences",
+    "configuration_lines",
     "csv_text",
+    "effect_lines",
     "effect_sentence",
     "json_text",
     "markdown_text",
+    "model_lines",
     "print_comparison",
     "verdict",
 ]

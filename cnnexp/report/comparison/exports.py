@@ -24,7 +24,7 @@ def csv_text(comparison: Comparison) -> str:
     objective, the gain on the best and the means of the other test metrics. Shares are 0..1, differences positive when
     better.
     """
-    lines = [*_configuration_lines(comparison), *_effect_lines(comparison), *_model_lines(comparison)]
+    lines = [*configuration_lines(comparison), *effect_lines(comparison), *model_lines(comparison)]
     header = list(dict.fromkeys(name for line in lines for name in line))
     text = io.StringIO()
     writer = csv.DictWriter(text, header, lineterminator="\n")
@@ -33,7 +33,8 @@ def csv_text(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def _configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
+def configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return every number of each configuration."""
     others = secondary_metrics(comparison)
     return [
         {
@@ -67,7 +68,8 @@ def _objective(comparison: Comparison, row: Row) -> dict[str, float | int | None
     return {f"{comparison.objective.name} {key}": value for key, value in _estimate(row.objective).items()}
 
 
-def _effect_lines(comparison: Comparison) -> list[dict[str, Any]]:
+def effect_lines(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return every number of each effect."""
     return [
         {
             "kind": "effect",
@@ -80,7 +82,8 @@ def _effect_lines(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def _model_lines(comparison: Comparison) -> list[dict[str, Any]]:
+def model_lines(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return every number of each model that was compared with the reference's."""
     reference = comparison.reference.best_run.run_id
     return [
         {

@@ -55,9 +55,18 @@ class RunFacts:
 
 def page(comparison: Comparison, *, command: str) -> str:
     """The whole page; ``command`` makes it again. Everything recorded is escaped."""
+    return _rendered("comparison/page.html.j2", comparison, command)
+
+
+def fragment(comparison: Comparison, *, command: str) -> str:
+    """The content of the page within the output of a notebook."""
+    return _rendered("comparison/fragment.html.j2", comparison, command)
+
+
+def _rendered(name: str, comparison: Comparison, command: str) -> str:
     charts = [curves_chart(comparison, name) for name in _CURVES]
     runs = _run_facts(comparison)
-    return template("comparison/page.html.j2").render(
+    return template(name).render(
         comparison=comparison,
         verdict=verdict(comparison),
         advice=advice_sentences(comparison),

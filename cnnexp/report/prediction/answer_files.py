@@ -74,7 +74,8 @@ def whole(path: Path) -> Iterator[Path]:
     part.replace(path)
 
 
-def _values(prediction: Prediction) -> dict[str, Any]:
+def answer_values(prediction: Prediction) -> dict[str, Any]:
+    """Return the `FIELDS` of an image; those of its answer are None where there is none."""
     answer = prediction.answer
     values: dict[str, Any] = dict.fromkeys(FIELDS)
     values |= {"file": prediction.name, "error": prediction.error}
@@ -99,7 +100,7 @@ class CsvWriter:
 
     def write(self, prediction: Prediction) -> None:
         """Add one line."""
-        values = _values(prediction)
+        values = answer_values(prediction)
         if prediction.answer is not None:
             values["prediction_set"] = SEPARATOR.join(prediction.answer.prediction_set)
         self._rows.writerow({name: spreadsheet_cell(value) for name, value in values.items()})
@@ -124,7 +125,7 @@ class JsonWriter:
         """Add one object."""
         answer = prediction.answer
         probabilities = None if answer is None else dict(zip(self._names, answer.probabilities, strict=True))
-        self._file.write(self._before + json.dumps(_values(prediction) | {"probabilities": probabilities}))
+        self._file.write(self._before + json.dumps(answer_values(prediction) | {"probabilities": probabilities}))
         self._before = ",\n"
 
 
@@ -154,7 +155,7 @@ class ParquetWriter:
     def write(self, prediction: Prediction) -> None:
         """Add one row."""
         answer = prediction.answer
-        values = _values(prediction) | {"file": printable(prediction.name)}  # text in Parquet is UTF-8
+        values = answer_values(prediction) | {"file": printable(prediction.name)}  # text in Parquet is UTF-8
         if answer is not None:
             values |= dict(zip(self._columns, answer.probabilities, strict=True))
         self._rows.append(values)

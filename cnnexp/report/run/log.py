@@ -5,17 +5,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from cnnexp.records import EpochValues, RunInfo, RunResult
-from cnnexp.report.console import THEME
+from cnnexp.report.console import text_console
 from cnnexp.report.run.header import print_header
 from cnnexp.report.run.progress import HEAD, epoch_line
 from cnnexp.report.run.terminal import print_result
 from cnnexp.system.text import first_line, printable
-
-WIDTH = 100  # columns
 
 
 class RunLog:
@@ -23,9 +20,7 @@ class RunLog:
 
     def __init__(self) -> None:
         self._text = io.StringIO()
-        self._console = Console(
-            file=self._text, width=WIDTH, theme=THEME, force_terminal=False, markup=False, emoji=False, highlight=False
-        )
+        self._console = text_console(self._text)
         self._moment("started")
 
     def info(self, info: RunInfo, settings: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Three functions for a notebook, built on the code that runs use.
+"""Three functions for those who build with Keras themselves, on the code that runs use.
 
 They do what functions of these names do in most introductions to image classification with Keras: preprocess one
 image, build a CNN with dropout and L2, print a report. Import them with ``from cnnexp import preprocess_image``.

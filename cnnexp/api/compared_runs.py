@@ -1,0 +1,118 @@
+"""``cnnexp.compare``: is B really better than A, as tables, figures and sentences."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cnnexp.cli.compare import find_and_compare
+from cnnexp.comparison import Comparison
+from cnnexp.report.comparison import (
+    advice_sentences,
+    configuration_lines,
+    effect_lines,
+    model_lines,
+    print_comparison,
+    verdict,
+)
+from cnnexp.report.console import text_console
+from cnnexp.tracking.comparison_page import METRIC
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def compare(*targets: str, by: str | Sequence[str] = (), metric: str = METRIC) -> "ComparedRuns":
+    """Compare recorded runs, as ``cnnexp compare`` does.
+
+    Args:
+        targets: Ids or names of runs, sweeps or experiments, or ``latest``; perhaps ``tracking.uri=URI``.
+        by: The settings to compare, such as ``["model", "optimizer"]`` or ``"model,optimizer"``; empty: all that vary.
+        metric: What is compared, such as ``test/macro_f1``.
+
+    Returns:
+        The comparison; where the runs cannot be compared, its verdict and its refusals say why.
+
+    Raises:
+        TargetError: There is no store, or a target names nothing or several things.
+        ConfigError: No finished run has the metric, or a setting in `by` is unknown.
+
+    """
+    settings = [name for name in by.split(",") if name] if isinstance(by, str) else list(by)
+    found = find_and_compare(targets, by=settings, metric=metric)
+    return ComparedRuns(found.comparison, found.command)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """What a comparison found; in a notebook it shows the content of the comparison's page."""
+
+    comparison: Comparison = field(repr=False)  # every record
+    command: str  # makes the page
+
+    @property
+    def verdict(self) -> str:
+        """The answer, and what it is based on."""
+        return " ".join(verdict(self.comparison))
+
+    @property
+    def configurations(self) -> "pd.DataFrame":
+        """One row for each setting, averaged over seeds, the reference first: scores, intervals, standing, runs."""
+        return _table(configuration_lines(self.comparison))
+
+    @property
+    def effects(self) -> "pd.DataFrame":
+        """What each level of a setting changes, everything else and the seed held; positive is better."""
+        return _table(effect_lines(self.comparison))
+
+    @property
+    def models(self) -> "pd.DataFrame":
+        """The best trained model of each row against the reference's, on the same test images; positive is better."""
+        return _table(model_lines(self.comparison))
+
+    @property
+    def left_out(self) -> "pd.DataFrame":
+        """Runs that could not be compared, and why."""
+        lines = [{"run": run.run_id, "name": run.name, "reason": reason} for run, reason in self.comparison.left_out]
+        return _table(lines, columns=("run", "name", "reason"))
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why no verdict may be given, such as different test images; empty: it may."""
+        return self.comparison.refusals
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What else differs between the runs."""
+        return self.comparison.warnings
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to try where runs learned nothing."""
+        return advice_sentences(self.comparison)
+
+    def html(self) -> str:
+        """Return the comparison's page, which opens without network and without scripts."""
+        from cnnexp.report.comparison.html_page import page
+
+        return page(self.comparison, command=self.command)
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        print_comparison(self.comparison, text_console(text))
+        return text.getvalue()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from cnnexp.report.comparison.html_page import fragment
+
+        return fragment(self.comparison, command=self.command)
+
+
+def _table(lines: Sequence[dict[str, Any]], *, columns: Sequence[str] = ()) -> "pd.DataFrame":
+    """Return lines as a table without what says that they are of one kind."""
+    import pandas as pd
+
+    return pd.DataFrame([{k: v for k, v in line.items() if k != "kind"} for line in lines], columns=columns or None)
