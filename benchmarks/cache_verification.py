@@ -5,7 +5,8 @@
 Small JPEG files (32 × 32, colour, in ten class folders) are made in a temporary folder and decoded once. Each round is
 a process of its own, which verifies the entry and then trains the default model for one epoch; every other round, the
 entry is first evicted from memory, so that it is read from the disk. All images are verified, and 55 % of them are
-trained on. Before that, the checksums that Python has are compared, on 64 MB in memory.
+trained on. Before that, the checksums that Python has are compared, on 64 MB in memory; afterwards an entry is filled
+anew in each round, to see which share of that is waiting for the disk (`fsync`).
 """
 
 import argparse
@@ -68,6 +69,26 @@ def one_round(folder: Path, *, cold: bool) -> dict[str, float]:
     return {"verified": verified, "epoch": result.history.epochs[0].seconds, "bytes": float(found.size)}
 
 
+def fill_anew(folder: Path) -> dict[str, float]:
+    """Decode a folder into a new entry; return the seconds of that, and those of them in `os.fsync`."""
+    from cnnexp.compose import compose_config
+    from cnnexp.datasets import inspect_dataset
+
+    fsync, waited = os.fsync, [0.0]
+
+    def timed(handle: int) -> None:
+        began = time.perf_counter()
+        fsync(handle)
+        waited.append(time.perf_counter() - began)
+
+    with tempfile.TemporaryDirectory(dir=folder.parent) as cache:
+        config = compose_config(["data=folder", f"data.path={folder}", f"data.cache={cache}"])
+        os.fsync = timed  # type: ignore[assignment]
+        began = time.perf_counter()
+        inspect_dataset(config.data, seed=0, on_progress=lambda *_: None, strict=True)
+        return {"filled": time.perf_counter() - began, "synced": sum(waited)}
+
+
 def _evict(path: Path) -> None:
     """Drop a file from the memory that the system keeps of the disk."""
     with path.open("rb") as file:
@@ -79,11 +100,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--round", choices=("warm", "cold"), help="used by the benchmark itself, as is --folder")
+    parser.add_argument("--round", choices=("warm", "cold", "fill"), help="used by itself, as is --folder")
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     if asked.round:
-        print(json.dumps(one_round(asked.folder, cold=asked.round == "cold")))
+        done = fill_anew(asked.folder) if asked.round == "fill" else one_round(asked.folder, cold=asked.round == "cold")
+        print(json.dumps(done))
         return
     print(measuring.machine())
     compare_checksums(asked.rounds)
@@ -92,13 +114,17 @@ def main() -> None:
         large_folder.CLASSES = 10
         large_folder.make(folder, asked.images)
         large_folder.step("check", folder)
-        results: dict[str, list[dict[str, float]]] = {"warm": [], "cold": []}
+        results: dict[str, list[dict[str, float]]] = {"warm": [], "cold": [], "fill": []}
         for _ in range(asked.rounds):
             for kind, done in results.items():
                 command = [sys.executable, __file__, "--round", kind, "--folder", str(folder)]
                 _, output = measuring.seconds(command, cwd=Path(place), env={"TF_CPP_MIN_LOG_LEVEL": "3"})
                 done.append(json.loads(output.splitlines()[-1]))
         print(f"{asked.images:,} images, {results['warm'][0]['bytes'] / 1e6:.0f} MB")
+        filled = results.pop("fill")
+        shares = [100 * one["synced"] / one["filled"] for one in filled]
+        print(f"  filled anew in {measuring.spread([one['filled'] for one in filled], ' s')}")
+        print(f"    share of fsync {measuring.spread(shares, ' %')}")
         for kind, done in results.items():
             verified, epochs = [one["verified"] for one in done], [one["epoch"] for one in done]
             shares = [100 * one["verified"] / one["epoch"] for one in done]
