@@ -30,7 +30,7 @@ SHAPES = st.builds(  # layouts as people have them, in which some of the random 
 TREES = st.builds(lambda shape, paths: sorted({*shape, *paths}), SHAPES, st.lists(PATHS, max_size=12))
 
 
-def read(files, *, exclude=(), splits=None):
+def read(files, *, exclude=(), splits=None, label=None):
     """The tree, its manifest and the files in it."""
     folders = sorted({file.rsplit("/", depth)[0] for file in files for depth in range(1, file.count("/") + 1)})
     tree = sort_out(files, folders=folders, links=(), exclude=exclude)
@@ -41,6 +41,7 @@ def read(files, *, exclude=(), splits=None):
         links=(),
         origin="data",
         splits=None if splits is None else split_folders(splits),
+        label=label,
         group=None,
     )
     return manifest, names, (*tree.notes, *manifest.notes)

@@ -148,6 +148,7 @@ class FileDataConfig(DataConfig):
 class FolderDataConfig(FileDataConfig):
     """A directory a class, with or without train/, val/ and test/ above or below them."""
 
+    label: str | None = setting(column="if set", neutral=None)  # pattern that finds the class in a path; None: folders
     group: str | None = setting(column="if set", neutral=None)  # pattern, or parent; a group is never split up
     exclude: list[str] | None = setting(affects="split", column="if set", neutral=None)  # patterns of what is left out
     splits: list[str] | None = setting(affects="split", column="if set", neutral=None)  # split:folder; None: by name
@@ -160,7 +161,9 @@ class FolderDataConfig(FileDataConfig):
             if not folder:
                 raise ConfigError(f"data.splits must be a list of split:folder, such as train:day1; got {split!r}.")
         if self.group is not None:
-            _require_pattern("data.group", self.group)
+            _require_pattern("data.group", self.group, "a regular expression, or parent")
+        if self.label is not None:
+            _require_pattern("data.label", self.label, "a regular expression, or null")
 
     def split_folders(self) -> tuple[tuple[str, str], ...] | None:
         """Return the pairs of split and folder that `splits` names; None: the folders say it by their names."""
@@ -171,11 +174,11 @@ class FolderDataConfig(FileDataConfig):
         )
 
 
-def _require_pattern(name: str, value: str) -> None:
+def _require_pattern(name: str, value: str, allowed: str) -> None:
     try:
         re.compile(value)
     except re.error as error:
-        raise ConfigError(f"{name} must be a regular expression, or parent; got {value!r}: {error}.") from error
+        raise ConfigError(f"{name} must be {allowed}; got {value!r}: {error}.") from error
 
 
 @settings

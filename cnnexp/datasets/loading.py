@@ -154,6 +154,7 @@ def find_source(data: DataConfig) -> DataSource:
             settings = FolderSettings(
                 exclude=tuple(data.exclude or ()),
                 splits=data.split_folders(),
+                label=data.label,
                 group=data.group,
                 follow_links=None if data.follow_links is None else Path(data.follow_links),
             )

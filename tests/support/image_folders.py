@@ -12,7 +12,7 @@ _KINDS = {
     BuiltinDataConfig: {"name": "digits"},
     FolderDataConfig: {
         "name": "folder", "on_bad_file": "error", "max_bad_files": 0.01, "group": None, "exclude": None,
-        "splits": None, "follow_links": None,
+        "splits": None, "label": None, "follow_links": None,
     },
     NpzDataConfig: {"name": "npz"},
     TableDataConfig: {

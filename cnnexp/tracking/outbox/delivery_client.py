@@ -216,6 +216,8 @@ class PendingDelivery:
             self.notify(ended=True)
         answer = self._last_answer(patience)
         if answer is not None and answer.event == "gone":
+            if not self._folder.exists():  # it was delivered, and the process ended before it reported so
+                return True
             self.notify(ended=True)
             answer = self._last_answer(patience)
         if answer is None:

@@ -1,6 +1,7 @@
 """Which folders are classes and which are splits: the rule for layouts, of which docs/data.md has a table.
 
-<class>/x.jpg   wrapper/<class>/x.jpg   <split>/<class>/x.jpg   <split>/wrapper/<class>/x.jpg   <class>/<split>/x.jpg
+<class>/x.jpg   wrapper/<class>/x.jpg   <split>/<class>/x.jpg   <split>/wrapper/<class>/x.jpg
+<class>/<split>/x.jpg   <class>/wrapper/<split>/x.jpg
 
 What has several readings is refused, with the tree that was found and a line to type for each reading.
 """
@@ -49,7 +50,7 @@ def arrange(root: Folder, *, splits: SplitFolders | None, inner_groups: bool, or
     if not root.children:
         raise no_classes(origin, root.total)
     if splits:
-        return _by_given_splits(_given(root, splits, origin), root, origin)
+        return _by_given_splits(given_splits(root, splits, origin), root, origin)
     base = unwrapped(root)
     if splits is None and (declared := _splits_below(base)):
         notes = about_names(base)
@@ -77,7 +78,7 @@ def _splits_below(base: Folder) -> Declared:
     declared = [
         (child, split)
         for folder in base.children.values()
-        for name, child in folder.children.items()
+        for name, child in _level_of_splits(folder).children.items()
         if (split := split_of(name)) is not None
     ]
     found = {split for _, split in declared}
@@ -86,7 +87,17 @@ def _splits_below(base: Folder) -> Declared:
     return declared if complete and clear else ()
 
 
-def _given(root: Folder, splits: SplitFolders, origin: str) -> Declared:
+def _level_of_splits(folder: Folder) -> Folder:
+    """Return the folder of a class that may hold its splits: images in cat/images/train, cat/images/test."""
+    while len(folder.children) == 1 and not any(map(split_of, folder.children)):
+        (only,) = folder.children.values()
+        if 2 * only.own >= only.total:
+            break
+        folder = only
+    return folder
+
+
+def given_splits(root: Folder, splits: SplitFolders, origin: str) -> Declared:
     """Find the outermost folders that the settings name as splits."""
     found, todo, used = [], list(root.children.values()), set[tuple[str, str]]()
     while todo:
@@ -106,7 +117,7 @@ def _by_given_splits(declared: Declared, root: Folder, origin: str) -> Arrangeme
     Where no folder is for training, the folders beside those of the other splits are.
     """
     if not any(holds_classes(folder) for folder, _ in declared):
-        return _splits_inside_classes(declared, root, origin)
+        return _splits_inside_classes(declared, unwrapped(root), origin)
     found = _classes_inside_splits(declared, root)
     if any(split == "train" for _, split in declared):
         return found
@@ -119,12 +130,10 @@ def _by_given_splits(declared: Declared, root: Folder, origin: str) -> Arrangeme
 
 
 def _splits_inside_classes(declared: Declared, base: Folder, origin: str) -> Arrangement:
-    classes: dict[Parts, tuple[str, str | None]] = {
-        folder.path: (folder.path[-2], split)
-        for folder, split in declared
-        if len(folder.path) > 1 and split != UNLABELLED
-    }
-    around = {path[:-1]: name for path, (name, _) in classes.items()}
+    labelled = [(folder.path, split) for folder, split in declared if len(folder.path) > 1 and split != UNLABELLED]
+    around_each = {path: _class_around(path, base) for path, _ in labelled}
+    classes: dict[Parts, tuple[str, str | None]] = {path: (around_each[path][-1], split) for path, split in labelled}
+    around = {path: path[-1] for path in around_each.values()}
     if len(set(around.values())) < 2:
         raise no_classes(origin, base.total, [folder.name for folder, _ in declared])
     beside = dict.fromkeys(around, _BESIDE_SPLITS)
@@ -132,6 +141,16 @@ def _splits_inside_classes(declared: Declared, base: Folder, origin: str) -> Arr
         classes |= {path: (name, None) for path, name in around.items()}
     parents = {path[:-1] for path in around}
     return Arrangement(classes, {(): _BESIDE, **_all(base, _NO_SPLIT), **beside}, parents)
+
+
+def _class_around(path: Parts, base: Folder) -> Parts:
+    """Return the class folder around a split folder: cat for cat/train, and for cat/images/train if images is alone."""
+    folders = [base]
+    for name in path[len(base.path) : -1]:
+        folders.append(folders[-1].children[name])
+    while len(folders) > 2 and len(folders[-2].children) == 1:
+        folders.pop()
+    return folders[-1].path
 
 
 def _classes_inside_splits(declared: Declared, base: Folder) -> Arrangement:

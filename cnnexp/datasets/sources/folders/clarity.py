@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from cnnexp.datasets.sources.folders import readings
 from cnnexp.datasets.sources.folders.folder_names import is_everyday_word, is_no_class, is_place, split_of, splits_of
-from cnnexp.datasets.sources.folders.folder_tree import Folder
+from cnnexp.datasets.sources.folders.folder_tree import Folder, walk
 from cnnexp.datasets.sources.folders.layout_errors import LABELS_IN_A_TABLE, Reading, ambiguous
 from cnnexp.system.text import listed, printable
 
@@ -51,7 +51,7 @@ def check_level(base: Folder, origin: str, *, as_read: Reading, inner_groups: bo
     for folder in base.children.values():
         if len(base.children.keys() & folder.children.keys()) > 1:
             raise readings.holding_its_siblings(base, folder, origin, as_read)
-    for folder in _below(base):
+    for folder in (below for child in base.children.values() for below in walk(child)):
         inside = {name: split for name in folder.children if (split := split_of(name)) is not None}
         if set(inside.values()) - {"train"}:
             raise readings.holding_splits(base, folder, inside, origin, as_read)
@@ -111,12 +111,3 @@ def _shared_folders(base: Folder) -> list[str]:
     shared = [name for name, count in counts.items() if count > 1 and 2 * count >= len(deep)]
     holders = sum(len(folder.children.keys() & set(shared)) > 1 for folder in deep)
     return shared if holders > 1 and 2 * holders >= len(base.children) else []
-
-
-def _below(base: Folder) -> Iterator[Folder]:
-    """Yield all folders below the class folders, and these."""
-    todo = list(base.children.values())
-    while todo:
-        folder = todo.pop()
-        yield folder
-        todo += folder.children.values()

@@ -1,6 +1,6 @@
 """The tree of the folders that have images in them or below them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 
@@ -52,6 +52,13 @@ def unwrapped(folder: Folder, *, classes: Collection[str] = ()) -> Folder:
             break
         folder = only
     return folder
+
+
+def walk(folder: Folder) -> Iterator[Folder]:
+    """Yield a folder and all folders below it."""
+    yield folder
+    for child in folder.children.values():
+        yield from walk(child)
 
 
 def holds_classes(folder: Folder) -> bool:

@@ -21,7 +21,7 @@ from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, 
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.system.files import at_home
 
-_LAYOUT = 2  # version of the rule for layouts: the cache holds what it made of the folders
+_LAYOUT = 3  # version of the rule for layouts: the cache holds what it made of the folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,14 @@ class FolderSettings:
 
     exclude: Sequence[str] = ()  # patterns of files and folders that are passed over
     splits: SplitFolders | None = None  # each split, and a pattern of its folders; empty: none is a split
+    label: str | None = None  # regular expression on the path that finds the class; None: the folders say it
     group: str | None = None  # regular expression on the path, or ``parent``
     follow_links: Path | None = None  # links that lead into this folder are followed
 
     @property
     def state(self) -> str:
         """Return what changes the classes, splits and groups of the same images."""
-        return f"{_LAYOUT} {self.splits} {self.group}"
+        return f"{_LAYOUT} {self.splits} {self.label} {self.group}"
 
 
 def folder_source(path: Path, *, name: str, settings: FolderSettings) -> DataSource:
@@ -102,6 +103,7 @@ def _classes(
             links=tree.links,
             origin=origin,
             splits=settings.splits,
+            label=settings.label,
             group=settings.group,
         )
     except DataError:

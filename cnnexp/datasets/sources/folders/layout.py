@@ -2,9 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from cnnexp.datasets.sources.folders.arrangement import Arrangement, SplitFolders, arrange
 from cnnexp.datasets.sources.folders.folder_tree import Parts, folder_of
@@ -13,11 +10,13 @@ from cnnexp.datasets.sources.folders.folders_without_images import (
     about_empty_folders,
     endings_by_folder,
 )
-from cnnexp.datasets.sources.folders.groups import PARENT, group_numbers
-from cnnexp.datasets.sources.folders.layout_errors import SHAPE, no_classes
+from cnnexp.datasets.sources.folders.groups import PARENT
+from cnnexp.datasets.sources.folders.labels_in_paths import labels_elsewhere, names_say_it, places_by_label
+from cnnexp.datasets.sources.folders.layout_errors import SHAPE, UnclearFoldersError, no_classes, one_class
 from cnnexp.datasets.sources.folders.links import Link, about_following, refuse_linked_folders
+from cnnexp.datasets.sources.folders.places import Place, manifest_of
 from cnnexp.datasets.sources.folders.unread_files import about_files_instead
-from cnnexp.datasets.sources.source import UNDECLARED, Manifest, class_name, natural_order
+from cnnexp.datasets.sources.source import UNDECLARED, Manifest, class_name
 from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS
 from cnnexp.records import SPLIT_NAMES
@@ -38,6 +37,7 @@ def read_layout(
     links: Sequence[Link],
     origin: str,
     splits: SplitFolders | None,
+    label: str | None,
     group: str | None,
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Find classes, declared splits and groups.
@@ -49,6 +49,7 @@ def read_layout(
         links: those that are not followed
         origin: the data folder, for messages
         splits: which folders are splits, see `arrange`
+        label: what of a path is the class, see `places_by_label`; None: its folders say it
         group: which images stay together, see `group_numbers`
 
     Returns:
@@ -61,12 +62,20 @@ def read_layout(
     paths = sorted(tuple(name.split("/")) for name in names)
     if not paths:
         raise _no_images(origin, others, links)
-    found = arrange(folder_of(paths), splits=splits, inner_groups=group == PARENT, origin=origin)
+    if label is not None:
+        by_label, notes = places_by_label(paths, label, splits=splits, origin=origin)
+        return manifest_of(list(by_label), list(by_label.values()), group=group, origin=origin, notes=notes)
+    try:
+        found = arrange(folder_of(paths), splits=splits, inner_groups=group == PARENT, origin=origin)
+    except UnclearFoldersError as error:
+        raise error.or_else(labels_elsewhere(paths, others, origin=origin)) from None
     placed = _placed(paths, found)
     inside = [path for path in paths if path[:-1] in placed]
     if not inside:
         raise no_classes(origin, len(paths))
     places = [placed[path[:-1]] for path in inside]
+    if len(names_of_classes := {place.name for place in places}) == 1 and (readings := list(names_say_it(inside))):
+        raise one_class(origin, names_of_classes.pop(), readings)
     refuse_linked_folders(links, parents=_with_above(found.parents), origin=origin)
     empty, about_empty = about_empty_folders(
         [tuple(folder.split("/")) for folder in folders],
@@ -74,28 +83,8 @@ def read_layout(
         parents=found.parents,
         held=endings_by_folder(others, [link.name for link in links]),
     )
-    groups, about_groups = group_numbers(inside, [len(place.class_folder) for place in places], group, origin=origin)
-    class_names = natural_order(place.name for place in places)
-    index = {name: number for number, name in enumerate(class_names)}
-    ordered = tuple("/".join(path) for path in inside)
-    return Manifest(
-        class_names=class_names,
-        labels=np.array([index[place.name] for place in places], np.int64),
-        files=tuple(map(printable, ordered)),
-        declared_splits=np.array([place.split for place in places], np.int8),
-        groups=groups,
-        empty_classes=tuple(empty),
-        notes=(*found.notes, *_left_out(paths, placed, found), *about_empty, *_merged(found), *about_groups),
-    ), ordered
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What the images of a folder are."""
-
-    class_folder: Parts
-    name: str  # of the class
-    split: int  # index into SPLIT_NAMES, or UNDECLARED
+    notes = (*found.notes, *_left_out(paths, placed, found), *about_empty, *_merged(found))
+    return manifest_of(inside, places, group=group, origin=origin, empty_classes=empty, notes=notes)
 
 
 def _placed(paths: Sequence[Parts], found: Arrangement) -> dict[Parts, Place]:

@@ -42,25 +42,40 @@ def exclude_for_shell(names: Sequence[str]) -> str:
 LABELS_IN_A_TABLE = Reading("data=table data.path=TABLE", "the labels stand in a CSV or Parquet table")
 
 
-def ambiguous(origin: str, base: Folder, *, why: str, readings: Sequence[Reading]) -> DataError:
+class UnclearFoldersError(DataError):
+    """Refuses folders with no reading or with several; `readings` are the lines that it offers."""
+
+    def __init__(self, found: str, readings: Sequence[Reading] = ()) -> None:
+        self.found = found
+        self.readings = readings
+        width = max((len(reading.setting) for reading in readings), default=0)
+        lines = [f"  {reading.setting:{width}}  {reading.meaning}" for reading in readings]
+        super().__init__("\n".join([found, *(["Add the line that is true:"] if lines else []), *lines]))
+
+    def or_else(self, more: Sequence[Reading]) -> "UnclearFoldersError":
+        """Return the same error with more readings, which say where the labels stand if it does not."""
+        known = [reading for reading in self.readings if not more or reading != LABELS_IN_A_TABLE]
+        return UnclearFoldersError(self.found, [*known, *more])
+
+
+def ambiguous(origin: str, base: Folder, *, why: str, readings: Sequence[Reading]) -> UnclearFoldersError:
     """Return the error that refuses folders which have several readings."""
-    settings = [reading.setting for reading in readings]
-    width = max(map(len, settings))
-    lines = [f"  {setting:{width}}  {reading.meaning}" for setting, reading in zip(settings, readings, strict=True)]
-    return DataError(
-        f"It must be clear which folders are classes and which are splits; in {origin} it is not: {why}. Found:\n"
-        + "\n".join(_tree(base))
-        + "\nAdd the line that is true:\n"
-        + "\n".join(lines)
-    )
+    rule = f"It must be clear which folders are classes and which are splits; in {origin} it is not: {why}. Found:"
+    return UnclearFoldersError("\n".join([rule, *_tree(base)]), readings)
 
 
-def no_classes(origin: str, images: int, folders: Sequence[str] = ()) -> DataError:
+def no_classes(origin: str, images: int, folders: Sequence[str] = ()) -> UnclearFoldersError:
     """Return the error for images without class folders."""
     inside = f" in {_names(folders)}" if folders else ""
-    return DataError(
-        f"No class folder was found in {origin}{inside}, only {plural(images, 'image')} without one. {SHAPE}"
+    return UnclearFoldersError(
+        f"No class folder was found in {origin}{inside}, only {plural(images, 'image')} without one. {SHAPE}",
+        [LABELS_IN_A_TABLE],
     )
+
+
+def one_class(origin: str, name: str, readings: Sequence[Reading]) -> UnclearFoldersError:
+    """Return the error for a single class folder whose file names seem to say the classes."""
+    return UnclearFoldersError(f"There must be a folder for each class; in {origin} there is only {name}.", readings)
 
 
 def unmatched_splits(origin: str, patterns: Sequence[str], root: Folder) -> DataError:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from glob import escape
 
 from cnnexp.datasets.sources.folders.folder_names import UNLABELLED, split_of, splits_of
-from cnnexp.datasets.sources.folders.folder_tree import Folder, holds_classes, unwrapped
+from cnnexp.datasets.sources.folders.folder_tree import Folder, holds_classes, unwrapped, walk
 from cnnexp.datasets.sources.folders.layout_errors import (
     LABELS_IN_A_TABLE,
     Reading,
@@ -56,6 +56,13 @@ def holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read: 
     inner = f"the classes are {listed(map(printable, shared))}"
     every = f"{base.pattern}/*" if base.path else "*"
     who = [first.path[-1], second.path[-1], *(folder.path[-1] for folder in more)]
+    deeper = {
+        name: split
+        for folder in walk(base)
+        for name in folder.children
+        if (split := split_of(name)) not in (None, UNLABELLED)
+    }
+    splits = [(split, escape(name)) for name, split in deeper.items()]
     left_out = Reading(exclude_for_shell([second.pattern]), f"{inner}; {printable(second.path[-1])} left out")
     return ambiguous(
         origin,
@@ -67,6 +74,11 @@ def holding_the_same(base: Folder, shared: Sequence[str], origin: str, as_read: 
             reading_of_splits([("train", every)], f"{inner}; the splits are made from all images"),
             reading_of_splits([("train", first.pattern), ("test", second.pattern)], f"{inner}; these are the splits"),
             *([] if more else [left_out]),
+            *(
+                [reading_of_splits(splits, f"{inner}; the splits are inside each of them")]
+                if "train" in deeper.values()
+                else []
+            ),
         ],
     )
 
@@ -87,7 +99,10 @@ def holding_splits(base: Folder, folder: Folder, inside: dict[str, str], origin:
     names = listed(map(printable, inside))
     splits = [(split, escape(name)) for name, split in inside.items() if split != UNLABELLED]
     like = "is called like a split" if len(inside) == 1 else "are called like splits"
-    common = sum(any(name in child.children for name in inside) for child in base.children.values()) > 1
+    common = (
+        sum(any(name in below.children for name in inside for below in walk(child)) for child in base.children.values())
+        > 1
+    )
     if splits and common:
         meant = reading_of_splits(splits, f"{names}: splits of each class")
     else:
