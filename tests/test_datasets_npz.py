@@ -124,7 +124,6 @@ def test_labels_of_other_forms_are_the_same_labels(kind, tmp_path):
         ({"images": np.zeros((12, 8, 8, 2), np.uint8), "labels": LABELS}, r"C being 1, 3, 4; got \(12, 8, 8, 2\)"),
         ({"images": GREY, "labels": LABELS[:5]}, r"of the same N; got \(12, 8, 6\) and \(5,\)"),
         ({"images": GREY, "labels": LABELS.astype(float)}, r"got float64\. Save labels\.astype\(int\)"),
-        ({"images": GREY, "labels": np.eye(3)[LABELS]}, "one-hot"),
         ({"images": GREY, "label_map": LABELS}, r"labels is missing\. It holds images, label_map\. Save"),
         ({"x": GREY, "data": GREY, "y": LABELS}, r"images and labels are missing\. It holds x, data, y"),
         ({"train_images": GREY, "train_labels": LABELS, "test_images": GREY}, "images and labels are missing"),

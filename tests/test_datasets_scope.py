@@ -393,10 +393,20 @@ def stack(count=24):
     return np.stack([noise(f"scope {number}") for number in range(count)])
 
 
-@pytest.mark.parametrize("kind", [int, bool, np.float32])
-def test_one_hot_labels_are_told_what_to_do(kind, read_npz):
-    with pytest.raises(DataError, match=r"labels must be \(N,\).*one-hot labels \(24, 3\).*labels\.argmax\(axis=1\)"):
-        read_npz(images=stack(), labels=np.eye(3)[np.arange(24) % 3].astype(kind))
+@pytest.mark.parametrize("kind", [int, bool, np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("names", [None, ["a", "b", "c"]])
+def test_one_hot_labels_are_the_numbers_of_their_columns(kind, names, read_npz):
+    labels = np.arange(24) % 3
+    given = {} if names is None else {"class_names": np.array(names)}
+    splits = read_npz(images=stack(), labels=np.eye(3)[labels].astype(kind), **given)
+    assert splits.class_names == tuple(names or "012")
+    assert {int(splits.train.labels[0])} == {int(labels[splits.train.rows[0]])}
+    assert "Labels are one-hot, (24, 3), and are read as the numbers of their columns." in splits.notes
+
+
+def test_soft_labels_are_refused_by_their_shape(read_npz):
+    with pytest.raises(DataError, match=r"labels \(N,\) of the same N; got .* and \(24, 3\)"):
+        read_npz(images=stack(), labels=np.full((24, 3), 1 / 3))
 
 
 def test_multi_hot_labels(read_npz):

@@ -1,6 +1,7 @@
 """Zip archives as programs of all systems write them, and as a stranger could."""
 
 import io
+import stat
 import warnings
 import zipfile
 from contextlib import suppress
@@ -91,6 +92,46 @@ def test_images_that_cannot_be_unpacked_are_refused_by_name(place, value, messag
     (tmp_path / "data.zip").write_bytes(content)
     with pytest.raises(DataError, match=message):
         load(FolderDataConfig, cache=tmp_path / "cache", path=tmp_path / "data.zip")
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """Makes an archive that keeps symbolic links, as zip -y does, of some links beside images of two classes."""
+
+    def make(links):
+        path = pack(tmp_path / "data.zip", [(name, png(name)) for name in NAMES[:12]])
+        with zipfile.ZipFile(path, "a") as archive:
+            for name, target in links.items():
+                info = zipfile.ZipInfo(name)
+                info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+                archive.writestr(info, target)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "more", "links"),
+    [
+        ("cat/again.png", "../" + NAMES[0], 1, 0),  # to a file of the archive
+        ("cat/gone.png", "gone.png", 0, 1),
+        ("cat/out.png", "../../out.png", 0, 1),
+        ("cat/absolute.png", "/srv/x.png", 0, 1),
+        ("more", NAMES[0].partition("/")[0], 0, 1),  # to a folder of the archive
+        ("cat/long.png", "x" * 5000, 0, 1),
+    ],
+)
+def test_links_in_an_archive_are_followed_inside_it_and_counted_elsewhere(name, target, more, links, linked):
+    source = folder_source(linked({name: target}), name="folder", settings=FolderSettings())
+    manifest, images = source.open()
+    assert len(images) == 12 + more
+    assert sum("1 link was not followed" in note for note in manifest.notes) == links
+    assert all(isinstance(images[row], bytes) and images[row].startswith(b"\x89PNG") for row in range(len(images)))
+
+
+def test_a_class_that_is_a_link_in_an_archive_is_refused(linked):
+    with pytest.raises(DataError, match=r"cow is a link .*zip -r does so, without -y, or leave it out"):
+        folder_source(linked({"cow": "/srv/cow"}), name="folder", settings=FolderSettings()).open()
 
 
 @settings(max_examples=150, deadline=None)

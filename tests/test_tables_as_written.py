@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cnnexp.config import TableDataConfig
 from cnnexp.datasets.sources.tables.columns import Columns
 from cnnexp.datasets.sources.tables.table import table_source
 from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.saved import list_images
+from support.image_folders import load, write_image
 
 FILES = [f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(3)]
 LABELS = ["cat", "Käse"] * 3
@@ -294,3 +296,27 @@ def read_or_refused(path):
     with suppress(ConfigError):
         for item in list_images([str(path)], root=None):
             assert item.error if item.path is None else item.path.is_relative_to(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("written", "elsewhere", "hint"),
+    [
+        ("19.png", "cats/19.png", "is data.root={folder}/cats meant?"),
+        ("19.png", "19.jpg", "is the ending in the table right?"),
+        ("19.png", None, None),
+    ],
+)
+def test_a_file_that_is_missing_among_others_gets_a_hint(written, elsewhere, hint, tmp_path):
+    folder = tmp_path / "data"
+    rows = [(f"{number}.png", "ab"[number % 2]) for number in range(20)]
+    for name, _ in rows[:-1]:
+        write_image(folder / name)
+    if elsewhere:
+        write_image(folder / elsewhere)
+    (folder / "t.csv").write_text("\n".join(["path,label", *map(",".join, rows[:-1]), f"{written},b"]))
+    settings = {"cache": tmp_path / "cache", "path": folder / "t.csv"}
+    with pytest.raises(DataError, match=r"1 of 20 .* is not\. 19\.png: ") as refused:
+        load(TableDataConfig, **settings)
+    said = f"There is {folder}/{elsewhere}: {hint.format(folder=folder)}" if hint else "such file or directory. Repair"
+    assert said in str(refused.value)
+    assert load(TableDataConfig, **settings, on_bad_file="skip", max_bad_files=0.1)

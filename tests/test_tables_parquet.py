@@ -4,6 +4,9 @@ import decimal
 import io
 import json
 import pickle
+import shlex
+import subprocess
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -118,6 +121,56 @@ def test_files_whose_names_are_no_splits_are_split_as_any_other(tmp_path):
     manifest, images = opened(tmp_path / "d", image="image")
     assert len(images) == NUMBER
     assert set(manifest.declared_splits) == {-1}
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["images", "paths"])
+def test_folders_that_name_a_column_are_read_as_it(embedded, tmp_path):
+    touch(tmp_path / "d", FILES)
+    for number, label in enumerate(("New%20York", "cat")):
+        rows = slice(3 * number, 3 * number + 3)
+        column = STRUCTS[rows] if embedded else FILES[rows]
+        write(tmp_path / "d" / f"label={label}" / "split=train" / "part-0.parquet", {"image": column})
+    write(
+        tmp_path / "d" / "label=cat" / "split=test" / "part-0.parquet",
+        {"image": STRUCTS[6:7] if embedded else FILES[:1]},
+    )
+    manifest, images = opened(tmp_path / "d", image="image")
+    assert manifest.class_names == ("cat", "New York")
+    assert np.bincount(manifest.labels).tolist() == [4, 3]
+    assert sorted(manifest.declared_splits.tolist()) == [SPLIT_NAMES.index("train")] * 6 + [SPLIT_NAMES.index("test")]
+    assert len(images) == 7
+
+
+def test_an_empty_value_of_a_folder_is_no_label_and_a_column_inside_a_file_counts(tmp_path):
+    write(tmp_path / "d" / "label=__HIVE_DEFAULT_PARTITION__" / "0.parquet", {"image": STRUCTS[:2]})
+    write(tmp_path / "d" / "label=b" / "0.parquet", {"image": STRUCTS[2:]})
+    with pytest.raises(DataError, match="column label; 2 have none"):
+        opened(tmp_path / "d", image="image")
+    for file in (tmp_path / "d").rglob("*.parquet"):
+        write(file, {"image": STRUCTS[:4], "label": ["x", "y"] * 2})
+    assert opened(tmp_path / "d", image="image")[0].class_names == ("x", "y")
+
+
+def test_a_file_whose_labels_are_all_missing_is_left_out(tmp_path):
+    metadata = hugging_face(label={"names": ["a", "b"], "_type": "ClassLabel"})
+    for name, labels in (("train", [0, 1] * 4), ("validation", [0, 1]), ("test", [-1] * 10)):
+        columns = {"image": STRUCTS[: len(labels)], "label": labels}
+        write(tmp_path / "d" / f"{name}-00000-of-00001.parquet", columns, metadata=metadata)
+    splits = load(TableDataConfig, cache=tmp_path / "cache", path=tmp_path / "d", image="image")
+    note = "Left out: 10 images without a label (-1), all those of test-00000-of-00001.parquet."
+    assert note in splits.notes
+    assert sum(len(splits[name].files) for name in SPLIT_NAMES) == 10
+
+
+def test_the_line_that_keeps_the_rows_with_a_label_keeps_their_names_too(tmp_path, monkeypatch):
+    metadata = hugging_face(label={"names": ["a", "b"], "_type": "ClassLabel"})
+    path = write(tmp_path / "t.parquet", {"image": STRUCTS, "label": [0, 1, 1, -1] * 5}, metadata=metadata)
+    with pytest.raises(DataError, match="5 have none") as refused:
+        opened(path, image="image")
+    monkeypatch.chdir(tmp_path)
+    line = shlex.split(str(refused.value).partition("Keep the other rows: ")[2])
+    subprocess.run([sys.executable, *line[1:]], check=True)
+    assert opened(tmp_path / "labelled.parquet", image="image")[0].class_names == ("a", "b")
 
 
 def test_an_image_without_bytes_is_a_path(tmp_path):

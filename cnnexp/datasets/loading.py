@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from cnnexp.datasets.sources.builtin import builtin_source
 from cnnexp.datasets.sources.folders.image_folder import FolderSettings, folder_source
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.datasets.sources.tables.columns import Columns
-from cnnexp.datasets.sources.tables.table import table_source
+from cnnexp.datasets.sources.tables.table import hint_about_missing, table_source
 from cnnexp.datasets.split_rows import fold_notes, split_rows
 from cnnexp.datasets.splitting import Split, Splits
 from cnnexp.errors import ConfigError
@@ -107,7 +108,9 @@ def trainable_splits(inspected: InspectedDataset, data: DataConfig) -> Splits:
     """
     decoded, rows = inspected.decoded, inspected.rows
     requirements.refuse_empty_classes(decoded.manifest, inspected.origin)
-    _, notes = requirements.exclude_unreadable(decoded, inspected.origin, tolerance=requirements.tolerance(data))
+    _, notes = requirements.exclude_unreadable(
+        decoded, inspected.origin, tolerance=requirements.tolerance(data), hint=partial(_hint, data)
+    )
     requirements.refuse_unusable_splits(decoded, rows, needed=inspected.needed)
     return Splits(
         name=inspected.name,
@@ -119,6 +122,13 @@ def trainable_splits(inspected: InspectedDataset, data: DataConfig) -> Splits:
         source=inspected.origin,
         notes=(*inspected.notes, *notes),
     )
+
+
+def _hint(data: DataConfig, file: str) -> str:
+    """Return a sentence about a file of a table that does not exist; empty for any other."""
+    if not isinstance(data, TableDataConfig):
+        return ""
+    return hint_about_missing(Path(str(data.path)), file, root=data.root)
 
 
 def read_images(data: DataConfig, *, on_progress: OnProgress) -> tuple[DataSource, DecodedDataset]:

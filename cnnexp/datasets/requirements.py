@@ -1,6 +1,6 @@
 """Refuses data that makes a run meaningless; everything else is reported by `cnnexp.data_check`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,15 @@ def tolerance(data: DataConfig) -> float | None:
 
 
 def exclude_unreadable(
-    decoded: DecodedDataset, origin: str, *, tolerance: float | None
+    decoded: DecodedDataset, origin: str, *, tolerance: float | None, hint: Callable[[str], str] = lambda file: ""
 ) -> tuple[Rows, tuple[str, ...]]:
     """Return the rows that could be read, and a note about the others.
+
+    Args:
+        decoded: the data set
+        origin: where it is, for messages
+        tolerance: largest share of unreadable images; None: there may be none
+        hint: returns a sentence, or nothing, about a file that cannot be read
 
     Raises:
         DataError: there are others, and they may not be skipped or are too many.
@@ -56,7 +62,7 @@ def exclude_unreadable(
     if tolerance is None:
         raise DataError(
             f"Every image must be readable; {count:,} of {total:,} in {origin} {'is' if count == 1 else 'are'} not. "
-            f"{named} "
+            f"{named}{hint(decoded.manifest.files[min(decoded.unreadable)])} "
             "Repair or remove them, or leave them out with data.on_bad_file=skip where the data are files."
         )
     if count > tolerance * total:

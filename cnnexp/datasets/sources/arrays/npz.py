@@ -54,8 +54,10 @@ def npz_source(path: Path, *, name: str, narrow: bool) -> DataSource:
             labels = _joined(archive, [part.labels for part in parts])
             names = None if class_names is None else archive[class_names]
             declared = [_declared(part.split, len(archive[part.labels])) for part in parts]
+        refuse_label_arrays(images, labels, origin=file)
+        labels, about_labels = _one_a_row(labels)
         manifest = _manifest(images, labels, names, np.concatenate(declared), file)
-        return replace(manifest, notes=notes), ArraySource(images)
+        return replace(manifest, notes=(*notes, *about_labels)), ArraySource(images)
 
     return DataSource(name=name, origin=str(file), state=file_state(file), open=read, cached=True)
 
@@ -117,6 +119,19 @@ def read_arrays(path: Path, *, needed: tuple[str, ...]) -> Mapping[str, NDArray[
     return arrays
 
 
+def _one_a_row(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return labels (N,) of labels (N, 1) or one-hot labels (N, K), and a note about the latter."""
+    if labels.ndim != 2 or not labels.size or labels.dtype.kind not in "biufUS":
+        return labels, ()
+    if labels.shape[1] == 1:
+        return labels[:, 0], ()
+    if labels.dtype.kind in "US" or not np.isin(labels, (0, 1)).all() or (np.count_nonzero(labels, axis=1) != 1).any():
+        return labels, ()
+    return labels.argmax(axis=1), (
+        f"Labels are one-hot, {labels.shape}, and are read as the numbers of their columns.",
+    )
+
+
 def _manifest(
     images: NDArray[Any],
     labels: NDArray[Any],
@@ -124,9 +139,6 @@ def _manifest(
     declared: NDArray[np.int8],
     path: Path,
 ) -> Manifest:
-    refuse_label_arrays(images, labels, origin=path)
-    if labels.shape == (len(images), 1):
-        labels = labels[:, 0]
     if labels.shape != images.shape[:1]:
         raise DataError(
             f"{path}: images must be (N, H, W) or (N, H, W, C) and labels (N,) of the same N; "

@@ -75,7 +75,7 @@ def zip_source(path: Path, *, name: str, settings: FolderSettings) -> DataSource
         with opened(path) as archive:
             members = zip_members(archive, origin=path)
             files = list(members.files)
-            tree = sort_out(files, folders=members.folders, links=(), exclude=settings.exclude)
+            tree = sort_out(files, folders=members.folders, links=members.links, exclude=settings.exclude)
             head = lambda name: _member_head(archive, members.files[name])  # noqa: E731
             manifest, ordered = _classes(tree, settings, origin=str(path), head=head)
         manifest = replace(manifest, notes=(*manifest.notes, *_about_files(tree), *members.notes))

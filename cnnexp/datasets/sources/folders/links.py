@@ -50,6 +50,8 @@ def refuse_linked_folders(links: Sequence[Link], *, parents: Collection[Parts], 
 
 def about_following(links: Sequence[Link]) -> str:
     """Return a clause that says how links are followed."""
+    if not any(link.target for link in links):
+        return "Pack the archive again with the files that the links lead to: zip -r does so, without -y"
     targets = [link.target if link.is_folder else str(Path(link.target).parent) for link in links if link.target]
     targets = [target for target in targets if os.path.isdir(target)]  # noqa: PTH112  False for a name too long
     place = shlex.quote(printable(os.path.commonpath(targets))) if targets else "FOLDER"
@@ -60,7 +62,8 @@ def about_links(links: Sequence[Link]) -> tuple[str, ...]:
     """Return a note about links that are not followed."""
     if not links:
         return ()
+    which = "it leads" if len(links) == 1 else "they lead"
     return (
         f"{plural(len(links), 'link was', 'links were')} not followed, such as {printable(links[0].name)}: "
-        "they lead out of the data folder, to a folder, or nowhere.",
+        f"{which} out of the data folder, to a folder, or nowhere.",
     )

@@ -5,18 +5,24 @@ cat\001.png                                   of Windows       read as cat/001.p
 ../cat/001.png  /cat/001.png  C:/cat/001.png  lead out         refused
 """
 
+import posixpath
 import re
+import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
 from cnnexp.datasets.sources.folders.layout import is_image
+from cnnexp.datasets.sources.folders.links import Link
 from cnnexp.errors import DataError
 from cnnexp.system.text import plural, printable
 
+_UNIX = 3  # the system that an archive's attributes are of
+_LONGEST = 4_096  # bytes of a path that a link leads to
 _ENCRYPTED = 0x1  # of a member's flags
 _READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -28,6 +34,7 @@ class ZipMembers:
 
     files: Mapping[str, str]  # path with "/" -> name in the archive
     folders: tuple[str, ...]  # that have an entry of their own
+    links: tuple[Link, ...]  # that lead to no file of the archive
     notes: tuple[str, ...]
 
 
@@ -56,14 +63,18 @@ def zip_members(archive: ZipFile, *, origin: Path) -> ZipMembers:
     """
     entries = [(_path(member.filename), member) for member in archive.infolist()]
     _refuse([name for path, member in entries if path is None for name in [member.filename]], _OUTSIDE, origin)
-    files = {path: member for path, member in entries if path and not _is_folder(member)}
+    targets = {path: _target(archive, path, member) for path, member in entries if path and _is_link(member)}
+    entries = [(path, member) for path, member in entries if not _is_link(member)]
+    held = {path: member for path, member in entries if path and not _is_folder(member)}
+    files = held | {path: held[target] for path, target in targets.items() if target in held}
     images = {path: member for path, member in files.items() if is_image(path)}
     for rule, is_wrong in _UNREAD:
         _refuse([path for path, member in images.items() if is_wrong(member)], rule, origin)
     return ZipMembers(
         files={path: member.filename for path, member in files.items()},
         folders=tuple(path for path, member in entries if path and _is_folder(member)),
-        notes=_repeated(sum(not _is_folder(member) for _, member in entries) - len(files)),
+        links=tuple(_link(path, target, held) for path, target in targets.items() if target not in held),
+        notes=_repeated(sum(not _is_folder(member) for _, member in entries) - len(held)),
     )
 
 
@@ -77,6 +88,28 @@ def _path(name: str) -> str | None:
 
 def _is_folder(member: ZipInfo) -> bool:
     return member.filename.endswith(("/", "\\"))
+
+
+def _is_link(member: ZipInfo) -> bool:
+    return member.create_system == _UNIX and stat.S_ISLNK(member.external_attr >> 16)
+
+
+def _link(path: str, target: str | None, held: Collection[str]) -> Link:
+    """Return a link that is not followed; one to a folder of the archive could only repeat images."""
+    inside = target is not None and any(name.startswith(f"{target}/") for name in held)
+    return Link(path, target="", is_folder=inside or not is_image(path), inside=target if inside else None)
+
+
+def _target(archive: ZipFile, path: str, member: ZipInfo) -> str | None:
+    """Return the path that a link leads to, below the root of the archive; None: it leads out, or is damaged."""
+    if member.file_size > _LONGEST or member.flag_bits & _ENCRYPTED:
+        return None
+    try:
+        text = archive.read(member).decode("utf-8", "replace")
+    except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        return None
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
+    return None if found.startswith(("/", "..")) else found
 
 
 _OUTSIDE = "lie inside it; {} not, such as {}. Pack the folder of the images again, from inside it"

@@ -37,10 +37,10 @@ def out_of_scope(origin: object, task: Task, found: str, *, remedy: str = "") ->
 
 
 def refuse_label_arrays(images: NDArray[Any], labels: NDArray[Any], *, origin: object) -> None:
-    """Refuse labels (N, K) of zeros and ones, and labels of the images' own height and width.
+    """Refuse labels (N, K) with several ones in a row, and labels of the images' own height and width.
 
     Raises:
-        DataError: the labels are one-hot, or those of several labels per image, or masks.
+        DataError: the labels are those of several labels per image, or masks.
 
     """
     if labels.ndim > 2 and labels.shape[:3] == images.shape[:3]:
@@ -50,11 +50,6 @@ def refuse_label_arrays(images: NDArray[Any], labels: NDArray[Any], *, origin: o
     if not labels.size or not np.isin(labels, (0, 1)).all():
         return
     ones = np.count_nonzero(labels, axis=1)
-    if (ones == 1).all():
-        raise DataError(
-            f"{origin}: labels must be (N,), one whole number per image; got one-hot labels {labels.shape}. "
-            "Save labels.argmax(axis=1) in their place."
-        )
     if ones.max() > 1:
         row = int(ones.argmax())
         found = f"labels are {labels.shape} and row {row} has {ones[row]} ones"

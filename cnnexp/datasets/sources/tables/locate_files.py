@@ -61,7 +61,7 @@ def refuse_missing(located: LocatedFiles, folder: Path, *, table: Path) -> None:
         raise DataError(
             f"The images of {table} must exist; of {plural(len(located.names), 'path')} none does, such as "
             f"{printable(f'{folder}/{first}')}. Paths start from the folder of the table, or from data.root=FOLDER."
-            f"{_hint(first, folder)}"
+            f"{hint(first, folder)}"
         )
 
 
@@ -138,7 +138,7 @@ def _lstat(path: str) -> os.stat_result | None:
         return None
 
 
-def _hint(name: str, folder: Path) -> str:
+def hint(name: str, folder: Path) -> str:
     """Return a sentence about an image of that name elsewhere below the folder; empty if there is none."""
     if _WEB.match(name):
         return " They are web addresses: copy the images to this machine, and write their paths into the table."

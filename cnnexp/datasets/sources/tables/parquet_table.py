@@ -1,19 +1,21 @@
 """Parquet tables: one file, or the files of one table; cells as text, whatever type a column has.
 
 Hugging Face ships data sets this way: a split is several files, such as train-00000-of-00002.parquet, labels are
-numbers whose names stand in the schema, and images are files inside a column (`embedded_images`).
+numbers whose names stand in the schema, and images are files inside a column (`embedded_images`). Spark and pandas
+write a folder for each value of a column, such as label=cat/part-0.parquet: it is a column, too.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnnexp.datasets.sources.tables.partitions import partitions_of
 from cnnexp.errors import DataError
-from cnnexp.system.text import listed, printable
+from cnnexp.system.text import listed, plural, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,11 +34,12 @@ class ParquetTable:
     path: Path  # the file, or the folder of the files
     files: tuple[Path, ...]
     schema: "pa.Schema"  # of the first file
+    partitions: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)  # column -> its value in each file
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all columns."""
-        return tuple(self.schema.names)
+        return (*self.schema.names, *self.partitions)
 
     @property
     def plain_names(self) -> tuple[str, ...]:
@@ -44,7 +47,8 @@ class ParquetTable:
         import pyarrow as pa
 
         large = (pa.types.is_struct, pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
-        return tuple(field.name for field in self.schema if not any(is_kind(field.type) for is_kind in large))
+        plain = [column.name for column in self.schema if not any(is_kind(column.type) for is_kind in large)]
+        return (*plain, *self.partitions)
 
     def rows(self, names: Sequence[str]) -> Iterator[tuple[str | None, ...]]:
         """Yield some cells of each row, as text; None for an empty one, or a label that has no name.
@@ -53,16 +57,19 @@ class ParquetTable:
             DataError: a file is damaged or lacks a column, or what a column holds cannot be written as text.
 
         """
-        for file in self.files:
+        written = [name for name in dict.fromkeys(names) if name not in self.partitions]
+        for number, file in enumerate(self.files):
             with opened(file) as content:
-                if lacking := [name for name in names if name not in content.schema_arrow.names]:
+                if lacking := [name for name in written if name not in content.schema_arrow.names]:
                     raise DataError(
                         f"All files of {self.path} must have the same columns; {file.name} has no {listed(lacking)}."
                     )
-                for batch in content.iter_batches(_ROWS, columns=list(dict.fromkeys(names))):
-                    yield from zip(*(self._cells(batch, name) for name in names), strict=True)
+                for batch in content.iter_batches(_ROWS, columns=written):
+                    yield from zip(*(self._cells(batch, name, number) for name in names), strict=True)
 
-    def _cells(self, batch: "pa.RecordBatch", name: str) -> list[str | None]:
+    def _cells(self, batch: "pa.RecordBatch", name: str, file: int) -> list[str | None]:
+        if name in self.partitions:
+            return [self.partitions[name][file]] * batch.num_rows
         cells = _texts(batch.column(batch.schema.get_field_index(name)), name, self.path)
         classes = self.class_names(name)
         return cells if classes is None else [_named(cell, classes, name, self.path) for cell in cells]
@@ -74,6 +81,27 @@ class ParquetTable:
             return tuple(map(str, feature["names"])) if feature["_type"] == "ClassLabel" else None
         except (KeyError, TypeError, ValueError):
             return None
+
+    def without_unlabelled(self, name: str) -> tuple["ParquetTable", tuple[str, ...]]:
+        """Return the table without the files none of whose labels in a column has a name, and a note about them.
+
+        Hugging Face ships test splits so that only their authors can evaluate.
+        """
+        if self.class_names(name) is None:
+            return self, ()
+        labelled = [any(cell is not None for (cell,) in self._only([n]).rows([name])) for n in range(len(self.files))]
+        if all(labelled) or not any(labelled):
+            return self, ()
+        left_out = self._only([number for number, known in enumerate(labelled) if not known])
+        note = (
+            f"Left out: {plural(sum(left_out.lengths()), 'image')} without a label ({NO_LABEL}), all those of "
+            f"{listed(printable(file.name) for file in left_out.files)}."
+        )
+        return self._only([number for number, known in enumerate(labelled) if known]), (note,)
+
+    def _only(self, numbers: Sequence[int]) -> "ParquetTable":
+        partitions = {name: tuple(cells[number] for number in numbers) for name, cells in self.partitions.items()}
+        return replace(self, files=tuple(self.files[number] for number in numbers), partitions=partitions)
 
     def lengths(self) -> tuple[int, ...]:
         """Return the number of rows of each file."""
@@ -98,7 +126,8 @@ def open_parquet(path: Path) -> ParquetTable:
             "A folder of images needs data=folder."
         )
     with opened(files[0]) as content:
-        return ParquetTable(path, files, content.schema_arrow)
+        schema = content.schema_arrow
+    return ParquetTable(path, files, schema, partitions_of(path, files, schema.names) if path.is_dir() else {})
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -30,8 +30,8 @@ from cnnexp.datasets.sources.tables.annotation_columns import (
 from cnnexp.datasets.sources.tables.columns import AUTO, Columns, columns_by_role
 from cnnexp.datasets.sources.tables.csv_table import CsvTable, as_text, is_utf8
 from cnnexp.datasets.sources.tables.embedded_images import ParquetImages, holds_images, image_names
-from cnnexp.datasets.sources.tables.locate_files import locate_files, refuse_missing
-from cnnexp.datasets.sources.tables.parquet_table import ParquetTable
+from cnnexp.datasets.sources.tables.locate_files import hint, locate_files, refuse_missing
+from cnnexp.datasets.sources.tables.parquet_table import NO_LABEL, ParquetTable
 from cnnexp.datasets.sources.tables.reader import open_table, read_columns
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
@@ -59,9 +59,18 @@ def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -
         raise DataPathError(f"data.path must be a CSV or Parquet table; there is no file {place}.")
     table = open_table(place)
     roles = columns_by_role(table, columns)
+    notes: tuple[str, ...] = ()
+    if isinstance(table, ParquetTable):
+        table, notes = table.without_unlabelled(roles["label"])
     if isinstance(table, ParquetTable) and holds_images(table, roles["image"]):
-        return _embedded(table, roles, columns, name=name)
-    return _listed(table, roles, columns, name=name, folder=_folder(place, root))
+        return replace(_embedded(table, roles, columns, name=name), notes=notes)
+    return replace(_listed(table, roles, columns, name=name, folder=_folder(place, root)), notes=notes)
+
+
+def hint_about_missing(path: Path, file: str, *, root: str | None) -> str:
+    """Return a sentence about a file of a table at `path` that does not exist, and may be elsewhere; else empty."""
+    folder = _folder(at_home(path), root)
+    return "" if (folder / file).exists() else hint(file, folder)
 
 
 def _folder(table: Path, root: str | None) -> Path:
@@ -134,9 +143,18 @@ def _required(column: Column, name: str, table: Table) -> list[str]:
     if missing := [number for number, cell in enumerate(cells, start=1) if cell is None]:
         raise DataError(
             f"Every row of {table.path} needs a value in column {name}; {len(missing):,} have none, "
-            f"such as row {', '.join(map(str, missing[:_LISTED]))}. Fill it in, or remove the row."
+            f"such as row {', '.join(map(str, missing[:_LISTED]))}. {_how_to_complete(name, table)}"
         )
     return [cell for cell in cells if cell is not None]
+
+
+def _how_to_complete(column: str, table: Table) -> str:
+    if isinstance(table, CsvTable) or table.class_names(column) is None:
+        return "Fill it in, or remove the row."
+    return (
+        f'{NO_LABEL} is no label. Keep the other rows: python -c "import pyarrow.parquet as p, pyarrow.compute as c; '
+        f"p.write_table(p.read_table('{table.path}').filter(c.field('{column}') >= 0), 'labelled.parquet')\""
+    )
 
 
 def _manifest(table: Table, roles: Roles, cells: Cells, names: tuple[str, ...]) -> Manifest:
