@@ -4,11 +4,18 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from glob import escape
 
 from cnnexp.datasets.sources.folders.folder_names import matches, of_system
 from cnnexp.datasets.sources.folders.layout import is_image
+from cnnexp.datasets.sources.folders.layout_errors import exclude_for_shell
 from cnnexp.datasets.sources.folders.links import Link
-from cnnexp.datasets.sources.folders.passed_over import ALWAYS_OWN, own_folders, thumbnail_folders
+from cnnexp.datasets.sources.folders.passed_over import (
+    ALWAYS_OWN,
+    own_folders,
+    thumbnail_folders,
+    thumbnails_or_classes,
+)
 from cnnexp.system.text import listed, plural, printable
 
 _SYSTEM = "hidden or of a system"
@@ -55,7 +62,7 @@ def sort_out(
         others=tuple(others),
         folders=tuple(folder for folder in folders if reason.of_folder(folder) is None),
         links=tuple(_seen_from_tree(link, reason) for link in links if reason.of_file(link.name) is None),
-        notes=(*_left_out(left_out), *_unmatched(reason.unmatched)),
+        notes=(*_left_out(left_out), *_unmatched(reason.unmatched), *_about_thumbnails(images)),
     )
 
 
@@ -102,6 +109,14 @@ def _left_out(counts: Counter[Reason]) -> Iterator[str]:
         if found:
             names = listed(f"{printable(name)}: {count:,}" for name, count in sorted(found.items()))
             yield f"Left out: {plural(sum(found.values()), 'image')} {kind} ({names})."
+
+
+def _about_thumbnails(images: Sequence[str]) -> Iterator[str]:
+    for folder in thumbnails_or_classes(images):
+        yield (
+            f"The folder {printable(folder)} is as large as those beside it and therefore read like them, though its "
+            f"images are called like theirs. Are they thumbnails? {exclude_for_shell([escape(folder)])} leaves them out."
+        )
 
 
 def _unmatched(patterns: Iterable[str]) -> Iterator[str]:
