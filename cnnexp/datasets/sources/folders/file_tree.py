@@ -113,9 +113,10 @@ def _left_out(counts: Counter[Reason]) -> Iterator[str]:
 
 def _about_thumbnails(images: Sequence[str]) -> Iterator[str]:
     for folder in thumbnails_or_classes(images):
+        do = exclude_for_shell([escape(folder)])
         yield (
             f"The folder {printable(folder)} is as large as those beside it and therefore read like them, though its "
-            f"images are called like theirs. Are they thumbnails? {exclude_for_shell([escape(folder)])} leaves them out."
+            f"images are called like theirs. Are they thumbnails? {do} leaves them out."
         )
 
 
