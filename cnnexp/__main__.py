@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from cnnexp import __version__
 from cnnexp.cli import COMMANDS
+from cnnexp.cli.code_flags import with_code
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import quiet, streams
 from cnnexp.system.secrets import masked
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch_and_print(arguments: Sequence[str]) -> int:
-    with _quiet(arguments) as others:
+    with with_code(arguments) as plain, _quiet(plain) as others:
         code = _dispatch(others)
     streams.finish_output()
     return code

@@ -4,6 +4,7 @@
     ├── ConfigError        exit code 2: a setting or a command word is wrong; nothing was started
     ├── DataError          the data set is missing, unreadable or unfit for this run
     │   └── DataPathError  exit code 2: a setting names a file or folder that does not exist
+    ├── ExtensionError     code that a user added failed, or returned something else than it should
     ├── ModelError         a saved model is missing, damaged, or no longer gives the answers it promised
     ├── NonFiniteLossError training produced NaN or infinity
     ├── OutputError        what a command was started for cannot be printed
@@ -36,6 +37,10 @@ class DataPathError(DataError):
     """A setting names a file or folder that does not exist."""
 
     exit_code = 2
+
+
+class ExtensionError(CnnexpError):
+    """Code that a user added by ``--extend`` failed, or returned something else than its contract says."""
 
 
 class ModelError(CnnexpError):

@@ -20,6 +20,7 @@ from cnnexp.compose import (
     other_settings,
     quote_texts,
     read_command_line,
+    register_added,
     run_command,
     run_name,
     to_typed,
@@ -129,6 +130,7 @@ def launch(arguments: Sequence[str]) -> int:
         CnnexpError: what the run raised.
 
     """
+    register_added()
     line = read_command_line(quote_texts(arguments))
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:

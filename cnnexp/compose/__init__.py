@@ -13,6 +13,7 @@ from cnnexp.compose.hydra_flags import read_command_line
 from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.run_command import run_command
+from cnnexp.compose.schemas import register_added
 from cnnexp.config.columns import columns, other_settings, parameters, run_name
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "quote_texts",
     "read_command_line",
     "refuse_too_many",
+    "register_added",
     "replaces_one_value",
     "run_command",
     "run_name",

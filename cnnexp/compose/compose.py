@@ -17,8 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import explain, no_folder, set_by_option, unknown_setting, without_schema
-from cnnexp.compose.schemas import ROOT, VARIANTS, register
-from cnnexp.config import ExperimentConfig, Override
+from cnnexp.compose.schemas import ROOT, VARIANTS, register, register_added
+from cnnexp.config import ExperimentConfig, Override, variants
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 
@@ -46,6 +46,7 @@ def compose_untyped(overrides: Sequence[str], *, config_dir: Path | None) -> Dic
         ConfigError: an override or a file is wrong.
 
     """
+    register_added()
     overrides = quote_texts(overrides)
     check_overrides(overrides)
     try:
@@ -122,7 +123,7 @@ def _refuse_forced(cfg: DictConfig) -> None:
 def _refuse_untyped(cfg: DictConfig) -> None:
     """Refuse a group that only has the base type: its YAML file named no schema, so nothing was checked."""
     for group, node in _groups(cfg):
-        if group in VARIANTS and OmegaConf.get_type(node) not in VARIANTS[group].values():
+        if group in VARIANTS and OmegaConf.get_type(node) not in variants(group).values():
             raise without_schema(group)
 
 

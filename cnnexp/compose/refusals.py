@@ -21,7 +21,7 @@ from omegaconf.errors import (
 
 from cnnexp.compose.quote_texts import elements, is_text
 from cnnexp.compose.schemas import ROOT, VARIANTS
-from cnnexp.config import Override, all_settings, types_of, unquote
+from cnnexp.config import Override, all_settings, types_of, unquote, variants
 from cnnexp.config.defaults import options
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import closest, did_you_mean, first_line, one_line
@@ -38,6 +38,7 @@ TYPES: dict[object, str] = {
     str: "text",
     NoneType: "null",
     list[int]: "a list of whole numbers such as [28, 28]",
+    list[float]: "a list of numbers such as [0.1, 0.2]",
     list[str]: "a list of words such as [a, b]",
 }
 
@@ -95,7 +96,7 @@ def unknown_setting(full_key: str, node: DictConfig) -> ConfigError:
     if not is_dataclass(owner) or group.startswith("hydra"):
         hint = did_you_mean(key, map(str, node))
         return ConfigError(f"{full_key} is not a setting of Hydra; --cfg hydra shows all.{hint}")
-    if group in VARIANTS and owner not in VARIANTS[group].values():
+    if group in VARIANTS and owner not in variants(group).values():
         return without_schema(group)
     known = [field.name for field in fields(owner) if field.name != "name"]
     subject = f"{group}={node['name']} has" if group in VARIANTS else f"{group} has" if group else "There is"
@@ -105,7 +106,7 @@ def unknown_setting(full_key: str, node: DictConfig) -> ConfigError:
 
 def _meant(key: str, group: str, known: Sequence[str]) -> str:
     """Say where `key` belongs, or which setting it resembles."""
-    others = [name for name, variant in VARIANTS.get(group, {}).items() if key in _names(variant)]
+    others = [name for name, variant in variants(group).items() if key in _names(variant)]
     if others:
         return f"{key} belongs to {group}={', '.join(others)}."
     near = closest(key, [*known, *([] if group else ["experiment"])])

@@ -15,7 +15,8 @@ from cnnexp.config.data import (
     NpzDataConfig,
     TableDataConfig,
 )
-from cnnexp.config.experiment import VARIANTS, ExperimentConfig, all_settings, names_affecting, types_of
+from cnnexp.config.experiment import VARIANTS, ExperimentConfig, all_settings, names_affecting, types_of, variants
+from cnnexp.config.extended import Extended
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
     AlexNetConfig,
@@ -24,6 +25,7 @@ from cnnexp.config.model import (
     RegularizationConfig,
     ResNetConfig,
     VggConfig,
+    ZooModelConfig,
 )
 from cnnexp.config.optimizer import (
     AdamConfig,
@@ -58,6 +60,7 @@ __all__ = [
     "DataConfig",
     "ExperimentConfig",
     "ExponentialScheduleConfig",
+    "Extended",
     "FileDataConfig",
     "FocalLossConfig",
     "FolderDataConfig",
@@ -83,10 +86,12 @@ __all__ = [
     "TrainingConfig",
     "VggConfig",
     "WarmupCosineScheduleConfig",
+    "ZooModelConfig",
     "all_settings",
     "names_affecting",
     "quote",
     "types_of",
     "unquote",
     "values_of",
+    "variants",
 ]

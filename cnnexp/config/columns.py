@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import PurePath
 
 from cnnexp.config.experiment import ExperimentConfig, all_settings
+from cnnexp.config.extended import Extended, Extension
 from cnnexp.config.override import Override, unquote, values_of
 from cnnexp.config.setting import Setting, settings_of
 from cnnexp.system.text import as_yaml
@@ -49,6 +50,12 @@ def values(config: ExperimentConfig) -> Iterator[tuple[str, Setting, Scalar | No
         described = settings_of(group, group=field.name)
         for (name, setting), key in zip(described.items(), dataclasses.fields(group), strict=True):
             yield name, setting, _scalar(getattr(group, key.name))
+
+
+def extensions_of(config: ExperimentConfig) -> list[Extension]:
+    """Return those options of users that a configuration has chosen."""
+    groups = [getattr(config, field.name) for field in dataclasses.fields(config)]
+    return [group.extension for group in groups if isinstance(group, Extended)]
 
 
 def _scalar(value: object) -> Scalar | None:

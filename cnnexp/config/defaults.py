@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from cnnexp.config.extended import added
 from cnnexp.system.store_uri import StoreUri
 
 _PACKAGE = Path(__file__).parents[1]
@@ -15,7 +16,12 @@ _VARIABLE = re.compile(r"\$\{variable:(?P<name>\w+),'(?P<value>[^']*)'\}")
 
 
 def options(group: str) -> list[str]:
-    """Return the options of `group` that come with the program; empty where there is no such group."""
+    """Return the options of `group`: those that come with the program, and added ones; empty where there is none."""
+    return sorted([*shipped_options(group), *added(group)])
+
+
+def shipped_options(group: str) -> list[str]:
+    """Return the options of `group` that come with the program."""
     return sorted(file.stem for file in (CONF / group).glob("*.yaml")) if group else []
 
 

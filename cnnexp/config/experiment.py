@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 
+from cnnexp.config import extended
 from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
@@ -98,10 +99,15 @@ VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have dif
 }
 
 
+def variants(group: str) -> dict[str, type]:
+    """Return the classes of a group whose options have different settings, those of added options too; by name."""
+    return {**VARIANTS.get(group, {}), **extended.added(group)}
+
+
 def types_of(group: str) -> tuple[type, ...]:
     """Return every class of settings that `group` can be; none for a plain value such as the seed."""
     base = next((field.type for field in fields(ExperimentConfig) if field.name == group), None)
-    return (base, *VARIANTS.get(group, {}).values()) if isinstance(base, type) and is_dataclass(base) else ()
+    return (base, *variants(group).values()) if isinstance(base, type) and is_dataclass(base) else ()
 
 
 def all_settings() -> dict[str, Setting]:

@@ -3,9 +3,15 @@ from cnnexp.config.setting import setting, settings, within
 
 @settings
 class ModelConfig:
-    """What every architecture has."""
+    """What every network has."""
 
     name: str
+
+
+@settings
+class ZooModelConfig(ModelConfig):
+    """What the networks have that are built and trained from nothing."""
+
     width: int = setting(short="w")  # filters of the first block; later blocks follow from it
     depth: int = setting(short="d")  # number of blocks; each halves the image where it can
 
@@ -15,48 +21,48 @@ class ModelConfig:
 
 
 @settings
-class PlainModelConfig(ModelConfig):
+class PlainModelConfig(ZooModelConfig):
     """Convolution, ReLU, max pooling; then one dense layer (baseline, regularized, small)."""
 
     dense: int  # units of the dense layer before the softmax
 
     def __post_init__(self) -> None:
-        ModelConfig.__post_init__(self)
+        ZooModelConfig.__post_init__(self)
         within("model.dense", self.dense, 1, 8192)
 
 
 @settings
-class AlexNetConfig(ModelConfig):
+class AlexNetConfig(ZooModelConfig):
     """Large first kernels and two dense layers, after Krizhevsky et al. 2012."""
 
     dense: int  # units of each of the two dense layers
 
     def __post_init__(self) -> None:
-        ModelConfig.__post_init__(self)
+        ZooModelConfig.__post_init__(self)
         within("model.dense", self.dense, 1, 8192)
 
 
 @settings
-class VggConfig(ModelConfig):
+class VggConfig(ZooModelConfig):
     """Blocks of several 3×3 convolutions, after Simonyan & Zisserman 2015."""
 
     convolutions: int  # convolutions in each block
     dense: int  # units of the dense layer before the softmax
 
     def __post_init__(self) -> None:
-        ModelConfig.__post_init__(self)
+        ZooModelConfig.__post_init__(self)
         within("model.convolutions", self.convolutions, 1, 8)
         within("model.dense", self.dense, 1, 8192)
 
 
 @settings
-class ResNetConfig(ModelConfig):
+class ResNetConfig(ZooModelConfig):
     """Residual stages with batch normalization, after He et al. 2016."""
 
     units: int  # residual units in each stage
 
     def __post_init__(self) -> None:
-        ModelConfig.__post_init__(self)
+        ZooModelConfig.__post_init__(self)
         within("model.units", self.units, 1, 16)
 
 

@@ -94,6 +94,11 @@ def setting(
     return dataclasses.field(metadata={_KEY: description})
 
 
+def setting_like(other: Setting | None) -> Any:  # noqa: ANN401 - what `dataclasses.field` returns
+    """Declare a field that says of itself what the setting `other` does; None: a plain one."""
+    return dataclasses.field(metadata={_KEY: Setting() if other is None else other})
+
+
 @dataclass_transform(kw_only_default=True, field_specifiers=(setting,))
 def settings(owner: type[T]) -> type[T]:
     """Make a class of settings: a dataclass whose fields may say what they are by :func:`setting`."""

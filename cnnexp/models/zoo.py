@@ -15,7 +15,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from cnnexp.config import AlexNetConfig, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
+from cnnexp.config import AlexNetConfig, Extended, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
 from cnnexp.errors import ConfigError
 from cnnexp.records import Scaling
 
@@ -55,6 +55,17 @@ def build_model(
         ConfigError: the architecture is unknown.
 
     """
+    if isinstance(config, Extended) and scaling is not None:
+        from cnnexp.models.extended import build_extended_model  # which is built around the names of this module
+
+        return build_extended_model(
+            config,
+            input_shape=input_shape,
+            num_classes=num_classes,
+            scaling=scaling,
+            regularization=regularization,
+            precision=precision,
+        )
     policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     inputs = keras.Input(input_shape, dtype="uint8" if scaling else "float32", name=RAW if scaling else "scaled_pixels")
     x = inputs

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from cnnexp import training
-from cnnexp.config import ExperimentConfig, FocalLossConfig
+from cnnexp.config import ExperimentConfig, Extended, FocalLossConfig
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
@@ -39,7 +39,8 @@ def run(
 
     `on_start` is called once before the first step, `on_epoch` after every epoch, and `on_progress` with
     (stage, done, total) while images are read and steps are made. Where `on_epoch` returns true the run is pruned: it
-    stops after that epoch and is not evaluated. `graphs` are those of earlier runs in this process.
+    stops after that epoch and is not evaluated. `graphs` are those of earlier runs in this process;
+    a user's optimizer gets new ones, because it may have settings that it does not describe.
 
     Raises:
         CnnexpError: see `cnnexp.errors`; whatever can be known before training is raised before it.
@@ -61,7 +62,8 @@ def run(
     info = _info(config, splits, settings, model, name)
     on_start(info)
     optimizer = training.build_optimizer(config.optimizer, learning_rate=settings.learning_rate)
-    graphs = graphs or GraphCache()
+    own = isinstance(config.optimizer, Extended) or isinstance(config.loss, Extended)
+    graphs = GraphCache() if graphs is None or own else graphs
     trainer = graphs.reuse(
         Trainer(
             Network(model),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnexp.config import AugmentationConfig, ExperimentConfig, OptimizerConfig
+from cnnexp.config import AugmentationConfig, ExperimentConfig, ModelConfig, OptimizerConfig, ZooModelConfig
 from cnnexp.records import Augmentation, Scaling
 from cnnexp.system import resources
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Values in the first feature map of one step: batch × height × width × filters. Below this, an operation is so short
 # that waking a second thread costs more than it saves, and so does converting to bfloat16 and back.
 SMALL_WORK = 2**19
+
+_USUAL_FILTERS = 32
 
 # Instruction sets with native bfloat16 multiply-add; without one it is emulated and slower than float32.
 BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
@@ -69,9 +71,14 @@ def resolve_execution(config: ExperimentConfig, *, images: int, height: int, wid
         cores: The number of cores that one run may use.
 
     """
-    work = min(config.training.batch_size, images) * height * width * config.model.width
+    work = min(config.training.batch_size, images) * height * width * _filters(config.model)
     threads = resolve_threads(config.training.threads, work=work, cores=cores)
     return threads, resolve_precision(config.training.precision, work=work)
+
+
+def _filters(model: ModelConfig) -> int:
+    """Return the filters of the first block; of a network that does not say, as many as the reference network has."""
+    return model.width if isinstance(model, ZooModelConfig) else _USUAL_FILTERS
 
 
 def resolve_threads(threads: int | str, *, work: int, cores: int) -> int:

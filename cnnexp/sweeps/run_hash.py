@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_settings, names_affecting
-from cnnexp.config.columns import values
+from cnnexp.config.columns import extensions_of, values
 from cnnexp.records import DatasetInfo
 from cnnexp.runs.resolved_settings import resolve_execution
 
@@ -45,7 +45,8 @@ def hash_run(config: ExperimentConfig, info: DatasetInfo) -> str:
     `config` is a resolved one, see :func:`resolve`. The data count by their digest, wherever they are read from.
     """
     settings = {name: value for name, setting, value in values(config) if setting.in_run_hash(value)}
-    return _hash({"settings": settings, "data": info.digest})
+    code = {str(one): one.code.digest for one in extensions_of(config)}
+    return _hash({"settings": settings, "data": info.digest, **({"code": code} if code else {})})
 
 
 def hash_sweep(overrides: Sequence[str], *, experiment: str, settings: str, varied: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import keras
 
-from cnnexp.config import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, RmspropConfig, SgdConfig
+from cnnexp.config import AdamConfig, AdamWConfig, Extended, MuonConfig, OptimizerConfig, RmspropConfig, SgdConfig
 from cnnexp.errors import ConfigError
 from cnnexp.models import LOGITS
 from cnnexp.training.muon import Muon
@@ -39,5 +39,23 @@ def build_optimizer(config: OptimizerConfig, *, learning_rate: float) -> keras.O
                 exclude_layers=[LOGITS],
                 **common,
             )
+        case Extended():
+            return _own_optimizer(config, learning_rate, clip_norm=config.clip_norm)
         case _:
             raise ConfigError(f"optimizer must be sgd, adam, adamw, rmsprop or muon; got {config.name!r}.")
+
+
+def _own_optimizer(config: Extended, learning_rate: float, *, clip_norm: float | None) -> keras.Optimizer:
+    """Return the optimizer of a user, whose rate is set at every step."""
+    optimizer = config.call(learning_rate)
+    if not isinstance(optimizer, keras.Optimizer):
+        raise config.refusal(f"its function must return a keras.optimizers.Optimizer; got {type(optimizer).__name__}.")
+    if not isinstance(optimizer.learning_rate, keras.Variable):
+        raise config.refusal(
+            "the rate of its optimizer must be the number that its function is given, because a schedule is an option "
+            "of its own: schedule=...; it has a schedule. Hand learning_rate on as it is."
+        )
+    if clip_norm is not None:
+        optimizer.global_clipnorm = clip_norm
+    optimizer.name = config.extension.name  # Keras's own count the optimizers before it
+    return optimizer

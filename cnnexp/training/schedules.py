@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from cnnexp.config import (
     CosineScheduleConfig,
     ExponentialScheduleConfig,
+    Extended,
     OneCycleScheduleConfig,
     PlateauScheduleConfig,
     ScheduleConfig,
@@ -23,7 +24,11 @@ def learning_rates(
     """
     total = epochs * steps_per_epoch
     step = np.arange(total, dtype=np.float64)
-    factors = _factors(schedule, step / steps_per_epoch, step / max(1, total - 1), epochs)
+    epoch, progress = step / steps_per_epoch, step / max(1, total - 1)
+    if isinstance(schedule, Extended):
+        factors = _own_factors(schedule, epoch, epochs)
+    else:
+        factors = _factors(schedule, epoch, progress, epochs)
     return (learning_rate * factors).reshape(epochs, steps_per_epoch)
 
 
@@ -48,6 +53,21 @@ def _factors(
             return np.where(progress < rise, up, down)
         case _:
             return np.ones_like(epoch)
+
+
+def _own_factors(schedule: Extended, epoch: NDArray[np.float64], epochs: int) -> NDArray[np.float64]:
+    """Return the factors of a user's schedule, a number or one for each step."""
+    given = schedule.call(epoch.copy(), epochs)
+    try:
+        factors = np.broadcast_to(np.asarray(given, np.float64), epoch.shape)
+    except (TypeError, ValueError):
+        factors = np.full_like(epoch, np.nan)
+    if not (np.isfinite(factors) & (factors >= 0)).all():
+        raise schedule.refusal(
+            f"its function must return a finite factor from 0, one for each of the {len(epoch)} steps it is given, or "
+            f"one for all; got {given!r:.80}."
+        )
+    return factors.copy()
 
 
 def _cosine(progress: NDArray[np.float64], first: float, last: float) -> NDArray[np.float64]:
