@@ -9,7 +9,7 @@ from cnnexp.__main__ import main
 from cnnexp.compose import columns, compose_config, run_name
 from cnnexp.config.extended import TABLE
 from cnnexp.errors import CnnexpError, ConfigError
-from cnnexp.extensions import loaded
+from cnnexp.extensions.load import loaded
 from cnnexp.records import DatasetInfo
 from cnnexp.sweeps.run_hash import hash_run
 

@@ -56,7 +56,7 @@ def with_code(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
         if flags.trusts:
             stack.enter_context(environment({_TRUST_VARIABLE: "1"}))
         if flags.files:
-            from cnnexp.extensions import loaded  # a command without code starts without it
+            from cnnexp.extensions.load import loaded  # a command without code starts without it
 
             stack.enter_context(loaded(flags.files))
         yield flags.others
