@@ -154,7 +154,7 @@ def test_a_file_whose_name_is_taken_is_refused(things, name, message):
 def test_two_files_of_one_name_are_refused_and_one_file_twice_is_not(things):
     first, second = things(TINY), things(SAW, "other/my_things.py")
     with (
-        pytest.raises(ConfigError, match="Files of --extend have different names; my_things.py stands in"),
+        pytest.raises(ConfigError, match=r"Files of --extend have different names; my_things\.py stands in"),
         loaded([first, second]),
     ):
         pass
