@@ -14,6 +14,7 @@ from cnnexp.records import DataReport
 from cnnexp.report.console import open_console
 from cnnexp.report.data_report import page, print_report
 from cnnexp.report.run import reading_shown
+from cnnexp.runs.pretrained import data_for, find_pretrained
 
 
 def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels: bool) -> int:
@@ -39,10 +40,11 @@ def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels
 
 
 def _inspect(config: ExperimentConfig, *, quietly: bool) -> InspectedDataset:
+    data = data_for(config.data, find_pretrained(config.model))
     if quietly:
-        return inspect_dataset(config.data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
+        return inspect_dataset(data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
     with reading_shown() as show:
-        return inspect_dataset(config.data, seed=config.seed, on_progress=show, strict=False)
+        return inspect_dataset(data, seed=config.seed, on_progress=show, strict=False)
 
 
 def _repeated(settings: Sequence[str], labels: bool) -> str:

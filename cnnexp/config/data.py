@@ -26,7 +26,8 @@ class DataConfig:
     folds: int | None = setting(affects="split", column="if set", neutral=None)  # parts judged in turn; None: one split
     # From 1: the part that this run judges, as its test split; None: all of them, see docs/folds.md.
     fold: int | None = setting(affects="subset", column="if set", neutral=None)
-    scaling: str  # unit: 0..1; standardize: zero mean, unit deviation per channel, fitted on train
+    # unit: 0..1; standardize: zero mean, unit deviation per channel, fitted on train; model: as a pretrained one needs
+    scaling: str
     size: list[int] | None  # [height, width] the network sees; None: found from the data
     color: str = setting(column="if set")  # auto | rgb | grey
     resize: str = setting(column="if set")  # auto | stretch | pad | crop
@@ -59,7 +60,7 @@ class DataConfig:
         within("data.few_images", self.few_images, 1)
         within("data.uneven", self.uneven, 1)
         one_of("data.imbalance_of", self.imbalance_of, ("train", "all"))
-        one_of("data.scaling", self.scaling, ("unit", "standardize"))
+        one_of("data.scaling", self.scaling, ("unit", "standardize", "model"))
         one_of("data.color", self.color, ("auto", "rgb", "grey"))
         one_of("data.resize", self.resize, ("auto", "stretch", "pad", "crop"))
         one_of("data.kernel", self.kernel, ("nearest", "bilinear", "bicubic", "lanczos"))

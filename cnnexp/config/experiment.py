@@ -9,6 +9,7 @@ from cnnexp.config.model import (
     AlexNetConfig,
     ModelConfig,
     PlainModelConfig,
+    PretrainedConfig,
     RegularizationConfig,
     ResNetConfig,
     VggConfig,
@@ -61,6 +62,27 @@ class ExperimentConfig:
                 "schedule.warmup_epochs must be below training.epochs, or the rate never reaches its value; "
                 f"got {self.schedule.warmup_epochs} of {self.training.epochs}."
             )
+        if isinstance(self.model, PretrainedConfig):
+            _require_its_own_input(self.model, self.data)
+        elif self.data.scaling == "model":
+            raise ConfigError(
+                f"data.scaling=model is for networks that bring their own scaling; model={self.model.name} does not. "
+                "Choose data.scaling=unit or data.scaling=standardize."
+            )
+
+
+def _require_its_own_input(model: ModelConfig, data: DataConfig) -> None:
+    """Refuse what a network that was trained already cannot be given."""
+    if data.scaling != "model":
+        raise ConfigError(
+            f"data.scaling cannot be set for model={model.name}: the network scales pixels as it was trained to; got "
+            f"{data.scaling!r}. Leave data.scaling out."
+        )
+    if data.color == "grey":
+        raise ConfigError(
+            f"data.color must be auto or rgb for model={model.name}: the network takes three channels, and grey images "
+            "are read as three equal ones; got 'grey'. Leave data.color out."
+        )
 
 
 VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have different settings
@@ -75,6 +97,7 @@ VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have dif
         "alexnet": AlexNetConfig,
         "vgg": VggConfig,
         "resnet": ResNetConfig,
+        "pretrained": PretrainedConfig,
     },
     "optimizer": {
         "sgd": SgdConfig,

@@ -1,4 +1,5 @@
-from cnnexp.config.setting import setting, settings, within
+from cnnexp.config.backbones import BACKBONES
+from cnnexp.config.setting import one_of, setting, settings, within
 
 
 @settings
@@ -64,6 +65,19 @@ class ResNetConfig(ZooModelConfig):
     def __post_init__(self) -> None:
         ZooModelConfig.__post_init__(self)
         within("model.units", self.units, 1, 16)
+
+
+@settings
+class PretrainedConfig(ModelConfig):
+    """A network that was trained on ImageNet, with a new head; docs/pretrained.md."""
+
+    backbone: str = setting(short="")
+    # A file, null for the weights that were published with the backbone, or none for random ones. What a file holds
+    # counts, not where it is.
+    weights: str | None = setting(affects="source")
+
+    def __post_init__(self) -> None:
+        one_of("model.backbone", self.backbone, tuple(BACKBONES))
 
 
 @settings

@@ -17,7 +17,8 @@ import keras
 from keras import layers
 
 from cnnexp.config import Extended, ModelConfig
-from cnnexp.models.zoo import LOGITS, RAW, SCALING_LAYER, Regularization
+from cnnexp.models.names import LOGITS, RAW, SCALING_LAYER
+from cnnexp.models.regularization import Regularization
 from cnnexp.portable.user_code import unregistered_objects
 from cnnexp.records import Scaling
 from cnnexp.system.text import one_line
@@ -36,7 +37,7 @@ def build_extended_model(
     regularization: Regularization,
     precision: str,
 ) -> keras.Model:
-    """Return an untrained model; see `zoo.build_model`.
+    """Return an untrained model; see `network.build_model`.
 
     Raises:
         ExtensionError: the user's function failed, or did not return what its contract says.

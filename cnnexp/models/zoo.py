@@ -1,84 +1,29 @@
 """The architectures, each adapted to its input: from 8×8 to 224×224 pixels, one channel or three.
 
-Every model begins with a scaling layer, so it takes uint8 pixels. It ends in a layer named ``logits``, which training
-uses, followed by a softmax in float32, which everything else uses.
-
-Names of layers, such as ``convolution_1``, are part of saved model files and never change. Keras casts what a bare
-model file is given to uint8 before any layer sees it, so only the name of its input can say that pixels must not be
-scaled.
+Names of layers, such as ``convolution_1``, are part of saved model files and never change.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import layers
 
-from cnnexp.config import AlexNetConfig, Extended, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
+from cnnexp.config import AlexNetConfig, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
 from cnnexp.errors import ConfigError
-from cnnexp.records import Scaling
-
-LOGITS = "logits"
-SCALING_LAYER = "scaling"
-RAW = "uint8_pixels_0_to_255"
+from cnnexp.models.regularization import Regularization
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Regularization:
-    """The regularization inside the model."""
-
-    dropout: float  # share of units dropped before the logits
-    l1: float  # weight of the sum of absolute kernel weights
-    l2: float  # weight of the sum of squared kernel weights
-
-    def kernel(self) -> keras.regularizers.Regularizer | None:
-        """Return a new penalty for one hidden kernel; None without L1 and L2."""
-        return keras.regularizers.L1L2(l1=self.l1, l2=self.l2) if self.l1 or self.l2 else None
-
-
-def build_model(
-    config: ModelConfig,
-    *,
-    input_shape: tuple[int, int, int],
-    num_classes: int,
-    scaling: Scaling | None,
-    regularization: Regularization,
-    precision: str,
-) -> keras.Model:
-    """Return an untrained model: uint8 (N, *input_shape) in, float32 probabilities (N, num_classes) out.
-
-    Without `scaling` it takes float32 that the caller has scaled. `precision`, ``float32`` or ``bfloat16``, is what the
-    hidden layers compute in; weights are always float32.
+def zoo_layers(
+    config: ModelConfig, x: keras.KerasTensor, *, regularization: Regularization, policy: keras.DTypePolicy
+) -> keras.KerasTensor:
+    """Return the features (N, F) of scaled images (N, H, W, C).
 
     Raises:
         ConfigError: the architecture is unknown.
 
     """
-    if isinstance(config, Extended) and scaling is not None:
-        from cnnexp.models.extended import build_extended_model  # which is built around the names of this module
-
-        return build_extended_model(
-            config,
-            input_shape=input_shape,
-            num_classes=num_classes,
-            scaling=scaling,
-            regularization=regularization,
-            precision=precision,
-        )
-    policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
-    inputs = keras.Input(input_shape, dtype="uint8" if scaling else "float32", name=RAW if scaling else "scaled_pixels")
-    x = inputs
-    if scaling:
-        x = layers.Rescaling(list(scaling.scale), list(scaling.offset), dtype=policy, name=SCALING_LAYER)(x)
-    x = _hidden(_LayerMaker(regularization, policy), config, x)
-    if regularization.dropout:
-        x = layers.Dropout(regularization.dropout, dtype=policy, name="dropout")(x)
-    x = layers.Dense(num_classes, dtype="float32", name=LOGITS)(x)
-    return keras.Model(inputs, layers.Softmax(dtype="float32", name="probabilities")(x), name=config.name)
-
-
-def _hidden(make: "_LayerMaker", config: ModelConfig, x: keras.KerasTensor) -> keras.KerasTensor:
+    make = _LayerMaker(regularization, policy)
     match config:
         case PlainModelConfig():
             return _plain(make, config, x)

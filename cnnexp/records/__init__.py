@@ -6,7 +6,7 @@ from cnnexp.records.evaluation import ClassScore, Evaluation, Finding, SplitPred
 from cnnexp.records.gallery import Confusion, Gallery, PredictedImage
 from cnnexp.records.recorded import Curves, RecordedPredictions, RunSummary
 from cnnexp.records.run import PrunedRun, RunCommand, RunInfo, RunResult
-from cnnexp.records.training import Augmentation, EpochValues, History, OutputStatistics, Scaling
+from cnnexp.records.training import Augmentation, EpochValues, History, OutputStatistics, PretrainedNetwork, Scaling
 
 __all__ = [
     "SPLIT_NAMES",
@@ -27,6 +27,7 @@ __all__ = [
     "Labels",
     "OutputStatistics",
     "PredictedImage",
+    "PretrainedNetwork",
     "Probabilities",
     "PrunedRun",
     "RecordedPredictions",

@@ -1,15 +1,30 @@
 """What a training did, epoch by epoch, and what it was given."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """The model's first layer: network input = pixel * scale + offset, per channel."""
 
-    rule: str  # unit | standardize
+    rule: str  # unit | standardize | model: as the network was trained
     scale: tuple[float, ...]  # (C,)
     offset: tuple[float, ...]  # (C,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainedNetwork:
+    """A network that a run starts from, as far as it must be known before the data are read."""
+
+    height: int  # pixels of the images that it was trained on
+    width: int
+    smallest: int  # pixels of the shorter side of the smallest images that it takes
+    scaling: Scaling
+    values_per_pixel: float  # of its largest feature map, by pixels of the image
+    weights: Path | None  # file; None: it starts from random ones
+    digest: str | None  # sha256 (hex) of what the file holds
+    origin: str  # where the weights are from, for the notes of a run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

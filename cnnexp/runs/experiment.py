@@ -14,10 +14,11 @@ from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
 from cnnexp.errors import ConfigError
-from cnnexp.models import Regularization, build_model
-from cnnexp.records import SPLIT_NAMES, EpochValues, Gallery, PrunedRun, RunInfo, RunResult
+from cnnexp.models import Regularization, build_model, set_pretrained_weights
+from cnnexp.records import SPLIT_NAMES, EpochValues, Gallery, PretrainedNetwork, PrunedRun, RunInfo, RunResult
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
 from cnnexp.runs.gallery import build_gallery, unlike_by
+from cnnexp.runs.pretrained import data_for, notes_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
 from cnnexp.saved.build_card import CardWithReference, build_card
 from cnnexp.system import resources
@@ -29,6 +30,7 @@ EXAMPLE_IMAGES = 2  # in the model's input example
 def run(
     config: ExperimentConfig,
     *,
+    pretrained: PretrainedNetwork | None = None,
     name: str,
     on_start: Callable[[RunInfo], None],
     on_epoch: Callable[[EpochValues], bool],
@@ -40,25 +42,28 @@ def run(
     `on_start` is called once before the first step, `on_epoch` after every epoch, and `on_progress` with
     (stage, done, total) while images are read and steps are made. Where `on_epoch` returns true the run is pruned: it
     stops after that epoch and is not evaluated. `graphs` are those of earlier runs in this process;
-    a user's optimizer gets new ones, because it may have settings that it does not describe.
+    a user's optimizer gets new ones, because it may have settings that it does not describe. `pretrained` is the
+    network that the run starts from, see `find_pretrained`.
 
     Raises:
         CnnexpError: see `cnnexp.errors`; whatever can be known before training is raised before it.
 
     """
     training.require_zip_date()
-    data = config.data
-    if data.has_folds:
+    if config.data.has_folds:
         raise ConfigError(
             "data.folds needs the fold that a run judges: data.fold=1, or -m 'data.fold=range(1,6)' for five."
         )
+    data = data_for(config.data, pretrained)
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
-    splits = dataclasses.replace(splits, notes=(*splits.notes, *summary(report)))
-    settings = resolve(config, splits)
+    about_network = notes_on(pretrained, inspected, config.data)
+    splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
+    settings = resolve(config, splits, pretrained=pretrained)
     configure_tensorflow(threads=settings.threads, seed=config.seed)
     model = _build(config, splits, settings, precision=settings.precision)
+    set_pretrained_weights(model, config.model, pretrained)
     info = _info(config, splits, settings, model, name)
     on_start(info)
     optimizer = training.build_optimizer(config.optimizer, learning_rate=settings.learning_rate)

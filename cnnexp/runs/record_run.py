@@ -10,6 +10,7 @@ from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.report.run.log import RunLog
 from cnnexp.runs import artifacts, experiment
+from cnnexp.runs.pretrained import find_pretrained
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
 
@@ -74,7 +75,13 @@ def record_run(
             return should_prune(values)
 
         result = experiment.run(
-            config, name=name, on_start=on_start, on_epoch=on_epoch, on_progress=report.progress, graphs=graphs
+            config,
+            pretrained=find_pretrained(config.model),
+            name=name,
+            on_start=on_start,
+            on_epoch=on_epoch,
+            on_progress=report.progress,
+            graphs=graphs,
         )
         if isinstance(result, PrunedRun):
             return _record_pruned(result, recorder)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnexp.config import AugmentationConfig, ExperimentConfig, ModelConfig, OptimizerConfig, ZooModelConfig
-from cnnexp.records import Augmentation, Scaling
+from cnnexp.config import AugmentationConfig, ExperimentConfig, OptimizerConfig, ZooModelConfig
+from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
 from cnnexp.system import resources
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnexp.portable.card import ChannelStatistics
 
 
-# Values in the first feature map of one step: batch × height × width × filters. Below this, an operation is so short
+# Values in the largest feature map of one step: batch × height × width × filters. Below this, an operation is so short
 # that waking a second thread costs more than it saves, and so does converting to bfloat16 and back.
 SMALL_WORK = 2**19
 
@@ -43,11 +43,15 @@ class ResolvedSettings:
     scaling: Scaling
 
 
-def resolve(config: ExperimentConfig, splits: "Splits") -> ResolvedSettings:
-    """Resolve ``auto``, and what depends on the training split."""
+def resolve(
+    config: ExperimentConfig, splits: "Splits", *, pretrained: PretrainedNetwork | None = None
+) -> ResolvedSettings:
+    """Resolve ``auto``, and what depends on the training split; `pretrained` is the network that a run starts from."""
     height, width, _ = splits.spec.shape
     images_per_step, images = config.training.images_per_step, len(splits.train)
-    threads, precision = resolve_execution(config, images=images, height=height, width=width, cores=resources.cores())
+    threads, precision = resolve_execution(
+        config, images=images, height=height, width=width, cores=resources.cores(), pretrained=pretrained
+    )
     statistics = channel_statistics(splits.train)
     return ResolvedSettings(
         threads=threads,
@@ -56,35 +60,47 @@ def resolve(config: ExperimentConfig, splits: "Splits") -> ResolvedSettings:
         steps_per_epoch=math.ceil(images / images_per_step),
         augmentation=resolve_augmentation(config.augmentation, mirror=config.data.mirror),
         statistics=statistics,
-        scaling=fit_scaling(config.data.scaling, statistics),
+        scaling=fit_scaling(config.data.scaling, statistics) if pretrained is None else pretrained.scaling,
     )
 
 
-def resolve_execution(config: ExperimentConfig, *, images: int, height: int, width: int, cores: int) -> tuple[int, str]:
+def resolve_execution(
+    config: ExperimentConfig,
+    *,
+    images: int,
+    height: int,
+    width: int,
+    cores: int,
+    pretrained: PretrainedNetwork | None = None,
+) -> tuple[int, str]:
     """Return the threads and the precision, ``float32`` or ``bfloat16``, that a run computes with.
 
     Args:
-        config: Both may be ``auto``, which goes by the size of the first feature map of one step.
+        config: Both may be ``auto``, which goes by the size of the largest feature map of one step.
         images: The number of training images.
         height: Of the images as the network takes them, in pixels.
         width: The same.
         cores: The number of cores that one run may use.
+        pretrained: The network that the run starts from, if any.
 
     """
-    work = min(config.training.batch_size, images) * height * width * _filters(config.model)
+    work = int(min(config.training.batch_size, images) * height * width * _values_per_pixel(config, pretrained))
     threads = resolve_threads(config.training.threads, work=work, cores=cores)
     return threads, resolve_precision(config.training.precision, work=work)
 
 
-def _filters(model: ModelConfig) -> int:
-    """Return the filters of the first block; of a network that does not say, as many as the reference network has."""
-    return model.width if isinstance(model, ZooModelConfig) else _USUAL_FILTERS
+def _values_per_pixel(config: ExperimentConfig, pretrained: PretrainedNetwork | None) -> float:
+    """Return the values of the network's largest feature map, by pixels of the image."""
+    if pretrained is not None:
+        return pretrained.values_per_pixel
+    # Filters of the first block, which shrinks no image; of a network that does not say, as the reference network has.
+    return config.model.width if isinstance(config.model, ZooModelConfig) else _USUAL_FILTERS
 
 
 def resolve_threads(threads: int | str, *, work: int, cores: int) -> int:
     """Return the number of threads to compute with: as configured, or for ``auto`` one for small work, else `cores`.
 
-    `work` is batch × height × width × filters of the first block; `cores` are all that one run may use.
+    `work` is the values in the largest feature map of one step; `cores` are all that one run may use.
     """
     if isinstance(threads, int):
         return threads

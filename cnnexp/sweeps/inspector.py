@@ -8,6 +8,7 @@ from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.errors import DataError
 from cnnexp.records import DatasetInfo
 from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.runs.pretrained import data_for, find_pretrained
 from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Executor, InspectTask, Message, WorkerHandle
@@ -55,11 +56,14 @@ class DatasetInspector:
 
         Raises:
             DataError: its data are missing, unreadable, or unsuitable.
+            ModelError: so are the weights that it starts from.
+            ConfigError: the network takes no such images.
 
         """
-        info = self.inspect(config.data)
-        resolved = resolve(config, info, cores=cores)
-        return ResolvedRun(resolved, hash_run(resolved, info), info.digest)
+        pretrained = find_pretrained(config.model)
+        info = self.inspect(data_for(config.data, pretrained))
+        resolved = resolve(config, info, cores=cores, pretrained=pretrained)
+        return ResolvedRun(resolved, hash_run(resolved, info, pretrained=pretrained), info.digest)
 
 
 def read_here(data: DataConfig) -> DatasetInfo:

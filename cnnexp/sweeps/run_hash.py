@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_settings, names_affecting
 from cnnexp.config.columns import extensions_of, values
-from cnnexp.records import DatasetInfo
+from cnnexp.records import DatasetInfo, PretrainedNetwork
 from cnnexp.runs.resolved_settings import resolve_execution
 
 # Hydra's own settings that change how and where a sweep is carried out, not which runs it has.
@@ -15,7 +15,9 @@ _HYDRA_EXECUTION = ("hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra.sw
 _HYDRA_COMMAND = ("hydra.sweep",)  # the folder is named by the time of the command
 
 
-def resolve(config: ExperimentConfig, info: DatasetInfo, *, cores: int) -> ExperimentConfig:
+def resolve(
+    config: ExperimentConfig, info: DatasetInfo, *, cores: int, pretrained: PretrainedNetwork | None = None
+) -> ExperimentConfig:
     """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
     threads, precision = resolve_execution(
         config,
@@ -23,6 +25,7 @@ def resolve(config: ExperimentConfig, info: DatasetInfo, *, cores: int) -> Exper
         height=info.height,
         width=info.width,
         cores=cores,
+        pretrained=pretrained,
     )
     return dataclasses.replace(
         config, training=dataclasses.replace(config.training, threads=threads, precision=precision)
@@ -39,14 +42,16 @@ def _training_images(data: DataConfig, info: DatasetInfo) -> int:
     return subsampling.images_left(info.class_counts, limit=data.limit, imbalance=data.imbalance)
 
 
-def hash_run(config: ExperimentConfig, info: DatasetInfo) -> str:
+def hash_run(config: ExperimentConfig, info: DatasetInfo, *, pretrained: PretrainedNetwork | None = None) -> str:
     """Return a hash of all that can change the result of a run; 32 hexadecimal digits.
 
-    `config` is a resolved one, see :func:`resolve`. The data count by their digest, wherever they are read from.
+    `config` is a resolved one, see :func:`resolve`. The data count by their digest, wherever they are read from,
+    and so do the weights that the run starts from.
     """
     settings = {name: value for name, setting, value in values(config) if setting.in_run_hash(value)}
     code = {str(one): one.code.digest for one in extensions_of(config)}
-    return _hash({"settings": settings, "data": info.digest, **({"code": code} if code else {})})
+    weights = {} if pretrained is None else {"weights": pretrained.digest}
+    return _hash({"settings": settings, "data": info.digest, **weights, **({"code": code} if code else {})})
 
 
 def hash_sweep(overrides: Sequence[str], *, experiment: str, settings: str, varied: Mapping[str, str]) -> str:

