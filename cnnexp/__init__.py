@@ -7,11 +7,17 @@ if TYPE_CHECKING:
     from cnnexp.api import (
         ComparedRuns,
         LoadedModel,
+        Run,
+        Sweep,
         compare,
         create_cnn_with_dropout,
         evaluate_model,
+        get_run,
+        get_sweep,
         load,
         preprocess_image,
+        run,
+        sweep,
     )
 
 # A run's numbers depend on TensorFlow's kernels, and its own rule for oneDNN's goes by processor flags: without them
@@ -22,11 +28,17 @@ __version__ = "0.1.0"
 __all__ = [
     "ComparedRuns",
     "LoadedModel",
+    "Run",
+    "Sweep",
     "compare",
     "create_cnn_with_dropout",
     "evaluate_model",
+    "get_run",
+    "get_sweep",
     "load",
     "preprocess_image",
+    "run",
+    "sweep",
 ]
 
 

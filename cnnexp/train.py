@@ -29,7 +29,7 @@ from cnnexp.compose import (
 from cnnexp.config import ExperimentConfig, values_of
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError
-from cnnexp.system import quiet, streams
+from cnnexp.system import caller, quiet, streams
 from cnnexp.system.text import printable
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     with RunReport(titled=True) as report:
         outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
     report.closing(_closing(receipt, name=name, uri=config.tracking.uri))
+    if not sweep.tags:
+        _tell_caller(receipt, uri=config.tracking.uri)
     return outcome.metrics[config.sweep.objective]
 
 
@@ -106,6 +108,12 @@ def _recorded(
             should_prune=sweep.pruner(),
         )
     return outcome, recorder.receipt
+
+
+def _tell_caller(receipt: "Receipt", *, uri: str) -> None:
+    from cnnexp.tracking.store.connection import absolute_uri
+
+    caller.tell(caller.Recorded(receipt.run_id, absolute_uri(uri), receipt.kept_folder, receipt.reason))
 
 
 def _closing(receipt: "Receipt", *, name: str, uri: str) -> list[tuple[str, str]]:

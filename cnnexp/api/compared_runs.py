@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cnnexp.cli.compare import find_and_compare
@@ -43,11 +43,11 @@ def compare(*targets: str, by: str | Sequence[str] = (), metric: str = METRIC) -
     return ComparedRuns(found.comparison, found.command)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ComparedRuns:
     """What a comparison found; in a notebook it shows the content of the comparison's page."""
 
-    comparison: Comparison = field(repr=False)  # every record
+    comparison: Comparison  # every record
     command: str  # makes the page
 
     @property
@@ -97,13 +97,10 @@ class ComparedRuns:
 
         return page(self.comparison, command=self.command)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         text = io.StringIO()
         print_comparison(self.comparison, text_console(text))
         return text.getvalue()
-
-    def __repr__(self) -> str:
-        return str(self)
 
     def _repr_html_(self) -> str:
         from cnnexp.report.comparison.html_page import fragment

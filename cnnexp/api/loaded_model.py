@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,12 +42,12 @@ def load(target: str | Path, *settings: str) -> "LoadedModel":
         return LoadedModel(str(target), open_model(folder))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LoadedModel:
     """A model that can be asked."""
 
     name: str  # as it was asked for
-    classifier: Classifier = field(repr=False)
+    classifier: Classifier
 
     @property
     def card(self) -> Card:
@@ -83,7 +83,7 @@ class LoadedModel:
         listed = list_given(images, spec=self.card.image, root=None if root is None else Path(root))
         return _table(predict(self.classifier, listed, coverage=coverage, neighbours=0), self.class_names)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.name}: {_summary(self)}"
 
     def _repr_html_(self) -> str:

@@ -78,9 +78,16 @@ TEXT_SIZE = 9.0
 SMALL_SIZE = 8.0
 
 
+class Sheet(Figure):
+    """A figure that a notebook shows as the file that a run records, whether or not pyplot is in use."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 def sheet(width: float, height: float) -> Figure:
     """An empty white figure of `width` by `height` inches."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Sheet(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 

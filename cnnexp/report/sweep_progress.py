@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from cnnexp.records import EpochValues
 from cnnexp.report.console import bar_width, open_console, print_line
+from cnnexp.report.moving import MovingPart
 from cnnexp.report.table import Column, print_table
 from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
-REFRESHES = 4  # of what moves, per second
 MOST_RUNNING = 12  # runs shown at a time
 
 
@@ -47,9 +46,7 @@ class SweepReport:
         self._best = ""
         self._began = time.monotonic()
         self._done_before = 0
-        self._live = Live(
-            console=self._console, get_renderable=self._moving, refresh_per_second=REFRESHES, transient=True
-        )
+        self._moving = MovingPart(self._console, self._render)
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +59,7 @@ class SweepReport:
         self._labelled(lines)
         self._console.print()
         self._bar.update(self._task, total=total)
-        if self._console.is_interactive:
-            self._live.start()
+        self._moving.start()
 
     def started(self, number: int, name: str, *, epochs: int) -> None:
         """Show a run that begins."""
@@ -145,7 +141,7 @@ class SweepReport:
 
     def stop(self) -> None:
         """Remove the moving part."""
-        self._live.stop()
+        self._moving.stop()
 
     def _labelled(self, lines: Sequence[tuple[str, str]]) -> None:
         width = max((len(label) for label, _ in lines), default=0) + 2
@@ -161,7 +157,7 @@ class SweepReport:
         hours, rest = divmod(seconds, 3600)
         return f"{hours}:{rest // 60:02}:{rest % 60:02} left" if hours else f"{rest // 60}:{rest % 60:02} left"
 
-    def _moving(self) -> RenderableType:
+    def _render(self) -> RenderableType:
         running = [*([self._data] if self._data else []), *self._running.values()]
         rows = [_row(one) for one in running[:MOST_RUNNING]]
         best = [Text(f"  best so far  {self._best}", style="label")] if self._best else []

@@ -17,7 +17,7 @@ from cnnexp.sweeps.context import SweepContext
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.results import Result, Results
-from cnnexp.sweeps.summary import next_steps, print_fairness, summarize, summarize_with_comparison
+from cnnexp.sweeps.summary import next_steps, print_fairness, summarize, summarize_with_comparison, tell_caller
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep, describe_varied
 from cnnexp.system import resources
 from cnnexp.system.text import one_line, plural
@@ -162,11 +162,13 @@ class ExternalSweep:
         results, uri, parent_id = self._results(), self._tracking.uri, self._parent.run_id
         finished = status == "FINISHED"
         summary = summarize_with_comparison(results, uri=uri, parent_id=parent_id) if finished else summarize(results)
-        self._parent.end(status, summary.description, summary.files).wait()
+        record = self._parent.end(status, summary.description, summary.files)
+        record.wait()
         if results.all:
             report = SweepReport()
             print_fairness(results, report)
             report.closing(next_steps(summary, uri=uri, parent_id=parent_id))
+        tell_caller(record, uri=uri)
 
     def _results(self) -> Results:
         """Return the results that the store has: the runs report to nobody else."""

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.results import Results
+from cnnexp.system import caller
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import one_line, program
+from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.comparison_page import METRIC, PAGE, command_again, shortened
 from cnnexp.tracking.receipt import open_command
 from cnnexp.tracking.store.connection import absolute_uri
@@ -76,3 +78,10 @@ def next_steps(summary: SweepSummary, *, uri: str, parent_id: str) -> list[tuple
         ("compare", f"{program()} compare {parent_id[:12]} {store}"),
         ("open", open_command(uri=absolute_uri(uri), run_id=parent_id)),
     ]
+
+
+def tell_caller(record: OwnedRecord, *, uri: str) -> None:
+    """Tell the program that follows this process, if one does, where the sweep is recorded."""
+    reason = record.kept_reason
+    folder = None if reason is None else record.folder
+    caller.tell(caller.Recorded(record.run_id, absolute_uri(uri), folder, reason or ""))

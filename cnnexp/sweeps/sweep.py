@@ -21,6 +21,7 @@ from cnnexp.sweeps.summary import (
     print_fairness,
     summarize,
     summarize_with_comparison,
+    tell_caller,
 )
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep
 from cnnexp.system.text import plural, program
@@ -179,6 +180,7 @@ class Sweep:
         if record.run_id is not None and record.kept_reason is None:
             lines += next_steps(summary, uri=self._tracking.uri, parent_id=record.run_id)
         self._report.closing(lines)
+        tell_caller(record, uri=self._tracking.uri)
 
 
 def _remove_empty(folder: Path) -> None:

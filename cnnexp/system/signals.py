@@ -47,6 +47,19 @@ def raising_on_sigterm(*others: signal.Signals) -> Iterator[None]:
         _restore(previous)
 
 
+@contextmanager
+def instead_of_interrupting(act: Callable[[], None]) -> Iterator[None]:
+    """Call `act` for each Ctrl-C within the block; no effect in other threads than the main one, which gets none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = _install({signal.SIGINT: lambda _number, _frame: act()})
+    try:
+        yield
+    finally:
+        _restore(previous)
+
+
 class Interrupts:
     """Handles Ctrl-C and SIGTERM within its block, in the main thread.
 

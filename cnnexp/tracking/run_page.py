@@ -20,9 +20,11 @@ def page_of(receipt: Receipt, *, uri: str) -> str | None:
     if receipt.kept_folder is not None:
         kept = receipt.kept_folder / "files" / PAGE
         return str(kept) if kept.is_file() else None
-    run_id = receipt.run_id
-    if run_id is None:
-        return None
+    return None if receipt.run_id is None else page_in(receipt.run_id, uri=uri)
+
+
+def page_in(run_id: str, *, uri: str) -> str | None:
+    """Return the same of a run that is in the store at `uri`."""
     with suppress(TrackingError):
         if StoreUri(uri).is_server:
             return mlflow_ui.artifact_link(uri, run_id, PAGE)

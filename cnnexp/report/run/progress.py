@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from math import ceil, inf, isfinite
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from cnnexp.records import EpochValues
 from cnnexp.report.console import bar_width, open_console
+from cnnexp.report.moving import MovingPart
 
 LASTING_LINES = 10  # about how many epochs of a run leave a line
 SILENT_SECONDS = 2.0  # that a stage may take before it prints a line where no bar can move
-REFRESHES = 4  # of the bar, per second: seen as moving, and costs training nothing
 TRAINING = "training"
 
 # Sixty columns: as wide as half a screen, or a terminal beside a browser.
@@ -48,12 +47,7 @@ class ProgressReport:
         self._best: EpochValues | None = None
         self._last: EpochValues | None = None
         self._printed_epoch = 0  # the last one that has a line
-        self._live = Live(  # calls `_moving` at once: all that it needs is set above
-            console=console,
-            get_renderable=self._moving,
-            refresh_per_second=REFRESHES,
-            transient=True,
-        )
+        self._moving = MovingPart(console, self._render)  # renders at once: all that it needs is set above
 
     def begin_epochs(self, epochs: int, *, monitor: str) -> None:
         """Announce at most `epochs` epochs, of which the best by `monitor` (val/loss or val/accuracy) gets a line."""
@@ -80,7 +74,7 @@ class ProgressReport:
         """Show how far a stage is, such as the decoding of images; steps move the bar of the epochs."""
         if stage == TRAINING:
             self._move(TRAINING, self._epochs * done / total, self._epochs)
-        elif self._console.is_interactive:
+        elif self._moving.is_shown:
             self._move(stage, done, total)
             if done >= total:
                 self._bars.remove_task(self._tasks.pop(stage))
@@ -89,13 +83,13 @@ class ProgressReport:
 
     def stop(self) -> None:
         """Take the bar away; the last epoch gets its line, wherever training stopped."""
-        self._live.stop()
+        self._moving.stop()
         self._print_last()
 
     def _move(self, task: str, done: float, total: int) -> None:
-        if not self._console.is_interactive:
+        if not self._moving.is_shown:
             return
-        self._live.start()  # does nothing once started
+        self._moving.start()
         if task not in self._tasks:
             self._tasks[task] = self._bars.add_task(task, total=total)
         self._bars.update(self._tasks[task], completed=done)
@@ -120,7 +114,7 @@ class ProgressReport:
                 self._printed_epoch = values.epoch
                 self._console.print(Text(epoch_line(values)))
 
-    def _moving(self) -> RenderableType:
+    def _render(self) -> RenderableType:
         if self._last is None or self._last.epoch <= self._printed_epoch:
             return self._bars
         return Group(Text(epoch_line(self._last), style="muted"), self._bars)

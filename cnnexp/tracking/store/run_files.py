@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import tempfile
 from pathlib import Path
 from urllib.parse import urlparse
@@ -9,10 +10,11 @@ from urllib.request import url2pathname
 
 import numpy as np
 
-from cnnexp.records import Finding, RecordedPredictions
+from cnnexp.records import ClassScore, Evaluation, Finding, RecordedPredictions
 from cnnexp.tracking.store.calls import calling, mlflow_uri
 
 ABOUT = b"cnnexp"  # in the metadata of predictions.parquet: JSON about its data, since version 0.2
+REPORT = "classification_report.json"
 PROBABILITY = "p/"  # prefix of a column of predictions.parquet; the class name follows
 
 
@@ -83,3 +85,19 @@ def findings(artifact_uri: str, *, store: str) -> tuple[Finding, ...]:
     if content is None:
         return ()
     return tuple(Finding(**{name: item[name] for name in Finding.__slots__}) for item in json.loads(content))
+
+
+def evaluation(content: bytes) -> Evaluation:
+    """Return what classification_report.json has of an evaluation on the test split."""
+    report = json.loads(content)
+    found = report["metrics"]
+    intervals = {name: tuple(one["interval"]) for name, one in found.items() if one["interval"] is not None}
+    return Evaluation(
+        metrics={name: math.nan if one["value"] is None else one["value"] for name, one in found.items()},
+        intervals={name: (low, high) for name, (low, high) in intervals.items()},
+        per_class=tuple(
+            ClassScore(**{name: one[name] for name in ClassScore.__slots__}) for one in report["per_class"]
+        ),
+        confusion=np.array(report["confusion_matrix"]["counts"], dtype=np.int64),
+        notes=tuple(report["notes"]),
+    )

@@ -1,0 +1,154 @@
+"""The process of a run or a sweep, as the program sees it: what it tells, how it is interrupted, how it ended."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Self
+
+from cnnexp.errors import CnnexpError
+from cnnexp.system.caller import Ended, Message, Moving, Ready, Recorded
+from cnnexp.system.signals import instead_of_interrupting
+
+_COLUMNS = "100"  # of what it prints, where that is captured
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A line that the process has printed."""
+
+    text: str
+
+
+Show = Callable[[Moving | Printed], None]
+
+
+class ChildProcess:
+    """One process that executes a command line of cnnexp."""
+
+    def __init__(self, process: "subprocess.Popen[str]", connection: Connection, *, most_interrupts: int) -> None:
+        self._process = process
+        self._connection = connection
+        self._most_interrupts = most_interrupts
+        self._interrupts = self._passed_on = 0
+        self._is_ready = False
+        self._messages: queue.SimpleQueue[Message | Printed | None] = queue.SimpleQueue()
+        self._readers = [threading.Thread(target=self._receive, daemon=True)]
+        if process.stdout is not None:
+            self._readers.append(threading.Thread(target=self._read, args=(process.stdout,), daemon=True))
+        for reader in self._readers:
+            reader.start()
+
+    @classmethod
+    def start(cls, arguments: Sequence[str], *, captured: bool, most_interrupts: int) -> Self:
+        """Start it: in the current folder, with the variables of this program.
+
+        Args:
+            arguments: of ``cnnexp``.
+            captured: what it prints is told, line by line; else it goes where this program's own output goes.
+            most_interrupts: how many interrupts are passed on.
+
+        """
+        ours, theirs = Pipe()
+        output = subprocess.PIPE if captured else None
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cnnexp.api.child", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if captured else None,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=_environment(captured=captured),
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # a Ctrl-C reaches it once: through this program
+        )
+        theirs.close()
+        ours.send(list(arguments))
+        return cls(process, ours, most_interrupts=most_interrupts)
+
+    def follow(self, show: Show) -> Recorded | None:
+        """Show what it tells until it ends; return what it has recorded, None: nothing.
+
+        Ctrl-C is passed on, and the process still ends as it should: with a complete record.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+            CnnexpError: what it failed with, or that it was killed.
+
+        """
+        recorded, ended = None, None
+        with instead_of_interrupting(self._interrupt):
+            while (message := self._messages.get()) is not None:
+                match message:
+                    case Ready():
+                        self._is_ready = True
+                        self._pass_on()
+                    case Recorded():
+                        recorded = message
+                    case Ended():
+                        ended = message
+                    case Moving() | Printed():
+                        show(message)
+            code = self._process.wait()
+        self._connection.close()
+        self._raise(ended, code)
+        return recorded
+
+    def _interrupt(self) -> None:
+        self._interrupts = min(self._interrupts + 1, self._most_interrupts)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Pass interrupts on, once the process records what they stop."""
+        while self._is_ready and self._passed_on < self._interrupts and self._process.poll() is None:
+            self._passed_on += 1
+            self._process.send_signal(signal.SIGINT)
+
+    def _raise(self, ended: Ended | None, code: int) -> None:
+        if ended is None and not self._interrupts:
+            raise CnnexpError(
+                f"The process of the run must end by itself; it ended with {_meaning(code)}. What it had recorded by "
+                "then is in MLflow. Was it out of memory? Try a smaller training.batch_size or data.size."
+            )
+        if ended is None or ended.interrupted:
+            raise KeyboardInterrupt
+        if ended.error is not None:
+            raise ended.error
+
+    def _receive(self) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                self._messages.put(self._connection.recv())
+        for reader in self._readers[1:]:
+            reader.join()
+        self._messages.put(None)
+
+    def _read(self, output: IO[str]) -> None:
+        with output:
+            for line in output:
+                self._messages.put(Printed(line.rstrip("\n")))
+
+
+def _environment(*, captured: bool) -> dict[str, str]:
+    """Return the variables of the process: it finds the same cnnexp, and prints in colour where a notebook shows it."""
+    package = str(Path(__file__).parents[2])
+    environment = dict(os.environ)
+    if "site-packages" not in package:
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    if captured:
+        environment |= {"COLUMNS": _COLUMNS, "PYTHONIOENCODING": "utf-8"}
+    return environment
+
+
+def _meaning(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
