@@ -35,7 +35,7 @@ CONTRACT = {
     "optimizer": {"sgd", "adam", "adamw", "rmsprop"},
     "schedule": {"constant", "step", "exponential", "cosine", "warmup_cosine", "one_cycle", "plateau"},
     "regularization": {"none", "dropout", "l1", "l2", "dropout_l2", "label_smoothing"},
-    "augmentation": {"none", "basic"},
+    "augmentation": {"none", "basic", "strong", "mix"},
     "training": {"default", "smoke"},
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnexp.compose import compose_config
-from cnnexp.config import AdamConfig, AugmentationConfig
+from cnnexp.config import AdamConfig
 from cnnexp.datasets import Split
 from cnnexp.runs.resolved_settings import (
     channel_statistics,
@@ -33,15 +33,16 @@ def test_the_learning_rate_follows_the_batch_size_by_its_rule(rule, expected):
     assert scaled_learning_rate(adam, batch_size=128) == pytest.approx(expected)
 
 
-def augmentation(name="basic", flip="auto", shift=0.1, zoom=0.0):
-    return AugmentationConfig(name=name, flip=flip, shift=shift, zoom=zoom)
+def augmentation(flip="auto"):
+    return compose_config([f"augmentation.flip={flip}"]).augmentation
 
 
 def test_digits_are_not_flipped_by_default():
-    assert not resolve_augmentation(augmentation(), mirror=False).flip
-    assert resolve_augmentation(augmentation(), mirror=True).flip
-    assert resolve_augmentation(augmentation(flip="always"), mirror=False).flip
-    assert not resolve_augmentation(augmentation(flip="never"), mirror=True).flip
+    digits, photographs = (compose_config([f"data={name}"]).data for name in ("digits", "cifar10"))
+    assert not resolve_augmentation(augmentation(), digits, grey=True).flip
+    assert resolve_augmentation(augmentation(), photographs, grey=False).flip
+    assert resolve_augmentation(augmentation(flip="always"), digits, grey=True).flip
+    assert not resolve_augmentation(augmentation(flip="never"), photographs, grey=False).flip
 
 
 def test_small_work_gets_one_thread_and_float32():

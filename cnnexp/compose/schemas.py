@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from cnnexp import config
-from cnnexp.config import defaults
+from cnnexp.config import augmentation, defaults
 from cnnexp.config.defaults import CONF
 from cnnexp.config.extended import TABLE, all_added
 from cnnexp.extensions.config_class import own_defaults
@@ -23,9 +23,12 @@ _ADDED = "extend"  # marks what is stored of users
 def register() -> None:
     """Store every schema under ``schema/<group>/<name>``, and the whole under ``schema/experiment``.
 
-    ``${variable:NAME,VALUE}`` in a file is read by `config.defaults.variable`.
+    ``${variable:NAME,VALUE}`` in a file is read by `config.defaults.variable`; ``${rotation_within:JITTER}`` and
+    ``${crop_within:JITTER}`` by `config.augmentation`.
     """
     OmegaConf.register_new_resolver("variable", defaults.variable, replace=True)
+    OmegaConf.register_new_resolver("rotation_within", augmentation.rotation_within, replace=True)
+    OmegaConf.register_new_resolver("crop_within", augmentation.crop_within, replace=True)
     store = ConfigStore.instance()
     for group, options in VARIANTS.items():
         for name, variant in options.items():

@@ -7,6 +7,7 @@ variant is refused by name. Rules about one value, or about two that contradict 
 A group of ``conf/`` has its types in the module of its name, and ``experiment`` holds them together.
 """
 
+from cnnexp.config.augmentation import AugmentationConfig
 from cnnexp.config.data import (
     BuiltinDataConfig,
     DataConfig,
@@ -47,7 +48,7 @@ from cnnexp.config.override import Override, quote, unquote, values_of
 from cnnexp.config.setting import PATHS, Setting
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
-from cnnexp.config.training import AugmentationConfig, TrainingConfig
+from cnnexp.config.training import TrainingConfig
 
 __all__ = [
     "PATHS",

@@ -3,6 +3,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 
 from cnnexp.config import extended
+from cnnexp.config.augmentation import AugmentationConfig
 from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
@@ -32,7 +33,7 @@ from cnnexp.config.optimizer import (
 from cnnexp.config.setting import Setting, setting, settings, settings_of, within
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
-from cnnexp.config.training import AugmentationConfig, TrainingConfig
+from cnnexp.config.training import TrainingConfig
 from cnnexp.errors import ConfigError
 
 

@@ -45,18 +45,3 @@ class TrainingConfig:
     def images_per_step(self) -> int:
         """How many images one step of the optimizer averages over."""
         return self.batch_size * self.accumulate
-
-
-@settings
-class AugmentationConfig:
-    """Random changes to training images; never part of the saved model."""
-
-    name: str = setting(affects="label")
-    flip: str = setting(column="if set")  # auto: left-right where data.mirror allows it; always; never
-    shift: float = setting(column="if set")  # largest move in each direction, as a share of the side
-    zoom: float = setting(column="if set")  # largest relative change of size, in or out
-
-    def __post_init__(self) -> None:
-        one_of("augmentation.flip", self.flip, ("auto", "always", "never"))
-        within("augmentation.shift", self.shift, 0, 0.5)
-        within("augmentation.zoom", self.zoom, 0, 0.5)

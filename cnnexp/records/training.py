@@ -1,6 +1,6 @@
 """What a training did, epoch by epoch, and what it was given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -11,6 +11,13 @@ class Scaling:
     rule: str  # unit | standardize | model: as the network was trained
     scale: tuple[float, ...]  # (C,)
     offset: tuple[float, ...]  # (C,)
+
+
+# Of the kinds of change, in the order in which they are made; the policy comes after them.
+_STRENGTHS = (
+    *("shift", "zoom", "rotation", "crop", "brightness", "contrast", "saturation", "hue"),
+    *("erasing", "mixup", "cutmix"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,14 +41,53 @@ class Augmentation:
     flip: bool  # mirror left-right, half of the time
     shift: float  # largest move in each direction, as a share of the side
     zoom: float  # largest relative change of size
+    rotation: float = 0  # largest angle in degrees
+    crop: float = 1  # smallest share of the area that a random crop keeps; 1: no crop
+    brightness: float = 0  # largest relative change; the next two alike
+    contrast: float = 0
+    saturation: float = 0
+    hue: float = 0  # largest change, as a share of the circle of colours
+    policy: str = "none"  # none | trivial_augment | rand_augment
+    operations: int = 2  # of an image, with rand_augment
+    magnitude: float = 9  # 0..10, with rand_augment
+    policy_jitter: float = 0.1  # largest move by a geometric operation of the policy, as a share of the side
+    erasing: float = 0  # share of images with a rectangle of noise
+    mixup: float = 0  # alpha; 0: no mixup
+    cutmix: float = 0  # alpha; 0: no CutMix
+
+    @property
+    def recolors(self) -> bool:
+        """Whether it changes colours, a policy aside."""
+        return bool(self.brightness or self.contrast or self.saturation or self.hue)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether an image is mixed with another one, and its label with it."""
+        return bool(self.mixup or self.cutmix)
 
     def __bool__(self) -> bool:
-        return bool(self.flip or self.shift or self.zoom)
+        return bool(self.kinds)
+
+    @property
+    def kinds(self) -> "dict[str, Augmentation]":
+        """Each kind of change alone, as it is used here, by its name and strength."""
+        none = Augmentation(flip=False, shift=0, zoom=0)
+        alone = {
+            f"{name} {getattr(self, name):g}": replace(none, **{name: getattr(self, name)})
+            for name in _STRENGTHS
+            if getattr(self, name) != getattr(none, name)
+        }
+        kinds = {"flip": replace(none, flip=True), **alone} if self.flip else alone
+        if self.policy == "none":
+            return kinds
+        policy = replace(none, policy=self.policy, policy_jitter=self.policy_jitter)
+        if self.policy == "trivial_augment":
+            return {**kinds, "TrivialAugment": policy}
+        name = f"RandAugment {self.operations} × {self.magnitude:g}"
+        return {**kinds, name: replace(policy, operations=self.operations, magnitude=self.magnitude)}
 
     def __str__(self) -> str:
-        parts = ["flip"] if self.flip else []
-        parts += [f"{name} {value:g}" for name, value in (("shift", self.shift), ("zoom", self.zoom)) if value]
-        return ", ".join(parts) or "none"
+        return ", ".join(self.kinds) or "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ def run(
             _loss(config, splits),
             micro_batch=config.training.batch_size if config.training.accumulate > 1 else None,
             ema=config.training.ema,
+            mixed=settings.augmentation.mixes,
         )
     )
     history = training.fit(

@@ -5,13 +5,14 @@ a timing or from how busy the machine is: the same run gives the same numbers, a
 them by the same function, because they are part of the run hash.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnexp.config import AugmentationConfig, ExperimentConfig, OptimizerConfig, ZooModelConfig
+from cnnexp.config import AugmentationConfig, DataConfig, ExperimentConfig, OptimizerConfig, ZooModelConfig
 from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
 from cnnexp.system import resources
 
@@ -58,7 +59,7 @@ def resolve(
         precision=precision,
         learning_rate=scaled_learning_rate(config.optimizer, batch_size=images_per_step),
         steps_per_epoch=math.ceil(images / images_per_step),
-        augmentation=resolve_augmentation(config.augmentation, mirror=config.data.mirror),
+        augmentation=resolve_augmentation(config.augmentation, config.data, grey=splits.spec.color == "grey"),
         statistics=statistics,
         scaling=fit_scaling(config.data.scaling, statistics) if pretrained is None else pretrained.scaling,
     )
@@ -125,10 +126,15 @@ def scaled_learning_rate(optimizer: OptimizerConfig, *, batch_size: int) -> floa
     return float(optimizer.learning_rate * ratio**exponent)
 
 
-def resolve_augmentation(config: AugmentationConfig, *, mirror: bool) -> Augmentation:
-    """Resolve ``flip=auto``; `mirror`: mirrored images of the data keep their class."""
-    flip = config.flip == "always" or (config.flip == "auto" and mirror and config.name != "none")
-    return Augmentation(flip=flip, shift=config.shift, zoom=config.zoom)
+def resolve_augmentation(config: AugmentationConfig, data: DataConfig, *, grey: bool) -> Augmentation:
+    """Resolve what depends on the data; `grey` images have no colours that could change."""
+    others = {name: value for name, value in dataclasses.asdict(config).items() if name not in ("name", "flip")}
+    resolved = {
+        "flip": config.flip == "always" or (config.flip == "auto" and data.mirror and config.name != "none"),
+        "policy_jitter": data.jitter if config.policy_jitter is None else config.policy_jitter,
+    }
+    colorless = {"saturation": 0.0, "hue": 0.0} if grey else {}
+    return Augmentation(**(others | resolved | colorless))
 
 
 def channel_statistics(train: "Split") -> "ChannelStatistics":

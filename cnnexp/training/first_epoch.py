@@ -1,12 +1,11 @@
 """The images of the first epoch again, as the network saw them: for a person to look at."""
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from cnnexp.augmentation import Batch, augment_one
 from cnnexp.datasets import Split
 from cnnexp.records import Augmentation, Images, Labels
-from cnnexp.training.augmentation import apply_transforms, transforms
 from cnnexp.training.epoch_order import first_places, order_of
 
 Positions = NDArray[np.int64]
@@ -27,23 +26,12 @@ def as_seen(
     train: Split, positions: Positions, *, batch_size: int, sampling: str, augmentation: Augmentation, seed: int
 ) -> Images:
     """Return training images (n, H, W, C) augmented exactly as in the first epoch."""
-    images = train.images[train.rows[positions]]
     if not augmentation:
-        return images
-    maps = _maps(train, positions, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed)
-    seen: Images = apply_transforms(tf.constant(images), tf.constant(maps)).numpy()
+        return train.images[train.rows[positions]]
+    order = order_of(train.labels, sampling=sampling, seed=seed, epoch=1)
+    seen = np.empty((len(positions), *train.images.shape[1:]), np.uint8)
+    for place, (number, index) in enumerate(zip(*np.divmod(first_places(order, positions), batch_size), strict=True)):
+        members = order[number * batch_size : (number + 1) * batch_size]
+        batch = Batch(seed=seed, epoch=1, number=int(number), count=len(members))
+        seen[place] = augment_one(train.images, train.rows[members], int(index), augmentation, batch)
     return seen
-
-
-def _maps(
-    train: Split, positions: Positions, *, batch_size: int, sampling: str, augmentation: Augmentation, seed: int
-) -> NDArray[np.float32]:
-    """Return the map (n, 8) of each image, drawn together with those of the other images of its batch."""
-    steps = first_places(order_of(train.labels, sampling=sampling, seed=seed, epoch=1), positions)
-    height, width = train.images.shape[1:3]
-    maps = np.empty((len(positions), 8), np.float32)
-    for place, (batch, index) in enumerate(zip(*np.divmod(steps, batch_size), strict=True)):
-        count = min(batch_size, len(train) - int(batch) * batch_size)
-        drawn = transforms(augmentation, count=count, height=height, width=width, seed=seed, epoch=1, batch=int(batch))
-        maps[place] = drawn[index]
-    return maps

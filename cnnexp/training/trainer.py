@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from cnnexp.training.accumulation import Gradients, accumulated
+from cnnexp.training.batches import label_spec
 from cnnexp.training.losses import Loss
 from cnnexp.training.network import Network, with_logits
 from cnnexp.training.weight_average import WeightAverage
@@ -26,6 +27,7 @@ class Trainer:
         *,
         micro_batch: int | None = None,
         ema: float | None = None,
+        mixed: bool = False,
     ) -> None:
         """Prepare training.
 
@@ -35,6 +37,7 @@ class Trainer:
             loss: What is minimized, beside the penalties of the network.
             micro_batch: Images whose gradient is computed at a time; None: all of a batch.
             ema: Decay of the average of the weights, see `WeightAverage`; None: there is none.
+            mixed: The labels of its batches are mixed, see `augmentation.mixed_labels`.
 
         """
         optimizer.build(network.model.trainable_variables)
@@ -44,8 +47,10 @@ class Trainer:
         self._micro_batch = micro_batch
         self._average = None if ema is None else WeightAverage(network.model.weights, decay=ema)
         self._logits = with_logits(network.model)
+        self._mixed = mixed
+        label_type, label_shape = label_spec(mixed=mixed)
         batches = tf.data.IteratorSpec(
-            (tf.TensorSpec(network.model.inputs[0].shape, tf.uint8), tf.TensorSpec((None,), tf.int64))
+            (tf.TensorSpec(network.model.inputs[0].shape, tf.uint8), tf.TensorSpec(label_shape, label_type))
         )
         learning_rates = tf.TensorSpec((None,), tf.float32)
         self._graph = tf.function(
@@ -59,7 +64,7 @@ class Trainer:
         loss = (self._loss.class_weights.tolist(), self._loss.label_smoothing, self._loss.gamma)
         ema = self._average and self._average.decay
         optimizer = (type(self._optimizer).__name__, settings)
-        return json.dumps([self.network.signature, optimizer, loss, self._micro_batch, ema])
+        return json.dumps([self.network.signature, optimizer, loss, self._micro_batch, ema, self._mixed])
 
     def load_state_from(self, other: "Trainer") -> None:
         """Take over the weights, random numbers and optimizer state of `other`, which has the same signature."""
@@ -118,9 +123,18 @@ class Trainer:
     def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             logits = self._logits(images, training=True)
-            loss = tf.reduce_mean(self._loss.of(logits, labels))
+            loss = tf.reduce_mean(self._losses(logits, labels))
             if self._logits.losses:
                 loss += tf.add_n(self._logits.losses)
         gradients = tape.gradient(loss, self.network.model.trainable_variables)
-        correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
+        own = tf.cast(labels[:, 0], tf.int64) if self._mixed else labels
+        correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == own, tf.float32))
         return loss, correct, gradients
+
+    def _losses(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Return the loss of each image (B,); of two images in one, that of each label by its share."""
+        if not self._mixed:
+            return self._loss.of(logits, labels)
+        own, other = (tf.cast(labels[:, column], tf.int64) for column in (0, 1))
+        share = labels[:, 2]
+        return share * self._loss.of(logits, own) + (1 - share) * self._loss.of(logits, other)
