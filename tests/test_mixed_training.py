@@ -64,6 +64,7 @@ def run(*overrides):
     return experiment.run(config, name="x", on_epoch=lambda _: False, **nothing)
 
 
+@pytest.mark.slow
 def test_a_run_is_repeatable_shows_what_it_saw_and_saves_nothing_of_it():
     first, again = run("augmentation=mix"), run("augmentation=mix")
     assert [values.train_loss for values in first.history.epochs] == [
