@@ -56,7 +56,7 @@ def gallery_of(data: Splits, *, augmentation=BASIC, batch_size=32, seed=5, is_un
         data,
         probabilities,
         confusion_of(data.test, probabilities),
-        is_unlike=is_unlike or (lambda images: np.zeros(len(images), bool)),
+        is_unlike=is_unlike or (lambda positions: np.zeros(len(positions), bool)),
         augmentation=augmentation,
         batch_size=batch_size,
         sampling="shuffled",
@@ -106,11 +106,13 @@ def test_images_are_described_by_what_the_model_said():
 def test_images_that_are_unlike_the_training_data_are_marked_and_each_is_asked_about_once():
     asked = []
 
-    def is_unlike(images):
-        asked.append(len(images))
-        return images[:, 0, 0, 0] > 127
+    data = splits()
 
-    shown = gallery_of(splits(), is_unlike=is_unlike)
+    def is_unlike(positions):
+        asked.append(len(positions))
+        return data.test.images[data.test.rows[positions]][:, 0, 0, 0] > 127
+
+    shown = gallery_of(data, is_unlike=is_unlike)
     images = {
         image.file: image
         for image in (*shown.top_losses, *(one for pair in shown.confused for way in pair for one in way.images))

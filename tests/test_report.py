@@ -117,6 +117,7 @@ def test_header_leaves_out_what_does_not_apply(capsys):
     plain["schedule"] = {"name": "constant"}
     plain["optimizer"] = {
         "name": "adam", "learning_rate": 0.001, "batch_scaling": "none", "reference_batch_size": 32,
+        "layer_decay": 1.0,
         "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7,
     }  # fmt: skip
     RunReport().info(replace(run_info(), learning_rate=0.001), plain)

@@ -26,6 +26,7 @@ def test_the_learning_rate_follows_the_batch_size_by_its_rule(rule, expected):
         batch_scaling=rule,
         reference_batch_size=32,
         clip_norm=None,
+        layer_decay=1.0,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-7,

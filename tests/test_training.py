@@ -65,6 +65,7 @@ def sgd(learning_rate=0.1, momentum=0.0):
         batch_scaling="none",
         reference_batch_size=32,
         clip_norm=None,
+        layer_decay=1.0,
         momentum=momentum,
         nesterov=False,
     )

@@ -11,8 +11,10 @@ class OptimizerConfig:
     batch_scaling: str  # how the rate follows the batch size: none | linear | sqrt
     reference_batch_size: int = setting(column="if set")  # the batch size at which the rate is taken as it stands
     clip_norm: float | None = setting(column="if set", neutral=None)  # largest norm of the whole gradient; None: any
+    layer_decay: float = setting(column="if set", neutral=1.0)  # factor of the rate for each block before the head
 
     def __post_init__(self) -> None:
+        within("optimizer.layer_decay", self.layer_decay, 0, 1, above=True)
         within("optimizer.learning_rate", self.learning_rate, 0, 100, above=True)
         one_of("optimizer.batch_scaling", self.batch_scaling, ("none", "linear", "sqrt"))
         within("optimizer.reference_batch_size", self.reference_batch_size, 1)

@@ -16,6 +16,8 @@ class TrainingConfig:
     sampling: str = setting(column="if set", neutral="shuffled")  # shuffled | balanced: of each class as many images
     accumulate: int = setting(column="if set", neutral=1)  # batches whose gradients are averaged into one step
     ema: float | None = setting(column="if set", neutral=None)  # decay of the average of weights; None: no average
+    freeze: int | str = setting(column="if set", neutral="none")  # none | backbone | how many of the first blocks
+    head_epochs: int = setting(column="if set", neutral=0)  # of the head alone, before `epochs`
     threads: int | str = setting(affects="machine", column="if set", short="")  # cores; auto: docs/performance.md
     precision: str = setting(affects="machine", column="if set")  # float32 | bfloat16 | auto: see docs/performance.md
 
@@ -34,6 +36,8 @@ class TrainingConfig:
             )
         within("training.accumulate", self.accumulate, 1, 65_536)
         within("training.ema", self.ema, 0, 1, above=True, below=True)
+        within("training.head_epochs", self.head_epochs, 0, 100_000)
+        self._check_freeze()
         if isinstance(self.threads, str):
             if self.threads != "auto":
                 raise ConfigError(f"training.threads must be auto or a whole number from 1; got {self.threads!r}.")
@@ -45,3 +49,16 @@ class TrainingConfig:
     def images_per_step(self) -> int:
         """How many images one step of the optimizer averages over."""
         return self.batch_size * self.accumulate
+
+    def _check_freeze(self) -> None:
+        counted = isinstance(self.freeze, int) and self.freeze >= 1
+        if not counted and self.freeze not in ("none", "backbone"):
+            raise ConfigError(
+                "training.freeze must be none, backbone, or from 1 on how many of the first blocks keep their weights; "
+                f"got {self.freeze!r}."
+            )
+
+    @property
+    def all_epochs(self) -> int:
+        """How many epochs both stages have at most: of the head alone, then of everything that is not frozen."""
+        return self.head_epochs + self.epochs

@@ -1,24 +1,47 @@
 """Networks: the architectures of ``conf/model``, built from Keras layers, and pretrained backbones."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cnnexp.models.names import LOGITS, SCALING_LAYER
 
 if TYPE_CHECKING:
     from cnnexp.models.backbones.build import set_pretrained_weights
+    from cnnexp.models.blocks import backbone_blocks, rate_factors, trained_variables
+    from cnnexp.models.head import SplitModel, copy_of_head, load_head, split
     from cnnexp.models.network import build_model
     from cnnexp.models.regularization import Regularization
 
-__all__ = ["LOGITS", "SCALING_LAYER", "Regularization", "build_model", "set_pretrained_weights"]
+_OWNERS = {
+    "Regularization": "regularization",
+    "SplitModel": "head",
+    "backbone_blocks": "blocks",
+    "build_model": "network",
+    "copy_of_head": "head",
+    "load_head": "head",
+    "rate_factors": "blocks",
+    "set_pretrained_weights": "backbones.build",
+    "split": "head",
+    "trained_variables": "blocks",
+}
+__all__ = [
+    "LOGITS",
+    "SCALING_LAYER",
+    "Regularization",
+    "SplitModel",
+    "backbone_blocks",
+    "build_model",
+    "copy_of_head",
+    "load_head",
+    "rate_factors",
+    "set_pretrained_weights",
+    "split",
+    "trained_variables",
+]
 
 
 def __getattr__(name: str) -> object:
     """Import Keras when a network is first needed: a sweep looks for weights without it."""
-    if name not in __all__:
+    if name not in _OWNERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cnnexp.models import network, regularization
-    from cnnexp.models.backbones import build
-
-    owner = {"Regularization": regularization, "set_pretrained_weights": build}.get(name, network)
-    attribute: object = getattr(owner, name)
-    return attribute
+    return getattr(import_module(f"cnnexp.models.{_OWNERS[name]}"), name)

@@ -17,13 +17,13 @@ import keras
 from keras import layers
 
 from cnnexp.config import Extended, ModelConfig
-from cnnexp.models.names import LOGITS, RAW, SCALING_LAYER
+from cnnexp.models.names import DROPOUT, LOGITS, PROBABILITIES, RAW, SCALING_LAYER
 from cnnexp.models.regularization import Regularization
 from cnnexp.portable.user_code import unregistered_objects
 from cnnexp.records import Scaling
 from cnnexp.system.text import one_line
 
-_OURS = (SCALING_LAYER, "dropout", LOGITS, "probabilities")  # names of the layers that are added
+_OURS = (SCALING_LAYER, DROPOUT, LOGITS, PROBABILITIES)  # names of the layers that are added
 _OWN_LOGITS = "own_logits"  # the user's last layer, in whose place ours stands
 _PIXELS = 0.02  # a Rescaling by less is made for pixels from 0 to 255
 
@@ -55,9 +55,9 @@ def build_extended_model(
     flat = _renewed(config, flat, regularization)
     x = flat.layers[-1].input
     if regularization.dropout:
-        x = layers.Dropout(regularization.dropout, dtype=policy, name="dropout")(x)
+        x = layers.Dropout(regularization.dropout, dtype=policy, name=DROPOUT)(x)
     logits = layers.Dense.from_config(last.get_config() | {"name": LOGITS, "dtype": "float32"})
-    x = layers.Softmax(dtype="float32", name="probabilities")(logits(x))
+    x = layers.Softmax(dtype="float32", name=PROBABILITIES)(logits(x))
     logits.set_weights(last.get_weights())
     return keras.Model(flat.input, x, name=config.name)
 

@@ -13,7 +13,7 @@ from keras import layers
 from cnnexp.config import Extended, ModelConfig, PretrainedConfig
 from cnnexp.models.backbones.build import backbone_layers
 from cnnexp.models.extended import build_extended_model
-from cnnexp.models.names import LOGITS, RAW, SCALING_LAYER
+from cnnexp.models.names import DROPOUT, LOGITS, PROBABILITIES, RAW, SCALING_LAYER
 from cnnexp.models.regularization import Regularization
 from cnnexp.models.zoo import zoo_layers
 from cnnexp.records import Scaling
@@ -53,9 +53,9 @@ def build_model(
         x = layers.Rescaling(list(scaling.scale), list(scaling.offset), dtype=policy, name=SCALING_LAYER)(x)
     x = _hidden(config, x, regularization=regularization, policy=policy)
     if regularization.dropout:
-        x = layers.Dropout(regularization.dropout, dtype=policy, name="dropout")(x)
+        x = layers.Dropout(regularization.dropout, dtype=policy, name=DROPOUT)(x)
     x = layers.Dense(num_classes, dtype="float32", name=LOGITS)(x)
-    return keras.Model(inputs, layers.Softmax(dtype="float32", name="probabilities")(x), name=config.name)
+    return keras.Model(inputs, layers.Softmax(dtype="float32", name=PROBABILITIES)(x), name=config.name)
 
 
 def _hidden(

@@ -16,11 +16,12 @@ CompiledForward = Callable[[NDArray[np.uint8]], tuple[Any, Any, Any]]
 Forward = Callable[[NDArray[np.uint8]], tuple[Probabilities, Features]]
 
 
-def compiled_forward(model: "keras.Model") -> CompiledForward:
+def compiled_forward(model: "keras.Model", *, dtype: str = "uint8") -> CompiledForward:
     """Return a function from images (N, H, W, C) uint8 to three tensors, in inference mode.
 
     They are the probabilities (N, K), the features (N, F), which are the input of the last dense layer, and the logits
-    (N, K), its output. One graph serves every N; it uses the weights that the model has when it is called.
+    (N, K), its output. One graph serves every N; it uses the weights that the model has when it is called. `dtype` is
+    another one for a model that takes no pixels.
 
     Raises:
         UnfitModelError: The model has no dense layer.
@@ -31,7 +32,7 @@ def compiled_forward(model: "keras.Model") -> CompiledForward:
 
     last = _last_dense(model)
     whole = Model(model.inputs, [model.outputs[0], last.input, last.output])
-    signature = [tf.TensorSpec(model.inputs[0].shape, tf.uint8)]
+    signature = [tf.TensorSpec(model.inputs[0].shape, dtype)]
     graph: CompiledForward = tf.function(
         lambda pixels: whole(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
     )

@@ -126,6 +126,21 @@ class History:
     steps: int  # made in all
     seconds: float
     pruned: bool = False  # `on_epoch` asked for the stop: the run is not evaluated
-    # Of the validation images: before the first step, then after each epoch; empty: not measured.
+    # Of the validation images: before the first step of the last stage, then after each epoch; empty: not measured.
     outputs: tuple[OutputStatistics, ...] = ()
     penalties: tuple[float, ...] = ()  # L1 and L2 terms of the loss, at the same moments; empty: there are none
+    head_epochs: int = 0  # how many of the epochs, the first ones, trained the head alone, before the last stage
+
+    @property
+    def last_stage(self) -> "History":
+        """Return the course of the last stage alone, its epochs counted from 1."""
+        if not self.head_epochs:
+            return self
+        epochs = tuple(replace(values, epoch=values.epoch - self.head_epochs) for values in self.epochs)
+        return replace(
+            self,
+            epochs=epochs[self.head_epochs :],
+            best_epoch=max(1, self.best_epoch - self.head_epochs),
+            steps=self.steps * (len(epochs) - self.head_epochs) // len(epochs),
+            head_epochs=0,
+        )

@@ -12,7 +12,8 @@ from cnnexp.datasets.image_digests import image_digests
 from cnnexp.diagnosis import RunEvidence
 from cnnexp.evaluation import MINIMUM_IMAGES, evaluate, expected_calibration_error, fit_temperature
 from cnnexp.records import SPLIT_NAMES, Evaluation, History, Probabilities, RunInfo, SplitPredictions
-from cnnexp.training import Network, loss_and_accuracy
+from cnnexp.runs.split_outputs import SplitOutputs
+from cnnexp.training import loss_and_accuracy
 
 PREDICTED_SPLITS = ("validation", "calibration", "test")
 
@@ -31,12 +32,12 @@ class EvaluatedSplits:
     notes: tuple[str, ...]
 
 
-def evaluate_splits(network: Network, splits: Splits, *, seed: int) -> EvaluatedSplits:
-    """Predict every split once, fit the temperature, and evaluate the test split; `network` stays as it is.
+def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int) -> EvaluatedSplits:
+    """Predict every split once, fit the temperature, and evaluate the test split; the network stays as it is.
 
     `seed` is that of the bootstrap.
     """
-    logits = {name: network.logits(splits[name].images, splits[name].rows) for name in SPLIT_NAMES}
+    logits = {name: outputs.logits(name) for name in SPLIT_NAMES}
     val_loss, val_accuracy = loss_and_accuracy(logits["validation"], splits.validation.labels)
     _, train_accuracy = loss_and_accuracy(logits["train"], splits.train.labels)
     probabilities = {name: softmax(logits[name], axis=1) for name in PREDICTED_SPLITS}
@@ -92,7 +93,7 @@ def evidence_of(
 ) -> RunEvidence:
     """Return what the diagnosis is based on."""
     return RunEvidence(
-        history=history,
+        history=history.last_stage,
         train_accuracy=evaluated.train_accuracy,
         train_images=len(splits.train),
         val_accuracy=evaluated.val_accuracy,

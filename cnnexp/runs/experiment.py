@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from cnnexp import training
-from cnnexp.config import ExperimentConfig, Extended, FocalLossConfig
+from cnnexp.config import ExperimentConfig, Extended
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
@@ -20,9 +20,11 @@ from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, eviden
 from cnnexp.runs.gallery import build_gallery, unlike_by
 from cnnexp.runs.pretrained import data_for, notes_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
+from cnnexp.runs.split_outputs import SplitOutputs
+from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
 from cnnexp.saved.build_card import CardWithReference, build_card
 from cnnexp.system import resources
-from cnnexp.training import GraphCache, Network, Trainer, configure_tensorflow
+from cnnexp.training import GraphCache, configure_tensorflow
 
 EXAMPLE_IMAGES = 2  # in the model's input example
 
@@ -62,40 +64,31 @@ def run(
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
     settings = resolve(config, splits, pretrained=pretrained)
     configure_tensorflow(threads=settings.threads, seed=config.seed)
-    model = _build(config, splits, settings, precision=settings.precision)
+    build = partial(_build, config, splits, settings)
+    model = build(settings.precision)
     set_pretrained_weights(model, config.model, pretrained)
     info = _info(config, splits, settings, model, name)
     on_start(info)
-    optimizer = training.build_optimizer(config.optimizer, learning_rate=settings.learning_rate)
     own = isinstance(config.optimizer, Extended) or isinstance(config.loss, Extended)
-    graphs = GraphCache() if graphs is None or own else graphs
-    trainer = graphs.reuse(
-        Trainer(
-            Network(model),
-            optimizer,
-            _loss(config, splits),
-            micro_batch=config.training.batch_size if config.training.accumulate > 1 else None,
-            ema=config.training.ema,
-            mixed=settings.augmentation.mixes,
-        )
-    )
-    history = training.fit(
-        trainer,
-        _fit_config(config, settings),
-        train=splits.train,
-        validation=splits.validation,
+    trained = NetworkTraining(
+        config=config,
+        splits=splits,
+        settings=settings,
+        starts_from_weights=pretrained is not None and pretrained.weights is not None,
+        build=build,
+        graphs=GraphCache() if graphs is None or own else graphs,
         on_epoch=on_epoch,
-        on_steps=partial(on_progress, "training"),
-    )
+        on_progress=on_progress,
+    ).train(model)
+    network, history = trained.network, trained.history
     if history.pruned:
         return PrunedRun(history)
-    network = _in_float32(config, splits, settings, trainer.network, graphs)
-    evaluated = evaluate_splits(network, splits, seed=config.seed)
+    evaluated = evaluate_splits(trained.outputs, splits, seed=config.seed)
     if evaluated.temperature is not None:
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
     evidence = evidence_of(config, splits, info, history, evaluated)
     model_file = training.to_bytes(network.model)
-    card = _card(splits, settings, evaluated, network, model_file)
+    card = _card(splits, settings, evaluated, trained, model_file)
     return RunResult(
         info=info,
         settings=dataclasses.asdict(config),
@@ -110,12 +103,12 @@ def run(
         data_report=report,
         features_file=card.reference_file,
         example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
-        gallery=_gallery(config, splits, settings, evaluated, network, card),
+        gallery=_gallery(config, splits, settings, evaluated, trained.outputs, card),
         environment=resources.environment(threads=settings.threads, precision=settings.precision),
     )
 
 
-def _build(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, *, precision: str) -> keras.Model:
+def _build(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, precision: str) -> keras.Model:
     """Return the untrained model."""
     regularization = config.regularization
     return build_model(
@@ -153,62 +146,19 @@ def _info(
     )
 
 
-def _loss(config: ExperimentConfig, splits: Splits) -> training.Loss:
-    classes = len(splits.class_names)
-    balanced = config.training.class_weight == "balanced"
-    return training.Loss(
-        class_weights=training.balanced_class_weights(splits.train.labels, classes)
-        if balanced
-        else np.ones(classes, np.float32),
-        label_smoothing=config.regularization.label_smoothing,
-        gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
-    )
-
-
-def _fit_config(config: ExperimentConfig, settings: ResolvedSettings) -> training.FitConfig:
-    return training.FitConfig(
-        batch_size=config.training.images_per_step,
-        sampling=config.training.sampling,
-        learning_rates=training.learning_rates(
-            config.schedule,
-            learning_rate=settings.learning_rate,
-            epochs=config.training.epochs,
-            steps_per_epoch=settings.steps_per_epoch,
-        ),
-        set_learning_rate=config.optimizer.learning_rate,
-        plateau=training.Plateau(config.schedule, learning_rate=settings.learning_rate),
-        patience=config.training.patience,
-        monitor=config.training.monitor,
-        keep=config.training.keep,
-        augmentation=settings.augmentation,
-        seed=config.seed,
-    )
-
-
-def _in_float32(
-    config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, trained: Network, graphs: GraphCache
-) -> Network:
-    """Return the network as it is evaluated and saved: the trained weights, computing in float32."""
-    if settings.precision == "float32":
-        return trained
-    network = graphs.reuse(Network(_build(config, splits, settings, precision="float32")))
-    network.model.set_weights(trained.model.get_weights())
-    return network
-
-
 def _gallery(
     config: ExperimentConfig,
     splits: Splits,
     settings: ResolvedSettings,
     evaluated: EvaluatedSplits,
-    network: Network,
+    outputs: SplitOutputs,
     card: CardWithReference,
 ) -> Gallery:
     return build_gallery(
         splits,
         evaluated.predictions["test"].probabilities,
         evaluated.evaluation.confusion,
-        is_unlike=unlike_by(network.forward, card.reference, p=card.card.thresholds.unlike_p),
+        is_unlike=unlike_by(outputs, card.reference, splits.test, p=card.card.thresholds.unlike_p),
         augmentation=settings.augmentation,
         batch_size=config.training.images_per_step,
         sampling=config.training.sampling,
@@ -217,11 +167,12 @@ def _gallery(
 
 
 def _card(
-    splits: Splits, settings: ResolvedSettings, evaluated: EvaluatedSplits, network: Network, model_file: bytes
+    splits: Splits, settings: ResolvedSettings, evaluated: EvaluatedSplits, trained: TrainedNetwork, model_file: bytes
 ) -> CardWithReference:
     return build_card(
         splits=splits,
-        forward=network.forward,
+        forward=trained.network.forward,
+        features_of=trained.outputs.features,
         model_file=model_file,
         calibration=evaluated.predictions["calibration"].probabilities,
         statistics=settings.statistics,

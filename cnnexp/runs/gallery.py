@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from cnnexp import training
 from cnnexp.datasets import Split, Splits
-from cnnexp.portable.forward import Forward
 from cnnexp.portable.reference import TrainingReference
-from cnnexp.records import Augmentation, Confusion, Gallery, Images, Labels, PredictedImage, Probabilities
+from cnnexp.records import Augmentation, Confusion, Gallery, Labels, PredictedImage, Probabilities
+from cnnexp.runs.split_outputs import SplitOutputs
 
 TOP_LOSSES = 24
 PAIRS = 6  # of classes
@@ -24,7 +24,7 @@ SEEN_BYTES = 2**25  # of training images, at most
 _CHUNK = 16  # images that go through the network together
 
 Positions = NDArray[np.int64]  # of images in their split
-IsUnlike = Callable[[Images], NDArray[np.bool_]]
+IsUnlike = Callable[[Positions], NDArray[np.bool_]]  # of images of the test split
 
 
 def build_gallery(
@@ -44,7 +44,7 @@ def build_gallery(
         splits: Of the run.
         probabilities: (N, K) of the test images.
         confusion: (K, K) of the test images, row = true class.
-        is_unlike: Which of some images are unlike the training data.
+        is_unlike: Which of some test images are unlike the training data.
         augmentation: As the run resolved it.
         batch_size: Images of a step of the training; with the seed it fixes how each image was augmented.
         sampling: Of the training, see `training.epoch_order`.
@@ -106,12 +106,12 @@ def images_of(way: tuple[int, int], probabilities: Probabilities, labels: Labels
     return np.empty(0, np.int64)
 
 
-def unlike_by(forward: Forward, reference: TrainingReference, *, p: float) -> IsUnlike:
-    """Return the function that tells which images (n, H, W, C) are unlike the training data: p-values below `p`."""
+def unlike_by(outputs: SplitOutputs, reference: TrainingReference, test: Split, *, p: float) -> IsUnlike:
+    """Return the function that tells which test images are unlike the training data: p-values below `p`."""
 
-    def is_unlike(images: Images) -> NDArray[np.bool_]:
-        values = reference.p_values(forward(images)[1], images)
-        return np.zeros(len(images), bool) if values is None else values < p
+    def is_unlike(positions: Positions) -> NDArray[np.bool_]:
+        values = reference.p_values(outputs.features("test", positions), test.images[test.rows[positions]])
+        return np.zeros(len(positions), bool) if values is None else values < p
 
     return is_unlike
 
@@ -121,8 +121,7 @@ def _describe(
 ) -> dict[int, PredictedImage]:
     """Return each image once, by its position."""
     once = np.unique(positions)
-    rows = test.rows[once]
-    chunks = [is_unlike(test.images[rows[start : start + _CHUNK]]) for start in range(0, len(rows), _CHUNK)]
+    chunks = [is_unlike(once[start : start + _CHUNK]) for start in range(0, len(once), _CHUNK)]
     return {
         position: _predicted_image(position, test, probabilities, unlike=bool(unlike))
         for position, unlike in zip(once.tolist(), np.concatenate(chunks), strict=True)

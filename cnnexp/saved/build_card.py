@@ -3,14 +3,14 @@
 import dataclasses
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets import Split, Splits
+from cnnexp.datasets import Splits
 from cnnexp.images import UnreadableImageError, read_image
 from cnnexp.portable import golden
 from cnnexp.portable.card import (
@@ -42,9 +42,9 @@ REFERENCE_BYTES = 4 * 2**20  # of those that are kept, to be shown beside new im
 CALIBRATION_ROWS = 2_000  # calibration images with a distance: p-values in steps of 0.0005
 COVERAGES = (0.8, 0.9, 0.95, 0.99)  # with a threshold in the card
 UNLIKE_P = 0.01  # at most this share of ordinary images is reported as unlike the training data
-_CHUNK = 512  # images
 
 Rows = NDArray[np.int64]
+FeaturesOf = Callable[[str, Rows], Features]  # normalized (n, F), by the name of a split and positions (n,) in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ def build_card(
     *,
     splits: Splits,
     forward: Forward,
+    features_of: FeaturesOf,
     model_file: bytes,
     calibration: Probabilities,
     statistics: ChannelStatistics,
@@ -72,6 +73,7 @@ def build_card(
     Args:
         splits: Only training and calibration images are used.
         forward: Of the finished model, see `forward.forward_of`.
+        features_of: The features of images of the splits by the finished model.
         model_file: The ``.keras`` file, whose digest is part of the card.
         calibration: (n, K) probabilities of the model on the calibration split.
         statistics: Of the training images.
@@ -80,7 +82,7 @@ def build_card(
         versions: Of the libraries that trained the model.
 
     """
-    reference = build_reference(splits, forward, calibration)
+    reference = build_reference(splits, features_of, calibration)
     reference_file = reference.to_bytes()
     card = Card(
         format=FORMAT,
@@ -100,11 +102,11 @@ def build_card(
     return CardWithReference(card, reference, reference_file)
 
 
-def build_reference(splits: Splits, forward: Forward, calibration: Probabilities) -> TrainingReference:
+def build_reference(splits: Splits, features_of: FeaturesOf, calibration: Probabilities) -> TrainingReference:
     """Return features and pixels of training images, and the scores of calibration images."""
     train, held_out = splits.train, splits.calibration
     places = _evenly_by_class(train.labels, REFERENCE_ROWS)
-    features = _features(train, places, forward)
+    features = features_of("train", places)
     by_features, by_appearance = (
         fit_gaussians(values, train.labels[places], classes=len(splits.class_names))
         for values in (features, appearance(train.images[train.rows[places]]))
@@ -114,7 +116,7 @@ def build_reference(splits: Splits, forward: Forward, calibration: Probabilities
     true = calibration[np.arange(len(held_out)), held_out.labels]
     measured = _evenly(len(held_out), CALIBRATION_ROWS)
     pixels = held_out.images[held_out.rows[measured]]
-    measured_distances = distances(_features(held_out, measured, forward), pixels, by_features, by_appearance)
+    measured_distances = distances(features_of("calibration", measured), pixels, by_features, by_appearance)
     return TrainingReference(
         features=features[kept].astype(np.float16),
         pixels=train.images[train.rows[shown]],
@@ -145,12 +147,6 @@ def _evenly_by_class(labels: Labels, count: int) -> Rows:
 def _evenly(total: int, count: int) -> Rows:
     """Return at most `count` of 0..total-1, evenly spaced, in ascending order."""
     return np.arange(total) if total <= count else np.linspace(0, total - 1, count).astype(np.int64)
-
-
-def _features(split: Split, places: Rows, forward: Forward) -> Features:
-    rows = split.rows[places]
-    chunks = [forward(split.images[rows[start : start + _CHUNK]])[1] for start in range(0, len(rows), _CHUNK)]
-    return np.concatenate(chunks) if chunks else np.empty((0, 1), np.float32)
 
 
 def _thresholds(reference: TrainingReference) -> Thresholds:

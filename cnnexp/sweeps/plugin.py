@@ -97,7 +97,7 @@ def search(
                 objective=settings.objective,
                 pruning=settings.pruning,
                 pruning_start=settings.pruning_start,
-                epochs=int(config.training.epochs),
+                epochs=int(config.training.head_epochs + config.training.epochs),
             )
         )
 

@@ -114,7 +114,7 @@ class Scheduler:
             time_limit=self._settings.time_limit,
         )
         self._running[worker] = run
-        self._report.started(job.number, job.name, epochs=job.config.training.epochs)
+        self._report.started(job.number, job.name, epochs=job.config.training.all_epochs)
 
     def _handle(self, worker: WorkerHandle, message: Message) -> None:
         run = self._running[worker]

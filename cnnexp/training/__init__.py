@@ -1,9 +1,12 @@
 """Training: many steps in one graph call, one order of images for each (seed, epoch), the best weights kept."""
 
+from cnnexp.training.batches import Examples
 from cnnexp.training.determinism import configure_tensorflow
+from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
 from cnnexp.training.graph_cache import GraphCache
+from cnnexp.training.layer_rates import with_layer_rates
 from cnnexp.training.losses import Loss, balanced_class_weights
 from cnnexp.training.network import Network, fold_temperature, require_zip_date, to_bytes
 from cnnexp.training.optimizers import build_optimizer
@@ -11,6 +14,8 @@ from cnnexp.training.schedules import Plateau, learning_rates
 from cnnexp.training.trainer import Trainer
 
 __all__ = [
+    "Examples",
+    "FeatureSplit",
     "FitConfig",
     "GraphCache",
     "Loss",
@@ -26,6 +31,9 @@ __all__ = [
     "fold_temperature",
     "learning_rates",
     "loss_and_accuracy",
+    "plain_features",
     "require_zip_date",
     "to_bytes",
+    "view_features",
+    "with_layer_rates",
 ]

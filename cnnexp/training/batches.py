@@ -1,31 +1,57 @@
 """The batches of a training: the order of a (seed, epoch), augmented, and prefetched."""
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from cnnexp.augmentation import Batch, augment_batch
-from cnnexp.datasets import Split
-from cnnexp.records import Augmentation, Images
+from cnnexp.records import Augmentation, Labels
 from cnnexp.training.epoch_order import order_of
 
 
+class Examples(Protocol):
+    """What a network is trained or validated on: images of a split, or their features."""
+
+    @property
+    def images(self) -> NDArray[Any]:
+        """Of which `rows` belong here: (M, H, W, C) uint8, or (M, F) float32."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """In the order of `labels` (N,)."""
+
+    @property
+    def labels(self) -> Labels:
+        """Of each row (N,)."""
+
+    def __len__(self) -> int: ...
+
+
 def batches(
-    train: Split, *, batch_size: int, epochs: int, sampling: str, augmentation: Augmentation, seed: int
+    train: Examples,
+    *,
+    batch_size: int,
+    epochs: int,
+    sampling: str,
+    augmentation: Augmentation,
+    seed: int,
+    views: int = 1,
 ) -> tf.data.Dataset:
     """Return the batches of all epochs, one after another: images uint8 (B, H, W, C) and labels int64 (B,).
 
-    Where images are mixed, the labels are float32 (B, 3): see `augmentation.mixed_labels`. One data set for the whole
-    training, because building one takes longer than a small epoch.
+    Where images are mixed, the labels are float32 (B, 3): see `augmentation.mixed_labels`. Instead of images there may
+    be features float32 (B, F), of several `views` of each image: `train.images` has those of all N images in the first
+    view, then in the second, and so on; an epoch takes one view, the next epoch the next one. One data set for the
+    whole training, because building one takes longer than a small epoch.
     """
-    source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed)
+    source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed, views=views)
     image_shape, (label_type, label_shape) = train.images.shape[1:], label_spec(mixed=augmentation.mixes)
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = tf.numpy_function(source, [step], [tf.uint8, label_type])
+        images, labels = tf.numpy_function(source, [step], [tf.as_dtype(train.images.dtype), label_type])
         return tf.ensure_shape(images, (None, *image_shape)), tf.ensure_shape(labels, label_shape)
 
     options = tf.data.Options()
@@ -44,24 +70,35 @@ def label_spec(*, mixed: bool) -> tuple[tf.DType, tuple[int | None, ...]]:
 class _Source:
     """The batch of each step, read in order: images, augmented, and their labels."""
 
-    def __init__(self, train: Split, *, batch_size: int, sampling: str, augmentation: Augmentation, seed: int) -> None:
+    def __init__(
+        self,
+        train: Examples,
+        *,
+        batch_size: int,
+        sampling: str,
+        augmentation: Augmentation,
+        seed: int,
+        views: int,
+    ) -> None:
         self._train = train
         self._batch_size = batch_size
         self._sampling = sampling
         self._augmentation = augmentation
         self._seed = seed
+        self._views = views
         self._epoch = 0
         self._order = np.empty(0, np.int64)
         self.steps_per_epoch = math.ceil(len(train) / batch_size)
 
-    def __call__(self, step: NDArray[np.int64]) -> tuple[Images, NDArray[Any]]:
+    def __call__(self, step: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
         epoch, number = divmod(int(step), self.steps_per_epoch)
         self._begin(epoch + 1)
         first = number * self._batch_size
         positions = self._order[first : first + self._batch_size]
-        images, labels = self._train.images[self._train.rows[positions]], self._train.labels[positions]
+        view = (self._epoch - 1) % self._views
+        images = self._train.images[self._train.rows[positions] + view * len(self._train)]
         batch = Batch(seed=self._seed, epoch=self._epoch, number=number, count=len(positions))
-        return augment_batch(images, labels, self._augmentation, batch)
+        return augment_batch(images, self._train.labels[positions], self._augmentation, batch)
 
     def _begin(self, epoch: int) -> None:
         """Draw the order of an epoch, a function of the seed and the epoch's number."""

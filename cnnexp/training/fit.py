@@ -9,11 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets import Split
 from cnnexp.errors import NonFiniteLossError
 from cnnexp.evaluation import output_statistics
 from cnnexp.records import Augmentation, EpochValues, History, Labels
-from cnnexp.training.batches import batches
+from cnnexp.training.batches import Examples, batches
 from cnnexp.training.schedules import Plateau
 from cnnexp.training.trainer import Trainer
 
@@ -32,6 +31,8 @@ class FitConfig:
     keep: str  # best | last: which epoch's weights the model ends with
     augmentation: Augmentation
     seed: int
+    views: int = 1  # of each training image, one after another: epoch 1 takes the first, see `batches`
+    epochs_after: int = 0  # of the stages that follow
     # Steps in one graph call; between two calls Python handles Ctrl-C and the progress display. Changes no number.
     steps_per_execution: int = 64
 
@@ -40,15 +41,19 @@ def fit(
     trainer: Trainer,
     config: FitConfig,
     *,
-    train: Split,
-    validation: Split,
+    train: Examples,
+    validation: Examples,
     on_epoch: Callable[[EpochValues], bool],
     on_steps: Callable[[int, int], None],
+    before: History | None = None,
 ) -> History:
     """Train a network in place; it ends with the weights of its best epoch by `config.monitor`, or of its last.
 
     `on_epoch` gets each epoch's values and returns whether to prune the run: to stop it here, unless this was its last
     epoch anyway. `on_steps` gets (steps done, steps in all) after every graph call.
+
+    `before` is the history of an earlier stage, which the network has the weights of: its epochs are counted, and the
+    best epoch may be one of them.
 
     Raises:
         NonFiniteLossError: at the first step whose loss is not finite.
@@ -65,19 +70,22 @@ def fit(
             sampling=config.sampling,
             augmentation=config.augmentation,
             seed=config.seed,
+            views=config.views,
         )
     )
-    best = _BestWeights(config.monitor)
-    done: list[EpochValues] = []
+    done: list[EpochValues] = [] if before is None else list(before.epochs)
+    first = len(done) + 1
+    final = len(done) + epochs + config.epochs_after
+    best = _BestWeights(config.monitor, before, network.model)
     untrained = network.logits(validation.images, validation.rows)
     outputs = [output_statistics(untrained, untrained=untrained)]
     penalties = [network.penalty()]
     pruned = False
-    for epoch, scheduled in enumerate(config.learning_rates, start=1):
+    for epoch, scheduled in enumerate(config.learning_rates, start=first):
         began = time.perf_counter()
         learning_rates = scheduled * config.plateau.factor
         last = float(learning_rates[-1])
-        loss, accuracy = _train_epoch(trainer, ordered, config, len(train), epoch, learning_rates, on_steps)
+        loss, accuracy = _train_epoch(trainer, ordered, config, len(train), epoch, final, learning_rates, on_steps)
         with trainer.averaged():
             logits = network.logits(validation.images, validation.rows)
             val_loss, val_accuracy = loss_and_accuracy(logits, validation.labels)
@@ -91,24 +99,23 @@ def fit(
         if not math.isfinite(val_loss):
             _raise_non_finite(config, "validation", epoch, epoch * steps_per_epoch, last)
         outputs.append(output_statistics(logits, untrained=untrained))
-        if pruned := prune and epoch < epochs:
+        if pruned := prune and epoch < final:
             break
-        if config.patience is not None and epoch - best.epoch >= config.patience:
+        if config.patience is not None and epoch - max(best.epoch, first - 1) >= config.patience:
             break
     trainer.keep_average()
     if config.keep == "best":
         network.model.set_weights(best.weights)
-    steps = len(done) * steps_per_epoch
-    stopped_early = len(done) < epochs
     return History(
         epochs=tuple(done),
         best_epoch=best.epoch,
-        stopped_early=stopped_early,
-        steps=steps,
-        seconds=time.perf_counter() - start,
+        stopped_early=len(done) < final,
+        steps=len(done) * steps_per_epoch,
+        seconds=time.perf_counter() - start + (0.0 if before is None else before.seconds),
         pruned=pruned,
         outputs=tuple(outputs),
         penalties=tuple(penalties) if any(penalties) else (),
+        head_epochs=first - 1,
     )
 
 
@@ -123,11 +130,13 @@ def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[floa
 class _BestWeights:
     """The weights of the best epoch so far."""
 
-    def __init__(self, monitor: str) -> None:
+    def __init__(self, monitor: str, before: History | None, model: keras.Model) -> None:
         self._monitor = monitor
         self._score = -math.inf
         self.epoch = 0
         self.weights: list[NDArray[np.float32]] = []
+        if before is not None:
+            self.update(before.epochs[before.best_epoch - 1], model)
 
     def update(self, values: EpochValues, model: keras.Model) -> None:
         score = -values.val_loss if self._monitor == "val/loss" else values.val_accuracy
@@ -143,10 +152,11 @@ def _train_epoch(
     config: FitConfig,
     images: int,
     epoch: int,
+    epochs: int,
     learning_rates: NDArray[np.float64],
     on_steps: Callable[[int, int], None],
 ) -> tuple[float, float]:
-    """Run one epoch; return its mean loss and accuracy over images, measured while the weights changed."""
+    """Run one of all `epochs`; return its mean loss and accuracy over images, measured while the weights changed."""
     before = (epoch - 1) * len(learning_rates)
     total_loss = total_correct = 0.0
     for first in range(0, len(learning_rates), config.steps_per_execution):
@@ -156,7 +166,7 @@ def _train_epoch(
             _raise_non_finite(config, "training", epoch, before + first + finished, float(chunk[finished - 1]))
         total_loss += loss
         total_correct += correct
-        on_steps(before + first + finished, config.learning_rates.size)
+        on_steps(before + first + finished, epochs * len(learning_rates))
     return total_loss / images, total_correct / images
 
 

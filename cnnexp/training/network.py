@@ -3,7 +3,9 @@
 import math
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +25,7 @@ class Network:
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self._graph = compiled_forward(model)
+        self._graph = compiled_forward(model, dtype=model.inputs[0].dtype)
         self._batch_size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
 
     @property
@@ -41,20 +43,25 @@ class Network:
         """The forward pass in the form of a saved model: probabilities and features."""
         return forward_by(self._graph, image_shape=self.model.input_shape[1:])
 
-    def logits(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the logits (N, K) float32 of rows (N,) of images (M, H, W, C) uint8, in the order of the rows."""
-        starts = range(0, len(rows), self._batch_size)
-        chunks = [self._graph(images[rows[start : start + self._batch_size]])[2].numpy() for start in starts]
+    def logits(self, images: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the logits (N, K) float32 of rows (N,) of images (M, H, W, C) uint8, in the order of the rows.
+
+        The network of a head takes features (M, F) float32 instead of images.
+        """
+        chunks = [outputs[2].numpy() for outputs in self._outputs(images, rows)]
         return np.concatenate(chunks) if chunks else np.zeros((0, self.model.output_shape[-1]), np.float32)
+
+    def features(self, images: Images, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """Yield what the head gets of rows (N,) of images (M, H, W, C) uint8, in order: chunks (n, F) float32."""
+        return (outputs[1].numpy().astype(np.float32) for outputs in self._outputs(images, rows))
+
+    def _outputs(self, images: Images, rows: NDArray[np.int64]) -> Iterator[tuple[Any, Any, Any]]:
+        for start in range(0, len(rows), self._batch_size):
+            yield self._graph(images[rows[start : start + self._batch_size]])
 
     def penalty(self) -> float:
         """Return the L1 and L2 terms of the loss at the present weights; 0 without regularization."""
         return float(sum(self.model.losses))
-
-
-def with_logits(model: keras.Model) -> keras.Model:
-    """Return a model that shares the layers of `model` and ends at its logits."""
-    return keras.Model(model.input, model.get_layer(LOGITS).output)
 
 
 def fold_temperature(model: keras.Model, temperature: float) -> None:

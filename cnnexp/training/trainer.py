@@ -1,7 +1,7 @@
 """Training steps of a network: many in one graph call, which is traced at the first."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import keras
@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from cnnexp.models import split
 from cnnexp.training.accumulation import Gradients, accumulated
 from cnnexp.training.batches import label_spec
 from cnnexp.training.losses import Loss
-from cnnexp.training.network import Network, with_logits
+from cnnexp.training.network import Network
 from cnnexp.training.weight_average import WeightAverage
 
 
@@ -25,6 +26,8 @@ class Trainer:
         optimizer: keras.Optimizer,
         loss: Loss,
         *,
+        trained: Sequence[keras.Variable] | None = None,
+        backbone_training: bool = True,
         micro_batch: int | None = None,
         ema: float | None = None,
         mixed: bool = False,
@@ -32,25 +35,29 @@ class Trainer:
         """Prepare training.
 
         Args:
-            network: It is trained in place.
+            network: It is trained in place; its model ends in a head, see `models.head`.
             optimizer: A new one.
             loss: What is minimized, beside the penalties of the network.
+            trained: The variables that change, of the model's trainable ones; None: all of these.
+            backbone_training: Whether the backbone computes as training does, see `SplitModel.logits`.
             micro_batch: Images whose gradient is computed at a time; None: all of a batch.
             ema: Decay of the average of the weights, see `WeightAverage`; None: there is none.
             mixed: The labels of its batches are mixed, see `augmentation.mixed_labels`.
 
         """
-        optimizer.build(network.model.trainable_variables)
+        self._trained = list(network.model.trainable_variables if trained is None else trained)
+        optimizer.build(self._trained)
         self.network = network
         self._optimizer = optimizer
         self._loss = loss
         self._micro_batch = micro_batch
         self._average = None if ema is None else WeightAverage(network.model.weights, decay=ema)
-        self._logits = with_logits(network.model)
+        self._parts = split(network.model)
+        self._backbone_training = backbone_training
         self._mixed = mixed
-        label_type, label_shape = label_spec(mixed=mixed)
+        inputs, (label_type, label_shape) = network.model.inputs[0], label_spec(mixed=mixed)
         batches = tf.data.IteratorSpec(
-            (tf.TensorSpec(network.model.inputs[0].shape, tf.uint8), tf.TensorSpec(label_shape, label_type))
+            (tf.TensorSpec(inputs.shape, inputs.dtype), tf.TensorSpec(label_shape, label_type))
         )
         learning_rates = tf.TensorSpec((None,), tf.float32)
         self._graph = tf.function(
@@ -64,7 +71,8 @@ class Trainer:
         loss = (self._loss.class_weights.tolist(), self._loss.label_smoothing, self._loss.gamma)
         ema = self._average and self._average.decay
         optimizer = (type(self._optimizer).__name__, settings)
-        return json.dumps([self.network.signature, optimizer, loss, self._micro_batch, ema, self._mixed])
+        trained = ([variable.path for variable in self._trained], self._backbone_training)
+        return json.dumps([self.network.signature, optimizer, loss, trained, self._micro_batch, ema, self._mixed])
 
     def load_state_from(self, other: "Trainer") -> None:
         """Take over the weights, random numbers and optimizer state of `other`, which has the same signature."""
@@ -110,23 +118,22 @@ class Trainer:
         return state
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        variables = self.network.model.trainable_variables
         compute: Gradients = self._gradients
         if self._micro_batch is not None:
-            compute = accumulated(compute, variables, micro_batch=self._micro_batch)
+            compute = accumulated(compute, self._trained, micro_batch=self._micro_batch)
         loss, correct, gradients = compute(images, labels)
-        self._optimizer.apply(gradients, variables)
+        self._optimizer.apply(gradients, self._trained)
         if self._average is not None:
             self._average.update(self._optimizer.iterations)
         return loss, correct
 
     def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
-            logits = self._logits(images, training=True)
+            logits = self._parts.logits(images, backbone_training=self._backbone_training)
             loss = tf.reduce_mean(self._losses(logits, labels))
-            if self._logits.losses:
-                loss += tf.add_n(self._logits.losses)
-        gradients = tape.gradient(loss, self.network.model.trainable_variables)
+            if self.network.model.losses:
+                loss += tf.add_n(self.network.model.losses)
+        gradients = tape.gradient(loss, self._trained)
         own = tf.cast(labels[:, 0], tf.int64) if self._mixed else labels
         correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == own, tf.float32))
         return loss, correct, gradients

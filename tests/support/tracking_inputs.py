@@ -92,7 +92,8 @@ def contract(model: bytes) -> tuple[dict, bytes]:
         digest="0", content_digest="1", source="nowhere", notes=(),
     )  # fmt: skip
     built = build_card(
-        splits=splits, forward=forward, model_file=model, calibration=forward(split.images)[0],
+        splits=splits, forward=forward, features_of=lambda _, rows: forward(split.images[rows])[1],
+        model_file=model, calibration=forward(split.images)[0],
         statistics=ChannelStatistics(mean=(127.5,), deviation=(73.9,)), scaling=Scaling("unit", (1 / 255,), (0.0,)),
         temperature=None, versions={},
     )  # fmt: skip

@@ -34,7 +34,7 @@ def reserve(entry: Path, source: ImageSource, spec: ImageSpec) -> DecodeJob:
             with path.open("wb") as file:
                 file.write(beginning.getvalue() if path == images else b"")
                 file.flush()
-                _allocate(file.fileno(), size)
+                allocate(file.fileno(), size)
     return DecodeJob(source, spec, images, beginning.tell(), prints, headers)
 
 
@@ -52,7 +52,7 @@ def _is_reserved(sizes: Mapping[Path, int], images: Path, beginning: bytes) -> b
     return True
 
 
-def _allocate(file: int, size: int) -> None:
+def allocate(file: int, size: int) -> None:
     """Give an open file its full size on disk.
 
     Raises:

@@ -115,6 +115,8 @@ def _optimizer(info: RunInfo, settings: Mapping[str, Any]) -> str:
         rate += f" ({optimizer['learning_rate']:g} × {factor})"
     shown = [name for name in ("momentum", "weight_decay") if name in optimizer and optimizer[name] != 0]
     extras = _as_text({name: optimizer[name] for name in shown})
+    if optimizer["layer_decay"] != 1:
+        extras.append(f"layer decay {optimizer['layer_decay']:g}")
     if optimizer.get("nesterov"):
         extras.append("nesterov")
     return ", ".join([optimizer["name"], rate, *extras])
@@ -137,5 +139,12 @@ def _training(info: RunInfo, training: Mapping[str, Any]) -> str:
     stop = f", patience {patience} on {training['monitor']}" if patience is not None else ""
     weights = "" if training["class_weight"] == "none" else f", class weights {training['class_weight']}"
     kept = "" if training["keep"] == "best" else f", keeps the {training['keep']}"
-    epochs = f"{plural(training['epochs'], 'epoch')} of {plural(info.steps_per_epoch, 'step')}"
-    return f"{epochs}, batch {training['batch_size']}{stop}{kept}{weights}"
+    head = f"{plural(training['head_epochs'], 'epoch')} of the head, then " if training["head_epochs"] else ""
+    epochs = f"{head}{plural(training['epochs'], 'epoch')} of {plural(info.steps_per_epoch, 'step')}"
+    return f"{epochs}, batch {training['batch_size']}{stop}{kept}{weights}{_frozen(training['freeze'])}"
+
+
+def _frozen(freeze: str | int) -> str:
+    if isinstance(freeze, int):
+        return f", first {plural(freeze, 'block')} frozen"
+    return "" if freeze == "none" else f", {freeze} frozen"

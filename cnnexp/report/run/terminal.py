@@ -106,7 +106,7 @@ class RunReport:
         """Print the header; `settings` is the whole configuration as nested plain values."""
         print_header(self._console, info, settings, named=not self._titled)
         training = settings["training"]
-        self._progress.begin_epochs(training["epochs"], monitor=training["monitor"])
+        self._progress.begin_epochs(training["head_epochs"] + training["epochs"], monitor=training["monitor"])
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` steps of a stage, such as "decoding data", are done."""

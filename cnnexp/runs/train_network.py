@@ -1,0 +1,196 @@
+"""Untrained model -> trained network: the head alone on cached features, then everything that is not frozen."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+
+from cnnexp import training
+from cnnexp.config import ExperimentConfig, FocalLossConfig, ScheduleConfig
+from cnnexp.datasets import Splits
+from cnnexp.datasets.cache.folder import cache_folder
+from cnnexp.models import copy_of_head, load_head, rate_factors, trained_variables
+from cnnexp.records import Augmentation, EpochValues, History
+from cnnexp.runs.cached_features import CachedFeatures
+from cnnexp.runs.resolved_settings import ResolvedSettings
+from cnnexp.runs.split_outputs import OutputsOfFeatures, OutputsOfImages, SplitOutputs
+from cnnexp.training import Examples, FitConfig, GraphCache, Network, Trainer
+
+# Of the first stage. A head is one layer, whose loss is convex: Adam comes near its minimum at any moderate rate, and a
+# rate that suits a whole network says nothing about it.
+HEAD_LEARNING_RATE = 1e-3
+_NONE = Augmentation(flip=False, shift=0.0, zoom=0.0)  # of features: their views are augmented already
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedNetwork:
+    """A network as it is evaluated and saved, computing in float32, and how it came about."""
+
+    network: Network
+    history: History
+    outputs: SplitOutputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTraining:
+    """The training of one network, in one stage or in two."""
+
+    config: ExperimentConfig
+    splits: Splits
+    settings: ResolvedSettings
+    starts_from_weights: bool  # of an earlier training, be it elsewhere
+    build: Callable[[str], keras.Model]  # the untrained model that computes in a precision
+    graphs: GraphCache  # of earlier runs in this process
+    on_epoch: Callable[[EpochValues], bool]
+    on_progress: Callable[[str, int, int], None]
+
+    def train(self, model: keras.Model) -> TrainedNetwork:
+        """Train an untrained model, or one with the weights of another training.
+
+        Raises:
+            NonFiniteLossError: at the first step whose loss is not finite.
+            ConfigError: more blocks are to be frozen than the network has.
+            DataError: the cache folder cannot keep the features of the images.
+
+        """
+        if self.config.training.freeze == "backbone":
+            return self._train_frozen(self._in_float32(model))
+        history = None
+        if self.config.training.head_epochs:
+            head, history = self._train_head(self._features(self._in_float32(model)))
+            load_head(model, source=head.model)
+        network, history = self._train_unfrozen(model, history)
+        return TrainedNetwork(network, history, OutputsOfImages(network, self.splits))
+
+    def _train_unfrozen(self, model: keras.Model, before: History | None) -> tuple[Network, History]:
+        """Train all that is not frozen, on images."""
+        if before is not None and before.pruned:
+            return Network(model), before
+        trainer = self.graphs.reuse(self._trainer(model))
+        history = self._fit(trainer, self._fit_config, self.splits.train, self.splits.validation, before=before)
+        if self.settings.precision == "float32":
+            return trainer.network, history
+        return self._in_float32(trainer.network.model), history
+
+    def _train_frozen(self, network: Network) -> TrainedNetwork:
+        """Train the head alone, in both stages; nothing runs the backbone but to compute features that are not cached.
+
+        The network gets the trained head.
+        """
+        features = self._features(network)
+        head, history = Network(copy_of_head(network.model)), None
+        if self.config.training.head_epochs:
+            head, history = self._train_head(features)
+        if history is None or not history.pruned:
+            trainer = self.graphs.reuse(self._trainer(copy_of_head(head.model)))
+            head, history = self._fit_head(trainer, self._fit_config, features, before=history)
+        load_head(network.model, source=head.model)
+        return TrainedNetwork(network, history, OutputsOfFeatures(head, features.of))
+
+    def _train_head(self, features: CachedFeatures) -> tuple[Network, History]:
+        """First stage: train a copy of the head at a rate of its own."""
+        optimizer = keras.optimizers.Adam(HEAD_LEARNING_RATE, name="head")
+        head = copy_of_head(features.network.model)
+        config = dataclasses.replace(
+            self._fit_config,
+            learning_rates=np.full(
+                (self.config.training.head_epochs, self.settings.steps_per_epoch), HEAD_LEARNING_RATE
+            ),
+            plateau=training.Plateau(ScheduleConfig(name="constant"), learning_rate=HEAD_LEARNING_RATE),
+            patience=None,
+            epochs_after=self.config.training.epochs,
+        )
+        return self._fit_head(self.graphs.reuse(Trainer(Network(head), optimizer, self._loss)), config, features)
+
+    def _fit_head(
+        self, trainer: Trainer, config: FitConfig, features: CachedFeatures, before: History | None = None
+    ) -> tuple[Network, History]:
+        train = features.training()
+        config = dataclasses.replace(config, augmentation=_NONE, views=train.views)
+        return trainer.network, self._fit(trainer, config, train, features.validation(), before=before)
+
+    def _fit(
+        self, trainer: Trainer, config: FitConfig, train: Examples, validation: Examples, *, before: History | None
+    ) -> History:
+        return training.fit(
+            trainer,
+            config,
+            train=train,
+            validation=validation,
+            on_epoch=self.on_epoch,
+            on_steps=partial(self.on_progress, "training"),
+            before=before,
+        )
+
+    def _trainer(self, model: keras.Model) -> Trainer:
+        """Return the trainer of the second stage, of a whole model or of a head."""
+        settings, optimizer = self.config.training, self.config.optimizer
+        freeze = "none" if settings.freeze == "backbone" else settings.freeze  # then `model` is a head
+        made = training.build_optimizer(optimizer, learning_rate=self.settings.learning_rate)
+        if optimizer.layer_decay != 1:
+            made = training.with_layer_rates(made, rate_factors(model, decay=optimizer.layer_decay))
+        return Trainer(
+            Network(model),
+            made,
+            self._loss,
+            trained=trained_variables(model, freeze=freeze),
+            # Batches are small and few: the statistics of a trained backbone are better than theirs.
+            backbone_training=freeze == "none" and not self.starts_from_weights,
+            micro_batch=settings.batch_size if settings.accumulate > 1 else None,
+            ema=settings.ema,
+            mixed=settings.freeze != "backbone" and self.settings.augmentation.mixes,
+        )
+
+    @property
+    def _loss(self) -> training.Loss:
+        classes, config = len(self.splits.class_names), self.config
+        balanced = config.training.class_weight == "balanced"
+        return training.Loss(
+            class_weights=training.balanced_class_weights(self.splits.train.labels, classes)
+            if balanced
+            else np.ones(classes, np.float32),
+            label_smoothing=config.regularization.label_smoothing,
+            gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
+        )
+
+    @property
+    def _fit_config(self) -> FitConfig:
+        config, settings = self.config, self.settings
+        return FitConfig(
+            batch_size=config.training.images_per_step,
+            sampling=config.training.sampling,
+            learning_rates=training.learning_rates(
+                config.schedule,
+                learning_rate=settings.learning_rate,
+                epochs=config.training.epochs,
+                steps_per_epoch=settings.steps_per_epoch,
+            ),
+            set_learning_rate=config.optimizer.learning_rate,
+            plateau=training.Plateau(config.schedule, learning_rate=settings.learning_rate),
+            patience=config.training.patience,
+            monitor=config.training.monitor,
+            keep=config.training.keep,
+            augmentation=settings.augmentation,
+            seed=config.seed,
+        )
+
+    def _features(self, network: Network) -> CachedFeatures:
+        return CachedFeatures(
+            network=network,
+            splits=self.splits,
+            augmentation=self.settings.augmentation,
+            threads=self.settings.threads,
+            folder=cache_folder(self.config.data.cache),
+            on_progress=partial(self.on_progress, "computing features"),
+        )
+
+    def _in_float32(self, model: keras.Model) -> Network:
+        """Return a network of the same weights that computes in float32, as networks are evaluated and saved."""
+        if self.settings.precision == "float32":
+            return self.graphs.reuse(Network(model))
+        network = self.graphs.reuse(Network(self.build("float32")))
+        network.model.set_weights(model.get_weights())
+        return network
