@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import zlib
 
 import numpy as np
@@ -14,7 +15,7 @@ from cnnexp.errors import DataError
 from cnnexp.images import ENDINGS, NAME_OF_ENDING, UnreadableImageError, read_image, upright_size
 from support.image_files import BACKGROUND, STORED, chunk, spec
 from support.image_folders import data_settings, write_classes
-from support.image_formats import png, tiff
+from support.image_formats import SIGNATURE, png, tiff
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (4, 6), np.uint8)
@@ -93,6 +94,8 @@ def bands(count, dtype=np.uint8):
     return np.zeros((4, 6, count), dtype)
 
 
+DEEP_TIFF = np.arange(24, dtype=np.uint16).reshape(4, 6) * 2700
+
 BANDS_OR_TYPE = {
     "2 bands": (tiff(bands(2)), "2 bands of 8-bit unsigned"),
     "2 bands, the second undeclared": (tiff(bands(2), extra=(0,)), "2 bands of 8-bit unsigned"),
@@ -120,10 +123,27 @@ BANDS_OR_TYPE = {
     "float32": (tiff(np.array([[0.5, 200]], np.float32)), r"0.5\.\.200.*value_range=\[0.5,200\]"),
     "no numbers": (tiff(np.array([[0.5, np.nan]], np.float32)), r"nan.*value_range=\[LOW,HIGH\]"),
     "16-bit planes": (tiff(bands(3, np.uint16), photometric=2, tags=[(284, 3, (2,))]), "one after the other.*tiffcp"),
+    "16 bits, 0 is white, from a large end": (
+        tiff(DEEP_TIFF, photometric=0, order=">"),
+        "16-bit unsigned.*magick in.tif",
+    ),
+    "32 bits from a large end": (tiff(np.zeros((4, 6), np.uint32), order=">"), "32-bit unsigned.*magick in.tif"),
+    "12 bits, 0 is white": (tiff(np.zeros((4, 9), np.uint8), photometric=0, bits=12), "12-bit unsigned.*magick in.tif"),
+    "floats, 0 is white": (tiff(np.zeros((4, 6), np.float32), photometric=0), "floating-point.* of which 0 is white"),
+    "signed, 0 is white": (tiff(np.zeros((4, 6), np.int16), photometric=0), "signed.* of which 0 is white"),
     "no size": (tiff(GREY).replace(b"\0\1\4\0", b"\0\2\4\0", 1), "no tag 256"),
     "a preview": (tiff(RGB, photometric=2, tags=[(254, 4, (1,))]), "preview.*camera raw"),
     "a mask": (tiff(GREY, photometric=4), "1 band of 8-bit"),
 }
+
+
+@pytest.mark.parametrize("samples", [DEEP_TIFF, (DEEP_TIFF >> 8).astype(np.uint8)], ids=["16 bits", "8 bits"])
+@pytest.mark.parametrize("value_range", [None, (0, 40_000)])
+def test_a_tiff_in_which_0_is_white_is_inverted(samples, value_range):
+    wanted = spec(4, 6, color="grey", value_range=value_range)
+    plain = read_image(tiff(np.iinfo(samples.dtype).max - samples), wanted)
+    np.testing.assert_array_equal(read_image(tiff(samples, photometric=0), wanted), plain)
+    assert len(np.unique(plain)) > 10
 
 
 @pytest.mark.parametrize("name", BANDS_OR_TYPE)
@@ -208,6 +228,12 @@ NAMED = {
     "camera raw (CR2)": b"II*\0\x10\0\0\0CR\2\0" + bytes(99),
     "camera raw": b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
     "Photoshop": b"8BPS\0\1",
+    "PNG of an iPhone app (CgBI)": SIGNATURE + chunk(b"CgBI", b"\x50\0\x20\x02") + saved(RGB, "PNG")[8:],
+    "PNG copied as text": saved(RGB, "PNG").replace(b"\r\n", b"\n"),
+    "JSON or XML": b'{"error": "not found"}',
+    "description of a file by macOS (AppleDouble)": b"\0\x05\x16\x07\0\2\0\0Mac OS X        ",
+    "Windows metafile": b"\1\0\0\0" + bytes(36) + b" EMF",
+    "icon": b"\0\0\1\0\1\0",
     "HTML page": b"\n<HTML><body>Not found",
     "Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
     "NumPy array": b"\x93NUMPY\1\0",
@@ -222,11 +248,23 @@ def test_another_format_is_named_whatever_its_file_is_called(name, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(NAMED[name])
     for source in (path, NAMED[name]):
-        with pytest.raises(
-            UnreadableImageError, match=f"format is {name.replace('(', '.').replace(')', '.')}, "
-        ) as raised:
+        with pytest.raises(UnreadableImageError, match=re.escape(f"format is {name}, ")) as raised:
             read_image(source, SMALL)
         assert str(raised.value).count(". ") == 1  # what it is, and what to do
+
+
+@pytest.mark.parametrize("content", [
+    b"[[1, 2]]", b"\xef\xbb\xbf<?xml version='1.0'?><Error>AccessDenied</Error>", b'[{"a": 1}]', b"{}",
+])  # fmt: skip
+def test_an_answer_of_a_server_is_named(content):
+    with pytest.raises(UnreadableImageError, match=r"JSON or XML.*download"):
+        read_image(content, SMALL)
+
+
+def test_a_tga_file_is_no_icon():
+    tga = bytes([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 4, 0, 24, 0]) + bytes(72)
+    with pytest.raises(UnreadableImageError, match="it is no JPEG"):
+        read_image(tga, SMALL)
 
 
 def test_zeros_are_said_to_be_zeros():

@@ -87,7 +87,7 @@ def _decode_tiff(source: File, spec: ImageSpec) -> DecodedImage:
     with open_file(source) as file:
         header = tiff_header.read_header(file)
         refuse_large(header.size, spec.max_pixels)
-        with tiff.TiffImage(file) as image:
+        with tiff.open_tiff(file, header) as image:
             refuse_large(image.size, spec.max_pixels)
             tiff.load(image, header)
             values = tiff.values_of(image, header, file)
@@ -170,8 +170,11 @@ def _explained(kind: str) -> Iterator[None]:
         yield
     except UnreadableImageError:
         raise
-    except Image.DecompressionBombError as error:  # of WebP, which Pillow refuses itself
-        raise UnreadableImageError(f"it has more pixels than Pillow reads of a {kind} file.") from error
+    except Image.DecompressionBombError as error:  # of WebP and GIF, which Pillow refuses itself
+        raise UnreadableImageError(
+            f"it has more pixels than Pillow reads of a {kind} file, {2 * (Image.MAX_IMAGE_PIXELS or 0):,}; "
+            "convert it to PNG."
+        ) from error
     except OSError as error:
         raise UnreadableImageError(f"{error.strerror.lower()}." if error.strerror else _damaged(error)) from error
     except Exception as error:  # Pillow's decoders raise a dozen kinds of exception on damaged files

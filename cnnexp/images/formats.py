@@ -44,8 +44,12 @@ READ = (
     _format("PPM", rb"P[1-6][\s#]", ".ppm", ".pgm", ".pbm", ".pnm", repair=""),
 )
 
-# Before those that are read: a raw file of Canon begins as a TIFF file does.
-_NAMED_FIRST = (_format("camera raw (CR2)", rb"II\*\0....CR", ".cr2"),)
+# Before those that are read: a raw file of Canon begins as a TIFF file does, and what Xcode makes of a PNG as a PNG.
+_NAMED_FIRST = (
+    _format("camera raw (CR2)", rb"II\*\0....CR", ".cr2"),
+    _format("PNG of an iPhone app (CgBI)", rb"\x89PNG\r\n\x1a\n....CgBI",
+            repair="Convert it by Xcode: xcrun pngcrush -revert-iphone-optimizations in.png out.png"),
+)  # fmt: skip
 
 _CAMERA_RAW = (".nef", ".nrw", ".arw", ".dng", ".orf", ".rw2", ".pef", ".srw", ".cr3", ".raf", ".raw")
 NAMED = (
@@ -63,11 +67,15 @@ NAMED = (
     _format("Radiance HDR", rb"#\?(RADIANCE|RGBE)", ".hdr"),
     _format("FITS", rb"SIMPLE  =", ".fits", ".fit", ".fts"),
     _format("PFM or PAM", rb"P[7Ff][\s#]", ".pfm", ".pam"),
-    _format("icon", rb"\0\0[\x01\x02]\0", ".ico", ".cur"),
+    _format("icon", rb"\0\0[\x01\x02]\0[^\0]", ".ico", ".cur"),
     _format("DDS", rb"DDS ", ".dds"),
     _format("QOI", rb"qoif", ".qoi"),
     _format("GIMP", rb"gimp xcf", ".xcf"),
     _format("TGA", rb"(?!)", ".tga"),
+    _format("Apple icon", rb"icns", ".icns"),
+    _format("Windows metafile", rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", ".wmf", ".emf"),
+    _format("PCX", rb"\n[\0\x02\x03\x05]\x01[\x01\x02\x04\x08]", ".pcx"),
+    _format("DjVu", rb"AT&TFORM", ".djvu", ".djv"),
     _format("PostScript", rb"%!PS|\xc5\xd0\xd3\xc6", ".eps", ".ps", ".ai",
             repair="Export it as PNG by the program that made it."),
     _format("PDF", rb"%PDF", ".pdf", repair="Write its pages as images: pdftoppm -png FILE.pdf page"),
@@ -78,6 +86,12 @@ NAMED = (
             repair="Write its frames as images: ffmpeg -i film.mp4 film-%06d.png"),
     _format("HTML page", rb"(?i:\s*<(!doctype )?html)", ".html", ".htm",
             repair="A download answered with a page instead of the image: download it again."),
+    _format("JSON or XML", rb"(\xef\xbb\xbf)?\s*([{]\s*[\"}]|\[\s*[\[{\"]|<\?xml)",
+            repair="A download answered with a message instead of the image: read it, and download the image again."),
+    _format("PNG copied as text", rb"\x89PNG(\r|\n|\r\r\n)\x1a|\xef\xbf\xbdPNG|\xc2\x89PNG",
+            repair="Line ends or letters of it were changed: copy it again, as binary."),
+    _format("description of a file by macOS (AppleDouble)", rb"\0\x05\x16[\0\x07]",
+            repair="The image is the file without ._ before its name; delete this one."),
     _format("Git LFS pointer", rb"version https://git-lfs", repair="Fetch the images themselves: git lfs pull"),
     _format("zip archive", rb"PK\x03\x04", ".zip", repair="Unpack it."),
     _format("gzip file", rb"\x1f\x8b", ".gz", repair="Unpack it: gunzip FILE.gz"),

@@ -14,7 +14,7 @@ from .resizing import convert_color, resize
 from .spec import PIXEL_LIMIT, ImageSpec
 
 # What decoded pixels depend on besides the file and its ImageSpec: raise the first number when a rule below changes.
-READER = f"4 (Pillow {_pillow})"
+READER = f"5 (Pillow {_pillow})"
 
 ImageInput = File | NDArray[Any]
 

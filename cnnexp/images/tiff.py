@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFile, TiffImagePlugin
 
+from .errors import UnreadableImageError
 from .levels import joined
 from .quiet import without_stderr
 from .tiff_header import TiffHeader
 
 _WIDTH, _HEIGHT, _SAMPLES = 256, 257, 277  # tags
+_LARGEST = np.uint16(65_535)
 _MOST_BANDS = 5  # colours and transparency
 
 
@@ -51,6 +53,24 @@ def _swapped(rawmode: str) -> str:
     return f"{rawmode[:-1]}{order}"
 
 
+def open_tiff(file: BinaryIO, header: TiffHeader) -> TiffImage:
+    """Open a file.
+
+    Raises:
+        UnreadableImageError: Pillow knows no such arrangement of bits and bands.
+
+    """
+    try:
+        return TiffImage(file)
+    except SyntaxError as error:
+        if "unknown" not in str(error):
+            raise
+        raise UnreadableImageError(
+            f"it has {header}, stored in a way that is not read. Convert it, such as by ImageMagick: "
+            "magick in.tif out.png"
+        ) from error
+
+
 def load(image: TiffImage, header: TiffHeader) -> None:
     """Decode a file; where it is compressed, libtiff prints what is wrong with it."""
     with without_stderr() if header.is_compressed else nullcontext():
@@ -61,7 +81,8 @@ def values_of(image: TiffImage, header: TiffHeader, file: BinaryIO) -> NDArray[A
     """Return the levels (H, W) or (H, W, 3) of a file, as it is stored; None: its upper bytes alone are known."""
     if header.dtype is not None:
         pixels = np.asarray(image)
-        return pixels.view(np.int8) if header.dtype == np.int8 else pixels.astype(header.dtype)
+        levels = pixels.view(np.int8) if header.dtype == np.int8 else pixels.astype(header.dtype)
+        return (header.largest or _LARGEST) - levels if header.is_inverted else levels
     if header.has_deep_colors:
         file.seek(0)
         with _LowerBytes(file) as lower:

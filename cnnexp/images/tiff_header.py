@@ -26,6 +26,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation: bands of it
 _TRANSPARENCY = (1, 2, 999)  # extra bands: premultiplied, plain, and as Corel Draw 10 wrote it
 _PREMULTIPLIED = 1
+_WHITE_IS_ZERO = 0  # photometric interpretation
 _JPEG = (6, 7)  # compressions
 _NUMBERS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "undefined", 5: "complex", 6: "complex"}
 _DTYPES: dict[tuple[int, int], np.dtype[Any]] = {  # kind, bits: as what a file of one band is read
@@ -59,6 +60,11 @@ class TiffHeader:
     def dtype(self) -> np.dtype[Any] | None:
         """Type of the numbers of a file of one band; None: 8 bits or fewer."""
         return _DTYPES.get((self.kind, self.bits)) if self.bands == 1 else None
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether 0 is white; Pillow inverts levels of 8 bits, and leaves others as they are."""
+        return self.photometric == _WHITE_IS_ZERO and self.bits > 8
 
     @property
     def largest(self) -> int | None:
@@ -165,6 +171,11 @@ def _refuse_unread(header: TiffHeader) -> None:
         raise UnreadableImageError(
             f"it has {header}, one after the other; with more than 8 bits they must be stored together. "
             "Convert it, such as by libtiff: tiffcp -p contig in.tif out.tif"
+        )
+    if header.is_inverted and (header.kind, header.bits) not in ((1, 12), (1, 16)):
+        raise UnreadableImageError(
+            f"it has {header} of which 0 is white; only unsigned integers of up to 16 bits are read so. "
+            "Write them with 0 as black (photometric interpretation 1)."
         )
     if header.bits > 8 and not (_is_grey(header) or (header.kind == 1 and header.bits == 16)):
         raise UnreadableImageError(
