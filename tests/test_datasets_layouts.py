@@ -214,6 +214,15 @@ def test_the_pattern_of_file_names_that_say_the_class(files, suggested, tmp_path
         assert len(Read(data, label=label).classes) == 2
 
 
+@pytest.mark.parametrize("folders", ["{cat,dog}_{train,test}/", "{train,test}-{cat,dog}/", "{TRAIN,Test} {cat,dog}/"])
+def test_folders_that_say_class_and_split_can_be_read(folders, tmp_path):
+    data = make_tree(tmp_path / "data", folders)
+    with pytest.raises(DataError, match="the classes are cat, dog") as refused:
+        Read(data)
+    read = Read(data, **next(lines_to_type(refused.value)))
+    assert [read.count(name, split) for name in ("cat", "dog") for split in ("train", "test")] == [3, 3, 3, 3]
+
+
 def test_a_label_of_paths(tmp_path):
     data = make_tree(tmp_path / "data", "train/{cat,dog}.{0,1}.jpg", "test1/{0,1}.jpg", "val/{cat,dog}.9.jpg")
     for path in (data, zipped(data, tmp_path / "data.zip")):

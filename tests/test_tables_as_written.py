@@ -320,3 +320,34 @@ def test_a_file_that_is_missing_among_others_gets_a_hint(written, elsewhere, hin
     said = f"There is {folder}/{elsewhere}: {hint.format(folder=folder)}" if hint else "such file or directory. Repair"
     assert said in str(refused.value)
     assert load(TableDataConfig, **settings, on_bad_file="skip", max_bad_files=0.1)
+
+
+def test_labels_that_may_be_missing_are_classes_with_a_note(folder):
+    touch(folder, ["1.png", "2.png", "3.png", "4.png"])
+    (folder / "t.csv").write_text("path,label\n1.png,a\n2.png,NaN\n3.png,n/a\n4.png,NaN\n")
+    manifest, _ = opened(folder / "t.csv")
+    assert manifest.class_names == ("a", "n/a", "NaN")
+    assert manifest.notes == (
+        "NaN, n/a, the label of 3 images, is read as the name of a class; where it stands for a missing label, "
+        "remove these rows.",
+    )
+
+
+def test_no_note_has_a_path_of_thousands_of_letters(folder):
+    touch(folder, ["1.png", "2.png"])
+    prefix = "folder/" * 500
+    (folder / "t.csv").write_text(f"path,label\n{prefix}1.png,a\n{prefix}2.png,b\n")
+    manifest, _ = opened(folder / "t.csv")
+    assert manifest.files == ("1.png", "2.png")
+    assert all(len(note) < 800 for note in manifest.notes)
+    (folder / "t.csv").write_text(f"path,label\n../{prefix}9.png,a\n")
+    with pytest.raises(DataError) as refused:
+        opened(folder / "t.csv")
+    assert len(str(refused.value)) < 800
+
+
+def test_a_comment_before_the_names_of_the_columns_is_named(folder):
+    touch(folder, ["1.png"])
+    (folder / "t.csv").write_text("# of my camera\npath,label\n1.png,a\n")
+    with pytest.raises((ConfigError, DataError), match="seems to be a comment"):
+        opened(folder / "t.csv")

@@ -19,6 +19,13 @@ def printable(text: str, *, keep: str = "") -> str:
     )
 
 
+def shortened(text: str, *, most: int = 160) -> str:
+    """Return a printable text without its middle if it has more letters than `most`: of a path, both ends say most."""
+    text = printable(text)
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
 def markdown(text: str) -> str:
     """Return text that Markdown, and the HTML inside it, show as it is, in one line.
 

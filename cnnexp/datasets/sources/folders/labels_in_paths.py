@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from cnnexp.datasets.sources.folders.arrangement import Declared, SplitFolders, given_splits
 from cnnexp.datasets.sources.folders.folder_names import UNLABELLED, is_place, split_of, splits_of
 from cnnexp.datasets.sources.folders.folder_tree import Folder, Parts, folder_of
-from cnnexp.datasets.sources.folders.layout_errors import Reading
+from cnnexp.datasets.sources.folders.layout_errors import Reading, reading_by_label
 from cnnexp.datasets.sources.folders.places import Place
 from cnnexp.datasets.sources.source import UNDECLARED, class_name
 from cnnexp.errors import DataError
@@ -112,7 +112,7 @@ def names_say_it(paths: Sequence[Parts]) -> Iterator[Reading]:
         classes = listed((f"{printable(name)} ({count:,})" for name, count in counts.most_common()), most=3)
         rest = len(paths) - counts.total()
         others = f"; {plural(rest, 'other image')} left out" if rest else ""
-        yield Reading(shlex.quote(f"data.label={form}"), f"the file names say the classes: {classes}{others}")
+        yield reading_by_label(form, f"the file names say the classes: {classes}{others}")
 
 
 def _classes(form: str, paths: Sequence[Parts]) -> Counter[str]:

@@ -34,6 +34,11 @@ def reading_without(folders: Sequence[str]) -> Reading:
     return Reading(exclude_for_shell(folders), f"{_names(folders)} left out")
 
 
+def reading_by_label(pattern: str, meaning: str) -> Reading:
+    """Return the reading in which a pattern finds the class in the path of each image."""
+    return Reading(shlex.quote(f"data.label={pattern}"), meaning)
+
+
 def exclude_for_shell(names: Sequence[str]) -> str:
     """Return the override that leaves files or folders out, for a shell."""
     return shlex.quote(f"data.exclude=[{','.join(map(_quoted, names))}]")

@@ -1,15 +1,17 @@
 """The readings that unclear folders have, as the errors that refuse them."""
 
+import re
 from collections.abc import Sequence
 from glob import escape
 
-from cnnexp.datasets.sources.folders.folder_names import UNLABELLED, split_of, splits_of
+from cnnexp.datasets.sources.folders.folder_names import SPLIT_FOLDERS, UNLABELLED, split_of, splits_of
 from cnnexp.datasets.sources.folders.folder_tree import Folder, holds_classes, unwrapped, walk
 from cnnexp.datasets.sources.folders.layout_errors import (
     LABELS_IN_A_TABLE,
     Reading,
     ambiguous,
     exclude_for_shell,
+    reading_by_label,
     reading_of_splits,
     reading_without,
 )
@@ -30,8 +32,24 @@ def called_like_splits(base: Folder, called: Sequence[Folder], origin: str) -> D
         origin,
         base,
         why=f"{listed(map(printable, names))} {verb}",
-        readings=[*_if_splits(deep, names, others), all_classes(base)],
+        readings=[*_if_names_say_both(base), *_if_splits(deep, names, others), all_classes(base)],
     )
+
+
+def _if_names_say_both(base: Folder) -> list[Reading]:
+    """Return the reading in which every folder says its class and its split: train_cat, train_dog, test_cat."""
+    for pattern in (r"(?:^|/)(?:{})[-_. ]([^/]+)/", r"([^/]+)[-_. ](?:{})/"):
+        words = dict.fromkeys(word for name in base.children for word in re.split(r"[-_. ]", name) if _is_split(word))
+        by_label = pattern.format("|".join(sorted(map(re.escape, words))))
+        said = [re.search(by_label, f"{name}/") for name in base.children]
+        classes = listed(map(printable, dict.fromkeys(found[1] for found in said if found)))
+        if words and all(said):
+            return [reading_by_label(by_label, f"the classes are {classes}")]
+    return []
+
+
+def _is_split(word: str) -> bool:
+    return word.casefold() in SPLIT_FOLDERS
 
 
 def _if_splits(deep: Sequence[tuple[str, Folder]], names: Sequence[str], others: Sequence[str]) -> list[Reading]:
@@ -104,7 +122,9 @@ def holding_splits(base: Folder, folder: Folder, inside: dict[str, str], origin:
         > 1
     )
     if splits and common:
-        meant = reading_of_splits(splits, f"{names}: splits of each class")
+        deep = [folder.children[name] for name in inside if holds_classes(folder.children[name])]
+        classes = listed(map(printable, unwrapped(deep[0]).children)) if deep else ""
+        meant = reading_of_splits(splits, f"the classes are {classes}" if deep else f"{names}: splits of each class")
     else:
         meant = reading_without([escape(f"{folder.name}/{name}") for name in inside])
     why = f"inside {printable(folder.name)}, {names} {like}"

@@ -22,7 +22,8 @@ def about_files_instead(names: Sequence[str]) -> str:
     """Return a sentence about the files of a data set without an image, if there are any."""
     if not names:
         return ""
-    return f" There is {plural(len(names), 'other file')}: {_counted(names)}.{_how_to_convert(names)}"
+    there = "There is" if len(names) == 1 else "There are"
+    return f" {there} {plural(len(names), 'other file')}: {_counted(names)}.{_how_to_convert(names)}"
 
 
 def _counted(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.datasets.sources.tables.path_finder import PathFinder, leads_out, plain_path
 from cnnexp.errors import DataError
-from cnnexp.system.text import plural, printable
+from cnnexp.system.text import plural, printable, shortened
 
 _WEB = re.compile(r"https?:/")
 _SEARCHED = 20_000  # entries of folders that are looked through for a hint
@@ -60,7 +60,7 @@ def refuse_missing(located: LocatedFiles, folder: Path, *, table: Path) -> None:
         first = located.missing[0]
         raise DataError(
             f"The images of {table} must exist; of {plural(len(located.names), 'path')} none does, such as "
-            f"{printable(f'{folder}/{first}')}. Paths start from the folder of the table, or from data.root=FOLDER."
+            f"{shortened(f'{folder}/{first}')}. Paths start from the folder of the table, or from data.root=FOLDER."
             f"{hint(first, folder)}"
         )
 
@@ -119,7 +119,7 @@ class _Locator:
         if self.outside:
             raise DataError(
                 f"Every path of {table} must stay inside {self._folder}; {len(self.outside):,} lead out, such as "
-                f"{printable(self.outside[0])}. If that is meant, name the folder that holds them all: "
+                f"{shortened(self.outside[0])}. If that is meant, name the folder that holds them all: "
                 "data.root=FOLDER."
             )
         rules = ((self.linked_outside, f"lead to a file inside {self._folder}"), (self.no_files, "name a file"))
@@ -127,7 +127,7 @@ class _Locator:
             if wrong:
                 raise DataError(
                     f"Every path of {table} must {rule}; {plural(len(wrong), 'does', 'do')} not, such as "
-                    f"{printable(wrong[0])}."
+                    f"{shortened(wrong[0])}."
                 )
 
 

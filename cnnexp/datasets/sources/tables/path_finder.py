@@ -24,7 +24,7 @@ from urllib.parse import unquote
 from cnnexp.datasets.sources.folders.layout import is_image
 from cnnexp.datasets.sources.source import without_blanks
 from cnnexp.datasets.sources.tables.csv_table import as_text
-from cnnexp.system.text import plural, printable
+from cnnexp.system.text import plural, shortened
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _QUOTED = re.compile(r"\A(['\"`])(.+)\1\Z", re.DOTALL)
@@ -69,7 +69,7 @@ class PathFinder:
         """Return a sentence for each way in which paths had to be read."""
         return tuple(
             f"{plural(count, 'path of the table was', 'paths of the table were')} read {how}, such as "
-            f"{printable(self._examples[how][0])} as {printable(self._examples[how][1])}."
+            f"{shortened(self._examples[how][0])} as {shortened(self._examples[how][1])}."
             for how, count in self._counts.items()
         )
 
@@ -99,7 +99,7 @@ class PathFinder:
                 without = list(steps)
                 if name := self._below(parts[length:], without):
                     self._prefix = parts[:length]
-                    steps[:] = [*without, f"without {printable('/'.join(self._prefix))}/"]
+                    steps[:] = [*without, f"without {shortened('/'.join(self._prefix))}/"]
                     return name
         return None
 

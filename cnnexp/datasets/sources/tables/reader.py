@@ -99,6 +99,8 @@ def about_columns(names: Sequence[str], wanted: Mapping[str, str]) -> str:
     if any(map(is_image, names)):
         first = " ".join(map(printable, names[:_SHOWN]))
         return f" Its first line is a row, {first}; it must name the columns instead: path,label."
+    if names and names[0].startswith(("#", "//", "%")):
+        return " Its first line seems to be a comment: remove it, so that the first line names the columns."
     if len(names) == 1 and len(names[0].split()) > 1:
         return " Are its columns separated by blanks? They must be separated by commas, semicolons, tabs or |."
     if repeated := [name for name in wanted.values() if names.count(name) > 1]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from cnnexp.datasets.sources.tables.reader import open_table, read_columns
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.files import at_home
-from cnnexp.system.text import printable
+from cnnexp.system.text import listed, plural, printable
 
 _LISTED = 5  # lines named in a message
 
@@ -173,8 +173,20 @@ def _manifest(table: Table, roles: Roles, cells: Cells, names: tuple[str, ...]) 
         else np.full(len(names), UNDECLARED, np.int8),
         groups=_groups(cells["group"]) if "group" in cells else None,
         empty_classes=(),
-        notes=() if all(map(is_utf8, class_of)) else (_NO_UTF8,),
+        notes=(*(() if all(map(is_utf8, class_of)) else (_NO_UTF8,)), *_about_missing_labels(classes)),
     )
+
+
+_MISSING = {"nan", "na", "n/a", "#n/a", "<na>", "null", "?", "-"}  # what programs write in place of an empty cell
+
+
+def _about_missing_labels(classes: Sequence[str]) -> Iterator[str]:
+    found = [name for name in dict.fromkeys(classes) if name.casefold() in _MISSING]
+    if found:
+        yield (
+            f"{listed(found)}, the label of {plural(sum(map(found.__contains__, classes)), 'image')}, is read as the "
+            "name of a class; where it stands for a missing label, remove these rows."
+        )
 
 
 _NO_UTF8 = "The table is not UTF-8; it was read as Windows-1252. If class names look wrong, save it as UTF-8."
