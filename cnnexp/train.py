@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
@@ -49,18 +50,25 @@ def run(cfg: DictConfig) -> float:
     from cnnexp.sweeps.context import SweepContext
 
     try:
-        return train(to_typed(cfg), overrides=HydraConfig.get().overrides.task, sweep=SweepContext.from_environment())
+        hydra_config = HydraConfig.get()
+        return train(
+            to_typed(cfg),
+            overrides=hydra_config.overrides.task,
+            sweep=SweepContext.from_environment(),
+            folder=Path(hydra_config.sweep.dir),
+        )
     except CnnexpError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise
         raise SystemExit(error.exit_code) from error
 
 
-def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepContext") -> float:
+def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepContext", folder: Path) -> float:
     """Train, judge and record one configuration; return ``sweep.objective``, by default best/val_loss.
 
     `overrides` are those it was composed with: they name the run, and say which settings are worth a column.
-    `sweep` is the run's place in a sweep under an external launcher.
+    `sweep` is the run's place in a sweep under an external launcher. With `data.folds` there are several runs, in
+    processes of their own; `folder` is for what these print.
 
     Raises:
         CnnexpError: the data, the store or the training failed; the record says how.
@@ -74,6 +82,12 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     print_title(name)  # before what takes seconds to import
     from cnnexp.report.run import RunReport
 
+    if config.data.has_folds:
+        from cnnexp.sweeps.folds_command import run_folds
+
+        metrics, receipt = run_folds(config, name=name, overrides=overrides, context=sweep, folder=folder)
+        RunReport(titled=True).closing(_closing(receipt, name=name, uri=config.tracking.uri))
+        return metrics[config.sweep.objective]
     with RunReport(titled=True) as report:
         outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
     report.closing(_closing(receipt, name=name, uri=config.tracking.uri))

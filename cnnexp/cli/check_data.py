@@ -5,32 +5,46 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
-from cnnexp.data_check import check
+from cnnexp.data_check import check, with_labels_of_folds
 from cnnexp.datasets import InspectedDataset, inspect_dataset
-from cnnexp.records import DataReport
+from cnnexp.errors import DataError
+from cnnexp.records import DataReport, Probabilities, RecordedPredictions
 from cnnexp.report.console import open_console
 from cnnexp.report.data_report import page, print_report
 from cnnexp.report.run import reading_shown
 from cnnexp.runs.pretrained import data_for, find_pretrained
+from cnnexp.system.text import plural
+from cnnexp.tracking.store.find_runs import find_runs
 
 
-def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels: bool) -> int:
+def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels: bool, labels_from: str | None) -> int:
     """Check the data set that the settings name and print the report; return 1 if it makes a run meaningless.
+
+    `labels_from` names a run of folds, in the store of the settings, whose predictions are compared with the labels.
 
     Raises:
         ConfigError: a setting is wrong, or a file cannot be written.
+        TargetError: `labels_from` is no run.
+        DataError: the run has no folds, or they judged other images.
 
     """
     refuse_to_mix({"html": html, "json": json})
     config = compose_config(settings)
+    judged = None if labels_from is None else _judged(labels_from, uri=config.tracking.uri)
     inspected = _inspect(config, quietly=STDOUT in (html, json))
     data = config.data
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=labels)
+    if judged is not None:
+        rows, probabilities = _matched(judged, inspected)
+        report = with_labels_of_folds(report, inspected, rows=rows, probabilities=probabilities)
     if html is not None:
-        text = page(report, inspected.decoded.images, command=_repeated(settings, labels))
+        text = page(report, inspected.decoded.images, command=_repeated(settings, labels, labels_from))
         write_document(text, html, option="--html")
     if json is not None:
         write_document(_json(report), json, option="--json")
@@ -47,8 +61,40 @@ def _inspect(config: ExperimentConfig, *, quietly: bool) -> InspectedDataset:
         return inspect_dataset(data, seed=config.seed, on_progress=show, strict=False)
 
 
-def _repeated(settings: Sequence[str], labels: bool) -> str:
-    return shlex.join(["cnnexp", "check-data", *settings, *(["--labels"] if labels else []), "--html", "report.html"])
+def _judged(target: str, *, uri: str) -> RecordedPredictions:
+    """Return the predictions of the folds of a run."""
+    found = find_runs([target], uri=uri)
+    predictions = found[0].read_predictions() if len(found) == 1 else None
+    if predictions is None or predictions.folds is None:
+        raise DataError(
+            f"--labels-from takes a run of folds, each image of which is judged by a model that was not trained on it; "
+            f"{target!r} is none. Train one with data.folds=5, or leave the model out: --labels."
+        )
+    return predictions
+
+
+def _matched(judged: RecordedPredictions, inspected: InspectedDataset) -> tuple[NDArray[np.int64], Probabilities]:
+    """Return the rows of judged images that are still there under their name and label, and their probabilities."""
+    manifest = inspected.decoded.manifest
+    places = {
+        (file, manifest.class_names[label]): row
+        for row, (file, label) in enumerate(zip(manifest.files, manifest.labels.tolist(), strict=True))
+    }
+    named = [
+        (file, judged.class_names[label]) for file, label in zip(judged.files, judged.labels.tolist(), strict=True)
+    ]
+    kept = [place for place, name in enumerate(named) if name in places]
+    if judged.class_names != manifest.class_names or 2 * len(kept) < len(named):
+        raise DataError(
+            f"--labels-from takes a run whose folds judged these images; of its {plural(len(named), 'image')} "
+            f"{len(kept):,} are in {inspected.origin} under the same name and label. Name the data of that run."
+        )
+    return np.array([places[named[place]] for place in kept], np.int64), judged.probabilities[kept]
+
+
+def _repeated(settings: Sequence[str], labels: bool, labels_from: str | None) -> str:
+    options = [*(["--labels"] if labels else []), *(["--labels-from", labels_from] if labels_from else [])]
+    return shlex.join(["cnnexp", "check-data", *settings, *options, "--html", "report.html"])
 
 
 def _json(report: DataReport) -> str:

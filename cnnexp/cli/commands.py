@@ -76,7 +76,10 @@ def cache(*, arguments: tuple[str, ...]) -> int:
 @click.option("--html", type=FILE, **_OR_PRINTED, help="Write a page that shows the images.")
 @click.option("--json", type=FILE, metavar="[=FILE]", help="Print all of it as JSON, or write it into FILE.")
 @click.option("--labels", is_flag=True, help="Also look for labels that out-of-fold predictions contradict.")
-def check_data(*, settings: tuple[str, ...], html: Path | None, json: Path | None, labels: bool) -> int:
+@click.option("--labels-from", metavar="RUN", help="The same by the predictions of a run of folds (data.folds=5).")
+def check_data(
+    *, settings: tuple[str, ...], html: Path | None, json: Path | None, labels: bool, labels_from: str | None
+) -> int:
     """Look for damaged files, missing classes, duplicates, leakage, images far from the rest, splits that differ.
 
     All limits are relative to the data set itself. Runs do the same check and record it as data_report.json.
@@ -90,7 +93,7 @@ def check_data(*, settings: tuple[str, ...], html: Path | None, json: Path | Non
     """  # noqa: D301
     from cnnexp.cli.check_data import run
 
-    return run(settings, html=html, json=json, labels=labels)
+    return run(settings, html=html, json=json, labels=labels, labels_from=labels_from)
 
 
 @commands.command("compare")

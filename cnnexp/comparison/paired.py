@@ -58,6 +58,25 @@ def paired_t(differences: ArrayLike) -> PairedTest:
     return PairedTest(estimate, float(t_p_values(sample[np.newaxis])[0]))
 
 
+def resampled_t(differences: ArrayLike, *, ratio: float) -> PairedTest:
+    """Student's test of differences (n,) between models of which any two were trained on mostly the same images.
+
+    Folds share training data, so their differences vary less than those of independent trainings would: the variance
+    of the mean is (1/n + `ratio`) times that of the differences, `ratio` being judged images by training images (Nadeau
+    & Bengio 2003, Machine Learning 52:239). No estimator of that variance is without bias (Bengio & Grandvalet 2004,
+    JMLR 5:1089); this one errs on the careful side.
+    """
+    sample = np.asarray(differences, dtype=np.float64)
+    mean, n = float(sample.mean()), sample.size
+    if n < 2:
+        return PairedTest(Estimate(mean, None, None, n), None)
+    error = float(sample.std(ddof=1) * np.sqrt(1 / n + ratio))
+    half = float(special.stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * error
+    if error <= 1e-12 * max(abs(mean), 1e-12):
+        return PairedTest(Estimate(mean, mean, mean, n), 1.0 if mean == 0 else 2.0 ** (1 - n))
+    return PairedTest(Estimate(mean, mean - half, mean + half, n), float(2 * special.stdtr(n - 1, -abs(mean) / error)))
+
+
 def t_p_values(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     """Two-sided p-values (m,) of m paired t-tests; ``differences`` (m, n) may hold NaN for a missing pair, n >= 2."""
     n = np.isfinite(differences).sum(axis=1)

@@ -68,13 +68,23 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldDifference:
+    """Two runs of the same folds, paired by fold; positive is better."""
+
+    gain: Estimate  # n counts folds
+    p: float | None
+    better_in: int  # folds
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDifference:
-    """One trained model against the reference model on the same test images."""
+    """One trained model, or a run of folds, against the reference on the same test images."""
 
     run: RunSummary
     difference: Difference  # n counts images
     only_this_right: int
     only_reference_right: int
+    by_fold: FoldDifference | None = None  # where both are runs of the same folds
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cnnexp.comparison.folds import folds_compared
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate, PairedTest, accuracy_difference, holm, mcnemar_mid_p
 from cnnexp.comparison.result import Difference, ModelDifference
@@ -41,7 +42,7 @@ def compare_models(reference: RunSummary, others: Sequence[RunSummary], metric: 
     tests = _tests(of_reference, [aligned(of_reference, predictions) for _, predictions in recorded], metric)
     adjusted = holm([test.p for test in tests if test.p is not None])
     return tuple(
-        _difference(run, test, float(p), of_reference, aligned(of_reference, predictions), metric)
+        _difference(run, test, float(p), of_reference, predictions, metric)
         for (run, predictions), test, p in zip(recorded, tests, adjusted, strict=True)
     )
 
@@ -109,9 +110,10 @@ def _difference(
     test: PairedTest,
     p_adjusted: float,
     reference: RecordedPredictions,
-    other: Probabilities,
+    recorded: RecordedPredictions,
     metric: Metric,
 ) -> ModelDifference:
-    only_other, only_reference = _discordant(reference, other)
+    only_other, only_reference = _discordant(reference, aligned(reference, recorded))
     gain: Estimate = as_gain(test.estimate, metric)
-    return ModelDifference(run, Difference(gain, test.p, p_adjusted), only_other, only_reference)
+    by_fold = folds_compared(reference, recorded, metric)
+    return ModelDifference(run, Difference(gain, test.p, p_adjusted), only_other, only_reference, by_fold)

@@ -70,6 +70,12 @@ class ExperimentConfig:
                 f"data.scaling=model is for networks that bring their own scaling; model={self.model.name} does not. "
                 "Choose data.scaling=unit or data.scaling=standardize."
             )
+        if self.data.has_folds and isinstance(self.schedule, PlateauScheduleConfig):
+            raise ConfigError(
+                f"data.folds={self.data.folds} ends with a model that is trained on all training images, and "
+                "schedule=plateau follows the loss of images that are not trained on. Choose another schedule, such as "
+                "schedule=cosine."
+            )
 
 
 def _require_its_own_input(model: ModelConfig, data: DataConfig) -> None:

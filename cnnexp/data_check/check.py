@@ -1,11 +1,12 @@
 """All checks of a data set; each returns the issues it finds, and most find none."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cnnexp.data_check import class_imbalance, duplicates, missing, non_iid, outliers, possible_groups
-from cnnexp.data_check.checked_dataset import CheckedDataset
+from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
 from cnnexp.datasets import InspectedDataset
-from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport
+from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport, Probabilities
 
 CHECKS = (
     "unreadable files",
@@ -49,6 +50,19 @@ def check(inspected: InspectedDataset, *, few_images: int, uneven: float, labels
         checks=(*CHECKS, LABELS) if labels else CHECKS,
         notes=inspected.notes,
     )
+
+
+def with_labels_of_folds(
+    report: DataReport, inspected: InspectedDataset, *, rows: Rows, probabilities: Probabilities
+) -> DataReport:
+    """Return a report with the labels that a run of folds contradicts.
+
+    `probabilities` (n, K) are of the images `rows` (n,), each by a model that was not trained on it.
+    """
+    from cnnexp.data_check import label_issues  # scikit-learn takes a second
+
+    contradicted = label_issues.contradicted_by(inspected, rows=rows, probabilities=probabilities)
+    return replace(report, issues=(*report.issues, *contradicted), checks=(*report.checks, label_issues.BY_FOLDS))
 
 
 def _issues(dataset: CheckedDataset, *, few_images: int, uneven: float) -> Iterator[DataIssue]:

@@ -19,9 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
+from cnnexp.datasets import InspectedDataset
 from cnnexp.records import DataIssue, Images, Labels
 from cnnexp.system.text import plural
 
+BY_FOLDS = "labels against the predictions of the folds"  # name of the check
 FOLDS = 5
 SIDE = 16  # pixels an image is averaged to
 COMPONENTS = 50  # principal components of those pixels
@@ -43,7 +45,31 @@ def label_issues(dataset: CheckedDataset, images: Images) -> Iterator[DataIssue]
         return
     classes, labels = np.unique(dataset.labels[rows], return_inverse=True)
     features = averaged(images, rows)
-    probabilities = out_of_fold(features, labels)
+    yield from _contradicted(dataset, rows, labels, classes, features, out_of_fold(features, labels))
+
+
+def contradicted_by(
+    inspected: InspectedDataset, *, rows: Rows, probabilities: NDArray[np.floating]
+) -> Iterator[DataIssue]:
+    """Report images whose label the models of a run's folds contradict, the clearest first.
+
+    `probabilities` (n, K) are of the images `rows` (n,), each by a model that was not trained on it.
+    """
+    dataset, labels = CheckedDataset.of(inspected), inspected.decoded.manifest.labels[rows]
+    features = averaged(inspected.decoded.images, rows)
+    classes = np.arange(len(dataset.class_names))
+    yield from _contradicted(dataset, rows, labels, classes, features, np.asarray(probabilities, np.float64))
+
+
+def _contradicted(
+    dataset: CheckedDataset,
+    rows: Rows,
+    labels: Labels,
+    classes: Rows,
+    features: Features,
+    probabilities: Probabilities,
+) -> Iterator[DataIssue]:
+    """Report the rows (n,) whose label is contradicted; `classes` are what labels and columns stand for."""
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
     chance = float(np.bincount(labels).max() / len(labels))
     if accuracy < chance + LEAST_LIFT * (1 - chance):

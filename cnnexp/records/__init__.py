@@ -3,9 +3,10 @@
 from cnnexp.records.arrays import SPLIT_NAMES, Images, Labels, Probabilities
 from cnnexp.records.data import DataImage, DataIssue, DataReport, DatasetInfo
 from cnnexp.records.evaluation import ClassScore, Evaluation, Finding, SplitPredictions
+from cnnexp.records.folds import FoldResult, FoldScore, FoldsReport
 from cnnexp.records.gallery import Confusion, Gallery, PredictedImage
 from cnnexp.records.recorded import Curves, RecordedPredictions, RunSummary
-from cnnexp.records.run import PrunedRun, RunCommand, RunInfo, RunResult
+from cnnexp.records.run import FoldsSummary, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.records.training import Augmentation, EpochValues, History, OutputStatistics, PretrainedNetwork, Scaling
 
 __all__ = [
@@ -21,6 +22,10 @@ __all__ = [
     "EpochValues",
     "Evaluation",
     "Finding",
+    "FoldResult",
+    "FoldScore",
+    "FoldsReport",
+    "FoldsSummary",
     "Gallery",
     "History",
     "Images",

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cnnexp.records.arrays import Labels, Probabilities
 from cnnexp.records.evaluation import Finding
 
@@ -18,6 +21,7 @@ class RecordedPredictions:
     content_digest: str | None  # of the whole data set, read by this rule; None: as above
     labels: Labels
     probabilities: Probabilities
+    folds: NDArray[np.int64] | None = None  # (N,) the fold that judged each image; None: one model judged all
 
 
 Curves = Mapping[str, tuple[tuple[int, float], ...]]  # metric name -> (epoch, value) in the order of epochs

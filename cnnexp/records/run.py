@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from cnnexp.records.arrays import Images
 from cnnexp.records.data import DataReport
 from cnnexp.records.evaluation import Evaluation, Finding, SplitPredictions
+from cnnexp.records.folds import FoldsReport
 from cnnexp.records.gallery import Gallery
 from cnnexp.records.training import History
 
@@ -59,6 +60,7 @@ class RunResult:
     example: Images  # (n, H, W, C) a few test images for the model's input example
     gallery: Gallery
     environment: Mapping[str, Any]  # versions, processor, threads
+    folds: FoldsReport | None = None  # of a run of folds, whose "test split" is what its folds judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,21 @@ class PrunedRun:
             "best/val_loss": best.val_loss,
             "best/val_accuracy": best.val_accuracy,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class FoldsSummary:
+    """What a terminal shows of a run of folds when its final model is finished."""
+
+    info: RunInfo
+    metrics: Mapping[str, float]
+    evaluation: Evaluation
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]  # those of the info among them
+    folds: FoldsReport
+
+    @classmethod
+    def of(cls, result: RunResult) -> Self:
+        """Return the parts of a result that are shown."""
+        assert result.folds is not None
+        return cls(result.info, result.metrics, result.evaluation, result.findings, result.notes, result.folds)

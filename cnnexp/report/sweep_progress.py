@@ -1,7 +1,7 @@
 """A sweep in the terminal: a lasting line for each run that has ended, and below them what is running."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,7 +41,7 @@ class SweepReport:
             auto_refresh=False,
         )
         self._task = self._bar.add_task("runs", total=None, left="")
-        self._running: dict[int, _Running] = {}  # by the number of the run
+        self._running: dict[Hashable, _Running] = {}  # by what its sweep calls it
         self._data: _Running | None = None  # None: no data are being read
         self._best = ""
         self._began = time.monotonic()
@@ -61,19 +61,25 @@ class SweepReport:
         self._bar.update(self._task, total=total)
         self._moving.start()
 
-    def started(self, number: int, name: str, *, epochs: int) -> None:
+    def expect(self, more: int) -> None:
+        """Note that the sweep has more trainings than were announced: the folds of a run."""
+        total = self._bar.tasks[0].total
+        if total is not None:
+            self._bar.update(self._task, total=total + more)
+
+    def started(self, run: Hashable, name: str, *, epochs: int) -> None:
         """Show a run that begins."""
-        self._running[number] = _Running(name, epochs, "starting", None)
+        self._running[run] = _Running(name, epochs, "starting", None)
 
-    def stage(self, number: int, stage: str, done: int, total: int) -> None:
+    def stage(self, run: Hashable, stage: str, done: int, total: int) -> None:
         """Show how far a stage of a run is."""
-        if number in self._running:
-            self._running[number].stage = _share(stage, done, total)
+        if run in self._running:
+            self._running[run].stage = _share(stage, done, total)
 
-    def epoch(self, number: int, values: EpochValues) -> None:
+    def epoch(self, run: Hashable, values: EpochValues) -> None:
         """Show an epoch of a run."""
-        if number in self._running:
-            self._running[number].last = values
+        if run in self._running:
+            self._running[run].last = values
 
     def data_started(self) -> None:
         """Show that a data set is being read."""
@@ -88,9 +94,9 @@ class SweepReport:
         """Show no more of a data set that has been read."""
         self._data = None
 
-    def ended(self, number: int, name: str, text: str, *, good: bool, best: str) -> None:
+    def ended(self, run: Hashable, name: str, text: str, *, good: bool, best: str) -> None:
         """Print how a run ended; `best` describes the best run so far."""
-        self._running.pop(number, None)
+        self._running.pop(run, None)
         self._print_ended(name, text, good=good, best=best)
 
     def not_composed(self, reason: str, *, best: str) -> None:
@@ -108,9 +114,9 @@ class SweepReport:
         line = Text.assemble((position, "muted"), (mark + printable(name), style or "label"), "  ", (text, style))
         print_line(self._console, line, hanging=8)
 
-    def retried(self, number: int, name: str, reason: str) -> None:
+    def retried(self, run: Hashable, name: str, reason: str) -> None:
         """Print that an attempt at a run was lost and another one follows."""
-        self._running.pop(number, None)
+        self._running.pop(run, None)
         line = f"        ! {printable(name)}  {printable(reason)} It is tried again."
         print_line(self._console, Text(line, style="attention"), hanging=8)
 

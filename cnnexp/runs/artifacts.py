@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from cnnexp import figures
 from cnnexp.records import SPLIT_NAMES, ClassScore, Evaluation, Finding, RunCommand, RunResult, SplitPredictions
 from cnnexp.report.run.page import run_page
 from cnnexp.tracking.run_page import PAGE
+
+Folds = NDArray[np.int64]  # (N,) number of the fold that judged each test image
 
 # A list of plain values that json has written on several lines. JSON strings contain no line breaks, so a break after
 # the bracket is always layout.
@@ -31,8 +34,13 @@ def files(result: RunResult, command: RunCommand) -> dict[str, bytes]:
 
     They are the page, four figures, five JSON documents and the predictions.
     """
-    content_digest = result.info.content_digest
-    return evaluation_files(result.evaluation, result.predictions, result.card, content_digest=content_digest) | {
+    return evaluation_files(
+        result.evaluation,
+        result.predictions,
+        result.card,
+        content_digest=result.info.content_digest,
+        folds=None if result.folds is None else result.folds.fold_of_each,
+    ) | {
         PAGE: run_page(result, command).encode(),
         "curves.png": figures.png(figures.curves(result.history)),
         "card.json": to_json(result.card),
@@ -43,20 +51,27 @@ def files(result: RunResult, command: RunCommand) -> dict[str, bytes]:
 
 
 def evaluation_files(
-    evaluation: Evaluation, predictions: Mapping[str, SplitPredictions], card: Mapping[str, Any], *, content_digest: str
+    evaluation: Evaluation,
+    predictions: Mapping[str, SplitPredictions],
+    card: Mapping[str, Any],
+    *,
+    content_digest: str,
+    folds: Folds | None = None,
 ) -> dict[str, bytes]:
     """Return the root files about the performance of a model on its test images, of a run or an evaluation.
 
-    `card` is the model's, `content_digest` that of the whole data set.
+    `card` is the model's, `content_digest` that of the whole data set, and `folds` say which of a run's folds judged
+    each image; None: one model judged all.
     """
+    split = "test" if folds is None else "out-of-fold"
     return {
-        "confusion_matrix.png": figures.png(figures.confusion_matrix(evaluation, normalized=False, split="test")),
+        "confusion_matrix.png": figures.png(figures.confusion_matrix(evaluation, normalized=False, split=split)),
         "confusion_matrix_normalized.png": figures.png(
-            figures.confusion_matrix(evaluation, normalized=True, split="test")
+            figures.confusion_matrix(evaluation, normalized=True, split=split)
         ),
-        "per_class.png": figures.png(figures.per_class(evaluation, split="test")),
-        "classification_report.json": to_json(_classification_report(evaluation)),
-        "predictions.parquet": to_parquet(predictions, card, content_digest=content_digest),
+        "per_class.png": figures.png(figures.per_class(evaluation, split=split)),
+        "classification_report.json": to_json(_classification_report(evaluation, split)),
+        "predictions.parquet": to_parquet(predictions, card, content_digest=content_digest, folds=folds),
     }
 
 
@@ -71,8 +86,16 @@ def to_json(value: object) -> bytes:
     return (_SPREAD_LIST.sub(_on_one_line, text) + "\n").encode()
 
 
-def to_parquet(predictions: Mapping[str, SplitPredictions], card: Mapping[str, Any], *, content_digest: str) -> bytes:
+def to_parquet(
+    predictions: Mapping[str, SplitPredictions],
+    card: Mapping[str, Any],
+    *,
+    content_digest: str,
+    folds: Folds | None = None,
+) -> bytes:
     """Return one row per image: file, digest, split, label, predicted, correct, confidence, ``p/<class>`` by class.
+
+    Of a run of folds, whose predictions are all of the split test, a column ``fold`` follows: which one judged it.
 
     Splits are in their usual order, images in the order of the predictions. Names of splits and classes are
     dictionary-encoded; the code of a class is its index. A digest is that of the pixels as the model sees them; the
@@ -80,6 +103,8 @@ def to_parquet(predictions: Mapping[str, SplitPredictions], card: Mapping[str, A
     """
     present = [split for split in SPLIT_NAMES if split in predictions]
     table = pa.concat_tables([_table(split, predictions[split], card["class_names"]) for split in present])
+    if folds is not None:
+        table = table.append_column("fold", pa.array(folds.astype(np.int32)))
     about = {"reading": card["image"], "content_digest": content_digest}
     return _table_bytes(table.replace_schema_metadata({"cnnexp": json.dumps(about, sort_keys=True)}))
 
@@ -111,10 +136,10 @@ def _table_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _classification_report(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the test evaluation as one document; `interval` is null for a metric without one."""
+def _classification_report(evaluation: Evaluation, split: str) -> dict[str, Any]:
+    """Return the evaluation of a split as one document; `interval` is null for a metric without one."""
     return {
-        "split": "test",
+        "split": split,
         "images": int(evaluation.confusion.sum()),
         "metrics": {
             name: {"value": value, "interval": evaluation.intervals.get(name)}

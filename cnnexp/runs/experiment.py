@@ -13,14 +13,12 @@ from cnnexp.config import ExperimentConfig, Extended
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
-from cnnexp.errors import ConfigError
 from cnnexp.models import Regularization, build_model, set_pretrained_weights
 from cnnexp.records import SPLIT_NAMES, EpochValues, Gallery, PretrainedNetwork, PrunedRun, RunInfo, RunResult
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
-from cnnexp.runs.gallery import build_gallery, unlike_by
+from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.pretrained import data_for, notes_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
-from cnnexp.runs.split_outputs import SplitOutputs
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
 from cnnexp.saved.build_card import CardWithReference, build_card
 from cnnexp.system import resources
@@ -52,10 +50,6 @@ def run(
 
     """
     training.require_zip_date()
-    if config.data.has_folds:
-        raise ConfigError(
-            "data.folds needs the fold that a run judges: data.fold=1, or -m 'data.fold=range(1,6)' for five."
-        )
     data = data_for(config.data, pretrained)
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)
@@ -64,19 +58,18 @@ def run(
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
     settings = resolve(config, splits, pretrained=pretrained)
     configure_tensorflow(threads=settings.threads, seed=config.seed)
-    build = partial(_build, config, splits, settings)
+    build = partial(build_network, config, splits, settings)
     model = build(settings.precision)
     set_pretrained_weights(model, config.model, pretrained)
-    info = _info(config, splits, settings, model, name)
+    info = run_info(config, splits, settings, model, name)
     on_start(info)
-    own = isinstance(config.optimizer, Extended) or isinstance(config.loss, Extended)
     trained = NetworkTraining(
         config=config,
         splits=splits,
         settings=settings,
         starts_from_weights=pretrained is not None and pretrained.weights is not None,
         build=build,
-        graphs=GraphCache() if graphs is None or own else graphs,
+        graphs=own_graphs(config, graphs),
         on_epoch=on_epoch,
         on_progress=on_progress,
     ).train(model)
@@ -103,12 +96,24 @@ def run(
         data_report=report,
         features_file=card.reference_file,
         example=splits.test.images[splits.test.rows[:EXAMPLE_IMAGES]],
-        gallery=_gallery(config, splits, settings, evaluated, trained.outputs, card),
+        gallery=gallery(
+            config,
+            splits,
+            settings,
+            evaluated,
+            is_unlike=unlike_by(trained.outputs, card.reference, splits.test, p=card.card.thresholds.unlike_p),
+        ),
         environment=resources.environment(threads=settings.threads, precision=settings.precision),
     )
 
 
-def _build(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, precision: str) -> keras.Model:
+def own_graphs(config: ExperimentConfig, graphs: GraphCache | None) -> GraphCache:
+    """Return `graphs` for a run, or new ones: a user's optimizer may have settings that it does not describe."""
+    own = isinstance(config.optimizer, Extended) or isinstance(config.loss, Extended)
+    return GraphCache() if graphs is None or own else graphs
+
+
+def build_network(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, precision: str) -> keras.Model:
     """Return the untrained model."""
     regularization = config.regularization
     return build_model(
@@ -121,9 +126,10 @@ def _build(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings,
     )
 
 
-def _info(
+def run_info(
     config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, model: keras.Model, name: str
 ) -> RunInfo:
+    """Return what is known of the run before its first step."""
     classes = len(splits.class_names)
     return RunInfo(
         name=name,
@@ -146,19 +152,20 @@ def _info(
     )
 
 
-def _gallery(
+def gallery(
     config: ExperimentConfig,
     splits: Splits,
     settings: ResolvedSettings,
     evaluated: EvaluatedSplits,
-    outputs: SplitOutputs,
-    card: CardWithReference,
+    *,
+    is_unlike: IsUnlike,
 ) -> Gallery:
+    """Return the images of the run's page."""
     return build_gallery(
         splits,
         evaluated.predictions["test"].probabilities,
         evaluated.evaluation.confusion,
-        is_unlike=unlike_by(outputs, card.reference, splits.test, p=card.card.thresholds.unlike_p),
+        is_unlike=is_unlike,
         augmentation=settings.augmentation,
         batch_size=config.training.images_per_step,
         sampling=config.training.sampling,

@@ -60,7 +60,7 @@ def record_run(
         CnnexpError: the data, the store or the training failed.
 
     """
-    with _logged(recorder) as log:
+    with logged(recorder) as log:
 
         def on_start(info: RunInfo) -> None:
             report.info(info, asdict(config))
@@ -92,7 +92,7 @@ def record_run(
 
 
 @contextmanager
-def _logged(recorder: Recorder) -> Iterator[RunLog]:
+def logged(recorder: Recorder) -> Iterator[RunLog]:
     """Record the log of the run when the block ends, however it ends."""
     log = RunLog()
     try:

@@ -68,7 +68,7 @@ class NetworkTraining:
     def _train_unfrozen(self, model: keras.Model, before: History | None) -> tuple[Network, History]:
         """Train all that is not frozen, on images."""
         if before is not None and before.pruned:
-            return Network(model), before
+            return self._in_float32(model), before
         trainer = self.graphs.reuse(self._trainer(model))
         history = self._fit(trainer, self._fit_config, self.splits.train, self.splits.validation, before=before)
         if self.settings.precision == "float32":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.datasets import Splits
+from cnnexp.datasets import Split, Splits
 from cnnexp.images import UnreadableImageError, read_image
 from cnnexp.portable import golden
 from cnnexp.portable.card import (
@@ -26,6 +26,7 @@ from cnnexp.portable.card import (
 from cnnexp.portable.classifier import machine
 from cnnexp.portable.forward import Forward
 from cnnexp.portable.reference import (
+    ClassGaussians,
     Features,
     TrainingReference,
     appearance,
@@ -56,13 +57,21 @@ class CardWithReference:
     reference_file: bytes  # the same as a file
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfFoldScores:
+    """What stands for calibration images where a model is trained on all: the scores by the models of its folds."""
+
+    label_probabilities: NDArray[np.float32]  # (n,) of the true class of each image, by a model not trained on it
+    distances: NDArray[np.float32]  # (m,) of images to the training images, by models not trained on them
+
+
 def build_card(
     *,
     splits: Splits,
     forward: Forward,
     features_of: FeaturesOf,
     model_file: bytes,
-    calibration: Probabilities,
+    calibration: Probabilities | OutOfFoldScores,
     statistics: ChannelStatistics,
     scaling: Scaling,
     temperature: float | None,
@@ -75,7 +84,7 @@ def build_card(
         forward: Of the finished model, see `forward.forward_of`.
         features_of: The features of images of the splits by the finished model.
         model_file: The ``.keras`` file, whose digest is part of the card.
-        calibration: (n, K) probabilities of the model on the calibration split.
+        calibration: (n, K) probabilities of the model on the calibration split, or what stands for them.
         statistics: Of the training images.
         scaling: The model's first layer.
         temperature: The logits were divided by it; None: the model is not calibrated.
@@ -90,7 +99,7 @@ def build_card(
         image=splits.spec,
         scaling=dataclasses.asdict(scaling),
         temperature=1.0 if temperature is None else temperature,
-        calibration_images=0 if temperature is None else len(splits.calibration),
+        calibration_images=0 if temperature is None else len(reference.label_scores),
         training_pixels=statistics,
         thresholds=_thresholds(reference),
         data={"name": splits.name, "digest": splits.digest},
@@ -102,9 +111,11 @@ def build_card(
     return CardWithReference(card, reference, reference_file)
 
 
-def build_reference(splits: Splits, features_of: FeaturesOf, calibration: Probabilities) -> TrainingReference:
+def build_reference(
+    splits: Splits, features_of: FeaturesOf, calibration: Probabilities | OutOfFoldScores
+) -> TrainingReference:
     """Return features and pixels of training images, and the scores of calibration images."""
-    train, held_out = splits.train, splits.calibration
+    train = splits.train
     places = _evenly_by_class(train.labels, REFERENCE_ROWS)
     features = features_of("train", places)
     by_features, by_appearance = (
@@ -113,10 +124,11 @@ def build_reference(splits: Splits, features_of: FeaturesOf, calibration: Probab
     )
     kept = _evenly_by_class(train.labels[places], REFERENCE_BYTES // _bytes(splits, features))
     shown = places[kept]
-    true = calibration[np.arange(len(held_out)), held_out.labels]
-    measured = _evenly(len(held_out), CALIBRATION_ROWS)
-    pixels = held_out.images[held_out.rows[measured]]
-    measured_distances = distances(features_of("calibration", measured), pixels, by_features, by_appearance)
+    label_probabilities, measured = (
+        (calibration.label_probabilities, calibration.distances)
+        if isinstance(calibration, OutOfFoldScores)
+        else _calibration_scores(splits.calibration, features_of, calibration, by_features, by_appearance)
+    )
     return TrainingReference(
         features=features[kept].astype(np.float16),
         pixels=train.images[train.rows[shown]],
@@ -124,9 +136,23 @@ def build_reference(splits: Splits, features_of: FeaturesOf, calibration: Probab
         files=tuple(train.files[place] for place in shown.tolist()),
         feature_gaussians=by_features,
         appearance_gaussians=by_appearance,
-        label_scores=np.sort(1 - true).astype(np.float32),
-        distances=np.sort(measured_distances),
+        label_scores=np.sort(1 - label_probabilities).astype(np.float32),
+        distances=np.sort(measured),
     )
+
+
+def _calibration_scores(
+    held_out: Split,
+    features_of: FeaturesOf,
+    probabilities: Probabilities,
+    by_features: ClassGaussians,
+    by_appearance: ClassGaussians,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the probability of the true class of each calibration image, and the distances of some of them."""
+    true = probabilities[np.arange(len(held_out)), held_out.labels]
+    measured = _evenly(len(held_out), CALIBRATION_ROWS)
+    pixels = held_out.images[held_out.rows[measured]]
+    return true, distances(features_of("calibration", measured), pixels, by_features, by_appearance)
 
 
 def _bytes(splits: Splits, features: Features) -> int:

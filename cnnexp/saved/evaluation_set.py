@@ -62,6 +62,11 @@ def load_evaluation_set(data: DataConfig, card: Card, *, seed: int, on_progress:
         return _all_or_declared(data, on_progress)
     splits, inspected = found
     test = splits.test
+    if not len(test):  # of a run of folds
+        raise DataError(
+            f"A model is evaluated on images that it was not trained on; this one has seen all of {splits.source}. "
+            "Its score on them is that of its folds, which its page shows. Name other images: data.path=PLACE."
+        )
     return EvaluationSet(
         name=splits.name,
         source=splits.source,

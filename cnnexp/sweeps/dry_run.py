@@ -30,11 +30,14 @@ def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingC
     for refusal in grid.refusals:
         print_line(console, Text(f"not composed: {printable(refusal)}", style="attention"))
     left = total - len(done) - len(grid.refusals)
+    trainings = sum(job.trainings for job in jobs if job.number not in done)
     refused = f", {len(grid.refusals)} that cannot be composed" if grid.refusals else ""
-    console.print(f"{plural(total, 'run')}, {len(done)} done, {left} to do{refused}")
+    folds = f", {plural(trainings, 'training')} with their folds" if trainings > left else ""
+    console.print(f"{plural(total, 'run')}, {len(done)} done, {left} to do{folds}{refused}")
     if left:
         example = next(job for job in jobs if job.number not in done)
-        console.print(_estimate(example, runs_like(tracking.uri, experiment=tracking.experiment), left, settings))
+        alike = runs_like(tracking.uri, experiment=tracking.experiment)
+        console.print(_estimate(example, alike, trainings, settings))
 
 
 def _done(jobs: Sequence[Job], previous: PreviousRuns) -> set[int]:

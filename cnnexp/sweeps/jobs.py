@@ -5,7 +5,7 @@ A job is composed when its turn comes: Hydra takes 50 ms for each.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hydra.types import HydraContext
@@ -28,6 +28,29 @@ class Job:
     config: ExperimentConfig
     name: str
     environment: Mapping[str, str]  # hydra.job.env_set
+    fold: int | None = None  # of a run of folds: which of them this is, from 1
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Tells it from all others of the sweep."""
+        return self.number, self.fold or 0
+
+    @property
+    def trainings(self) -> int:
+        """How many networks it trains: one, or of a run of folds one a fold and the final one."""
+        data = self.config.data
+        return data.folds + 1 if data.has_folds and data.folds is not None else 1
+
+    def of_fold(self, fold: int) -> "Job":
+        """Return the job of one fold of a run of folds."""
+        return replace(
+            self,
+            overrides=(*self.overrides, f"data.fold={fold}"),
+            varied={"data.fold": str(fold)},
+            config=replace(self.config, data=replace(self.config.data, fold=fold)),
+            name=f"{self.name}-fold{fold}",
+            fold=fold,
+        )
 
     @property
     def command(self) -> RunCommand:

@@ -85,6 +85,7 @@ def search(
     parsed = {override.key_or_group: override for override in parse(overrides, params)}
     lists = {key: override for key, override in parsed.items() if override.is_sweep_override()}
     _check_search(settings, lists, n_trials)
+    _refuse_pruned_folds(settings, config.data)
     spec = sweep_spec(config, values_of([str(override.input_line) for override in lists.values()]), tracking)
     fixed = [str(override.input_line) for key, override in parsed.items() if key not in lists]
     begin_with = _search_maker(composer, fixed, lists, sampler=sampler, seed=seed, n_trials=n_trials)
@@ -173,6 +174,14 @@ def _refuse_pruning(settings: SweepConfig) -> None:
         raise ConfigError(
             f"sweep.pruning={settings.pruning} stops runs of a search, and this sweep is not a search; "
             "add hydra/sweeper=optuna, with hydra.sweeper.sampler=grid for every combination."
+        )
+
+
+def _refuse_pruned_folds(settings: SweepConfig, data: DictConfig) -> None:
+    if settings.pruning != "none" and data.folds is not None and data.fold is None:
+        raise ConfigError(
+            f"sweep.pruning={settings.pruning} compares runs epoch by epoch, and a run of data.folds={data.folds} is "
+            "several; leave out one of them."
         )
 
 

@@ -29,6 +29,7 @@ class Result:
     seconds: float | None
     reason: str
     failed_learning: str | None = None  # how, such as "collapsed"; None: it learned
+    run_id: str | None = None  # of a run that an earlier command finished
 
     @classmethod
     def from_job(
@@ -71,6 +72,7 @@ class Result:
             batch_scaling=run.params.get("optimizer.batch_scaling", "none"),
             seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
             reason="",
+            run_id=run.run_id,
         )
 
     @property

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 
+from cnnexp.config import ExperimentConfig
 from cnnexp.errors import CnnexpError
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors.protocol import Executor
-from cnnexp.sweeps.inspector import DatasetInspector
+from cnnexp.sweeps.folds import FoldsRuns
+from cnnexp.sweeps.inspector import DatasetInspector, ResolvedRun
 from cnnexp.sweeps.jobs import Job, JobSource
 from cnnexp.sweeps.run_records import RunRecords, SweepRun
-from cnnexp.sweeps.sweep_records import PreviousRuns
+from cnnexp.sweeps.sweep_records import Parent, PreviousRuns
 
 
 class RunQueue:
@@ -19,6 +21,7 @@ class RunQueue:
         self,
         source: JobSource,
         records: RunRecords,
+        parent: Parent,
         previous: PreviousRuns,
         inspector: DatasetInspector,
         executor: Executor,
@@ -30,6 +33,7 @@ class RunQueue:
     ) -> None:
         self._source = source
         self._records = records
+        self._parent = parent
         self._previous = previous
         self._inspector = inspector
         self._executor = executor
@@ -38,6 +42,7 @@ class RunQueue:
         self._is_idle = is_idle
         self._is_stopping = is_stopping
         self._returned: list[SweepRun] = []
+        self._folds = FoldsRuns(records, report, resolve=self._resolved, retries=retries)
 
     @property
     def is_independent(self) -> bool:
@@ -55,13 +60,30 @@ class RunQueue:
             CnnexpError: the data of the very first run cannot be read.
 
         """
-        if self._returned:
-            return self._returned.pop(0)
+        while self._returned:
+            if not self._folds.is_cancelled(returned := self._returned.pop(0)):
+                return returned
         while not self._is_stopping() and (job := self._next_job()) is not None:
             run = self._resolve(job)
             if run is not None:
                 return run
         return None
+
+    @property
+    def runs_of_folds(self) -> list[SweepRun]:
+        """Those that this command has begun."""
+        return self._folds.runs
+
+    def fold_ended(self, run: SweepRun, *, failure: str | None) -> None:
+        """Note that a fold has ended; its run of folds follows when it was the last one."""
+        self._returned = [*self._folds.ended(run, failure=failure), *self._returned]
+
+    def kill_unfinished_folds(self) -> None:
+        """End the runs of folds that are stopped with the sweep."""
+        self._folds.kill_unfinished()
+
+    def _resolved(self, config: ExperimentConfig) -> ResolvedRun:
+        return self._inspector.resolve(config, cores=self._executor.cores)
 
     def _next_job(self) -> Job | None:
         while True:
@@ -74,11 +96,11 @@ class RunQueue:
         """Return the run of a job; None: it is done already, or its data cannot be read."""
         attempts = Attempts(retries=self._retries)
         try:
-            resolved = self._inspector.resolve(job.config, cores=self._executor.cores)
+            resolved = self._resolved(job.config)
         except CnnexpError as error:
             if not self._records.results.all and self._is_idle():
                 raise  # nothing has begun, and most likely nothing can
-            run = SweepRun(job, "", job.config, "", attempts)
+            run = SweepRun(job, "", job.config, "", attempts, self._parent, self._previous)
             self._records.begin(run)
             self._records.fail(run, str(error), traceback="")
             return None
@@ -92,4 +114,11 @@ class RunQueue:
             self._records.skip_finished(job, run_hash, self._previous.finished[run_hash])
             return None
         self._records.results.expect(run_hash, job.number)
-        return SweepRun(job, run_hash, resolved.config, resolved.data_digest, attempts)
+        run = SweepRun(job, run_hash, resolved.config, resolved.data_digest, attempts, self._parent, self._previous)
+        return self._first_fold(run) if job.config.data.has_folds else run
+
+    def _first_fold(self, run: SweepRun) -> SweepRun | None:
+        """Begin a run of folds; return the first of them, or what else is left of it, and put the others in line."""
+        left = self._folds.begin(run)
+        self._returned += left[1:]
+        return left[0] if left else None

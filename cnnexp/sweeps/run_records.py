@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from cnnexp.compose import columns, other_settings, to_yaml
 from cnnexp.config import ExperimentConfig
-from cnnexp.records import RunInfo
+from cnnexp.records import FoldResult, FoldsSummary, RunInfo
+from cnnexp.report.run.folds import headline
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.jobs import Job, JobSource
 from cnnexp.sweeps.results import Result, Results
-from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, describe_varied
+from cnnexp.sweeps.sweep_records import Parent, PreviousRuns, describe_varied
 from cnnexp.system.secrets import masked
 from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.outbox import entries
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import PRUNED, RECORD
+from cnnexp.tracking.tags import FOLDS, PRUNED, RECORD
 
 
 @dataclass(slots=True)
@@ -28,8 +29,13 @@ class SweepRun:
     config: ExperimentConfig  # of the job, with threads and precision decided
     data_digest: str
     attempts: Attempts
+    parent: Parent  # that it is recorded under
+    previous: PreviousRuns  # under the same parent
     started: float = 0.0  # monotonic seconds
     info: RunInfo | None = None
+    folds: tuple[FoldResult, ...] | None = None  # of a run of folds, when all of them have ended
+    summary: FoldsSummary | None = None  # of a run of folds, when its final model is finished
+    has_ended: bool = False
     _record: OwnedRecord | None = None
 
     @property
@@ -43,20 +49,26 @@ class SweepRun:
         assert self._record is not None
         return self._record
 
-    def begin_record(self, parent: ParentRun, previous: PreviousRuns) -> None:
-        """Begin a record under the parent; it replaces that of an earlier command in which the run did not finish."""
-        config = self.job.config
-        unfinished = previous.unfinished.get(describe_varied(self.job.varied))
+    def begin_record(self) -> None:
+        """Begin a record under the parent; it replaces that of an earlier command in which the run did not finish.
+
+        The record of a run of folds is continued instead, because its finished folds are under it.
+        """
+        config, previous = self.job.config, self.previous
+        continued = previous.folds_to_continue(self.run_hash) if config.data.has_folds else None
+        unfinished = None if config.data.has_folds else previous.unfinished.get(describe_varied(self.job.varied))
         self._record = OwnedRecord.begin(
             config.tracking,
             run_name=self.job.name,
             parameters=columns(config, self.job.overrides),
             config_yaml=to_yaml(config),
             tags={
-                **parent.tags(varied=self.job.varied, run_hash=self.run_hash),
+                **self.parent.tags(varied=self.job.varied, run_hash=self.run_hash),
                 **other_settings(config, self.job.overrides),
+                **({FOLDS: str(config.data.folds)} if config.data.has_folds else {}),
             },
-            commit=parent.commit,
+            commit=self.parent.commit,
+            run_id=continued.run_id if continued is not None else None,
             replaces=unfinished.tags[RECORD] if unfinished is not None else None,
         )
 
@@ -67,39 +79,45 @@ class SweepRun:
         attempts = {"attempts": str(number)} if number > 1 else {}
         self.record.add(tags={**tags, **attempts}, files=files)
         self.record.end(status)
+        self.has_ended = True
 
 
 class RunRecords:
     """Begins and ends the runs of a sweep: in their records, among the results, for the source and in the terminal."""
 
-    def __init__(
-        self, source: JobSource, parent: ParentRun, previous: PreviousRuns, report: SweepReport, *, objective: str
-    ) -> None:
+    def __init__(self, source: JobSource, report: SweepReport, *, objective: str) -> None:
         self._source = source
-        self._parent = parent
-        self._previous = previous
         self._report = report
         self._ended: list[OwnedRecord] = []
         self.results = Results(objective)
 
     def begin(self, run: SweepRun) -> None:
-        """Begin an attempt at a run."""
-        run.started = time.monotonic()
-        run.begin_record(self._parent, self._previous)
+        """Begin an attempt at a run; a run of folds has begun with the first of them."""
+        if run.folds is None:
+            run.started = time.monotonic()
+            run.begin_record()
 
     def finish(self, run: SweepRun, metrics: Mapping[str, float], *, pruned: bool, failed_learning: str | None) -> None:
         """End a run that has finished, or was pruned."""
         self._end_record(run, "FINISHED", {})
         seconds = time.monotonic() - run.started
+        if run.job.fold is not None:
+            accuracy, epoch = metrics["test/accuracy"], metrics["best/epoch"]
+            text = f"accuracy {accuracy:.3f} on the images that it judges (epoch {epoch:.0f}, {seconds:.1f} s)"
+            self._report_end(run, text, good=failed_learning is None)
+            return
         status = "pruned" if pruned else "FINISHED"
         result = Result.from_job(run.job, status, metrics, run.info, seconds, failed_learning=failed_learning)
         self.results.add(result)
         self._source.run_ended(run.job.number, metrics, pruned=pruned)
-        self._report_end(run, result.summary, good=failed_learning is None)
+        self._report_end(run, _folds_text(run) or result.summary, good=failed_learning is None)
 
     def fail(self, run: SweepRun, reason: str, traceback: str) -> None:
         """End a run that has failed."""
         self._end_record(run, "FAILED", {"failure": masked(reason)}, traceback or f"{reason}\n")
+        if run.job.fold is not None:
+            self._report_end(run, reason, good=False)
+            return
         self.results.add(Result.from_job(run.job, "FAILED", {}, run.info, None, reason=reason))
         self._source.run_ended(run.job.number, None, pruned=False)
         self._report_end(run, reason, good=False)
@@ -107,14 +125,19 @@ class RunRecords:
     def kill(self, run: SweepRun) -> None:
         """End a run that was stopped with the sweep."""
         self._end_record(run, "KILLED", {})
+        if run.job.fold is not None:
+            return
         self.results.add(Result.from_job(run.job, "KILLED", {}, run.info, None))
         self._source.run_ended(run.job.number, None, pruned=False)
 
     def discard(self, run: SweepRun, reason: str) -> None:
         """End an attempt that another one follows: nothing of it stays in the store."""
-        run.record.discard()
-        self._ended.append(run.record)
-        self._report.retried(run.job.number, run.job.name, reason)
+        if run.folds is None:
+            run.record.discard()
+            self._ended.append(run.record)
+        else:
+            run.record.take_back_result()  # its folds are under it
+        self._report.retried(run.job.key, run.job.name, reason)
 
     def refuse(self, reason: str) -> None:
         """Note a combination that cannot be composed."""
@@ -146,4 +169,9 @@ class RunRecords:
         self._ended.append(run.record)
 
     def _report_end(self, run: SweepRun, text: str, *, good: bool) -> None:
-        self._report.ended(run.job.number, run.job.name, text, good=good, best=self.results.best_summary)
+        self._report.ended(run.job.key, run.job.name, text, good=good, best=self.results.best_summary)
+
+
+def _folds_text(run: SweepRun) -> str:
+    """Return what the folds of a run say together; empty for an ordinary run."""
+    return "" if run.summary is None else headline(run.summary.evaluation, run.summary.folds)

@@ -15,7 +15,7 @@ from cnnexp.sweeps.jobs import JobSource
 from cnnexp.sweeps.results import Results
 from cnnexp.sweeps.run_queue import RunQueue
 from cnnexp.sweeps.run_records import RunRecords, SweepRun
-from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns
+from cnnexp.sweeps.sweep_records import Parent, PreviousRuns
 from cnnexp.system.signals import Interrupts
 from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.outbox.record_folder import readable
@@ -31,7 +31,7 @@ class Scheduler:
         *,
         settings: SweepConfig,
         source: JobSource,
-        parent: ParentRun,
+        parent: Parent,
         previous: PreviousRuns,
         executor: Executor,
         report: SweepReport,
@@ -44,7 +44,7 @@ class Scheduler:
         self._folder = folder
         self._running: dict[WorkerHandle, SweepRun] = {}
         self._interrupts = Interrupts(report.note)
-        self._records = RunRecords(source, parent, previous, report, objective=settings.objective)
+        self._records = RunRecords(source, report, objective=settings.objective)
         reader = ExecutorReader(
             executor,
             report,
@@ -56,6 +56,7 @@ class Scheduler:
         self._queue = RunQueue(
             source,
             self._records,
+            parent,
             previous,
             DatasetInspector(reader),
             executor,
@@ -70,6 +71,11 @@ class Scheduler:
         """The results so far."""
         return self._records.results
 
+    @property
+    def runs_of_folds(self) -> list[SweepRun]:
+        """Those that this command has begun."""
+        return self._queue.runs_of_folds
+
     def run(self) -> str:
         """Execute all runs; return FINISHED, or KILLED after Ctrl-C."""
         with self._interrupts:
@@ -79,6 +85,7 @@ class Scheduler:
                         self._handle(worker, message)
             finally:  # by now nothing is running, unless the sweep is stopped at once
                 self._kill_all()
+                self._queue.kill_unfinished_folds()
         return "KILLED" if self._interrupts.stop_requested else "FINISHED"
 
     def deliver(self) -> list[OwnedRecord]:
@@ -108,17 +115,18 @@ class Scheduler:
                 environment=job.environment,
                 prunable=self._source.prunes,
                 command=job.command,
+                folds=run.folds,
             ),
             log=self._folder / f"{job.number:04}-{readable(job.name)}.log",
             threads=run.threads,
             time_limit=self._settings.time_limit,
         )
         self._running[worker] = run
-        self._report.started(job.number, job.name, epochs=job.config.training.all_epochs)
+        self._report.started(job.key, job.name, epochs=job.config.training.all_epochs)
 
     def _handle(self, worker: WorkerHandle, message: Message) -> None:
         run = self._running[worker]
-        number = run.job.number
+        number, key = run.job.number, run.job.key
         if isinstance(message, protocol.FINAL_MESSAGES):
             del self._running[worker]
         match message:
@@ -127,14 +135,18 @@ class Scheduler:
             case protocol.Planned(info):
                 run.info = info
             case protocol.Progressed(stage, done, total):
-                self._report.stage(number, stage, done, total)
+                self._report.stage(key, stage, done, total)
             case protocol.EpochEnded(values):
-                self._report.epoch(number, values)
+                self._report.epoch(key, values)
                 prune = self._source.should_prune(number, values)
                 if self._source.prunes:
                     worker.answer(prune)
+            case protocol.FoldsPooled(summary):
+                run.summary = summary
             case protocol.Finished(metrics, pruned_after, failed_learning):
                 self._records.finish(run, metrics, pruned=pruned_after is not None, failed_learning=failed_learning)
+                if run.job.fold is not None:
+                    self._queue.fold_ended(run, failure=None)
             case protocol.Failed() | protocol.WorkerDied():
                 self._retry_or_end(run, message)
             case protocol.NodeUnsuitable(reason):
@@ -144,6 +156,8 @@ class Scheduler:
         if not run.attempts.another_after(ended):
             traceback = ended.traceback if isinstance(ended, protocol.Failed) else ""
             self._records.fail(run, ended.reason, traceback)
+            if run.job.fold is not None:
+                self._queue.fold_ended(run, failure=ended.reason)
         elif self._interrupts.stop_requested:
             self._records.kill(run)
         else:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -24,6 +24,7 @@ from cnnexp.sweeps.summary import (
     tell_caller,
 )
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep
+from cnnexp.system.files import remove_if_empty
 from cnnexp.system.text import plural, program
 from cnnexp.tracking import OwnedRecord
 
@@ -160,7 +161,7 @@ class Sweep:
         summary = self._summary(scheduler.results, complete=status == "FINISHED" and not kept)
         record = self._parent.end(status, summary.description, summary.files)
         record.wait()
-        _remove_empty(self._folder)
+        remove_if_empty(self._folder)
         self._print_end(
             scheduler.results, summary, record, [*kept, *([record] if record.kept_reason is not None else [])]
         )
@@ -181,10 +182,3 @@ class Sweep:
             lines += next_steps(summary, uri=self._tracking.uri, parent_id=record.run_id)
         self._report.closing(lines)
         tell_caller(record, uri=self._tracking.uri)
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove the sweep's folder, and the one of the day above it, where no run has printed anything."""
-    with suppress(OSError):
-        folder.rmdir()
-        folder.parent.rmdir()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -22,7 +22,7 @@ from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import runs_of, sweeps_with
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import PARENT, RECORD, RUN_HASH, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED
+from cnnexp.tracking.tags import FOLDS, PARENT, RECORD, RUN_HASH, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,11 @@ class PreviousRuns:
     finished: Mapping[str, StoredRun]  # by run hash
     unfinished: Mapping[str, StoredRun]  # by `describe_varied`; they are repeated, and then deleted
 
+    def folds_to_continue(self, run_hash: str) -> StoredRun | None:
+        """Return the unfinished run of folds with this hash: it is continued, and its finished folds are kept."""
+        found = (run for run in self.unfinished.values() if FOLDS in run.tags and run.tags[RUN_HASH] == run_hash)
+        return next(found, None)
+
 
 def find_previous_runs(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> PreviousRuns:
     """Return what the store has of a sweep; nothing where `resume` is ``never``.
@@ -98,10 +103,15 @@ def find_previous_runs(tracking: TrackingConfig, spec: SweepSpec, *, resume: str
             )
     if not found:
         return PreviousRuns(None, {}, {})
-    children = [run for run in runs_of(tracking.uri, found[0].run_id) if RUN_HASH in run.tags]
+    return previous_runs_of(found[0], tracking.uri)
+
+
+def previous_runs_of(parent: StoredRun, uri: str) -> PreviousRuns:
+    """Return what the store has under a parent run."""
+    children = [run for run in runs_of(uri, parent.run_id) if RUN_HASH in run.tags]
     finished = {run.tags[RUN_HASH]: run for run in children if run.status == "FINISHED"}
     unfinished = {run.tags[VARIED]: run for run in children if run.status != "FINISHED"}
-    return PreviousRuns(found[0], finished, unfinished)
+    return PreviousRuns(parent, finished, unfinished)
 
 
 def begin_sweep(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> "tuple[PreviousRuns, ParentRun]":
@@ -119,9 +129,20 @@ def begin_sweep(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> "t
             "A sweep can be executed by one process at a time; one with the same overrides is running. Wait for it, or "
             "start another sweep: sweep.resume=never."
         )
-    deliver_orphans(outbox, tags=(SWEEP_ID, SWEEP_KEY))
+    deliver_orphans(outbox, tags=(SWEEP_ID, SWEEP_KEY, FOLDS))
     previous = find_previous_runs(tracking, spec, resume=resume)
     return previous, ParentRun.begin(tracking, spec, continued=previous.parent)
+
+
+class Parent(Protocol):
+    """What runs are recorded under: a sweep, or a run of folds."""
+
+    @property
+    def commit(self) -> Commit | None:
+        """The state of the code, the same for all runs."""
+
+    def tags(self, *, varied: Mapping[str, str], run_hash: str) -> dict[str, str]:
+        """Return the tags of one of its runs."""
 
 
 class ParentRun:

@@ -32,6 +32,13 @@ def at_home(path: str | Path) -> Path:
         ) from error
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Remove the folder of what the processes of a sweep print, and that of the day above it, where they are empty."""
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part.
 

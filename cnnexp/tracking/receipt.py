@@ -59,7 +59,7 @@ def wait_for_delivery(record: OwnedRecord, *, uri: str, killed: bool) -> Receipt
         record.delivery.stop()
     if record.kept_reason is not None and record.folder.exists():  # else it is delivered, and only the answer is lost
         return _keep(record.folder, record.kept_reason)
-    return _delivered(uri, str(record.run_id))
+    return delivered(uri, str(record.run_id))
 
 
 def _keep(folder: Path, reason: str) -> Receipt:
@@ -72,7 +72,8 @@ def _keep(folder: Path, reason: str) -> Receipt:
     return receipt
 
 
-def _delivered(uri: str, run_id: str) -> Receipt:
+def delivered(uri: str, run_id: str) -> Receipt:
+    """Return the receipt of a run that the store has."""
     return Receipt(run_id, open_command(uri=uri, run_id=run_id), kept_folder=None, reason="")
 
 
@@ -107,4 +108,4 @@ def _send(folder: Path) -> Receipt:
     delivery = Delivery.load(folder)
     delivery.advance()
     record_folder.remove(folder)
-    return _delivered(delivery.opening.uri, delivery.run_id)
+    return delivered(delivery.opening.uri, delivery.run_id)

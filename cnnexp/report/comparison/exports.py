@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnexp.comparison.design import seed_of
 from cnnexp.comparison.paired import Estimate
-from cnnexp.comparison.result import Comparison, Difference, Effect, Row
+from cnnexp.comparison.result import Comparison, Difference, Effect, FoldDifference, Row
 from cnnexp.report.comparison.table_cells import failed_learning, secondary_metrics, table
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend, verdict
 from cnnexp.system.text import markdown, plural, spreadsheet_cell
@@ -131,6 +131,7 @@ def json_text(comparison: Comparison) -> str:
                     **_difference(model.difference),
                     "only_this_right": model.only_this_right,
                     "only_reference_right": model.only_reference_right,
+                    **_by_fold(model.by_fold),
                 }
                 for model in comparison.models
             ],
@@ -141,6 +142,12 @@ def json_text(comparison: Comparison) -> str:
         "warnings": comparison.warnings,
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _by_fold(found: FoldDifference | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {"by_fold": {**_estimate(found.gain), "p": found.p, "better_in": found.better_in}}
 
 
 def _if_any(name: str, value: object) -> dict[str, Any]:

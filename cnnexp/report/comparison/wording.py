@@ -11,6 +11,7 @@ from cnnexp.comparison.result import (
     Comparison,
     Difference,
     Effect,
+    FoldDifference,
     ModelDifference,
     Row,
     Standing,
@@ -84,10 +85,12 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
         best = row_label(comparison, comparison.reference)
         more = "differs by" if comparison.objective is None else "is"
         return (f"{best} is {reference_text(comparison)}; whether it {more} more than chance cannot be said.",)
-    images = comparison.models[0].difference.gain.n
+    count = comparison.models[0].difference.gain.n
+    folds = comparison.models[0].by_fold
+    images = f"{count} test images" if folds is None else f"{count} images in {folds.gain.n} folds"
     test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
     if len(comparison.models) == 1:
-        return (f"On the same {images} test images ({test}): {model_sentence(comparison.models[0], comparison)}.",)
+        return (f"On the same {images} ({test}): {model_sentence(comparison.models[0], comparison)}.",)
     by_standing = {
         standing: _models(comparison, standing) for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
     }
@@ -101,7 +104,7 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
         if by_standing[standing]
     ]
     name = model_label(comparison, comparison.reference.best_run)
-    return (f"As trained models on the same {images} test images ({test}): {name} {', '.join(parts)}.",)
+    return (f"As trained models on the same {images} ({test}): {name} {', '.join(parts)}.",)
 
 
 def _too_few_seeds(comparison: Comparison) -> str:
@@ -155,7 +158,14 @@ def model_sentence(model: ModelDifference, comparison: Comparison) -> str:
     plain = f"{gain_text(model.difference.gain, comparison.metric)} {unit_text(comparison.metric)}"
     verdict = {Standing.BETTER: "better", Standing.WORSE: "worse"}.get(model.difference.standing, "no difference shown")
     name, reference = (model_label(comparison, run) for run in (model.run, comparison.reference.best_run))
-    return f"{name} against {reference}: {verdict}, {plain} ({p_text(model.difference.p_adjusted)})"
+    folds = "" if model.by_fold is None else f"; {fold_text(model.by_fold, comparison.metric)}"
+    return f"{name} against {reference}: {verdict}, {plain} ({p_text(model.difference.p_adjusted)}){folds}"
+
+
+def fold_text(by_fold: FoldDifference, metric: Metric) -> str:
+    """Return how two runs of the same folds differ from fold to fold."""
+    gain = f"{gain_text(by_fold.gain, metric)} {unit_text(metric)}"
+    return f"by fold {gain}, better in {by_fold.better_in} of {by_fold.gain.n}"
 
 
 def left_out_sentences(comparison: Comparison) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def header_rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) ->
     """
     return [
         ("data", _data(info)),
-        ("images", _images(info)),
+        ("images", _images(info, settings["data"])),
         ("classes", _classes(info, columns=columns)),
         ("model", f"{settings['model']['name']}, {info.parameters:,} parameters"),
         ("optimizer", _optimizer(info, settings)),
@@ -72,8 +72,13 @@ def _data(info: RunInfo) -> str:
     return printable(f"{info.data_name}, {plural(len(info.class_names), 'class')}, {size}{source}")
 
 
-def _images(info: RunInfo) -> str:
-    return ", ".join(f"{split} {sum(counts):,}" for split, counts in info.class_counts.items())
+def _images(info: RunInfo, data: Mapping[str, Any]) -> str:
+    """Count the images of each split; of a run of folds those that its final model trains on, and declared splits."""
+    counts = {split: sum(counts) for split, counts in info.class_counts.items()}
+    if data["folds"] is None or data["fold"] is not None:
+        return ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    others = [f"{split} {count:,}" for split, count in counts.items() if count and split != "train"]
+    return ", ".join([f"train {counts['train']:,}, each judged in one of {data['folds']} folds", *others])
 
 
 def _classes(info: RunInfo, *, columns: bool) -> Text:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cnnexp.records import ClassScore, Gallery, Images, PredictedImage, RunCommand, RunResult
 from cnnexp.report.matrix import confusion_matrix
 from cnnexp.report.pages import picture, template
+from cnnexp.report.run import folds
 from cnnexp.report.run.curves import curve_charts
 from cnnexp.report.run.header import header_rows
 from cnnexp.report.run.scores import NAMES, metric_cells, score_text, taken_for, worst_first
@@ -85,6 +86,10 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         image_source=_image_source,
         probability=probability_text,
         strips=strips(result.gallery, names),
+        judged="test image" if result.folds is None else "judged image",
+        fold_headings=folds.HEADINGS,
+        fold_rows=[] if result.folds is None else folds.fold_rows(result.folds),
+        fold_sentences=[] if result.folds is None else folds.sentences(result.evaluation, result.folds),
     )
 
 
@@ -146,6 +151,8 @@ def _image_source(image: PredictedImage) -> str:
 
 
 def _headline(result: RunResult) -> str:
+    if result.folds is not None:
+        return folds.headline(result.evaluation, result.folds)
     value = result.evaluation.metrics["accuracy"]
     low, high = result.evaluation.intervals["accuracy"]
     images = plural(int(result.evaluation.confusion.sum()), "test image")
@@ -155,13 +162,15 @@ def _headline(result: RunResult) -> str:
 def _summary(result: RunResult) -> str:
     history = result.history
     best = history.epochs[history.best_epoch - 1]
-    stopped = ", stopped early" if history.stopped_early else ""
+    epoch = f"Best epoch {history.best_epoch} of {len(history.epochs)}{', stopped early' * history.stopped_early}"
+    if result.folds is not None:
+        epoch = f"Median of the folds' best epochs {history.best_epoch}, their means"
     found = plural(len(result.findings), "finding") if result.findings else "no finding"
     warnings = (
         plural(len(result.data_report.issues), "data warning") if result.data_report.issues else "no data warning"
     )
     return (
-        f"Best epoch {history.best_epoch} of {len(history.epochs)}{stopped}: validation loss {best.val_loss:.4f}, "
+        f"{epoch}: validation loss {best.val_loss:.4f}, "
         f"accuracy {best.val_accuracy:.3f}. {found.capitalize()}, {warnings}."
     )
 

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from cnnexp.records import EpochValues, Finding, RunInfo, RunResult
+from cnnexp.records import EpochValues, Finding, FoldsSummary, RunInfo, RunResult
 from cnnexp.report.console import open_console
+from cnnexp.report.run.folds import print_folds
 from cnnexp.report.run.header import print_header
 from cnnexp.report.run.progress import ProgressReport
 from cnnexp.report.run.scores import print_scores, print_training
@@ -70,10 +71,24 @@ def _is_override(repair: str) -> bool:
 
 def print_result(console: Console, result: RunResult) -> None:
     """Print the best epoch, the scores on the test split, the findings and what the header did not note."""
+    if result.folds is not None:
+        print_folds_result(console, FoldsSummary.of(result))
+        return
     print_training(console, result.history)
     print_scores(console, result.evaluation, result.metrics)
     print_findings(console, result.findings)
-    for note in (note for note in result.notes if note not in result.info.notes):  # those stand in the header
+    _print_notes(console, result.notes, in_header=result.info.notes)
+
+
+def print_folds_result(console: Console, summary: FoldsSummary) -> None:
+    """Print each fold, the scores over all of them, the findings and what the header did not note."""
+    print_folds(console, summary)
+    print_findings(console, summary.findings)
+    _print_notes(console, summary.notes, in_header=summary.info.notes)
+
+
+def _print_notes(console: Console, notes: Sequence[str], *, in_header: Sequence[str]) -> None:
+    for note in (note for note in notes if note not in in_header):
         console.print(Text(f"note: {printable(note)}", style="attention"))
 
 

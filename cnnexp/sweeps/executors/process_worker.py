@@ -19,12 +19,14 @@ from cnnexp.datasets import dataset_info
 from cnnexp.datasets.cache import checksums
 from cnnexp.datasets.cache.checksums import Verified
 from cnnexp.errors import CnnexpError
-from cnnexp.records import EpochValues, RunInfo, RunResult
+from cnnexp.records import EpochValues, FoldsSummary, RunInfo, RunResult
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import InspectTask, Message, Task, TrainTask
 from cnnexp.system.text import one_line
 
 if TYPE_CHECKING:
+    from cnnexp.runs.record_run import Outcome
+    from cnnexp.tracking import Recorder
     from cnnexp.training import GraphCache
 
 # A worker that has ever held more than this takes no other task: memory is given back for certain only by its end.
@@ -101,7 +103,9 @@ class _SweepConnection:
         """Sent by `send_epoch` or `should_prune`."""
 
     def result(self, result: RunResult) -> None:
-        """Sent as the final message."""
+        """Report what the folds of a run say; what a run returns is sent as the final message."""
+        if result.folds is not None:
+            self.send(protocol.FoldsPooled(FoldsSummary.of(result)))
 
 
 def _execute(task: Task, sweep: _SweepConnection, graphs: "GraphCache") -> Message:
@@ -140,23 +144,43 @@ def _print_to(log: Path) -> None:
 
 def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Message:
     os.environ.update(task.environment)
-    from cnnexp.runs.record_run import record_run
     from cnnexp.system import quiet
     from cnnexp.tracking import Recorder, RecordWriter
 
     if task.digest is not None and (reason := _data_problem(task.config, task.digest, sweep)):
         return protocol.NodeUnsuitable(reason)
     quiet.import_tensorflow()
-    outcome = record_run(
+    recorder = Recorder(RecordWriter.open(task.record), notify=lambda: sweep.send(protocol.RecordGrew()))
+    outcome = _recorded(task, sweep, recorder, graphs)
+    return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning)
+
+
+def _recorded(task: TrainTask, sweep: _SweepConnection, recorder: "Recorder", graphs: "GraphCache") -> "Outcome":
+    """Do a run: an ordinary one, or what is left of a run of folds when all of them have ended."""
+    if task.folds is None:
+        from cnnexp.runs.record_run import record_run
+
+        return record_run(
+            task.config,
+            name=task.name,
+            command=task.command,
+            report=sweep,
+            recorder=recorder,
+            should_prune=sweep.should_prune if task.prunable else sweep.send_epoch,
+            graphs=graphs,
+        )
+    from cnnexp.runs.record_folds import record_folds
+
+    return record_folds(
         task.config,
+        task.folds,
         name=task.name,
         command=task.command,
         report=sweep,
-        recorder=Recorder(RecordWriter.open(task.record), notify=lambda: sweep.send(protocol.RecordGrew())),
-        should_prune=sweep.should_prune if task.prunable else sweep.send_epoch,
+        recorder=recorder,
+        on_epoch=sweep.send_epoch,
         graphs=graphs,
     )
-    return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning)
 
 
 def _data_problem(config: ExperimentConfig, digest: str, sweep: _SweepConnection) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cnnexp.config import DataConfig, ExperimentConfig
-from cnnexp.records import DatasetInfo, EpochValues, RunCommand, RunInfo
+from cnnexp.records import DatasetInfo, EpochValues, FoldResult, FoldsSummary, RunCommand, RunInfo
 
 if TYPE_CHECKING:
     from cnnexp.datasets.cache.checksums import Verified
@@ -23,6 +23,7 @@ class TrainTask:
     environment: Mapping[str, str]  # additional variables, for this run alone
     prunable: bool  # the worker waits for an answer after every epoch: whether to stop there
     command: RunCommand  # for its page
+    folds: tuple[FoldResult, ...] | None = None  # of a run of folds, all of which have ended; None: an ordinary run
 
     @property
     def needs_own_process(self) -> bool:
@@ -62,6 +63,13 @@ class EpochEnded:
     """An epoch has ended; a prunable run waits for the answer whether to stop."""
 
     values: EpochValues
+
+
+@dataclass(frozen=True, slots=True)
+class FoldsPooled:
+    """The final model of a run of folds is finished; what all of them together say."""
+
+    summary: FoldsSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,16 @@ class Retiring:
 FINAL_MESSAGES = (Finished, Failed, DatasetInspected, WorkerDied, NodeUnsuitable)  # each ends a task
 
 Message = (
-    Planned | Progressed | EpochEnded | RecordGrew | DatasetInspected | Finished | Failed | WorkerDied | NodeUnsuitable
+    Planned
+    | Progressed
+    | EpochEnded
+    | RecordGrew
+    | DatasetInspected
+    | FoldsPooled
+    | Finished
+    | Failed
+    | WorkerDied
+    | NodeUnsuitable
 )
 
 

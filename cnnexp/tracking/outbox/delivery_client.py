@@ -170,6 +170,7 @@ class PendingDelivery:
         self._folder = folder
         self._client: DeliveryClient | None = None  # notified last, and so the one that answers
         self._ended = False  # the delivery process knows that the record has ended
+        self._is_answered = False  # the store has the whole record, or it is kept
         self.run_id: str | None = None  # known once the store has created the run
         self.kept_reason: str | None = None  # why the record could not be delivered; None: it was, or will be
 
@@ -210,8 +211,11 @@ class PendingDelivery:
     def wait(self, *, patience: float = PATIENCE) -> bool:
         """Wait until the store has the whole record, or it is kept; return whether there was an answer in time.
 
-        A delivery process that died is replaced once; another one continues where it stopped.
+        A delivery process that died is replaced once; another one continues where it stopped. What was answered once
+        is not asked for again.
         """
+        if self._is_answered:
+            return True
         if not self._ended:
             self.notify(ended=True)
         answer = self._last_answer(patience)
@@ -224,7 +228,8 @@ class PendingDelivery:
             self.kept_reason = _no_answer(patience)
         elif answer.event != "delivered":
             self.kept_reason = answer.reason
-        return answer is not None
+        self._is_answered = answer is not None
+        return self._is_answered
 
     def stop(self) -> None:
         """Stop the delivery process, so that it does not touch the record any more."""

@@ -128,6 +128,11 @@ class OwnedRecord:
         self.writer.end("KILLED", discarded=True)
         self.delivery.notify(ended=True)
 
+    def take_back_result(self) -> None:
+        """Forget the model of a broken attempt that is repeated in the same record."""
+        self.writer.cut_unfinished_line()
+        self.writer.remove_model()
+
     def wait_for_run_id(self) -> str:
         """Wait until the store has created the run and return its id; see `PendingDelivery.wait_for_run_id`."""
         return self.delivery.wait_for_run_id()

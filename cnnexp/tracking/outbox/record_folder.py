@@ -178,6 +178,10 @@ class RecordWriter:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    def remove_model(self) -> None:
+        """Remove the model, if there is one, so that another one can be laid out."""
+        shutil.rmtree(self.folder / "model", ignore_errors=True)
+
     def use_reserve(self) -> None:
         """Free the room for what is recorded last."""
         (self.folder / _RESERVE).unlink(missing_ok=True)

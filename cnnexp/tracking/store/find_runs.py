@@ -20,7 +20,7 @@ from cnnexp.tracking.store.calls import calling, mlflow_uri
 from cnnexp.tracking.store.connection import load_mlflow, reach
 from cnnexp.tracking.store.sqlite import SqliteStore
 from cnnexp.tracking.store.stored_run import RunStore, StoredRun
-from cnnexp.tracking.tags import EVALUATES, SWEEP_KEY
+from cnnexp.tracking.tags import EVALUATES, FOLD, FOLDS, SWEEP_KEY
 
 LATEST = "latest"
 _RUN_ID = re.compile(r"[0-9a-f]{6,32}")  # whole, or enough of its beginning
@@ -71,16 +71,22 @@ def runs_of(uri: str, parent_id: str) -> Sequence[StoredRun]:
     return _runs(uri, lambda store: store.children(parent_id))
 
 
+def runs_of_folds(uri: str, *, folds: int, experiment: str) -> Sequence[StoredRun]:
+    """Return the runs of so many folds of an experiment, newest first."""
+    found = _runs(uri, lambda store: store.tagged(FOLDS, str(folds)))
+    return [run for run in found if run.experiment == experiment]
+
+
 def runs_like(uri: str, *, experiment: str) -> Sequence[StoredRun]:
-    """Return the finished runs of an experiment that are no sweep's parent, newest first."""
+    """Return the finished runs of an experiment that trained one network, newest first."""
     found = _runs(uri, lambda store: store.in_experiment(experiment))
-    return [run for run in found if run.status == "FINISHED" and SWEEP_KEY not in run.tags]
+    return [run for run in found if run.status == "FINISHED" and {SWEEP_KEY, FOLDS}.isdisjoint(run.tags)]
 
 
 def finished_runs(uri: str) -> Sequence[StoredRun]:
     """Return the finished runs of all experiments that are no sweep's parent, newest first."""
     found = _runs(uri, lambda store: [run for name in store.experiments() for run in store.in_experiment(name)])
-    finished = [run for run in found if run.status == "FINISHED" and SWEEP_KEY not in run.tags]
+    finished = [run for run in found if run.status == "FINISHED" and {SWEEP_KEY, FOLD}.isdisjoint(run.tags)]
     return sorted(finished, key=lambda run: -run.started_ms)
 
 
@@ -120,7 +126,8 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
 
     A target is a run id or its first six characters or more, a run's name, an experiment's name, or ``latest``. A
     sweep's parent stands for its children; an experiment for its runs, without later evaluations of their models where
-    it has any other; ``latest`` is the newest sweep, or run.
+    it has any other; ``latest`` is the newest sweep, or run. A run of folds is one run; its folds are named by their
+    own ids.
 
     Raises:
         TargetError: There is no store, or a target names nothing or more than one thing.
@@ -150,8 +157,8 @@ def _runs_meant(store: RunStore, target: str) -> Sequence[StoredRun]:
         ids = listed(run.run_id[:12] for run in found)
         raise TargetError(f"A target must name one run or sweep; {target!r} is {len(found)} runs. Use an id: {ids}.")
     if found:
-        return store.children(found[0].run_id) or found
-    in_experiment = store.in_experiment(target)
+        return _whole(store, found[0])
+    in_experiment = [run for run in store.in_experiment(target) if FOLD not in run.tags]
     if not in_experiment:
         raise TargetError(_nothing_named(store, target))
     parents = {run.parent_id for run in in_experiment}
@@ -159,12 +166,21 @@ def _runs_meant(store: RunStore, target: str) -> Sequence[StoredRun]:
     return [run for run in runs if EVALUATES not in run.tags] or runs
 
 
+def _whole(store: RunStore, run: StoredRun) -> Sequence[StoredRun]:
+    """Return the runs under a parent, or the run itself; a run of folds is one run, whatever is under it."""
+    return [run] if FOLDS in run.tags else store.children(run.run_id) or [run]
+
+
 def _latest(store: RunStore) -> Sequence[StoredRun]:
     found = store.newest()
     if not found:
         raise TargetError("latest needs at least one run; the store is empty. Train first.")
     newest = found[0]
-    return store.children(newest.parent_id or newest.run_id) or [newest]
+    if FOLD in newest.tags and newest.parent_id is not None:
+        newest = next(iter(store.with_id(newest.parent_id)), newest)
+    if newest.parent_id is None:
+        return _whole(store, newest)
+    return store.children(newest.parent_id) or [newest]
 
 
 def _nothing_named(store: RunStore, target: str) -> str:

@@ -76,6 +76,9 @@ def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
         content_digest=about["content_digest"] if about else None,
         labels=np.array([index[labels[row]] for row in rows], dtype=np.int64),
         probabilities=np.stack(columns, axis=1).astype(np.float32),
+        folds=np.from_dlpack(table["fold"].combine_chunks())[rows].astype(np.int64)
+        if "fold" in table.column_names
+        else None,
     )
 
 

@@ -1,0 +1,264 @@
+"""The straight line of a run of folds, once they are trained: what all of them say, and the final model."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from cnnexp import training
+from cnnexp.config import ExperimentConfig
+from cnnexp.data_check import check, summary, with_labels_of_folds
+from cnnexp.datasets import Split, Splits, inspect_dataset, trainable_splits
+from cnnexp.diagnosis import RunEvidence, diagnose, not_assessed
+from cnnexp.evaluation import evaluate
+from cnnexp.models import set_pretrained_weights
+from cnnexp.records import (
+    EpochValues,
+    Evaluation,
+    FoldResult,
+    FoldsReport,
+    History,
+    PretrainedNetwork,
+    RunInfo,
+    RunResult,
+)
+from cnnexp.runs import experiment
+from cnnexp.runs.evaluate_splits import EvaluatedSplits, evidence_of, final_metrics
+from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, median_epochs, pool
+from cnnexp.runs.pretrained import data_for, notes_on
+from cnnexp.runs.resolved_settings import resolve
+from cnnexp.runs.split_outputs import SplitOutputs
+from cnnexp.runs.train_network import NetworkTraining
+from cnnexp.saved.build_card import OutOfFoldScores, build_card
+from cnnexp.system import resources
+from cnnexp.training import GraphCache, configure_tensorflow
+
+WATCHED = 512  # training images by which the final training is watched, where no validation split is declared
+SINGLE_SPLIT = 0.2  # share of a test split that the interval is compared with, where data.test is 0
+WORSE = 0.1  # accuracy on training images by which a final model is below its folds that is worth a note
+
+
+def run(
+    config: ExperimentConfig,
+    results: Sequence[FoldResult],
+    *,
+    pretrained: PretrainedNetwork | None,
+    name: str,
+    on_start: Callable[[RunInfo], None],
+    on_epoch: Callable[[EpochValues], object],
+    on_progress: Callable[[str, int, int], None],
+    graphs: GraphCache | None = None,
+) -> RunResult:
+    """Put the predictions of all folds together, and train the final model on all training images.
+
+    It is trained for the median of the folds' best epochs, so nothing of its own selects or stops anything; what the
+    folds judged calibrates it. The arguments are those of `experiment.run`, but that no epoch is the last one.
+
+    Raises:
+        CnnexpError: see `cnnexp.errors`.
+
+    """
+    training.require_zip_date()
+    data = data_for(config.data, pretrained)
+    inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
+    splits = trainable_splits(inspected, data)
+    pooled = pool(results, inspected, data, seed=config.seed)
+    report = with_labels_of_folds(
+        check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False),
+        inspected,
+        rows=pooled.judged.rows,
+        probabilities=pooled.predictions.probabilities,
+    )
+    about_network = notes_on(pretrained, inspected, config.data)
+    splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
+    settings = resolve(config, splits, pretrained=pretrained)
+    configure_tensorflow(threads=settings.threads, seed=config.seed)
+    build = partial(experiment.build_network, config, splits, settings)
+    model = build(settings.precision)
+    set_pretrained_weights(model, config.model, pretrained)
+    info = experiment.run_info(config, splits, settings, model, name)
+    on_start(info)
+    epochs = median_epochs(results, keep=config.training.keep)
+    final = NetworkTraining(
+        config=_without_selection(config),
+        splits=dataclasses.replace(splits, validation=_watched(splits)),
+        settings=settings,
+        starts_from_weights=pretrained is not None and pretrained.weights is not None,
+        build=build,
+        graphs=experiment.own_graphs(config, graphs),
+        on_epoch=_until(epochs, on_epoch),
+        on_progress=on_progress,
+    ).train(model)
+    network, trained = final.network, final.history
+    declared = _declared(final.outputs, splits, pooled.temperature, seed=config.seed)
+    if pooled.temperature is not None:
+        training.fold_temperature(network.model, pooled.temperature)
+    history = mean_history(results, steps=trained.steps, seconds=_seconds(results, trained))
+    evaluated = _evaluated(results, pooled, splits, seed=config.seed)
+    evidence = _evidence(config, splits, info, history, evaluated, pooled)
+    model_file = training.to_bytes(network.model)
+    card = build_card(
+        splits=splits,
+        forward=network.forward,
+        features_of=final.outputs.features,
+        model_file=model_file,
+        calibration=_scores(results, pooled),
+        statistics=settings.statistics,
+        scaling=settings.scaling,
+        temperature=pooled.temperature,
+        versions=resources.versions(),
+    )
+    return RunResult(
+        info=info,
+        settings=dataclasses.asdict(config),
+        history=history,
+        metrics={**final_metrics(history, evaluated), **_final_model(trained, declared)},
+        evaluation=evaluated.evaluation,
+        predictions=evaluated.predictions,
+        findings=diagnose(evidence),
+        notes=(*splits.notes, *_final_notes(trained, evaluated), *not_assessed(evidence)),
+        model_file=model_file,
+        card=card.card.as_dict(),
+        data_report=report,
+        features_file=card.reference_file,
+        example=pooled.judged.images[pooled.judged.rows[: experiment.EXAMPLE_IMAGES]],
+        gallery=experiment.gallery(
+            config,
+            dataclasses.replace(splits, test=pooled.judged),
+            settings,
+            evaluated,
+            is_unlike=_never_unlike,
+        ),
+        environment=resources.environment(threads=settings.threads, precision=settings.precision),
+        folds=FoldsReport(
+            scores=fold_scores(results, pooled),
+            fold_of_each=pooled.folds,
+            epochs=epochs,
+            split_images=_split_images(evaluated.evaluation, data.test),
+            declared=declared,
+        ),
+    )
+
+
+def _without_selection(config: ExperimentConfig) -> ExperimentConfig:
+    """Return the settings of the final training: those of the folds, but that nothing stops it or chooses an epoch."""
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, patience=None, keep="last"))
+
+
+def _until(epochs: int, on_epoch: Callable[[EpochValues], object]) -> Callable[[EpochValues], bool]:
+    """Return what ends the training after so many epochs of the folds' schedule."""
+
+    def is_last(values: EpochValues) -> bool:
+        on_epoch(values)
+        return values.epoch >= epochs
+
+    return is_last
+
+
+def _watched(splits: Splits) -> Split:
+    """Return the images of the values of an epoch: a declared validation split, else training images.
+
+    They select nothing.
+    """
+    if len(splits.validation):
+        return splits.validation
+    train = splits.train
+    places = np.unique(np.linspace(0, len(train) - 1, min(len(train), WATCHED)).astype(np.int64))
+    files = tuple(train.files[place] for place in places.tolist())
+    return Split(images=train.images, rows=train.rows[places], labels=train.labels[places], files=files)
+
+
+def _seconds(results: Sequence[FoldResult], trained: History) -> float:
+    return trained.seconds + sum(result.metrics["seconds/train"] for result in results)
+
+
+def _evaluated(results: Sequence[FoldResult], pooled: Pooled, splits: Splits, *, seed: int) -> EvaluatedSplits:
+    means = mean_metrics(results)
+    return EvaluatedSplits(
+        train_accuracy=means["best/train_accuracy"],
+        val_accuracy=means["best/val_accuracy"],
+        val_loss=means["best/val_loss"],
+        temperature=pooled.temperature,
+        ece_uncalibrated=pooled.ece_uncalibrated,
+        predictions={"test": pooled.predictions},
+        evaluation=evaluate(
+            probabilities=pooled.predictions.probabilities,
+            labels=pooled.predictions.labels,
+            class_names=splits.class_names,
+            seed=seed,
+        ),
+        notes=(),
+    )
+
+
+def _evidence(
+    config: ExperimentConfig,
+    splits: Splits,
+    info: RunInfo,
+    history: History,
+    evaluated: EvaluatedSplits,
+    pooled: Pooled,
+) -> RunEvidence:
+    """Return what the diagnosis is based on; accuracies count as if measured on the images of a single fold."""
+    evidence = evidence_of(config, splits, info, history, evaluated)
+    return dataclasses.replace(
+        evidence,
+        train_images=sum(pooled.class_counts["train"]),
+        val_images=sum(pooled.class_counts["validation"]),
+        calibration_images=len(pooled.judged),
+        class_counts=pooled.class_counts,
+    )
+
+
+def _scores(results: Sequence[FoldResult], pooled: Pooled) -> OutOfFoldScores:
+    predictions = pooled.predictions
+    return OutOfFoldScores(
+        label_probabilities=predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels],
+        distances=np.concatenate([result.distances for result in results]),
+    )
+
+
+def _declared(outputs: SplitOutputs, splits: Splits, temperature: float | None, *, seed: int) -> Evaluation | None:
+    """Return how the final model, once calibrated, does on a declared test split; None: there is none."""
+    if not len(splits.test):
+        return None
+    return evaluate(
+        probabilities=softmax(outputs.logits("test") / np.float32(temperature or 1), axis=1),
+        labels=splits.test.labels,
+        class_names=splits.class_names,
+        seed=seed,
+    )
+
+
+def _final_model(trained: History, declared: Evaluation | None) -> dict[str, float]:
+    """Return what is measured of the final model itself, under recorded names."""
+    found = {"final/epochs": float(len(trained.epochs)), "final/train_accuracy": trained.epochs[-1].train_accuracy}
+    if declared is not None:
+        low, high = declared.intervals["accuracy"]
+        found |= {f"declared/{name}": value for name, value in declared.metrics.items()}
+        found |= {"declared/accuracy_low": low, "declared/accuracy_high": high}
+    return found
+
+
+def _final_notes(trained: History, evaluated: EvaluatedSplits) -> tuple[str, ...]:
+    reached = trained.epochs[-1].val_accuracy
+    if reached >= evaluated.train_accuracy - WORSE:
+        return ()
+    return (
+        f"The final model recognizes {reached:.1%} of the images that it was watched by, the models of the folds "
+        f"{evaluated.train_accuracy:.1%} of their training images: its training went worse than theirs. Repeat it with "
+        "another seed.",
+    )
+
+
+def _never_unlike(positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return that no image is unlike the training data: the final model was trained on all of them."""
+    return np.zeros(len(positions), bool)
+
+
+def _split_images(evaluation: Evaluation, share: float) -> int:
+    """Return the size of the test split that the folds' interval is compared with."""
+    return max(1, round((share or SINGLE_SPLIT) * int(evaluation.confusion.sum())))

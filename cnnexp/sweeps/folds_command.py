@@ -1,0 +1,142 @@
+"""A run of folds as a command of its own: a small sweep without a parent, whose only job is the run of folds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from cnnexp.config import ExperimentConfig
+from cnnexp.errors import SweepError
+from cnnexp.records import EpochValues
+from cnnexp.report.console import open_console
+from cnnexp.report.run.header import print_header
+from cnnexp.report.run.terminal import print_folds_result
+from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.sweeps.context import SweepContext
+from cnnexp.sweeps.executors import forkserver
+from cnnexp.sweeps.executors.process_executor import ProcessExecutor
+from cnnexp.sweeps.jobs import Job
+from cnnexp.sweeps.scheduler import Scheduler
+from cnnexp.sweeps.sweep_records import PreviousRuns
+from cnnexp.system import resources
+from cnnexp.system.files import at_home, remove_if_empty
+from cnnexp.tracking import deliver_orphans, is_running
+from cnnexp.tracking.provenance import Commit, CommitReader
+from cnnexp.tracking.receipt import Receipt, delivered, wait_for_delivery
+from cnnexp.tracking.store.connection import absolute_uri, reach
+from cnnexp.tracking.store.find_runs import runs_of_folds
+from cnnexp.tracking.tags import FOLD, FOLDS, PARENT, RUN_HASH, VARIED
+
+
+class _OneJob:
+    """The run of folds as the source of all jobs; a `JobSource`."""
+
+    prunes = False
+    independent = True
+
+    def __init__(self, job: Job) -> None:
+        self._left = [job]
+
+    def next_job(self) -> Job | None:
+        """Return the job, once."""
+        return self._left.pop() if self._left else None
+
+    def should_prune(self, number: int, values: EpochValues) -> bool:
+        """Prune nothing."""
+        return False
+
+    def run_ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
+        """Learn nothing."""
+
+
+class _Above:
+    """What is above the run of folds: nothing, or the sweep of an external launcher."""
+
+    def __init__(self, context: SweepContext) -> None:
+        self._context = context
+        self._commit_reader = CommitReader.start(Path.cwd())
+
+    @property
+    def commit(self) -> Commit | None:
+        """The state of the code."""
+        return self._commit_reader.result()
+
+    def tags(self, *, varied: Mapping[str, str], run_hash: str) -> dict[str, str]:
+        """Return the tags of the run of folds."""
+        return {VARIED: "", RUN_HASH: run_hash, **self._context.tags}
+
+
+def run_folds(
+    config: ExperimentConfig, *, name: str, overrides: Sequence[str], context: SweepContext, folder: Path
+) -> tuple[Mapping[str, float], Receipt]:
+    """Train the folds that are not finished, and the final model; return its metrics, and where it is recorded.
+
+    `folder` gets what the processes print, where they print anything.
+
+    Raises:
+        SweepError: a fold failed.
+        KeyboardInterrupt: it was stopped; the same command continues it.
+        CnnexpError: the data or the store failed.
+
+    """
+    reach(absolute_uri(config.tracking.uri))
+    deliver_orphans(at_home(config.tracking.outbox), tags=(FOLDS, FOLD))
+    report = SweepReport()
+    limit = config.sweep.workers if isinstance(config.sweep.workers, int) else None
+    forkserver.start()
+    executor = ProcessExecutor(cores=resources.cores(), limit=limit)
+    job = Job(number=0, overrides=tuple(overrides), varied={}, config=config, name=name, environment={})
+    scheduler = Scheduler(
+        settings=config.sweep,
+        source=_OneJob(job),
+        parent=_Above(context),
+        previous=_previous(config, context),
+        executor=executor,
+        report=report,
+        folder=folder,
+    )
+    with report:
+        report.begin([("folds", f"{config.data.folds}, then a final model; {executor.capacity}")], total=1)
+        try:
+            status = scheduler.run()
+        finally:
+            report.stop()
+            scheduler.deliver()
+            remove_if_empty(folder)
+    if status == "KILLED":
+        raise KeyboardInterrupt
+    return _ended(scheduler, config, report)
+
+
+def _previous(config: ExperimentConfig, context: SweepContext) -> PreviousRuns:
+    """Return what earlier commands left of runs of so many folds, by run hash; those that are still going left out."""
+    tracking, folds = config.tracking, config.data.folds
+    if config.sweep.resume == "never" or folds is None:
+        return PreviousRuns(None, {}, {})
+    outbox = at_home(tracking.outbox)
+    found = runs_of_folds(tracking.uri, folds=folds, experiment=tracking.experiment)
+    runs = {run.tags[RUN_HASH]: run for run in reversed(found) if run.parent_id == context.tags.get(PARENT)}
+    unfinished = {
+        run_hash: run
+        for run_hash, run in runs.items()
+        if run.status != "FINISHED" and not is_running(outbox, uri=tracking.uri, tag=RUN_HASH, value=run_hash)
+    }
+    finished = {run_hash: run for run_hash, run in runs.items() if run.status == "FINISHED"}
+    return PreviousRuns(None, finished, unfinished)
+
+
+def _ended(scheduler: Scheduler, config: ExperimentConfig, report: SweepReport) -> tuple[Mapping[str, float], Receipt]:
+    """Print what came out; return the metrics, and where the run is."""
+    uri = absolute_uri(config.tracking.uri)
+    (result,) = scheduler.results.all
+    if not scheduler.runs_of_folds:
+        run_id = str(result.run_id)
+        report.note(f"This run of folds was finished before, as run {run_id}; sweep.resume=never trains it again.")
+        return result.metrics, delivered(uri, run_id)
+    (run,) = scheduler.runs_of_folds
+    receipt = wait_for_delivery(run.record, uri=uri, killed=False)
+    if run.summary is None:
+        raise SweepError(result.reason)
+    console = open_console(required=False)
+    print_header(console, run.summary.info, asdict(config), named=False)
+    print_folds_result(console, run.summary)
+    return run.summary.metrics, receipt

@@ -1,0 +1,218 @@
+"""Runs of folds from outside: what they train, what they put together, and what is left where they are stopped."""
+
+import json
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from cnnexp.__main__ import main
+from cnnexp.compose import compose_config
+from cnnexp.errors import ConfigError
+from cnnexp.tracking.store.find_runs import find_runs
+from support.sweep_processes import kill, recorded, start, sweep, wait_for
+
+WORDS = ["training=smoke", "training.patience=null", "training.epochs=2", "data=npz", "data.path=shapes.npz"]
+
+
+def write_shapes(folder, *, images=90):
+    """Images 8 × 8 of three classes that a network tells apart in a few steps, with noise in them."""
+    random = np.random.RandomState(0)
+    labels = np.arange(images) % 3
+    pixels = random.randint(0, 100, (images, 8, 8))
+    for label, band in enumerate((slice(0, 3), slice(3, 5), slice(5, 8))):
+        pixels[labels == label, band] += 120
+    np.savez(folder / "shapes.npz", images=pixels.astype(np.uint8), labels=labels)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    """A sweep of two runs of three folds."""
+    folder = write_shapes(tmp_path_factory.mktemp("folded"))
+    printed = sweep(*WORDS, "data.folds=3", "optimizer.learning_rate=0.01,0.0001", folder=folder)
+    (parent,), runs = recorded(folder)
+    return folder, printed, parent, runs
+
+
+def runs_of_folds(runs):
+    return [run for run in runs if "cnnexp.folds" in run.tags]
+
+
+def folds_of(run, runs):
+    found = [one for one in runs if one.tags.get("mlflow.parentRunId") == run.run_id]
+    return sorted(found, key=lambda one: one.tags["cnnexp.fold"])
+
+
+def file_of(folder, run, name):
+    return folder / "mlartifacts" / run.run_id / "artifacts" / name
+
+
+def predictions_of(folder, run):
+    return parquet.ParquetFile(file_of(folder, run, "predictions.parquet")).read().to_pydict()
+
+
+def test_a_run_of_folds_is_a_run_of_the_sweep_and_the_parent_of_its_folds(folded):
+    _, printed, parent, runs = folded
+    assert len(runs) == 2 * 4
+    for run in runs_of_folds(runs):
+        assert (run.tags["mlflow.parentRunId"], run.status) == (parent.run_id, "FINISHED")
+        assert [fold.tags["cnnexp.fold"] for fold in folds_of(run, runs)] == ["1", "2", "3"]
+        assert [fold.params["data.fold"] for fold in folds_of(run, runs)] == ["1", "2", "3"]
+        assert "data.fold" not in run.params
+    assert len({run.tags["identity"] for run in runs}) == 8
+    assert "8 of 8" in printed, "folds are counted"
+
+
+def test_every_image_is_judged_once_by_the_model_of_its_fold(folded):
+    folder, _, _, runs = folded
+    run = runs_of_folds(runs)[0]
+    pooled = predictions_of(folder, run)
+    assert pooled["file"] == [f"index-{row}" for row in range(90)]
+    assert set(pooled["split"]) == {"test"}
+    assert np.bincount(pooled["fold"]).tolist() == [0, 30, 30, 30]
+    for number, fold in enumerate(folds_of(run, runs), start=1):
+        own = predictions_of(folder, fold)
+        judged = {
+            file: answer
+            for file, split, answer in zip(own["file"], own["split"], own["predicted"], strict=True)
+            if split == "test"
+        }
+        assert judged == {
+            file: answer
+            for file, one, answer in zip(pooled["file"], pooled["fold"], pooled["predicted"], strict=True)
+            if one == number
+        }
+    assert run.metrics["test/accuracy"] == pytest.approx(np.mean(pooled["correct"]))
+
+
+def test_what_a_run_of_folds_records_of_validation_are_means_over_the_folds(folded):
+    _, _, _, runs = folded
+    for run in runs_of_folds(runs):
+        folds = folds_of(run, runs)
+        for name in ("best/val_loss", "best/val_accuracy", "best/train_accuracy"):
+            assert run.metrics[name] == pytest.approx(np.mean([fold.metrics[name] for fold in folds]))
+        assert run.metrics["best/epoch"] == sorted(fold.metrics["best/epoch"] for fold in folds)[1]
+        assert run.metrics["final/epochs"] == run.metrics["best/epoch"]
+
+
+def test_the_final_model_is_trained_on_all_images_and_calibrated_by_what_the_folds_judged(folded):
+    folder, _, _, runs = folded
+    run = runs_of_folds(runs)[0]
+    card = json.loads(file_of(folder, run, "card.json").read_bytes())
+    assert card["thresholds"]["images"] == 90
+    assert card["thresholds"]["unlike_distance"] is None or card["thresholds"]["unlike_distance"] > 0
+    assert card["calibration_images"] == 0, "90 images are too few for a temperature"
+    assert "train 90, each judged in one of 3 folds" in file_of(folder, run, "log.txt").read_text()
+
+
+def test_the_page_shows_the_folds_and_what_their_interval_is_beside_that_of_one_split(folded):
+    folder, _, _, runs = folded
+    run = runs_of_folds(runs)[0]
+    page = file_of(folder, run, "run.html").read_text()
+    accuracy = run.metrics["test/accuracy"]
+    assert f"Accuracy {accuracy:.3f} on 90 images in 3 folds (95 % interval" in page
+    assert "a single test split of 18 images would have about ±" in page
+    assert all(fold.run_id[:12] in page for fold in folds_of(run, runs))
+    assert "test image" not in page
+
+
+def test_runs_of_the_same_folds_are_compared_by_image_and_by_fold(folded, monkeypatch, capsys):
+    folder, printed, parent, _ = folded
+    monkeypatch.chdir(folder)
+    assert main(["compare", parent.run_id[:12]]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "On the same 90 images in 3 folds (McNemar):" in said
+    assert "by fold" in said
+    assert "in 3 folds (McNemar)" in " ".join(printed.split())
+
+
+@pytest.mark.parametrize("target", ["latest", "cnnexp"])
+def test_a_run_of_folds_is_one_run_whatever_names_it(folded, target):
+    folder, _, _, runs = folded
+    found = find_runs([target], uri=f"sqlite:///{folder}/mlflow.db")
+    assert {run.run_id for run in found} == {run.run_id for run in runs_of_folds(runs)}
+
+
+def test_a_run_of_folds_and_one_of_its_folds_are_named_by_their_ids(folded):
+    folder, _, _, runs = folded
+    run = runs_of_folds(runs)[0]
+    fold = folds_of(run, runs)[0]
+    for one in (run, fold):
+        assert [found.run_id for found in find_runs([one.run_id[:12]], uri=f"sqlite:///{folder}/mlflow.db")] == [
+            one.run_id
+        ]
+
+
+def test_a_rerun_sweep_trains_nothing_again(folded):
+    folder, _, _, runs = folded
+    printed = sweep(*WORDS, "data.folds=3", "optimizer.learning_rate=0.01,0.0001", folder=folder)
+    assert "2 runs were finished before" in printed
+    _, after = recorded(folder)
+    assert {run.run_id for run in after} == {run.run_id for run in runs}
+
+
+@pytest.mark.slow
+def test_a_run_of_folds_that_was_killed_goes_on_with_the_folds_that_are_left(tmp_path):
+    words = [*WORDS, "data.folds=4", "training.epochs=40", "sweep.workers=1"]
+    write_shapes(tmp_path)
+    process = start(*words, folder=tmp_path, multirun=False)
+
+    def finished():
+        return [run for run in recorded(tmp_path)[1] if run.status == "FINISHED"]
+
+    wait_for(lambda: len(finished()) >= 2)
+    kill(process.pid)
+    process.communicate(timeout=60)
+    before = {run.run_id for run in finished()}
+    printed = sweep(*words, folder=tmp_path, multirun=False)
+    _, runs = recorded(tmp_path)
+    (run,) = runs_of_folds(runs)
+    assert run.status == "FINISHED"
+    assert len(folds_of(run, runs)) == 4
+    assert before <= {fold.run_id for fold in folds_of(run, runs)}
+    assert printed.count("✓") + printed.count("+ ") == 5 - len(before)
+    again = sweep(*words, folder=tmp_path, multirun=False)
+    assert f"finished before, as run {run.run_id}" in again
+
+
+@pytest.mark.slow
+def test_a_declared_test_split_is_judged_by_the_final_model_alone(tmp_path):
+    write_shapes(tmp_path, images=120)
+    with np.load(tmp_path / "shapes.npz") as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    np.savez(
+        tmp_path / "shapes.npz",
+        train_images=images[:90],
+        train_labels=labels[:90],
+        test_images=images[90:],
+        test_labels=labels[90:],
+    )
+    printed = sweep(*WORDS, "data.folds=3", "optimizer.learning_rate=0.01", folder=tmp_path, multirun=False)
+    _, runs = recorded(tmp_path)
+    (run,) = runs_of_folds(runs)
+    assert len(predictions_of(tmp_path, run)["file"]) == 90
+    assert "On the 30 images of the declared test split" in " ".join(printed.split())
+    assert 0 <= run.metrics["declared/accuracy_low"] <= run.metrics["declared/accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_a_fold_that_fails_ends_its_run_and_the_others_are_not_begun(tmp_path):
+    write_shapes(tmp_path)
+    words = [*WORDS, "data.folds=4", "optimizer=sgd", "optimizer.learning_rate=1e9", "sweep.workers=1"]
+    printed = sweep(*words, folder=tmp_path, code=1, multirun=False)
+    _, runs = recorded(tmp_path)
+    assert [run.status for run in runs] == ["FAILED", "FAILED"]
+    assert "Fold 1 failed: The training loss must stay finite" in runs_of_folds(runs)[0].tags["failure"]
+    assert "cnnexp: Fold 1 failed" in printed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.folds=5", "schedule=plateau"], "Choose another schedule"),
+    ],
+)
+def test_what_contradicts_folds_is_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        compose_config(overrides)
