@@ -249,6 +249,26 @@ def predict(
         )
 
 
+@commands.command("preview")
+@click.argument("settings", nargs=-1, metavar="[data=...] [augmentation=...]")
+@click.option("--html", type=FILE, default="preview.html", show_default=True, help="The page; - prints it.")
+@click.option("--images", type=click.IntRange(2, 64), default=8, show_default=True, help="Training images to show.")
+def preview(*, settings: tuple[str, ...], html: Path, images: int) -> int:
+    """Show training images as the network would see them, without training.
+
+    The page has the images plain, with each kind of change alone as strong as it is set, and with all together. The
+    images are the first of each class in turn.
+
+    \b
+    cnnexp preview augmentation=strong
+    cnnexp preview data=folder data.path=photos/ augmentation=mix
+    cnnexp preview data=cifar10 augmentation=none augmentation.hue=0.1
+    """  # noqa: D301
+    from cnnexp.cli.preview import run
+
+    return run(settings, html=html, images=images)
+
+
 @commands.command("resume")
 @click.argument("sweep", metavar="SWEEP | latest")
 @click.argument("settings", nargs=-1, metavar="[tracking.uri=URI] [sweep.workers=N ...]")

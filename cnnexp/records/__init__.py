@@ -5,6 +5,7 @@ from cnnexp.records.data import DataImage, DataIssue, DataReport, DatasetInfo
 from cnnexp.records.evaluation import ClassScore, Evaluation, Finding, SplitPredictions
 from cnnexp.records.folds import FoldResult, FoldScore, FoldsReport
 from cnnexp.records.gallery import Confusion, Gallery, PredictedImage
+from cnnexp.records.preview import Preview
 from cnnexp.records.recorded import Curves, RecordedPredictions, RunSummary
 from cnnexp.records.run import FoldsSummary, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.records.training import Augmentation, EpochValues, History, OutputStatistics, PretrainedNetwork, Scaling
@@ -33,6 +34,7 @@ __all__ = [
     "OutputStatistics",
     "PredictedImage",
     "PretrainedNetwork",
+    "Preview",
     "Probabilities",
     "PrunedRun",
     "RecordedPredictions",

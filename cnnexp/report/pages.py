@@ -64,5 +64,13 @@ def picture(pixels: NDArray[np.uint8], *, side: int | None = None) -> str:
     return _data_uri("image/jpeg", file)
 
 
+def tiled(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return rows of images (rows, n, H, W, C) as one picture, with grey between them."""
+    gap = max(1, images.shape[3] // 16)
+    framed = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=128)
+    rows = [np.concatenate(list(row), axis=1) for row in framed]
+    return np.concatenate(rows)[:-gap, :-gap]
+
+
 def _data_uri(kind: str, file: io.BytesIO) -> str:
     return f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -15,9 +15,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from cnnexp.records import ClassScore, Gallery, Images, PredictedImage, RunCommand, RunResult
+from cnnexp.records import ClassScore, Gallery, PredictedImage, RunCommand, RunResult
 from cnnexp.report.matrix import confusion_matrix
-from cnnexp.report.pages import picture, template
+from cnnexp.report.pages import picture, template, tiled
 from cnnexp.report.run import folds
 from cnnexp.report.run.curves import curve_charts
 from cnnexp.report.run.header import header_rows
@@ -136,14 +136,7 @@ def strips(gallery: Gallery, names: Sequence[str]) -> list[Strip]:
 
 def _strip(gallery: Gallery, places: NDArray[np.int64], name: str) -> Strip:
     files = ", ".join(gallery.seen_files[place] for place in places.tolist())
-    return Strip(name, picture(_beside(gallery.seen[places]), side=_STRIP * len(places)), files, len(places))
-
-
-def _beside(images: Images) -> NDArray[np.uint8]:
-    """Return images (n, H, W, C) as one (H, n × (W + gap) - gap, C), with grey between them."""
-    gap = max(1, images.shape[2] // 16)
-    framed = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=128)
-    return np.concatenate(list(framed), axis=1)[:, :-gap]
+    return Strip(name, picture(tiled(gallery.seen[places][None]), side=_STRIP * len(places)), files, len(places))
 
 
 def _image_source(image: PredictedImage) -> str:

@@ -1,0 +1,44 @@
+"""``cnnexp preview``: what augmentation makes of training images, without training."""
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from cnnexp.cli.outputs import STDOUT, write_document
+from cnnexp.compose import compose_config
+from cnnexp.config import ExperimentConfig
+from cnnexp.datasets import Splits, load_splits
+from cnnexp.report.preview_page import preview_page
+from cnnexp.report.run import reading_shown
+from cnnexp.runs.pretrained import data_for, find_pretrained
+from cnnexp.runs.preview import build_preview
+from cnnexp.runs.resolved_settings import resolve_augmentation
+from cnnexp.system.streams import print_required
+from cnnexp.system.text import printable
+
+
+def run(settings: Sequence[str], *, html: Path, images: int) -> int:
+    """Write the page of the settings' augmentation on the settings' training images.
+
+    Raises:
+        CnnexpError: a setting is wrong, the data are unfit to train on, or the file cannot be written.
+
+    """
+    config = compose_config(settings)
+    splits = _load(config, quietly=html == STDOUT)
+    augmentation = resolve_augmentation(config.augmentation, config.data, grey=splits.spec.color == "grey")
+    preview = build_preview(splits, augmentation, images=images, seed=config.seed)
+    command = shlex.join(["cnnexp", "preview", *settings, "--html", str(html), "--images", str(images)])
+    write_document(preview_page(preview, name=splits.name, command=command), html, option="--html")
+    if html != STDOUT:
+        print_required(f"{augmentation}: {printable(str(html.absolute()))}")
+    return 0
+
+
+def _load(config: ExperimentConfig, *, quietly: bool) -> Splits:
+    load = partial(load_splits, data_for(config.data, find_pretrained(config.model)), seed=config.seed)
+    if quietly:
+        return load(on_progress=lambda _done, _total: None)
+    with reading_shown() as show:
+        return load(on_progress=show)
