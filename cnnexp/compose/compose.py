@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import explain, no_folder, set_by_option, unknown_setting, without_schema
 from cnnexp.compose.schemas import ROOT, VARIANTS, register, register_added
-from cnnexp.config import ExperimentConfig, Override, variants
+from cnnexp.config import ExperimentConfig, Override, as_number, numbers_or_words, variants
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 
@@ -102,6 +102,7 @@ def to_typed(cfg: DictConfig) -> ExperimentConfig:
         )
     _refuse_forced(cfg)
     _refuse_untyped(cfg)
+    _convert_numbers(cfg)
     try:
         config = OmegaConf.to_object(cfg)
     except OmegaConfBaseException as error:
@@ -125,6 +126,14 @@ def _refuse_untyped(cfg: DictConfig) -> None:
     for group, node in _groups(cfg):
         if group in VARIANTS and OmegaConf.get_type(node) not in variants(group).values():
             raise without_schema(group)
+
+
+def _convert_numbers(cfg: DictConfig) -> None:
+    """Convert, in place, the numbers that OmegaConf leaves as they came."""
+    for name in numbers_or_words():
+        value = OmegaConf.select(cfg, name)
+        if (number := as_number(name, value)) is not value:
+            OmegaConf.update(cfg, name, number)
 
 
 def _groups(cfg: DictConfig) -> Iterator[tuple[str, DictConfig]]:

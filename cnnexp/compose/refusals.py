@@ -33,6 +33,7 @@ READERS = ("hydra", "omegaconf", "yaml", "antlr4")
 TYPES: dict[object, str] = {
     int: "a whole number",
     int | str: "a whole number or auto",
+    float | int | str: "a number or auto",
     float: "a number",
     bool: "true or false",
     str: "text",

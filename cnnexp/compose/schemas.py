@@ -66,7 +66,11 @@ def _shared(group: str) -> list[str]:
 def _root() -> object:
     # While Hydra merges, OmegaConf 2.3 fails with an AssertionError on a union (training.threads, sweep.workers) inside
     # a nested type that is still missing; a type that is expanded beforehand is merged without that step.
-    expanded = {"training": config.TrainingConfig, "sweep": config.SweepConfig}
+    expanded = {
+        "optimizer": config.OptimizerConfig,
+        "training": config.TrainingConfig,
+        "sweep": config.SweepConfig,
+    }
     return OmegaConf.merge(
         OmegaConf.structured(ROOT), {name: OmegaConf.structured(owner) for name, owner in expanded.items()}
     )

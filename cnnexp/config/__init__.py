@@ -16,7 +16,16 @@ from cnnexp.config.data import (
     NpzDataConfig,
     TableDataConfig,
 )
-from cnnexp.config.experiment import VARIANTS, ExperimentConfig, all_settings, names_affecting, types_of, variants
+from cnnexp.config.experiment import (
+    VARIANTS,
+    ExperimentConfig,
+    all_settings,
+    as_number,
+    names_affecting,
+    numbers_or_words,
+    types_of,
+    variants,
+)
 from cnnexp.config.extended import Extended
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
@@ -30,6 +39,7 @@ from cnnexp.config.model import (
     ZooModelConfig,
 )
 from cnnexp.config.optimizer import (
+    AUTO,
     AdamConfig,
     AdamWConfig,
     CosineScheduleConfig,
@@ -51,6 +61,7 @@ from cnnexp.config.tracking import TrackingConfig
 from cnnexp.config.training import TrainingConfig
 
 __all__ = [
+    "AUTO",
     "PATHS",
     "VARIANTS",
     "AdamConfig",
@@ -91,7 +102,9 @@ __all__ = [
     "WarmupCosineScheduleConfig",
     "ZooModelConfig",
     "all_settings",
+    "as_number",
     "names_affecting",
+    "numbers_or_words",
     "quote",
     "types_of",
     "unquote",

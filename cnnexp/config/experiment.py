@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
 
@@ -138,6 +139,29 @@ def types_of(group: str) -> tuple[type, ...]:
     """Return every class of settings that `group` can be; none for a plain value such as the seed."""
     base = next((field.type for field in fields(ExperimentConfig) if field.name == group), None)
     return (base, *variants(group).values()) if isinstance(base, type) and is_dataclass(base) else ()
+
+
+def as_number(name: str, value: object) -> object:
+    """Return `value` as a float where the setting `name` is a number or a word, and `value` can be read as a number.
+
+    OmegaConf converts what a field of type float is given, such as 1 and the text 0.1, but nothing for a union.
+    """
+    if name in numbers_or_words() and isinstance(value, int | str) and not isinstance(value, bool):
+        with suppress(ValueError):
+            return float(value)
+    return value
+
+
+@cache
+def numbers_or_words() -> frozenset[str]:
+    """Return the full names of the settings that are a number or a word, such as auto."""
+    return frozenset(
+        f"{group.name}.{field.name}"
+        for group in fields(ExperimentConfig)
+        for owner in types_of(group.name)
+        for field in fields(owner)
+        if field.type == float | int | str
+    )
 
 
 def all_settings() -> dict[str, Setting]:

@@ -1,13 +1,16 @@
 from cnnexp.config.setting import one_of, setting, settings, within
 from cnnexp.errors import ConfigError
 
+AUTO = "auto"  # value of optimizer.learning_rate
+
 
 @settings
 class OptimizerConfig:
     """What every optimizer has."""
 
     name: str
-    learning_rate: float = setting(short="lr")  # the rate at `reference_batch_size`
+    # The rate at `reference_batch_size`, a float once composed; auto: found by `training.rate_finder` before training.
+    learning_rate: float | int | str = setting(short="lr")
     batch_scaling: str  # how the rate follows the batch size: none | linear | sqrt
     reference_batch_size: int = setting(column="if set")  # the batch size at which the rate is taken as it stands
     clip_norm: float | None = setting(column="if set", neutral=None)  # largest norm of the whole gradient; None: any
@@ -15,7 +18,11 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         within("optimizer.layer_decay", self.layer_decay, 0, 1, above=True)
-        within("optimizer.learning_rate", self.learning_rate, 0, 100, above=True)
+        if isinstance(self.learning_rate, str):
+            if self.learning_rate != AUTO:
+                raise ConfigError(f"optimizer.learning_rate must be a number or auto; got {self.learning_rate!r}.")
+        else:
+            within("optimizer.learning_rate", self.learning_rate, 0, 100, above=True)
         one_of("optimizer.batch_scaling", self.batch_scaling, ("none", "linear", "sqrt"))
         within("optimizer.reference_batch_size", self.reference_batch_size, 1)
         within("optimizer.clip_norm", self.clip_norm, 0, above=True)

@@ -8,7 +8,16 @@ from cnnexp.records.gallery import Confusion, Gallery, PredictedImage
 from cnnexp.records.preview import Preview
 from cnnexp.records.recorded import Curves, RecordedPredictions, RunSummary
 from cnnexp.records.run import FoldsSummary, PrunedRun, RunCommand, RunInfo, RunResult
-from cnnexp.records.training import Augmentation, EpochValues, History, OutputStatistics, PretrainedNetwork, Scaling
+from cnnexp.records.training import (
+    Augmentation,
+    EpochValues,
+    FoundLearningRate,
+    History,
+    LearningRateCurve,
+    OutputStatistics,
+    PretrainedNetwork,
+    Scaling,
+)
 
 __all__ = [
     "SPLIT_NAMES",
@@ -27,10 +36,12 @@ __all__ = [
     "FoldScore",
     "FoldsReport",
     "FoldsSummary",
+    "FoundLearningRate",
     "Gallery",
     "History",
     "Images",
     "Labels",
+    "LearningRateCurve",
     "OutputStatistics",
     "PredictedImage",
     "PretrainedNetwork",

@@ -31,6 +31,7 @@ class RunInfo:
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
     steps_per_epoch: int
     notes: tuple[str, ...]
+    found: FoundLearningRate | None = None  # None: the learning rate was set by hand
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,29 @@ class EpochValues:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningRateCurve:
+    """A learning rate range test: the loss of each step of a short training whose rate grows."""
+
+    learning_rates: tuple[float, ...]  # (S,) growing
+    losses: tuple[float, ...]  # (S,) of the batch of each step
+    smoothed: tuple[float, ...]  # (S,)
+    suggestion: float  # a rate
+
+    @property
+    def fall(self) -> float:
+        """By which share of its first value the smoothed loss fell at most; near 0: nothing was learned."""
+        return 1 - min(self.smoothed) / self.smoothed[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLearningRate:
+    """What ``optimizer.learning_rate=auto`` came to."""
+
+    learning_rate: float  # optimizer.learning_rate of a run that would be the same
+    curve: LearningRateCurve
+
+
+@dataclass(frozen=True, slots=True)
 class OutputStatistics:
     """How much the outputs of a network depend on the image, over the images of a split.
 

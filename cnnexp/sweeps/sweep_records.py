@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 
 from omegaconf import DictConfig, OmegaConf
 
-from cnnexp.config import Override, Setting, TrackingConfig, all_settings
+from cnnexp.config import Override, Setting, TrackingConfig, all_settings, as_number
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.system.files import at_home
@@ -60,11 +60,8 @@ def _consequential(group: str, values: Any) -> Any:  # noqa: ANN401 - of a group
     """Return the values of a group that can change a result; `sweep.zip` and its like only say which runs there are."""
     if not isinstance(values, dict):
         return values if _is_consequential(group, values) else None
-    return {
-        key: value
-        for key, value in values.items()
-        if _is_consequential(group if key == "name" else f"{group}.{key}", value)
-    }
+    named = {key: group if key == "name" else f"{group}.{key}" for key in values}
+    return {key: as_number(name, values[key]) for key, name in named.items() if _is_consequential(name, values[key])}
 
 
 def _is_consequential(name: str, value: object) -> bool:

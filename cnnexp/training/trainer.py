@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import keras
 import numpy as np
@@ -90,6 +90,18 @@ class Trainer:
         """Leave the network with its averaged weights, where an average is kept."""
         if self._average is not None:
             self._average.load_into_network()
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Give the network, its average, its random numbers and the optimizer their values back after the block."""
+        variables = [*self.network.model.variables, *self._optimizer.variables]
+        variables += [] if self._average is None else self._average.variables
+        before = [variable.numpy() for variable in variables]
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
 
     def __call__(
         self, batches: Iterator[object], learning_rates: NDArray[np.float64]

@@ -16,19 +16,19 @@ class WeightAverage:
 
     def __init__(self, weights: Sequence[keras.Variable], *, decay: float) -> None:
         self._weights = list(weights)
-        self._averages = [tf.Variable(weight.value, trainable=False) for weight in weights]
+        self.variables = [tf.Variable(weight.value, trainable=False) for weight in weights]
         self.decay = decay
 
     def update(self, steps: tf.Tensor) -> None:
         """Take in the weights after a step; `steps` counts it. Part of the training graph."""
         made = tf.cast(steps, tf.float32)
         decay = tf.minimum(self.decay, (1 + made) / (10 + made))
-        for average, weight in zip(self._averages, self._weights, strict=True):
+        for average, weight in zip(self.variables, self._weights, strict=True):
             average.assign_add((1 - decay) * (weight.value - average))
 
     def load_state_from(self, other: "WeightAverage") -> None:
         """Take over the averages of `other`, of a network of the same layers."""
-        for mine, theirs in zip(self._averages, other._averages, strict=True):
+        for mine, theirs in zip(self.variables, other.variables, strict=True):
             mine.assign(theirs)
 
     @contextmanager
@@ -44,5 +44,5 @@ class WeightAverage:
 
     def load_into_network(self) -> None:
         """Give the network the averages."""
-        for weight, average in zip(self._weights, self._averages, strict=True):
+        for weight, average in zip(self._weights, self.variables, strict=True):
             weight.assign(average)
