@@ -1,3 +1,15 @@
 """Commands beside the main job: `commands` declares their options and help; a longer one is done in its own module."""
 
-COMMANDS = ("cache", "check-data", "compare", "evaluate", "export", "predict", "preview", "resume", "send", "ui")
+COMMANDS = (
+    "cache",
+    "check-data",
+    "compare",
+    "evaluate",
+    "export",
+    "find-lr",
+    "predict",
+    "preview",
+    "resume",
+    "send",
+    "ui",
+)

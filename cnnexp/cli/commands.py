@@ -199,6 +199,29 @@ def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool) 
     return 0
 
 
+@commands.command("find-lr")
+@click.argument("settings", nargs=-1, metavar="[model=... optimizer=... data=...]")
+@click.option("--html", type=FILE, **_OR_PRINTED, help="Write the curve as a page.")
+@click.option("--json", type=FILE, **_OR_PRINTED, help="Write the rate of every step and its loss.")
+def find_lr(*, settings: tuple[str, ...], html: Path | None, json: Path | None) -> int:
+    """Find a learning rate for a run with these settings, by a short training whose rate grows (Smith 2017).
+
+    Only training images are used, and nothing is recorded. optimizer.learning_rate=auto does the same at the beginning
+    of a run, and keeps the curve with it.
+
+    \b
+    cnnexp find-lr model=vgg optimizer=sgd
+    cnnexp find-lr data=folder data.path=photos/ --html curve.html
+    """  # noqa: D301
+    from cnnexp.compose import compose_config
+
+    config = compose_config(settings)
+    quiet.import_tensorflow()
+    from cnnexp.cli.find_lr import run
+
+    return run(config, settings, html=html, json=json)
+
+
 @commands.command("predict")
 @click.argument("target", metavar="RUN")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE | FOLDER | TABLE ...")

@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 
 from cnnexp.comparison.metric import Metric
-from cnnexp.config import all_settings
+from cnnexp.config import AUTO, all_settings
+from cnnexp.config.columns import FOUND
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.system.text import as_yaml, closest
@@ -25,6 +26,7 @@ class Setting:
     name: str
     levels: tuple[str, ...]  # the first is the one effects are measured against: nothing added, or the smallest
     confounded_with: tuple[str, ...]  # settings that changed exactly when this one did: effects cannot be separated
+    found: tuple[str, ...] = ()  # what the level auto came to, smallest first
 
     @property
     def is_numeric(self) -> bool:
@@ -33,6 +35,8 @@ class Setting:
 
     def text(self, level: str) -> str:
         """The level as it is shown: a number with as many digits as distinguish it from the others."""
+        if level == AUTO and self.found:
+            return f"{AUTO} ({' to '.join(dict.fromkeys((self.found[0], self.found[-1])))})"
         return _shown(self.levels)[level]
 
 
@@ -62,7 +66,12 @@ def seed_of(run: RunSummary) -> str:
 
 
 def value_of(run: RunSummary, setting: str) -> str:
-    """The run's level of a setting; one recorded before the setting existed has the level that means the same."""
+    """The run's level of a setting; one recorded before the setting existed has the level that means the same.
+
+    A value that was found before training is the level auto: what was asked for is the same for all seeds.
+    """
+    if run.tags.get(FOUND) == setting:
+        return AUTO
     described = all_settings().get(setting)
     neutral = as_yaml(described.neutral) if described is not None and described.has_neutral else ABSENT
     return run.settings.get(setting, neutral)
@@ -79,8 +88,9 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
     if unknown := [name for name in by if name not in columns]:
         raise ConfigError(_unknown_setting(unknown[0], columns))
     varying = {name: column for name, column in columns.items() if len(set(column)) > 1}
+    found = {name: _found(runs, name) for name in columns}
     if by:
-        return tuple(Setting(name, _ordered(set(columns[name])), ()) for name in by)
+        return tuple(Setting(name, _ordered(set(columns[name])), (), found[name]) for name in by)
     free = {name: column for name, column in varying.items() if not _follows_choice(name, varying)}
     leaders: dict[str, list[str]] = {}
     for name in sorted(free, key=lambda name: ("." in name, name)):
@@ -89,7 +99,15 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
             leaders[name] = []
         else:
             leaders[leader].append(name)
-    return tuple(Setting(name, _ordered(set(free[name])), tuple(others)) for name, others in leaders.items())
+    return tuple(
+        Setting(name, _ordered(set(free[name])), tuple(others), found[name]) for name, others in leaders.items()
+    )
+
+
+def _found(runs: Sequence[RunSummary], name: str) -> tuple[str, ...]:
+    """Return the values that were found for a setting, the smallest first."""
+    values = {run.settings[name] for run in runs if run.tags.get(FOUND) == name and name in run.settings}
+    return tuple(sorted(values, key=float))
 
 
 def _is_compared(name: str) -> bool:

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import PurePath
 
-from cnnexp.config.experiment import ExperimentConfig, all_settings
+from cnnexp.config.experiment import ExperimentConfig, all_settings, numbers_or_words
 from cnnexp.config.extended import Extended, Extension
+from cnnexp.config.optimizer import AUTO
 from cnnexp.config.override import Override, unquote, values_of
 from cnnexp.config.setting import Setting, settings_of
 from cnnexp.system.text import as_yaml
 
 Scalar = str | int | float | bool
 
+FOUND = "cnnexp.found"  # tag: the setting that was auto; its parameter is what was found before training
 SETTINGS = "cnnexp.settings"  # tag, JSON: the recorded settings that are no parameters
 
 
@@ -35,9 +37,14 @@ def parameters(config: ExperimentConfig) -> dict[str, Scalar]:
     """Return flat names and values: ``model`` is the option that was chosen, ``model.width`` a value of it.
 
     A parameter is a setting that can change what is learned; places and the record itself cannot. What is null is left
-    out, so that a column is empty where a setting is not in use.
+    out, so that a column is empty where a setting is not in use; a number that is found before training is recorded
+    then.
     """
-    return {name: value for name, setting, value in values(config) if setting.is_recorded and value is not None}
+    return {
+        name: value
+        for name, setting, value in values(config)
+        if setting.is_recorded and value is not None and not (value == AUTO and name in numbers_or_words())
+    }
 
 
 def values(config: ExperimentConfig) -> Iterator[tuple[str, Setting, Scalar | None]]:

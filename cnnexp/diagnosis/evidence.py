@@ -33,10 +33,12 @@ class RunEvidence:
     patience: int | None  # training.patience
     learning_rate: float  # optimizer.learning_rate, before batch scaling and schedule
     class_weight: str  # training.class_weight
+    sampling: str  # training.sampling
     dropout: float  # regularization.dropout
     l1: float  # regularization.l1
     l2: float  # regularization.l2
     label_smoothing: float  # regularization.label_smoothing
+    gamma: float  # of focal loss; 0: cross-entropy
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
     seed: int  # of the simulations
 
@@ -65,13 +67,18 @@ def uniform_loss(run: RunEvidence) -> float:
     return math.log(len(run.class_counts["train"]))
 
 
+def counts_classes_alike(run: RunEvidence) -> bool:
+    """Return whether rare classes counted as much as common ones in training, by weight or by sampling."""
+    return "balanced" in (run.class_weight, run.sampling)
+
+
 def prior_loss(run: RunEvidence) -> float:
     """Return in nats the lowest training loss of one output for all images: the entropy of the class shares.
 
-    With balanced class weights every class counts alike, so it is that of equal shares. 0: there is one class.
+    Where training balanced the classes, it is that of equal shares. 0: there is one class.
     """
     counts = np.array([count for count in run.class_counts["train"] if count > 0], np.float64)
-    shares = counts / counts.sum() if run.class_weight == "none" else np.full(len(counts), 1 / len(counts))
+    shares = np.full(len(counts), 1 / len(counts)) if counts_classes_alike(run) else counts / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 
 

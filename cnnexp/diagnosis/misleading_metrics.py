@@ -11,6 +11,7 @@ from cnnexp.diagnosis.evidence import (
     RunEvidence,
     beats_majority,
     combination_interval,
+    counts_classes_alike,
     exact_interval,
     majority_share,
     recalls,
@@ -75,7 +76,7 @@ def detect_misleading_accuracy(run: RunEvidence) -> Finding | None:
         confidence=INFLATION_CONFIDENCE if ratio >= IMBALANCED else INFLATION_CONFIDENCE_BALANCED,
         repair=(
             "training.class_weight=balanced"
-            if ratio >= IMBALANCED and run.class_weight == "none"
+            if ratio >= IMBALANCED and not counts_classes_alike(run)
             else "judge by test/balanced_accuracy and test/macro_f1, and add images of the classes with low recall"
         ),
     )

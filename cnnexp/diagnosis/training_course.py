@@ -125,8 +125,12 @@ def validation_losses(run: RunEvidence) -> NDArray[np.float64]:
 def training_losses(run: RunEvidence) -> NDArray[np.float64]:
     """Return the training loss of each epoch (epochs,), in nats, without the L1 and L2 penalties as far as measured.
 
-    The loss of an epoch is a mean over its steps, so the mean of the penalties before and after it is subtracted.
+    The loss of an epoch is a mean over its steps, so the mean of the penalties before and after it is subtracted. Focal
+    loss is brought to the scale of cross-entropy, by what uniform probabilities have of both.
     """
     losses = np.array([epoch.train_loss for epoch in run.history.epochs])
     penalties = np.array(run.history.penalties)
-    return losses - (penalties[:-1] + penalties[1:]) / 2 if len(penalties) else losses
+    losses = losses - (penalties[:-1] + penalties[1:]) / 2 if len(penalties) else losses
+    uniform = 1 / max(len(run.class_counts["train"]), 2)
+    scaled: NDArray[np.float64] = losses / (1 - uniform) ** run.gamma
+    return scaled

@@ -9,7 +9,7 @@ from cnnexp.records.data import DataReport
 from cnnexp.records.evaluation import Evaluation, Finding, SplitPredictions
 from cnnexp.records.folds import FoldsReport
 from cnnexp.records.gallery import Gallery
-from cnnexp.records.training import History
+from cnnexp.records.training import FoundLearningRate, History
 
 
 @dataclass(frozen=True, slots=True)

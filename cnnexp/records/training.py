@@ -115,7 +115,7 @@ class LearningRateCurve:
     @property
     def fall(self) -> float:
         """By which share of its first value the smoothed loss fell at most; near 0: nothing was learned."""
-        return 1 - min(self.smoothed) / self.smoothed[0]
+        return 1 - min(self.smoothed) / self.smoothed[0] if self.smoothed else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -18,7 +19,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnnexp import figures
-from cnnexp.records import SPLIT_NAMES, ClassScore, Evaluation, Finding, RunCommand, RunResult, SplitPredictions
+from cnnexp.records import (
+    SPLIT_NAMES,
+    ClassScore,
+    Evaluation,
+    Finding,
+    RunCommand,
+    RunInfo,
+    RunResult,
+    SplitPredictions,
+)
+from cnnexp.report.learning_rate import page as rate_page
 from cnnexp.report.run.page import run_page
 from cnnexp.tracking.run_page import PAGE
 
@@ -47,6 +58,17 @@ def files(result: RunResult, command: RunCommand) -> dict[str, bytes]:
         "data_report.json": to_json(dataclasses.asdict(result.data_report)),
         "findings.json": to_json([_as_dict(finding) for finding in result.findings]),
         "environment.json": to_json(result.environment),
+    }
+
+
+def rate_files(info: RunInfo, command: RunCommand) -> dict[str, bytes]:
+    """Return the root files about a learning rate that was found: the curve and its page; none where it was set."""
+    if info.found is None:
+        return {}
+    repeat = shlex.join(["cnnexp", *command.overrides])
+    return {
+        "learning_rate.json": to_json(dataclasses.asdict(info.found)),
+        "learning_rate.html": rate_page(info.found, about=info.name, command=repeat).encode(),
     }
 
 

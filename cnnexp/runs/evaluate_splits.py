@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from cnnexp.config import ExperimentConfig
+from cnnexp.config import ExperimentConfig, FocalLossConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.datasets.image_digests import image_digests
 from cnnexp.diagnosis import RunEvidence
@@ -106,12 +106,14 @@ def evidence_of(
         temperature=evaluated.temperature,
         epochs=config.training.epochs,
         patience=config.training.patience,
-        learning_rate=config.optimizer.learning_rate,
+        learning_rate=float(config.optimizer.learning_rate),
         class_weight=config.training.class_weight,
+        sampling=config.training.sampling,
         dropout=config.regularization.dropout,
         l1=config.regularization.l1,
         l2=config.regularization.l2,
         label_smoothing=config.regularization.label_smoothing,
+        gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
         augmentation=info.augmentation,
         seed=config.seed,
     )

@@ -14,8 +14,19 @@ from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
 from cnnexp.models import Regularization, build_model, set_pretrained_weights
-from cnnexp.records import SPLIT_NAMES, EpochValues, Gallery, PretrainedNetwork, PrunedRun, RunInfo, RunResult
+from cnnexp.records import (
+    SPLIT_NAMES,
+    DataReport,
+    EpochValues,
+    FoundLearningRate,
+    Gallery,
+    PretrainedNetwork,
+    PrunedRun,
+    RunInfo,
+    RunResult,
+)
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
+from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.pretrained import data_for, notes_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
@@ -50,29 +61,15 @@ def run(
 
     """
     training.require_zip_date()
-    data = data_for(config.data, pretrained)
-    inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
-    splits = trainable_splits(inspected, data)
-    report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
-    about_network = notes_on(pretrained, inspected, config.data)
-    splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
+    splits, report = _load(config, pretrained, on_progress)
     settings = resolve(config, splits, pretrained=pretrained)
-    configure_tensorflow(threads=settings.threads, seed=config.seed)
-    build = partial(build_network, config, splits, settings)
-    model = build(settings.precision)
-    set_pretrained_weights(model, config.model, pretrained)
-    info = run_info(config, splits, settings, model, name)
+    model, network_training, found = prepare(
+        config, splits, settings, pretrained, graphs=graphs, on_epoch=on_epoch, on_progress=on_progress
+    )
+    config, settings = network_training.config, network_training.settings
+    info = run_info(config, splits, settings, model, name, found)
     on_start(info)
-    trained = NetworkTraining(
-        config=config,
-        splits=splits,
-        settings=settings,
-        starts_from_weights=pretrained is not None and pretrained.weights is not None,
-        build=build,
-        graphs=own_graphs(config, graphs),
-        on_epoch=on_epoch,
-        on_progress=on_progress,
-    ).train(model)
+    trained = network_training.train(model)
     network, history = trained.network, trained.history
     if history.pruned:
         return PrunedRun(history)
@@ -90,7 +87,7 @@ def run(
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
         findings=diagnose(evidence),
-        notes=(*splits.notes, *evaluated.notes, *not_assessed(evidence)),
+        notes=(*info.notes, *evaluated.notes, *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),
         data_report=report,
@@ -107,13 +104,74 @@ def run(
     )
 
 
-def own_graphs(config: ExperimentConfig, graphs: GraphCache | None) -> GraphCache:
+def find_learning_rate(
+    config: ExperimentConfig, *, on_progress: Callable[[str, int, int], None], pretrained: PretrainedNetwork | None
+) -> FoundLearningRate:
+    """Find the rate that a run with ``optimizer.learning_rate=auto`` would train with.
+
+    Raises:
+        CnnexpError: as `run` raises before its first step.
+
+    """
+    splits, _ = _load(config, pretrained, on_progress)
+    settings = resolve(config, splits, pretrained=pretrained)
+    *_, found = prepare(
+        searching(config), splits, settings, pretrained, graphs=None, on_epoch=lambda _: False, on_progress=on_progress
+    )
+    assert found is not None
+    return found
+
+
+def _load(
+    config: ExperimentConfig, pretrained: PretrainedNetwork | None, on_progress: Callable[[str, int, int], None]
+) -> tuple[Splits, DataReport]:
+    """Read and check the images; notes of the check are among those of the splits."""
+    data = data_for(config.data, pretrained)
+    inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
+    splits = trainable_splits(inspected, data)
+    report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
+    about_network = notes_on(pretrained, inspected, config.data)
+    return dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report))), report
+
+
+def prepare(
+    config: ExperimentConfig,
+    splits: Splits,
+    settings: ResolvedSettings,
+    pretrained: PretrainedNetwork | None,
+    *,
+    graphs: GraphCache | None,
+    on_epoch: Callable[[EpochValues], bool],
+    on_progress: Callable[[str, int, int], None],
+) -> tuple[keras.Model, NetworkTraining, FoundLearningRate | None]:
+    """Return a network that this run has not trained yet, what will train it, and the learning rate if it was found."""
+    configure_tensorflow(threads=settings.threads, seed=config.seed)
+    build = partial(_build_network, config, splits, settings)
+    model = build(settings.precision)
+    set_pretrained_weights(model, config.model, pretrained)
+    network_training = NetworkTraining(
+        config=config,
+        splits=splits,
+        settings=settings,
+        starts_from_weights=pretrained is not None and pretrained.weights is not None,
+        build=build,
+        graphs=_own_graphs(config, graphs),
+        on_epoch=on_epoch,
+        on_progress=on_progress,
+    )
+    if not is_searched(config):
+        return model, network_training, None
+    found = find_rate(network_training, model)
+    return model, at_rate(network_training, found.learning_rate), found
+
+
+def _own_graphs(config: ExperimentConfig, graphs: GraphCache | None) -> GraphCache:
     """Return `graphs` for a run, or new ones: a user's optimizer may have settings that it does not describe."""
     own = isinstance(config.optimizer, Extended) or isinstance(config.loss, Extended)
     return GraphCache() if graphs is None or own else graphs
 
 
-def build_network(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, precision: str) -> keras.Model:
+def _build_network(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, precision: str) -> keras.Model:
     """Return the untrained model."""
     regularization = config.regularization
     return build_model(
@@ -127,7 +185,12 @@ def build_network(config: ExperimentConfig, splits: Splits, settings: ResolvedSe
 
 
 def run_info(
-    config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, model: keras.Model, name: str
+    config: ExperimentConfig,
+    splits: Splits,
+    settings: ResolvedSettings,
+    model: keras.Model,
+    name: str,
+    found: FoundLearningRate | None,
 ) -> RunInfo:
     """Return what is known of the run before its first step."""
     classes = len(splits.class_names)
@@ -148,7 +211,8 @@ def run_info(
         precision=settings.precision,
         augmentation=str(settings.augmentation),
         steps_per_epoch=settings.steps_per_epoch,
-        notes=splits.notes,
+        notes=(*splits.notes, *rate_notes(found)),
+        found=found,
     )
 
 

@@ -14,7 +14,6 @@ from cnnexp.data_check import check, summary, with_labels_of_folds
 from cnnexp.datasets import Split, Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import RunEvidence, diagnose, not_assessed
 from cnnexp.evaluation import evaluate
-from cnnexp.models import set_pretrained_weights
 from cnnexp.records import (
     EpochValues,
     Evaluation,
@@ -31,10 +30,9 @@ from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, 
 from cnnexp.runs.pretrained import data_for, notes_on
 from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.split_outputs import SplitOutputs
-from cnnexp.runs.train_network import NetworkTraining
 from cnnexp.saved.build_card import OutOfFoldScores, build_card
 from cnnexp.system import resources
-from cnnexp.training import GraphCache, configure_tensorflow
+from cnnexp.training import GraphCache
 
 WATCHED = 512  # training images by which the final training is watched, where no validation split is declared
 SINGLE_SPLIT = 0.2  # share of a test split that the interval is compared with, where data.test is 0
@@ -75,23 +73,21 @@ def run(
     about_network = notes_on(pretrained, inspected, config.data)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
     settings = resolve(config, splits, pretrained=pretrained)
-    configure_tensorflow(threads=settings.threads, seed=config.seed)
-    build = partial(experiment.build_network, config, splits, settings)
-    model = build(settings.precision)
-    set_pretrained_weights(model, config.model, pretrained)
-    info = experiment.run_info(config, splits, settings, model, name)
-    on_start(info)
     epochs = median_epochs(results, keep=config.training.keep)
-    final = NetworkTraining(
-        config=_without_selection(config),
-        splits=dataclasses.replace(splits, validation=_watched(splits)),
-        settings=settings,
-        starts_from_weights=pretrained is not None and pretrained.weights is not None,
-        build=build,
-        graphs=experiment.own_graphs(config, graphs),
+    model, network_training, found = experiment.prepare(
+        _without_selection(config),
+        dataclasses.replace(splits, validation=_watched(splits)),
+        settings,
+        pretrained,
+        graphs=graphs,
         on_epoch=_until(epochs, on_epoch),
         on_progress=on_progress,
-    ).train(model)
+    )
+    config = dataclasses.replace(config, optimizer=network_training.config.optimizer)
+    settings = network_training.settings
+    info = experiment.run_info(config, splits, settings, model, name, found)
+    on_start(info)
+    final = network_training.train(model)
     network, trained = final.network, final.history
     declared = _declared(final.outputs, splits, pooled.temperature, seed=config.seed)
     if pooled.temperature is not None:
@@ -119,7 +115,7 @@ def run(
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
         findings=diagnose(evidence),
-        notes=(*splits.notes, *_final_notes(trained, evaluated), *not_assessed(evidence)),
+        notes=(*info.notes, *_final_notes(trained, evaluated), *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),
         data_report=report,

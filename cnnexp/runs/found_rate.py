@@ -1,36 +1,23 @@
 """``optimizer.learning_rate=auto``: a rate is found before the first step, and is from then on as if set by hand."""
 
 import dataclasses
-from collections.abc import Callable
+
+import keras
 
 from cnnexp.config import AUTO, ExperimentConfig
-from cnnexp.datasets import Splits
 from cnnexp.records import FoundLearningRate
-from cnnexp.runs.resolved_settings import ResolvedSettings, scaled_learning_rate
-from cnnexp.training import Trainer, find_learning_rate
+from cnnexp.runs.resolved_settings import batch_factor, scaled_learning_rate
+from cnnexp.runs.train_network import NetworkTraining
 
 LITTLE_FALL = 0.05  # of the first loss; below, the test shows no rate at which this network learns
 _DIGITS = 2  # of the rate; the test is not finer
 
 
-def find_rate(
-    config: ExperimentConfig,
-    settings: ResolvedSettings,
-    splits: Splits,
-    trainer: Trainer,
-    on_steps: Callable[[int, int], None],
-) -> FoundLearningRate:
-    """Find a rate on training images alone; `trainer` and what it will be given are afterwards as they were."""
-    curve = find_learning_rate(
-        trainer,
-        splits.train,
-        batch_size=config.training.images_per_step,
-        sampling=config.training.sampling,
-        augmentation=settings.augmentation,
-        seed=config.seed,
-        on_steps=on_steps,
-    )
-    factor = scaled_learning_rate(with_rate(config, 1.0).optimizer, batch_size=config.training.images_per_step)
+def find_rate(network_training: NetworkTraining, model: keras.Model) -> FoundLearningRate:
+    """Find a rate on training images alone; the model, and what it will be given, are afterwards as they were."""
+    curve = network_training.range_test(model)
+    config = network_training.config
+    factor = batch_factor(config.optimizer, batch_size=config.training.images_per_step)
     return FoundLearningRate(float(f"{curve.suggestion / factor:.{_DIGITS}g}"), curve)
 
 
@@ -39,9 +26,21 @@ def is_searched(config: ExperimentConfig) -> bool:
     return config.optimizer.learning_rate == AUTO
 
 
-def with_rate(config: ExperimentConfig, learning_rate: float) -> ExperimentConfig:
-    """Return the configuration of the run with this ``optimizer.learning_rate``."""
-    return dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=learning_rate))
+def searching(config: ExperimentConfig) -> ExperimentConfig:
+    """Return the configuration of the run whose learning rate is to be found."""
+    return dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=AUTO))
+
+
+def at_rate(network_training: NetworkTraining, learning_rate: float) -> NetworkTraining:
+    """Return the training with this ``optimizer.learning_rate``."""
+    config = network_training.config
+    optimizer = dataclasses.replace(config.optimizer, learning_rate=learning_rate)
+    scaled = scaled_learning_rate(optimizer, batch_size=config.training.images_per_step)
+    return dataclasses.replace(
+        network_training,
+        config=dataclasses.replace(config, optimizer=optimizer),
+        settings=dataclasses.replace(network_training.settings, learning_rate=scaled),
+    )
 
 
 def rate_notes(found: FoundLearningRate | None) -> tuple[str, ...]:

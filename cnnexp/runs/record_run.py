@@ -66,6 +66,7 @@ def record_run(
             report.info(info, asdict(config))
             log.info(info, asdict(config))
             recorder.info(info)
+            recorder.files(artifacts.rate_files(info, command))
 
         def on_epoch(values: EpochValues) -> bool:
             report.epoch(values)

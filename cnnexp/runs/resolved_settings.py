@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnexp.config import AugmentationConfig, DataConfig, ExperimentConfig, OptimizerConfig, ZooModelConfig
+from cnnexp.config import AUTO, AugmentationConfig, DataConfig, ExperimentConfig, OptimizerConfig, ZooModelConfig
 from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
 from cnnexp.system import resources
 
@@ -37,7 +37,7 @@ class ResolvedSettings:
 
     threads: int
     precision: str  # float32 | bfloat16
-    learning_rate: float  # after batch scaling, before the schedule
+    learning_rate: float  # after batch scaling, before the schedule; NaN: it is not found yet
     steps_per_epoch: int
     augmentation: Augmentation
     statistics: "ChannelStatistics"  # of the training images
@@ -117,13 +117,20 @@ def resolve_precision(precision: str, *, work: int) -> str:
 
 
 def scaled_learning_rate(optimizer: OptimizerConfig, *, batch_size: int) -> float:
-    """Return the learning rate for `batch_size` under the optimizer's scaling rule.
+    """Return the learning rate for `batch_size` under the optimizer's scaling rule; NaN for ``auto``."""
+    if optimizer.learning_rate == AUTO:
+        return math.nan
+    return float(optimizer.learning_rate) * batch_factor(optimizer, batch_size=batch_size)
+
+
+def batch_factor(optimizer: OptimizerConfig, *, batch_size: int) -> float:
+    """Return what the learning rate is multiplied by for `batch_size`.
 
     Linear after Goyal et al. 2017 (arXiv:1706.02677), square root after Krizhevsky 2014 (arXiv:1404.5997).
     """
     ratio = batch_size / optimizer.reference_batch_size
     exponent = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}[optimizer.batch_scaling]
-    return float(optimizer.learning_rate * ratio**exponent)
+    return float(ratio**exponent)
 
 
 def resolve_augmentation(config: AugmentationConfig, data: DataConfig, *, grey: bool) -> Augmentation:

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from cnnexp import training
-from cnnexp.config import ExperimentConfig, FocalLossConfig, ScheduleConfig
+from cnnexp.config import AUTO, ExperimentConfig, FocalLossConfig, ScheduleConfig
 from cnnexp.datasets import Splits
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.models import copy_of_head, load_head, rate_factors, trained_variables
-from cnnexp.records import Augmentation, EpochValues, History
+from cnnexp.records import Augmentation, EpochValues, History, LearningRateCurve
 from cnnexp.runs.cached_features import CachedFeatures
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.runs.split_outputs import OutputsOfFeatures, OutputsOfImages, SplitOutputs
@@ -64,6 +64,28 @@ class NetworkTraining:
             load_head(model, source=head.model)
         network, history = self._train_unfrozen(model, history)
         return TrainedNetwork(network, history, OutputsOfImages(network, self.splits))
+
+    def range_test(self, model: keras.Model) -> LearningRateCurve:
+        """Try growing rates of the last stage, at the weights that training begins with; they stay as they are."""
+        with training.random_state_kept():  # copying a head draws initial weights
+            if self.config.training.freeze == "backbone":
+                train = self._features(self._in_float32(model)).training()
+                return self._range_test(copy_of_head(model), train, augmentation=_NONE, views=train.views)
+            return self._range_test(model, self.splits.train, augmentation=self.settings.augmentation, views=1)
+
+    def _range_test(
+        self, model: keras.Model, train: Examples, *, augmentation: Augmentation, views: int
+    ) -> LearningRateCurve:
+        return training.find_learning_rate(
+            self.graphs.reuse(self._trainer(model)),
+            train,
+            batch_size=self.config.training.images_per_step,
+            sampling=self.config.training.sampling,
+            augmentation=augmentation,
+            seed=self.config.seed,
+            views=views,
+            on_steps=partial(self.on_progress, "finding the learning rate"),
+        )
 
     def _train_unfrozen(self, model: keras.Model, before: History | None) -> tuple[Network, History]:
         """Train all that is not frozen, on images."""
@@ -129,7 +151,9 @@ class NetworkTraining:
         """Return the trainer of the second stage, of a whole model or of a head."""
         settings, optimizer = self.config.training, self.config.optimizer
         freeze = "none" if settings.freeze == "backbone" else settings.freeze  # then `model` is a head
-        made = training.build_optimizer(optimizer, learning_rate=self.settings.learning_rate)
+        searched = optimizer.learning_rate == AUTO
+        first_rate = training.LOWEST_RATE if searched else self.settings.learning_rate  # each step gets its own
+        made = training.build_optimizer(optimizer, learning_rate=first_rate)
         if optimizer.layer_decay != 1:
             made = training.with_layer_rates(made, rate_factors(model, decay=optimizer.layer_decay))
         return Trainer(
@@ -168,7 +192,7 @@ class NetworkTraining:
                 epochs=config.training.epochs,
                 steps_per_epoch=settings.steps_per_epoch,
             ),
-            set_learning_rate=config.optimizer.learning_rate,
+            set_learning_rate=float(config.optimizer.learning_rate),
             plateau=training.Plateau(config.schedule, learning_rate=settings.learning_rate),
             patience=config.training.patience,
             monitor=config.training.monitor,

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from cnnexp.config import TrackingConfig
+from cnnexp.config.columns import FOUND
 from cnnexp.errors import TrackingError
 from cnnexp.records import EpochValues, RunInfo, RunResult
 from cnnexp.system.signals import raising_on_sigterm
@@ -147,7 +148,8 @@ class Recorder:
         """Record what the run is going to do: the data set, and what `auto` settings became."""
         self._writer.append(entries.dataset(info))
         self._writer.append(entries.params(entries.resolved(info)))
-        self._writer.append(entries.tags({DESCRIPTION: entries.describe_info(info)}))
+        found = {} if info.found is None else {FOUND: "optimizer.learning_rate"}
+        self._writer.append(entries.tags({DESCRIPTION: entries.describe_info(info), **found}))
         self._notify()
 
     def evaluated(self, *, dataset: Entry, metrics: Mapping[str, float], description: str) -> None:

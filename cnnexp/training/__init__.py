@@ -1,7 +1,7 @@
 """Training: many steps in one graph call, one order of images for each (seed, epoch), the best weights kept."""
 
 from cnnexp.training.batches import Examples
-from cnnexp.training.determinism import configure_tensorflow
+from cnnexp.training.determinism import configure_tensorflow, random_state_kept
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
@@ -10,10 +10,12 @@ from cnnexp.training.layer_rates import with_layer_rates
 from cnnexp.training.losses import Loss, balanced_class_weights
 from cnnexp.training.network import Network, fold_temperature, require_zip_date, to_bytes
 from cnnexp.training.optimizers import build_optimizer
+from cnnexp.training.rate_finder import LOWEST_RATE, find_learning_rate
 from cnnexp.training.schedules import Plateau, learning_rates
 from cnnexp.training.trainer import Trainer
 
 __all__ = [
+    "LOWEST_RATE",
     "Examples",
     "FeatureSplit",
     "FitConfig",
@@ -26,12 +28,14 @@ __all__ = [
     "balanced_class_weights",
     "build_optimizer",
     "configure_tensorflow",
+    "find_learning_rate",
     "first_of_each_class",
     "fit",
     "fold_temperature",
     "learning_rates",
     "loss_and_accuracy",
     "plain_features",
+    "random_state_kept",
     "require_zip_date",
     "to_bytes",
     "view_features",

@@ -1,6 +1,8 @@
 """TensorFlow as a run needs it: threads, determinism and seeds, fixed before anything is computed."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -40,3 +42,14 @@ def _make_deterministic() -> None:
     """
     tf.random.set_seed(0)
     tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Leave the random numbers that Keras takes seeds from as if nothing had been drawn in the block."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)

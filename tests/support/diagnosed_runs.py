@@ -83,10 +83,12 @@ def run(**changes):
         "patience": None,
         "learning_rate": 0.001,
         "class_weight": "none",
+        "sampling": "shuffled",
         "dropout": 0.0,
         "l1": 0.0,
         "l2": 0.0,
         "label_smoothing": 0.0,
+        "gamma": 0.0,
         "augmentation": "none",
         "seed": 0,
     }

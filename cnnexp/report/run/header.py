@@ -52,6 +52,7 @@ def header_rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) ->
         ("model", f"{settings['model']['name']}, {info.parameters:,} parameters"),
         ("optimizer", _optimizer(info, settings)),
         ("schedule", _schedule(settings["schedule"])),
+        *_loss(settings["loss"]),
         ("regularization", _regularization(settings["regularization"])),
         ("augmentation", info.augmentation),
         ("training", _training(info, settings["training"])),
@@ -112,19 +113,30 @@ def _listed(names: Sequence[str], counts: Sequence[int], chosen: Sequence[int]) 
 
 
 def _optimizer(info: RunInfo, settings: Mapping[str, Any]) -> str:
-    optimizer, batch = settings["optimizer"], settings["training"]["batch_size"]
-    rate = f"learning rate {info.learning_rate:g}"
-    if optimizer["batch_scaling"] != "none" and batch != optimizer["reference_batch_size"]:
-        ratio = f"{batch}/{optimizer['reference_batch_size']}"
-        factor = f"sqrt({ratio})" if optimizer["batch_scaling"] == "sqrt" else ratio
-        rate += f" ({optimizer['learning_rate']:g} × {factor})"
-    shown = [name for name in ("momentum", "weight_decay") if name in optimizer and optimizer[name] != 0]
+    optimizer = settings["optimizer"]
+    shown = [name for name in ("momentum", "weight_decay", "clip_norm") if optimizer.get(name)]
     extras = _as_text({name: optimizer[name] for name in shown})
     if optimizer["layer_decay"] != 1:
         extras.append(f"layer decay {optimizer['layer_decay']:g}")
     if optimizer.get("nesterov"):
         extras.append("nesterov")
-    return ", ".join([optimizer["name"], rate, *extras])
+    return ", ".join([optimizer["name"], _learning_rate(info, optimizer, settings["training"]), *extras])
+
+
+def _learning_rate(info: RunInfo, optimizer: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    rate = f"learning rate {info.learning_rate:g}"
+    images = training["batch_size"] * training["accumulate"]
+    if optimizer["batch_scaling"] != "none" and images != optimizer["reference_batch_size"]:
+        ratio = f"{images}/{optimizer['reference_batch_size']}"
+        factor = f"sqrt({ratio})" if optimizer["batch_scaling"] == "sqrt" else ratio
+        at_reference = optimizer["learning_rate"] if info.found is None else info.found.learning_rate
+        rate += f" ({at_reference:g} × {factor})"
+    return rate if info.found is None else f"{rate}, found"
+
+
+def _loss(loss: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name a loss other than cross-entropy."""
+    return [] if loss["name"] == "cross_entropy" else [("loss", ", ".join([loss["name"], *_as_text(loss)]))]
 
 
 def _schedule(schedule: Mapping[str, Any]) -> str:
@@ -142,14 +154,25 @@ def _as_text(values: Mapping[str, Any]) -> list[str]:
 def _training(info: RunInfo, training: Mapping[str, Any]) -> str:
     patience = training["patience"]
     stop = f", patience {patience} on {training['monitor']}" if patience is not None else ""
-    weights = "" if training["class_weight"] == "none" else f", class weights {training['class_weight']}"
     kept = "" if training["keep"] == "best" else f", keeps the {training['keep']}"
     head = f"{plural(training['head_epochs'], 'epoch')} of the head, then " if training["head_epochs"] else ""
     epochs = f"{head}{plural(training['epochs'], 'epoch')} of {plural(info.steps_per_epoch, 'step')}"
-    return f"{epochs}, batch {training['batch_size']}{stop}{kept}{weights}{_frozen(training['freeze'])}"
+    batch = f"batch {training['batch_size']}" + (f" × {n}" if (n := training["accumulate"]) > 1 else "")
+    recipes = "".join(f", {recipe}" for recipe in _recipes(training))
+    return f"{epochs}, {batch}{stop}{kept}{recipes}{_frozen(training['freeze'])}"
 
 
 def _frozen(freeze: str | int) -> str:
     if isinstance(freeze, int):
         return f", first {plural(freeze, 'block')} frozen"
     return "" if freeze == "none" else f", {freeze} frozen"
+
+
+def _recipes(training: Mapping[str, Any]) -> list[str]:
+    """Name what is not as usual."""
+    recipes = {
+        f"class weights {training['class_weight']}": training["class_weight"] != "none",
+        f"sampling {training['sampling']}": training["sampling"] != "shuffled",
+        f"average of weights {training['ema']}": training["ema"] is not None,
+    }
+    return [recipe for recipe, is_used in recipes.items() if is_used]

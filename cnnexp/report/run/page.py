@@ -16,6 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from cnnexp.records import ClassScore, Gallery, PredictedImage, RunCommand, RunResult
+from cnnexp.report.learning_rate import rate_chart
 from cnnexp.report.matrix import confusion_matrix
 from cnnexp.report.pages import picture, template, tiled
 from cnnexp.report.run import folds
@@ -81,6 +82,7 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         classes=class_rows(result),
         more_classes=max(0, len(names) - MOST_CLASSES),
         charts=[Markup(chart) for chart in curve_charts(result.history)],
+        rate_chart=None if result.info.found is None else Markup(rate_chart(result.info.found.curve)),
         matrix=Markup(confusion_matrix(evaluation.confusion, names, "images")) if len(names) <= _MOST_DRAWN else None,
         matrix_picture=None if len(names) <= _MOST_DRAWN else picture(matrix_pixels(evaluation.confusion)),
         image_source=_image_source,

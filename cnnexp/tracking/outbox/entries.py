@@ -75,8 +75,13 @@ def evaluated_dataset(
 
 
 def resolved(info: RunInfo) -> dict[str, Parameter]:
-    """The values that `auto` and batch scaling resolved to, beside the settings as they were given."""
+    """The values that `auto` and batch scaling resolved to, beside the settings as they were given.
+
+    A learning rate that was found is the value of its own setting: the run is that of a hand that set it.
+    """
+    found = {} if info.found is None else {"optimizer.learning_rate": info.found.learning_rate}
     return {
+        **found,
         "used.learning_rate": info.learning_rate,
         "used.threads": info.threads,
         "used.precision": info.precision,
