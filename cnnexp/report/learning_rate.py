@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 from markupsafe import Markup
@@ -103,7 +104,10 @@ def rate_chart(curve: LearningRateCurve) -> str:
         _HEIGHT,
         *_axes(x, y),
         *_steps(curve, x, y),
-        svg.path(_smoothed(curve, x, y), class_="first", stroke_width=2.4, stroke_linejoin="round"),
+        *(
+            svg.path(points, class_="first", stroke_width=2.4, stroke_linejoin="round")
+            for points in _smoothed(curve, x, y)
+        ),
         svg.line(x(curve.suggestion), _TOP - 4, x(curve.suggestion), _BOTTOM, class_="mark"),
         svg.text(x(curve.suggestion), _TOP - 8, f"{curve.suggestion:.2g}", text_anchor="middle", class_="tick"),
         svg.text(_LEFT, 16, "training loss of each step", class_="title"),
@@ -126,9 +130,12 @@ def _steps(curve: LearningRateCurve, x: svg.Scale, y: svg.Scale) -> Iterator[str
             yield svg.element("circle", cx=x(rate), cy=y(loss), r=1.6, class_="second", opacity=0.55)
 
 
-def _smoothed(curve: LearningRateCurve, x: svg.Scale, y: svg.Scale) -> list[svg.Point]:
-    points = zip(curve.learning_rates, curve.smoothed, strict=True)
-    return [(x(rate), y(loss)) for rate, loss in points if loss <= y.high]
+def _smoothed(curve: LearningRateCurve, x: svg.Scale, y: svg.Scale) -> Iterator[list[svg.Point]]:
+    """Yield the parts of the smoothed curve that are not above the chart."""
+    pairs = zip(curve.learning_rates, curve.smoothed, strict=True)
+    for inside, part in groupby(pairs, key=lambda pair: pair[1] <= y.high):
+        if inside:
+            yield [(x(rate), y(loss)) for rate, loss in part]
 
 
 def page(found: FoundLearningRate, *, about: str, command: str) -> str:
