@@ -22,6 +22,10 @@ class CnnexpError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of it, by IPython's protocol: one line, as on the command line."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(CnnexpError):
     """A setting is unknown, of the wrong type, out of range, or contradicts another."""

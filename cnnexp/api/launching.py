@@ -1,6 +1,7 @@
 """``cnnexp.run`` and ``cnnexp.sweep``: the command line's runs and sweeps, each in a process of its own."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,12 +76,13 @@ def _result(arguments: Sequence[str], read: Callable[[str, str], _Result], *, mo
     """
     output = NotebookOutput.begin() if in_notebook() else None
     process = ChildProcess.start(arguments, captured=output is not None, most_interrupts=most_interrupts)
-    recorded = process.follow(_ignore if output is None else output.show)
-    if recorded is None:
-        return None
-    result = read(_delivered(recorded), str(Override.setting("tracking.uri", recorded.uri)))
+    with nullcontext() if output is None else output:
+        recorded = process.follow(_ignore if output is None else output.show)
+        if recorded is None:
+            return None
+        result = read(_delivered(recorded), str(Override.setting("tracking.uri", recorded.uri)))
     if output is not None:
-        output.end("\n".join(repr(result).splitlines()[:_LINES]))
+        output.replace("\n".join(repr(result).splitlines()[:_LINES]))
     return result
 
 

@@ -19,7 +19,7 @@ def in_notebook() -> bool:
 
 
 class NotebookOutput:
-    """One output of a cell: the last lines, and below them what moves."""
+    """One output of a cell: the last lines, and below them, within its block, what moves."""
 
     def __init__(self, handle: Any) -> None:  # noqa: ANN401 - a DisplayHandle of IPython, which has no types
         self._handle = handle
@@ -41,9 +41,15 @@ class NotebookOutput:
             self._moving = message.text
         else:
             self._lines = [*self._lines, message.text][-_LINES:]
-        self.end("\n".join([*self._lines, self._moving]))
+        self.replace("\n".join([*self._lines, self._moving]))
 
-    def end(self, text: str) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.replace("\n".join(self._lines))
+
+    def replace(self, text: str) -> None:
         """Show a text instead."""
         self._handle.update(_content(text), raw=True)
 

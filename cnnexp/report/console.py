@@ -62,7 +62,14 @@ def open_console(*, required: bool = True) -> Console:
 def text_console(file: IO[str], *, width: int = TEXT_WIDTH) -> Console:
     """A console that writes plain text into a file, for what is kept or shown elsewhere."""
     return Console(
-        file=file, width=width, theme=THEME, force_terminal=False, markup=False, emoji=False, highlight=False
+        file=file,
+        width=width,
+        theme=THEME,
+        force_terminal=False,
+        force_jupyter=False,  # in a kernel, rich would display it instead
+        markup=False,
+        emoji=False,
+        highlight=False,
     )
 
 

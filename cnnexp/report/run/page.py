@@ -22,7 +22,7 @@ from cnnexp.report.pages import picture, template, tiled
 from cnnexp.report.run import folds
 from cnnexp.report.run.curves import curve_charts
 from cnnexp.report.run.header import header_rows
-from cnnexp.report.run.scores import NAMES, metric_cells, score_text, taken_for, worst_first
+from cnnexp.report.run.scores import NAMES, metric_row, score_text, taken_for, worst_first
 from cnnexp.system.secrets import masked
 from cnnexp.system.text import plural
 
@@ -78,7 +78,7 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         check_data=_check_data(command),
         store=masked(str(result.settings["tracking"]["uri"])),
         notes=[note for note in (*result.notes, *evaluation.notes) if note not in issues],
-        metrics=[_metric_row(name, result) for name in NAMES],
+        metrics=[metric_row(name, evaluation, result.metrics) for name in NAMES],
         classes=class_rows(result),
         more_classes=max(0, len(names) - MOST_CLASSES),
         charts=[Markup(chart) for chart in curve_charts(result.history)],
@@ -93,11 +93,6 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         fold_rows=[] if result.folds is None else folds.fold_rows(result.folds),
         fold_sentences=[] if result.folds is None else folds.sentences(result.evaluation, result.folds),
     )
-
-
-def _metric_row(name: str, result: RunResult) -> tuple[str, str, str]:
-    label, value, interval = metric_cells(name, result.evaluation, result.metrics)
-    return (f"ECE{label}" if label.startswith(" ") else label), value, interval  # indented below it in the terminal
 
 
 def probability_text(value: float) -> str:

@@ -80,6 +80,12 @@ def metric_cells(name: str, evaluation: Evaluation, metrics: Mapping[str, float]
     return NAMES[name], value, f"{low:.3f}–{high:.3f}"
 
 
+def metric_row(name: str, evaluation: Evaluation, metrics: Mapping[str, float]) -> tuple[str, str, str]:
+    """Return the same for a page, whose rows stand alone: a label that is indented below another one is completed."""
+    label, value, interval = metric_cells(name, evaluation, metrics)
+    return (f"ECE{label}" if label.startswith(" ") else label), value, interval
+
+
 def _per_class(evaluation: Evaluation, *, mistakes: bool) -> Table:
     scores = evaluation.per_class
     shown, rest = list(range(len(scores))), ""
