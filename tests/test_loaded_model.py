@@ -1,5 +1,6 @@
 """``cnnexp.load(...).predict``: the answers of ``cnnexp predict``, for whatever a notebook holds."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 import cnnexp
 from cnnexp.__main__ import main
+from cnnexp.api.given_images import list_given
 from cnnexp.errors import ConfigError, ModelError, TargetError
 from support import trained_model
 
@@ -108,7 +110,6 @@ FLOATS = np.linspace(0, 1, 64).reshape(8, 8)
         (np.stack([FLOATS] * 2)[..., None] * 255, "from 0 to 255. Write images.round().astype('uint8')."),
         (FLOATS * 2 - 1, "from -1 to 1. Take the pixels as they were before they were normalized"),
         (np.zeros((8, 8), int), "got int64 from 0 to 0. Write images.astype('uint8')."),
-        (np.zeros((3, 8, 8), np.uint8), "must be its last axis; got an array (3, 8, 8). Move them: numpy.moveaxis"),
         (np.zeros((2, 3, 8, 8), np.uint8), "must be its last axis; got an array (2, 3, 8, 8)"),
         (np.zeros((0, 8), np.uint8), "got an array (0, 8)."),
         (np.zeros(8, np.uint8), "An image is a path of a file, folder or table"),
@@ -126,6 +127,19 @@ def test_what_is_no_image_is_refused_with_what_to_do(model, images, advice):
         model.predict(images)
     assert advice in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("shape", "count"), [((3, 8, 8), None), ((1, 5, 6), None), ((5, 8, 8), 5), ((3, 8, 3), 1)])
+def test_a_colour_model_takes_no_image_of_pytorch_for_grey_ones(shape, count):
+    card = trained_model.card().image
+    listed = list_given(np.zeros(shape, np.uint8), spec=dataclasses.replace(card, color="rgb"), root=None)
+    if count is None:
+        with pytest.raises(TypeError, match=r"last axis; got an array .* Move them: numpy.moveaxis"):
+            list(listed)
+    else:
+        assert len(list(listed)) == count
+    grey = list(list_given(np.zeros(shape, np.uint8), spec=card, root=None))
+    assert len(grey) == (1 if shape[-1] == 3 else shape[0])
 
 
 def test_no_images_make_an_empty_table(model):

@@ -32,9 +32,11 @@ def _execute(arguments: Sequence[str]) -> Ended:
     streams.open_missing()
     quiet.set_environment()
     try:
+        from cnnexp.cli.code_flags import with_code
         from cnnexp.train import launch
 
-        launch(arguments)
+        with with_code(arguments) as plain:
+            launch(plain)
     except CnnexpError as error:
         return Ended(type(error)(printable(masked(str(error)), keep="\n")), interrupted=False)
     except KeyboardInterrupt:

@@ -35,48 +35,48 @@ def list_given(images: object, *, spec: ImageSpec, root: Path | None) -> Iterato
         TypeError: something in it is no image, or has levels that the model does not take, such as floating point.
 
     """
-    for place, item in enumerate(_items(images)):
+    for place, item in enumerate(_items(images, grey=spec.shape[2] == 1)):
         yield from _listed(item, spec=spec, root=root, place=place)
 
 
-def _items(images: object) -> Iterator[object]:
+def _items(images: object, *, grey: bool) -> Iterator[object]:
     """Yield images, files and folders one by one; text and bytes are one, whatever they contain."""
     if isinstance(images, str | PathLike | bytes | Image.Image):
         yield images
     elif hasattr(images, "__array__") and not hasattr(images, "columns"):  # a table of pandas is none
-        yield from _of_array(np.asarray(images))
+        yield from _of_array(np.asarray(images), grey=grey)
     elif isinstance(images, Iterable) and not isinstance(images, dict) and not hasattr(images, "columns"):
-        yield from itertools.chain.from_iterable(map(_one_or_stack, images))
+        yield from itertools.chain.from_iterable(_one_or_stack(item, grey=grey) for item in images)
     else:
         _refuse(images)
 
 
-def _one_or_stack(item: object) -> Iterator[object]:
+def _one_or_stack(item: object, *, grey: bool) -> Iterator[object]:
     """Yield an item of a list; a list within it is refused, because it could be pixels as well as files."""
     if isinstance(item, list | tuple | dict | set):
         _refuse(item)
-    return _items(item)
+    return _items(item, grey=grey)
 
 
-def _of_array(array: NDArray[Any]) -> Iterator[object]:
+def _of_array(array: NDArray[Any], *, grey: bool) -> Iterator[object]:
     if array.dtype.kind in "OUST" and array.ndim == 1:  # of paths, as a column of a table is
-        yield from itertools.chain.from_iterable(map(_one_or_stack, array.tolist()))
+        yield from itertools.chain.from_iterable(_one_or_stack(item, grey=grey) for item in array.tolist())
     elif array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in _CHANNELS):
-        _require_channels_last(array)
+        _require_channels_last(array, grey=grey)
         yield from array
     else:
         yield array
 
 
-def _require_channels_last(stack: NDArray[Any]) -> None:
-    """Refuse what PyTorch calls an image: it would be taken for three grey ones.
+def _require_channels_last(stack: NDArray[Any], *, grey: bool) -> None:
+    """Refuse what PyTorch calls an image: it would be taken for three grey ones, as a `grey` model gets them.
 
     Raises:
         TypeError: the channels are not the last axis, or seem not to be.
 
     """
-    channels = stack.shape[1] if stack.ndim == 4 and stack.shape[-1] not in _CHANNELS else stack.shape[0]
-    if channels in _CHANNELS and stack.shape[-1] not in _CHANNELS:
+    is_first = stack.ndim == 4 or (stack.shape[0] in _CHANNELS and not grey)
+    if is_first and stack.shape[-1] not in _CHANNELS:
         raise TypeError(
             f"The channels of an image must be its last axis; got an array {stack.shape}. "
             "Move them: numpy.moveaxis(images, -3, -1); hand grey images over as a list."

@@ -9,16 +9,16 @@ from cnnexp.api.child_process import ChildProcess
 from cnnexp.api.notebook_output import NotebookOutput, in_notebook
 from cnnexp.api.recorded_run import Run, get_run
 from cnnexp.api.recorded_sweep import Sweep, get_sweep
+from cnnexp.cli.code_flags import EXTEND
 from cnnexp.config import Override
 from cnnexp.errors import ConfigError, TrackingError
 from cnnexp.system.caller import Recorded
 from cnnexp.system.text import program
 
-_LINES = 2  # of a result that stay where its progress was: what came out, and how training went or the verdict
 _Result = TypeVar("_Result", Run, Sweep)
 
 
-def run(*overrides: str, config_dir: str | Path | None = None) -> Run:
+def run(*overrides: str, extend: str | Path | Sequence[str | Path] = (), config_dir: str | Path | None = None) -> Run:
     """Do one run, as ``cnnexp OVERRIDES`` does, and return what it has recorded.
 
     It runs in a process of its own, because TensorFlow fixes its threads once a process. Interrupting the kernel is
@@ -26,6 +26,7 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> Run:
 
     Args:
         overrides: Settings as on the command line, such as ``"model=small"``, ``"training.epochs=5"``.
+        extend: Files of Python that add options of your own, as ``--extend``.
         config_dir: A folder of further YAML files, as ``--config-dir``.
 
     Raises:
@@ -34,19 +35,22 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> Run:
         KeyboardInterrupt: It was interrupted.
 
     """
-    found = _result(_arguments(overrides, config_dir), get_run, most_interrupts=1)
+    found = _result(_arguments(overrides, extend, config_dir), get_run, most_interrupts=1)
     if found is None:
         raise ConfigError("cnnexp.run must start one run; these settings start none. Use cnnexp.sweep for several.")
     return found
 
 
-def sweep(*overrides: str, config_dir: str | Path | None = None) -> Sweep | None:
+def sweep(
+    *overrides: str, extend: str | Path | Sequence[str | Path] = (), config_dir: str | Path | None = None
+) -> Sweep | None:
     """Do every combination of the values of the settings, as ``cnnexp -m OVERRIDES`` does; finished runs are resumed.
 
     Interrupting once lets the running runs finish, twice stops them; all are recorded. The same call resumes.
 
     Args:
         overrides: As of `run`, with several values where a setting is varied, such as ``"seed=0,1,2"``.
+        extend: As of `run`.
         config_dir: As of `run`.
 
     Returns:
@@ -59,20 +63,24 @@ def sweep(*overrides: str, config_dir: str | Path | None = None) -> Sweep | None
         KeyboardInterrupt: It was interrupted.
 
     """
-    return _result(["-m", *_arguments(overrides, config_dir)], get_sweep, most_interrupts=2)
+    return _result(["-m", *_arguments(overrides, extend, config_dir)], get_sweep, most_interrupts=2)
 
 
-def _arguments(overrides: Sequence[str], config_dir: str | Path | None) -> list[str]:
+def _arguments(
+    overrides: Sequence[str], extend: str | Path | Sequence[str | Path], config_dir: str | Path | None
+) -> list[str]:
     for override in overrides:
         if not isinstance(override, str) or override.startswith("-"):
             raise ConfigError(f"A setting is a text key=value, such as 'training.epochs=5'; got {override!r}.")
-    return [*overrides, *([] if config_dir is None else [f"--config-dir={config_dir}"])]
+    files = [extend] if isinstance(extend, str | Path) else extend
+    folder = [] if config_dir is None else [f"--config-dir={config_dir}"]
+    return [*(f"{EXTEND}={file}" for file in files), *folder, *overrides]
 
 
 def _result(arguments: Sequence[str], read: Callable[[str, str], _Result], *, most_interrupts: int) -> _Result | None:
     """Execute a command line; return what `read` finds of it in its store, by id and store, None: it recorded nothing.
 
-    In a notebook, the output that has shown the progress then shows the result's first lines.
+    In a notebook, the output that has shown the progress then shows the result's headline.
     """
     output = NotebookOutput.begin() if in_notebook() else None
     process = ChildProcess.start(arguments, captured=output is not None, most_interrupts=most_interrupts)
@@ -82,7 +90,7 @@ def _result(arguments: Sequence[str], read: Callable[[str, str], _Result], *, mo
             return None
         result = read(_delivered(recorded), str(Override.setting("tracking.uri", recorded.uri)))
     if output is not None:
-        output.replace("\n".join(repr(result).splitlines()[:_LINES]))
+        output.replace(result.headline)
     return result
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnexp.api.given_images import list_given
+from cnnexp.cli.code_flags import TRUST, with_code
 from cnnexp.cli.targets import model_folder, separate_store
 from cnnexp.errors import ConfigError
 from cnnexp.portable.card import Card
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load(target: str | Path, *settings: str) -> "LoadedModel":
+def load(target: str | Path, *settings: str, trust_code: bool = False) -> "LoadedModel":
     """Load the model of a run, or of an exported folder, and predict its golden samples again.
 
     Args:
         target: A run's id or its first six characters or more, a run's name, ``latest``, or an exported folder.
         settings: ``tracking.uri=URI``, where the run is recorded elsewhere than by default.
+        trust_code: Execute the code that was recorded with a model of your own layers, as ``--trust-code``.
 
     Raises:
         TargetError: No run is meant, or several are.
@@ -36,7 +38,7 @@ def load(target: str | Path, *settings: str) -> "LoadedModel":
     others, uri = separate_store(settings)
     if others:
         raise ConfigError(f"load takes a run or a folder, and tracking.uri=URI; got also {' '.join(others)}.")
-    with model_folder(str(target), uri=uri) as folder:
+    with with_code([TRUST] if trust_code else []), model_folder(str(target), uri=uri) as folder:
         quiet.set_environment()
         quiet.import_tensorflow()
         return LoadedModel(str(target), open_model(folder))

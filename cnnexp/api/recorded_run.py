@@ -3,14 +3,14 @@
 import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cnnexp.cli.targets import separate_store
 from cnnexp.errors import ConfigError, TargetError
 from cnnexp.records import EpochValues, Evaluation, History, RunSummary
-from cnnexp.report.run.fragment import RunFacts, summary_text
+from cnnexp.report.run.fragment import RunFacts, headline_text, summary_text
 from cnnexp.system.text import listed
 from cnnexp.tracking.run_page import page_in
 from cnnexp.tracking.store import run_files
@@ -179,7 +179,7 @@ class Run:
         from cnnexp.api.loaded_model import load
         from cnnexp.config import Override
 
-        return load(self.run_id, str(Override.setting("tracking.uri", self.store)))
+        return replace(load(self.run_id, str(Override.setting("tracking.uri", self.store))), name=self.name)
 
     def _require(self, part: _Part | None) -> _Part:
         if part is None:
@@ -198,6 +198,11 @@ class Run:
             findings=self.summary.read_findings(),
             page=self.page,
         )
+
+    @property
+    def headline(self) -> str:
+        """The result, and how the training went, in two lines."""
+        return headline_text(self._facts())
 
     def __repr__(self) -> str:
         return summary_text(self._facts())

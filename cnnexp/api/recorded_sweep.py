@@ -96,16 +96,25 @@ class Sweep:
         """
         return compare(self.run_id, str(Override.setting("tracking.uri", self.store)))
 
+    @property
+    def headline(self) -> str:
+        """How many runs have finished, and where any has, the verdict."""
+        head = f"{self._counts()}; sweep {self.run_id[:12]}"
+        return f"{head}\n{printable(self.comparison.verdict)}" if self._finished() else head
+
     def __repr__(self) -> str:
-        finished = [run for run in self.summaries if run.status == "FINISHED"]
-        head = f"{printable(self.name)}: {len(finished)} of {plural(len(self.summaries), 'run')} finished"
-        return f"{head}; sweep {self.run_id[:12]}\n{self.comparison if finished else self.runs}"
+        return f"{self._counts()}; sweep {self.run_id[:12]}\n{self.comparison if self._finished() else self.runs}"
 
     def _repr_html_(self) -> str:
-        if any(run.status == "FINISHED" for run in self.summaries):
-            return self.comparison._repr_html_()
-        shown: str = self.runs._repr_html_()
+        shown: str = (self.comparison if self._finished() else self.runs)._repr_html_()
         return shown
+
+    def _finished(self) -> list[RunSummary]:
+        return [run for run in self.summaries if run.status == "FINISHED" and PRUNED not in run.tags]
+
+    def _counts(self) -> str:
+        finished = len([run for run in self.summaries if run.status == "FINISHED"])
+        return f"{printable(self.name)}: {finished} of {plural(len(self.summaries), 'run')} finished"
 
 
 def _row(run: RunSummary, varied: tuple[str, ...]) -> dict[str, object]:

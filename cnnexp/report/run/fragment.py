@@ -55,12 +55,17 @@ def course(facts: RunFacts) -> str:
     )
 
 
+def headline_text(facts: RunFacts) -> str:
+    """Return the result, and where an epoch has ended how the training went, in a line each."""
+    lines = (f"{facts.name}: {headline(facts)}", course(facts))
+    return "\n".join(printable(line) for line in lines if line)
+
+
 def summary_text(facts: RunFacts) -> str:
     """Return a few lines for a prompt: result, training, findings with their repair, and where it is."""
-    lines = [f"{facts.name}: {headline(facts)}", course(facts)]
-    lines += [f"{finding.title}: {finding.sentence} -> {finding.repair}" for finding in facts.findings]
+    lines = [f"{finding.title}: {finding.sentence} -> {finding.repair}" for finding in facts.findings]
     lines.append(f"run {facts.run_id[:12]}" + ("" if facts.page is None else f", page {facts.page}"))
-    return "\n".join(printable(line) for line in lines if line)
+    return "\n".join([headline_text(facts), *map(printable, lines)])
 
 
 def fragment(facts: RunFacts) -> str:
