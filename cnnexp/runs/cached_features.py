@@ -34,7 +34,7 @@ class CachedFeatures:
     def of(self, name: str) -> Features:
         """Return the features (N, F) of the images of a split as they are."""
         own = self.splits[name]
-        return self._once(own, f"{name} images", {}, 1, partial(plain_features, self.network, own))
+        return self._once(own, f"{name} image", {}, 1, partial(plain_features, self.network, own))
 
     def training(self) -> FeatureSplit:
         """Return what the head is trained on: the training images, or augmented views of them.
@@ -46,14 +46,14 @@ class CachedFeatures:
             return FeatureSplit(self.of("train"), train.labels)
         about = {"augmentation": asdict(augmentation), "batch": VIEW_BATCH, "seed": VIEW_SEED}
         compute = partial(view_features, self.network, train, augmentation)
-        return FeatureSplit(self._once(train, "augmented train images", about, VIEWS, compute), train.labels)
+        return FeatureSplit(self._once(train, "augmented train image", about, VIEWS, compute), train.labels)
 
     def validation(self) -> FeatureSplit:
         """Return what the head is validated on."""
         return FeatureSplit(self.of("validation"), self.splits.validation.labels)
 
     def _once(
-        self, own: Split, images: str, about: dict[str, object], views: int, compute: Callable[..., None]
+        self, own: Split, image: str, about: dict[str, object], views: int, compute: Callable[..., None]
     ) -> Features:
         if not len(own):
             return np.zeros((0, self._width), np.float32)
@@ -66,7 +66,7 @@ class CachedFeatures:
         }
         request = FeatureRequest(
             name=self.splits.name,
-            origin=f"features of {plural(len(own), images)} by {self.network.model.name}",
+            origin=f"features of {plural(len(own), image)} by {self.network.model.name}",
             key=key,
             shape=(views * len(own), self._width),
         )

@@ -1,0 +1,179 @@
+"""Training in two stages: the head alone on cached features, then everything that is not frozen."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnexp.compose import compose_config
+from cnnexp.datasets.cache import folder as cache
+from cnnexp.errors import ConfigError, DataError
+from cnnexp.portable.classifier import forward_of, load_keras
+from cnnexp.runs import cached_features, experiment
+from cnnexp.training import GraphCache
+
+FEATURES = "computing features"
+TINY = ["model=resnet", "model.width=4", "model.depth=2", "model.units=1", "data.limit=100", "training.threads=1"]
+
+
+def run(folder, *overrides, graphs=None, prune_at=None, stages=None):
+    def on_progress(stage, *done):
+        if stages is not None:
+            stages.append((stage, *done))
+
+    return experiment.run(
+        compose_config([*TINY, f"data.cache={folder}", "training.epochs=2", *overrides]),
+        name="test",
+        on_start=lambda _: None,
+        on_epoch=lambda values: values.epoch == prune_at,
+        on_progress=on_progress,
+        graphs=graphs,
+    )
+
+
+def weights(result, folder):
+    path = Path(folder) / "model.keras"
+    path.write_bytes(result.model_file)
+    return {variable.path: variable.numpy() for variable in load_keras(path).variables}
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    """A network whose head alone is trained, in both stages; its cache folder; what it reported."""
+    folder, stages = tmp_path_factory.mktemp("frozen"), []
+    result = run(folder, "training.freeze=backbone", "training.head_epochs=3", stages=stages)
+    return result, folder, stages
+
+
+def test_both_stages_are_one_history(frozen):
+    result, _, stages = frozen
+    assert [values.epoch for values in result.history.epochs] == [1, 2, 3, 4, 5]
+    assert (result.history.head_epochs, result.history.steps) == (3, 5 * 4)
+    steps = [done for stage, *done in stages if stage == "training"]
+    assert steps[-1] == [20, 20]
+    assert all(total == 20 for _, total in steps)
+    last = result.history.last_stage
+    assert ([values.epoch for values in last.epochs], last.steps, last.head_epochs) == ([1, 2], 8, 0)
+    assert len(last.outputs) == 3
+
+
+def test_predictions_from_cached_features_are_those_of_the_saved_model(frozen, tmp_path):
+    result, folder, _ = frozen
+    (tmp_path / "model.keras").write_bytes(result.model_file)
+    from cnnexp.datasets import load_splits
+
+    config = compose_config([*TINY, f"data.cache={folder}"])
+    splits = load_splits(config.data, seed=config.seed, on_progress=lambda *_: None)
+    forward = forward_of(load_keras(tmp_path / "model.keras"))
+    for name in ("validation", "calibration", "test"):
+        answers, _ = forward(splits[name].images[splits[name].rows])
+        np.testing.assert_allclose(result.predictions[name].probabilities, answers, atol=2e-6)
+
+
+def test_the_next_run_computes_no_features_and_gets_the_same_numbers(frozen, tmp_path):
+    result, folder, stages = frozen
+    assert any(stage == FEATURES for stage, *_ in stages)
+    again, other, anew = [], [], []
+    graphs = GraphCache()
+    settings = ["training.freeze=backbone", "training.head_epochs=3"]
+    run(folder, *settings, "optimizer.learning_rate=0.01", "regularization.dropout=0.2", graphs=graphs, stages=other)
+    same = run(folder, *settings, graphs=graphs, stages=again)
+    assert not any(stage == FEATURES for stage, *_ in (*again, *other))
+    assert [replace(values, seconds=0) for values in same.history.epochs] == [
+        replace(values, seconds=0) for values in result.history.epochs
+    ]
+    np.testing.assert_array_equal(same.predictions["test"].probabilities, result.predictions["test"].probabilities)
+    run(folder, *settings, "seed=1", stages=anew)  # other random weights of the backbone
+    assert any(stage == FEATURES for stage, *_ in anew)
+
+
+def test_a_damaged_or_cleared_entry_is_computed_again(frozen):
+    _, folder, _ = frozen
+    settings = ["training.freeze=backbone"]
+    known = [entry for entry in cache.entries(folder) if "features of" in entry.origin]
+    assert {entry.origin.split(" by ")[0].partition("of ")[2] for entry in known} >= {
+        "100 augmented train images",
+        "100 train images",
+        "269 validation images",
+        "359 test images",
+    }
+    assert all(entry.complete and entry.size and entry.name == "digits" for entry in known)
+    for entry in known:
+        with (entry.folder / "features.npy").open("r+b") as file:
+            file.seek(-1, 2)
+            last = file.read(1)
+            file.seek(-1, 2)
+            file.write(bytes([last[0] ^ 1]))
+    stages = []
+    run(folder, *settings, stages=stages)
+    assert any(stage == FEATURES for stage, *_ in stages)
+    assert len(cache.clear(folder, ("digits",))) == len(cache.entries(folder)) + len(known)
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DataError, match=r"cache folder .*file.* cannot be used.*Set data.cache|set data.cache"):
+        run(tmp_path / "file", "training.freeze=backbone")
+
+
+def test_a_stage_of_the_head_leaves_the_backbone_alone_and_the_next_trains_it(frozen, tmp_path):
+    first, folder, _ = frozen
+    kept, trained = weights(first, tmp_path), weights(run(folder, "training.head_epochs=3", "training.keep=last"), tmp_path)
+    untouched = weights(run(folder, "training.freeze=backbone", "training.epochs=1"), tmp_path)
+    backbone = [path for path in kept if not path.startswith("logits")]
+    assert all(np.array_equal(kept[path], untouched[path]) for path in backbone)
+    assert not all(np.array_equal(kept[path], trained[path]) for path in backbone)
+
+
+def test_frozen_blocks_and_their_statistics_stay_as_they_are(frozen, tmp_path):
+    first, folder, _ = frozen
+    kept = weights(first, tmp_path)
+    got = weights(run(folder, "training.freeze=1", "optimizer.layer_decay=0.5"), tmp_path)
+    same = {path.split("/")[0] for path in kept if np.array_equal(kept[path], got[path])}
+    assert {"convolution_1", "normalization_1"} <= same
+    assert "convolution_2" not in same
+    statistics = [path for path in kept if "moving" in path]
+    assert statistics
+    assert all(np.array_equal(kept[path], got[path]) for path in statistics)
+
+
+def test_the_best_epoch_may_be_one_of_the_head(tmp_path):
+    ruinous = ["optimizer=sgd", "optimizer.learning_rate=30", "schedule=constant"]
+    result = run(tmp_path, "training.head_epochs=6", "training.freeze=backbone", *ruinous, "training.patience=1")
+    history = result.history
+    assert history.best_epoch <= 6 < len(history.epochs)
+    assert len(history.epochs) == 7, "early stopping counts from the last epoch of the head"
+    assert result.metrics["best/val_loss"] == pytest.approx(history.epochs[history.best_epoch - 1].val_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("freeze", ["none", "backbone"])
+def test_a_run_is_pruned_in_its_first_stage(tmp_path, freeze):
+    pruned = run(tmp_path, "training.head_epochs=3", f"training.freeze={freeze}", prune_at=3)
+    assert (pruned.history.pruned, len(pruned.history.epochs)) == (True, 3)
+
+
+def test_features_of_other_changes_of_the_images_are_others(frozen):
+    _, folder, _ = frozen
+    stages = []
+    run(folder, "training.freeze=backbone", "augmentation.shift=0.2", stages=stages)
+    counts = {total for stage, _, total in stages if stage == FEATURES}
+    assert counts == {cached_features.VIEWS * 100}, "only the augmented views"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "backbones", "1.5"])
+def test_what_can_be_frozen_is_said(value):
+    with pytest.raises(ConfigError, match=r"training\.freeze"):
+        compose_config([f"training.freeze={value}"])
+
+
+def test_neutral_values_are_those_of_a_run_without_stages():
+    from cnnexp.records import DatasetInfo
+    from cnnexp.sweeps.run_hash import hash_run
+
+    info = DatasetInfo(digest="d", height=8, width=8, class_counts=(10, 10))
+    plain = hash_run(compose_config([]), info)
+    neutral = ["training.freeze=none", "training.head_epochs=0", "optimizer.layer_decay=1.0"]
+    assert hash_run(compose_config(neutral), info) == plain
+    for changed in ("training.freeze=2", "training.head_epochs=1", "optimizer.layer_decay=0.9"):
+        assert hash_run(compose_config([changed]), info) != plain
