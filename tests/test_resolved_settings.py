@@ -73,3 +73,10 @@ def test_a_sweep_resolves_without_keras_and_pillow():
         "import sys, cnnexp.runs.resolved_settings; print({'tensorflow', 'keras', 'PIL', 'scipy'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_a_head_alone_is_trained_in_float32_and_on_one_core_where_images_are_few():
+    frozen = compose_config(["training.freeze=backbone", "training.precision=bfloat16", "training.batch_size=256"])
+    size = {"height": 224, "width": 224, "cores": 4}
+    assert resolve_execution(frozen, images=500, **size) == (1, "float32")
+    assert resolve_execution(frozen, images=50_000, **size) == (4, "float32")

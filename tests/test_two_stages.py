@@ -119,7 +119,10 @@ def test_a_cache_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_a_stage_of_the_head_leaves_the_backbone_alone_and_the_next_trains_it(frozen, tmp_path):
     first, folder, _ = frozen
-    kept, trained = weights(first, tmp_path), weights(run(folder, "training.head_epochs=3", "training.keep=last"), tmp_path)
+    kept, trained = (
+        weights(first, tmp_path),
+        weights(run(folder, "training.head_epochs=3", "training.keep=last"), tmp_path),
+    )
     untouched = weights(run(folder, "training.freeze=backbone", "training.epochs=1"), tmp_path)
     backbone = [path for path in kept if not path.startswith("logits")]
     assert all(np.array_equal(kept[path], untouched[path]) for path in backbone)

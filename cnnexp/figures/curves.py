@@ -95,6 +95,8 @@ def _finish(axes: Axes, name: str, history: History, *, last: bool) -> None:
     axes.margins(y=0.1)
     final = history.epochs[-1].epoch
     axes.set_xlim(1 - 0.02 * final, final + 0.02 * final) if final > 1 else axes.set_xlim(0.5, 1.5)
+    if history.head_epochs:  # where training went on from the head alone to the network
+        axes.axvline(history.head_epochs + 0.5, color=RULE, linewidth=1.4, zorder=0.4)
     axes.axvline(history.best_epoch, color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
     if last:
         axes.set_xlabel("epoch", size=TEXT_SIZE, color=INK)
@@ -132,9 +134,10 @@ def _mark_best(axes: Axes, history: History) -> None:
 
 def _explain(figure: Figure, history: History) -> None:
     stopped = ", stopped early" if history.stopped_early else ""
+    head = f", the first {history.head_epochs} of the head alone" if history.head_epochs else ""
     heading(
         figure,
         "Training",
-        f"{plural(len(history.epochs), 'epoch')}{stopped}, {plural(history.steps, 'step')}. "
+        f"{plural(len(history.epochs), 'epoch')}{head}{stopped}, {plural(history.steps, 'step')}. "
         "Training values are means while the weights moved, penalties included.",
     )

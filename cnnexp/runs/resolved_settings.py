@@ -27,6 +27,10 @@ SMALL_WORK = 2**19
 
 _USUAL_FILTERS = 32
 
+# Training images whose features one core computes in a minute or two, once. Training a head on them uses one core, so
+# that a sweep of heads trains as many at a time as there are cores.
+FEW_FEATURES = 2_000
+
 # Instruction sets with native bfloat16 multiply-add; without one it is emulated and slower than float32.
 BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
 
@@ -86,6 +90,9 @@ def resolve_execution(
 
     """
     work = int(min(config.training.batch_size, images) * height * width * _values_per_pixel(config, pretrained))
+    if config.training.freeze == "backbone":  # the head is trained on features, which are always float32
+        few = images <= FEW_FEATURES
+        return resolve_threads(config.training.threads, work=0 if few else work, cores=cores), "float32"
     threads = resolve_threads(config.training.threads, work=work, cores=cores)
     return threads, resolve_precision(config.training.precision, work=work)
 

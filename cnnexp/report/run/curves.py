@@ -48,6 +48,7 @@ def _chart(name: str, history: History, first: Values, second: Values, *, log: b
     styles = ("first", "second") if second else ("plain",)
     parts = [
         *_axes(x, y),
+        *_stages(x, history.head_epochs),
         *_best(x, history.best_epoch),
         svg.text(_LEFT, 16, f"{name} (log axis)" if y.log else name, class_="title"),
         *(part for values, style in zip((first, second), styles, strict=False) for part in _curve(values, style, x, y)),
@@ -69,6 +70,14 @@ def _axes(x: svg.Scale, y: svg.Scale) -> Iterator[str]:
         if epoch == round(epoch):
             yield svg.text(x(epoch), _BOTTOM + 18, svg.number(epoch), text_anchor="middle", class_="tick")
     yield svg.text(_RIGHT, _HEIGHT - 4, "epoch", text_anchor="end", class_="tick")
+
+
+def _stages(x: svg.Scale, head_epochs: int) -> Iterator[str]:
+    """Mark where training went on from the head alone to the network."""
+    if head_epochs:
+        at = x(head_epochs + 0.5)
+        yield svg.line(at, _TOP, at, _BOTTOM, class_="grid")
+        yield svg.text(at - 4, _BOTTOM - 6, "head alone", text_anchor="end", class_="tick")
 
 
 def _best(x: svg.Scale, epoch: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from cnnexp.records import EpochValues, RunInfo, RunResult
 from cnnexp.report.console import text_console
 from cnnexp.report.run.header import print_header
-from cnnexp.report.run.progress import HEAD, epoch_line
+from cnnexp.report.run.progress import HEAD, NEXT_STAGE, epoch_line
 from cnnexp.report.run.terminal import print_result
 from cnnexp.system.text import first_line, printable
 
@@ -21,16 +21,20 @@ class RunLog:
     def __init__(self) -> None:
         self._text = io.StringIO()
         self._console = text_console(self._text)
+        self._head_epochs = 0
         self._moment("started")
 
     def info(self, info: RunInfo, settings: Mapping[str, Any]) -> None:
         """Write the header."""
         print_header(self._console, info, settings)
         self._console.print("\n".join(HEAD))
+        self._head_epochs = settings["training"]["head_epochs"]
 
     def epoch(self, values: EpochValues) -> None:
         """Write the line of an epoch."""
         self._console.print(epoch_line(values))
+        if values.epoch == self._head_epochs:
+            self._console.print(NEXT_STAGE)
 
     def result(self, result: RunResult) -> None:
         """Write the best epoch, the scores, the findings and the notes."""

@@ -22,6 +22,8 @@ HEAD = (
     "          training         validation       learning",
     " epoch     loss accuracy     loss accuracy      rate seconds",
 )
+# After the last epoch of the first stage, where there are two.
+NEXT_STAGE = "        the head alone until here, then all that is not frozen"
 
 
 class ProgressReport:
@@ -43,15 +45,19 @@ class ProgressReport:
         self._tasks: dict[str, TaskID] = {}
         self._printed: dict[str, tuple[float, int]] = {}  # stage -> when and which quarter was printed last
         self._epochs = 0
+        self._head_epochs = 0
         self._monitor = ""
         self._best: EpochValues | None = None
         self._last: EpochValues | None = None
         self._printed_epoch = 0  # the last one that has a line
         self._moving = MovingPart(console, self._render)  # renders at once: all that it needs is set above
 
-    def begin_epochs(self, epochs: int, *, monitor: str) -> None:
-        """Announce at most `epochs` epochs, of which the best by `monitor` (val/loss or val/accuracy) gets a line."""
-        self._epochs, self._monitor = epochs, monitor
+    def begin_epochs(self, epochs: int, *, head_epochs: int, monitor: str) -> None:
+        """Announce at most `epochs` epochs, of which the best by `monitor` (val/loss or val/accuracy) gets a line.
+
+        The first `head_epochs` are a stage of their own.
+        """
+        self._epochs, self._head_epochs, self._monitor = epochs, head_epochs, monitor
         for line in HEAD:
             self._console.print(Text(line, style="label"))
         self._move(TRAINING, 0, epochs)
@@ -68,6 +74,9 @@ class ProgressReport:
         every = ceil(self._epochs / LASTING_LINES)
         if values.epoch in {1, self._epochs} or values.epoch % every == 0:
             self._print_last()
+        if values.epoch == self._head_epochs:
+            self._print_last()
+            self._console.print(Text(NEXT_STAGE, style="label"))
         self._move(TRAINING, values.epoch, self._epochs)
 
     def stage(self, stage: str, done: int, total: int) -> None:

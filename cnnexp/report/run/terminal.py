@@ -121,7 +121,10 @@ class RunReport:
         """Print the header; `settings` is the whole configuration as nested plain values."""
         print_header(self._console, info, settings, named=not self._titled)
         training = settings["training"]
-        self._progress.begin_epochs(training["head_epochs"] + training["epochs"], monitor=training["monitor"])
+        head_epochs = training["head_epochs"]
+        self._progress.begin_epochs(
+            head_epochs + training["epochs"], head_epochs=head_epochs, monitor=training["monitor"]
+        )
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` steps of a stage, such as "decoding data", are done."""
