@@ -78,6 +78,9 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
 
     if not sweep.tags:  # not a run of cnnexp's sweepers
         config.sweep.refuse_lists()
+    from cnnexp.runs.starting_network import with_run_id
+
+    config = with_run_id(config)
     name = config.tracking.run_name or run_name(config, overrides)
     print_title(name)  # before what takes seconds to import
     from cnnexp.report.run import RunReport

@@ -18,7 +18,8 @@ from cnnexp.records import DataReport, Probabilities, RecordedPredictions
 from cnnexp.report.console import open_console
 from cnnexp.report.data_report import page, print_report
 from cnnexp.report.run import reading_shown
-from cnnexp.runs.pretrained import data_for, find_pretrained
+from cnnexp.runs.pretrained import data_for
+from cnnexp.runs.starting_network import starting_network
 from cnnexp.system.text import plural
 from cnnexp.tracking.store.find_runs import find_runs
 
@@ -54,7 +55,8 @@ def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels
 
 
 def _inspect(config: ExperimentConfig, *, quietly: bool) -> InspectedDataset:
-    data = data_for(config.data, find_pretrained(config.model))
+    with starting_network(config) as pretrained:
+        data = data_for(config.data, pretrained)
     if quietly:
         return inspect_dataset(data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
     with reading_shown() as show:

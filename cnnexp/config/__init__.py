@@ -30,6 +30,7 @@ from cnnexp.config.extended import Extended
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
     AlexNetConfig,
+    FromRunConfig,
     ModelConfig,
     PlainModelConfig,
     PretrainedConfig,
@@ -77,6 +78,7 @@ __all__ = [
     "FileDataConfig",
     "FocalLossConfig",
     "FolderDataConfig",
+    "FromRunConfig",
     "LossConfig",
     "ModelConfig",
     "MuonConfig",

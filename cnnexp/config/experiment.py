@@ -9,6 +9,7 @@ from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, 
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
     AlexNetConfig,
+    FromRunConfig,
     ModelConfig,
     PlainModelConfig,
     PretrainedConfig,
@@ -64,8 +65,8 @@ class ExperimentConfig:
                 "schedule.warmup_epochs must be below training.epochs, or the rate never reaches its value; "
                 f"got {self.schedule.warmup_epochs} of {self.training.epochs}."
             )
-        if isinstance(self.model, PretrainedConfig):
-            _require_its_own_input(self.model, self.data)
+        if isinstance(self.model, PretrainedConfig | FromRunConfig):
+            _require_its_own_scaling(self.model, self.data)
         elif self.data.scaling == "model":
             raise ConfigError(
                 f"data.scaling=model is for networks that bring their own scaling; model={self.model.name} does not. "
@@ -79,17 +80,12 @@ class ExperimentConfig:
             )
 
 
-def _require_its_own_input(model: ModelConfig, data: DataConfig) -> None:
-    """Refuse what a network that was trained already cannot be given."""
+def _require_its_own_scaling(model: ModelConfig, data: DataConfig) -> None:
+    """Refuse a scaling for a network that was trained with another."""
     if data.scaling != "model":
         raise ConfigError(
             f"data.scaling cannot be set for model={model.name}: the network scales pixels as it was trained to; got "
             f"{data.scaling!r}. Leave data.scaling out."
-        )
-    if data.color == "grey":
-        raise ConfigError(
-            f"data.color must be auto or rgb for model={model.name}: the network takes three channels, and grey images "
-            "are read as three equal ones; got 'grey'. Leave data.color out."
         )
 
 
@@ -106,6 +102,7 @@ VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have dif
         "vgg": VggConfig,
         "resnet": ResNetConfig,
         "pretrained": PretrainedConfig,
+        "from_run": FromRunConfig,
     },
     "optimizer": {
         "sgd": SgdConfig,

@@ -81,6 +81,14 @@ class PretrainedConfig(ModelConfig):
 
 
 @settings
+class FromRunConfig(ModelConfig):
+    """The network of an earlier run, trained further; docs/pretrained.md."""
+
+    # A run as every command names one, or the folder of an exported model. What it holds counts, not where it is.
+    run: str = setting(affects="source")
+
+
+@settings
 class RegularizationConfig:
     """One set of four values, so that any of them can be swept from any option."""
 

@@ -10,13 +10,13 @@ that pixels must not be scaled.
 import keras
 from keras import layers
 
-from cnnexp.config import Extended, ModelConfig, PretrainedConfig
+from cnnexp.config import Extended, ModelConfig
 from cnnexp.models.backbones.build import backbone_layers
 from cnnexp.models.extended import build_extended_model
 from cnnexp.models.names import DROPOUT, LOGITS, PROBABILITIES, RAW, SCALING_LAYER
 from cnnexp.models.regularization import Regularization
 from cnnexp.models.zoo import zoo_layers
-from cnnexp.records import Scaling
+from cnnexp.records import PretrainedNetwork, Scaling
 
 
 def build_model(
@@ -27,14 +27,17 @@ def build_model(
     scaling: Scaling | None,
     regularization: Regularization,
     precision: str,
+    pretrained: PretrainedNetwork | None = None,
 ) -> keras.Model:
     """Return an untrained model: uint8 (N, *input_shape) in, float32 probabilities (N, num_classes) out.
 
     Without `scaling` it takes float32 that the caller has scaled. `precision`, ``float32`` or ``bfloat16``, is what the
-    hidden layers compute in; weights are always float32.
+    hidden layers compute in; weights are always float32. `pretrained` is the network that a run starts from, whose
+    weights `set_pretrained_weights` sets.
 
     Raises:
-        ConfigError: the architecture is unknown, or takes no images of this size.
+        ConfigError: the architecture is unknown.
+        ModelError: the network of an earlier run cannot be loaded.
 
     """
     if isinstance(config, Extended) and scaling is not None:
@@ -51,7 +54,7 @@ def build_model(
     x = inputs
     if scaling:
         x = layers.Rescaling(list(scaling.scale), list(scaling.offset), dtype=policy, name=SCALING_LAYER)(x)
-    x = _hidden(config, x, regularization=regularization, policy=policy)
+    x = _hidden(config, x, pretrained=pretrained, regularization=regularization, policy=policy)
     if regularization.dropout:
         x = layers.Dropout(regularization.dropout, dtype=policy, name=DROPOUT)(x)
     x = layers.Dense(num_classes, dtype="float32", name=LOGITS)(x)
@@ -59,10 +62,13 @@ def build_model(
 
 
 def _hidden(
-    config: ModelConfig, x: keras.KerasTensor, *, regularization: Regularization, policy: keras.DTypePolicy
+    config: ModelConfig,
+    x: keras.KerasTensor,
+    *,
+    pretrained: PretrainedNetwork | None,
+    regularization: Regularization,
+    policy: keras.DTypePolicy,
 ) -> keras.KerasTensor:
-    match config:
-        case PretrainedConfig():
-            return backbone_layers(config.backbone, x, regularization=regularization, policy=policy)
-        case _:
-            return zoo_layers(config, x, regularization=regularization, policy=policy)
+    if pretrained is not None:
+        return backbone_layers(config, x, pretrained=pretrained, regularization=regularization, policy=policy)
+    return zoo_layers(config, x, regularization=regularization, policy=policy)

@@ -10,6 +10,7 @@ import io
 import math
 import zipfile
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +65,13 @@ class TrainingReference:
     appearance_gaussians: ClassGaussians  # of the same images, see `appearance`
     label_scores: NDArray[np.float32]  # (n,) sorted, 1 - probability of the true class of each calibration image
     distances: NDArray[np.float32]  # (m,) sorted, of calibration images to the training images; m at most n
+    # (T,) the beginnings of the sha256 of the pixels of all training images; None: recorded by an earlier version.
+    trained_on: NDArray[np.uint64] | None = None
 
     def to_bytes(self) -> bytes:
         """Return the file."""
         file = io.BytesIO()
+        later: dict[str, Any] = {} if self.trained_on is None else {"trained_on": self.trained_on}
         np.savez(
             file,
             features=self.features,
@@ -78,6 +82,7 @@ class TrainingReference:
             **{f"look_{name}": getattr(self.appearance_gaussians, name) for name in ClassGaussians.__slots__},
             label_scores=self.label_scores,
             distances=self.distances,
+            **later,
         )
         return file.getvalue()
 
@@ -103,6 +108,7 @@ class TrainingReference:
                 ),
                 label_scores=arrays["label_scores"],
                 distances=arrays["distances"],
+                trained_on=arrays.get("trained_on"),
             )
 
     def require_consistent(self, *, image_shape: tuple[int, int, int], classes: int) -> None:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
@@ -26,11 +29,15 @@ class PretrainedNetwork:
 
     height: int  # pixels of the images that it was trained on
     width: int
-    smallest: int  # pixels of the shorter side of the smallest images that it takes
+    smallest: int | None  # pixels of the shorter side of the smallest images that it takes; None: it takes no others
+    color: str  # rgb | grey
+    resize: str | None  # by which its images were read: stretch | pad | crop; None: any
     scaling: Scaling
     values_per_pixel: float  # of its largest feature map, by pixels of the image
     weights: Path | None  # file; None: it starts from random ones
     digest: str | None  # sha256 (hex) of what the file holds
+    class_names: tuple[str, ...] | None  # of its head, which a run with the same keeps; None: it brings no head
+    trained_on: NDArray[np.uint64] | None  # digests of the images it was trained on; None: not recorded, or not ours
     origin: str  # where the weights are from, for the notes of a run
 
 

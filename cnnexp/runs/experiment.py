@@ -7,6 +7,7 @@ from functools import partial
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from cnnexp import training
 from cnnexp.config import ExperimentConfig, Extended
@@ -28,7 +29,7 @@ from cnnexp.records import (
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
-from cnnexp.runs.pretrained import data_for, notes_on
+from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
 from cnnexp.saved.build_card import CardWithReference, build_card
@@ -78,7 +79,7 @@ def run(
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
     evidence = evidence_of(config, splits, info, history, evaluated)
     model_file = training.to_bytes(network.model)
-    card = _card(splits, settings, evaluated, trained, model_file)
+    card = _card(splits, settings, evaluated, trained, model_file, trained_on(pretrained, splits))
     return RunResult(
         info=info,
         settings=dataclasses.asdict(config),
@@ -129,6 +130,7 @@ def _load(
     data = data_for(config.data, pretrained)
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)
+    refuse_trained_images(pretrained, splits)
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
     about_network = notes_on(pretrained, inspected, config.data)
     return dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report))), report
@@ -146,9 +148,9 @@ def prepare(
 ) -> tuple[keras.Model, NetworkTraining, FoundLearningRate | None]:
     """Return a network that this run has not trained yet, what will train it, and the learning rate if it was found."""
     configure_tensorflow(threads=settings.threads, seed=config.seed)
-    build = partial(_build_network, config, splits, settings)
+    build = partial(_build_network, config, splits, settings, pretrained)
     model = build(settings.precision)
-    set_pretrained_weights(model, config.model, pretrained)
+    set_pretrained_weights(model, config.model, pretrained, class_names=splits.class_names)
     network_training = NetworkTraining(
         config=config,
         splits=splits,
@@ -171,7 +173,13 @@ def _own_graphs(config: ExperimentConfig, graphs: GraphCache | None) -> GraphCac
     return GraphCache() if graphs is None or own else graphs
 
 
-def _build_network(config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, precision: str) -> keras.Model:
+def _build_network(
+    config: ExperimentConfig,
+    splits: Splits,
+    settings: ResolvedSettings,
+    pretrained: PretrainedNetwork | None,
+    precision: str,
+) -> keras.Model:
     """Return the untrained model."""
     regularization = config.regularization
     return build_model(
@@ -181,6 +189,7 @@ def _build_network(config: ExperimentConfig, splits: Splits, settings: ResolvedS
         scaling=settings.scaling,
         regularization=Regularization(dropout=regularization.dropout, l1=regularization.l1, l2=regularization.l2),
         precision=precision,
+        pretrained=pretrained,
     )
 
 
@@ -238,7 +247,12 @@ def gallery(
 
 
 def _card(
-    splits: Splits, settings: ResolvedSettings, evaluated: EvaluatedSplits, trained: TrainedNetwork, model_file: bytes
+    splits: Splits,
+    settings: ResolvedSettings,
+    evaluated: EvaluatedSplits,
+    trained: TrainedNetwork,
+    model_file: bytes,
+    learned: NDArray[np.uint64],
 ) -> CardWithReference:
     return build_card(
         splits=splits,
@@ -250,4 +264,5 @@ def _card(
         scaling=settings.scaling,
         temperature=evaluated.temperature,
         versions=resources.versions(),
+        trained_on=learned,
     )

@@ -10,7 +10,7 @@ from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.report.run.log import RunLog
 from cnnexp.runs import artifacts, experiment
-from cnnexp.runs.pretrained import find_pretrained
+from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
 
@@ -75,15 +75,16 @@ def record_run(
             recorder.check()
             return should_prune(values)
 
-        result = experiment.run(
-            config,
-            pretrained=find_pretrained(config.model),
-            name=name,
-            on_start=on_start,
-            on_epoch=on_epoch,
-            on_progress=report.progress,
-            graphs=graphs,
-        )
+        with starting_network(config) as pretrained:
+            result = experiment.run(
+                config,
+                pretrained=pretrained,
+                name=name,
+                on_start=on_start,
+                on_epoch=on_epoch,
+                on_progress=report.progress,
+                graphs=graphs,
+            )
         if isinstance(result, PrunedRun):
             return _record_pruned(result, recorder)
         log.result(result)

@@ -76,6 +76,7 @@ def build_card(
     scaling: Scaling,
     temperature: float | None,
     versions: Mapping[str, str],
+    trained_on: NDArray[np.uint64],
 ) -> CardWithReference:
     """Return the card and the training reference of a finished model.
 
@@ -89,9 +90,10 @@ def build_card(
         scaling: The model's first layer.
         temperature: The logits were divided by it; None: the model is not calibrated.
         versions: Of the libraries that trained the model.
+        trained_on: (T,) digests of all images that the model was trained on, also in earlier runs.
 
     """
-    reference = build_reference(splits, features_of, calibration)
+    reference = dataclasses.replace(build_reference(splits, features_of, calibration), trained_on=trained_on)
     reference_file = reference.to_bytes()
     card = Card(
         format=FORMAT,

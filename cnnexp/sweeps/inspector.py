@@ -8,7 +8,8 @@ from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.errors import DataError
 from cnnexp.records import DatasetInfo
 from cnnexp.report.sweep_progress import SweepReport
-from cnnexp.runs.pretrained import data_for, find_pretrained
+from cnnexp.runs.pretrained import data_for
+from cnnexp.runs.starting_network import starting_network, with_run_id
 from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Executor, InspectTask, Message, WorkerHandle
@@ -54,16 +55,19 @@ class DatasetInspector:
     def resolve(self, config: ExperimentConfig, *, cores: int) -> ResolvedRun:
         """Return a run with its hash; `cores` are the most that it can have.
 
+        A run that continues from another gets that one's id: a name may soon mean one of this sweep.
+
         Raises:
             DataError: its data are missing, unreadable, or unsuitable.
             ModelError: so are the weights that it starts from.
             ConfigError: the network takes no such images.
 
         """
-        pretrained = find_pretrained(config.model)
-        info = self.inspect(data_for(config.data, pretrained))
-        resolved = resolve(config, info, cores=cores, pretrained=pretrained)
-        return ResolvedRun(resolved, hash_run(resolved, info, pretrained=pretrained), info.digest)
+        config = with_run_id(config)
+        with starting_network(config) as pretrained:
+            info = self.inspect(data_for(config.data, pretrained))
+            resolved = resolve(config, info, cores=cores, pretrained=pretrained)
+            return ResolvedRun(resolved, hash_run(resolved, info, pretrained=pretrained), info.digest)
 
 
 def read_here(data: DataConfig) -> DatasetInfo:

@@ -95,7 +95,7 @@ def contract(model: bytes) -> tuple[dict, bytes]:
         splits=splits, forward=forward, features_of=lambda _, rows: forward(split.images[rows])[1],
         model_file=model, calibration=forward(split.images)[0],
         statistics=ChannelStatistics(mean=(127.5,), deviation=(73.9,)), scaling=Scaling("unit", (1 / 255,), (0.0,)),
-        temperature=None, versions={},
+        temperature=None, versions={}, trained_on=np.empty(0, np.uint64),
     )  # fmt: skip
     return built.card.as_dict(), built.reference_file
 

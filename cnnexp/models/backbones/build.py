@@ -7,9 +7,10 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from cnnexp.config import ModelConfig, PretrainedConfig
+from cnnexp.config import FromRunConfig, ModelConfig, PretrainedConfig
 from cnnexp.config.backbones import BACKBONES
-from cnnexp.errors import ModelError
+from cnnexp.errors import ConfigError, ModelError
+from cnnexp.models.backbones.earlier_network import earlier_layers, earlier_weights
 from cnnexp.models.backbones.efficientnet_lite import efficientnet_lite
 from cnnexp.models.backbones.keras_applications import application_weights, keras_application
 from cnnexp.models.backbones.lite_weights import lite_weights
@@ -21,15 +22,37 @@ LayerWeights = Mapping[str, list[NDArray[Any]]]  # name of a layer -> its weight
 
 
 def backbone_layers(
-    backbone: str, x: keras.KerasTensor, *, regularization: Regularization, policy: keras.DTypePolicy
+    config: ModelConfig,
+    x: keras.KerasTensor,
+    *,
+    pretrained: PretrainedNetwork,
+    regularization: Regularization,
+    policy: keras.DTypePolicy,
 ) -> keras.KerasTensor:
-    """Return the pooled features (N, F) of images (N, H, W, 3), scaled as the backbone was trained."""
-    build = efficientnet_lite if BACKBONES[backbone].builder is None else keras_application
-    return build(x, backbone, policy=policy, penalty=regularization.kernel)
+    """Return the pooled features (N, F) of images (N, H, W, C), scaled as the network was trained.
+
+    Raises:
+        ConfigError: the architecture is unknown.
+        ModelError: the network of an earlier run cannot be loaded.
+
+    """
+    match config:
+        case PretrainedConfig(backbone=backbone) if BACKBONES[backbone].builder is None:
+            return efficientnet_lite(x, backbone, policy=policy, penalty=regularization.kernel)
+        case PretrainedConfig(backbone=backbone):
+            return keras_application(x, backbone, policy=policy, penalty=regularization.kernel)
+        case FromRunConfig() if pretrained.weights is not None:
+            return earlier_layers(x, pretrained.weights, policy=policy, penalty=regularization.kernel)
+        case _:
+            raise ConfigError(f"model must be one of the options under conf/model; got {config.name!r}.")
 
 
-def set_pretrained_weights(model: keras.Model, config: ModelConfig, pretrained: PretrainedNetwork | None) -> None:
+def set_pretrained_weights(
+    model: keras.Model, config: ModelConfig, pretrained: PretrainedNetwork | None, *, class_names: tuple[str, ...]
+) -> None:
     """Set the weights of all layers before the head, in place; none where a run starts from random ones.
+
+    The head is set too where the classes are those that it was trained on, in the same order.
 
     Raises:
         ModelError: the file holds other weights, or the network answers wrong with them.
@@ -37,22 +60,25 @@ def set_pretrained_weights(model: keras.Model, config: ModelConfig, pretrained: 
     """
     if pretrained is None or pretrained.weights is None or pretrained.digest is None:
         return
-    assert isinstance(config, PretrainedConfig)
     known = _weights(config, pretrained.weights, digest=pretrained.digest)
     for layer in model.layers:
-        if layer.weights and layer.name != LOGITS:
+        if layer.weights and (layer.name != LOGITS or class_names == pretrained.class_names):
             _set(layer, known)
 
 
-def _weights(config: PretrainedConfig, file: Path, *, digest: str) -> LayerWeights:
-    if BACKBONES[config.backbone].builder is None:
-        return lite_weights(config.backbone, file, digest=digest)
-    return application_weights(config.backbone, file, digest=digest, is_published=config.weights is None)
+def _weights(config: ModelConfig, file: Path, *, digest: str) -> LayerWeights:
+    match config:
+        case PretrainedConfig(backbone=backbone) if BACKBONES[backbone].builder is None:
+            return lite_weights(backbone, file, digest=digest)
+        case PretrainedConfig(backbone=backbone, weights=weights):
+            return application_weights(backbone, file, digest=digest, is_published=weights is None)
+        case _:
+            return earlier_weights(file)
 
 
 def _set(layer: keras.Layer, known: LayerWeights) -> None:
     shapes = [tuple(weight.shape) for weight in layer.weights]
     found = known.get(layer.name)
     if found is None or [values.shape for values in found] != shapes:
-        raise ModelError(f"The weights do not fit the backbone: its layer {layer.name} needs arrays of shape {shapes}.")
+        raise ModelError(f"The weights do not fit the network: its layer {layer.name} needs arrays of shape {shapes}.")
     layer.set_weights(found)

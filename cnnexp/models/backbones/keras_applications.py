@@ -6,6 +6,7 @@ was built before. Here each is made anew of its layers: flat, named alike every 
 turned round instead of the image.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
@@ -95,20 +96,22 @@ def _with_published(backbone: str) -> keras.Model:
 
 
 def _with_weights(backbone: str, file: Path) -> keras.Model:
-    """Return Keras's network with the weights of a file: the features alone, or with the 1,000 classes of ImageNet."""
-    side, refusals = BACKBONES[backbone].side, []
-    for with_classes in (False, True):
+    """Return Keras's network with the weights of a file: with the 1,000 classes of ImageNet, or the features alone."""
+    side = BACKBONES[backbone].side
+    for with_classes in (True, False):
         shape = {} if with_classes else {"pooling": "avg", "input_shape": (side, side, 3)}
         own = _builder(backbone)(weights=None, include_top=with_classes, **shape)
         try:
-            own.load_weights(file)
-        except (ValueError, OSError, KeyError) as error:
-            refusals.append(first_line(error))
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # that layers which the file lacks stay random
+                own.load_weights(file)
+        except (UserWarning, ValueError, OSError, KeyError) as error:
+            refusal = first_line(error)
             continue
         if with_classes:
             _require_palace(backbone, own, file)
         return own
-    raise ModelError(f"{file} must hold the weights of {backbone} as Keras saves them: {refusals[0]}")
+    raise ModelError(f"{file} must hold the weights of {backbone} as Keras saves them: {refusal}")
 
 
 def _require_palace(backbone: str, own: keras.Model, file: Path) -> None:

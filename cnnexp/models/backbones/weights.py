@@ -132,11 +132,11 @@ def _download(backbone: str) -> None:
     command = [sys.executable, "-m", "cnnexp.models.backbones.download", backbone]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not path.is_file():
-        reason = done.stderr.strip().splitlines()[-1:] or ["Keras did not say why."]
+        reason = one_line((done.stderr.strip().splitlines() or ["no reason is known"])[-1]).rstrip(".")
         raise ModelError(
             f"model=pretrained needs the weights of {backbone}, which are not on this machine, and Keras cannot "
-            f"download them: {one_line(reason[0]).rstrip('.')}. Download them elsewhere and put them where Keras looks: {path}; or "
-            "name their file: model.weights=FILE; or start from random ones: model.weights=none"
+            f"download them: {reason}. Download them elsewhere and put them where Keras looks: {path}; or name their "
+            "file: model.weights=FILE; or start from random ones: model.weights=none"
         )
 
 

@@ -185,11 +185,13 @@ def _recorded(task: TrainTask, sweep: _SweepConnection, recorder: "Recorder", gr
 
 def _data_problem(config: ExperimentConfig, digest: str, sweep: _SweepConnection) -> str | None:
     """Return why this node cannot do the run: it lacks data or weights, or its data differ; None: it can."""
-    from cnnexp.runs.pretrained import data_for, find_pretrained
+    from cnnexp.runs.pretrained import data_for
+    from cnnexp.runs.starting_network import starting_network
 
     node = socket.gethostname()
     try:
-        data = data_for(config.data, find_pretrained(config.model))
+        with starting_network(config) as pretrained:
+            data = data_for(config.data, pretrained)
         found = dataset_info(data.whole(), partial(sweep.progress, "reading images"))
     except CnnexpError as error:
         return f"Node {node}: {error}"

@@ -1,0 +1,103 @@
+"""The network that an earlier run left behind, as another one starts from it; without Keras."""
+
+import hashlib
+import json
+import math
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cnnexp.errors import ModelError
+from cnnexp.portable.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
+from cnnexp.portable.reference import TrainingReference
+from cnnexp.records import PretrainedNetwork, Scaling
+
+_CONTENTS = ("config.json", "model.weights.h5")  # of a .keras file; the third says when it was saved
+
+
+@contextmanager
+def earlier_network(run: str, *, store: str) -> Iterator[PretrainedNetwork]:
+    """Find the network of a run, or of an exported folder; its file is there as long as the block.
+
+    Raises:
+        ModelError: the run has no model, or its files are damaged.
+        TargetError: no run is meant, or several are.
+
+    """
+    if is_exported(run):
+        yield _network(Path(run).expanduser(), origin=f"folder {Path(run).name}")
+        return
+    from cnnexp.tracking.recorded_model import recorded_model  # an exported folder needs no store
+
+    model = recorded_model(run, uri=store)
+    with model.folder() as folder:
+        yield _network(folder, origin=f"run {model.run.run_id[:12]} ({model.run.name})")
+
+
+def is_exported(run: str) -> bool:
+    """Tell whether the folder of a model is meant, as ``cnnexp export`` writes one."""
+    return (Path(run).expanduser() / CARD_FILE).is_file()
+
+
+def _network(folder: Path, *, origin: str) -> PretrainedNetwork:
+    try:
+        card = Card.from_json((folder / CARD_FILE).read_bytes())
+        contents = {name: _unchanged(folder, name, card) for name in (MODEL_FILE, REFERENCE_FILE)}
+        reference = TrainingReference.from_bytes(contents[REFERENCE_FILE])
+        with zipfile.ZipFile(folder / MODEL_FILE) as archive:
+            parts = {name: archive.read(name) for name in _CONTENTS}
+    except (UnfitModelError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"The network of {origin} cannot be continued from: {error}") from error
+    spec = card.image
+    return PretrainedNetwork(
+        height=spec.height,
+        width=spec.width,
+        smallest=None,
+        color=spec.color,
+        resize=spec.resize,
+        scaling=Scaling(card.scaling["rule"], tuple(card.scaling["scale"]), tuple(card.scaling["offset"])),
+        values_per_pixel=_largest_map(json.loads(parts["config.json"])) / (spec.height * spec.width),
+        weights=folder / MODEL_FILE,
+        digest=_digest(parts, card),
+        class_names=card.class_names,
+        trained_on=reference.trained_on,
+        origin=f"The network continues from that of {origin}.",
+    )
+
+
+def _unchanged(folder: Path, name: str, card: Card) -> bytes:
+    content = (folder / name).read_bytes()
+    if digest_of(content) != card.files.get(name):
+        raise UnfitModelError(
+            f"{name} is not the file that {CARD_FILE} was written for. Take the original from the run."
+        )
+    return content
+
+
+def _digest(parts: dict[str, bytes], card: Card) -> str:
+    """Return the sha256 (hex) of the network, its weights and its classes, wherever and whenever it was saved."""
+    digest = hashlib.sha256("\0".join(card.class_names).encode())
+    for name in _CONTENTS:
+        digest.update(parts[name])
+    return digest.hexdigest()
+
+
+def _largest_map(description: dict[str, Any]) -> int:
+    """Return the values of the largest feature map (H, W, C) that a layer of a Keras model is given."""
+    layers = description["config"]["layers"]
+    shapes = [shape for layer in layers for shape in _shapes(layer["build_config"]) if len(shape) == 4]
+    return max((math.prod(shape[1:]) for shape in shapes), default=0)
+
+
+def _shapes(value: Any) -> Iterator[list[int]]:  # noqa: ANN401 - JSON
+    """Yield the shapes in what Keras says of how a layer was built: lists that begin with null."""
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from _shapes(one)
+    elif isinstance(value, list) and value and value[0] is None:
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _shapes(one)
