@@ -43,8 +43,9 @@ def network(config, *, side, classes=3, precision="float32", regularization=FREE
         scaling=pretrained.scaling,
         regularization=regularization,
         precision=precision,
+        pretrained=pretrained,
     )
-    set_pretrained_weights(model, config, pretrained)
+    set_pretrained_weights(model, config, pretrained, class_names=())
     return model
 
 
@@ -235,7 +236,6 @@ def test_the_input_follows_the_backbone_unless_it_is_set():
     ("overrides", "message"),
     [
         (["model=pretrained", "data.scaling=unit"], "data.scaling cannot be set for model=pretrained"),
-        (["model=pretrained", "data.color=grey"], r"data\.color must be auto or rgb for model=pretrained"),
         (["model=pretrained", "model.width=8"], "model=pretrained has no setting 'width'"),
         (["model=pretrained", "model.depth=8"], "model=pretrained has no setting 'depth'"),
         (["model=pretrained", "model.backbone=efficientnet_lite9"], "Did you mean efficientnet_lite"),
@@ -281,7 +281,7 @@ def with_drawn_statistics(own):
     drawn = np.random.default_rng(0)
     for layer in own.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([drawn.uniform(0.5, 1.5, weights.shape) for weights in layer.get_weights()])
+            layer.set_weights([weights + drawn.uniform(-0.1, 0.1, weights.shape) for weights in layer.get_weights()])
         elif isinstance(layer, keras.layers.Normalization) and layer.weights:  # as the published files have them
             layer.set_weights([np.array(IMAGENET_MEAN), np.array(IMAGENET_DEVIATION), np.array(0)])
     return own
@@ -380,6 +380,12 @@ def test_weights_in_the_cache_of_keras_are_found_there(tmp_path, monkeypatch):
     file.parent.mkdir()
     file.write_bytes(b"weights")
     assert find_weights("resnet50", None).path == file
+
+
+def test_grey_images_become_three_channels_and_a_network_for_grey_is_refused():
+    config = compose_config(["model=pretrained", "data.color=grey"])
+    with pytest.raises(ConfigError, match=r"data\.color must be auto or rgb for this network; got 'grey'"):
+        data_for(config.data, find_pretrained(config.model))
 
 
 def test_images_that_a_network_does_not_take_are_refused():

@@ -86,13 +86,12 @@ def _digest(parts: dict[str, bytes], card: Card) -> str:
 
 def _largest_map(description: dict[str, Any]) -> int:
     """Return the values of the largest feature map (H, W, C) that a layer of a Keras model is given."""
-    layers = description["config"]["layers"]
-    shapes = [shape for layer in layers for shape in _shapes(layer["build_config"]) if len(shape) == 4]
+    shapes = [shape for shape in _shapes(description["config"]["layers"]) if len(shape) == 4]
     return max((math.prod(shape[1:]) for shape in shapes), default=0)
 
 
 def _shapes(value: Any) -> Iterator[list[int]]:  # noqa: ANN401 - JSON
-    """Yield the shapes in what Keras says of how a layer was built: lists that begin with null."""
+    """Yield the shapes in what Keras says of layers: lists that begin with null, for the number of images."""
     if isinstance(value, dict):
         for one in value.values():
             yield from _shapes(one)
