@@ -98,7 +98,7 @@ def test_size_colour_and_scaling_follow_the_earlier_run(folder):
         data_for(composed(folder, "data.size=[16,16]").data, network)
     with pytest.raises(ConfigError, match=r"data\.color must be auto or grey"):
         data_for(composed(folder, "data.color=rgb").data, network)
-    with pytest.raises(ConfigError, match="data.scaling cannot be set for model=from_run"):
+    with pytest.raises(ConfigError, match=r"data\.scaling cannot be set for model=from_run"):
         composed(folder, "data.scaling=unit")
 
 

@@ -24,12 +24,16 @@ from cnnexp.training import configure_tensorflow
 from support.exported_script import run_alone
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
-TRAIN = ["training=smoke", "data=folder", "data.size=[32,32]", "data.on_bad_file=skip"]
+TRAIN = ["data=folder", "data.on_bad_file=skip"]
+MODELS = {
+    "baseline": ["training=smoke", "data.size=[32,32]"],
+    "pretrained": ["model=pretrained", "data.size=[64,64]", "data.limit=40", "training.epochs=1"],
+}
 PHOTOGRAPHS = 400  # of some two thousand
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
+@pytest.fixture(scope="module", params=MODELS)
+def home(request, tmp_path_factory) -> Path:
     """A folder with a store, and a run trained on photographs of hands."""
     if not ARCHIVE.exists():
         pytest.skip(f"needs the photographs of {ARCHIVE.name}")
@@ -38,7 +42,7 @@ def home(tmp_path_factory) -> Path:
     with zipfile.ZipFile(ARCHIVE) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg")))
         archive.extractall(home / "photos", random.Random(0).sample(names, PHOTOGRAPHS))
-    words = [*TRAIN, f"data.path={home / 'photos'}", f"data.cache={home / 'cache'}"]
+    words = [*TRAIN, *MODELS[request.param], f"data.path={home / 'photos'}", f"data.cache={home / 'cache'}"]
     command = [sys.executable, "-m", "cnnexp", *words]
     subprocess.run(command, cwd=home, check=True, capture_output=True, timeout=300)
     return home

@@ -16,7 +16,7 @@ from cnnexp.report.run import ProgressReport
 from cnnexp.runs.artifacts import to_json
 from cnnexp.runs.experiment import find_learning_rate
 from cnnexp.runs.found_rate import rate_notes
-from cnnexp.runs.pretrained import find_pretrained
+from cnnexp.runs.starting_network import starting_network
 
 
 def run(config: ExperimentConfig, settings: Sequence[str], *, html: Path | None, json: Path | None) -> int:
@@ -44,11 +44,11 @@ def run(config: ExperimentConfig, settings: Sequence[str], *, html: Path | None,
 
 
 def _found(config: ExperimentConfig, *, quietly: bool) -> FoundLearningRate:
-    pretrained = find_pretrained(config.model)
-    if quietly:
-        return find_learning_rate(config, on_progress=lambda *_: None, pretrained=pretrained)
-    progress = ProgressReport(open_console(required=False), clock=time.monotonic)
-    try:
-        return find_learning_rate(config, on_progress=progress.stage, pretrained=pretrained)
-    finally:
-        progress.stop()
+    with starting_network(config) as pretrained:
+        if quietly:
+            return find_learning_rate(config, on_progress=lambda *_: None, pretrained=pretrained)
+        progress = ProgressReport(open_console(required=False), clock=time.monotonic)
+        try:
+            return find_learning_rate(config, on_progress=progress.stage, pretrained=pretrained)
+        finally:
+            progress.stop()

@@ -11,9 +11,10 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits, load_splits
 from cnnexp.report.preview_page import preview_page
 from cnnexp.report.run import reading_shown
-from cnnexp.runs.pretrained import data_for, find_pretrained
+from cnnexp.runs.pretrained import data_for
 from cnnexp.runs.preview import build_preview
 from cnnexp.runs.resolved_settings import resolve_augmentation
+from cnnexp.runs.starting_network import starting_network
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import printable
 
@@ -37,7 +38,8 @@ def run(settings: Sequence[str], *, html: Path, images: int) -> int:
 
 
 def _load(config: ExperimentConfig, *, quietly: bool) -> Splits:
-    load = partial(load_splits, data_for(config.data, find_pretrained(config.model)), seed=config.seed)
+    with starting_network(config) as pretrained:
+        load = partial(load_splits, data_for(config.data, pretrained), seed=config.seed)
     if quietly:
         return load(on_progress=lambda _done, _total: None)
     with reading_shown() as show:

@@ -27,7 +27,7 @@ from cnnexp.records import (
 from cnnexp.runs import experiment
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evidence_of, final_metrics
 from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, median_epochs, pool
-from cnnexp.runs.pretrained import data_for, notes_on
+from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.split_outputs import SplitOutputs
 from cnnexp.saved.build_card import OutOfFoldScores, build_card
@@ -63,6 +63,7 @@ def run(
     data = data_for(config.data, pretrained)
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)
+    refuse_trained_images(pretrained, splits)
     pooled = pool(results, inspected, data, seed=config.seed)
     report = with_labels_of_folds(
         check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False),
@@ -106,6 +107,7 @@ def run(
         scaling=settings.scaling,
         temperature=pooled.temperature,
         versions=resources.versions(),
+        trained_on=trained_on(pretrained, splits),
     )
     return RunResult(
         info=info,

@@ -7,8 +7,8 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, FoldResult, RunCommand, RunInfo
 from cnnexp.runs import artifacts, folds_experiment
-from cnnexp.runs.pretrained import find_pretrained
 from cnnexp.runs.record_run import Outcome, Report, logged
+from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
 
@@ -39,16 +39,17 @@ def record_folds(
             log.info(info, asdict(config))
             recorder.info(info)
 
-        result = folds_experiment.run(
-            config,
-            results,
-            pretrained=find_pretrained(config.model),
-            name=name,
-            on_start=on_start,
-            on_epoch=on_epoch,
-            on_progress=report.progress,
-            graphs=graphs,
-        )
+        with starting_network(config) as pretrained:
+            result = folds_experiment.run(
+                config,
+                results,
+                pretrained=pretrained,
+                name=name,
+                on_start=on_start,
+                on_epoch=on_epoch,
+                on_progress=report.progress,
+                graphs=graphs,
+            )
         assert result.folds is not None
         for values in result.history.epochs:
             log.epoch(values)
