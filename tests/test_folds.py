@@ -122,9 +122,9 @@ def test_runs_of_the_same_folds_are_compared_by_image_and_by_fold(folded, monkey
     monkeypatch.chdir(folder)
     assert main(["compare", parent.run_id[:12]]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "On the same 90 images in 3 folds (McNemar):" in said
-    assert "by fold" in said
-    assert "in 3 folds (McNemar)" in " ".join(printed.split())
+    assert "On the same 90 images in 3 folds (McNemar, and by fold):" in said
+    assert "better in" in said
+    assert "in 3 folds (McNemar, and by fold)" in " ".join(printed.split())
 
 
 @pytest.mark.parametrize("target", ["latest", "cnnexp"])

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from cnnexp.comparison import Standing
 from cnnexp.comparison.folds import folds_compared
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.paired import paired_t, resampled_t
+from cnnexp.comparison.same_images import compare_models
 from cnnexp.evaluation import fit_temperature
 from cnnexp.evaluation.out_of_fold import calibrated_across, pooled_temperature, with_temperature, without_temperatures
-from cnnexp.records import FoldResult, RecordedPredictions
+from cnnexp.records import FoldResult, RecordedPredictions, RunSummary
 from cnnexp.runs.pooled import mean_history, median_epochs
 
 
@@ -93,7 +95,9 @@ def test_other_folds_are_not_paired(other):
 def fold_result(losses, best):
     names = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")
     curve = tuple(enumerate(losses, start=1))
-    return FoldResult(1, "r", {"best/epoch": float(best)}, dict.fromkeys(names, curve), judged([1], [1]), np.zeros(1))
+    return FoldResult(
+        1, "r", {"best/epoch": float(best)}, dict.fromkeys(names, curve), judged([1], [1]), np.zeros(1), None
+    )
 
 
 def test_the_mean_course_goes_as_far_as_half_of_the_folds():
@@ -107,3 +111,25 @@ def test_the_mean_course_goes_as_far_as_half_of_the_folds():
     assert [values.val_loss for values in history.epochs] == [3, 2, 2, 2]
     assert history.best_epoch == median_epochs(results, keep="best") == 3
     assert median_epochs(results, keep="last") == 4
+
+
+def run_of(answers, folds):
+    predictions = judged(answers, folds)
+    return RunSummary(
+        run_id=str(answers), name="run", experiment="e", status="FINISHED", parent_id=None, started=0.0, seconds=1.0,
+        settings={}, metrics={}, tags={}, data_digest=None, data_source=None, read_curves=dict,
+        read_predictions=lambda: predictions, read_findings=tuple,
+    )  # fmt: skip
+
+
+def test_a_difference_between_runs_of_folds_has_to_show_by_image_and_by_fold():
+    folds = np.repeat([1, 2, 3], 20)
+    half, all_of_one = np.ones(60), np.ones(60)
+    half[::2], all_of_one[folds == 1] = 0, 0
+    everything = run_of(np.ones(60), folds)
+    found = compare_models(everything, [run_of(half, folds), run_of(all_of_one, folds)], metric("test/accuracy"))
+    assert [difference.difference.standing for difference in found] == [Standing.ALIKE, Standing.ALIKE]
+    assert found[0].difference.p == pytest.approx(0.25), "equal in all three folds: the exact sign test"
+    assert found[1].by_fold.better_in == 0
+    (alone,) = compare_models(run_of(np.ones(60), None), [run_of(all_of_one, None)], metric("test/accuracy"))
+    assert alone.difference.standing is Standing.WORSE

@@ -26,6 +26,9 @@ class DataConfig:
     folds: int | None = setting(affects="split", column="if set", neutral=None)  # parts judged in turn; None: one split
     # From 1: the part that this run judges, as its test split; None: all of them, see docs/folds.md.
     fold: int | None = setting(affects="subset", column="if set", neutral=None)
+    final: str = setting(
+        column="if set", neutral="refit"
+    )  # model of a run of folds: refit | mean, of the folds' logits
     # unit: 0..1; standardize: zero mean, unit deviation per channel, fitted on train; model: as a pretrained one needs
     scaling: str
     size: list[int] | None  # [height, width] the network sees; None: found from the data
@@ -82,6 +85,12 @@ class DataConfig:
                 f"data.fold is one of data.folds, which is null; got data.fold={self.fold}. Add data.folds=5, say."
             )
         within("data.fold", self.fold, 1, self.folds or MOST_FOLDS)
+        one_of("data.final", self.final, ("refit", "mean"))
+        if self.final != "refit" and not self.has_folds:
+            raise ConfigError(
+                f"data.final says which model a run of folds ends with, and this run has none; got {self.final!r}. Add "
+                "data.folds=5, say, or leave out data.final."
+            )
 
     @property
     def has_folds(self) -> bool:
@@ -91,7 +100,7 @@ class DataConfig:
     def whole(self) -> Self:
         """Return the settings of the whole data set, which runs on subsets of it share and which is read once."""
         subsets: dict[str, Any] = dict.fromkeys(self._names_affecting("subset"))
-        return dataclasses.replace(self, **subsets, scaling="unit")  # any other is fitted to the subset
+        return dataclasses.replace(self, **subsets, final="refit", scaling="unit")  # any other is fitted to the subset
 
     def with_absolute_paths(self) -> Self:
         """Return settings that mean the same files from any folder; ``~`` stays, as homes differ between machines."""

@@ -8,6 +8,7 @@ from cnnexp.models.names import LOGITS, SCALING_LAYER
 if TYPE_CHECKING:
     from cnnexp.models.backbones.build import set_pretrained_weights
     from cnnexp.models.blocks import backbone_blocks, rate_factors, trained_variables
+    from cnnexp.models.ensemble import mean_of
     from cnnexp.models.head import SplitModel, copy_of_head, load_head, split
     from cnnexp.models.network import build_model
     from cnnexp.models.regularization import Regularization
@@ -19,6 +20,7 @@ _OWNERS = {
     "build_model": "network",
     "copy_of_head": "head",
     "load_head": "head",
+    "mean_of": "ensemble",
     "rate_factors": "blocks",
     "set_pretrained_weights": "backbones.build",
     "split": "head",
@@ -33,6 +35,7 @@ __all__ = [
     "build_model",
     "copy_of_head",
     "load_head",
+    "mean_of",
     "rate_factors",
     "set_pretrained_weights",
     "split",

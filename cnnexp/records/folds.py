@@ -20,6 +20,7 @@ class FoldResult:
     curves: Curves
     predictions: RecordedPredictions  # of the images that it judges
     distances: NDArray[np.float32]  # of its calibration images to its training images, as its model measures them
+    model_file: bytes | None  # the .keras file, where it is needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,6 @@ class FoldsReport:
 
     scores: tuple[FoldScore, ...]  # in the order of the folds
     fold_of_each: NDArray[np.int64]  # (N,) the fold that judged each image, in the order of the predictions
-    epochs: int  # of the final model: the median of the folds' best
+    epochs: int | None  # of the final model, the median of the folds' best; None: it is the mean of the folds' models
     split_images: int  # of a single test split of these data, beside which the interval is shown
     declared: Evaluation | None  # of the final model on a declared test split; None: there is none

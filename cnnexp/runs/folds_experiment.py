@@ -1,6 +1,7 @@
 """The straight line of a run of folds, once they are trained: what all of them say, and the final model."""
 
 import dataclasses
+import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -11,7 +12,7 @@ from scipy.special import softmax
 from cnnexp import training
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, summary, with_labels_of_folds
-from cnnexp.datasets import Split, Splits, inspect_dataset, trainable_splits
+from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import RunEvidence, diagnose, not_assessed
 from cnnexp.evaluation import evaluate
 from cnnexp.records import (
@@ -26,7 +27,8 @@ from cnnexp.records import (
 )
 from cnnexp.runs import experiment
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evidence_of, final_metrics
-from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, median_epochs, pool
+from cnnexp.runs.final_model import FinalModel, prepare_final
+from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, pool
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.split_outputs import SplitOutputs
@@ -34,7 +36,6 @@ from cnnexp.saved.build_card import OutOfFoldScores, build_card
 from cnnexp.system import resources
 from cnnexp.training import GraphCache
 
-WATCHED = 512  # training images by which the final training is watched, where no validation split is declared
 SINGLE_SPLIT = 0.2  # share of a test split that the interval is compared with, where data.test is 0
 WORSE = 0.1  # accuracy on training images by which a final model is below its folds that is worth a note
 
@@ -74,26 +75,25 @@ def run(
     about_network = notes_on(pretrained, inspected, config.data)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
     settings = resolve(config, splits, pretrained=pretrained)
-    epochs = median_epochs(results, keep=config.training.keep)
-    model, network_training, found = experiment.prepare(
-        _without_selection(config),
-        dataclasses.replace(splits, validation=_watched(splits)),
+    prepared = prepare_final(
+        config,
+        splits,
         settings,
         pretrained,
+        results,
         graphs=graphs,
-        on_epoch=_until(epochs, on_epoch),
+        on_epoch=on_epoch,
         on_progress=on_progress,
     )
-    config = dataclasses.replace(config, optimizer=network_training.config.optimizer)
-    settings = network_training.settings
-    info = experiment.run_info(config, splits, settings, model, name, found)
+    config, settings = prepared.config, prepared.settings
+    info = experiment.run_info(config, splits, settings, prepared.model, name, prepared.found)
     on_start(info)
-    final = network_training.train(model)
-    network, trained = final.network, final.history
+    final = prepared.train()
+    network = final.network
     declared = _declared(final.outputs, splits, pooled.temperature, seed=config.seed)
     if pooled.temperature is not None:
         training.fold_temperature(network.model, pooled.temperature)
-    history = mean_history(results, steps=trained.steps, seconds=_seconds(results, trained))
+    history = mean_history(results, steps=_steps(results, final), seconds=_seconds(results, final))
     evaluated = _evaluated(results, pooled, splits, seed=config.seed)
     evidence = _evidence(config, splits, info, history, evaluated, pooled)
     model_file = training.to_bytes(network.model)
@@ -102,7 +102,7 @@ def run(
         forward=network.forward,
         features_of=final.outputs.features,
         model_file=model_file,
-        calibration=_scores(results, pooled),
+        calibration=_scores(results, pooled, data.final),
         statistics=settings.statistics,
         scaling=settings.scaling,
         temperature=pooled.temperature,
@@ -113,11 +113,11 @@ def run(
         info=info,
         settings=dataclasses.asdict(config),
         history=history,
-        metrics={**final_metrics(history, evaluated), **_final_model(trained, declared)},
+        metrics={**final_metrics(history, evaluated), **_measured(final, declared)},
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
         findings=diagnose(evidence),
-        notes=(*info.notes, *_final_notes(trained, evaluated), *not_assessed(evidence)),
+        notes=(*info.notes, *_final_notes(final, evaluated), *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),
         data_report=report,
@@ -134,43 +134,24 @@ def run(
         folds=FoldsReport(
             scores=fold_scores(results, pooled),
             fold_of_each=pooled.folds,
-            epochs=epochs,
+            epochs=None if final.history is None else len(final.history.epochs),
             split_images=_split_images(evaluated.evaluation, data.test),
             declared=declared,
         ),
     )
 
 
-def _without_selection(config: ExperimentConfig) -> ExperimentConfig:
-    """Return the settings of the final training: those of the folds, but that nothing stops it or chooses an epoch."""
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, patience=None, keep="last"))
+def _seconds(results: Sequence[FoldResult], final: FinalModel) -> float:
+    """Return the seconds of all trainings."""
+    of_folds = sum(result.metrics["seconds/train"] for result in results)
+    return of_folds + (0.0 if final.history is None else final.history.seconds)
 
 
-def _until(epochs: int, on_epoch: Callable[[EpochValues], object]) -> Callable[[EpochValues], bool]:
-    """Return what ends the training after so many epochs of the folds' schedule."""
-
-    def is_last(values: EpochValues) -> bool:
-        on_epoch(values)
-        return values.epoch >= epochs
-
-    return is_last
-
-
-def _watched(splits: Splits) -> Split:
-    """Return the images of the values of an epoch: a declared validation split, else training images.
-
-    They select nothing.
-    """
-    if len(splits.validation):
-        return splits.validation
-    train = splits.train
-    places = np.unique(np.linspace(0, len(train) - 1, min(len(train), WATCHED)).astype(np.int64))
-    files = tuple(train.files[place] for place in places.tolist())
-    return Split(images=train.images, rows=train.rows[places], labels=train.labels[places], files=files)
-
-
-def _seconds(results: Sequence[FoldResult], trained: History) -> float:
-    return trained.seconds + sum(result.metrics["seconds/train"] for result in results)
+def _steps(results: Sequence[FoldResult], final: FinalModel) -> int:
+    """Return the steps of the final training; where there is none, those of a fold on average."""
+    if final.history is not None:
+        return final.history.steps
+    return round(statistics.fmean(result.metrics["updates"] for result in results))
 
 
 def _evaluated(results: Sequence[FoldResult], pooled: Pooled, splits: Splits, *, seed: int) -> EvaluatedSplits:
@@ -211,11 +192,13 @@ def _evidence(
     )
 
 
-def _scores(results: Sequence[FoldResult], pooled: Pooled) -> OutOfFoldScores:
+def _scores(results: Sequence[FoldResult], pooled: Pooled, final: str) -> OutOfFoldScores:
+    """Return what calibrates the final model; nothing tells how far new images are from the mean of all folds."""
     predictions = pooled.predictions
+    distances = [result.distances for result in results] if final == "refit" else []
     return OutOfFoldScores(
         label_probabilities=predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels],
-        distances=np.concatenate([result.distances for result in results]),
+        distances=np.concatenate([np.empty(0, np.float32), *distances]),
     )
 
 
@@ -231,9 +214,12 @@ def _declared(outputs: SplitOutputs, splits: Splits, temperature: float | None, 
     )
 
 
-def _final_model(trained: History, declared: Evaluation | None) -> dict[str, float]:
+def _measured(final: FinalModel, declared: Evaluation | None) -> dict[str, float]:
     """Return what is measured of the final model itself, under recorded names."""
-    found = {"final/epochs": float(len(trained.epochs)), "final/train_accuracy": trained.epochs[-1].train_accuracy}
+    found = {}
+    if final.history is not None:
+        last = final.history.epochs[-1]
+        found = {"final/epochs": float(last.epoch), "final/train_accuracy": last.train_accuracy}
     if declared is not None:
         low, high = declared.intervals["accuracy"]
         found |= {f"declared/{name}": value for name, value in declared.metrics.items()}
@@ -241,8 +227,12 @@ def _final_model(trained: History, declared: Evaluation | None) -> dict[str, flo
     return found
 
 
-def _final_notes(trained: History, evaluated: EvaluatedSplits) -> tuple[str, ...]:
-    reached = trained.epochs[-1].val_accuracy
+def _final_notes(final: FinalModel, evaluated: EvaluatedSplits) -> tuple[str, ...]:
+    if final.history is None:
+        return (
+            "The mean of the folds cannot tell images that are unlike the training data: each was trained on some.",
+        )
+    reached = final.history.epochs[-1].val_accuracy
     if reached >= evaluated.train_accuracy - WORSE:
         return ()
     return (

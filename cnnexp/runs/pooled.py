@@ -68,7 +68,7 @@ def pool(results: Sequence[FoldResult], inspected: InspectedDataset, data: DataC
 
 
 def _splits_of(result: FoldResult, inspected: InspectedDataset, data: DataConfig, *, seed: int) -> dict[str, Rows]:
-    rows = split_rows(inspected.decoded, dataclasses.replace(data, fold=result.fold), seed=seed)
+    rows = split_rows(inspected.decoded, dataclasses.replace(data, fold=result.fold, final="refit"), seed=seed)
     files = inspected.decoded.manifest.files
     if tuple(files[row] for row in rows["test"].tolist()) != result.predictions.files:
         raise DataError(

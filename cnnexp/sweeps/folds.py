@@ -148,7 +148,8 @@ class FoldsRuns:
                     f"Fold {fold} has to be in the store before the folds are put together. {record.kept_reason}"
                 )
             begun.run_ids[fold] = record.wait_for_run_id()
-        return tuple(read_fold(uri, begun.run_ids[fold], fold=fold) for fold in sorted(begun.run_ids))
+        mean = begun.run.job.config.data.final == "mean"
+        return tuple(read_fold(uri, begun.run_ids[fold], fold=fold, with_model=mean) for fold in sorted(begun.run_ids))
 
     @property
     def runs(self) -> list[SweepRun]:

@@ -45,9 +45,9 @@ class Job:
         """Return the job of one fold of a run of folds."""
         return replace(
             self,
-            overrides=(*self.overrides, f"data.fold={fold}"),
+            overrides=(*_without(self.overrides, "data.final"), f"data.fold={fold}"),
             varied={"data.fold": str(fold)},
-            config=replace(self.config, data=replace(self.config.data, fold=fold)),
+            config=replace(self.config, data=replace(self.config.data, fold=fold, final="refit")),
             name=f"{self.name}-fold{fold}",
             fold=fold,
         )
@@ -199,6 +199,10 @@ class Composer:
             for step in axis.steps if not preset.isdisjoint(axis.keys) else ():
                 overrides = itertools.chain.from_iterable([*first[:place], step, *first[place + 1 :]])
                 self.compose(0, (*combinations.fixed, *overrides), combinations.varied)
+
+
+def _without(overrides: Overrides, key: str) -> Overrides:
+    return tuple(text for text in overrides if Override.parse(text).key != key)
 
 
 def _task(composed: DictConfig) -> DictConfig:

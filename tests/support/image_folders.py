@@ -28,8 +28,8 @@ def data_settings(kind, *, cache, **changes):
         "path": None, "validation": 0.15, "calibration": 0.1, "test": 0.2, "split_seed": 0, "limit": None,
         "imbalance": None, "imbalance_of": "train", "scaling": "unit", "size": None, "color": "auto", "resize": "auto",
         "kernel": "bilinear", "antialias": True, "background": 0,
-        "value_range": None, "max_pixels": None, "folds": None, "fold": None, "mirror": False, "jitter": 0.1,
-        "few_images": 20, "uneven": 10,
+        "value_range": None, "max_pixels": None, "folds": None, "fold": None, "final": "refit", "mirror": False,
+        "jitter": 0.1, "few_images": 20, "uneven": 10,
     }  # fmt: skip
     path = {} if "path" not in changes or changes["path"] is None else {"path": str(changes.pop("path"))}
     return kind(**{**shared, **_KINDS[kind], "cache": str(cache), **changes, **path})

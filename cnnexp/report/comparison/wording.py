@@ -89,6 +89,7 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
     folds = comparison.models[0].by_fold
     images = f"{count} test images" if folds is None else f"{count} images in {folds.gain.n} folds"
     test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
+    test += "" if folds is None else ", and by fold"
     if len(comparison.models) == 1:
         return (f"On the same {images} ({test}): {model_sentence(comparison.models[0], comparison)}.",)
     by_standing = {

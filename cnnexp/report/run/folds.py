@@ -12,6 +12,10 @@ from cnnexp.report.run.scores import print_scores
 from cnnexp.report.table import Column, print_table
 from cnnexp.system.text import plural
 
+CAVEAT = (
+    "The interval leaves out that folds share training images, so for a new data set of this size it is too short: see "
+    "docs/folds.md."
+)
 HEADINGS = ("fold", "images", "accuracy", "macro F1", "log loss", "best epoch", "run")
 
 
@@ -57,9 +61,15 @@ def spread_sentence(folds: FoldsReport) -> str:
     accuracies = [score.accuracy for score in folds.scores]
     return (
         f"Folds: {min(accuracies):.3f} to {max(accuracies):.3f}, standard deviation "
-        f"{statistics.stdev(accuracies):.3f}. The final model is trained on all training images for "
-        f"{plural(folds.epochs, 'epoch')}, the median of the folds' best."
+        f"{statistics.stdev(accuracies):.3f}. {_final_model(folds.epochs)}"
     )
+
+
+def _final_model(epochs: int | None) -> str:
+    if epochs is None:
+        return "The final model is the mean of the models of the folds."
+    trained = plural(epochs, "epoch")
+    return f"The final model is trained on all training images for {trained}, the median of the folds' best."
 
 
 def declared_sentence(folds: FoldsReport) -> str | None:
@@ -76,7 +86,7 @@ def declared_sentence(folds: FoldsReport) -> str | None:
 
 def sentences(evaluation: Evaluation, folds: FoldsReport) -> list[str]:
     """Return what there is to say about the folds beside their table."""
-    found = (interval_sentence(evaluation, folds), spread_sentence(folds), declared_sentence(folds))
+    found = (interval_sentence(evaluation, folds), CAVEAT, spread_sentence(folds), declared_sentence(folds))
     return [sentence for sentence in found if sentence is not None]
 
 
