@@ -21,7 +21,9 @@ def test_every_model_of_a_sweep_under_every_change(tmp_path, monkeypatch, capfd)
     subprocess.run(sweep, check=True, capture_output=True, timeout=300)
     trained = {run.run_id: run for run in find_runs(["question"], uri=URI)}
     assert main(["evaluate", "question", "fault=none,class_order", f"tracking.uri={URI}"]) == 0
-    assert "4 of 4" in capfd.readouterr().out
+    printed = " ".join(capfd.readouterr().out.split())
+    assert "4 of 4" in printed
+    assert printed.count("on its own") == 4, "each says how it compares with its model's own test score"
 
     evaluated = find_runs(["latest"], uri=URI)
     assert len(evaluated) == 4

@@ -103,6 +103,15 @@ def test_a_declared_test_split_is_the_one_that_is_judged(tmp_path):
     assert all(file.startswith("test/") for file in judged.files)
 
 
+def test_what_the_layout_leaves_out_is_among_the_notes_of_an_evaluation(tmp_path):
+    root = folder_of(tmp_path / "d", classes={"1": 1, "2": 2}, count=8)
+    next((root / "1").iterdir()).rename(root / "beside.png")
+    judged = find(["data=folder", f"data.path={root}", f"data.cache={tmp_path / 'cache'}"])
+    note = "Left out: 1 image beside the class folders, not in one, such as beside.png."
+    assert note in judged.notes
+    assert note in judge(judged).notes
+
+
 def test_folders_without_a_test_split_are_judged_whole(tmp_path):
     for split in ("train", "val"):
         folder_of(tmp_path / "d" / split, classes={"1": 1, "2": 2}, count=3, prefix=split)

@@ -13,6 +13,7 @@ import pytest
 from cnnexp.compose import compose_config, run_command
 from cnnexp.errors import DataError
 from cnnexp.records import DatasetInfo, EpochValues
+from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors.process_executor import ProcessExecutor
 from cnnexp.sweeps.executors.protocol import (
@@ -25,9 +26,9 @@ from cnnexp.sweeps.executors.protocol import (
     TrainTask,
     WorkerDied,
 )
-from cnnexp.sweeps.inspector import DatasetInspector
+from cnnexp.sweeps.inspector import DatasetInspector, ExecutorReader
 from cnnexp.tracking import OwnedRecord
-from support.image_folders import write_classes
+from support.image_folders import write_classes, write_image
 from support.sweep_processes import children
 
 DIGITS = InspectTask(compose_config([]).data)
@@ -247,6 +248,20 @@ def test_what_is_attempted_again(ended, attempts):
     while count.another_after(ended):
         count.begin_another()
     assert count.number == attempts
+
+
+def test_a_sweep_says_once_what_is_said_of_its_data(executor, tmp_path, capsys):
+    folder = write_classes(tmp_path / "data", {"cat": 24, "dog": 24})
+    write_image(folder / "beside.png")
+    words = ["data=folder", f"data.path={folder}", f"data.cache={tmp_path / 'cache'}"]
+    read = ExecutorReader(
+        executor, SweepReport(), log=tmp_path / "log.txt", retries=0, on_message=print, give_up=lambda: False
+    )
+    inspector = DatasetInspector(read)
+    for seed in (0, 1):
+        inspector.inspect(compose_config([*words, f"seed={seed}"]).data)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.count("note: Left out: 1 image beside the class folders, not in one, such as beside.png.") == 1
 
 
 def test_a_data_set_is_inspected_once_whether_it_can_be_read_or_not():

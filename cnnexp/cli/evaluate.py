@@ -57,7 +57,9 @@ def _evaluations(request: Request, parent_id: str) -> Iterator[str]:
             for setting, change in request.changes.each:
                 images = _images(target, model.config, change)
                 found = record_evaluation(target, images, change, setting=setting, parent_id=parent_id)
-                yield f"{target.name}  accuracy {found.result.metrics['test/accuracy']:.3f} on {title(images, change)}"
+                own_test = f": {found.context['own test']}" if "own test" in found.context else ""
+                accuracy = f"accuracy {found.result.metrics['test/accuracy']:.3f}"
+                yield f"{target.name}  {accuracy} on {title(images, change)}{own_test}"
 
 
 @contextmanager

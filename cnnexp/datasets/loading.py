@@ -73,7 +73,7 @@ def dataset_info(data: DataConfig, on_progress: OnProgress) -> DatasetInfo:
     splits = load_splits(data, seed=0, on_progress=on_progress)
     height, width, _ = splits.spec.shape
     counts = np.bincount(splits.train.labels, minlength=len(splits.class_names))
-    return DatasetInfo(splits.digest, height, width, tuple(counts.tolist()))
+    return DatasetInfo(splits.digest, height, width, tuple(counts.tolist()), splits.notes)
 
 
 def inspect_dataset(data: DataConfig, *, seed: int, on_progress: OnProgress, strict: bool) -> InspectedDataset:

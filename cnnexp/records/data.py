@@ -12,6 +12,7 @@ class DatasetInfo:
     height: int  # pixels, as the network sees them
     width: int
     class_counts: tuple[int, ...]  # images of each class to train on
+    notes: tuple[str, ...] = ()  # what was left out, and how the data were read, one sentence each
 
 
 @dataclass(frozen=True, slots=True)

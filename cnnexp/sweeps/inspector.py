@@ -120,6 +120,8 @@ class ExecutorReader:
             self._report.data_ended()
             match ended:
                 case protocol.DatasetInspected(info):
+                    for note in info.notes:
+                        self._report.note(f"note: {note}", attention=True)
                     return info
                 case protocol.WorkerDied() if attempts.another_after(ended):
                     attempts.begin_another()
