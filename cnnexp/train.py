@@ -29,9 +29,12 @@ from cnnexp.compose import (
 )
 from cnnexp.config import ExperimentConfig, values_of
 from cnnexp.config.defaults import CONF
-from cnnexp.errors import CnnexpError
+from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import caller, quiet, streams
+from cnnexp.system.resources import allow_open_files
 from cnnexp.system.text import printable
+
+_OPEN_FILES = 32  # with fewer, TensorFlow cannot be imported
 
 if TYPE_CHECKING:
     from cnnexp.report.run import RunReport
@@ -155,6 +158,7 @@ def launch(arguments: Sequence[str]) -> int:
         CnnexpError: what the run raised.
 
     """
+    _require_open_files()
     register_added()
     line = read_command_line(quote_texts(arguments))
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -176,6 +180,15 @@ def launch(arguments: Sequence[str]) -> int:
             raise
         raise explain(error, line.overrides) from error
     return 0
+
+
+def _require_open_files() -> None:
+    """Refuse a limit with which importing TensorFlow already fails."""
+    if (allowed := allow_open_files()) < _OPEN_FILES:
+        raise ConfigError(
+            f"A run must be allowed to open at least {_OPEN_FILES} files; the limit is {allowed}. "
+            "Raise it: ulimit -n 1024"
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -322,3 +323,13 @@ def test_the_ui_opens_where_the_run_is(after_a_sweep):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"]], ids=["run", "sweep"])
+def test_too_few_open_files_are_one_line(words, tmp_path):
+    limited = f"ulimit -n 16; exec {shlex.quote(sys.executable)} -m cnnexp {' '.join(words)}"
+    done = subprocess.run(["sh", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "at least 32 files; the limit is 16. Raise it: ulimit -n 1024" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
