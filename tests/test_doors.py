@@ -51,6 +51,7 @@ BAD = [
         "got 0",
     ),
     (["data.validation=0.5", "data.test=0.5"], "must leave images to train on; got 0.5 + 0.1 + 0.5 = 1.1", ""),
+    (["data=folder", "data.path="], "data.path=PLACE; got nothing. The current folder is data.path=.", ""),
     (["data=folder"], "data=folder needs to know where the images are: data.path=PLACE", ""),
     (["schedule=warmup_cosine", "training.epochs=2"], "schedule.warmup_epochs must be below training.epochs", "3 of 2"),
     (["=3"], "'=3' names no setting", "key=value"),

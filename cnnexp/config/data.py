@@ -150,6 +150,11 @@ class FileDataConfig(DataConfig):
                 f"data={self.name} needs to know where the images are: data.path=PLACE; got null. "
                 "A folder of that name is written ./null."
             )
+        if not self.path.strip():
+            raise ConfigError(
+                f"data={self.name} needs to know where the images are: data.path=PLACE; got nothing. "
+                "The current folder is data.path=."
+            )
         one_of("data.on_bad_file", self.on_bad_file, ("error", "skip"))
         within("data.max_bad_files", self.max_bad_files, 0, 1)
 
