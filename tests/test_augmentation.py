@@ -7,12 +7,14 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from cnnexp.augmentation import Batch, augment_batch, augment_one
 from cnnexp.augmentation.color import Factors, recolored
 from cnnexp.augmentation.geometry import about_center, draw_maps, rotations
 from cnnexp.augmentation.mixing import Mixing, draw_mixing, mixed
-from cnnexp.augmentation.policy import PIXELWISE, Operations, apply_pixelwise, available
+from cnnexp.augmentation.pixelwise import PIXELWISE, pixelwise
+from cnnexp.augmentation.policy import Operations, apply_pixelwise, available
 from cnnexp.augmentation.resampling import images_of, planes_of, resampled
 from cnnexp.compose import compose_config
 from cnnexp.records import Augmentation
@@ -277,6 +279,23 @@ def test_each_pixelwise_operation_does_something(name):
     apply_pixelwise(images, Operations(np.array([[name], ["identity"]]), np.ones((2, 1))))
     assert (images[0] != before[0]).any()
     np.testing.assert_array_equal(images[1], before[1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(3, 3), (40, 30)])
+@pytest.mark.parametrize("levels", [(0, 256), (100, 140), (7, 8)])
+def test_levels_are_those_of_pillow(channels, size, levels):
+    image = np.random.default_rng(0).integers(*levels, (*size, channels), dtype=np.uint8)
+    pillow = Image.fromarray(image if channels == 3 else image[..., 0])
+    for strength in (0.0, 0.3, -1.0):
+        bits, threshold = 8 - round(4 * abs(strength)), round(256 * (1 - abs(strength)))
+        for name, expected in (
+            ("posterize", ImageOps.posterize(pillow, bits)),
+            ("solarize", ImageOps.solarize(pillow, threshold)),
+            ("autocontrast", ImageOps.autocontrast(pillow)),
+            ("equalize", ImageOps.equalize(pillow)),
+        ):
+            np.testing.assert_array_equal(pixelwise(image, name, strength), np.asarray(expected).reshape(image.shape))
 
 
 # --- erasing and mixing

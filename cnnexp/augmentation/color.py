@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.augmentation.resampling import Planes
+from cnnexp.augmentation.scratch import scratch
 from cnnexp.augmentation.streams import COLOR, Batch
 from cnnexp.records import Augmentation
 
@@ -55,7 +56,10 @@ def draw_factors(augmentation: Augmentation, batch: Batch) -> Factors | None:
 
 
 def recolored(planes: Planes, factors: Factors) -> Planes:
-    """Return planes (n, C, P) with their colours changed, rounded to 0..255 when fractions are dropped."""
+    """Return planes (n, C, P) with their colours changed, rounded to 0..255 when fractions are dropped.
+
+    They are in memory that the next call uses again.
+    """
     scale = factors.brightness * factors.contrast
     channels = planes.shape[1]
     offset = (1 - factors.contrast) * factors.brightness * _mean_luma(planes) + 0.5
@@ -87,11 +91,11 @@ def _matrices(factors: Factors) -> NDArray[np.float64]:
 
 def _multiplied(planes: Planes, matrices: NDArray[np.float32]) -> Planes:
     """Return matrices (n, C, C) times planes (n, C, P), without BLAS, whose last bits depend on the processor."""
-    changed = np.empty_like(planes)
-    scratch = np.empty_like(planes[:, 0])
+    changed: Planes = scratch("recolored", planes.shape)
+    part = scratch("part", planes[:, 0].shape)
     for channel, row in enumerate(np.moveaxis(matrices, 1, 0)):
         np.multiply(planes[:, 0], row[:, :1], out=changed[:, channel])
         for other in range(1, planes.shape[1]):
             if row[:, other].any():
-                changed[:, channel] += np.multiply(planes[:, other], row[:, other, None], out=scratch)
+                changed[:, channel] += np.multiply(planes[:, other], row[:, other, None], out=part)
     return changed

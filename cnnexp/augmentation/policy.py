@@ -9,19 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance, ImageOps
 
 from cnnexp.augmentation.color import Factors
 from cnnexp.augmentation.geometry import Maps, Size, about_center, rotations
+from cnnexp.augmentation.pixelwise import PIXELWISE, pixelwise
 from cnnexp.augmentation.streams import POLICY, Batch
 from cnnexp.records import Augmentation, Images
 
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 COLORED = ("brightness", "contrast", "saturation")
-PIXELWISE = ("sharpness", "posterize", "solarize", "autocontrast", "equalize")
 STRONGEST = 10  # magnitude
-_FACTOR = 0.9  # of brightness, contrast, saturation and sharpness: at most 1 ± this
-_BITS = 4  # that posterize takes away at most
+_FACTOR = 0.9  # of brightness, contrast and saturation: at most 1 ± this
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +78,4 @@ def apply_pixelwise(images: Images, operations: Operations) -> None:
     """Change images (n, H, W, C) in place by the operations that are no map and no matrix."""
     for place, column in np.argwhere(np.isin(operations.names, PIXELWISE)).tolist():
         name, strength = str(operations.names[place, column]), float(operations.strengths[place, column])
-        image = images[place] if images.shape[-1] == 3 else images[place, :, :, 0]
-        changed = np.asarray(_pixelwise(Image.fromarray(image), name, strength))
-        images[place] = changed.reshape(images[place].shape)
-
-
-def _pixelwise(image: Image.Image, name: str, strength: float) -> Image.Image:
-    match name:
-        case "sharpness":
-            return ImageEnhance.Sharpness(image).enhance(1 + _FACTOR * strength)
-        case "posterize":
-            return ImageOps.posterize(image, 8 - round(_BITS * abs(strength)))
-        case "solarize":
-            return ImageOps.solarize(image, round(256 * (1 - abs(strength))))
-        case "autocontrast":
-            return ImageOps.autocontrast(image)
-        case _:
-            return ImageOps.equalize(image)
+        images[place] = pixelwise(images[place], name, strength)

@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.augmentation.geometry import Maps, Size
+from cnnexp.augmentation.scratch import scratch
 from cnnexp.records import Images
 
 Planes = NDArray[np.float32]  # (n, C, H × W), 0..255
 
 
 def planes_of(images: Images) -> Planes:
-    """Return the planes of images (n, H, W, C)."""
+    """Return the planes of images (n, H, W, C), in memory that the next call uses again."""
     count, height, width, channels = images.shape
-    return images.transpose(0, 3, 1, 2).astype(np.float32).reshape(count, channels, height * width)
+    planes: Planes = scratch("planes", (count, channels, height * width))
+    for channel in range(channels):
+        planes[:, channel] = images[..., channel].reshape(count, -1)
+    return planes
 
 
 def images_of(planes: Planes, size: Size) -> Images:
@@ -30,54 +34,66 @@ def images_of(planes: Planes, size: Size) -> Images:
 
 
 def resampled(images: Images, maps: Maps, size: Size) -> Planes:
-    """Return the planes of images (n, H, W, C) as `maps` (n, 2, 3) read them for output of `size`."""
+    """Return the planes of images (n, H, W, C) as `maps` (n, 2, 3) read them for output of `size`.
+
+    They are in memory that the next call uses again.
+    """
     count, height, width, channels = images.shape
-    x, y = _places(maps, size)
-    left, right, column = _between(x, width)
-    above, below, row = _between(y, height)
-    stride = width + 1
-    index = row * stride + column + np.arange(count, dtype=np.int32)[:, None, None] * ((height + 1) * stride)
-    index = index.reshape(-1).astype(np.intp)
-    padded = _padded(images)
-    planes = np.empty((count, channels, size[0] * size[1]), np.float32)
-    value, other, part = np.empty((3, index.size), np.float32)
+    x, y = (_places(maps[:, axis], size, name) for axis, name in enumerate("xy"))
+    left, right, column = _between(x, width, "x")
+    above, below, row = _between(y, height, "y")
+    padded, index = _padded(images), _index(row, column, height=height, width=width)
+    planes: Planes = scratch("planes", (count, channels, size[0] * size[1]))
+    value, other, part = (scratch(name, (index.size,)) for name in ("value", "other", "part"))
     for channel in range(channels):
         plane = padded[channel]
-        _between_two(plane, index, left, right, out=value, scratch=part)
-        _between_two(plane[stride:], index, left, right, out=other, scratch=part)
+        _between_two(plane, index, left, right, out=value, part=part)
+        _between_two(plane[width + 1 :], index, left, right, out=other, part=part)
         value *= above
         other *= below
-        value += other
-        planes[:, channel] = value.reshape(count, -1)
+        np.add(value.reshape(count, -1), other.reshape(count, -1), out=planes[:, channel])
     return planes
 
 
-def _places(maps: Maps, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the x and y (n, H, W) that each output pixel reads."""
+def _places(maps: NDArray[np.float64], size: Size, name: str) -> NDArray[np.float32]:
+    """Return the x or y (n, H, W) that each output pixel reads; `maps` are one row (n, 3) of each map."""
     rows, columns = np.arange(size[0], dtype=np.float32)[:, None], np.arange(size[1], dtype=np.float32)
-    steps = maps.astype(np.float32)[:, :, :, None, None]
-    x, y = (steps[:, axis, 0] * columns + steps[:, axis, 1] * rows for axis in (0, 1))
-    x += steps[:, 0, 2]
-    y += steps[:, 1, 2]
-    return x, y
+    steps = maps.astype(np.float32)[:, :, None, None]
+    places: NDArray[np.float32] = scratch(f"places {name}", (len(maps), *size))
+    np.multiply(steps[:, 0], columns, out=places)
+    places += steps[:, 1] * rows
+    places += steps[:, 2]
+    return places
 
 
 def _between(
-    places: NDArray[np.float32], length: int
+    places: NDArray[np.float32], length: int, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
     """Return the weights of the pixels before and after each place, and the number of the one before."""
-    places = places.clip(0, length - 1, out=places)
-    before = places.astype(np.int32)
-    whole = before.astype(np.float32)
-    after = places - whole
-    whole += 1
-    return np.subtract(whole, places, out=whole).reshape(-1), after.reshape(-1), before
+    np.clip(places, 0, length - 1, out=places)
+    number = scratch(f"number {name}", places.shape, np.int32)
+    before, after = (scratch(f"{which} {name}", places.shape) for which in ("before", "after"))
+    np.copyto(number, places, casting="unsafe")
+    np.copyto(before, number, casting="unsafe")
+    np.subtract(places, before, out=after)
+    before += 1
+    before -= places
+    return before.reshape(-1), after.reshape(-1), number
+
+
+def _index(row: NDArray[np.int32], column: NDArray[np.int32], *, height: int, width: int) -> NDArray[np.intp]:
+    """Return the place of each pixel in the rows of `_padded`."""
+    index: NDArray[np.intp] = scratch("index", row.shape, np.intp)
+    np.multiply(row, width + 1, out=index, dtype=np.intp)
+    index += column
+    index += (np.arange(len(row)) * ((height + 1) * (width + 1)))[:, None, None]
+    return index.reshape(-1)
 
 
 def _padded(images: Images) -> NDArray[np.float32]:
     """Return each channel of images (n, H, W, C) as one row, last lines and columns twice: all have a neighbour."""
     count, height, width, channels = images.shape
-    padded = np.empty((channels, count, height + 1, width + 1), np.float32)
+    padded: NDArray[np.float32] = scratch("padded", (channels, count, height + 1, width + 1))
     padded[:, :, :height, :width] = images.transpose(3, 0, 1, 2)
     padded[:, :, height] = padded[:, :, height - 1]
     padded[:, :, :, width] = padded[:, :, :, width - 1]
@@ -91,11 +107,11 @@ def _between_two(
     right: NDArray[np.float32],
     *,
     out: NDArray[np.float32],
-    scratch: NDArray[np.float32],
+    part: NDArray[np.float32],
 ) -> None:
     """Write the weighted sum of the values at `index` and of those after them; clipping saves NumPy a copy."""
     np.take(line, index, out=out, mode="clip")
-    np.take(line[1:], index, out=scratch, mode="clip")
+    np.take(line[1:], index, out=part, mode="clip")
     out *= left
-    scratch *= right
-    out += scratch
+    part *= right
+    out += part
