@@ -31,7 +31,7 @@ FILES = sorted(file for group in [*OPTIONS, "shared"] for file in (CONF / group)
 
 CONTRACT = {
     "data": {"digits", "fashion_mnist", "mnist", "cifar10", "folder"},
-    "model": {"baseline", "regularized", "small", "alexnet", "vgg", "resnet"},
+    "model": {"baseline", "regularized", "small", "alexnet", "vgg", "resnet", "pretrained", "from_run"},
     "optimizer": {"sgd", "adam", "adamw", "rmsprop"},
     "schedule": {"constant", "step", "exponential", "cosine", "warmup_cosine", "one_cycle", "plateau"},
     "regularization": {"none", "dropout", "l1", "l2", "dropout_l2", "label_smoothing"},
@@ -42,6 +42,8 @@ CONTRACT = {
 
 def needs(group, option):
     """What an option cannot do without."""
+    if (group, option) == ("model", "from_run"):
+        return ["model.run=somewhere"]
     of_user = group == "data" and option in ("folder", "table", "npz")
     asks = group == "experiment" and "data.path=" in (CONF / group / f"{option}.yaml").read_text(encoding="utf-8")
     return ["data.path=somewhere"] if of_user or asks else []

@@ -161,6 +161,7 @@ def test_the_door_leaves_arguments_and_environment_as_it_found_them(empty, monke
         ("training.ep", ["training.epochs="]),
         ("++training.ep", ["++training.epochs="]),
         ("model=small optimizer=ad", ["optimizer=adam", "optimizer=adamw"]),
+        ("model.backbone=efficientnet_l", [f"model.backbone=efficientnet_lite{number}" for number in range(3)]),
         ("pred", ["predict"]),
         ("c", ["cache", "check-data", "compare"]),
         ("se", ["seed=", "send"]),

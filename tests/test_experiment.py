@@ -12,25 +12,31 @@ from cnnexp.config.defaults import options
 from cnnexp.diagnosis import failed_learning
 from cnnexp.errors import NonFiniteLossError
 from cnnexp.runs import experiment
+from cnnexp.runs.starting_network import starting_network
 
 SHORT = ["training.threads=1", "data.limit=150", "training.epochs=2"]
 TRAINED_GROUPS = ("model", "optimizer", "regularization", "augmentation", "schedule")
 
 
 def run(*overrides, infos=None):
-    return experiment.run(
-        compose_config([*SHORT, *overrides]),
-        name="test",
-        on_start=(infos if infos is not None else []).append,
-        on_epoch=lambda _: False,
-        on_progress=lambda *_: None,
-    )
+    config = compose_config([*SHORT, *overrides])
+    with starting_network(config) as pretrained:
+        return experiment.run(
+            config,
+            pretrained=pretrained,
+            name="test",
+            on_start=(infos if infos is not None else []).append,
+            on_epoch=lambda _: False,
+            on_progress=lambda *_: None,
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("group", "option"), [(group, name) for group in TRAINED_GROUPS for name in options(group)])
 def test_every_option_trains_and_is_evaluated(group, option):
-    overrides = ["training.epochs=4"] if option == "warmup_cosine" else []
+    if option == "from_run":
+        pytest.skip("tests/test_from_run.py")
+    overrides = {"warmup_cosine": ["training.epochs=4"], "pretrained": ["data.size=[32,32]"]}.get(option, [])
     result = run(f"{group}={option}", *overrides)
     assert result.history.steps == len(result.history.epochs) * 5
     assert 0 <= result.metrics["test/accuracy"] <= 1

@@ -13,6 +13,7 @@ import click
 from cnnexp.cli import COMMANDS
 from cnnexp.cli.commands import commands
 from cnnexp.config import PATHS, Override, all_settings, names_affecting
+from cnnexp.config.backbones import BACKBONES
 from cnnexp.config.defaults import CONF, options
 from cnnexp.system.streams import print_required
 
@@ -85,7 +86,7 @@ def _names(typed: str) -> Iterator[str]:
 def _values(override: Override) -> Iterable[str]:
     if override.key in names_affecting(*PATHS):
         return _files(override.value or "")
-    return options(override.key)
+    return tuple(BACKBONES) if override.key == "model.backbone" else options(override.key)
 
 
 def _files(typed: str) -> Iterator[str]:

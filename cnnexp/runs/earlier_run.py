@@ -78,10 +78,16 @@ def _unchanged(folder: Path, name: str, card: Card) -> bytes:
 
 def _digest(parts: dict[str, bytes], card: Card) -> str:
     """Return the sha256 (hex) of the network, its weights and its classes, wherever and whenever it was saved."""
-    digest = hashlib.sha256("\0".join(card.class_names).encode())
-    for name in _CONTENTS:
-        digest.update(parts[name])
+    layers, weights = (parts[name] for name in _CONTENTS)
+    description = json.dumps(json.loads(layers, object_hook=_lasting), sort_keys=True)
+    digest = hashlib.sha256("\0".join((*card.class_names, description)).encode())
+    digest.update(weights)
     return digest.hexdigest()
+
+
+def _lasting(value: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what Keras writes of an object's place in memory, which differs each time."""
+    return {name: one for name, one in value.items() if name != "shared_object_id"}
 
 
 def _largest_map(description: dict[str, Any]) -> int:
