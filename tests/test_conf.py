@@ -36,7 +36,7 @@ CONTRACT = {
     "schedule": {"constant", "step", "exponential", "cosine", "warmup_cosine", "one_cycle", "plateau"},
     "regularization": {"none", "dropout", "l1", "l2", "dropout_l2", "label_smoothing"},
     "augmentation": {"none", "basic", "strong", "mix"},
-    "training": {"default", "smoke"},
+    "training": {"default", "finetune", "smoke"},
 }
 
 
