@@ -46,7 +46,8 @@ def needs(group, option):
         return ["model.run=somewhere"]
     of_user = group == "data" and option in ("folder", "table", "npz")
     asks = group == "experiment" and "data.path=" in (CONF / group / f"{option}.yaml").read_text(encoding="utf-8")
-    return ["data.path=somewhere"] if of_user or asks else []
+    continues = (group, option) == ("model", "from_run")
+    return ["data.path=somewhere"] if of_user or asks else ["model.run=latest"] if continues else []
 
 
 @pytest.mark.parametrize(("group", "option"), CHOICES)

@@ -10,6 +10,8 @@ from cnnexp.config.defaults import CONF
 
 ROOT = CONF.parent / "experiments"
 QUESTIONS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+UNMEASURED = {"transfer"}  # presets whose runs have not been made yet: they promise no number
+MEASURED = [question for question in QUESTIONS if question not in UNMEASURED]
 HEADINGS = ("Question", "Command", "Minutes", "Expect")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?![\w])")
 _CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)
@@ -65,7 +67,7 @@ def number(text):
 
 def test_presets_and_folders_correspond():
     assert sorted(folder.name for folder in ROOT.iterdir() if folder.is_dir()) == QUESTIONS
-    assert len(QUESTIONS) == 8
+    assert len(QUESTIONS) == 9
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -95,7 +97,7 @@ def test_a_readme_lists_its_commands_and_links_existing_files(question):
         assert (ROOT / question / link).exists(), link
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", MEASURED)
 def test_every_number_of_a_readme_and_preset_is_in_its_results(question):
     known = results(question)
     given = {*preset_values(question), *minutes(question), *_ALWAYS}
@@ -107,7 +109,7 @@ def test_every_number_of_a_readme_and_preset_is_in_its_results(question):
 
 def test_the_overview_answers_every_question_with_numbers_from_its_results():
     lines = [line for line in lines_of(ROOT / "README.md") if line.startswith("| [")]
-    assert sorted(re.match(r"\| \[(\w+)\]", line)[1] for line in lines) == QUESTIONS
+    assert sorted(re.match(r"\| \[(\w+)\]", line)[1] for line in lines) == MEASURED
     for line in lines:
         question = re.match(r"\| \[(\w+)\]", line)[1]
         given = preset_values(question)
@@ -122,7 +124,7 @@ def occurs(text, known):
     return any(abs(abs(value) - wanted) <= 0.5 * 10**-digits * (1 + 1e-9) for value in known)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", MEASURED)
 def test_the_table_of_a_readme_was_written_by_compare(question):
     written = {line for file in (ROOT / question).glob("*.md") if file.name != "README.md" for line in lines_of(file)}
     shown = [line for line in lines_of(ROOT / question / "README.md") if line.startswith("|")]

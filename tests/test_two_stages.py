@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnnexp.cli.cache import counted
 from cnnexp.compose import compose_config
 from cnnexp.datasets.cache import folder as cache
 from cnnexp.errors import ConfigError, DataError
@@ -98,7 +99,8 @@ def test_a_damaged_or_cleared_entry_is_computed_again(frozen):
         "269 validation images",
         "359 test images",
     }
-    assert all(entry.complete and entry.size and entry.name == "digits" for entry in known)
+    assert all(entry.complete and entry.features and entry.size and entry.name == "digits" for entry in known)
+    assert counted(known) == f"0 data sets, {len(known)} arrays of features"
     for entry in known:
         with (entry.folder / "features.npy").open("r+b") as file:
             file.seek(-1, 2)

@@ -1,4 +1,4 @@
-"""``cnnexp cache``: list or clear the decoded images on this disk."""
+"""``cnnexp cache``: list or clear the decoded images and the features on this disk."""
 
 import time
 from collections.abc import Sequence
@@ -21,12 +21,19 @@ _UNITS = ("kB", "MB", "GB", "TB")
 
 def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> None:
     """Print a line for each data set, the most recently used first, and the total."""
-    whole = f"{plural(len(entries), 'data set')}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
+    whole = f"{counted(entries)}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
     console.print(Text.assemble((printable(str(folder)), "title"), f": {whole}"), soft_wrap=True)
     if not entries:
         return
     columns = [Column("name"), Column("images", True), Column("on disk", True), Column("last used"), Column("from")]
     print_table(console, columns, [_row(entry) for entry in entries])
+
+
+def counted(entries: Sequence[Entry]) -> str:
+    """Count data sets and features, such as "2 data sets, 1 array of features"."""
+    features = sum(entry.features for entry in entries)
+    of_features = f", {plural(features, 'array of features', 'arrays of features')}" if features else ""
+    return plural(len(entries) - features, "data set") + of_features
 
 
 def _row(entry: Entry) -> list[str]:
@@ -89,6 +96,4 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     deleted = cache.clear(folder, names or None)
     kept = before - len(deleted) if not names else len([e for e in cache.entries(folder) if e.name in names])
     still = f"; {kept} in use by another process stay" if kept else ""
-    print_required(
-        f"{plural(len(deleted), 'data set')} cleared, {size(sum(entry.size for entry in deleted))} freed{still}."
-    )
+    print_required(f"{counted(deleted)} cleared, {size(sum(entry.size for entry in deleted))} freed{still}.")

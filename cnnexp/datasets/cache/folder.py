@@ -1,4 +1,4 @@
-"""The folder of decoded images: where it is, what it holds, and one lock for each data set in it.
+"""The folder of decoded images and features: where it is, what it holds, and one lock for each entry.
 
 <cache>/<name>-<key>/    key: sha256 of every file's path, size, time and mode, the image settings and the reader
 images.npy           (N, H, W, C) uint8
@@ -8,6 +8,8 @@ files.txt            a name per line
 entry.json           the rest, with a checksum of each file and of itself; written last, so that an entry without it is
                      unfinished
 lock                 held by the process that decodes
+
+Features of a data set, by a backbone, have entries of their own: ``features.npy``, entry.json and lock; see `features`.
 """
 
 import hashlib
@@ -30,7 +32,7 @@ LOCK = "lock"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One data set in the cache."""
+    """One data set in the cache, or the features of one of its splits."""
 
     folder: Path
     name: str  # of the data set
@@ -38,6 +40,7 @@ class Entry:
     images: int  # 0 while unfinished
     size: int  # bytes on disk
     used: float  # seconds since 1970, of the last run that opened it
+    features: bool  # not images; False while unfinished
     complete: bool  # False: being decoded, or interrupted; the next run continues
 
 
@@ -146,5 +149,6 @@ def _entry(path: Path) -> Entry:
         images=contents["images"] if contents else 0,
         size=sum(file.lstat().st_blocks * 512 for file in path.iterdir()),
         used=next(file.stat().st_mtime for file in (path / READY, path / LOCK, path) if file.exists()),
+        features=contents is not None and "features.npy" in contents["checksums"],
         complete=complete,
     )
