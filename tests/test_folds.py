@@ -127,6 +127,41 @@ def test_runs_of_the_same_folds_are_compared_by_image_and_by_fold(folded, monkey
     assert "in 3 folds (McNemar, and by fold)" in " ".join(printed.split())
 
 
+def test_labels_are_checked_by_the_predictions_of_folds(folded, monkeypatch, capsys):
+    folder, _, _, runs = folded
+    run = runs_of_folds(runs)[0]
+    monkeypatch.chdir(folder)
+    data = ["data=npz", "data.path=shapes.npz"]
+    assert main(["check-data", *data, "--labels-from", run.run_id[:12], "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["checks"][-1] == "labels against the predictions of the folds"
+    assert main(["check-data", *data, "--labels-from", folds_of(run, runs)[0].run_id[:12]]) == 1
+    assert "--labels-from takes a run of folds" in capsys.readouterr().err
+    assert main(["check-data", "--labels-from", run.run_id[:12]]) == 1
+    assert "of its 90 images" in capsys.readouterr().err
+
+
+def test_the_final_model_is_not_evaluated_on_what_it_was_trained_on(folded, monkeypatch, capsys):
+    folder, _, _, runs = folded
+    monkeypatch.chdir(folder)
+    assert main(["evaluate", runs_of_folds(runs)[0].run_id[:12]]) == 1
+    assert "Name other images: data.path=PLACE" in capsys.readouterr().err
+
+
+def test_a_dry_run_counts_the_trainings(folded, monkeypatch, capsys):
+    folder, _, _, _ = folded
+    monkeypatch.chdir(folder)
+    assert main(["-m", *WORDS, "data.folds=3", "optimizer.learning_rate=0.02,0.03", "sweep.dry_run=true"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 runs, 0 done, 2 to do, 8 trainings with their folds" in said
+
+
+def test_a_search_that_prunes_takes_no_folds(capsys):
+    words = ["hydra/sweeper=optuna", "data.folds=3", "optimizer.learning_rate=0.1,0.2", "sweep.pruning=asha"]
+    assert main(["-m", *words]) == 2
+    assert "sweep.pruning=asha compares runs epoch by epoch" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("target", ["latest", "cnnexp"])
 def test_a_run_of_folds_is_one_run_whatever_names_it(folded, target):
     folder, _, _, runs = folded
@@ -177,6 +212,18 @@ def test_a_run_of_folds_that_was_killed_goes_on_with_the_folds_that_are_left(tmp
 
 
 @pytest.mark.slow
+def test_the_mean_of_the_folds_is_one_network_that_is_exported(tmp_path, monkeypatch):
+    write_shapes(tmp_path)
+    sweep(*WORDS, "data.folds=3", "data.final=mean", "optimizer.learning_rate=0.01", folder=tmp_path, multirun=False)
+    _, runs = recorded(tmp_path)
+    (run,) = runs_of_folds(runs)
+    assert run.params["data.final"] == "mean"
+    assert not any("data.final" in fold.params for fold in folds_of(run, runs))
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "latest", "out"]) == 0, "its golden samples are answered alike"
+
+
+@pytest.mark.slow
 def test_a_declared_test_split_is_judged_by_the_final_model_alone(tmp_path):
     write_shapes(tmp_path, images=120)
     with np.load(tmp_path / "shapes.npz") as arrays:
@@ -211,6 +258,9 @@ def test_a_fold_that_fails_ends_its_run_and_the_others_are_not_begun(tmp_path):
     ("overrides", "message"),
     [
         (["data.folds=5", "schedule=plateau"], "Choose another schedule"),
+        (["data.final=mean"], "this run has none; got 'mean'"),
+        (["data.folds=5", "data.fold=1", "data.final=mean"], "this run has none; got 'mean'"),
+        (["data.folds=5", "data.final=best"], "must be one of refit, mean"),
     ],
 )
 def test_what_contradicts_folds_is_refused(overrides, message):

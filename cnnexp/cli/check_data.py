@@ -13,14 +13,14 @@ from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
 from cnnexp.data_check import check, with_labels_of_folds
 from cnnexp.datasets import InspectedDataset, inspect_dataset
-from cnnexp.errors import DataError
+from cnnexp.errors import DataError, TargetError
 from cnnexp.records import DataReport, Probabilities, RecordedPredictions
 from cnnexp.report.console import open_console
 from cnnexp.report.data_report import page, print_report
 from cnnexp.report.run import reading_shown
 from cnnexp.runs.pretrained import data_for
 from cnnexp.runs.starting_network import starting_network
-from cnnexp.system.text import plural
+from cnnexp.system.text import listed, plural
 from cnnexp.tracking.store.find_runs import find_runs
 
 
@@ -66,7 +66,10 @@ def _inspect(config: ExperimentConfig, *, quietly: bool) -> InspectedDataset:
 def _judged(target: str, *, uri: str) -> RecordedPredictions:
     """Return the predictions of the folds of a run."""
     found = find_runs([target], uri=uri)
-    predictions = found[0].read_predictions() if len(found) == 1 else None
+    if len(found) > 1:
+        ids = listed(f"{run.run_id[:12]} ({run.name})" for run in found)
+        raise TargetError(f"--labels-from takes one run; {target!r} is {len(found)} runs. Name one of them: {ids}.")
+    predictions = found[0].read_predictions()
     if predictions is None or predictions.folds is None:
         raise DataError(
             f"--labels-from takes a run of folds, each image of which is judged by a model that was not trained on it; "

@@ -103,6 +103,7 @@ def run_folds(
             scheduler.deliver()
             remove_if_empty(folder)
     if status == "KILLED":
+        report.note("Finished folds are kept: the same command goes on with the others.")
         raise KeyboardInterrupt
     return _ended(scheduler, config, report)
 

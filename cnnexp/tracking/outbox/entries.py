@@ -143,7 +143,8 @@ def _headline(result: RunResult) -> str:
         interval = ""
         if "accuracy" in result.evaluation.intervals:
             interval = " ({:.3f} to {:.3f})".format(*result.evaluation.intervals["accuracy"])
-        words.insert(0, f"**test accuracy {result.metrics['test/accuracy']:.3f}**{interval}")
+        what = "test accuracy" if result.folds is None else f"accuracy over {len(result.folds.scores)} folds"
+        words.insert(0, f"**{what} {result.metrics['test/accuracy']:.3f}**{interval}")
     return ", ".join(words) + "."
 
 
