@@ -88,18 +88,19 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     print_title(name)  # before what takes seconds to import
     from cnnexp.report.run import RunReport
 
+    report = RunReport(titled=True)
     if config.data.has_folds:
         from cnnexp.sweeps.folds_command import run_folds
 
         metrics, receipt = run_folds(config, name=name, overrides=overrides, context=sweep, folder=folder)
-        RunReport(titled=True).closing(_closing(receipt, name=name, uri=config.tracking.uri))
-        return metrics[config.sweep.objective]
-    with RunReport(titled=True) as report:
-        outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
+    else:
+        with report:
+            outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
+        metrics = outcome.metrics
     report.closing(_closing(receipt, name=name, uri=config.tracking.uri))
     if not sweep.tags:
         _tell_caller(receipt, uri=config.tracking.uri)
-    return outcome.metrics[config.sweep.objective]
+    return metrics[config.sweep.objective]
 
 
 def _recorded(
