@@ -81,9 +81,9 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
 
     if not sweep.tags:  # not a run of cnnexp's sweepers
         config.sweep.refuse_lists()
-    from cnnexp.runs.starting_network import with_run_id
+    from cnnexp.runs.starting_network import pinned
 
-    config = with_run_id(config)
+    config = pinned(config)
     name = config.tracking.run_name or run_name(config, overrides)
     print_title(name)  # before what takes seconds to import
     from cnnexp.report.run import RunReport

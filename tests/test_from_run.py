@@ -18,7 +18,7 @@ from cnnexp.portable.reference import TrainingReference
 from cnnexp.records import DatasetInfo
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve_execution
-from cnnexp.runs.starting_network import starting_network, with_run_id
+from cnnexp.runs.starting_network import pinned, starting_network
 from cnnexp.sweeps.run_hash import hash_run
 from cnnexp.training import Network, to_bytes
 from support import trained_model
@@ -165,8 +165,11 @@ def test_a_damaged_or_missing_network_is_refused(folder, tmp_path):
         found(folder)
 
 
-def test_a_run_is_named_by_its_id_from_the_beginning(folder):
-    config = compose_config([])
-    assert with_run_id(config) is config
-    absolute = with_run_id(composed(folder))
-    assert absolute.model == FromRunConfig(name="from_run", run=str(folder))
+def test_a_network_is_named_so_that_it_stays_the_same(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    for config in (compose_config([]), compose_config(["model=pretrained"])):
+        assert pinned(config) is config
+    assert pinned(composed("model")).model == FromRunConfig(name="from_run", run=str(folder))
+    mine = compose_config(["model=pretrained", "model.weights=model/w.pth"])
+    assert pinned(mine).model.weights == str(folder / "w.pth")
+    assert pinned(compose_config(["model=pretrained", "model.weights=none"])).model.weights == "none"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnnexp.config import ExperimentConfig, FromRunConfig
+from cnnexp.config import ExperimentConfig, FromRunConfig, PretrainedConfig
+from cnnexp.models.backbones.weights import RANDOM
 from cnnexp.records import PretrainedNetwork
 from cnnexp.runs.pretrained import find_pretrained
 
@@ -30,23 +31,33 @@ def starting_network(config: ExperimentConfig) -> Iterator[PretrainedNetwork | N
     yield find_pretrained(config.model)
 
 
-def with_run_id(config: ExperimentConfig) -> ExperimentConfig:
-    """Return settings that name the run to continue from by its id, whatever is recorded from now on.
+def pinned(config: ExperimentConfig) -> ExperimentConfig:
+    """Return settings that mean the same network from any folder, and whatever is recorded from now on.
 
     Raises:
-        ModelError: the run has no model.
+        ModelError: the run to continue from has no model.
         TargetError: no run is meant, or several are.
 
     """
-    model = config.model
-    if not isinstance(model, FromRunConfig):
-        return config
+    match config.model:
+        case FromRunConfig(run=run) as model:
+            named = dataclasses.replace(model, run=_run_id(run, store=config.tracking.uri))
+            return dataclasses.replace(config, model=named)
+        case PretrainedConfig(weights=str(weights)) as model if weights != RANDOM:
+            return dataclasses.replace(config, model=dataclasses.replace(model, weights=_absolute(weights)))
+        case _:
+            return config
+
+
+def _run_id(run: str, *, store: str) -> str:
     from cnnexp.runs.earlier_run import is_exported
 
-    if is_exported(model.run):
-        run = str(Path(model.run).expanduser().absolute())
-    else:
-        from cnnexp.tracking.recorded_model import recorded_model
+    if is_exported(run):
+        return _absolute(run)
+    from cnnexp.tracking.recorded_model import recorded_model
 
-        run = recorded_model(model.run, uri=config.tracking.uri).run.run_id
-    return dataclasses.replace(config, model=dataclasses.replace(model, run=run))
+    return recorded_model(run, uri=store).run.run_id
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("~") else str(Path(path).absolute())  # homes differ between machines

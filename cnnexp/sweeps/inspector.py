@@ -9,7 +9,7 @@ from cnnexp.errors import DataError
 from cnnexp.records import DatasetInfo
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.runs.pretrained import data_for
-from cnnexp.runs.starting_network import starting_network, with_run_id
+from cnnexp.runs.starting_network import pinned, starting_network
 from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Executor, InspectTask, Message, WorkerHandle
@@ -63,7 +63,7 @@ class DatasetInspector:
             ConfigError: the network takes no such images.
 
         """
-        config = with_run_id(config)
+        config = pinned(config)
         with starting_network(config) as pretrained:
             info = self.inspect(data_for(config.data, pretrained))
             resolved = resolve(config, info, cores=cores, pretrained=pretrained)
