@@ -9,6 +9,10 @@ from typing import Any
 
 import keras
 
+Penalty = Callable[[], keras.regularizers.Regularizer | None]  # makes the regularizer of one kernel
+
+_PENALTIES = ("kernel_regularizer", "depthwise_regularizer", "pointwise_regularizer")
+
 
 @contextmanager
 def layers_of(policy: str) -> Iterator[None]:
@@ -64,6 +68,12 @@ def renewed(
         if isinstance(old, keras.Layer) and made is not old:
             made.set_weights(old.get_weights())
     return new
+
+
+def penalized(layer: Any, penalty: Penalty) -> dict[str, Any]:  # noqa: ANN401 - a layer, or an operation
+    """Return the description of a layer with the penalty on each of its kernels, whatever it had."""
+    settings: dict[str, Any] = layer.get_config()
+    return settings | {name: penalty() for name in _PENALTIES if name in settings}
 
 
 def is_functional(layer: object) -> bool:

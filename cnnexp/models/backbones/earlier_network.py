@@ -1,6 +1,5 @@
 """The network of an earlier run as a backbone: its layers up to the features, made anew, and their weights."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,10 @@ import keras
 from numpy.typing import NDArray
 
 from cnnexp.errors import ModelError
-from cnnexp.models.flat import renewed, without_nested
+from cnnexp.models.flat import Penalty, penalized, renewed, without_nested
 from cnnexp.models.names import LOGITS
 from cnnexp.portable.card import UnfitModelError
 from cnnexp.portable.classifier import load_keras
-
-_PENALTIES = ("kernel_regularizer", "depthwise_regularizer", "pointwise_regularizer")
 
 
 def earlier_layers(
@@ -21,7 +18,7 @@ def earlier_layers(
     file: Path,
     *,
     policy: keras.DTypePolicy,
-    penalty: Callable[[], keras.regularizers.Regularizer | None],
+    penalty: Penalty,
 ) -> keras.KerasTensor:
     """Return the features (N, F) of the images that `x` are the scaled ones of; the earlier network scales alike.
 
@@ -35,9 +32,8 @@ def earlier_layers(
         features = dropout[0].input
 
     def make(layer: Any) -> Any:  # noqa: ANN401 - a layer, or an operation of keras.ops
-        settings = layer.get_config()
-        changed = {name: penalty() for name in _PENALTIES if name in settings}
-        return type(layer).from_config(settings | changed | ({"dtype": policy} if "dtype" in settings else {}))
+        settings = penalized(layer, penalty)
+        return type(layer).from_config(settings | ({"dtype": policy} if "dtype" in settings else {}))
 
     (pixels,) = keras.utils.get_source_inputs(x)
     return renewed(without_nested(keras.Model(earlier.inputs[0], features)), make, inputs=pixels).outputs[0]

@@ -5,13 +5,15 @@ convolution of the same size in every variant (tensorflow/tpu, models/official/e
 their block: ``stem_convolution``, ``block_3_depthwise``, ``top_convolution``; the pooled output is ``features``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
+
+from cnnexp.models.flat import Penalty
 
 # (kernel, stride, expansion) of each stage of blocks.
 _STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6), (3, 1, 6))
@@ -32,7 +34,7 @@ def efficientnet_lite(
     variant: str,
     *,
     policy: keras.DTypePolicy,
-    penalty: Callable[[], keras.regularizers.Regularizer | None],
+    penalty: Penalty,
 ) -> keras.KerasTensor:
     """Return the pooled features (N, 1280) of scaled images (N, H, W, 3).
 
@@ -66,7 +68,7 @@ def _block(
 class _LayerMaker:
     """Makes convolutions with batch normalization and ReLU6; padding "same" is TensorFlow's, as in the original."""
 
-    def __init__(self, policy: keras.DTypePolicy, penalty: Callable[[], keras.regularizers.Regularizer | None]) -> None:
+    def __init__(self, policy: keras.DTypePolicy, penalty: Penalty) -> None:
         self.policy = policy
         self._penalty = penalty
 

@@ -20,15 +20,12 @@ from numpy.typing import NDArray
 from cnnexp.config.backbones import BACKBONES, IMAGENET_DEVIATION, IMAGENET_MEAN
 from cnnexp.errors import ModelError
 from cnnexp.models.backbones.photograph import middle_of
-from cnnexp.models.flat import layers_of, name_of, renewed, without_nested
+from cnnexp.models.flat import Penalty, layers_of, name_of, penalized, renewed, without_nested
 from cnnexp.models.names import SCALING_LAYER
 from cnnexp.system.text import first_line
 
-_PENALTIES = ("kernel_regularizer", "depthwise_regularizer", "pointwise_regularizer")
 _PALACES = (698, 442, 663)  # classes of ImageNet: palace, bell cote, monastery
 _BEST = 5  # classes among which one of them must be
-
-Penalty = Callable[[], keras.regularizers.Regularizer | None]
 
 
 def keras_application(
@@ -71,9 +68,7 @@ def _flat(own: keras.Model, *, inputs: keras.KerasTensor | None, penalty: Penalt
     counts: Counter[str] = Counter()
 
     def make(layer: Any) -> Any:  # noqa: ANN401 - a layer, or an operation of keras.ops
-        settings = layer.get_config() | {"name": name_of(layer, counts)}
-        penalties = {name: penalty() for name in _PENALTIES if name in settings}
-        return type(layer).from_config(settings | penalties)
+        return type(layer).from_config(penalized(layer, penalty) | {"name": name_of(layer, counts)})
 
     return renewed(without_nested(own), make, inputs=inputs, left_out=[layer.name for layer in _preprocessing(own)])
 
