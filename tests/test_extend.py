@@ -126,7 +126,7 @@ def test_a_wrong_value_is_refused_as_for_built_in_options(things, override, mess
         (TINY + TINY.replace("def tiny", "def other"), "model=tiny is added by"),
         (TINY.replace("@dataclass\n", ""), "The settings of model=tiny must be a dataclass; got <class"),
         (TINY.replace("width: int", "width: bytes"), "A setting of model=tiny must be bool, int"),
-        (TINY.replace("width: int", "name: str"), "name is the option's own"),
+        (TINY.replace("width: int", "name: str"), "name is recorded of every option"),
         (TINY.replace("width: int", "dense: str"), "model.dense is int in others and str in model=tiny"),
     ],
 )

@@ -142,3 +142,18 @@ def test_a_node_that_lacks_the_data_or_has_others_is_named_and_left_alone(here, 
     _, runs = here.recorded(home)
     assert [run.status for run in runs] == ["FINISHED"] * 3
     assert not any("attempts" in run.tags for run in runs)
+
+
+@pytest.mark.slow
+def test_code_of_a_user_reaches_the_nodes(here, second, tmp_path):
+    (tmp_path / "code_of_mine.py").write_text(
+        "import keras\n"
+        "from cnnexp.extend import model\n"
+        '@model("flat")\n'
+        "def flat(settings, input_shape, num_classes):\n"
+        "    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(num_classes)])\n",
+        encoding="utf-8",
+    )
+    sweep("--extend=code_of_mine.py", *WORDS, "model=flat", "seed=0,1", *here.words("code"), folder=tmp_path)
+    _, runs = here.recorded("code")
+    assert [(run.status, run.params["model"]) for run in runs] == [("FINISHED", "flat")] * 2

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cnnexp.augmentation.changes import augmented, draw_changes
 from cnnexp.augmentation.mixing import draw_mixing, mixed, mixed_labels, partners
+from cnnexp.augmentation.own import changed_by_user
 from cnnexp.augmentation.streams import Batch
 from cnnexp.records import Augmentation, Images, Labels
 
@@ -19,7 +20,7 @@ def augment_batch(
         return images, labels
     size = images.shape[1:3]
     changes = draw_changes(augmentation, batch, source=size, size=size, channels=images.shape[3])
-    changed = augmented(images, changes, size)
+    changed = changed_by_user(augmented(images, changes, size), augmentation.own, batch)
     mixing = draw_mixing(augmentation, batch, size)
     if mixing is None:
         return changed, labels
@@ -39,6 +40,10 @@ def augment_one(
         batch: Whose random numbers are drawn; all of them, as each depends on those before it.
 
     """
+    if augmentation.own is not None:  # it is free to change all images of a batch by the same numbers
+        whole: Images = augment_batch(images[rows], np.zeros(len(rows), np.int64), augmentation, batch)[0]
+        alone: NDArray[np.uint8] = whole[place]
+        return alone
     size = images.shape[1:3]
     pair = np.array([place, partners(batch.count)[place]])
     changes = draw_changes(augmentation, batch, source=size, size=size, channels=images.shape[3])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-GEOMETRY, ROTATION, CROP, COLOR, POLICY, ERASING, MIXING = range(7)  # numbers that recorded runs depend on
+GEOMETRY, ROTATION, CROP, COLOR, POLICY, ERASING, MIXING, OWN = range(8)  # numbers that recorded runs depend on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

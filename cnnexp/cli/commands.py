@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cnnexp.cli.code_flags import EXTEND, TRUST
 from cnnexp.cli.outputs import FILE, STDOUT, with_flags
 from cnnexp.errors import ConfigError
 from cnnexp.system import quiet
@@ -21,6 +22,8 @@ from cnnexp.system.text import one_line, printable
 _OR_PRINTED: dict[str, Any] = {"is_flag": False, "flag_value": str(STDOUT), "metavar": "FILE"}
 _FLAGS = ("--json",)  # of the commands below
 _FLAG_COMMANDS = ("check-data", "compare")  # where the argument after --json has never been its file
+_EXTEND_HELP = "Code of your own, with what it adds; may be given several times."
+_TRUST_HELP = "Execute the code beside a model that has layers of its own."
 _NEW_FOLDER = click.Path(path_type=Path)
 
 
@@ -327,3 +330,16 @@ def ui(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: 
     from cnnexp.cli.ui import run
 
     return run(settings, uri=uri, run_id=run_id, port=port)
+
+
+def _declare_code_flags() -> None:
+    """Show in the help of every command what `code_flags` takes out of its line before it is read here."""
+    for command in commands.commands.values():
+        extend = click.Option([EXTEND], metavar="FILE.py", multiple=True, expose_value=False, help=_EXTEND_HELP)
+        command.params.append(extend)
+    for name in ("evaluate", "export", "predict"):
+        trust = click.Option([TRUST], is_flag=True, expose_value=False, help=_TRUST_HELP)
+        commands.commands[name].params.append(trust)
+
+
+_declare_code_flags()

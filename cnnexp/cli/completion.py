@@ -11,13 +11,17 @@ from pathlib import Path
 import click
 
 from cnnexp.cli import COMMANDS
+from cnnexp.cli.code_flags import EXTEND, with_code
 from cnnexp.cli.commands import commands
 from cnnexp.config import PATHS, Override, all_settings, names_affecting
 from cnnexp.config.backbones import BACKBONES
 from cnnexp.config.defaults import CONF, options
+from cnnexp.errors import CnnexpError
 from cnnexp.system.streams import print_required
 
-_FLAGS = ("--cfg", "--config-dir", "--help", "--info", "--multirun", "--quiet", "--version")
+_FLAGS = (
+    *("--cfg", "--config-dir", "--extend", "--help", "--info", "--multirun", "--quiet", "--trust-code", "--version"),
+)
 _QUERY = "query="
 
 
@@ -35,7 +39,13 @@ def answer(shell: str) -> None:
 def offered(line: str) -> list[str]:
     """Return the words that may stand where the last word of a command line begins; the first is the program."""
     *before, last = line.split() + ([""] if line[-1:].isspace() else [])
-    return sorted({word for word in _words(before[1:], last) if word.startswith(last)}) if before else []
+    if before[-1:] == [EXTEND]:
+        return sorted(word for word in _files(last) if word.endswith((".py", "/")))
+    try:
+        with with_code(before[1:]) as words:
+            return sorted({word for word in _words(words, last) if word.startswith(last)}) if before else []
+    except CnnexpError:  # code that cannot be loaded offers nothing; the command itself says why
+        return []
 
 
 def _words(before: Sequence[str], last: str) -> Iterator[str]:

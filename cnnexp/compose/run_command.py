@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnexp.compose.compose import compose_config
 from cnnexp.config import ExperimentConfig, Override
-from cnnexp.config.columns import values
+from cnnexp.config.columns import extensions_of, values
 from cnnexp.system.secrets import masked
 from cnnexp.system.text import as_yaml
 
@@ -27,6 +27,7 @@ def run_command(config: ExperimentConfig, overrides: Sequence[str]) -> "RunComma
     default, typed = _defaults(), {Override.parse(text).key for text in overrides}
     return RunCommand(
         overrides=tuple(masked(text) for text in overrides if _is_of_the_run(Override.parse(text).key)),
+        extend=tuple(dict.fromkeys(one.code.argument for one in extensions_of(config))),
         changed={
             name: (masked(value), default.get(name))
             for name, value in _recorded(config).items()

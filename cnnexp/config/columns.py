@@ -38,13 +38,15 @@ def parameters(config: ExperimentConfig) -> dict[str, Scalar]:
 
     A parameter is a setting that can change what is learned; places and the record itself cannot. What is null is left
     out, so that a column is empty where a setting is not in use; a number that is found before training is recorded
-    then.
+    then. Code that a user has added is one too, such as ``model.code``, so that a comparison shows what was edited
+    between runs.
     """
-    return {
+    settings = {
         name: value
         for name, setting, value in values(config)
         if setting.is_recorded and value is not None and not (value == AUTO and name in numbers_or_words())
     }
+    return settings | {f"{one.group}.code": one.code.digest[:8] for one in extensions_of(config)}
 
 
 def values(config: ExperimentConfig) -> Iterator[tuple[str, Setting, Scalar | None]]:

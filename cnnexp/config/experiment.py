@@ -65,6 +65,11 @@ class ExperimentConfig:
                 "schedule.warmup_epochs must be below training.epochs, or the rate never reaches its value; "
                 f"got {self.schedule.warmup_epochs} of {self.training.epochs}."
             )
+        if isinstance(self.loss, extended.Extended) and self.regularization.label_smoothing:
+            raise ConfigError(
+                f"loss={self.loss.name} gets labels as they are, so regularization.label_smoothing must be 0; got "
+                f"{self.regularization.label_smoothing:g}. Smooth them in its function."
+            )
         if isinstance(self.model, PretrainedConfig | FromRunConfig):
             _require_its_own_scaling(self.model, self.data)
         elif self.data.scaling == "model":

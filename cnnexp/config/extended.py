@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +33,11 @@ class Code:
     def digest(self) -> str:
         """Equal where all the text is equal, wherever it stands; 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def source(self) -> str:
+        """What to give to ``--extend`` in any folder: the whole path of a file, or the entry point."""
+        return str(Path(self.root, f"{self.main}.py")) if self.argument.endswith(".py") else self.argument
 
     def place_of(self, error: BaseException) -> str:
         """Return file and line of this code where an error was raised, such as ``my_things.py:12``; or its name."""
@@ -103,6 +108,11 @@ TABLE: dict[str, dict[str, type[Extended]]] = {}  # group -> option -> its class
 def added(group: str) -> Mapping[str, type[Extended]]:
     """Return the options that were added to a group."""
     return TABLE.get(group, {})
+
+
+def code_files(extensions: Iterable[Extension]) -> dict[str, str]:
+    """Return the text of all files that options need, under the names by which they are recorded and saved."""
+    return {f"{FOLDER}/{path}": text for one in extensions for path, text in one.code.files.items()}
 
 
 def all_added() -> list[Extension]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.config import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
+from cnnexp.config import BuiltinDataConfig, DataConfig, Extended, FolderDataConfig, NpzDataConfig, TableDataConfig
 from cnnexp.datasets import requirements
 from cnnexp.datasets.cache import fill
 from cnnexp.datasets.cache.entry import DecodedDataset
@@ -20,6 +20,7 @@ from cnnexp.datasets.decoding.image_request import ImageRequest
 from cnnexp.datasets.sources.arrays.npz import npz_source
 from cnnexp.datasets.sources.builtin import builtin_source
 from cnnexp.datasets.sources.folders.image_folder import FolderSettings, folder_source
+from cnnexp.datasets.sources.own import own_source
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.datasets.sources.tables.columns import Columns
 from cnnexp.datasets.sources.tables.table import hint_about_missing, table_source
@@ -171,6 +172,8 @@ def find_source(data: DataConfig) -> DataSource:
             return folder_source(Path(path), name=data.name, settings=settings)
         case BuiltinDataConfig():
             return builtin_source(data.name, data.path)
+        case Extended():
+            return own_source(data)
     raise ConfigError(f"data must be of a kind that cnnexp knows, with its path; got {data}.")
 
 

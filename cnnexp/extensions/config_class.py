@@ -12,6 +12,7 @@ from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system.text import one_line
 
 _KINDS = (bool, int, float, str, list[int], list[float], list[str])
+_RESERVED = ("name", "code")  # what is recorded of an option beside its settings
 _ALLOWED = "bool, int, float, str, a Literal of texts, a list of int, float or str, or one of these | None"
 
 
@@ -69,8 +70,10 @@ def own_fields(extension: Extension) -> dict[str, Any]:
 def _kind(extension: Extension, name: str, hint: Any) -> Any:  # noqa: ANN401 - a type, or a union of types
     parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     kinds = [str if is_choice(part) else part for part in parts if part is not types.NoneType]
-    if name == "name" or len(kinds) != 1 or kinds[0] not in _KINDS:
-        rule = "is the option's own" if name == "name" else f"has a type that is none of them: {_shown(hint)}"
+    if name in _RESERVED or len(kinds) != 1 or kinds[0] not in _KINDS:
+        rule = f"has a type that is none of them: {_shown(hint)}"
+        if name in _RESERVED:
+            rule = "is recorded of every option"
         raise ConfigError(f"A setting of {extension} must be {_ALLOWED}; {name} {rule}. Change it.")
     kind = kinds[0] | None if types.NoneType in parts else kinds[0]
     _refuse_other_meaning(extension, name, kind)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..images import READER
-from . import golden
+from . import golden, user_code
 from .card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
 from .forward import Forward, forward_of
 from .reference import TrainingReference
@@ -35,8 +35,8 @@ class Classifier:
 def load(folder: Path) -> Classifier:
     """Load a model folder, compare its files with its card, and replay the golden samples.
 
-    No code in the folder is executed: files are compared before they are opened, and Keras loads the model in safe
-    mode, without lambdas and custom code.
+    No code in the folder is executed, unless the user says that it is trusted (see `user_code`): files are compared
+    before they are opened, and Keras loads the model in safe mode, without lambdas.
 
     Raises:
         UnfitModelError: A file is missing, damaged or of another card, or answers differ; the message says which.
@@ -54,12 +54,15 @@ def load(folder: Path) -> Classifier:
 def load_keras(path: Path) -> "keras.Model":
     """Return the Keras model in a file, in safe mode: no code of the file is executed.
 
+    Layers that a user has written are in files beside it, which are executed only if the user trusts them.
+
     Raises:
-        UnfitModelError: It is damaged, or needs custom code.
+        UnfitModelError: It is damaged, or needs code that is not there or not trusted.
 
     """
     from keras.models import load_model
 
+    user_code.prepare(path)
     try:
         model = load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what its layers raise

@@ -23,7 +23,7 @@ from .card import CARD_FILE, Card, UnfitModelError, digest_of
 FOLDER = "extensions"
 TRUST = "CNNEXP_TRUST_CODE"  # environment variable; 1: code beside saved models is executed
 
-_KERAS = ("keras", "builtins")  # modules whose classes every Keras has
+_KERAS = "keras"  # the package whose classes every Keras has
 
 
 def execute(files: Mapping[str, str], *, modules: Sequence[str], root: Path) -> list[ModuleType]:
@@ -106,17 +106,16 @@ def _foreign(node: object) -> Iterator[str]:
             yield from _foreign(one)
     if not isinstance(node, dict):
         return
-    if isinstance(node.get("class_name"), str) and "registered_name" in node and not _is_of_keras(node):
-        yield str(node["registered_name"] or node["class_name"])
+    if isinstance(node.get("class_name"), str) and "registered_name" in node:
+        name = node["config"] if node["class_name"] == "function" else node["registered_name"] or node["class_name"]
+        if ">" in str(name) or not _is_of_keras(node.get("module")):
+            yield str(name)
     for one in node.values():
         yield from _foreign(one)
 
 
-def _is_of_keras(node: Mapping[str, Any]) -> bool:
-    registered, module = node["registered_name"], node.get("module")
-    if isinstance(registered, str) and ">" in registered:
-        return False
-    return module is None or str(module).partition(".")[0] in _KERAS
+def _is_of_keras(module: object) -> bool:
+    return module is None or str(module).partition(".")[0] == _KERAS
 
 
 def prepare(model_file: Path) -> None:
@@ -131,14 +130,12 @@ def prepare(model_file: Path) -> None:
     needed = missing_objects(model_file)
     if not needed:
         return
-    card = _card_beside(model_file)
-    names = [name for name in card.files if name.startswith(f"{FOLDER}/")] if card else []
-    if card is None or not names:
+    contents = code_beside(model_file.parent)
+    if not contents:
         raise UnfitModelError(
             f"{model_file} has classes that Keras does not have: {', '.join(needed)}. Their source must be in "
             f"{FOLDER}/ beside it, and is not. Give the file that defines them: --extend FILE."
         )
-    contents = {name.partition("/")[2]: _unchanged(model_file.parent, name, card) for name in names}
     if os.environ.get(TRUST) != "1":
         raise UnfitModelError(_untrusted(model_file, needed, contents))
     _execute_beside(model_file.parent / FOLDER, contents)
@@ -162,9 +159,19 @@ def missing_objects(model_file: Path) -> list[str]:
     return sorted(name.rpartition(">")[2] for name in names)
 
 
-def _card_beside(model_file: Path) -> Card | None:
-    file = model_file.parent / CARD_FILE
-    return Card.from_json(file.read_bytes()) if file.is_file() else None
+def code_beside(folder: Path) -> dict[str, bytes]:
+    """Return the files of code that belong to the model of a folder: path below ``extensions`` -> content.
+
+    Raises:
+        UnfitModelError: One is missing, or is not the file its card was written for.
+
+    """
+    file = folder / CARD_FILE
+    if not file.is_file():
+        return {}
+    card = Card.from_json(file.read_bytes())
+    names = [name for name in card.files if name.startswith(f"{FOLDER}/")]
+    return {name.removeprefix(f"{FOLDER}/"): _unchanged(folder, name, card) for name in names}
 
 
 def _unchanged(folder: Path, name: str, card: Card) -> bytes:
@@ -209,16 +216,25 @@ def _execute_beside(folder: Path, contents: Mapping[str, bytes]) -> None:
 @contextmanager
 def _where_it_imports_cnnexp() -> Iterator[None]:
     """Let code import the decorators of `cnnexp.extend` where cnnexp is not installed: there they do nothing."""
-    if importlib.util.find_spec("cnnexp") is not None:
+    if _is_installed("cnnexp.extend"):
         yield
         return
     names = ("cnnexp", "cnnexp.extend")
+    before = {name: sys.modules[name] for name in names if name in sys.modules}
     sys.modules.update({name: _Decorators(name) for name in names})
     try:
         yield
     finally:
         for name in names:
             del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # its package is not there, or is something else
+        return False
 
 
 class _Decorators(ModuleType):

@@ -15,6 +15,7 @@ from cnnexp.records.training import (
     History,
     LearningRateCurve,
     OutputStatistics,
+    OwnChange,
     PretrainedNetwork,
     Scaling,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Labels",
     "LearningRateCurve",
     "OutputStatistics",
+    "OwnChange",
     "PredictedImage",
     "PretrainedNetwork",
     "Preview",

@@ -1,7 +1,7 @@
 """A run: what it is about to do, and what it produced."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from cnnexp.records.arrays import Images
@@ -40,6 +40,12 @@ class RunCommand:
 
     overrides: tuple[str, ...]  # a command line that repeats it, without passwords
     changed: Mapping[str, tuple[str, str | None]]  # setting -> its value and the default; None: only this option has it
+    extend: tuple[str, ...] = ()  # the files of code that were given and used
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags of that command line."""
+        return tuple(f"--extend={file}" for file in self.extend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class RunResult:
     gallery: Gallery
     environment: Mapping[str, Any]  # versions, processor, threads
     folds: FoldsReport | None = None  # of a run of folds, whose "test split" is what its folds judged
+    code: Mapping[str, str] = field(default_factory=dict)  # files of the user's code that it used: name -> text
 
 
 @dataclass(frozen=True, slots=True)

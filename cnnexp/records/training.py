@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,20 @@ class PretrainedNetwork:
     origin: str  # where the weights are from, for the notes of a run
 
 
+class OwnChange(Protocol):
+    """A change of a user's own; see `config.extended.Extended`."""
+
+    @property
+    def extension(self) -> Any:  # noqa: ANN401 - what names it
+        """The option."""
+
+    def call(self, *arguments: object) -> Any:  # noqa: ANN401 - what the user's function returns
+        """Change images (B, H, W, C) uint8 with random numbers of a generator."""
+
+    def refusal(self, rule: str) -> Exception:
+        """Return the error for other images than it should have returned."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augmentation:
     """The random changes of training images, resolved for the data; false if there are none."""
@@ -61,6 +76,7 @@ class Augmentation:
     erasing: float = 0  # share of images with a rectangle of noise
     mixup: float = 0  # alpha; 0: no mixup
     cutmix: float = 0  # alpha; 0: no CutMix
+    own: OwnChange | None = None  # of the user's code; None: there is none
 
     @property
     def recolors(self) -> bool:
@@ -85,6 +101,8 @@ class Augmentation:
             if getattr(self, name) != getattr(none, name)
         }
         kinds = {"flip": replace(none, flip=True), **alone} if self.flip else alone
+        if self.own is not None:
+            kinds |= {self.own.extension.name: replace(none, own=self.own)}
         if self.policy == "none":
             return kinds
         policy = replace(none, policy=self.policy, policy_jitter=self.policy_jitter)

@@ -1,7 +1,7 @@
 """The features of a run's images by its backbone, from the cache, where the first run that needs them puts them."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,6 +27,7 @@ class CachedFeatures:
     network: Network  # that computes them
     splits: Splits
     augmentation: Augmentation
+    code: Sequence[str]  # what changes when a user's code is edited that the run uses; empty: it uses none
     threads: int  # results of other numbers of threads differ in their last digits
     folder: Path  # of the cache
     on_progress: Callable[[int, int], None]
@@ -63,6 +64,7 @@ class CachedFeatures:
             "images": self.splits.content_digest,
             "rows": _digest(own.rows),
             "threads": self.threads,
+            **({"code": list(self.code)} if self.code else {}),
         }
         request = FeatureRequest(
             name=self.splits.name,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from cnnexp import training
 from cnnexp.config import ExperimentConfig, Extended
+from cnnexp.config.columns import extensions_of
+from cnnexp.config.extended import code_files
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
@@ -32,7 +34,7 @@ from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
-from cnnexp.saved.build_card import CardWithReference, build_card
+from cnnexp.saved.build_card import CardWithReference, build_card, with_code
 from cnnexp.system import resources
 from cnnexp.training import GraphCache, configure_tensorflow
 
@@ -79,7 +81,8 @@ def run(
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
     evidence = evidence_of(config, splits, info, history, evaluated)
     model_file = training.to_bytes(network.model)
-    card = _card(splits, settings, evaluated, trained, model_file, trained_on(pretrained, splits))
+    code = code_files(extensions_of(config))
+    card = with_code(_card(splits, settings, evaluated, trained, model_file, trained_on(pretrained, splits)), code)
     return RunResult(
         info=info,
         settings=dataclasses.asdict(config),
@@ -102,6 +105,7 @@ def run(
             is_unlike=unlike_by(trained.outputs, card.reference, splits.test, p=card.card.thresholds.unlike_p),
         ),
         environment=resources.environment(threads=settings.threads, precision=settings.precision),
+        code=code,
     )
 
 

@@ -11,6 +11,8 @@ from scipy.special import softmax
 
 from cnnexp import training
 from cnnexp.config import ExperimentConfig
+from cnnexp.config.columns import extensions_of
+from cnnexp.config.extended import code_files
 from cnnexp.data_check import check, summary, with_labels_of_folds
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import RunEvidence, diagnose, not_assessed
@@ -32,7 +34,7 @@ from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, 
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.split_outputs import SplitOutputs
-from cnnexp.saved.build_card import OutOfFoldScores, build_card
+from cnnexp.saved.build_card import OutOfFoldScores, build_card, with_code
 from cnnexp.system import resources
 from cnnexp.training import GraphCache
 
@@ -97,6 +99,7 @@ def run(
     evaluated = _evaluated(results, pooled, splits, seed=config.seed)
     evidence = _evidence(config, splits, info, history, evaluated, pooled)
     model_file = training.to_bytes(network.model)
+    code = code_files(extensions_of(config))
     card = build_card(
         splits=splits,
         forward=network.forward,
@@ -109,6 +112,7 @@ def run(
         versions=resources.versions(),
         trained_on=trained_on(pretrained, splits),
     )
+    card = with_code(card, code)
     return RunResult(
         info=info,
         settings=dataclasses.asdict(config),
@@ -131,6 +135,7 @@ def run(
             is_unlike=_never_unlike,
         ),
         environment=resources.environment(threads=settings.threads, precision=settings.precision),
+        code=code,
         folds=FoldsReport(
             scores=fold_scores(results, pooled),
             fold_of_each=pooled.folds,

@@ -7,7 +7,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, FoldResult, RunCommand, RunInfo
 from cnnexp.runs import artifacts, folds_experiment
-from cnnexp.runs.record_run import Outcome, Report, logged
+from cnnexp.runs.record_run import Outcome, Report, code_of, logged
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
@@ -32,6 +32,7 @@ def record_folds(
         CnnexpError: the data, the store or the training failed.
 
     """
+    recorder.files(code_of(config))
     with logged(recorder) as log:
 
         def on_start(info: RunInfo) -> None:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from cnnexp.config import ExperimentConfig
+from cnnexp.config.columns import extensions_of
+from cnnexp.config.extended import code_files
 from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.report.run.log import RunLog
@@ -60,6 +62,7 @@ def record_run(
         CnnexpError: the data, the store or the training failed.
 
     """
+    recorder.files(code_of(config))
     with logged(recorder) as log:
 
         def on_start(info: RunInfo) -> None:
@@ -91,6 +94,11 @@ def record_run(
         recorder.finish(result, artifacts.files(result, command))
     report.result(result)
     return Outcome(result.metrics, pruned_after=None, failed_learning=failed_learning(result.findings))
+
+
+def code_of(config: ExperimentConfig) -> dict[str, bytes]:
+    """Return the files of the user's code that a run uses, as artifacts."""
+    return {name: text.encode() for name, text in code_files(extensions_of(config)).items()}
 
 
 @contextmanager

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnexp.config import AUTO, AugmentationConfig, DataConfig, ExperimentConfig, OptimizerConfig, ZooModelConfig
+from cnnexp.config import (
+    AUTO,
+    AugmentationConfig,
+    DataConfig,
+    ExperimentConfig,
+    Extended,
+    OptimizerConfig,
+    ZooModelConfig,
+)
 from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
 from cnnexp.system import resources
 
@@ -142,13 +150,15 @@ def batch_factor(optimizer: OptimizerConfig, *, batch_size: int) -> float:
 
 def resolve_augmentation(config: AugmentationConfig, data: DataConfig, *, grey: bool) -> Augmentation:
     """Resolve what depends on the data; `grey` images have no colours that could change."""
-    others = {name: value for name, value in dataclasses.asdict(config).items() if name not in ("name", "flip")}
+    names = {field.name for field in dataclasses.fields(AugmentationConfig)} - {"name", "flip"}
+    others = {name: getattr(config, name) for name in names}
     resolved = {
         "flip": config.flip == "always" or (config.flip == "auto" and data.mirror and config.name != "none"),
         "policy_jitter": data.jitter if config.policy_jitter is None else config.policy_jitter,
     }
     colorless = {"saturation": 0.0, "hue": 0.0} if grey else {}
-    return Augmentation(**(others | resolved | colorless))
+    own = config if isinstance(config, Extended) else None
+    return Augmentation(**(others | resolved | colorless), own=own)
 
 
 def channel_statistics(train: "Split") -> "ChannelStatistics":

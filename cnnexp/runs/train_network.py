@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from cnnexp import training
-from cnnexp.config import AUTO, ExperimentConfig, FocalLossConfig, ScheduleConfig
+from cnnexp.config import AUTO, ExperimentConfig, Extended, FocalLossConfig, ScheduleConfig
+from cnnexp.config.columns import extensions_of
 from cnnexp.datasets import Splits
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.models import copy_of_head, load_head, rate_factors, trained_variables
@@ -178,6 +179,7 @@ class NetworkTraining:
             else np.ones(classes, np.float32),
             label_smoothing=config.regularization.label_smoothing,
             gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
+            own=config.loss if isinstance(config.loss, Extended) else None,
         )
 
     @property
@@ -206,6 +208,7 @@ class NetworkTraining:
             network=network,
             splits=self.splits,
             augmentation=self.settings.augmentation,
+            code=[f"{one} {one.code.digest}" for one in extensions_of(self.config)],
             threads=self.settings.threads,
             folder=cache_folder(self.config.data.cache),
             on_progress=partial(self.on_progress, "computing features"),

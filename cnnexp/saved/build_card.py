@@ -113,6 +113,12 @@ def build_card(
     return CardWithReference(card, reference, reference_file)
 
 
+def with_code(made: CardWithReference, code: Mapping[str, str]) -> CardWithReference:
+    """Return the same with the digests of the user's code that the run used; `code` is name in the folder -> text."""
+    files = {**made.card.files, **{name: digest_of(text.encode()) for name, text in code.items()}}
+    return dataclasses.replace(made, card=dataclasses.replace(made.card, files=files))
+
+
 def build_reference(
     splits: Splits, features_of: FeaturesOf, calibration: Probabilities | OutOfFoldScores
 ) -> TrainingReference:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnexp import portable
 from cnnexp.errors import ConfigError, ModelError
-from cnnexp.portable import golden
+from cnnexp.portable import golden, user_code
 from cnnexp.portable.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, UnfitModelError
 from cnnexp.portable.classifier import Classifier, load_keras
 from cnnexp.records import Images, Probabilities
@@ -39,8 +39,12 @@ An image classifier, trained on {data} by cnnexp.
 reader/: the code that read the training images, and that loads and checks the model. Always read files with
     reader.images.read_image, and load the model with reader.portable.classifier.load.
 predict.py: a command; its first lines show how to use the model in your own program.
-{onnx}
+{code}{onnx}
 Loading compares every file with the card and replays the golden samples; a model whose answers differ is refused.
+"""
+_CODE_README = """extensions/: code of whoever trained the model ({files}).
+    It is executed only where the model has layers of its own, and only if you trust it: read it, then set
+    CNNEXP_TRUST_CODE=1.
 """
 _ONNX_README = """model.onnx: the same model for ONNX runtimes, without TensorFlow. It is not checked when loaded.
 """
@@ -78,6 +82,11 @@ def export(source: Path, target: Path, *, onnx: bool) -> None:
 def _write(folder: Path, source: Path, model: Classifier, *, onnx: bool) -> None:
     for name in (MODEL_FILE, CARD_FILE, REFERENCE_FILE):
         shutil.copyfile(source / name, folder / name)
+    code = user_code.code_beside(source)
+    for name, content in code.items():
+        file = folder / user_code.FOLDER / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     portable.copy_to(folder / READER, without="served_model.py")
     (folder / READER / "portable" / SCRIPT).replace(folder / SCRIPT)
     needs = [f"{name}=={version(name)}" for name in _NEEDS]
@@ -92,6 +101,7 @@ def _write(folder: Path, source: Path, model: Classifier, *, onnx: bool) -> None
         width=width,
         channels=channels,
         classes=len(model.card.class_names),
+        code=_CODE_README.format(files=", ".join(code)) if code else "",
         onnx=_ONNX_README if onnx else "",
     )
     (folder / "README.txt").write_text(readme, encoding="utf-8")

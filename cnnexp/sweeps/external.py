@@ -11,7 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
 from cnnexp.config import SweepConfig, TrackingConfig
-from cnnexp.errors import SweepError
+from cnnexp.errors import ConfigError, SweepError
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.context import SweepContext
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
@@ -109,6 +109,7 @@ class ExternalSweep:
             CnnexpError: the sweep cannot begin.
 
         """
+        _require_code(launcher, spec)
         previous, parent = begin_sweep(tracking, spec, resume=settings.resume)
         sweep = cls(launcher, settings, tracking, previous=previous, parent=parent)
         status = "FAILED"
@@ -178,6 +179,16 @@ class ExternalSweep:
             if (text := run.tags[VARIED]) in jobs:
                 results.add(Result.from_store(jobs[text].number, jobs[text].name, jobs[text].varied, run))
         return results
+
+
+def _require_code(launcher: Launcher, spec: SweepSpec) -> None:
+    """Refuse to start runs in processes that the code of the user's does not reach."""
+    name = type(launcher).__name__
+    if spec.extend and name != "BasicLauncher":
+        raise ConfigError(
+            f"--extend reaches the runs of hydra/launcher=cnnexp, ray and basic; got a {name}. Choose one of them, or "
+            "leave hydra/launcher out."
+        )
 
 
 def _raise_failures(returns: Sequence[JobReturn], refusals: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 from omegaconf import DictConfig, OmegaConf
 
 from cnnexp.config import Override, Setting, TrackingConfig, all_settings, as_number
+from cnnexp.config.extended import all_added
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.system.files import at_home
@@ -22,7 +23,7 @@ from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import runs_of, sweeps_with
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import FOLDS, PARENT, RECORD, RUN_HASH, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED
+from cnnexp.tracking.tags import FOLDS, PARENT, RECORD, RUN_HASH, SWEEP_EXTEND, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class SweepSpec:
     key: str  # see `run_hash.hash_sweep`
     overrides: Sequence[str]  # of the command
     varied: Mapping[str, str]  # setting -> its values, as written
+    extend: Sequence[str] = ()  # files of the user's code, and entry points
 
 
 def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: TrackingConfig) -> SweepSpec:
@@ -42,10 +44,21 @@ def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: Tracking
     short = "-".join(key.rpartition(".")[2] for key in varied)
     return SweepSpec(
         name=tracking.run_name or f"sweep-{short}".rstrip("-"),
-        key=hash_sweep(overrides, experiment=tracking.experiment, settings=_settings_of_runs(config), varied=varied),
+        key=hash_sweep(
+            overrides,
+            experiment=tracking.experiment,
+            settings=_settings_of_runs(config) + _code_of_runs(),
+            varied=varied,
+        ),
         overrides=[override for override in dict.fromkeys(overrides) if not is_of_one_command(override)],
         varied=varied,
+        extend=list(dict.fromkeys(one.code.source for one in all_added())),
     )
+
+
+def _code_of_runs() -> str:
+    """Return what changes when the code is edited that users have added; empty without any."""
+    return "".join(sorted(f"{one}: {one.code.digest}\n" for one in all_added()))
 
 
 def _settings_of_runs(config: DictConfig) -> str:
@@ -96,7 +109,7 @@ def find_previous_runs(tracking: TrackingConfig, spec: SweepSpec, *, resume: str
         if not found:
             raise SweepError(
                 f"sweep.resume must be auto, never, or the id of a sweep with exactly these overrides; {resume!r} is "
-                f"none of them. `cnnexp resume {resume}` uses the overrides of that sweep."
+                f"none of them. {_how_to_resume(spec, resume)}"
             )
     if not found:
         return PreviousRuns(None, {}, {})
@@ -109,6 +122,12 @@ def previous_runs_of(parent: StoredRun, uri: str) -> PreviousRuns:
     finished = {run.tags[RUN_HASH]: run for run in children if run.status == "FINISHED"}
     unfinished = {run.tags[VARIED]: run for run in children if run.status != "FINISHED"}
     return PreviousRuns(parent, finished, unfinished)
+
+
+def _how_to_resume(spec: SweepSpec, resume: str) -> str:
+    if spec.extend:
+        return "Code of --extend counts too: give it as its runs recorded it, in their artifacts extensions/."
+    return f"`cnnexp resume {resume}` uses the overrides of that sweep."
 
 
 def begin_sweep(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> "tuple[PreviousRuns, ParentRun]":
@@ -163,6 +182,7 @@ class ParentRun:
                 SWEEP_KEY: spec.key,
                 SWEEP_WORDS: json.dumps([without_secrets(override, code=False) for override in spec.overrides]),
                 VARIED: ", ".join(spec.varied),
+                **({SWEEP_EXTEND: json.dumps(list(spec.extend))} if spec.extend else {}),
             },
             commit=None,
             run_id=None if continued is None else continued.run_id,

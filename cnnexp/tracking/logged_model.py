@@ -37,7 +37,15 @@ _EXAMPLE_INFO = {
 }
 
 
-def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], features_file: bytes, example: Images) -> None:
+def lay_out(
+    folder: Path,
+    *,
+    model_file: bytes,
+    card: Mapping[str, Any],
+    features_file: bytes,
+    example: Images,
+    code: Mapping[str, str],
+) -> None:
     """Write all of the MLflow model into `folder` but its ``MLmodel`` file, which :func:`complete` adds.
 
     Args:
@@ -46,12 +54,17 @@ def lay_out(folder: Path, *, model_file: bytes, card: Mapping[str, Any], feature
         card: Contents of ``card.json``.
         features_file: Contents of ``features.npz``, which belongs to the card.
         example: uint8 (n, H, W, C), images for the input example.
+        code: Files of the user's code, name beside the model file -> text.
 
     """
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "model.keras").write_bytes(model_file)
     (folder / "data" / "features.npz").write_bytes(features_file)
     _write(folder / "data" / "card.json", json.dumps(card, ensure_ascii=False, indent=2, default=_plain))
+    for name, text in code.items():
+        file = folder / "data" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode())
     portable.copy_to(folder / "code" / _PACKAGE, without="predict.py")
     _write_environment(folder)
     table = {"columns": ["image"], "data": [[_as_text(image)] for image in example[:_EXAMPLES]]}

@@ -204,6 +204,7 @@ class Recorder:
                 card=result.card,
                 features_file=result.features_file,
                 example=result.example,
+                code=result.code,
             )
         if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
             self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))

@@ -6,6 +6,7 @@ PARENT = "mlflow.parentRunId"  # of a run of a sweep: id of the sweep's own run;
 SWEEP_ID = "sweep_id"  # the same id, for the filters of the UI
 SWEEP_KEY = "sweep.key"  # of a sweep: hash of the overrides, the same for the same command
 SWEEP_WORDS = "sweep.words"  # of a sweep: its overrides, as a JSON list
+SWEEP_EXTEND = "sweep.extend"  # of a sweep with code of the user's: what to give to --extend, as a JSON list
 VARIED = "sweep.varied"  # of a sweep: the settings that vary; of one of its runs: the settings with their values
 RUN_HASH = "identity"  # of a run of a sweep: hash of everything that can change its result
 FOLDS = "cnnexp.folds"  # of a run of folds: their number

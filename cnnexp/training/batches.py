@@ -48,6 +48,8 @@ def batches(
     whole training, because building one takes longer than a small epoch.
     """
     source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed, views=views)
+    if augmentation.own is not None:
+        source(np.array(0, np.int64))  # here it raises its own errors; TensorFlow would report them as its own
     image_shape, (label_type, label_shape) = train.images.shape[1:], label_spec(mixed=augmentation.mixes)
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from cnnexp.config import Extended
 from cnnexp.records import Labels
 
 _LEAST_DOUBT = 1e-7  # of a class; at 0 the gradient of a power below 1 is infinite
@@ -22,10 +23,14 @@ class Loss:
     class_weights: NDArray[np.float32]  # (K,)
     label_smoothing: float
     gamma: float = 0.0  # 0: cross-entropy
+    own: Extended | None = None  # of the user's code, in place of either
 
     def of(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Return the loss of each image (B,); logits are (B, K), labels (B,)."""
-        losses = self._focal(logits, labels) if self.gamma else self._cross_entropy(logits, labels)
+        if self.own is not None:
+            losses = _by_user(self.own, logits, labels)
+        else:
+            losses = self._focal(logits, labels) if self.gamma else self._cross_entropy(logits, labels)
         weights = tf.gather(tf.constant(self.class_weights), labels)
         return losses * tf.stop_gradient(weights)  # without it, the graph gets a gradient that is not used
 
@@ -42,6 +47,18 @@ class Loss:
         classes = len(self.class_weights)
         targets = (1 - self.label_smoothing) * tf.one_hot(labels, classes) + self.label_smoothing / classes
         return -tf.reduce_sum(targets * doubts**self.gamma * log_probabilities, axis=1)
+
+
+def _by_user(own: Extended, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Return the losses of a user's function, which are checked when the graph is traced."""
+    losses = own.call(logits, labels)
+    if not tf.is_tensor(losses) or losses.dtype != tf.float32 or losses.shape.rank != 1:
+        found = f"{losses.dtype.name} {losses.shape}" if tf.is_tensor(losses) else type(losses).__name__
+        raise own.refusal(
+            f"its function must return the loss of each image, a float32 tensor (N,); got {found}. Do not average it: "
+            "losses are weighted by class first."
+        )
+    return losses
 
 
 def balanced_class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:

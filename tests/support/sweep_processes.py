@@ -25,14 +25,15 @@ class Run:
     tags: dict = field(default_factory=dict)
 
 
-def start(*words, folder, multirun=True):
-    command = [sys.executable, "-m", "cnnexp", *(["-m"] if multirun else []), *words]
+def start(*words, folder, multirun=True, command=None):
+    first = [command] if command else ["-m"] if multirun else []
+    command = [sys.executable, "-m", "cnnexp", *first, *words]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def sweep(*words, folder, code=0, multirun=True):
+def sweep(*words, folder, code=0, multirun=True, command=None):
     """Run a command to its end and return what it printed."""
-    process = start(*words, folder=folder, multirun=multirun)
+    process = start(*words, folder=folder, multirun=multirun, command=command)
     printed, _ = process.communicate(timeout=1200)  # a busy machine
     assert process.returncode == code, printed
     return printed

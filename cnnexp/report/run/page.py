@@ -74,7 +74,7 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         summary=_summary(result),
         facts=[(label, str(text)) for label, text in header_rows(result.info, result.settings, columns=True)],
         command=command,
-        repeat=shlex.join(["cnnexp", *command.overrides]),
+        repeat=shlex.join(["cnnexp", *command.flags, *command.overrides]),
         check_data=_check_data(command),
         store=masked(str(result.settings["tracking"]["uri"])),
         notes=[note for note in (*result.notes, *evaluation.notes) if note not in issues],
@@ -168,4 +168,4 @@ def _summary(result: RunResult) -> str:
 def _check_data(command: RunCommand) -> str:
     """Return the command that shows the images of the data warnings."""
     data = [override for override in command.overrides if override.startswith(("data=", "data."))]
-    return shlex.join(["cnnexp", "check-data", *data, "--html", "data.html"])
+    return shlex.join(["cnnexp", "check-data", *command.flags, *data, "--html", "data.html"])

@@ -1,6 +1,7 @@
 """The main loop of a worker process: forked, given one task of a sweep after another through a connection."""
 
 import os
+import pickle
 import queue
 import resource
 import signal
@@ -83,7 +84,12 @@ class _SweepConnection:
     def _receive(self) -> None:
         try:
             while True:
-                received = self._connection.recv()
+                content = self._connection.recv_bytes()
+                try:
+                    received = pickle.loads(content)
+                except Exception as error:  # of the user's code that comes with a task, such as a missing library
+                    self.send(_failure(error))
+                    continue
                 if isinstance(received, bool):
                     self._answers.put(received)
                 else:
@@ -117,10 +123,14 @@ def _execute(task: Task, sweep: _SweepConnection, graphs: "GraphCache") -> Messa
             case InspectTask(data):
                 return protocol.DatasetInspected(dataset_info(data, partial(sweep.progress, "reading images")))
     except Exception as error:  # whatever it is, the sweep goes on and records it
-        expected = isinstance(error, CnnexpError)
-        text = one_line(error)
-        reason = text if expected else f"{type(error).__name__}: {text}"
-        return protocol.Failed(reason, "".join(traceback.format_exception(error)), expected)
+        return _failure(error)
+
+
+def _failure(error: Exception) -> protocol.Failed:
+    expected = isinstance(error, CnnexpError)
+    text = one_line(error)
+    reason = text if expected else f"{type(error).__name__}: {text}"
+    return protocol.Failed(reason, "".join(traceback.format_exception(error)), expected)
 
 
 def _is_reusable(task: Task, final: Message, max_memory: int) -> bool:
