@@ -10,6 +10,7 @@ from cnnexp.compose import compose_config
 from cnnexp.config.extended import TABLE
 from cnnexp.errors import ConfigError, ExtensionError
 from cnnexp.extensions.load import loaded
+from cnnexp.runs import experiment
 
 HEAD = """
 import keras
@@ -377,8 +378,6 @@ def test_data_that_do_not_fit_are_refused(add, returns, message):
 
 def test_a_whole_run_of_ones_own_is_recorded_with_its_code(add):
     from cnnexp.config.columns import parameters
-    from cnnexp.runs import experiment
-
     text = NOISE + net([FLAT, "x = layers.Dense(num_classes)(x)"])
     with add(text):
         config = compose_config(["model=net", "augmentation=noise", "training=smoke", "training.epochs=1"])
