@@ -378,6 +378,7 @@ def test_data_that_do_not_fit_are_refused(add, returns, message):
 
 def test_a_whole_run_of_ones_own_is_recorded_with_its_code(add):
     from cnnexp.config.columns import parameters
+
     text = NOISE + net([FLAT, "x = layers.Dense(num_classes)(x)"])
     with add(text):
         config = compose_config(["model=net", "augmentation=noise", "training=smoke", "training.epochs=1"])
