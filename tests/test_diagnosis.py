@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from cnnexp.diagnosis import LEVEL, combination_interval, diagnose, exact_interval, not_assessed
+from cnnexp.diagnosis.evidence import prior_loss
 from cnnexp.diagnosis.overfitting import accuracy_gap, loss_turn
+from cnnexp.diagnosis.training_course import training_losses
 from support.diagnosed_runs import GUESSING, TEN_TO_ONE, VAL_LOSS, diagonal, evaluation, history, run
 
 RISING = history(
@@ -222,6 +224,11 @@ FAULTS = {
     "always the majority": (RARE_LOST, "E1", "training.class_weight=balanced"),
     "always the majority, weighted": (
         RARE_LOST | {"class_weight": "balanced"},
+        "E1",
+        "judge by test/balanced_accuracy",
+    ),
+    "always the majority, sampled alike": (
+        RARE_LOST | {"sampling": "balanced"},
         "E1",
         "judge by test/balanced_accuracy",
     ),
@@ -476,3 +483,15 @@ def test_diagnosis_starts_without_tensorflow_and_scikit_learn():
     code = "import sys, cnnexp.diagnosis; print({'tensorflow', 'keras', 'sklearn', 'mlflow'} & set(sys.modules))"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("change", [{"class_weight": "balanced"}, {"sampling": "balanced"}])
+def test_where_classes_count_alike_a_constant_output_has_the_loss_of_equal_shares(change):
+    rare = run(class_counts=TEN_TO_ONE)
+    assert prior_loss(rare) < prior_loss(run(class_counts=TEN_TO_ONE, **change)) == pytest.approx(np.log(2))
+
+
+def test_focal_loss_is_read_on_the_scale_of_cross_entropy():
+    losses = (np.log(2), 0.5, 0.4)
+    focal = run(history=history(train_loss=tuple(loss * 0.5**2 for loss in losses)), gamma=2.0)
+    np.testing.assert_allclose(training_losses(focal), losses)

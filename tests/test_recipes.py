@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 from cnnexp import training
-from cnnexp.compose import compose_config
+from cnnexp.compose import columns, compose_config
 from cnnexp.errors import ConfigError
 from cnnexp.models import Regularization
-from cnnexp.records import Augmentation
+from cnnexp.records import Augmentation, DatasetInfo
+from cnnexp.sweeps.run_hash import hash_run, hash_sweep
 from cnnexp.training import GraphCache, Network, Trainer, configure_tensorflow
 from cnnexp.training.batches import batches
 from cnnexp.training.epoch_order import order_of
@@ -327,3 +328,39 @@ def test_what_is_wrong_is_refused_in_one_line(override, message):
 def test_rare_classes_are_made_up_for_once():
     with pytest.raises(ConfigError, match="count twice; choose one"):
         compose_config(["training.sampling=balanced", "training.class_weight=balanced"])
+
+
+NEUTRAL = [
+    "loss=cross_entropy",
+    "training.accumulate=1",
+    "training.ema=null",
+    "training.sampling=shuffled",
+    "optimizer.clip_norm=null",
+]
+
+
+@pytest.mark.parametrize("override", NEUTRAL)
+def test_a_recipe_that_is_off_changes_no_hash(override):
+    facts = DatasetInfo(digest="d1", height=8, width=8, class_counts=(500, 488))
+    assert hash_run(compose_config([override]), facts) == hash_run(compose_config([]), facts)
+    spec = {"experiment": "e", "settings": "", "varied": {}}
+    assert hash_sweep([override, "model=small"], **spec) == hash_sweep(["model=small"], **spec)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "loss=focal",
+        "training.accumulate=2",
+        "training.ema=0.9",
+        "training.sampling=balanced",
+        "optimizer.clip_norm=1",
+    ],
+)
+def test_a_recipe_that_is_on_is_another_run_and_a_column(override):
+    facts = DatasetInfo(digest="d1", height=8, width=8, class_counts=(500, 488))
+    config = compose_config([override])
+    assert hash_run(config, facts) != hash_run(compose_config([]), facts)
+    name = override.partition("=")[0]
+    assert name in columns(config, [override])
+    assert name not in columns(compose_config([]), [])

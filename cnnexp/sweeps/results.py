@@ -24,7 +24,7 @@ class Result:
     status: str  # FINISHED | pruned | FAILED | KILLED
     metrics: Mapping[str, float]
     learning_rate: float | None  # that was used, after batch scaling
-    batch_size: int | None
+    batch_size: int | None  # images of a step
     batch_scaling: str  # none | linear | sqrt
     seconds: float | None
     reason: str
@@ -50,7 +50,7 @@ class Result:
             status=status,
             metrics=metrics,
             learning_rate=info.learning_rate if info is not None else None,
-            batch_size=job.config.training.batch_size,
+            batch_size=job.config.training.images_per_step,
             batch_scaling=job.config.optimizer.batch_scaling,
             seconds=seconds,
             reason=reason,
@@ -68,7 +68,7 @@ class Result:
             status="pruned" if PRUNED in run.tags else run.status,
             metrics=run.metrics,
             learning_rate=None if rate is None else float(rate),
-            batch_size=None if batch is None else int(batch),
+            batch_size=None if batch is None else int(batch) * int(run.settings.get("training.accumulate", 1)),
             batch_scaling=run.params.get("optimizer.batch_scaling", "none"),
             seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
             reason="",
