@@ -191,7 +191,10 @@ def test_an_own_preset_yields_to_the_command_line(own):
         ("name: own\nlearning_rate: 0.1\n", "names no schema"),
         ("name: own\nmomentum: 0.1\n", "names no schema"),
         ("defaults: [adam, _self_]\nmomentum: 0.1\n", "optimizer/own.yaml: optimizer=adam has no setting 'momentum'"),
-        ("defaults: [adam, _self_]\nlearning_rate: fast\n", "optimizer.learning_rate must be a number; got 'fast'."),
+        (
+            "defaults: [adam, _self_]\nlearning_rate: fast\n",
+            "optimizer.learning_rate must be a number or auto; got 'fast'.",
+        ),
         ("defaults: [adaam, _self_]\n", "optimizer=adaam does not exist"),
         ("defaults: [adam, _self_]\nlearning_rate: [1\n", "own.yaml"),
     ],

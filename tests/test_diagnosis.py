@@ -493,5 +493,6 @@ def test_where_classes_count_alike_a_constant_output_has_the_loss_of_equal_share
 
 def test_focal_loss_is_read_on_the_scale_of_cross_entropy():
     losses = (np.log(2), 0.5, 0.4)
-    focal = run(history=history(train_loss=tuple(loss * 0.5**2 for loss in losses)), gamma=2.0)
+    weighted = tuple(loss * 0.5**2 for loss in losses)
+    focal = run(history=history(train_loss=weighted, val_loss=losses), gamma=2.0)
     np.testing.assert_allclose(training_losses(focal), losses)

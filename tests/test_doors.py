@@ -34,7 +34,7 @@ BAD = [
     (["training.epochs=1e3"], "training.epochs must be a whole number; got 1000.0.", "Write 1000."),
     (["data.antialias=maybe"], "data.antialias must be true or false; got 'maybe'.", ""),
     (["seed=null"], "seed must be a whole number; got null.", ""),
-    (["optimizer.learning_rate="], "optimizer.learning_rate must be a number; got nothing.", ""),
+    (["optimizer.learning_rate="], "optimizer.learning_rate must be a number or auto; got nothing.", ""),
     (["training.threads=2.5"], "training.threads must be a whole number or auto; got 2.5.", ""),
     (["data.size=[a,b]"], "data.size must be a list of whole numbers such as [28, 28] or null; got 'a'.", ""),
     (["regularization.dropout=1.5"], "regularization.dropout must be at least 0 and below 1; got 1.5.", ""),
@@ -157,7 +157,7 @@ def test_the_door_leaves_arguments_and_environment_as_it_found_them(empty, monke
     ("typed", "offered"),
     [
         ("optim", ["optimizer="]),
-        ("optimizer=", ["optimizer=adam", "optimizer=adamw", "optimizer=rmsprop", "optimizer=sgd"]),
+        ("optimizer=", ["optimizer=adam", "optimizer=adamw", "optimizer=muon", "optimizer=rmsprop", "optimizer=sgd"]),
         ("training.ep", ["training.epochs="]),
         ("++training.ep", ["++training.epochs="]),
         ("model=small optimizer=ad", ["optimizer=adam", "optimizer=adamw"]),

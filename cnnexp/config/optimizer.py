@@ -20,7 +20,8 @@ class OptimizerConfig:
         within("optimizer.layer_decay", self.layer_decay, 0, 1, above=True)
         if isinstance(self.learning_rate, str):
             if self.learning_rate != AUTO:
-                raise ConfigError(f"optimizer.learning_rate must be a number or auto; got {self.learning_rate!r}.")
+                got = repr(self.learning_rate) if self.learning_rate else "nothing"
+                raise ConfigError(f"optimizer.learning_rate must be a number or auto; got {got}.")
         else:
             within("optimizer.learning_rate", self.learning_rate, 0, 100, above=True)
         one_of("optimizer.batch_scaling", self.batch_scaling, ("none", "linear", "sqrt"))
