@@ -46,8 +46,7 @@ def needs(group, option):
         return ["model.run=somewhere"]
     of_user = group == "data" and option in ("folder", "table", "npz")
     asks = group == "experiment" and "data.path=" in (CONF / group / f"{option}.yaml").read_text(encoding="utf-8")
-    continues = (group, option) == ("model", "from_run")
-    return ["data.path=somewhere"] if of_user or asks else ["model.run=latest"] if continues else []
+    return ["data.path=somewhere"] if of_user or asks else []
 
 
 @pytest.mark.parametrize(("group", "option"), CHOICES)

@@ -162,15 +162,17 @@ def resolve_augmentation(config: AugmentationConfig, data: DataConfig, *, grey: 
 
 
 def channel_statistics(train: "Split") -> "ChannelStatistics":
-    """Return mean and standard deviation of each channel over all pixels of `train`, read in chunks."""
+    """Return mean and standard deviation of each channel over all pixels of `train`, read in chunks; sums are exact."""
     from cnnexp.portable.card import ChannelStatistics  # imports Pillow, which hashing a run does not need
 
     channels = train.images.shape[-1]
     total, squares = np.zeros(channels), np.zeros(channels)
     for start in range(0, len(train), 1024):
-        pixels = train.images[train.rows[start : start + 1024]].reshape(-1, channels).astype(np.float64)
-        total += pixels.sum(axis=0)
-        squares += np.square(pixels).sum(axis=0)
+        images = train.images[train.rows[start : start + 1024]]
+        for channel in range(channels):
+            pixels = np.ascontiguousarray(images[..., channel])
+            total[channel] += pixels.sum(dtype=np.uint64)
+            squares[channel] += np.square(pixels.astype(np.uint16)).sum(dtype=np.uint64)  # 255² is below 2¹⁶
     count = len(train) * np.prod(train.images.shape[1:3])
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
