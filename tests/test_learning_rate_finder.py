@@ -168,6 +168,8 @@ def test_find_lr_prints_what_a_run_would_find_and_records_nothing(inside, capfd)
     assert "cnnexp find-lr model=small" in (inside / "curve.html").read_text(encoding="utf-8")
     assert not (inside / "mlflow.db").exists()
     assert main(["find-lr", "model=smal"]) == 2
+    assert main(["find-lr", "data.folds=3"]) == 2
+    assert "data.fold=1" in capfd.readouterr().err
 
 
 # --- a comparison

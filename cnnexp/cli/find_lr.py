@@ -9,6 +9,7 @@ from pathlib import Path
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.compose import run_name
 from cnnexp.config import ExperimentConfig
+from cnnexp.errors import ConfigError
 from cnnexp.records import FoundLearningRate
 from cnnexp.report.console import open_console
 from cnnexp.report.learning_rate import page, print_found
@@ -23,11 +24,16 @@ def run(config: ExperimentConfig, settings: Sequence[str], *, html: Path | None,
     """Find a rate for `config`, which `settings` were composed to, and print it; nothing is recorded.
 
     Raises:
-        ConfigError: a file cannot be written.
+        ConfigError: a file cannot be written, or the data have folds of which none is chosen.
         CnnexpError: the data cannot be read.
 
     """
     refuse_to_mix({"html": html, "json": json})
+    if config.data.has_folds:
+        raise ConfigError(
+            "cnnexp find-lr needs the fold whose training images it uses, because every image is judged in some fold: "
+            "data.fold=1."
+        )
     found = _found(config, quietly=STDOUT in (html, json))
     about = f"{config.data.name}, {run_name(config, settings)}"
     if html is not None:
