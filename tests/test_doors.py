@@ -157,10 +157,10 @@ def test_the_door_leaves_arguments_and_environment_as_it_found_them(empty, monke
     ("typed", "offered"),
     [
         ("optim", ["optimizer="]),
-        ("optimizer=", ["optimizer=adam", "optimizer=adamw", "optimizer=muon", "optimizer=rmsprop", "optimizer=sgd"]),
+        ("optimizer=", [f"optimizer={name}" for name in ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")]),
         ("training.ep", ["training.epochs="]),
         ("++training.ep", ["++training.epochs="]),
-        ("model=small optimizer=ad", ["optimizer=adam", "optimizer=adamw"]),
+        ("model=small optimizer=ad", [f"optimizer={name}" for name in ("adam", "adamw", "adamw_finetune")]),
         ("model.backbone=efficientnet_l", [f"model.backbone=efficientnet_lite{number}" for number in range(3)]),
         ("pred", ["predict"]),
         ("c", ["cache", "check-data", "compare"]),
