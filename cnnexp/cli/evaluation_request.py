@@ -11,6 +11,7 @@ import yaml
 from cnnexp.cli.targets import is_exported, separate_store
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig, Override
+from cnnexp.config.defaults import options
 from cnnexp.errors import ConfigError
 from cnnexp.records import RecordedPredictions
 from cnnexp.saved import changes
@@ -95,6 +96,11 @@ def _data_of_run(source: RecordedModel | Path, overrides: Sequence[str]) -> list
         )
     whole: Mapping[str, Any] = yaml.safe_load(content)
     data = whole["data"]
+    if data["name"] not in options("data") and not isinstance(source, Path) and "data.code" in source.run.settings:
+        raise ConfigError(
+            f"The images of {_origin(source)[:12]} come from data={data['name']}, which --extend has added; it is not "
+            "there now. Add --extend FILE (its text is in the run's artifacts extensions/), or name other data."
+        )
     values = [str(Override.setting(f"data.{key}", value)) for key, value in data.items() if key != "name"]
     return [f"data={data['name']}", *values, f"seed={whole['seed']}"]  # the seed chose what data.limit kept
 

@@ -1,6 +1,7 @@
 """What a training did, epoch by epoch, and what it was given."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +41,7 @@ class PretrainedNetwork:
     class_names: tuple[str, ...] | None  # of its head, which a run with the same keeps; None: it brings no head
     trained_on: NDArray[np.uint64] | None  # digests of the images it was trained on; None: not recorded, or not ours
     origin: str  # where the weights are from, for the notes of a run
+    code: Mapping[str, str] = field(default_factory=dict)  # files of a user's code that it may need: name -> text
 
 
 class OwnChange(Protocol):

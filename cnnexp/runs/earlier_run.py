@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnexp.errors import ModelError
+from cnnexp.portable import user_code
 from cnnexp.portable.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
 from cnnexp.portable.reference import TrainingReference
 from cnnexp.records import PretrainedNetwork, Scaling
@@ -45,6 +46,7 @@ def _network(folder: Path, *, origin: str) -> PretrainedNetwork:
     try:
         card = Card.from_json((folder / CARD_FILE).read_bytes())
         contents = {name: _unchanged(folder, name, card) for name in (MODEL_FILE, REFERENCE_FILE)}
+        code = user_code.code_beside(folder)
         reference = TrainingReference.from_bytes(contents[REFERENCE_FILE])
         with zipfile.ZipFile(folder / MODEL_FILE) as archive:
             parts = {name: archive.read(name) for name in _CONTENTS}
@@ -60,10 +62,11 @@ def _network(folder: Path, *, origin: str) -> PretrainedNetwork:
         scaling=Scaling(card.scaling["rule"], tuple(card.scaling["scale"]), tuple(card.scaling["offset"])),
         values_per_pixel=_largest_map(json.loads(parts["config.json"])) / (spec.height * spec.width),
         weights=folder / MODEL_FILE,
-        digest=_digest(parts, card),
+        digest=_digest(parts, card, code),
         class_names=card.class_names,
         trained_on=reference.trained_on,
         origin=f"The network continues from that of {origin}.",
+        code={f"{user_code.FOLDER}/{name}": content.decode("utf-8") for name, content in code.items()},
     )
 
 
@@ -76,12 +79,14 @@ def _unchanged(folder: Path, name: str, card: Card) -> bytes:
     return content
 
 
-def _digest(parts: dict[str, bytes], card: Card) -> str:
-    """Return the sha256 (hex) of the network, its weights and its classes, wherever and whenever it was saved."""
+def _digest(parts: dict[str, bytes], card: Card, code: dict[str, bytes]) -> str:
+    """Return the sha256 (hex) of the network, its weights, classes and code, wherever and whenever it was saved."""
     layers, weights = (parts[name] for name in _CONTENTS)
     description = json.dumps(json.loads(layers, object_hook=_lasting), sort_keys=True)
     digest = hashlib.sha256("\0".join((*card.class_names, description)).encode())
     digest.update(weights)
+    for name, content in code.items():
+        digest.update(f"{name} {digest_of(content)}".encode())
     return digest.hexdigest()
 
 

@@ -81,7 +81,7 @@ def run(
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
     evidence = evidence_of(config, splits, info, history, evaluated)
     model_file = training.to_bytes(network.model)
-    code = code_files(extensions_of(config))
+    code = {**(pretrained.code if pretrained is not None else {}), **code_files(extensions_of(config))}
     card = with_code(_card(splits, settings, evaluated, trained, model_file, trained_on(pretrained, splits)), code)
     return RunResult(
         info=info,

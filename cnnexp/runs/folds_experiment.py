@@ -99,7 +99,7 @@ def run(
     evaluated = _evaluated(results, pooled, splits, seed=config.seed)
     evidence = _evidence(config, splits, info, history, evaluated, pooled)
     model_file = training.to_bytes(network.model)
-    code = code_files(extensions_of(config))
+    code = {**(pretrained.code if pretrained is not None else {}), **code_files(extensions_of(config))}
     card = build_card(
         splits=splits,
         forward=network.forward,

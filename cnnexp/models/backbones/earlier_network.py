@@ -55,6 +55,6 @@ def _loaded(file: Path) -> keras.Model:
         network.get_layer(LOGITS)
     except (UnfitModelError, ValueError) as error:
         raise ModelError(
-            f"A run can continue from a network of Keras's own layers that ends in {LOGITS}; {error}"
+            f"A run can continue from a network that can be loaded and ends in {LOGITS}. {error}"
         ) from error
     return network
