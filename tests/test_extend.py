@@ -119,6 +119,7 @@ def test_a_wrong_value_is_refused_as_for_built_in_options(things, override, mess
         ("", "adds nothing; write a decorator"),
         ("import no_such_module", "my_things.py:6: ModuleNotFoundError: No module named 'no_such_module'"),
         ("def (", "my_things.py:6: SyntaxError"),
+        ("raise SystemExit(3)", "my_things.py:6: SystemExit: 3"),
         ("1 / 0", "my_things.py:6: ZeroDivisionError: division by zero"),
         (TINY.replace('"tiny"', '"resnet"'), "model=resnet comes with cnnexp"),
         (TINY.replace('"tiny"', '"plain"'), "model=plain comes with cnnexp"),
@@ -209,6 +210,14 @@ def test_what_the_file_imports_from_its_folder_is_its_code_too(things):
         assert compose_config(["model=tiny"]).model.width == 16
         assert compose_config(["model=tiny"]).model.extension.code.digest != before
     assert helper.endswith("helpers.py")
+
+
+def test_a_file_beside_it_never_hides_an_installed_module(things, capfd):
+    for name in ("numpy.py", "json.py"):
+        things("raise SystemExit('hidden')\n", name, head="")
+    with loaded([things("import json, numpy\nprint('loading')\n" + TINY)]):
+        assert set(compose_config(["model=tiny"]).model.extension.code.files) == {"my_things.py"}
+    assert capfd.readouterr().out == ""
 
 
 def test_settings_carry_their_code_to_other_processes(things):

@@ -165,6 +165,18 @@ def test_an_export_is_refused_without_trust_and_takes_the_code_along_with_it(fol
     assert (tmp_path / "exported" / NAME).read_text() == CODE
 
 
+def test_a_run_that_continues_from_it_gets_the_code_which_counts_in_its_hash(folder):
+    from cnnexp.runs.earlier_run import earlier_network
+
+    with earlier_network(str(folder), store="sqlite:///none.db") as before:
+        assert before.code == {NAME: CODE}
+    files = dict(Card.from_json((folder / CARD_FILE).read_text()).files) | {NAME: digest_of(b"# edited")}
+    (folder / NAME).write_text("# edited", encoding="utf-8")
+    trained_model.with_card(folder, files=files)
+    with earlier_network(str(folder), store="sqlite:///none.db") as edited:
+        assert edited.digest != before.digest
+
+
 @pytest.mark.slow
 def test_an_exported_folder_works_alone_where_its_code_is_trusted(folder, tmp_path, monkeypatch):
     monkeypatch.setenv(user_code.TRUST, "1")

@@ -38,13 +38,16 @@ def _refuse_name(path: Path) -> None:
     """Refuse a file whose name would hide a module that other code imports."""
     if not path.stem.isidentifier():
         raise ConfigError(f"--extend must be a file that Python can import; {path.name} is no name for it. Rename it.")
-    if path.stem in sys.stdlib_module_names or _is_installed(path.stem):
+    if _is_another_module(path.stem):
         raise ConfigError(f"--extend must be a file with a name of its own; {path.stem} is a module. Rename the file.")
 
 
-def _is_installed(module: str) -> bool:
-    spec = importlib.util.find_spec(module)
-    places = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+def _is_another_module(name: str) -> bool:
+    """Tell whether a module of Python or of an installed package has this name."""
+    if name in sys.stdlib_module_names or name == "__main__":
+        return True
+    spec = importlib.util.find_spec(name)
+    places = {sysconfig.get_path(place) for place in ("purelib", "platlib")}
     return spec is not None and spec.origin is not None and any(spec.origin.startswith(place) for place in places)
 
 
@@ -70,17 +73,22 @@ def _with_imports(root: Path, module: str, *, within: str | None = None) -> dict
 
     `within` names the module of a package: nothing is taken from beside the package.
     """
-    top = None if within is None else within.partition(".")[0]
     files: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop(0)
         path = _path_of(root, name)
-        if path is None or str(path) in files or (top is not None and name.partition(".")[0] != top):
+        if path is None or path.as_posix() in files or not _is_own(name, within):
             continue
         files[path.as_posix()] = text = _text(root / path)
         waiting += [name.rpartition(".")[0], *_imported(text, name, is_package=path.name == "__init__.py")]
     return files
+
+
+def _is_own(module: str, within: str | None) -> bool:
+    """Tell whether a module of the folder is meant: one of the same package, or one that is installed nowhere."""
+    top = module.partition(".")[0]
+    return not _is_another_module(top) if within is None else top == within.partition(".")[0]
 
 
 def _path_of(root: Path, module: str) -> Path | None:

@@ -2,8 +2,9 @@
 
 import dataclasses
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,9 +74,10 @@ def _add(code: Code) -> None:
 
 def _executed(code: Code) -> ModuleType:
     try:
-        with quiet.without_announcements():  # it may import TensorFlow
+        # It may import TensorFlow; and what it prints is no part of what a command prints.
+        with quiet.without_announcements(), redirect_stdout(sys.stderr):
             (module,) = user_code.execute(code.files, modules=[code.main], root=Path(code.root))
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise ConfigError(
             f"--extend {code.argument} could not be imported; {code.place_of(error)}: "
             f"{type(error).__name__}: {one_line(error)}"
