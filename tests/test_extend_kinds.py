@@ -124,6 +124,7 @@ FLAT = "x = layers.Flatten()(x)"
             "it ends in Dense(softmax). Leave the activation out: the softmax is added.",
         ),
         ([FLAT, "x = layers.Dense(5)(x)", "x = layers.Softmax()(x)"], "keras.Model(x0, x)", "it ends in Softmax."),
+        ([FLAT, "x = layers.Dense(5)(x) * 2"], "keras.Model(x0, x)", "it ends in Multiply."),
         ([FLAT, "x = layers.Dense(5)(x)"], "keras.Model(x0, [x, x])", "must have one output; it has 2."),
         (
             ["y = keras.Input((8, 8, 3))", "x = layers.Dense(5)(layers.Flatten()(x + y))"],

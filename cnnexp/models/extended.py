@@ -50,7 +50,7 @@ def build_extended_model(
         pixels = keras.Input(input_shape, dtype="uint8", name=RAW)
         scaled = layers.Rescaling(list(scaling.scale), list(scaling.offset), name=SCALING_LAYER)(pixels)
         flat = without_nested(keras.Model(pixels, own.call(scaled)))
-    last = _require_logits(config, flat.layers[-1])
+    last = _require_logits(config, flat.operations[-1])
     flat = _renewed(config, flat, regularization)
     x = flat.layers[-1].input
     if regularization.dropout:
@@ -139,7 +139,7 @@ def _all_layers(model: keras.Model) -> Iterator[keras.Layer]:
             yield from _all_layers(layer)
 
 
-def _require_logits(config: Extended, last: keras.Layer) -> layers.Dense:
+def _require_logits(config: Extended, last: keras.Operation) -> layers.Dense:
     """Return the last layer, which must be a dense layer without an activation: ours takes its place."""
     if isinstance(last, layers.Dense) and keras.activations.serialize(last.activation) == "linear":
         return last
