@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.cli.code_flags import flags_given
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
@@ -99,7 +100,7 @@ def _matched(judged: RecordedPredictions, inspected: InspectedDataset) -> tuple[
 
 def _repeated(settings: Sequence[str], labels: bool, labels_from: str | None) -> str:
     options = [*(["--labels"] if labels else []), *(["--labels-from", labels_from] if labels_from else [])]
-    return shlex.join(["cnnexp", "check-data", *settings, *options, "--html", "report.html"])
+    return shlex.join(["cnnexp", "check-data", *flags_given(), *settings, *options, "--html", "report.html"])
 
 
 def _json(report: DataReport) -> str:

@@ -43,6 +43,13 @@ def separate(arguments: Sequence[str]) -> CodeFlags:
     return CodeFlags(tuple(others), tuple(files), trusts)
 
 
+def flags_given() -> list[str]:
+    """Return the flags of the code that is loaded, for a command line that is printed."""
+    from cnnexp.config.extended import all_added
+
+    return [f"{EXTEND}={file}" for file in dict.fromkeys(one.code.argument for one in all_added())]
+
+
 @contextmanager
 def with_code(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield the other arguments; within the block there is the code that the flags name, and what is trusted is known.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnnexp.cli.code_flags import flags_given
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.compose import run_name
 from cnnexp.config import ExperimentConfig
@@ -37,7 +38,7 @@ def run(config: ExperimentConfig, settings: Sequence[str], *, html: Path | None,
     found = _found(config, quietly=STDOUT in (html, json))
     about = f"{config.data.name}, {run_name(config, settings)}"
     if html is not None:
-        command = shlex.join(["cnnexp", "find-lr", *settings, "--html", "learning_rate.html"])
+        command = shlex.join(["cnnexp", "find-lr", *flags_given(), *settings, "--html", "learning_rate.html"])
         write_document(page(found, about=about, command=command), html, option="--html")
     if json is not None:
         write_document(to_json(dataclasses.asdict(found)).decode(), json, option="--json")

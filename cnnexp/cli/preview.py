@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from cnnexp.cli.code_flags import flags_given
 from cnnexp.cli.outputs import STDOUT, write_document
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
@@ -30,7 +31,7 @@ def run(settings: Sequence[str], *, html: Path, images: int) -> int:
     splits = _load(config, quietly=html == STDOUT)
     augmentation = resolve_augmentation(config.augmentation, config.data, grey=splits.spec.color == "grey")
     preview = build_preview(splits, augmentation, images=images, seed=config.seed)
-    command = shlex.join(["cnnexp", "preview", *settings, "--html", str(html), "--images", str(images)])
+    command = shlex.join(["cnnexp", "preview", *flags_given(), *settings, "--html", str(html), "--images", str(images)])
     write_document(preview_page(preview, name=splits.name, command=command), html, option="--html")
     if html != STDOUT:
         print_required(f"{augmentation}: {printable(str(html.absolute()))}")

@@ -46,7 +46,7 @@ def parameters(config: ExperimentConfig) -> dict[str, Scalar]:
         for name, setting, value in values(config)
         if setting.is_recorded and value is not None and not (value == AUTO and name in numbers_or_words())
     }
-    return settings | {f"{one.group}.code": one.code.digest[:8] for one in extensions_of(config)}
+    return settings | {f"{one.group}.code": f"{one.code.name}@{one.code.digest[:8]}" for one in extensions_of(config)}
 
 
 def values(config: ExperimentConfig) -> Iterator[tuple[str, Setting, Scalar | None]]:

@@ -35,6 +35,11 @@ class Code:
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def name(self) -> str:
+        """The file without its folder, or the module of a package."""
+        return f"{self.main}.py" if self.argument.endswith(".py") else self.main
+
+    @property
     def source(self) -> str:
         """What to give to ``--extend`` in any folder: the whole path of a file, or the entry point."""
         return str(Path(self.root, f"{self.main}.py")) if self.argument.endswith(".py") else self.argument

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.records import Preview
+from cnnexp.records import Augmentation, Preview
 from cnnexp.report.pages import picture, template, tiled
 from cnnexp.system.text import plural
 
@@ -36,10 +36,17 @@ def preview_page(preview: Preview, *, name: str, command: str) -> str:
         classes=preview.class_names,
         files=", ".join(preview.files),
         plain=_grid(preview.plain[None]),
-        alone=[(title, _SENTENCES[title.split()[0]], _grid(images)) for title, images in preview.alone],
+        alone=[(title, _sentence(title, preview.augmentation), _grid(images)) for title, images in preview.alone],
         together=None if preview.together is None else _grid(preview.together),
         command=command,
     )
+
+
+def _sentence(title: str, augmentation: Augmentation) -> str:
+    """Return what a kind of change does."""
+    if augmentation.own is not None and title == augmentation.own.extension.name:
+        return f"Your own, of {augmentation.own.extension.code.argument}."
+    return _SENTENCES[title.split(maxsplit=1)[0]]
 
 
 def _grid(images: NDArray[np.uint8]) -> str:

@@ -65,7 +65,7 @@ def rate_files(info: RunInfo, command: RunCommand) -> dict[str, bytes]:
     """Return the root files about a learning rate that was found: the curve and its page; none where it was set."""
     if info.found is None:
         return {}
-    repeat = shlex.join(["cnnexp", *command.overrides])
+    repeat = shlex.join(["cnnexp", *command.flags, *command.overrides])
     return {
         "learning_rate.json": to_json(dataclasses.asdict(info.found)),
         "learning_rate.html": rate_page(info.found, about=info.name, command=repeat).encode(),

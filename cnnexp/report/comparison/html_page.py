@@ -139,11 +139,13 @@ def _command(comparison: Comparison, row: Row, run: RunSummary) -> str:
     chosen = {name: run.settings[name] for name in ("data", "model") if name in run.settings}
     for setting in comparison.settings:
         for name in (setting.name, *setting.confounded_with):
-            if name in run.settings:
+            if name in run.settings and not name.endswith(".code"):
                 chosen[name] = run.settings[name]
     if "seed" in run.settings:
         chosen["seed"] = run.settings["seed"]
-    return shlex.join(["cnnexp", *(f"{name}={value}" for name, value in chosen.items())])
+    code = {value.partition("@")[0] for name, value in run.settings.items() if name.endswith(".code")}
+    flags = [f"--extend={file}" for file in sorted(code)]
+    return shlex.join(["cnnexp", *flags, *(f"{name}={value}" for name, value in chosen.items())])
 
 
 class Thumbnails:
