@@ -246,7 +246,8 @@ def test_a_declared_test_split_is_judged_by_the_final_model_alone(tmp_path):
 @pytest.mark.slow
 def test_a_fold_that_fails_ends_its_run_and_the_others_are_not_begun(tmp_path):
     write_shapes(tmp_path)
-    words = [*WORDS, "data.folds=4", "optimizer=sgd", "optimizer.learning_rate=1e9", "sweep.workers=1"]
+    diverging = ["training.epochs=20", "optimizer=sgd", "optimizer.learning_rate=100", "regularization.l2=0.1"]
+    words = [*WORDS, "data.folds=4", *diverging, "sweep.workers=1"]
     printed = sweep(*words, folder=tmp_path, code=1, multirun=False)
     _, runs = recorded(tmp_path)
     assert [run.status for run in runs] == ["FAILED", "FAILED"]
