@@ -185,6 +185,10 @@ def test_graphs_are_reused_for_the_same_architecture_and_optimizer_only():
     ):
         assert graphs.reuse(other) is other
     assert graphs.reuse(trainer()) is first
+    made = network()
+    for frozen in ({"trained": made.trainable_variables[-2:]}, {"backbone_training": False}):
+        other = training.Trainer(Network(made), sgd(), loss(), **frozen)
+        assert graphs.reuse(other) is other
 
 
 def test_the_numbers_do_not_depend_on_the_steps_per_execution():

@@ -143,6 +143,42 @@ def test_frozen_blocks_and_their_statistics_stay_as_they_are(frozen, tmp_path):
     assert all(np.array_equal(kept[path], got[path]) for path in statistics)
 
 
+@pytest.mark.parametrize("backbone_training", [True, False])
+def test_a_backbone_in_inference_mode_keeps_its_statistics_and_trains_its_weights(backbone_training):
+    import tensorflow as tf
+
+    from cnnexp import training
+    from cnnexp.models import Regularization, build_model
+    from cnnexp.records import Scaling
+
+    config = compose_config(TINY)
+    model = build_model(
+        config.model,
+        input_shape=(8, 8, 1),
+        num_classes=10,
+        scaling=Scaling("unit", (1 / 255,), (0.0,)),
+        regularization=Regularization(dropout=0.5, l1=0.0, l2=0.0),
+        precision="float32",
+    )
+    before = {variable.path: variable.numpy() for variable in model.variables}
+    trainer = training.Trainer(
+        training.Network(model),
+        training.build_optimizer(config.optimizer, learning_rate=0.1),
+        training.Loss(class_weights=np.ones(10, np.float32), label_smoothing=0.0),
+        backbone_training=backbone_training,
+    )
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (16, 8, 8, 1), dtype=np.uint8), np.arange(16) % 10
+    trainer(iter(tf.data.Dataset.from_tensors((images, labels))), np.array([0.1]))
+    changed = {path for path, value in before.items() if not np.array_equal(value, trained_value(model, path))}
+    assert any("moving" in path for path in changed) is backbone_training
+    assert {"normalization_1/gamma", "convolution_1/kernel", "logits/kernel"} <= changed
+
+
+def trained_value(model, path):
+    return next(variable.numpy() for variable in model.variables if variable.path == path)
+
+
 def test_the_best_epoch_may_be_one_of_the_head(tmp_path):
     ruinous = ["optimizer=sgd", "optimizer.learning_rate=30", "schedule=constant"]
     result = run(tmp_path, "training.head_epochs=6", "training.freeze=backbone", *ruinous, "training.patience=1")

@@ -17,7 +17,9 @@ from cnnexp.system.text import plural
 from cnnexp.training import FeatureSplit, Network, plain_features, view_features
 from cnnexp.training.feature_views import VIEW_BATCH, VIEW_SEED
 
-VIEWS = 4  # of each training image, where it is augmented
+# Of each training image, where it is augmented. With 300 hand signs and EfficientNet-Lite0, a head on four views was 1
+# to 4 points better than one on the plain images, on eight another 1 ± 1 for twice the time; one view gained nothing.
+VIEWS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
