@@ -335,9 +335,8 @@ def test_a_flat_network_answers_as_keras_does_after_its_own_preprocessing(backbo
     np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
     assert not [layer for layer in model.layers if isinstance(layer, keras.Model)]
     largest = max(np.prod(layer.output.shape[1:]) for layer in model.layers)
-    assert (
-        0.95 < largest / side**2 / BACKBONES[backbone].values_per_pixel < 1.7
-    )  # padding counts for more in small images
+    # Padding adds much to small images, and its lack takes much from them.
+    assert 0.75 < largest / side**2 / BACKBONES[backbone].values_per_pixel < 1.7
     saved = tmp_path / "model.keras"
     saved.write_bytes(to_bytes(model))
     again = keras.models.load_model(saved, safe_mode=True)

@@ -88,7 +88,7 @@ BACKBONES: dict[str, Backbone] = {
         224, 32, 4.5, _PLUS_MINUS_1, "MobileNetV3Small", "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"
     ),
     "nasnet_large": Backbone(331, 32, 42, _PLUS_MINUS_1, "NASNetLarge", "nasnet_large_no_top.h5"),
-    "nasnet_mobile": Backbone(224, 32, 11, _PLUS_MINUS_1, "NASNetMobile", "nasnet_mobile_no_top.h5"),
+    "nasnet_mobile": Backbone(224, 32, 9, _PLUS_MINUS_1, "NASNetMobile", "nasnet_mobile_no_top.h5"),
     "resnet50": Backbone(224, 32, 16, _CAFFE, "ResNet50", "resnet50" + _NO_TOP),
     "resnet101": Backbone(224, 32, 16, _CAFFE, "ResNet101", "resnet101" + _NO_TOP),
     "resnet152": Backbone(224, 32, 16, _CAFFE, "ResNet152", "resnet152" + _NO_TOP),
