@@ -14,8 +14,9 @@ import pytest
 
 import cnnexp
 from cnnexp.__main__ import main
-from cnnexp.api.child_process import ChildProcess
+from cnnexp.api.child_process import ChildProcess, Printed
 from cnnexp.errors import CnnexpError, ConfigError, DataPathError, NonFiniteLossError, SweepError, TargetError
+from cnnexp.system.caller import Moving
 from support.sweep_processes import begun, children, recorded, sweep, wait_for
 
 WORDS = ["training=smoke", "training.epochs=2", "data.limit=120", "model=small"]
@@ -121,10 +122,12 @@ def interrupt_when(condition, *, times):
 
 
 def test_an_interrupted_run_is_recorded_and_a_second_interrupt_is_harmless(here):
+    told = []
     interrupt_when(lambda: begun(here), times=3)
     with pytest.raises(KeyboardInterrupt):
-        cnnexp.run(*ENDLESS)
-    threading.Event().wait(1.0)  # interrupts that come late are this program's own again: none is left
+        ChildProcess.start(ENDLESS, captured=True).follow(told.append)
+    assert any("training" in one.text and "/100000" in one.text for one in told if isinstance(one, Moving)), "a bar"
+    assert [one.text for one in told if isinstance(one, Printed)][:1] == ["small-smoke-epochs100000-patiencenull"]
     (run,) = recorded(here)[1]
     assert run.status == "KILLED"
     stopped = cnnexp.get_run("latest")
@@ -185,6 +188,15 @@ def test_the_command_line_resumes_a_sweep_of_a_notebook_and_the_reverse(swept, f
 
 
 @pytest.mark.slow
+def test_a_run_of_folds_is_one_run(here):
+    run = cnnexp.run(*WORDS, "data.folds=2", "data.limit=null")
+    assert (run.status, len(run.predictions)) == ("FINISHED", 1797)
+    assert run.confusion.to_numpy().sum() == 1797
+    assert "accuracy" in run._repr_html_()
+    assert cnnexp.run(*WORDS, "data.folds=2", "data.limit=null").run_id == run.run_id, "finished runs are resumed"
+
+
+@pytest.mark.slow
 def test_a_sweep_with_failed_runs_raises_and_can_be_read(here):
     with pytest.raises(SweepError, match="1 of 2 runs failed"):
         cnnexp.sweep(*WORDS, *DIVERGES[:2], "optimizer.learning_rate=0.01,100")
@@ -195,7 +207,7 @@ def test_a_sweep_with_failed_runs_raises_and_can_be_read(here):
 
 
 def test_interrupts_wait_until_the_process_records(here):
-    process = ChildProcess.start(["optimizer=adma"], captured=True, most_interrupts=1)
+    process = ChildProcess.start(["optimizer=adma"], captured=True)
     process._interrupt()
     with pytest.raises(KeyboardInterrupt):
         process.follow(lambda _: None)

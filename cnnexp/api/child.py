@@ -6,6 +6,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from types import FrameType
+from typing import NoReturn
 
 from cnnexp.errors import CnnexpError
 from cnnexp.system import caller, quiet, streams
@@ -21,10 +23,17 @@ def main() -> None:
     arguments: list[str] = connection.recv()
     sys.argv = ["cnnexp", *arguments]  # commands that are printed or recorded name these words
     program = caller.connect(connection)
+    signal.signal(signal.SIGINT, _interrupt_once)
     program.tell(Ready())
     ended = _execute(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     program.tell(ended)
+
+
+def _interrupt_once(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Raise KeyboardInterrupt, and let nothing interrupt what is recorded then; a sweep has its own rule meanwhile."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _execute(arguments: Sequence[str]) -> Ended:

@@ -18,6 +18,7 @@ from cnnexp.errors import CnnexpError
 from cnnexp.system.caller import Ended, Message, Moving, Ready, Recorded
 from cnnexp.system.signals import instead_of_interrupting
 
+_MOST_INTERRUPTS = 2  # that are passed on: the second one stops the running runs of a sweep
 _COLUMNS = "100"  # of what it prints, where that is captured
 
 
@@ -26,6 +27,7 @@ class Printed:
     """A line that the process has printed."""
 
     text: str
+    is_warning: bool  # it was printed on standard error
 
 
 Show = Callable[[Moving | Printed], None]
@@ -34,27 +36,27 @@ Show = Callable[[Moving | Printed], None]
 class ChildProcess:
     """One process that executes a command line of cnnexp."""
 
-    def __init__(self, process: "subprocess.Popen[str]", connection: Connection, *, most_interrupts: int) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", connection: Connection) -> None:
         self._process = process
         self._connection = connection
-        self._most_interrupts = most_interrupts
         self._interrupts = self._passed_on = 0
         self._is_ready = False
         self._messages: queue.SimpleQueue[Message | Printed | None] = queue.SimpleQueue()
         self._readers = [threading.Thread(target=self._receive, daemon=True)]
-        if process.stdout is not None:
-            self._readers.append(threading.Thread(target=self._read, args=(process.stdout,), daemon=True))
+        for output in (process.stdout, process.stderr):
+            if output is not None:
+                is_warning = output is process.stderr
+                self._readers.append(threading.Thread(target=self._read, args=(output, is_warning), daemon=True))
         for reader in self._readers:
             reader.start()
 
     @classmethod
-    def start(cls, arguments: Sequence[str], *, captured: bool, most_interrupts: int) -> Self:
+    def start(cls, arguments: Sequence[str], *, captured: bool) -> Self:
         """Start it: in the current folder, with the variables of this program.
 
         Args:
             arguments: of ``cnnexp``.
             captured: what it prints is told, line by line; else it goes where this program's own output goes.
-            most_interrupts: how many interrupts are passed on.
 
         """
         ours, theirs = Pipe()
@@ -63,7 +65,7 @@ class ChildProcess:
             [sys.executable, "-m", "cnnexp.api.child", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT if captured else None,
+            stderr=output,
             text=True,
             encoding="utf-8",
             errors="replace",
@@ -73,7 +75,7 @@ class ChildProcess:
         )
         theirs.close()
         ours.send(list(arguments))
-        return cls(process, ours, most_interrupts=most_interrupts)
+        return cls(process, ours)
 
     def follow(self, show: Show) -> Recorded | None:
         """Show what it tells until it ends; return what it has recorded, None: nothing.
@@ -104,7 +106,7 @@ class ChildProcess:
         return recorded
 
     def _interrupt(self) -> None:
-        self._interrupts = min(self._interrupts + 1, self._most_interrupts)
+        self._interrupts = min(self._interrupts + 1, _MOST_INTERRUPTS)
         self._pass_on()
 
     def _pass_on(self) -> None:
@@ -132,10 +134,10 @@ class ChildProcess:
             reader.join()
         self._messages.put(None)
 
-    def _read(self, output: IO[str]) -> None:
+    def _read(self, output: IO[str], is_warning: bool) -> None:
         with output:
             for line in output:
-                self._messages.put(Printed(line.rstrip("\n")))
+                self._messages.put(Printed(line.rstrip("\n"), is_warning))
 
 
 def _environment(*, captured: bool) -> dict[str, str]:

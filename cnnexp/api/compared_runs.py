@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def compare(*targets: str, by: str | Sequence[str] = (), metric: str = METRIC) -> "ComparedRuns":
+def compare(target: str, *targets: str, by: str | Sequence[str] = (), metric: str = METRIC) -> "ComparedRuns":
     """Compare recorded runs, as ``cnnexp compare`` does.
 
     Args:
-        targets: Ids or names of runs, sweeps or experiments, or ``latest``; perhaps ``tracking.uri=URI``.
+        target: The id or name of a run, a sweep or an experiment, or ``latest``.
+        targets: More of them, such as two runs, and perhaps ``tracking.uri=URI``, where they are recorded elsewhere.
         by: The settings to compare, such as ``["model", "optimizer"]`` or ``"model,optimizer"``; empty: all that vary.
         metric: What is compared, such as ``test/macro_f1``.
 
@@ -39,7 +40,7 @@ def compare(*targets: str, by: str | Sequence[str] = (), metric: str = METRIC) -
 
     """
     settings = [name for name in by.split(",") if name] if isinstance(by, str) else list(by)
-    found = find_and_compare(targets, by=settings, metric=metric)
+    found = find_and_compare((target, *targets), by=settings, metric=metric)
     return ComparedRuns(found.comparison, found.command)
 
 

@@ -35,7 +35,7 @@ def run(*overrides: str, extend: str | Path | Sequence[str | Path] = (), config_
         KeyboardInterrupt: It was interrupted.
 
     """
-    found = _result(_arguments(overrides, extend, config_dir), get_run, most_interrupts=1)
+    found = _result(_arguments(overrides, extend, config_dir), get_run)
     if found is None:
         raise ConfigError("cnnexp.run must start one run; these settings start none. Use cnnexp.sweep for several.")
     return found
@@ -63,7 +63,7 @@ def sweep(
         KeyboardInterrupt: It was interrupted.
 
     """
-    return _result(["-m", *_arguments(overrides, extend, config_dir)], get_sweep, most_interrupts=2)
+    return _result(["-m", *_arguments(overrides, extend, config_dir)], get_sweep)
 
 
 def _arguments(
@@ -77,13 +77,13 @@ def _arguments(
     return [*(f"{EXTEND}={file}" for file in files), *folder, *overrides]
 
 
-def _result(arguments: Sequence[str], read: Callable[[str, str], _Result], *, most_interrupts: int) -> _Result | None:
+def _result(arguments: Sequence[str], read: Callable[[str, str], _Result]) -> _Result | None:
     """Execute a command line; return what `read` finds of it in its store, by id and store, None: it recorded nothing.
 
     In a notebook, the output that has shown the progress then shows the result's headline.
     """
     output = NotebookOutput.begin() if in_notebook() else None
-    process = ChildProcess.start(arguments, captured=output is not None, most_interrupts=most_interrupts)
+    process = ChildProcess.start(arguments, captured=output is not None)
     with nullcontext() if output is None else output:
         recorded = process.follow(_ignore if output is None else output.show)
         if recorded is None:

@@ -36,9 +36,12 @@ class NotebookOutput:
         return cls(handle)
 
     def show(self, message: Moving | Printed) -> None:
-        """Show a line, or what moves instead of what moved before."""
+        """Show a line, or what moves instead of what moved before; a warning stays beside the result."""
         if isinstance(message, Moving):
             self._moving = message.text
+        elif message.is_warning:
+            print(message.text, file=sys.stderr)
+            return
         else:
             self._lines = [*self._lines, message.text][-_LINES:]
         self.replace("\n".join([*self._lines, self._moving]))
