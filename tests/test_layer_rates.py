@@ -6,6 +6,7 @@ import pytest
 
 from cnnexp.compose import compose_config
 from cnnexp.config.defaults import options
+from cnnexp.errors import ConfigError
 from cnnexp.training import build_optimizer, with_layer_rates
 
 RATE = 0.01
@@ -52,3 +53,12 @@ def test_weight_decay_is_scaled_too_and_counts_once():
 def test_the_factors_are_part_of_its_settings():
     factors = {"one/kernel": 0.5, "one/bias": 1.0}
     assert with_layer_rates(optimizer("sgd"), factors).get_config()["factors"] == factors
+
+
+def test_an_optimizer_that_does_not_describe_itself_is_refused():
+    class Own(keras.optimizers.SGD):
+        def __init__(self, learning_rate, strength):
+            super().__init__(learning_rate)
+
+    with pytest.raises(ConfigError, match=r"optimizer\.layer_decay needs .*get_config\(\); that of Own does not fit"):
+        with_layer_rates(Own(0.1, 2), {})

@@ -11,7 +11,9 @@ import pytest
 from cnnexp.errors import ConfigError
 from cnnexp.report.console import open_console, print_title
 from cnnexp.report.run import ProgressReport, RunReport, epoch_line
+from cnnexp.report.run.curves import curve_charts
 from cnnexp.report.run.log import RunLog
+from cnnexp.report.run.progress import NEXT_STAGE
 from cnnexp.report.sweep_progress import SweepReport
 from support import TESTS
 from support.sample_records import (
@@ -155,6 +157,24 @@ def test_any_number_of_epochs_leaves_few_lines(capsys, epochs, most):
     told = [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
     assert len(told) <= most
     assert {told[0], told[-1]} == {1, epochs}
+
+
+def test_the_second_stage_is_marked_in_terminal_log_and_curves(capsys):
+    run = history(8)
+    stages = settings() | {"training": settings()["training"] | {"head_epochs": 3, "epochs": 5, "freeze": 2}}
+    report, log = RunReport(), RunLog()
+    for shown in (report, log):
+        shown.info(run_info(), stages)
+        for values in run.epochs:
+            shown.epoch(values)
+    for text in (capsys.readouterr().out, log.end(None).decode()):
+        assert "3 epochs of the head, then 5 epochs of 16 steps" in text
+        assert "first 2 blocks frozen" in text
+        printed = lines(text)
+        at = printed.index(NEXT_STAGE)
+        assert printed[at - 1] == epoch_line(run.epochs[2])
+    assert all("head alone" in chart for chart in curve_charts(replace(run, head_epochs=3)))
+    assert not any("head alone" in chart for chart in curve_charts(run))
 
 
 def test_training_that_stops_early_shows_its_last_epoch(capsys):

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cnnexp.errors import ConfigError
+
 
 def with_layer_rates(optimizer: keras.Optimizer, factors: Mapping[str, float]) -> keras.Optimizer:
     """Return an optimizer of the same settings that multiplies the learning rate of each variable by its factor.
@@ -15,6 +17,9 @@ def with_layer_rates(optimizer: keras.Optimizer, factors: Mapping[str, float]) -
     Args:
         optimizer: One that is not built yet; it stays as it is.
         factors: By the path of each variable that it will be built for.
+
+    Raises:
+        ConfigError: it is a user's own, and does not describe its settings as Keras's do.
 
     """
     factor_of: dict[Hashable, float] = {}
@@ -36,4 +41,10 @@ def with_layer_rates(optimizer: keras.Optimizer, factors: Mapping[str, float]) -
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "factors": dict(factors)}
 
-    return LayerRates.from_config(optimizer.get_config())
+    try:
+        return LayerRates.from_config(optimizer.get_config())
+    except TypeError as error:
+        raise ConfigError(
+            "optimizer.layer_decay needs an optimizer that can be built again from its get_config(); that of "
+            f"{type(optimizer).__name__} does not fit its __init__. Correct it, or leave out optimizer.layer_decay."
+        ) from error
