@@ -12,6 +12,7 @@ MOST_POINTS = 400  # of a curve; of more epochs, evenly spaced ones are drawn, a
 _DOTTED = 25  # up to this many epochs each has a dot
 _LOGARITHMIC_FROM = 30.0  # largest loss over smallest, from which a linear axis hides the later epochs
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 520.0, 288.0, 56.0, 508.0, 34.0, 244.0  # pixels
+_WORDS = 64.0  # pixels that "head alone" takes
 
 Values = Sequence[tuple[int, float]]  # (epoch, value)
 
@@ -77,7 +78,9 @@ def _stages(x: svg.Scale, head_epochs: int) -> Iterator[str]:
     if head_epochs:
         at = x(head_epochs + 0.5)
         yield svg.line(at, _TOP, at, _BOTTOM, class_="grid")
-        yield svg.text(at - 4, _BOTTOM - 6, "head alone", text_anchor="end", class_="tick")
+        beside = at - 4 > _LEFT + _WORDS
+        words, place, anchor = ("head alone", at - 4, "end") if beside else ("before: head alone", at + 4, "start")
+        yield svg.text(place, _BOTTOM - 6, words, text_anchor=anchor, class_="tick")
 
 
 def _best(x: svg.Scale, epoch: int) -> Iterator[str]:
