@@ -17,6 +17,8 @@ import time
 
 import measuring
 
+from cnnexp.images import ImageSpec
+
 BATCH = 32
 KINDS = {  # settings, and the layers of Keras that do the same, from `keras.layers` and the side
     "flip": ({"flip": True}, lambda k, _: [k.RandomFlip("horizontal")]),
@@ -44,6 +46,7 @@ KINDS = {  # settings, and the layers of Keras that do the same, from `keras.lay
     "cutmix": ({"cutmix": 1.0}, lambda k, _: [k.CutMix(1.0)]),
 }
 NOTHING = {"flip": False, "shift": 0, "zoom": 0}
+SPEC = ImageSpec(32, 32, "rgb", "stretch", "bilinear", antialias=True, background=0)
 GROUPS = ("none", "basic", "strong", "mix")
 
 
@@ -66,9 +69,7 @@ def kinds(sides: list[int], rounds: int) -> None:
     ]
     for group in ("strong", "mix"):
         config = compose_config([f"augmentation={group}", "data=cifar10"])
-        cases.append(
-            (f"augmentation={group}", resolve_augmentation(config.augmentation, config.data, grey=False), None)
-        )
+        cases.append((f"augmentation={group}", resolve_augmentation(config.augmentation, config.data, SPEC), None))
     for side in sides:
         images = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), dtype=np.uint8)
         labels = np.arange(BATCH) % 10
@@ -148,7 +149,7 @@ def training(sides: list[int], rounds: int) -> None:
         runs = {}
         for group in GROUPS:
             config = compose_config([f"augmentation={group}", "data=cifar10"])
-            augmentation = resolve_augmentation(config.augmentation, config.data, grey=False)
+            augmentation = resolve_augmentation(config.augmentation, config.data, SPEC)
             _, precision = resolve_execution(config, images=count, height=side, width=side, cores=cores())
             model = build_model(
                 config.model,

@@ -17,6 +17,7 @@ from cnnexp.augmentation.pixelwise import PIXELWISE, pixelwise
 from cnnexp.augmentation.policy import Operations, apply_pixelwise, available
 from cnnexp.augmentation.resampling import images_of, planes_of, resampled
 from cnnexp.compose import compose_config
+from cnnexp.images import ImageSpec
 from cnnexp.records import Augmentation
 from cnnexp.runs.resolved_settings import resolve_augmentation
 
@@ -354,7 +355,9 @@ def test_an_image_that_keeps_all_is_left_as_it_is():
 
 def resolved(*overrides, grey=False):
     config = compose_config(overrides)
-    return resolve_augmentation(config.augmentation, config.data, grey=grey)
+    color = "grey" if grey else "rgb"
+    spec = ImageSpec(8, 8, color, "stretch", "bilinear", antialias=True, background=0)
+    return resolve_augmentation(config.augmentation, config.data, spec)
 
 
 def test_strong_turns_no_digit_into_another_and_flips_photographs_alone():

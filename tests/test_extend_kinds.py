@@ -10,6 +10,7 @@ from cnnexp.compose import compose_config
 from cnnexp.config.extended import TABLE
 from cnnexp.errors import ConfigError, ExtensionError
 from cnnexp.extensions.load import loaded
+from cnnexp.images import ImageSpec
 from cnnexp.runs import experiment
 
 HEAD = """
@@ -20,6 +21,8 @@ from cnnexp.extend import Dataset, augmentation, data, loss, model, optimizer, s
 from keras import layers
 
 """
+
+GREY = ImageSpec(8, 8, "grey", "stretch", "bilinear", antialias=True, background=0)
 
 
 @pytest.fixture
@@ -289,7 +292,7 @@ def augmented(*overrides):
     from cnnexp.runs.resolved_settings import resolve_augmentation
 
     config = compose_config(["augmentation=noise", *overrides])
-    return resolve_augmentation(config.augmentation, config.data, grey=True)
+    return resolve_augmentation(config.augmentation, config.data, GREY)
 
 
 def test_a_change_of_ones_own_follows_from_the_batch_and_comes_beside_ours(add):

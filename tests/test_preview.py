@@ -21,7 +21,7 @@ def digits():
 
 def previewed(digits, *overrides, images=6, seed=0):
     config = compose_config(overrides)
-    augmentation = resolve_augmentation(config.augmentation, config.data, grey=True)
+    augmentation = resolve_augmentation(config.augmentation, config.data, digits.spec)
     return build_preview(digits, augmentation, images=images, seed=seed)
 
 

@@ -9,6 +9,7 @@ import pytest
 from cnnexp.compose import compose_config
 from cnnexp.config import AdamConfig
 from cnnexp.datasets import Split
+from cnnexp.images import ImageSpec
 from cnnexp.runs.resolved_settings import (
     channel_statistics,
     fit_scaling,
@@ -40,10 +41,11 @@ def augmentation(flip="auto"):
 
 def test_digits_are_not_flipped_by_default():
     digits, photographs = (compose_config([f"data={name}"]).data for name in ("digits", "cifar10"))
-    assert not resolve_augmentation(augmentation(), digits, grey=True).flip
-    assert resolve_augmentation(augmentation(), photographs, grey=False).flip
-    assert resolve_augmentation(augmentation(flip="always"), digits, grey=True).flip
-    assert not resolve_augmentation(augmentation(flip="never"), photographs, grey=False).flip
+    spec = ImageSpec(8, 8, "rgb", "stretch", "bilinear", antialias=True, background=0)
+    assert not resolve_augmentation(augmentation(), digits, spec).flip
+    assert resolve_augmentation(augmentation(), photographs, spec).flip
+    assert resolve_augmentation(augmentation(flip="always"), digits, spec).flip
+    assert not resolve_augmentation(augmentation(flip="never"), photographs, spec).flip
 
 
 def test_small_work_gets_one_thread_and_float32():

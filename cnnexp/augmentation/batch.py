@@ -15,11 +15,15 @@ from cnnexp.records import Augmentation, Images, Labels
 def augment_batch(
     images: Images, labels: Labels, augmentation: Augmentation, batch: Batch
 ) -> tuple[Images, NDArray[Any]]:
-    """Return the images (B, H, W, C) of a batch augmented, and their labels (B,), mixed (B, 3) where images are."""
+    """Return the images (B, H, W, C) of a batch augmented, and their labels (B,), mixed (B, 3) where images are.
+
+    Images larger than `augmentation.size` become images of that size.
+    """
     if not augmentation:
         return images, labels
-    size = images.shape[1:3]
-    changes = draw_changes(augmentation, batch, source=size, size=size, channels=images.shape[3])
+    source = images.shape[1:3]
+    size = augmentation.size or source
+    changes = draw_changes(augmentation, batch, source=source, size=size, channels=images.shape[3])
     changed = changed_by_user(augmented(images, changes, size), augmentation.own, batch)
     mixing = draw_mixing(augmentation, batch, size)
     if mixing is None:
@@ -44,9 +48,10 @@ def augment_one(
         whole: Images = augment_batch(images[rows], np.zeros(len(rows), np.int64), augmentation, batch)[0]
         alone: NDArray[np.uint8] = whole[place]
         return alone
-    size = images.shape[1:3]
+    source = images.shape[1:3]
+    size = augmentation.size or source
     pair = np.array([place, partners(batch.count)[place]])
-    changes = draw_changes(augmentation, batch, source=size, size=size, channels=images.shape[3])
+    changes = draw_changes(augmentation, batch, source=source, size=size, channels=images.shape[3])
     mixing = draw_mixing(augmentation, batch, size)
     pair = pair[:1] if mixing is None else pair
     changed = augmented(images[rows[pair]], changes.take(pair), size)

@@ -14,14 +14,12 @@ from cnnexp.errors import ConfigError, DataError
 from cnnexp.report.console import open_console
 from cnnexp.report.table import Column, print_table
 from cnnexp.system.streams import print_required
-from cnnexp.system.text import plural, printable
-
-_UNITS = ("kB", "MB", "GB", "TB")
+from cnnexp.system.text import file_size, plural, printable
 
 
 def print_entries(console: Console, folder: Path, entries: Sequence[Entry]) -> None:
     """Print a line for each data set, the most recently used first, and the total."""
-    whole = f"{counted(entries)}, {size(sum(entry.size for entry in entries))}" if entries else "empty"
+    whole = f"{counted(entries)}, {file_size(sum(entry.size for entry in entries))}" if entries else "empty"
     console.print(Text.assemble((printable(str(folder)), "title"), f": {whole}"), soft_wrap=True)
     if not entries:
         return
@@ -39,16 +37,7 @@ def counted(entries: Sequence[Entry]) -> str:
 def _row(entry: Entry) -> list[str]:
     images = f"{entry.images:,}" if entry.complete else "unfinished"
     used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-    return [printable(entry.name), images, size(entry.size), used, printable(entry.origin)]
-
-
-def size(count: float) -> str:
-    """Write a number of bytes in the unit that suits it."""
-    for unit in _UNITS:
-        count /= 1000
-        if count < 1000 or unit == _UNITS[-1]:
-            break
-    return f"{count:.3g} {unit}" if count < 999.5 else f"{count:.0f} {unit}"
+    return [printable(entry.name), images, file_size(entry.size), used, printable(entry.origin)]
 
 
 _SETTING = "data.cache"
@@ -96,4 +85,4 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     deleted = cache.clear(folder, names or None)
     kept = before - len(deleted) if not names else len([e for e in cache.entries(folder) if e.name in names])
     still = f"; {kept} in use by another process stay" if kept else ""
-    print_required(f"{counted(deleted)} cleared, {size(sum(entry.size for entry in deleted))} freed{still}.")
+    print_required(f"{counted(deleted)} cleared, {file_size(sum(entry.size for entry in deleted))} freed{still}.")

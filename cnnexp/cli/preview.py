@@ -1,8 +1,7 @@
 """``cnnexp preview``: what augmentation makes of training images, without training."""
 
 import shlex
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cnnexp.cli.code_flags import flags_given
@@ -12,6 +11,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits, load_splits
 from cnnexp.report.preview_page import preview_page
 from cnnexp.report.run import reading_shown
+from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pretrained import data_for
 from cnnexp.runs.preview import build_preview
 from cnnexp.runs.resolved_settings import resolve_augmentation
@@ -29,7 +29,7 @@ def run(settings: Sequence[str], *, html: Path, images: int) -> int:
     """
     config = compose_config(settings)
     splits = _load(config, quietly=html == STDOUT)
-    augmentation = resolve_augmentation(config.augmentation, config.data, grey=splits.spec.color == "grey")
+    augmentation = resolve_augmentation(config.augmentation, config.data, splits.spec)
     preview = build_preview(splits, augmentation, images=images, seed=config.seed)
     command = shlex.join(["cnnexp", "preview", *flags_given(), *settings, "--html", str(html), "--images", str(images)])
     write_document(preview_page(preview, name=splits.name, command=command), html, option="--html")
@@ -39,9 +39,14 @@ def run(settings: Sequence[str], *, html: Path, images: int) -> int:
 
 
 def _load(config: ExperimentConfig, *, quietly: bool) -> Splits:
-    with starting_network(config) as pretrained:
-        load = partial(load_splits, data_for(config.data, pretrained), seed=config.seed)
     if quietly:
-        return load(on_progress=lambda _done, _total: None)
+        return _read(config, lambda _done, _total: None)
     with reading_shown() as show:
-        return load(on_progress=show)
+        return _read(config, show)
+
+
+def _read(config: ExperimentConfig, show: Callable[[int, int], None]) -> Splits:
+    with starting_network(config) as pretrained:
+        data = data_for(config.data, pretrained)
+    splits = load_splits(data, seed=config.seed, on_progress=show)
+    return with_images_to_crop(splits, config, data, on_progress=lambda _stage, done, total: show(done, total))

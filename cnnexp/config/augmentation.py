@@ -3,6 +3,7 @@
 import math
 
 from cnnexp.config.setting import one_of, setting, settings, within
+from cnnexp.errors import ConfigError
 
 POLICIES = ("none", "trivial_augment", "rand_augment")
 _SMALLEST_CROP = 0.08  # share of the area: what a random crop for ImageNet goes down to
@@ -18,6 +19,7 @@ class AugmentationConfig:
     zoom: float = setting(column="if set")  # largest relative change of size, in or out
     rotation: float = setting(column="if set", neutral=0.0)  # largest angle in degrees, in both directions
     crop: float = setting(column="if set", neutral=1.0)  # smallest share of the area that a random crop keeps
+    crop_from: float = setting(column="if set", neutral=1.0)  # sides of the images cropped, in those of the network's
     brightness: float = setting(column="if set", neutral=0.0)  # largest relative change
     contrast: float = setting(column="if set", neutral=0.0)  # largest relative change
     saturation: float = setting(column="if set", neutral=0.0)  # largest relative change; of colour images
@@ -37,6 +39,12 @@ class AugmentationConfig:
         within("augmentation.zoom", self.zoom, 0, 0.5)
         within("augmentation.rotation", self.rotation, 0, 180)
         within("augmentation.crop", self.crop, 0, 1, above=True)
+        within("augmentation.crop_from", self.crop_from, 1, 4)
+        if self.crop_from > 1 and self.crop == 1:
+            raise ConfigError(
+                "augmentation.crop_from says how large the images are that are cropped, and augmentation.crop=1 crops "
+                f"none; got {self.crop_from:g}. Set augmentation.crop=0.35, or another share of the area below 1."
+            )
         for name in ("brightness", "contrast", "saturation", "erasing"):
             within(f"augmentation.{name}", getattr(self, name), 0, 1)
         within("augmentation.hue", self.hue, 0, 0.5)

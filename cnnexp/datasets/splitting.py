@@ -1,5 +1,6 @@
 """The data set as all other packages see it, decoded images in four splits, and how images are assigned to them."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,12 @@ class Split:
     rows: NDArray[np.int64]  # (N,) which of `images` belong to this split, in the fixed order of evaluation
     labels: Labels  # (N,)
     files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17" where there are no files
+    larger: Images | None = None  # (M, H2, W2, C) the same images larger, to crop from; None: they are not needed
+
+    @property
+    def to_crop(self) -> "Split":
+        """The same split of the larger images, where there are some."""
+        return self if self.larger is None else dataclasses.replace(self, images=self.larger, larger=None)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -67,6 +67,7 @@ class Augmentation:
     zoom: float  # largest relative change of size
     rotation: float = 0  # largest angle in degrees
     crop: float = 1  # smallest share of the area that a random crop keeps; 1: no crop
+    size: tuple[int, int] | None = None  # (height, width) of the network's images, where larger ones are cropped
     brightness: float = 0  # largest relative change; the next two alike
     contrast: float = 0
     saturation: float = 0
@@ -96,7 +97,7 @@ class Augmentation:
     @property
     def kinds(self) -> "dict[str, Augmentation]":
         """Each kind of change alone, as it is used here, by its name and strength."""
-        none = Augmentation(flip=False, shift=0, zoom=0)
+        none = Augmentation(flip=False, shift=0, zoom=0, size=self.size)
         alone = {
             f"{name} {getattr(self, name):g}": replace(none, **{name: getattr(self, name)})
             for name in _STRENGTHS

@@ -31,6 +31,7 @@ from cnnexp.records import (
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
+from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
@@ -137,7 +138,8 @@ def _load(
     refuse_trained_images(pretrained, splits)
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
     about_network = notes_on(pretrained, inspected, config.data)
-    return dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report))), report
+    splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
+    return with_images_to_crop(splits, config, data, on_progress=on_progress), report
 
 
 def prepare(

@@ -67,7 +67,7 @@ def build_gallery(
         top_losses=tuple(described[position] for position in top.tolist()),
         confused=tuple(zip(confusions[::2], confusions[1::2], strict=True)),
         seen=training.as_seen(
-            splits.train, seen, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed
+            splits.train.to_crop, seen, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed
         ),
         seen_labels=splits.train.labels[seen],
         seen_files=tuple(splits.train.files[position] for position in seen.tolist()),

@@ -19,12 +19,13 @@ def build_preview(splits: Splits, augmentation: Augmentation, *, images: int, se
     train = splits.train
     images = min(images, max(2, MOST_BYTES // train.images[0].nbytes))
     positions = of_all_classes(train, images)
+    larger = train.to_crop.images[train.rows[positions]]
     plain, labels = train.images[train.rows[positions]], train.labels[positions]
 
     def in_epochs(change: Augmentation) -> NDArray[np.uint8]:
         count = len(positions)
         batches = [Batch(seed=seed, epoch=epoch, number=0, count=count) for epoch in range(1, EPOCHS + 1)]
-        return np.stack([augment_batch(plain, labels, change, batch)[0] for batch in batches])
+        return np.stack([augment_batch(larger, labels, change, batch)[0] for batch in batches])
 
     return Preview(
         plain=plain,

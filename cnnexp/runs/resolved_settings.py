@@ -26,6 +26,7 @@ from cnnexp.system import resources
 
 if TYPE_CHECKING:
     from cnnexp.datasets import Split, Splits
+    from cnnexp.images import ImageSpec
     from cnnexp.portable.card import ChannelStatistics
 
 
@@ -71,7 +72,7 @@ def resolve(
         precision=precision,
         learning_rate=scaled_learning_rate(config.optimizer, batch_size=images_per_step),
         steps_per_epoch=math.ceil(images / images_per_step),
-        augmentation=resolve_augmentation(config.augmentation, config.data, grey=splits.spec.color == "grey"),
+        augmentation=resolve_augmentation(config.augmentation, config.data, splits.spec),
         statistics=statistics,
         scaling=fit_scaling(config.data.scaling, statistics) if pretrained is None else pretrained.scaling,
     )
@@ -148,15 +149,16 @@ def batch_factor(optimizer: OptimizerConfig, *, batch_size: int) -> float:
     return float(ratio**exponent)
 
 
-def resolve_augmentation(config: AugmentationConfig, data: DataConfig, *, grey: bool) -> Augmentation:
-    """Resolve what depends on the data; `grey` images have no colours that could change."""
-    names = {field.name for field in dataclasses.fields(AugmentationConfig)} - {"name", "flip"}
+def resolve_augmentation(config: AugmentationConfig, data: DataConfig, spec: "ImageSpec") -> Augmentation:
+    """Resolve what depends on the data; `spec` is that of the network's images."""
+    names = {field.name for field in dataclasses.fields(AugmentationConfig)} - {"name", "flip", "crop_from"}
     others = {name: getattr(config, name) for name in names}
     resolved = {
         "flip": config.flip == "always" or (config.flip == "auto" and data.mirror and config.name != "none"),
+        "size": (spec.height, spec.width) if config.crop_from > 1 else None,
         "policy_jitter": data.jitter if config.policy_jitter is None else config.policy_jitter,
     }
-    colorless = {"saturation": 0.0, "hue": 0.0} if grey else {}
+    colorless = {"saturation": 0.0, "hue": 0.0} if spec.color == "grey" else {}
     own = config if isinstance(config, Extended) else None
     return Augmentation(**(others | resolved | colorless), own=own)
 

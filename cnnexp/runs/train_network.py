@@ -73,7 +73,7 @@ class NetworkTraining:
             if self.config.training.freeze == "backbone":
                 train = self._features(self._in_float32(model)).training()
                 return self._range_test(copy_of_head(model), train, augmentation=_NONE, views=train.views)
-            return self._range_test(model, self.splits.train, augmentation=self.settings.augmentation, views=1)
+            return self._range_test(model, self.splits.train.to_crop, augmentation=self.settings.augmentation, views=1)
 
     def _range_test(
         self, model: keras.Model, train: Examples, *, augmentation: Augmentation, views: int
@@ -94,7 +94,7 @@ class NetworkTraining:
         if before is not None and before.pruned:
             return self._in_float32(model), before
         trainer = self.graphs.reuse(self._trainer(model))
-        history = self._fit(trainer, self._fit_config, self.splits.train, self.splits.validation, before=before)
+        history = self._fit(trainer, self._fit_config, self.splits.train.to_crop, self.splits.validation, before=before)
         if self.settings.precision == "float32":
             return trainer.network, history
         return self._in_float32(trainer.network.model), history

@@ -26,6 +26,18 @@ def shortened(text: str, *, most: int = 160) -> str:
     return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
+_UNITS = ("kB", "MB", "GB", "TB")
+
+
+def file_size(count: float) -> str:
+    """Write a number of bytes in the unit that suits it."""
+    for unit in _UNITS:
+        count /= 1000
+        if count < 1000 or unit == _UNITS[-1]:
+            break
+    return f"{count:.3g} {unit}" if count < 999.5 else f"{count:.0f} {unit}"
+
+
 def markdown(text: str) -> str:
     """Return text that Markdown, and the HTML inside it, show as it is, in one line.
 

@@ -50,7 +50,8 @@ def batches(
     source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed, views=views)
     if augmentation.own is not None:
         source(np.array(0, np.int64))  # here it raises its own errors; TensorFlow would report them as its own
-    image_shape, (label_type, label_shape) = train.images.shape[1:], label_spec(mixed=augmentation.mixes)
+    label_type, label_shape = label_spec(mixed=augmentation.mixes)
+    image_shape = train.images.shape[1:] if augmentation.size is None else (*augmentation.size, train.images.shape[-1])
 
     def load(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = tf.numpy_function(source, [step], [tf.as_dtype(train.images.dtype), label_type])

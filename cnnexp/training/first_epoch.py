@@ -29,7 +29,8 @@ def as_seen(
     if not augmentation:
         return train.images[train.rows[positions]]
     order = order_of(train.labels, sampling=sampling, seed=seed, epoch=1)
-    seen = np.empty((len(positions), *train.images.shape[1:]), np.uint8)
+    size = augmentation.size or train.images.shape[1:3]
+    seen = np.empty((len(positions), *size, train.images.shape[-1]), np.uint8)
     for place, (number, index) in enumerate(zip(*np.divmod(first_places(order, positions), batch_size), strict=True)):
         members = order[number * batch_size : (number + 1) * batch_size]
         batch = Batch(seed=seed, epoch=1, number=int(number), count=len(members))
