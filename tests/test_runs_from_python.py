@@ -116,18 +116,18 @@ def interrupt_when(condition, *, times):
         wait_for(condition)
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
-            threading.Event().wait(0.3)
+            threading.Event().wait(0.1)  # its process needs longer than that to end
 
     threading.Thread(target=interrupt, daemon=True).start()
 
 
 def test_an_interrupted_run_is_recorded_and_a_second_interrupt_is_harmless(here):
     told = []
-    interrupt_when(lambda: begun(here), times=3)
+    interrupt_when(lambda: begun(here), times=2)
     with pytest.raises(KeyboardInterrupt):
         ChildProcess.start(ENDLESS, captured=True).follow(told.append)
     assert any("training" in one.text and "/100000" in one.text for one in told if isinstance(one, Moving)), "a bar"
-    assert [one.text for one in told if isinstance(one, Printed)][:1] == ["small-smoke-epochs100000-patiencenull"]
+    assert next(one.text for one in told if isinstance(one, Printed)).startswith("small-smoke-epochs100000")
     (run,) = recorded(here)[1]
     assert run.status == "KILLED"
     stopped = cnnexp.get_run("latest")
