@@ -59,7 +59,9 @@ def sweep_hash(folders, *overrides, version="after"):
     with hydra.initialize_config_dir(str(CONF), job_name="cnnexp", version_base="1.3"):
         config = GlobalHydra.instance().config_loader().load_configuration("config", words, run_mode=RunMode.MULTIRUN)
     config.hydra.overrides.hydra = []  # the folders have different names
-    tracking = TrackingConfig(uri="sqlite:///a.db", artifacts=None, experiment="e", run_name=None, outbox="outbox")
+    tracking = TrackingConfig(
+        uri="sqlite:///a.db", artifacts=None, experiment="e", run_name=None, outbox="outbox", models="all"
+    )
     return sweep_spec(config, {}, tracking).key
 
 

@@ -1,7 +1,9 @@
 from cnnexp.config.defaults import from_variables
-from cnnexp.config.setting import setting, settings
+from cnnexp.config.setting import one_of, setting, settings
 from cnnexp.errors import ConfigError
 from cnnexp.system.store_uri import StoreUri
+
+MODELS = ("all", "none")
 
 
 @settings
@@ -13,9 +15,11 @@ class TrackingConfig:
     experiment: str = setting(affects="sweep")  # name of the MLflow experiment
     run_name: str | None = setting(affects="report")  # None: made from what was chosen
     outbox: str = setting(affects="report")  # folder of records that wait for `cnnexp send`
+    models: str = setting(affects="report", neutral="all")  # which runs keep the model that they trained: MODELS
 
     def __post_init__(self) -> None:
         require_store(self.uri)
+        one_of("tracking.models", self.models, MODELS)
 
 
 def require_store(uri: str) -> None:

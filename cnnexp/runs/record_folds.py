@@ -6,8 +6,8 @@ from dataclasses import asdict
 from cnnexp.config import ExperimentConfig
 from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, FoldResult, RunCommand, RunInfo
-from cnnexp.runs import artifacts, folds_experiment
-from cnnexp.runs.record_run import Outcome, Report, code_of, logged
+from cnnexp.runs import folds_experiment
+from cnnexp.runs.record_run import Outcome, Report, code_of, logged, record_result
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
@@ -59,6 +59,6 @@ def record_folds(
             values_of_fold = {"accuracy": score.accuracy, "macro_f1": score.macro_f1, "log_loss": score.log_loss}
             recorder.metrics({f"fold/{name}": value for name, value in values_of_fold.items()}, step=score.fold)
         log.result(result)
-        recorder.finish(result, artifacts.files(result, command))
+        record_result(result, config, command=command, recorder=recorder)
     report.result(result)
     return Outcome(result.metrics, pruned_after=None, failed_learning=failed_learning(result.findings))

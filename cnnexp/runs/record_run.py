@@ -14,6 +14,7 @@ from cnnexp.report.run.log import RunLog
 from cnnexp.runs import artifacts, experiment
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
+from cnnexp.tracking.kept_models import without_model
 from cnnexp.training import GraphCache
 
 LOG = "log.txt"
@@ -91,9 +92,17 @@ def record_run(
         if isinstance(result, PrunedRun):
             return _record_pruned(result, recorder)
         log.result(result)
-        recorder.finish(result, artifacts.files(result, command))
+        record_result(result, config, command=command, recorder=recorder)
     report.result(result)
     return Outcome(result.metrics, pruned_after=None, failed_learning=failed_learning(result.findings))
+
+
+def record_result(result: RunResult, config: ExperimentConfig, *, command: RunCommand, recorder: Recorder) -> None:
+    """Record what came out of a run, with its model unless ``tracking.models`` is ``none``."""
+    with_model = config.tracking.models != "none"
+    recorder.finish(result, artifacts.files(result, command), with_model=with_model)
+    if not with_model:
+        recorder.tags(without_model(command))
 
 
 def code_of(config: ExperimentConfig) -> dict[str, bytes]:

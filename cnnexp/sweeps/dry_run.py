@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from cnnexp.compose import parameters
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.report.console import open_console, print_line
+from cnnexp.report.model_room import room_for_models
 from cnnexp.report.table import Column, print_table
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
-from cnnexp.system.text import plural, printable
+from cnnexp.system.text import as_yaml, plural, printable
 from cnnexp.tracking.store.find_runs import runs_like
 from cnnexp.tracking.store.stored_run import StoredRun
 
+_WEIGHTS = "model.trainable_weights"  # parameter of a recorded run
 MOST_ROWS = 200  # runs that are listed
 
 
@@ -38,6 +41,8 @@ def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingC
         example = next(job for job in jobs if job.number not in done)
         alike = runs_like(tracking.uri, experiment=tracking.experiment)
         console.print(_estimate(example, alike, trainings, settings))
+        if room := _room(example, alike, trainings, kept=tracking.models):
+            console.print(room)
 
 
 def _done(jobs: Sequence[Job], previous: PreviousRuns) -> set[int]:
@@ -58,6 +63,20 @@ def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Seq
     print_table(console, columns, rows)
     if len(jobs) > MOST_ROWS:
         console.print(f"... and {len(jobs) - MOST_ROWS} more")
+
+
+def _room(example: Job, recorded: Sequence[StoredRun], left: int, *, kept: str) -> str:
+    """Estimate the room for the models by a recorded run of the same data and network; empty where there is none."""
+    network = {name: as_yaml(value) for name, value in parameters(example.config).items() if _shapes_network(name)}
+    for run in recorded:
+        settings = {name: value for name, value in run.settings.items() if _shapes_network(name)}
+        if (weights := settings.pop(_WEIGHTS, None)) is not None and settings == network:
+            return f"models: {room_for_models(left, int(weights), kept=kept)}"
+    return ""
+
+
+def _shapes_network(name: str) -> bool:
+    return name in ("data", "data.size") or name.partition(".")[0] == "model"
 
 
 def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: SweepConfig) -> str:

@@ -47,7 +47,11 @@ class Job:
             self,
             overrides=(*_without(self.overrides, "data.final"), f"data.fold={fold}"),
             varied={"data.fold": str(fold)},
-            config=replace(self.config, data=replace(self.config.data, fold=fold, final="refit")),
+            config=replace(
+                self.config,
+                data=replace(self.config.data, fold=fold, final="refit"),
+                tracking=replace(self.config.tracking, models="all"),  # the run of folds is made from them
+            ),
             name=f"{self.name}-fold{fold}",
             fold=fold,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from cnnexp.errors import ModelError, TargetError
 from cnnexp.records import RunSummary
 from cnnexp.system.text import command_with, listed, printable
+from cnnexp.tracking.kept_models import why_without
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.calls import calling, mlflow_uri
 from cnnexp.tracking.store.find_runs import ask, find_runs, finished_runs
@@ -92,6 +93,8 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
     models = [model for run in runs for model in _models_of(run, uri)]
     if models:
         return tuple({model.run.run_id: model for model in models}.values())
+    if (reason := why_without(runs)) is not None:
+        raise ModelError(reason)
     none = (
         f"run {runs[0].run_id} ({runs[0].name}) has none and is {runs[0].status}"
         if len(runs) == 1

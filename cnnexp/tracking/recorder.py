@@ -194,9 +194,17 @@ class Recorder:
         if self._record is not None:
             self._record.delivery.check()
 
-    def finish(self, result: RunResult, files: Mapping[str, bytes]) -> None:
+    def finish(self, result: RunResult, files: Mapping[str, bytes], *, with_model: bool = True) -> None:
         """Record what came out: final metrics, artifacts under their names at the root, the model, a description."""
         self.files(files)
+        if with_model:
+            self._lay_out_model(result)
+        if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
+            self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
+        self._writer.append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
+        self._writer.append(entries.tags({DESCRIPTION: entries.describe_result(result, notes=self._notes)}))
+
+    def _lay_out_model(self, result: RunResult) -> None:
         with self._writer.new_model() as folder:
             logged_model.lay_out(
                 folder,
@@ -206,7 +214,3 @@ class Recorder:
                 example=result.example,
                 code=result.code,
             )
-        if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
-            self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
-        self._writer.append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))
-        self._writer.append(entries.tags({DESCRIPTION: entries.describe_result(result, notes=self._notes)}))

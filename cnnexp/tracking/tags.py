@@ -11,6 +11,7 @@ VARIED = "sweep.varied"  # of a sweep: the settings that vary; of one of its run
 RUN_HASH = "identity"  # of a run of a sweep: hash of everything that can change its result
 FOLDS = "cnnexp.folds"  # of a run of folds: their number
 FOLD = "cnnexp.fold"  # of the run of one of them, under the run of folds: which
+WITHOUT_MODEL = "cnnexp.without_model"  # of a run whose model was not kept: the overrides that train it again
 PRUNED = "pruned"  # of a run that a search stopped: the epoch
 DESCRIPTION = "mlflow.note.content"  # Markdown, shown by the UI
 COMMIT = "mlflow.source.git.commit"

@@ -29,6 +29,7 @@ def settings(folder: Path, uri: str | None = None, experiment: str = "signs") ->
         experiment=experiment,
         run_name=None,
         outbox=str(folder / "outbox"),
+        models="all",
     )
 
 
