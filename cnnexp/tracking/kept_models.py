@@ -33,5 +33,5 @@ def why_without(runs: Sequence[RunSummary]) -> str | None:
 
 
 def _validation_loss(run: RunSummary) -> float:
-    loss = run.metrics[_LOSS] if _LOSS in run.metrics else math.nan
+    loss = run.metrics.get(_LOSS, math.nan)
     return math.inf if math.isnan(loss) else loss
