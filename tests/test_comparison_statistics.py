@@ -90,6 +90,10 @@ def models():
     return labels, *drawn
 
 
+def best(*probabilities):
+    return [each.argmax(axis=1) for each in probabilities]
+
+
 def test_bootstrap_difference_is_scikit_learn_s(models):
     labels, first, second = models
     exact = [p.astype(float) / p.astype(float).sum(1, keepdims=True) for p in (first, second)]
@@ -97,13 +101,17 @@ def test_bootstrap_difference_is_scikit_learn_s(models):
     loss = [log_loss(labels, p) for p in exact]
     expected = {"macro_f1": f1[1] - f1[0], "log_loss": loss[1] - loss[0]}
     for metric in ("macro_f1", "log_loss"):
-        (test,) = paired_bootstrap(metric=metric, labels=labels, reference=first, others=[second], seed=0)
+        (test,) = paired_bootstrap(
+            metric=metric, labels=labels, reference=first, others=[second], predicted=best(first, second), seed=0
+        )
         assert test.estimate.mean == pytest.approx(expected[metric], abs=1e-6)
 
 
 def test_bootstrap_interval_of_a_mean_agrees_with_theory(models):
     labels, first, second = models
-    (test,) = paired_bootstrap(metric="accuracy", labels=labels, reference=first, others=[second], seed=0)
+    (test,) = paired_bootstrap(
+        metric="accuracy", labels=labels, reference=first, others=[second], predicted=best(first, second), seed=0
+    )
     difference = (second.argmax(1) == labels).astype(float) - (first.argmax(1) == labels)
     half = 1.96 * difference.std() / 300**0.5
     assert test.estimate.half_width == pytest.approx(half, rel=0.08)
@@ -112,7 +120,9 @@ def test_bootstrap_interval_of_a_mean_agrees_with_theory(models):
 
 def test_bootstrap_of_equal_models_claims_nothing(models):
     labels, first, _ = models
-    (test,) = paired_bootstrap(metric="macro_f1", labels=labels, reference=first, others=[first], seed=0)
+    (test,) = paired_bootstrap(
+        metric="macro_f1", labels=labels, reference=first, others=[first], predicted=best(first, first), seed=0
+    )
     assert (test.estimate.mean, test.estimate.low, test.estimate.high, test.p) == (0, 0, 0, 1)
 
 

@@ -55,6 +55,7 @@ def gallery_of(data: Splits, *, augmentation=BASIC, batch_size=32, seed=5, is_un
     return build_gallery(
         data,
         probabilities,
+        probabilities.argmax(axis=1),
         confusion_of(data.test, probabilities),
         is_unlike=is_unlike or (lambda positions: np.zeros(len(positions), bool)),
         augmentation=augmentation,
@@ -78,9 +79,10 @@ def test_pairs_are_ordered_by_mistakes_in_both_directions_and_begin_with_the_com
 def test_a_direction_shows_the_surest_mistakes_and_without_one_the_surest_answers():
     probabilities = np.array([[0.4, 0.6], [0.1, 0.9], [0.7, 0.3], [0.3, 0.7], [0.2, 0.8]], np.float32)
     labels = np.array([0, 0, 0, 1, 1])
-    assert images_of((0, 1), probabilities, labels).tolist() == [1, 0]
-    assert images_of((1, 0), probabilities, labels).tolist() == [4, 3]
-    assert images_of((1, 0), probabilities, np.zeros(5, int)).tolist() == []
+    predicted = probabilities.argmax(axis=1)
+    assert images_of((0, 1), probabilities, predicted, labels).tolist() == [1, 0]
+    assert images_of((1, 0), probabilities, predicted, labels).tolist() == [4, 3]
+    assert images_of((1, 0), probabilities, predicted, np.zeros(5, int)).tolist() == []
 
 
 def test_images_are_described_by_what_the_model_said():

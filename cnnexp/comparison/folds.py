@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import resampled_t
 from cnnexp.comparison.result import FoldDifference
-from cnnexp.records import Probabilities, RecordedPredictions
+from cnnexp.records import RecordedPredictions
 
 
 def folds_compared(reference: RecordedPredictions, other: RecordedPredictions, metric: Metric) -> FoldDifference | None:
@@ -18,7 +18,7 @@ def folds_compared(reference: RecordedPredictions, other: RecordedPredictions, m
         return None
     if reference.files != other.files or not np.array_equal(reference.folds, other.folds):
         return None
-    scores = [_by_fold(one.probabilities, reference, metric) for one in (reference, other)]
+    scores = [_by_fold(one, reference, metric) for one in (reference, other)]
     gains = metric.sign * (scores[1] - scores[0])
     if not np.isfinite(gains).all():
         return None
@@ -26,10 +26,13 @@ def folds_compared(reference: RecordedPredictions, other: RecordedPredictions, m
     return FoldDifference(gain=test.estimate, p=test.p, better_in=int((gains > 0).sum()))
 
 
-def _by_fold(probabilities: Probabilities, images: RecordedPredictions, metric: Metric) -> NDArray[np.float64]:
+def _by_fold(predictions: RecordedPredictions, images: RecordedPredictions, metric: Metric) -> NDArray[np.float64]:
     """Return the metric on the images of each fold, (K,)."""
     from cnnexp.evaluation import MetricResampler  # scipy.sparse, which other comparisons do not need
 
     assert images.folds is not None
     own = np.equal.outer(images.folds, np.unique(images.folds)).astype(np.float64)
-    return MetricResampler.of(probabilities=probabilities, labels=images.labels).metrics(own)[metric.short]
+    resampler = MetricResampler.of(
+        probabilities=predictions.probabilities, labels=images.labels, predicted=predictions.predicted
+    )
+    return resampler.metrics(own)[metric.short]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from cnnexp.records import RunSummary
 
 _LOWER_IS_BETTER = ("loss", "log_loss", "brier", "ece", "ece_uncalibrated")
-_SHARES = ("accuracy", "precision", "recall", "f1", "auc")  # endings of metrics that live in 0..1
+# Endings of metrics that live in 0..1.
+_SHARES = ("accuracy", "precision", "recall", "f1", "auc", "sensitivity", "specificity")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,26 @@ RESAMPLES = 2_000  # the smallest p-value is then 0.001, which survives Holm's c
 
 
 def paired_bootstrap(
-    *, metric: str, labels: Labels, reference: Probabilities, others: Sequence[Probabilities], seed: int
+    *,
+    metric: str,
+    labels: Labels,
+    reference: Probabilities,
+    others: Sequence[Probabilities],
+    predicted: Sequence[Labels],
+    seed: int,
 ) -> tuple[PairedTest, ...]:
     """Difference of ``metric``, each of ``others`` minus ``reference``, with percentile interval and p-value.
 
-    ``labels`` (N,), ``reference`` and each of ``others`` (N, K) for the same images in the same order; ``metric`` is a
-    name of `evaluation.evaluate`, such as macro_f1. A resample that leaves the metric undefined is left out. The
-    p-value is twice the share of resamples on the far side of zero, the observed sample counted in, so that it is
-    never 0 (Davison & Hinkley 1997, section 4.2). Raises KeyError for an unknown metric.
+    ``labels`` (N,), ``reference`` and each of ``others`` (N, K) for the same images in one order, ``predicted`` the
+    answers (N,) of the reference and of each other; ``metric`` is a name of `evaluation.evaluate`, such as macro_f1. A
+    resample that leaves the metric undefined is left out. The p-value is twice the share of resamples on the far side
+    of zero, the observed sample counted in, so that it is never 0 (Davison & Hinkley 1997, section 4.2). Raises
+    KeyError for an unknown metric.
     """
-    resamplers = [MetricResampler.of(probabilities=each, labels=labels) for each in (reference, *others)]
+    resamplers = [
+        MetricResampler.of(probabilities=each, labels=labels, predicted=answers)
+        for each, answers in zip((reference, *others), predicted, strict=True)
+    ]
     observed = _scores(resamplers, np.ones((len(labels), 1)), metric)[:, 0]
     resampled = np.hstack([_scores(resamplers, counts, metric) for counts in _resamples(len(labels), seed)])
     return tuple(

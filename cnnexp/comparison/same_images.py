@@ -1,5 +1,6 @@
 """Is this *model* better on these images? Paired image by image."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from cnnexp.comparison.paired import Estimate, PairedTest, accuracy_difference, 
 from cnnexp.comparison.result import Difference, FoldDifference, ModelDifference
 from cnnexp.comparison.seeds import as_gain
 from cnnexp.comparison.tested_images import have_comparable_pixels
-from cnnexp.records import Labels, Probabilities, RecordedPredictions, RunSummary
+from cnnexp.records import Labels, RecordedPredictions, RunSummary
 
 MCNEMAR = "McNemar's mid-p test on the images that one of the two gets right"
 BOOTSTRAP = "paired bootstrap over the test images"
@@ -63,13 +64,13 @@ def _careful(by_image: PairedTest, by_fold: FoldDifference | None, metric: Metri
     return PairedTest(wider, max(by_image.p, by_fold.p))
 
 
-def aligned(reference: RecordedPredictions, other: RecordedPredictions) -> Probabilities:
-    """The other model's probabilities in the reference's order of images; both hold the same images.
+def aligned(reference: RecordedPredictions, other: RecordedPredictions) -> RecordedPredictions:
+    """The other model's probabilities and answers in the reference's order of images; both hold the same images.
 
     Raises ValueError if they do not: pairing different images would be worse than no answer.
     """
     if reference.files == other.files and reference.digests == other.digests:
-        return other.probabilities
+        return other
     keys, other_keys = _names_of_images(reference, other), _names_of_images(other, reference)
     order, other_order = (sorted(range(len(each)), key=each.__getitem__) for each in (keys, other_keys))
     if len(order) != len(other_order) or any(
@@ -78,8 +79,9 @@ def aligned(reference: RecordedPredictions, other: RecordedPredictions) -> Proba
         raise ValueError("paired tests need the same test images under both models")
     places = np.empty(len(order), np.int64)
     places[order] = other_order
-    paired: Probabilities = other.probabilities[places]
-    return paired
+    return dataclasses.replace(
+        reference, probabilities=other.probabilities[places], decided=other.predicted[places], folds=None
+    )
 
 
 def _names_of_images(own: RecordedPredictions, other: RecordedPredictions) -> list[tuple[str, ...]]:
@@ -90,12 +92,14 @@ def _names_of_images(own: RecordedPredictions, other: RecordedPredictions) -> li
     return list(zip(own.digests, labels, own.files, strict=True))
 
 
-def correct(labels: Labels, probabilities: Probabilities) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def correct(labels: Labels, predicted: Labels) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which images (N,) are given their own class."""
-    return np.asarray(probabilities.argmax(axis=1) == labels)
+    return np.asarray(predicted == labels)
 
 
-def _tests(reference: RecordedPredictions, others: Sequence[Probabilities], metric: Metric) -> tuple[PairedTest, ...]:
+def _tests(
+    reference: RecordedPredictions, others: Sequence[RecordedPredictions], metric: Metric
+) -> tuple[PairedTest, ...]:
     if name_of_test(metric) == MCNEMAR:
         return tuple(_mcnemar(*_discordant(reference, other), len(reference.labels)) for other in others)
     from cnnexp.comparison.paired_bootstrap import paired_bootstrap  # accuracy, the usual case, needs no scipy.sparse
@@ -104,7 +108,8 @@ def _tests(reference: RecordedPredictions, others: Sequence[Probabilities], metr
         metric=metric.short,
         labels=reference.labels,
         reference=reference.probabilities,
-        others=others,
+        others=[other.probabilities for other in others],
+        predicted=[each.predicted for each in (reference, *others)],
         seed=_SEED,
     )
 
@@ -115,9 +120,9 @@ def _mcnemar(only_other: int, only_reference: int, images: int) -> PairedTest:
     )
 
 
-def _discordant(reference: RecordedPredictions, other: Probabilities) -> tuple[int, int]:
+def _discordant(reference: RecordedPredictions, other: RecordedPredictions) -> tuple[int, int]:
     """Images that only the other model has right, and only the reference."""
-    first, second = correct(reference.labels, other), correct(reference.labels, reference.probabilities)
+    first, second = (correct(reference.labels, each.predicted) for each in (other, reference))
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
@@ -126,7 +131,7 @@ def _difference(
     test: PairedTest,
     p_adjusted: float,
     reference: RecordedPredictions,
-    other: Probabilities,
+    other: RecordedPredictions,
     by_fold: FoldDifference | None,
 ) -> ModelDifference:
     only_other, only_reference = _discordant(reference, other)

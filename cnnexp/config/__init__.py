@@ -16,6 +16,7 @@ from cnnexp.config.data import (
     NpzDataConfig,
     TableDataConfig,
 )
+from cnnexp.config.decision import DecisionConfig
 from cnnexp.config.experiment import (
     VARIANTS,
     ExperimentConfig,
@@ -72,6 +73,7 @@ __all__ = [
     "BuiltinDataConfig",
     "CosineScheduleConfig",
     "DataConfig",
+    "DecisionConfig",
     "ExperimentConfig",
     "ExponentialScheduleConfig",
     "Extended",

@@ -6,6 +6,7 @@ from functools import cache
 from cnnexp.config import extended
 from cnnexp.config.augmentation import AugmentationConfig
 from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, NpzDataConfig, TableDataConfig
+from cnnexp.config.decision import DecisionConfig
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
     AlexNetConfig,
@@ -52,6 +53,7 @@ class ExperimentConfig:
     regularization: RegularizationConfig
     augmentation: AugmentationConfig
     training: TrainingConfig
+    decision: DecisionConfig
     tracking: TrackingConfig
     sweep: SweepConfig
 
@@ -61,6 +63,11 @@ class ExperimentConfig:
             raise ConfigError(
                 "augmentation.crop_from and data.folds do not go together: the final model of folds is trained on "
                 "images of the network's size. Leave one of them out."
+            )
+        if self.decision.positive is not None and self.data.has_folds:
+            raise ConfigError(
+                "decision.positive and data.folds do not go together: a threshold is chosen on the calibration split, "
+                "which a run of folds does not have. Leave one of them out."
             )
         if (
             isinstance(self.schedule, WarmupCosineScheduleConfig)

@@ -9,6 +9,7 @@ from cnnexp.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
+from cnnexp.evaluation.decision_threshold import choose_threshold, fewest_positives
 from cnnexp.evaluation.outputs import output_statistics
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ __all__ = [
     "MINIMUM_IMAGES",
     "Counts",
     "MetricResampler",
+    "choose_threshold",
     "draw_counts",
     "ece_of_a_calibrated_model",
     "evaluate",
     "expected_calibration_error",
+    "fewest_positives",
     "fit_temperature",
     "output_statistics",
 ]

@@ -45,17 +45,19 @@ def losses_by_image(probabilities: Probabilities, labels: Labels) -> dict[str, N
     return {"log_loss": -np.log(np.maximum(chosen, np.finfo(np.float64).eps)), "brier": squares}
 
 
-def bootstrap_intervals(*, probabilities: Probabilities, labels: Labels, seed: int) -> dict[str, tuple[float, float]]:
+def bootstrap_intervals(
+    *, probabilities: Probabilities, labels: Labels, seed: int, predicted: Labels | None = None
+) -> dict[str, tuple[float, float]]:
     """Return the 95 % percentile interval of each metric, over resamples of the images.
 
-    ``probabilities`` is (N, K), ``labels`` (N,). A class without images in a resample is left out of the averages of
-    that resample. A metric that is undefined in more than 5 % of the resamples has no interval. Repeated images raise
-    the ECE of every resample, often above the observed value, so the resamples of the ECE are first shifted to have
-    the observed value as their median. Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section
-    13.3.
+    ``probabilities`` is (N, K), ``labels`` (N,), ``predicted`` (N,) the answers; None: the most probable classes. A
+    class without images in a resample is left out of the averages of that resample. A metric that is undefined in more
+    than 5 % of the resamples has no interval. Repeated images raise the ECE of every resample, often above the observed
+    value, so the resamples of the ECE are first shifted to have the observed value as their median. Source: Efron &
+    Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
     """
     images, classes = probabilities.shape
-    resampler = MetricResampler.of(probabilities=probabilities, labels=labels)
+    resampler = MetricResampler.of(probabilities=probabilities, labels=labels, predicted=predicted)
     rng = np.random.default_rng(seed)
     total, block = resample_number(images=images, classes=classes), max(1, BLOCK // images)
     blocks = [resampler.metrics(draw_counts(images, min(block, total - done), rng)) for done in range(0, total, block)]
@@ -85,18 +87,21 @@ class MetricResampler:
     rankings: tuple[csr_matrix, ...]  # one for each class, csr (2 G, N): positives, then negatives, by falling score
 
     @classmethod
-    def of(cls, *, probabilities: Probabilities, labels: Labels) -> "MetricResampler":
-        """Prepare to resample ``probabilities`` (N, K) with ``labels`` (N,)."""
+    def of(cls, *, probabilities: Probabilities, labels: Labels, predicted: Labels | None = None) -> "MetricResampler":
+        """Prepare to resample ``probabilities`` (N, K) with ``labels`` (N,).
+
+        ``predicted`` (N,) are the answers; None: the most probable classes, whose confidence the ECE is about anyway.
+        """
         classes = probabilities.shape[1]
         losses = losses_by_image(probabilities, labels)
-        predicted = probabilities.argmax(axis=1)
-        confidences = probabilities.max(axis=1)
-        correct = predicted == labels
+        most_probable, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        answers = most_probable if predicted is None else predicted
+        correct = answers == labels
         sums = [
             _group_sums(labels, np.ones(len(labels)), classes),
-            _group_sums(predicted, np.ones(len(labels)), classes),
+            _group_sums(answers, np.ones(len(labels)), classes),
             _group_sums(labels, correct.astype(np.float64), classes),
-            _group_sums(confidence_bins(confidences), correct - confidences.astype(np.float64), BINS),
+            _group_sums(confidence_bins(confidences), (most_probable == labels) - confidences.astype(np.float64), BINS),
             csr_matrix(np.stack(list(losses.values()))),
         ]
         rankings = [_ranking(probabilities[:, k], labels == k) for k in range(classes)]

@@ -13,14 +13,26 @@ from sklearn.metrics import (
 
 from cnnexp.evaluation.bootstrap import MAXIMUM_UNDEFINED, bootstrap_intervals, losses_by_image
 from cnnexp.evaluation.calibration import expected_calibration_error, require_probabilities
+from cnnexp.evaluation.operating_point import decision_note, on_split
+from cnnexp.portable.decision import Decision, decide
 from cnnexp.records import ClassScore, Evaluation, Labels, Probabilities
 from cnnexp.system.text import listed
 
 LISTED_NAMES = 10  # classes named in a note
 
 
-def evaluate(*, probabilities: Probabilities, labels: Labels, class_names: Sequence[str], seed: int) -> Evaluation:
-    """Evaluate the predictions on one split; the predicted class is the most probable one, the first among equals.
+def evaluate(
+    *,
+    probabilities: Probabilities,
+    labels: Labels,
+    class_names: Sequence[str],
+    seed: int,
+    decision: Decision | None = None,
+) -> Evaluation:
+    """Evaluate the predictions on one split.
+
+    The predicted class is the most probable one, the first among equals; with a `decision` for one of two classes, that
+    one from its threshold on. What is about probabilities does not change by it: roc_auc, pr_auc and all below them.
 
     ``probabilities`` is (N, K) float32 with rows that sum to 1, ``labels`` (N,) in 0..K-1, ``class_names`` K names;
     ``seed`` is that of the bootstrap. The metrics, all in 0..1 except log_loss and brier:
@@ -32,10 +44,11 @@ def evaluate(*, probabilities: Probabilities, labels: Labels, class_names: Seque
     - roc_auc, pr_auc: one class against the rest, macro; pr_auc is the average precision;
     - log_loss: in nats, probabilities at least 2e-16; brier: the squared distance to the one-hot label, summed
       over classes, mean over images, 0..2 (Brier 1950; two classes give twice the binary score);
-    - ece: top-label, 15 bins of equal width (Guo et al. 2017).
+    - ece: top-label, 15 bins of equal width (Guo et al. 2017);
+    - with a decision: sensitivity, specificity and precision of its class, with Wilson's interval.
 
     A class without images is left out of every mean, its scores are None, and a note names it; a metric that is
-    undefined on this split is absent. The intervals are 95 %, see `bootstrap_intervals`.
+    undefined on this split is absent. The other intervals are 95 %, too, see `bootstrap_intervals`.
 
     Raises:
         DataError: the split is empty, or labels are out of range.
@@ -50,23 +63,30 @@ def evaluate(*, probabilities: Probabilities, labels: Labels, class_names: Seque
             f"and {len(class_names)} names. Give the names in the order of the model's outputs."
         )
     areas = _areas_by_class(probabilities, labels)
-    metrics = _point_metrics(probabilities, labels, areas)
-    bootstrapped = bootstrap_intervals(probabilities=probabilities, labels=labels, seed=seed)
+    predicted = decide(probabilities, class_names, decision)
+    metrics = _point_metrics(probabilities, labels, predicted, areas)
+    bootstrapped = bootstrap_intervals(probabilities=probabilities, labels=labels, seed=seed, predicted=predicted)
     intervals = {name: bootstrapped[name] for name in metrics if name in bootstrapped}
-    confusion = _confusion(labels, probabilities.argmax(axis=1), len(class_names))
+    decided = {} if decision is None else on_split(predicted, labels, positive=[*class_names].index(decision.positive))
+    metrics |= {name: share.value for name, share in decided.items()}
+    intervals |= {name: share.interval for name, share in decided.items()}
+    confusion = _confusion(labels, predicted, len(class_names))
+    about_decision = () if decision is None else (decision_note(decision),)
     return Evaluation(
         metrics=metrics,
         intervals=intervals,
         per_class=_class_scores(confusion, areas, class_names),
         confusion=confusion,
-        notes=(*_class_notes(confusion, class_names), *_metric_notes(metrics, intervals)),
+        notes=(*about_decision, *_class_notes(confusion, class_names), *_metric_notes(metrics, intervals)),
     )
 
 
 def _point_metrics(
-    probabilities: Probabilities, labels: Labels, areas: Mapping[int, tuple[float, float]]
+    probabilities: Probabilities,
+    labels: Labels,
+    predicted: NDArray[np.int64],
+    areas: Mapping[int, tuple[float, float]],
 ) -> dict[str, float]:
-    predicted = probabilities.argmax(axis=1)
     metrics = {"accuracy": float(accuracy_score(labels, predicted))}
     metrics |= _averages(labels, predicted, "macro") | _averages(labels, predicted, "weighted")
     metrics["balanced_accuracy"] = metrics["macro_recall"]

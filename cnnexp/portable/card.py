@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..images import ImageSpec
+from .decision import Decision
 
 FORMAT = 4  # of card.json; increased when a reader of the old format would misunderstand the new one
 DIGEST = "digest"  # key of card.json with the digest of all other keys
@@ -81,10 +82,20 @@ class Card:
     made_on: Mapping[str, str]  # what answers also depend on: processor and libraries
     files: Mapping[str, str]  # name -> sha256 (hex) of the files this card belongs to
     golden: tuple[GoldenSample, ...]
+    decision: Decision | None = None  # None: the most probable class is answered
+
+    def __post_init__(self) -> None:
+        if self.decision is not None and (len(self.class_names) != 2 or self.decision.positive not in self.class_names):
+            raise ValueError(
+                f"a decision is for one of two classes; got one for {self.decision.positive} of "
+                f"{', '.join(self.class_names)}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the contents of ``card.json``, with their digest."""
         content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self) | {"image": self.image.as_dict()}))
+        if self.decision is None:  # earlier exports read the card, too
+            del content["decision"]
         return content | {DIGEST: content_digest(content)}
 
     @classmethod

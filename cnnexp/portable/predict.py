@@ -78,6 +78,7 @@ def _answer(model: "Classifier", name: str, coverage: float) -> dict[str, Any]:
 
 
 def _classified(model: "Classifier", pixels: "NDArray[np.uint8]", coverage: float) -> dict[str, Any]:
+    from reader.portable.decision import decide  # type: ignore[import-not-found]
     from reader.portable.reference import minimum_probability, prediction_sets  # type: ignore[import-not-found]
 
     probabilities, features = model.forward(pixels[None])
@@ -85,9 +86,10 @@ def _classified(model: "Classifier", pixels: "NDArray[np.uint8]", coverage: floa
     chosen = prediction_sets(probabilities, minimum_probability(model.reference.label_scores, coverage))[0]
     p_values = model.reference.p_values(features, pixels[None])
     row = probabilities[0].tolist()
+    answer = int(decide(probabilities, names, model.card.decision)[0])
     return {
-        "label": names[row.index(max(row))],
-        "probability": max(row),
+        "label": names[answer],
+        "probability": row[answer],
         "prediction_set": [name for name, is_in in zip(names, chosen, strict=True) if is_in],
         "p_value": None if p_values is None else float(p_values[0]),
         "unlike": p_values is not None and bool(p_values[0] < model.card.thresholds.unlike_p),

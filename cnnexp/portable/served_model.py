@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..images import ImageSpec, UnreadableImageError, read_image
 from .classifier import Classifier, load
+from .decision import decide
 
 _CHUNK = 256  # images in memory at once
 _URL_SAFE = str.maketrans("-_", "+/")  # the other alphabet of base64
@@ -50,11 +51,12 @@ class ImageModel:
         return [_failure(image) if isinstance(image, str) else self._success(next(rows)) for image in read]
 
     def _success(self, row: NDArray[np.float32]) -> dict[str, Any]:
-        best = int(row.argmax())
+        card = self.classifier.card
+        best = int(decide(row[None], card.class_names, card.decision)[0])
         return {
-            "label": self.classifier.card.class_names[best],
+            "label": card.class_names[best],
             "probability": float(row[best]),
-            "probabilities": dict(zip(self.classifier.card.class_names, row.tolist(), strict=True)),
+            "probabilities": dict(zip(card.class_names, row.tolist(), strict=True)),
             "error": None,
         }
 

@@ -53,3 +53,9 @@ class SplitPredictions:
     digests: tuple[str, ...]  # of each image as the model was trained to see it: see `datasets.image_digests`
     labels: Labels
     probabilities: Probabilities
+    decided: Labels | None = None  # (N,) the answers; None: the most probable classes
+
+    @property
+    def predicted(self) -> Labels:
+        """The answer for each image, (N,)."""
+        return self.probabilities.argmax(axis=1) if self.decided is None else self.decided

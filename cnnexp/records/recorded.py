@@ -22,6 +22,12 @@ class RecordedPredictions:
     labels: Labels
     probabilities: Probabilities
     folds: NDArray[np.int64] | None = None  # (N,) the fold that judged each image; None: one model judged all
+    decided: Labels | None = None  # (N,) the answers; None: the most probable classes
+
+    @property
+    def predicted(self) -> Labels:
+        """The answer for each image, (N,)."""
+        return self.probabilities.argmax(axis=1) if self.decided is None else self.decided
 
 
 Curves = Mapping[str, tuple[tuple[int, float], ...]]  # metric name -> (epoch, value) in the order of epochs

@@ -133,7 +133,7 @@ def to_parquet(
 
 def _table(split: str, predicted: SplitPredictions, class_names: Sequence[str]) -> pa.Table:
     probabilities = predicted.probabilities
-    best = probabilities.argmax(axis=1)
+    best = predicted.predicted
     columns: dict[str, Any] = {
         "file": pa.array(predicted.files, pa.string()),
         "digest": pa.array(predicted.digests, pa.string()),
@@ -141,7 +141,7 @@ def _table(split: str, predicted: SplitPredictions, class_names: Sequence[str]) 
         "label": _coded(predicted.labels, class_names),
         "predicted": _coded(best, class_names),
         "correct": pa.array(best == predicted.labels),
-        "confidence": pa.array(probabilities.max(axis=1)),
+        "confidence": pa.array(probabilities[np.arange(len(best)), best]),
     }
     for index, name in enumerate(class_names):
         columns[f"p/{name}"] = pa.array(np.ascontiguousarray(probabilities[:, index]))

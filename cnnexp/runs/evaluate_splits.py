@@ -1,17 +1,21 @@
 """After the last step: what the trained model does on every split."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import softmax
 
-from cnnexp.config import ExperimentConfig, FocalLossConfig
+from cnnexp.config import DecisionConfig, ExperimentConfig, FocalLossConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.datasets.image_digests import image_digests
 from cnnexp.diagnosis import RunEvidence
 from cnnexp.evaluation import MINIMUM_IMAGES, evaluate, expected_calibration_error, fit_temperature
+from cnnexp.evaluation.operating_point import decision_metrics
+from cnnexp.portable.decision import Decision, decide
 from cnnexp.records import SPLIT_NAMES, Evaluation, History, Probabilities, RunInfo, SplitPredictions
+from cnnexp.runs.decision import choose_decision
 from cnnexp.runs.split_outputs import SplitOutputs
 from cnnexp.training import loss_and_accuracy
 
@@ -28,14 +32,16 @@ class EvaluatedSplits:
     temperature: float | None  # fitted on the calibration split; None: it is too small
     ece_uncalibrated: float  # of the test split, without the temperature
     predictions: Mapping[str, SplitPredictions]  # with the temperature
-    evaluation: Evaluation  # of the test split, with the temperature
+    decision: Decision | None  # chosen on the calibration split; None: the most probable class is answered
+    evaluation: Evaluation  # of the test split, with the temperature and the decision
+    most_probable: Evaluation  # the same without the decision: what the network itself can do
     notes: tuple[str, ...]
 
 
-def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int) -> EvaluatedSplits:
-    """Predict every split once, fit the temperature, and evaluate the test split; the network stays as it is.
+def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int, decision: DecisionConfig) -> EvaluatedSplits:
+    """Predict every split once, fit the temperature, choose the threshold that `decision` asks for, and evaluate.
 
-    `seed` is that of the bootstrap.
+    The network stays as it is; evaluated is the test split; `seed` is that of the bootstrap.
     """
     logits = {name: outputs.logits(name) for name in SPLIT_NAMES}
     val_loss, val_accuracy = loss_and_accuracy(logits["validation"], splits.validation.labels)
@@ -47,26 +53,40 @@ def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int) -> Eval
     if len(splits.calibration) >= MINIMUM_IMAGES:
         temperature = fit_temperature(probabilities=probabilities["calibration"], labels=splits.calibration.labels)
         probabilities = {name: softmax(logits[name] / np.float32(temperature), axis=1) for name in PREDICTED_SPLITS}
+    chosen, notes = choose_decision(
+        decision, probabilities["calibration"], splits.calibration.labels, splits.class_names
+    )
+    evaluate_test = partial(
+        evaluate,
+        probabilities=probabilities["test"],
+        labels=splits.test.labels,
+        class_names=splits.class_names,
+        seed=seed,
+    )
+    most_probable = evaluate_test()
     return EvaluatedSplits(
         train_accuracy=train_accuracy,
         val_accuracy=val_accuracy,
         val_loss=val_loss,
         temperature=temperature,
         ece_uncalibrated=uncalibrated,
-        predictions={name: _predictions(splits[name], probabilities[name]) for name in PREDICTED_SPLITS},
-        evaluation=evaluate(
-            probabilities=probabilities["test"],
-            labels=splits.test.labels,
-            class_names=splits.class_names,
-            seed=seed,
-        ),
-        notes=_calibration_notes(temperature, len(splits.calibration)),
+        predictions={
+            name: _predictions(splits[name], probabilities[name], splits.class_names, chosen)
+            for name in PREDICTED_SPLITS
+        },
+        decision=chosen,
+        evaluation=most_probable if chosen is None else evaluate_test(decision=chosen),
+        most_probable=most_probable,
+        notes=(*_calibration_notes(temperature, len(splits.calibration)), *notes),
     )
 
 
-def _predictions(split: Split, probabilities: Probabilities) -> SplitPredictions:
+def _predictions(
+    split: Split, probabilities: Probabilities, class_names: Sequence[str], decision: Decision | None
+) -> SplitPredictions:
     digests = image_digests(split.images, split.rows.tolist())
-    return SplitPredictions(split.files, digests, split.labels, probabilities)
+    decided = decide(probabilities, class_names, decision)
+    return SplitPredictions(split.files, digests, split.labels, probabilities, decided)
 
 
 def final_metrics(history: History, evaluated: EvaluatedSplits) -> dict[str, float]:
@@ -76,6 +96,7 @@ def final_metrics(history: History, evaluated: EvaluatedSplits) -> dict[str, flo
         **{f"test/{name}": value for name, value in evaluated.evaluation.metrics.items()},
         "test/accuracy_low": low,
         "test/accuracy_high": high,
+        **decision_metrics(evaluated.decision, evaluated.evaluation.intervals),
         "test/ece_uncalibrated": evaluated.ece_uncalibrated,
         "best/epoch": float(history.best_epoch),
         "best/val_loss": evaluated.val_loss,
@@ -91,7 +112,7 @@ def final_metrics(history: History, evaluated: EvaluatedSplits) -> dict[str, flo
 def evidence_of(
     config: ExperimentConfig, splits: Splits, info: RunInfo, history: History, evaluated: EvaluatedSplits
 ) -> RunEvidence:
-    """Return what the diagnosis is based on."""
+    """Return what the diagnosis is based on: a network is compared with its training by what is most probable."""
     return RunEvidence(
         history=history.last_stage,
         train_accuracy=evaluated.train_accuracy,
@@ -99,7 +120,7 @@ def evidence_of(
         val_accuracy=evaluated.val_accuracy,
         val_images=len(splits.validation),
         class_counts=info.class_counts,
-        evaluation=evaluated.evaluation,
+        evaluation=evaluated.most_probable,
         confidences=evaluated.predictions["test"].probabilities.max(axis=1),
         ece_uncalibrated=evaluated.ece_uncalibrated,
         calibration_images=len(splits.calibration),

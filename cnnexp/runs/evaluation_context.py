@@ -36,11 +36,11 @@ def own_test(
     """Return how the accuracy compares with that on the model's own test images; None: that is not known."""
     if own is None or not len(own.labels):
         return None
-    right = correct(own.labels, own.probabilities)
+    right = correct(own.labels, own.predicted)
     before = f"{right.mean():.3f} on its own {plural(len(right), 'test image')}"
     if (paired := _paired(result, images, model, own)) is not None:
         return f"{_points(paired)} against {before}, the same images."
-    hits = correct(result.predictions.labels, result.predictions.probabilities)
+    hits = correct(result.predictions.labels, result.predictions.predicted)
     difference = difference_of_shares(int(hits.sum()), len(hits), int(right.sum()), len(right))
     return f"{_points(difference)} against {before}, which are other images."
 
@@ -57,14 +57,15 @@ def _paired(
         content_digest=images.content_digest,
         labels=result.predictions.labels,
         probabilities=result.predictions.probabilities,
+        decided=result.predictions.decided,
     )
     if own.reading != here.reading and images.digest != model.card.data["digest"]:
         return None
     try:
-        now = correct(own.labels, aligned(own, here))
+        now = correct(own.labels, aligned(own, here).predicted)
     except ValueError:
         return None
-    before = correct(own.labels, own.probabilities)
+    before = correct(own.labels, own.predicted)
     return accuracy_difference(int((now & ~before).sum()), int((before & ~now).sum()), len(now))
 
 

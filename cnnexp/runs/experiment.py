@@ -28,6 +28,7 @@ from cnnexp.records import (
     RunInfo,
     RunResult,
 )
+from cnnexp.runs.decision import require_decidable
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
@@ -35,7 +36,7 @@ from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
-from cnnexp.saved.build_card import CardWithReference, build_card, with_code
+from cnnexp.saved.build_card import CardWithReference, build_card, with_code, with_decision
 from cnnexp.system import resources
 from cnnexp.training import GraphCache, configure_tensorflow
 
@@ -77,7 +78,7 @@ def run(
     network, history = trained.network, trained.history
     if history.pruned:
         return PrunedRun(history)
-    evaluated = evaluate_splits(trained.outputs, splits, seed=config.seed)
+    evaluated = evaluate_splits(trained.outputs, splits, seed=config.seed, decision=config.decision)
     if evaluated.temperature is not None:
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
     evidence = evidence_of(config, splits, info, history, evaluated)
@@ -136,6 +137,7 @@ def _load(
     inspected = inspect_dataset(data, seed=config.seed, on_progress=partial(on_progress, "reading images"), strict=True)
     splits = trainable_splits(inspected, data)
     refuse_trained_images(pretrained, splits)
+    require_decidable(config.decision, splits, calibration=config.data.calibration)
     report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
     about_network = notes_on(pretrained, inspected, config.data)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
@@ -243,6 +245,7 @@ def gallery(
     return build_gallery(
         splits,
         evaluated.predictions["test"].probabilities,
+        evaluated.predictions["test"].predicted,
         evaluated.evaluation.confusion,
         is_unlike=is_unlike,
         augmentation=settings.augmentation,
@@ -260,7 +263,7 @@ def _card(
     model_file: bytes,
     learned: NDArray[np.uint64],
 ) -> CardWithReference:
-    return build_card(
+    card = build_card(
         splits=splits,
         forward=trained.network.forward,
         features_of=trained.outputs.features,
@@ -272,3 +275,4 @@ def _card(
         versions=resources.versions(),
         trained_on=learned,
     )
+    return with_decision(card, evaluated.decision)

@@ -161,6 +161,12 @@ def _steps(results: Sequence[FoldResult], final: FinalModel) -> int:
 
 def _evaluated(results: Sequence[FoldResult], pooled: Pooled, splits: Splits, *, seed: int) -> EvaluatedSplits:
     means = mean_metrics(results)
+    evaluation = evaluate(
+        probabilities=pooled.predictions.probabilities,
+        labels=pooled.predictions.labels,
+        class_names=splits.class_names,
+        seed=seed,
+    )
     return EvaluatedSplits(
         train_accuracy=means["best/train_accuracy"],
         val_accuracy=means["best/val_accuracy"],
@@ -168,12 +174,9 @@ def _evaluated(results: Sequence[FoldResult], pooled: Pooled, splits: Splits, *,
         temperature=pooled.temperature,
         ece_uncalibrated=pooled.ece_uncalibrated,
         predictions={"test": pooled.predictions},
-        evaluation=evaluate(
-            probabilities=pooled.predictions.probabilities,
-            labels=pooled.predictions.labels,
-            class_names=splits.class_names,
-            seed=seed,
-        ),
+        decision=None,
+        evaluation=evaluation,
+        most_probable=evaluation,
         notes=(),
     )
 

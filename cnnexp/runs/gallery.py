@@ -30,6 +30,7 @@ IsUnlike = Callable[[Positions], NDArray[np.bool_]]  # of images of the test spl
 def build_gallery(
     splits: Splits,
     probabilities: Probabilities,
+    predicted: Labels,
     confusion: NDArray[np.int64],
     *,
     is_unlike: IsUnlike,
@@ -43,6 +44,7 @@ def build_gallery(
     Args:
         splits: Of the run.
         probabilities: (N, K) of the test images.
+        predicted: (N,) the answers for them.
         confusion: (K, K) of the test images, row = true class.
         is_unlike: Which of some test images are unlike the training data.
         augmentation: As the run resolved it.
@@ -55,9 +57,12 @@ def build_gallery(
     top = top_losses(probabilities, test.labels)[:TOP_LOSSES]
     pairs = most_confused(confusion)[:PAIRS]
     ways = [
-        (way, images_of(way, probabilities, test.labels)[:EACH_WAY]) for pair in pairs for way in (pair, pair[::-1])
+        (way, images_of(way, probabilities, predicted, test.labels)[:EACH_WAY])
+        for pair in pairs
+        for way in (pair, pair[::-1])
     ]
-    described = _describe(np.concatenate([top, *(positions for _, positions in ways)]), test, probabilities, is_unlike)
+    shown = np.concatenate([top, *(positions for _, positions in ways)])
+    described = _describe(shown, test, probabilities, predicted, is_unlike)
     confusions = [
         Confusion(*way, int(confusion[way]), tuple(described[position] for position in positions.tolist()))
         for way, positions in ways
@@ -91,14 +96,13 @@ def most_confused(confusion: NDArray[np.int64]) -> list[tuple[int, int]]:
     return [(a, b) if confusion[a, b] >= confusion[b, a] else (b, a) for a, b in pairs]
 
 
-def images_of(way: tuple[int, int], probabilities: Probabilities, labels: Labels) -> Positions:
+def images_of(way: tuple[int, int], probabilities: Probabilities, predicted: Labels, labels: Labels) -> Positions:
     """Return the images of the first class that were taken for the second, the surest mistake first.
 
     Where there is none, return those of the first class that were recognized, the surest first: both classes of a pair
     are to be seen.
     """
     label, taken_for = way
-    predicted = probabilities.argmax(axis=1)
     for answer in (taken_for, label):
         found = np.flatnonzero((labels == label) & (predicted == answer))
         if len(found):
@@ -117,19 +121,21 @@ def unlike_by(outputs: SplitOutputs, reference: TrainingReference, test: Split, 
 
 
 def _describe(
-    positions: Positions, test: Split, probabilities: Probabilities, is_unlike: IsUnlike
+    positions: Positions, test: Split, probabilities: Probabilities, predicted: Labels, is_unlike: IsUnlike
 ) -> dict[int, PredictedImage]:
     """Return each image once, by its position."""
     once = np.unique(positions)
     chunks = [is_unlike(once[start : start + _CHUNK]) for start in range(0, len(once), _CHUNK)]
     return {
-        position: _predicted_image(position, test, probabilities, unlike=bool(unlike))
+        position: _predicted_image(position, test, probabilities, int(predicted[position]), unlike=bool(unlike))
         for position, unlike in zip(once.tolist(), np.concatenate(chunks), strict=True)
     }
 
 
-def _predicted_image(position: int, test: Split, probabilities: Probabilities, *, unlike: bool) -> PredictedImage:
-    label, predicted = int(test.labels[position]), int(probabilities[position].argmax())
+def _predicted_image(
+    position: int, test: Split, probabilities: Probabilities, predicted: int, *, unlike: bool
+) -> PredictedImage:
+    label = int(test.labels[position])
     return PredictedImage(
         pixels=test.images[test.rows[position]],
         file=test.files[position],

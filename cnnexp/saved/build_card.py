@@ -24,6 +24,7 @@ from cnnexp.portable.card import (
     digest_of,
 )
 from cnnexp.portable.classifier import machine
+from cnnexp.portable.decision import Decision
 from cnnexp.portable.forward import Forward
 from cnnexp.portable.reference import (
     ClassGaussians,
@@ -117,6 +118,11 @@ def with_code(made: CardWithReference, code: Mapping[str, str]) -> CardWithRefer
     """Return the same with the digests of the user's code that the run used; `code` is name in the folder -> text."""
     files = {**made.card.files, **{name: digest_of(text.encode()) for name, text in code.items()}}
     return dataclasses.replace(made, card=dataclasses.replace(made.card, files=files))
+
+
+def with_decision(made: CardWithReference, decision: Decision | None) -> CardWithReference:
+    """Return the same with a decision for one of two classes; None: the most probable class is answered."""
+    return dataclasses.replace(made, card=dataclasses.replace(made.card, decision=decision))
 
 
 def build_reference(

@@ -39,8 +39,11 @@ An image classifier, trained on {data} by cnnexp.
 reader/: the code that read the training images, and that loads and checks the model. Always read files with
     reader.images.read_image, and load the model with reader.portable.classifier.load.
 predict.py: a command; its first lines show how to use the model in your own program.
-{code}{onnx}
+{decision}{code}{onnx}
 Loading compares every file with the card and replays the golden samples; a model whose answers differ is refused.
+"""
+_DECISION_README = """The answer is {positive} from a probability of {threshold:.6g} on, even where the other class is
+    more probable. predict.py does so; in your own program, call reader.portable.decision.decide.
 """
 _CODE_README = """extensions/: code of whoever trained the model ({files}).
     It is executed only where the model has layers of its own, and only if you trust it: read it, then set
@@ -91,6 +94,7 @@ def _write(folder: Path, source: Path, model: Classifier, *, onnx: bool) -> None
     (folder / READER / "portable" / SCRIPT).replace(folder / SCRIPT)
     needs = [f"{name}=={version(name)}" for name in _NEEDS]
     (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
+    decision = model.card.decision
     height, width, channels = model.card.image.shape
     readme = _README.format(
         data=model.card.data["name"],
@@ -101,6 +105,9 @@ def _write(folder: Path, source: Path, model: Classifier, *, onnx: bool) -> None
         width=width,
         channels=channels,
         classes=len(model.card.class_names),
+        decision=""
+        if decision is None
+        else _DECISION_README.format(positive=decision.positive, threshold=decision.threshold),
         code=_CODE_README.format(files=", ".join(code)) if code else "",
         onnx=_ONNX_README if onnx else "",
     )

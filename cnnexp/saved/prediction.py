@@ -14,6 +14,7 @@ from cnnexp.images import ImageSpec, UnreadableImageError, read_image
 from cnnexp.portable import classifier
 from cnnexp.portable.card import UnfitModelError
 from cnnexp.portable.classifier import Classifier
+from cnnexp.portable.decision import decide
 from cnnexp.portable.reference import Features, Probabilities, minimum_probability, prediction_sets
 from cnnexp.saved.image_files import ListedImage
 
@@ -26,10 +27,10 @@ _READERS = 2  # threads; Pillow releases the interpreter lock while it decodes
 class Answer:
     """The answer of the model for one image."""
 
-    label: str  # the most probable class
+    label: str  # the most probable class, or the one that the card's decision threshold gives
     probability: float
     probabilities: tuple[float, ...]  # (K,) in the order of the card's class names
-    next_best: str
+    next_best: str  # the most probable of the other classes
     next_probability: float
     prediction_set: tuple[str, ...]  # most probable first
     p_value: float | None  # see `TrainingReference.p_values`; None: no calibration images
@@ -141,17 +142,23 @@ def _answers(
 ) -> list[Answer]:
     orders = np.argsort(-probabilities, axis=1, kind="stable")
     chosen = prediction_sets(probabilities, minimum)
+    decided = decide(probabilities, model.card.class_names, model.card.decision)
     return [
-        _one_answer(model, row, order, sets, None if p_values is None else float(p_values[index]))
+        _one_answer(model, row, order, int(decided[index]), sets, None if p_values is None else float(p_values[index]))
         for index, (row, order, sets) in enumerate(zip(probabilities, orders, chosen, strict=True))
     ]
 
 
 def _one_answer(
-    model: Classifier, row: NDArray[np.float32], order: NDArray[np.int64], chosen: NDArray[np.bool_], p: float | None
+    model: Classifier,
+    row: NDArray[np.float32],
+    order: NDArray[np.int64],
+    first: int,
+    chosen: NDArray[np.bool_],
+    p: float | None,
 ) -> Answer:
     names = model.card.class_names
-    first, second = int(order[0]), int(order[1])
+    second = next(place for place in order.tolist() if place != first)
     return Answer(
         label=names[first],
         probability=float(row[first]),

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from cnnexp.errors import DataError
 from cnnexp.evaluation import evaluate
+from cnnexp.evaluation.operating_point import decision_metrics
 from cnnexp.models import SCALING_LAYER
 from cnnexp.portable.card import MODEL_FILE
 from cnnexp.portable.classifier import Classifier, load_keras
+from cnnexp.portable.decision import decide
 from cnnexp.portable.forward import forward_of
 from cnnexp.portable.reference import minimum_probability, prediction_sets
 from cnnexp.records import Evaluation, Images, Labels, Probabilities, Scaling, SplitPredictions
@@ -91,7 +93,10 @@ def reevaluate(model: Classifier, images: EvaluationSet, *, change: Change, seed
     probabilities = np.concatenate([answer[0] for answer in answers])
     probabilities = change.answers(probabilities) if isinstance(change, Fault) else probabilities
     features = np.concatenate([answer[1] for answer in answers])
-    evaluation = evaluate(probabilities=probabilities, labels=labels, class_names=class_names, seed=seed)
+    decision = model.card.decision
+    evaluation = evaluate(
+        probabilities=probabilities, labels=labels, class_names=class_names, seed=seed, decision=decision
+    )
     return Reevaluation(
         evaluation=evaluation,
         predictions=SplitPredictions(
@@ -99,6 +104,7 @@ def reevaluate(model: Classifier, images: EvaluationSet, *, change: Change, seed
             digests=tuple(images.digests[place] for place in kept.tolist()),
             labels=labels,
             probabilities=probabilities,
+            decided=decide(probabilities, class_names, decision),
         ),
         metrics=_metrics(model, evaluation, probabilities, labels, model.reference.p_values(features, pixels)),
         notes=(*images.notes, *class_notes, *seen_notes),
@@ -125,6 +131,7 @@ def _metrics(
     """Return the metrics of a run, and the actual coverage, size and warnings under the thresholds of the card."""
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
     metrics["test/accuracy_low"], metrics["test/accuracy_high"] = evaluation.intervals["accuracy"]
+    metrics |= decision_metrics(model.card.decision, evaluation.intervals)
     sets = prediction_sets(probabilities, minimum_probability(model.reference.label_scores, COVERAGE))
     metrics[f"test/set_coverage_{COVERAGE:g}"] = float(sets[np.arange(len(labels)), labels].mean())
     metrics[f"test/set_size_{COVERAGE:g}"] = float(sets.sum(axis=1).mean())

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.comparison.same_images import aligned, correct
-from cnnexp.records import Labels, Probabilities, RunSummary
+from cnnexp.records import Labels, RecordedPredictions, RunSummary
 from cnnexp.report.matrix import confusion_matrix, difference_matrix
 
 _IMAGES_LISTED = 24
@@ -39,9 +39,9 @@ def side_by_side(reference: RunSummary, other: RunSummary, *, titles: tuple[str,
     first, second = reference.read_predictions(), other.read_predictions()
     if first is None or second is None:
         return None
-    probabilities = (first.probabilities, aligned(first, second))
-    confusions = [_confusion(first.labels, each) for each in probabilities]
-    is_correct = [correct(first.labels, each) for each in probabilities]
+    both = (first, aligned(first, second))
+    confusions = [_confusion(first.labels, each.predicted, len(first.class_names)) for each in both]
+    is_correct = [correct(first.labels, each.predicted) for each in both]
     only = (is_correct[0] & ~is_correct[1], is_correct[1] & ~is_correct[0])
     names = first.class_names
     return SideBySide(
@@ -51,23 +51,21 @@ def side_by_side(reference: RunSummary, other: RunSummary, *, titles: tuple[str,
             confusion_matrix(confusions[1], names, titles[1]),
             difference_matrix(confusions[1] - confusions[0], names),
         ),
-        only_reference=_disagreements(only[0], first.files, first.labels, probabilities[1], names),
-        only_other=_disagreements(only[1], first.files, first.labels, probabilities[0], names),
+        only_reference=_disagreements(only[0], first.files, first.labels, both[1], names),
+        only_other=_disagreements(only[1], first.files, first.labels, both[0], names),
         counts=(int(only[0].sum()), int(only[1].sum())),
     )
 
 
-def _confusion(labels: Labels, probabilities: Probabilities) -> NDArray[np.int64]:
-    classes = probabilities.shape[1]
-    cells = labels * classes + probabilities.argmax(axis=1)
+def _confusion(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
+    cells = labels * classes + predicted
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
 def _disagreements(
-    chosen: NDArray[np.bool_], files: Sequence[str], labels: Labels, wrong: Probabilities, names: Sequence[str]
+    chosen: NDArray[np.bool_], files: Sequence[str], labels: Labels, wrong: RecordedPredictions, names: Sequence[str]
 ) -> tuple[Disagreement, ...]:
-    confidence = wrong.max(axis=1)
+    answers = wrong.predicted
+    confidence = wrong.probabilities[np.arange(len(answers)), answers]
     indices = sorted(map(int, np.flatnonzero(chosen)), key=lambda index: -float(confidence[index]))[:_IMAGES_LISTED]
-    return tuple(
-        Disagreement(files[i], names[labels[i]], names[int(wrong[i].argmax())], float(confidence[i])) for i in indices
-    )
+    return tuple(Disagreement(files[i], names[labels[i]], names[answers[i]], float(confidence[i])) for i in indices)

@@ -35,8 +35,11 @@ def summary_line(count: int, failed: int, unlike: int, seconds: float) -> str:
 
 
 def model_note(model: Classifier, *, coverage: float) -> str:
-    """What this model's calibration data are too few for; empty if nothing."""
+    """By which threshold it decides, and what its calibration data are too few for; empty if nothing."""
     notes = []
+    decision = model.card.decision
+    if decision is not None:
+        notes.append(f"{printable(decision.positive)} is answered from {percent(decision.threshold)} on")
     if minimum_probability(model.reference.label_scores, coverage) == 0:
         count = len(model.reference.label_scores)
         notes.append(f"the prediction sets hold every class, because {count} calibration images say too little")

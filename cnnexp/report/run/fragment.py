@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from markupsafe import Markup
 
@@ -9,7 +10,7 @@ from cnnexp.records import ClassScore, Evaluation, Finding, History
 from cnnexp.report.matrix import confusion_matrix
 from cnnexp.report.pages import template
 from cnnexp.report.run.curves import curve_charts
-from cnnexp.report.run.scores import NAMES, metric_row, score_text, taken_for, worst_first
+from cnnexp.report.run.scores import metric_row, score_text, shown_metrics, taken_for, worst_first
 from cnnexp.system.text import plural, printable
 
 MOST_CLASSES = 15  # in the table; of more, those of the lowest F1
@@ -76,7 +77,9 @@ def fragment(facts: RunFacts) -> str:
         facts=facts,
         headline=headline(facts),
         course=course(facts),
-        metrics=[] if evaluation is None else [metric_row(name, evaluation, facts.metrics) for name in NAMES],
+        metrics=[]
+        if evaluation is None
+        else [metric_row(name, evaluation, facts.metrics) for name in chain(*shown_metrics(evaluation))],
         classes=[] if evaluation is None else _classes(evaluation),
         more_classes=max(0, len(names) - MOST_CLASSES),
         charts=[] if facts.history is None else [Markup(chart) for chart in curve_charts(facts.history)],

@@ -22,7 +22,7 @@ from cnnexp.report.pages import picture, template, tiled
 from cnnexp.report.run import folds
 from cnnexp.report.run.curves import curve_charts
 from cnnexp.report.run.header import header_rows
-from cnnexp.report.run.scores import NAMES, metric_row, score_text, taken_for, worst_first
+from cnnexp.report.run.scores import metric_row, score_text, shown_metrics, taken_for, worst_first
 from cnnexp.system.secrets import masked
 from cnnexp.system.text import plural
 
@@ -78,7 +78,7 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         check_data=_check_data(command),
         store=masked(str(result.settings["tracking"]["uri"])),
         notes=[note for note in (*result.notes, *evaluation.notes) if note not in issues],
-        metrics=[metric_row(name, evaluation, result.metrics) for name in NAMES],
+        metrics=[[metric_row(name, evaluation, result.metrics) for name in part] for part in shown_metrics(evaluation)],
         classes=class_rows(result),
         more_classes=max(0, len(names) - MOST_CLASSES),
         charts=[Markup(chart) for chart in curve_charts(result.history)],

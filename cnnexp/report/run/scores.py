@@ -1,7 +1,7 @@
 """Scores on the test split: overall with intervals, and class by class."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
 
 import numpy as np
 from rich.console import Console
@@ -28,6 +28,8 @@ NAMES = {
     "ece": "ECE",
     "ece_uncalibrated": " uncalibrated",
 }
+DECIDED = ("sensitivity", "specificity", "precision")  # of the class that a decision is about
+ABOUT_PROBABILITIES = 6  # the last ones of NAMES
 UNDEFINED = "–"
 
 
@@ -63,21 +65,28 @@ def _overall(evaluation: Evaluation, metrics: Mapping[str, float], *, blocks: in
         table.add_column("", no_wrap=True)
         table.add_column("value", justify="right")
         table.add_column("95 % interval")
-    cells = [metric_cells(name, evaluation, metrics) for name in NAMES]
-    rows = len(cells) // blocks
-    for row in range(rows):
-        table.add_row(*chain.from_iterable(cells[row::rows]))
+    parts = [[metric_cells(name, evaluation, metrics) for name in part] for part in shown_metrics(evaluation)]
+    for row in zip_longest(*(parts if blocks == len(parts) else [chain(*parts)]), fillvalue=("", "", "")):
+        table.add_row(*chain.from_iterable(row))
     return table
+
+
+def shown_metrics(evaluation: Evaluation) -> tuple[list[str], list[str]]:
+    """Return the names of the metrics that are shown: what was answered, and how good the probabilities are."""
+    names = list(NAMES)
+    decided = [name for name in DECIDED if name in evaluation.metrics]
+    return [*names[:-ABOUT_PROBABILITIES], *decided], names[-ABOUT_PROBABILITIES:]
 
 
 def metric_cells(name: str, evaluation: Evaluation, metrics: Mapping[str, float]) -> tuple[str, str, str]:
     """Return label, value and interval of a metric."""
     known = evaluation.metrics.get(name, metrics.get(f"test/{name}"))  # uncalibrated is a number of the run
     value = UNDEFINED if known is None else f"{known:.3f}"
+    label = name if name in DECIDED else NAMES[name]
     if name not in evaluation.intervals:
-        return NAMES[name], value, ""
+        return label, value, ""
     low, high = evaluation.intervals[name]
-    return NAMES[name], value, f"{low:.3f}–{high:.3f}"
+    return label, value, f"{low:.3f}–{high:.3f}"
 
 
 def metric_row(name: str, evaluation: Evaluation, metrics: Mapping[str, float]) -> tuple[str, str, str]:

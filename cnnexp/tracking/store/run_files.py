@@ -61,7 +61,7 @@ def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
     table = parquet.ParquetFile(io.BytesIO(content)).read()
     # filters of read_table, compute functions and to_numpy would all import pandas: a third of a second
     rows = [row for row, split in enumerate(table["split"].to_pylist()) if split == "test"]
-    files, labels = table["file"].to_pylist(), table["label"].to_pylist()
+    files, labels, predicted = (table[name].to_pylist() for name in ("file", "label", "predicted"))
     classes = [name for name in table.column_names if name.startswith(PROBABILITY)]
     columns = [np.from_dlpack(table[name].combine_chunks())[rows] for name in classes]
     names = [name.removeprefix(PROBABILITY) for name in classes]
@@ -76,6 +76,7 @@ def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
         content_digest=about["content_digest"] if about else None,
         labels=np.array([index[labels[row]] for row in rows], dtype=np.int64),
         probabilities=np.stack(columns, axis=1).astype(np.float32),
+        decided=np.array([index[predicted[row]] for row in rows], dtype=np.int64),
         folds=np.from_dlpack(table["fold"].combine_chunks())[rows].astype(np.int64)
         if "fold" in table.column_names
         else None,
