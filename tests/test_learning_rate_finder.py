@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
@@ -133,10 +134,9 @@ def inside(tmp_path, monkeypatch):
 
 
 def recorded(*names):
-    import mlflow
-
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
-    runs = {run.info.run_name: run for run in mlflow.search_runs(search_all_experiments=True, output_format="list")}
+    client = MlflowClient("sqlite:///mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = {run.info.run_name: run for run in client.search_runs(experiments)}
     return [runs[name] for name in names]
 
 

@@ -214,7 +214,7 @@ def find_lr(*, settings: tuple[str, ...], html: Path | None, json: Path | None) 
 
     \b
     cnnexp find-lr model=vgg optimizer=sgd
-    cnnexp find-lr data=folder data.path=photos/ --html curve.html
+    cnnexp find-lr data=folder data.path=a/ --html lr.html
     """  # noqa: D301
     from cnnexp.compose import compose_config
 
@@ -287,8 +287,8 @@ def preview(*, settings: tuple[str, ...], html: Path, images: int) -> int:
 
     \b
     cnnexp preview augmentation=strong
-    cnnexp preview data=folder data.path=photos/ augmentation=mix
-    cnnexp preview data=cifar10 augmentation=none augmentation.hue=0.1
+    cnnexp preview data=folder data.path=a/ augmentation=mix
+    cnnexp preview data=cifar10 augmentation.hue=0.1
     """  # noqa: D301
     from cnnexp.cli.preview import run
 

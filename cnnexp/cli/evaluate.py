@@ -9,6 +9,7 @@ from rich.text import Text
 from cnnexp.cli.evaluation_request import Request, SavedModel
 from cnnexp.compose import parameters, to_yaml
 from cnnexp.config import ExperimentConfig
+from cnnexp.config.columns import values
 from cnnexp.report.console import open_console, print_line
 from cnnexp.report.run import print_scores, reading_shown
 from cnnexp.runs.record_evaluation import EvaluationTarget, RecordedEvaluation, parent_run, record_evaluation, title
@@ -79,7 +80,10 @@ def _opened(model: SavedModel) -> Iterator[EvaluationTarget]:
 
 
 def _parameters(config: ExperimentConfig) -> dict[str, str | int | float | bool | None]:
-    return {key: value for key, value in parameters(config).items() if key.split(".")[0] in ("data", "seed")}
+    """Return the settings of the data, and the seed; one at the value that means "as before it existed" is none."""
+    unused = {name for name, setting, value in values(config) if setting.is_neutral(value)}
+    recorded = {name: value for name, value in parameters(config).items() if name not in unused}
+    return {name: value for name, value in recorded.items() if name.split(".")[0] in ("data", "seed")}
 
 
 def _images(target: EvaluationTarget, config: ExperimentConfig, change: Change) -> EvaluationSet:

@@ -71,14 +71,14 @@ class Setting:
 
     def in_run_hash(self, value: object) -> bool:
         """Tell whether two runs that differ in this value are different runs; null is a setting that is not in use."""
-        return self.affects in _LEARNED and value is not None and not self._is_neutral(value)
+        return self.affects in _LEARNED and value is not None and not self.is_neutral(value)
 
     def in_sweep_hash(self, value: object) -> bool:
         """Tell whether two sweeps that differ in this value are different sweeps."""
-        return self.affects in (*_RECORDED, "sweep") and not self._is_neutral(value)
+        return self.affects in (*_RECORDED, "sweep") and not self.is_neutral(value)
 
-    def _is_neutral(self, value: object) -> bool:
-        """Compare a value, or the text that an override has for it."""
+    def is_neutral(self, value: object) -> bool:
+        """Tell whether a value, or the text that an override has for it, means "as before this setting existed"."""
         return self.has_neutral and value in (self.neutral, as_yaml(self.neutral))
 
 
