@@ -1,5 +1,6 @@
 """A setting that does not exist yet: all that the program does with it follows from its own field."""
 
+import dataclasses
 import json
 
 import hydra
@@ -126,3 +127,26 @@ def test_a_setting_means_the_same_in_every_variant():
     for group in ExperimentConfig.__annotations__:
         for owner in types_of(group):
             assert settings_of(owner, group=group).items() <= described.items(), owner
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [
+        *(("data", option) for option in ("digits", "folder", "table", "npz")),
+        *(("optimizer", option) for option in ("adam", "adamw", "sgd")),
+        ("augmentation", "basic"),
+        ("tracking", "default"),
+        ("training", "default"),
+    ],
+)
+def test_a_users_file_of_before_has_the_neutral_values(tmp_path, group, option):
+    path = ["data.path=x"] if group == "data" else []
+    usual = getattr(compose_config([f"{group}={option}", *path]), group)
+    added = {field.name for field in dataclasses.fields(usual) if field.default is not dataclasses.MISSING}
+    assert added - {"path"}
+    lines = (CONF / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line.partition(":")[0] not in added]
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "own.yaml").write_text("\n".join(kept), encoding="utf-8")
+    own = getattr(compose_config([f"{group}=own", *path], config_dir=tmp_path), group)
+    assert own == usual

@@ -202,9 +202,9 @@ class TableDataConfig(FileDataConfig):
 
     root: str | None = setting(affects="source", column="if set")  # folder of all its paths; None: the table's own
     image: str = setting(column="if set")  # column of the paths
-    label: str = setting(column="if set", neutral=None)  # column of the class names
+    label: str = setting(column="if set", neutral=None, required=True)  # column of the class names
     split: str = setting(column="if set")  # column of the split names; auto: `split` if present; none
-    group: str = setting(column="if set", neutral=None)  # column of what is never split up; auto: `group`; none
+    group: str = setting(column="if set", neutral=None, required=True)  # column of what stays together; auto; none
 
 
 @settings

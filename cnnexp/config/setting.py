@@ -83,15 +83,23 @@ class Setting:
 
 
 def setting(
-    *, affects: Effect = "result", column: Column = "always", short: str | None = None, neutral: object = _NO_NEUTRAL
+    *,
+    affects: Effect = "result",
+    column: Column = "always",
+    short: str | None = None,
+    neutral: object = _NO_NEUTRAL,
+    required: bool = False,
 ) -> Any:  # noqa: ANN401 - what `dataclasses.field` returns
     """Declare what a field of a `settings` class affects, such as the machine, and how it is shown.
 
     A setting that is added to a program whose runs are recorded takes a `neutral` value, at which it stays out of run
-    and sweep hashes: what was run before is then still the same run.
+    and sweep hashes: what was run before is then still the same run. YAML files of users that were written before, and
+    do not name it, have that value, unless it is `required`: older than its namesake in another class of its group.
     """
-    description = Setting(affects=affects, column=column, short=short, neutral=neutral)
-    return dataclasses.field(metadata={_KEY: description})
+    metadata = {_KEY: Setting(affects=affects, column=column, short=short, neutral=neutral)}
+    if required or neutral is _NO_NEUTRAL:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(metadata=metadata, default=neutral)
 
 
 def setting_like(other: Setting | None) -> Any:  # noqa: ANN401 - what `dataclasses.field` returns
