@@ -3,7 +3,7 @@ from cnnexp.config.setting import one_of, setting, settings
 from cnnexp.errors import ConfigError
 from cnnexp.system.store_uri import StoreUri
 
-MODELS = ("all", "none")
+MODELS = ("all", "best", "none")  # best: of a sweep the best run alone
 
 
 @settings

@@ -22,6 +22,9 @@ def room_for_models(count: int | None, parameters: int, *, kept: str) -> str:
     one = _BYTES * parameters
     if kept == "none":
         return f"none is kept (of about {file_size(one)} each)"
-    if count is None:
-        return f"about {file_size(one)} each; tracking.models=none keeps none"
-    return f"{count:,} × {file_size(one)} = {file_size(one * count)}; tracking.models=none keeps none"
+    if kept == "best":
+        return f"the best run's is kept (about {file_size(one)})"
+    every = (
+        f"about {file_size(one)} each" if count is None else f"{count:,} × {file_size(one)} = {file_size(one * count)}"
+    )
+    return f"{every}; tracking.models=best keeps one"

@@ -14,7 +14,7 @@ from cnnexp.report.run.log import RunLog
 from cnnexp.runs import artifacts, experiment
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
-from cnnexp.tracking.kept_models import without_model
+from cnnexp.tracking.kept_models import train_again
 from cnnexp.training import GraphCache
 
 LOG = "log.txt"
@@ -98,11 +98,14 @@ def record_run(
 
 
 def record_result(result: RunResult, config: ExperimentConfig, *, command: RunCommand, recorder: Recorder) -> None:
-    """Record what came out of a run, with its model unless ``tracking.models`` is ``none``."""
-    with_model = config.tracking.models != "none"
-    recorder.finish(result, artifacts.files(result, command), with_model=with_model)
-    if not with_model:
-        recorder.tags(without_model(command))
+    """Record what came out of a run, with its model unless ``tracking.models`` is ``none``.
+
+    With ``best`` it has its model too: which run is the best of a sweep is known to the sweep.
+    """
+    kept = config.tracking.models
+    if kept != "all":
+        recorder.tags(train_again(command))
+    recorder.finish(result, artifacts.files(result, command), with_model=kept != "none")
 
 
 def code_of(config: ExperimentConfig) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from hydra.plugins.launcher import Launcher
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.sweeps.best_model import keep_best_model
 from cnnexp.sweeps.context import SweepContext
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
@@ -163,12 +164,14 @@ class ExternalSweep:
         results, uri, parent_id = self._results(), self._tracking.uri, self._parent.run_id
         finished = status == "FINISHED"
         summary = summarize_with_comparison(results, uri=uri, parent_id=parent_id) if finished else summarize(results)
+        best = finished and self._tracking.models == "best"
+        model = keep_best_model(uri, parent_id, objective=self._settings.objective) if best else []
         record = self._parent.end(status, summary.description, summary.files)
         record.wait()
         if results.all:
             report = SweepReport()
             print_fairness(results, report)
-            report.closing(next_steps(summary, uri=uri, parent_id=parent_id))
+            report.closing([*model, *next_steps(summary, uri=uri, parent_id=parent_id)])
         tell_caller(record, uri=uri)
 
     def _results(self) -> Results:

@@ -85,6 +85,14 @@ class Result:
         return f"{failed}{scores} (epoch {self.metrics['best/epoch']:.0f}{took}{pruned})"
 
 
+def rank(metrics: Mapping[str, float], objective: str) -> float:
+    """Return a number that is smaller for a better run; infinity where it has no value of the objective."""
+    value = metrics.get(objective, math.nan)
+    if math.isnan(value):
+        return math.inf
+    return -value if objective.endswith("accuracy") else value
+
+
 class Results:
     """All results so far."""
 
@@ -130,11 +138,13 @@ class Results:
         best = self.ranked[:1]
         return f"{best[0].name}: {best[0].summary}" if best and best[0].metrics else ""
 
+    def is_beaten(self, result: Result) -> bool:
+        """Return whether a run that this command has finished is as good as another run."""
+        finished = (other for other in self.with_status("FINISHED") if other.run_id is None)
+        return any(self._rank(other) <= self._rank(result) for other in finished)
+
     def _rank(self, result: Result) -> float:
-        if self._objective not in result.metrics:
-            return math.inf
-        value = result.metrics[self._objective]
-        return -value if self._objective.endswith("accuracy") else value
+        return rank(result.metrics, self._objective)
 
     def description(self) -> str:
         """Return the sweep in Markdown: verdict first, then a table, best first."""

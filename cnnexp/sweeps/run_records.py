@@ -99,15 +99,18 @@ class RunRecords:
 
     def finish(self, run: SweepRun, metrics: Mapping[str, float], *, pruned: bool, failed_learning: str | None) -> None:
         """End a run that has finished, or was pruned."""
-        self._end_record(run, "FINISHED", {})
         seconds = time.monotonic() - run.started
         if run.job.fold is not None:
+            self._end_record(run, "FINISHED", {})
             accuracy, epoch = metrics["test/accuracy"], metrics["best/epoch"]
             text = f"accuracy {accuracy:.3f} on the images that it judges (epoch {epoch:.0f}, {seconds:.1f} s)"
             self._report_end(run, text, good=failed_learning is None)
             return
         status = "pruned" if pruned else "FINISHED"
         result = Result.from_job(run.job, status, metrics, run.info, seconds, failed_learning=failed_learning)
+        if run.config.tracking.models == "best" and self.results.is_beaten(result):
+            run.record.remove_model()  # nothing of it has been delivered: a model goes with the end of its record
+        self._end_record(run, "FINISHED", {})
         self.results.add(result)
         self._source.run_ended(run.job.number, metrics, pruned=pruned)
         self._report_end(run, _folds_text(run) or result.summary, good=failed_learning is None)
@@ -136,7 +139,7 @@ class RunRecords:
             run.record.discard()
             self._ended.append(run.record)
         else:
-            run.record.take_back_result()  # its folds are under it
+            run.record.remove_model()  # its folds are under it
         self._report.retried(run.job.key, run.job.name, reason)
 
     def refuse(self, reason: str) -> None:

@@ -11,6 +11,7 @@ from cnnexp.config.defaults import from_variables
 from cnnexp.errors import SweepError
 from cnnexp.report.console import print_title
 from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.sweeps.best_model import keep_best_model
 from cnnexp.sweeps.executors.protocol import Executor
 from cnnexp.sweeps.jobs import JobSource
 from cnnexp.sweeps.results import Results
@@ -27,6 +28,8 @@ from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begi
 from cnnexp.system.files import remove_if_empty
 from cnnexp.system.text import plural, program
 from cnnexp.tracking import OwnedRecord
+
+Lines = list[tuple[str, str]]  # label and text
 
 
 class ExecutorLauncher(Protocol):
@@ -158,13 +161,14 @@ class Sweep:
         self._is_closed = True
         self._report.stop()
         kept = scheduler.deliver()
-        summary = self._summary(scheduler.results, complete=status == "FINISHED" and not kept)
+        complete = status == "FINISHED" and not kept
+        summary = self._summary(scheduler.results, complete=complete)
+        model = self._keep_best_model() if complete else []
         record = self._parent.end(status, summary.description, summary.files)
         record.wait()
         remove_if_empty(self._folder)
-        self._print_end(
-            scheduler.results, summary, record, [*kept, *([record] if record.kept_reason is not None else [])]
-        )
+        kept += [record] if record.kept_reason is not None else []
+        self._print_end(scheduler.results, summary, record, kept, model)
 
     def _summary(self, results: Results, *, complete: bool) -> SweepSummary:
         """Compare the runs, unless the sweep was stopped or some records had to be kept in the outbox."""
@@ -172,9 +176,16 @@ class Sweep:
             return summarize(results)
         return summarize_with_comparison(results, uri=self._tracking.uri, parent_id=self._parent.run_id)
 
-    def _print_end(self, results: Results, summary: SweepSummary, record: OwnedRecord, kept: list[OwnedRecord]) -> None:
+    def _keep_best_model(self) -> Lines:
+        if self._tracking.models != "best":
+            return []
+        return keep_best_model(self._tracking.uri, self._parent.run_id, objective=self._settings.objective)
+
+    def _print_end(
+        self, results: Results, summary: SweepSummary, record: OwnedRecord, kept: list[OwnedRecord], model: Lines
+    ) -> None:
         print_fairness(results, self._report)
-        lines = [("best", results.best_summary)] if results.best_summary else []
+        lines = [*([("best", results.best_summary)] if results.best_summary else []), *model]
         for one in kept:
             send = f"{program()} send {shlex.quote(str(one.folder))}"
             lines.append(("kept", f"{one.kept_reason} Complete it later: {send}"))

@@ -128,6 +128,16 @@ def _find(client: "MlflowClient", experiment_id: str, run_id: str) -> "LoggedMod
     return found[0] if found else None
 
 
+def remove(client: "MlflowClient", *, run_id: str) -> None:
+    """Remove the run's logged model with its files."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    found = _find(client, client.get_run(run_id).info.experiment_id, run_id)
+    if found is not None:
+        get_artifact_repository(found.artifact_location, tracking_uri=client.tracking_uri).delete_artifacts()
+        client.delete_logged_model(found.model_id)
+
+
 def complete(folder: Path, logged: "LoggedModel", *, run_id: str) -> None:
     """Write the ``MLmodel`` file, which names the run and the logged model."""
     from mlflow import pyfunc

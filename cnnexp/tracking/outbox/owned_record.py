@@ -128,8 +128,8 @@ class OwnedRecord:
         self.writer.end("KILLED", discarded=True)
         self.delivery.notify(ended=True)
 
-    def take_back_result(self) -> None:
-        """Forget the model of a broken attempt that is repeated in the same record."""
+    def remove_model(self) -> None:
+        """Forget the model: that of a broken attempt which is repeated in the same record, or one that is not kept."""
         self.writer.cut_unfinished_line()
         self.writer.remove_model()
 
