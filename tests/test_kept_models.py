@@ -27,7 +27,7 @@ def store(folder):
     return f"sqlite:///{folder}/mlflow.db"
 
 
-def recorded(*overrides, loss=None, parent="nothing"):
+def recorded(*overrides, loss=None, parent=None):
     """Record a run in the current folder, which nothing has trained; return its id."""
     config = compose_config(overrides)
     with recording(
@@ -35,7 +35,7 @@ def recorded(*overrides, loss=None, parent="nothing"):
         run_name="untrained",
         parameters=columns(config, overrides),
         config_yaml="",
-        tags={**other_settings(config, overrides), PARENT: parent},
+        tags={**other_settings(config, overrides), **({} if parent is None else {PARENT: parent})},
     ) as recorder:
         result = tracking_inputs.result()
         result = replace(result, metrics={**result.metrics, **({} if loss is None else {"best/val_loss": loss})})
