@@ -55,7 +55,7 @@ def test_a_sensitivity_counts_one_more_image_as_missed():
     # 9 of 10 is 0.9, the most that nine images can show
     assert chosen("sensitivity", 0.9, sick=NINE, well=(0.05,)).threshold == pytest.approx(0.075)
     assert fewest_positives("sensitivity", 0.9) == 9
-    assert (fewest_positives("precision", 0.95), fewest_positives("cost", 5)) == (19, 1)
+    assert (fewest_positives("precision", 0.95), fewest_positives("cost", 5)) == (19, 10)
 
 
 def test_a_precision_is_reached_from_the_lowest_threshold_that_shows_it():
@@ -66,9 +66,30 @@ def test_a_precision_is_reached_from_the_lowest_threshold_that_shows_it():
     assert chosen("precision", 0.9, sick=NINE, well=(0.45, 0.05)) is None
 
 
-@pytest.mark.parametrize(("cost", "threshold"), [(1, 0.5), (4, 0.2), (0.25, 0.8)])
-def test_a_cost_gives_the_threshold_that_costs_least(cost, threshold):
-    assert chosen("cost", cost, sick=NINE, well=(0.3,)).threshold == pytest.approx(threshold)
+@pytest.mark.parametrize(
+    ("cost", "threshold"),
+    [
+        (1, (0.2 + 0.3) / 2),  # one false alarm; two missed ones, from 0.8 on, would cost 2
+        (4, (0.2 + 0.3) / 2),
+        (0.25, (0.7 + 0.9) / 2),  # two missed ones cost 0.5
+        (0.01, (0.7 + 0.9) / 2),
+    ],
+)
+def test_a_cost_gives_the_threshold_whose_mistakes_cost_least(cost, threshold):
+    found = chosen("cost", cost, sick=(0.9, 0.6, 0.3), well=(0.7, 0.2, 0.1))
+    assert found.threshold == pytest.approx(threshold)
+
+
+def test_of_thresholds_that_cost_the_same_the_one_for_calibrated_probabilities_is_taken():
+    # from 0.2 on one false alarm, from 0.75 on one missed image; 0.75 is nearer to 1 / (1 + 1)
+    assert chosen("cost", 1, sick=(0.9, 0.4), well=(0.6,)).threshold == pytest.approx(0.75)
+    assert chosen("cost", 1, sick=(1.0, 0.8), well=(0.2, 0.0)).threshold == pytest.approx(0.5)
+
+
+def test_probabilities_that_are_too_near_to_one_half_do_no_harm():
+    # calibrated, 1 / (1 + 5) would be right; here it would answer everything
+    found = chosen("cost", 5, sick=(0.53, 0.52, 0.51), well=(0.49, 0.48, 0.47))
+    assert (found.hits, found.false_alarms) == (3, 0)
 
 
 def test_new_images_of_the_class_are_recognized_as_often_as_was_wanted():
@@ -269,7 +290,7 @@ def test_a_card_without_a_decision_is_what_it_was_and_an_impossible_one_is_refus
         (
             ["decision.positive=eight", "decision.cost=5"],
             1,
-            "100 calibration images, 1 of them of eight; the split has",
+            "100 calibration images, 10 of them of eight; the split has",
         ),
         (
             ["decision.positive=eight", "decision.sensitivity=0.99", "data.calibration=0.3"],
