@@ -6,7 +6,9 @@ import time
 import keras
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
+from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
 from cnnexp.config import FromRunConfig
 from cnnexp.datasets import load_splits
@@ -173,3 +175,13 @@ def test_a_network_is_named_so_that_it_stays_the_same(folder, monkeypatch):
     mine = compose_config(["model=pretrained", "model.weights=model/w.pth"])
     assert pinned(mine).model.weights == str(folder / "w.pth")
     assert pinned(compose_config(["model=pretrained", "model.weights=none"])).model.weights == "none"
+
+
+def test_a_run_that_continues_is_evaluated_with_the_scaling_of_its_network(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    short = ["training=smoke", "training.epochs=1", "training.head_epochs=0", "training.threads=1", "data.limit=60"]
+    assert main(["model=from_run", f"model.run={folder}", *short, "optimizer=adam", "schedule=constant"]) == 0
+    assert main(["evaluate", "latest"]) == 0
+    assert "no difference shown" in capsys.readouterr().out
+    evaluation, _ = MlflowClient("sqlite:///mlflow.db").search_runs(["1"])
+    assert evaluation.data.params["data.scaling"] == "unit"  # by the card: as the network of the digits scales

@@ -66,14 +66,15 @@ def _evaluations(request: Request, parent_id: str) -> Iterator[str]:
 @contextmanager
 def _opened(model: SavedModel) -> Iterator[EvaluationTarget]:
     with model.folder() as folder:
+        opened = open_model(folder)
         yield EvaluationTarget(
-            model=open_model(folder),
+            model=opened,
             folder=folder,
             name=model.name,
             origin=model.origin,
             seed=model.config.seed,
             tracking=model.config.tracking,
-            parameters=_parameters(model.config),
+            parameters=_parameters(model.config) | {"data.scaling": str(opened.card.scaling["rule"])},
             config_yaml=to_yaml(model.config),
             own_test=model.own_test(),
         )

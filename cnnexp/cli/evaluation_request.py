@@ -101,7 +101,9 @@ def _data_of_run(source: RecordedModel | Path, overrides: Sequence[str]) -> list
             f"The images of {_origin(source)[:12]} come from data={data['name']}, which --extend has added; it is not "
             "there now. Add --extend FILE (its text is in the run's artifacts extensions/), or name other data."
         )
-    values = [str(Override.setting(f"data.{key}", value)) for key, value in data.items() if key != "name"]
+    # The model scales, by its card; data.scaling=model would need the model's own settings beside it.
+    kept = {key: value for key, value in data.items() if key != "name" and (key, value) != ("scaling", "model")}
+    values = [str(Override.setting(f"data.{key}", value)) for key, value in kept.items()]
     return [f"data={data['name']}", *values, f"seed={whole['seed']}"]  # the seed chose what data.limit kept
 
 
