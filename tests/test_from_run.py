@@ -183,5 +183,5 @@ def test_a_run_that_continues_is_evaluated_with_the_scaling_of_its_network(folde
     assert main(["model=from_run", f"model.run={folder}", *short, "optimizer=adam", "schedule=constant"]) == 0
     assert main(["evaluate", "latest"]) == 0
     assert "no difference shown" in capsys.readouterr().out
-    evaluation, _ = MlflowClient("sqlite:///mlflow.db").search_runs(["1"])
+    evaluation, _ = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"])
     assert evaluation.data.params["data.scaling"] == "unit"  # by the card: as the network of the digits scales

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def inside(tmp_path, monkeypatch):
 
 
 def recorded(*names):
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")  # MLflow keeps a connection by address
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = {run.info.run_name: run for run in client.search_runs(experiments)}
     return [runs[name] for name in names]

@@ -133,7 +133,7 @@ def test_an_evaluation_is_a_run_that_points_to_the_first(home, monkeypatch, capf
     assert run.data_digest == first.run.data_digest
     assert set(first.run.metrics) >= {name for name in run.metrics if not name.startswith(("test/set", "test/unlike"))}
     assert len(run.read_predictions().labels) == len(first.run.read_predictions().labels)
-    names = {file.path for file in MlflowClient("sqlite:///mlflow.db").list_artifacts(run.run_id)}
+    names = {file.path for file in MlflowClient(f"sqlite:///{home}/mlflow.db").list_artifacts(run.run_id)}
     assert names >= {
         "confusion_matrix.png", "confusion_matrix_normalized.png", "per_class.png", "classification_report.json",
         "predictions.parquet", "card.json", "config.yaml",
