@@ -65,7 +65,7 @@ def _quiet(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _dispatch(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
-        from cnnexp.cli.commands import run_command
+        from cnnexp.cli.command_line import run_command
 
         return run_command(arguments)
     if arguments and arguments[0].replace("-", "").isalpha() and not arguments[0].startswith("-"):

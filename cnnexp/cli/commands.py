@@ -4,24 +4,20 @@ A command imports what it needs when it is called: its help and the refusal of a
 TensorFlow is needed for is imported after `quiet.import_tensorflow`, and after a wrong target was refused.
 """
 
-from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cnnexp.cli.code_flags import EXTEND, TRUST
-from cnnexp.cli.outputs import FILE, STDOUT, with_flags
+from cnnexp.cli.outputs import FILE, STDOUT
 from cnnexp.errors import ConfigError
 from cnnexp.system import quiet
-from cnnexp.system.streams import print_required, printed_at_once
-from cnnexp.system.text import one_line, printable
+from cnnexp.system.streams import print_required
+from cnnexp.system.text import printable
 
 # A FILE that may be left out: what would be written is printed then.
 _OR_PRINTED: dict[str, Any] = {"is_flag": False, "flag_value": str(STDOUT), "metavar": "FILE"}
-_FLAGS = ("--json",)  # of the commands below
-_FLAG_COMMANDS = ("check-data", "compare")  # where the argument after --json has never been its file
 _EXTEND_HELP = "Code of your own, with what it adds; may be given several times."
 _TRUST_HELP = "Execute the code beside a model that has layers of its own."
 _NEW_FOLDER = click.Path(path_type=Path)
@@ -30,31 +26,6 @@ _NEW_FOLDER = click.Path(path_type=Path)
 @click.group(name="cnnexp")
 def commands() -> None:
     """Take the first argument as the name of a command."""
-
-
-def run_command(arguments: Sequence[str]) -> int:
-    """Run the command that the first argument names, with the others as its arguments; return its exit code.
-
-    A command returns its exit code, or None for 0.
-
-    Raises:
-        ConfigError: an argument or an option is wrong.
-
-    """
-    try:
-        with printed_at_once() if "--help" in arguments else nullcontext():
-            code = commands.main(_unambiguous(arguments), prog_name="cnnexp", standalone_mode=False)
-    except click.Abort as abort:
-        # what click makes of Ctrl-C; a SIGTERM, which arrives as the same, keeps its exit code
-        raise abort.__cause__ if isinstance(abort.__cause__, KeyboardInterrupt) else KeyboardInterrupt from None
-    except click.ClickException as error:
-        message = one_line(error.format_message())
-        raise ConfigError(f"{message} See cnnexp {arguments[0]} --help.") from error
-    return int(code or 0)
-
-
-def _unambiguous(arguments: Sequence[str]) -> list[str]:
-    return with_flags(arguments, _FLAGS if arguments[0] in _FLAG_COMMANDS else ())
 
 
 @commands.command("cache")

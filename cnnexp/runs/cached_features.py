@@ -17,9 +17,8 @@ from cnnexp.system.text import plural
 from cnnexp.training import FeatureSplit, Network, plain_features, view_features
 from cnnexp.training.feature_views import VIEW_BATCH, VIEW_SEED
 
-# Of each training image, where it is augmented. With EfficientNet-Lite0 and 300 images of hand signs or of CIFAR-10, a
-# head on four views was 1 to 4 points better than one on the plain images, over 3 seeds; eight views gain another 1 ± 1
-# for twice the time, and one view gains nothing.
+# Of each training image, where it is augmented. In a trial with a few hundred images a head on four views was better
+# than one on the plain images, and eight gained little more for twice the time; experiments/transfer is to confirm it.
 VIEWS = 4
 
 
