@@ -16,6 +16,7 @@ class TrainingConfig:
     sampling: str = setting(column="if set", neutral="shuffled")  # shuffled | balanced: of each class as many images
     accumulate: int = setting(column="if set", neutral=1)  # batches whose gradients are averaged into one step
     ema: float | None = setting(column="if set", neutral=None)  # decay of the average of weights; None: no average
+    soup: int = setting(column="if set", neutral=1)  # best epochs whose weights may be averaged; 1: those of the best
     freeze: int | str = setting(column="if set", neutral="none")  # none | backbone | how many of the first blocks
     head_epochs: int = setting(column="if set", neutral=0)  # of the head alone, before `epochs`
     threads: int | str = setting(affects="machine", column="if set", short="")  # cores; auto: docs/performance.md
@@ -36,6 +37,12 @@ class TrainingConfig:
             )
         within("training.accumulate", self.accumulate, 1, 65_536)
         within("training.ema", self.ema, 0, 1, above=True, below=True)
+        within("training.soup", self.soup, 1, 100)
+        if self.soup > 1 and self.keep == "last":
+            raise ConfigError(
+                f"training.soup={self.soup} averages weights of the best epochs, and training.keep=last keeps those of "
+                "the last; remove one of the two."
+            )
         within("training.head_epochs", self.head_epochs, 0, 100_000)
         self._check_freeze()
         if isinstance(self.threads, str):

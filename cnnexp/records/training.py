@@ -181,6 +181,8 @@ class History:
     outputs: tuple[OutputStatistics, ...] = ()
     penalties: tuple[float, ...] = ()  # L1 and L2 terms of the loss, at the same moments; empty: there are none
     head_epochs: int = 0  # how many of the epochs, the first ones, trained the head alone, before the last stage
+    # Epochs whose weights the model holds the mean of, the best first; empty: no mean was tried, see training.soup.
+    soup: tuple[int, ...] = ()
 
     @property
     def last_stage(self) -> "History":
@@ -194,4 +196,5 @@ class History:
             best_epoch=max(1, self.best_epoch - self.head_epochs),
             steps=self.steps * (len(epochs) - self.head_epochs) // len(epochs),
             head_epochs=0,
+            soup=tuple(epoch - self.head_epochs for epoch in self.soup),
         )

@@ -106,7 +106,25 @@ def final_metrics(history: History, evaluated: EvaluatedSplits) -> dict[str, flo
         "temperature": 1.0 if evaluated.temperature is None else evaluated.temperature,
         "updates": float(history.steps),
         "seconds/train": history.seconds,
+        **({"best/soup_epochs": float(len(history.soup))} if history.soup else {}),
     }
+
+
+def soup_notes(history: History, evaluated: EvaluatedSplits) -> tuple[str, ...]:
+    """Return what `training.soup` came to; nothing where no mean was tried."""
+    best = history.epochs[history.best_epoch - 1]
+    if not history.soup:
+        return ()
+    if len(history.soup) == 1:
+        return (
+            f"The weights are those of epoch {best.epoch} alone: by the validation images, no mean of the weights of "
+            "several epochs is as good.",
+        )
+    return (
+        f"The weights are the mean of those of epochs {', '.join(map(str, sorted(history.soup)))}: validation loss "
+        f"{evaluated.val_loss:.4g} and accuracy {evaluated.val_accuracy:.3f}, against {best.val_loss:.4g} and "
+        f"{best.val_accuracy:.3f} of epoch {best.epoch} alone.",
+    )
 
 
 def evidence_of(

@@ -29,7 +29,7 @@ from cnnexp.records import (
     RunResult,
 )
 from cnnexp.runs.decision import require_decidable
-from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics
+from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics, soup_notes
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.images_to_crop import with_images_to_crop
@@ -93,7 +93,7 @@ def run(
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
         findings=diagnose(evidence),
-        notes=(*info.notes, *evaluated.notes, *not_assessed(evidence)),
+        notes=(*info.notes, *soup_notes(history, evaluated), *evaluated.notes, *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),
         data_report=report,

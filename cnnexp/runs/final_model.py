@@ -107,7 +107,8 @@ def prepare_final(
 
 def _without_selection(config: ExperimentConfig) -> ExperimentConfig:
     """Return the settings of the final training: those of the folds, but that nothing stops it or chooses an epoch."""
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, patience=None, keep="last"))
+    training = dataclasses.replace(config.training, patience=None, keep="last", soup=1)
+    return dataclasses.replace(config, training=training)
 
 
 def _until(epochs: int, on_epoch: Callable[[EpochValues], object]) -> Callable[[EpochValues], bool]:

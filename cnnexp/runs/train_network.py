@@ -125,6 +125,7 @@ class NetworkTraining:
             ),
             plateau=training.Plateau(ScheduleConfig(name="constant"), learning_rate=HEAD_LEARNING_RATE),
             patience=None,
+            soup=1,
             epochs_after=self.config.training.epochs,
         )
         return self._fit_head(self.graphs.reuse(Trainer(Network(head), optimizer, self._loss)), config, features)
@@ -200,6 +201,7 @@ class NetworkTraining:
             patience=config.training.patience,
             monitor=config.training.monitor,
             keep=config.training.keep,
+            soup=config.training.soup,
             augmentation=settings.augmentation,
             seed=config.seed,
         )

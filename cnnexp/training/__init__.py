@@ -12,6 +12,7 @@ from cnnexp.training.network import Network, fold_temperature, require_zip_date,
 from cnnexp.training.optimizers import build_optimizer
 from cnnexp.training.rate_finder import LOWEST_RATE, find_learning_rate
 from cnnexp.training.schedules import Plateau, learning_rates
+from cnnexp.training.soup import Soup, Weights, greedy_soup
 from cnnexp.training.trainer import Trainer
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "Loss",
     "Network",
     "Plateau",
+    "Soup",
     "Trainer",
+    "Weights",
     "as_seen",
     "balanced_class_weights",
     "build_optimizer",
@@ -32,6 +35,7 @@ __all__ = [
     "first_of_each_class",
     "fit",
     "fold_temperature",
+    "greedy_soup",
     "learning_rates",
     "loss_and_accuracy",
     "plain_features",

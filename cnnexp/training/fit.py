@@ -13,7 +13,9 @@ from cnnexp.errors import NonFiniteLossError
 from cnnexp.evaluation import output_statistics
 from cnnexp.records import Augmentation, EpochValues, History, Labels
 from cnnexp.training.batches import Examples, batches
+from cnnexp.training.network import Network
 from cnnexp.training.schedules import Plateau
+from cnnexp.training.soup import Weights, greedy_soup
 from cnnexp.training.trainer import Trainer
 
 
@@ -31,6 +33,7 @@ class FitConfig:
     keep: str  # best | last: which epoch's weights the model ends with
     augmentation: Augmentation
     seed: int
+    soup: int = 1  # of how many best epochs the weights are averaged, where that does not lower `monitor`
     views: int = 1  # of each training image, one after another: epoch 1 takes the first, see `batches`
     epochs_after: int = 0  # of the stages that follow
     # Steps in one graph call; between two calls Python handles Ctrl-C and the progress display. Changes no number.
@@ -48,6 +51,8 @@ def fit(
     before: History | None = None,
 ) -> History:
     """Train a network in place; it ends with the weights of its best epoch by `config.monitor`, or of its last.
+
+    With `config.soup` it ends with a greedy soup of its best epochs.
 
     `on_epoch` gets each epoch's values and returns whether to prune the run: to stop it here, unless this was its last
     epoch anyway. `on_steps` gets (steps done, steps in all) after every graph call.
@@ -76,7 +81,7 @@ def fit(
     done: list[EpochValues] = [] if before is None else list(before.epochs)
     first = len(done) + 1
     final = len(done) + epochs + config.epochs_after
-    best = _BestWeights(config.monitor, before, network.model)
+    best = _BestWeights(config, before, network.model)
     untrained = network.logits(validation.images, validation.rows)
     outputs = [output_statistics(untrained, untrained=untrained)]
     penalties = [network.penalty()]
@@ -104,8 +109,7 @@ def fit(
         if config.patience is not None and epoch - max(best.epoch, first - 1) >= config.patience:
             break
     trainer.keep_average()
-    if config.keep == "best":
-        network.model.set_weights(best.weights)
+    soup = best.load_into(network, validation) if config.keep == "best" else ()
     return History(
         epochs=tuple(done),
         best_epoch=best.epoch,
@@ -116,6 +120,7 @@ def fit(
         outputs=tuple(outputs),
         penalties=tuple(penalties) if any(penalties) else (),
         head_epochs=first - 1,
+        soup=soup,
     )
 
 
@@ -128,22 +133,45 @@ def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[floa
 
 
 class _BestWeights:
-    """The weights of the best epoch so far."""
+    """The weights of the best epochs so far: of one, or of as many as a soup may take in."""
 
-    def __init__(self, monitor: str, before: History | None, model: keras.Model) -> None:
-        self._monitor = monitor
-        self._score = -math.inf
-        self.epoch = 0
-        self.weights: list[NDArray[np.float32]] = []
+    def __init__(self, config: FitConfig, before: History | None, model: keras.Model) -> None:
+        self._monitor = config.monitor
+        self._most = config.soup
+        self._kept: list[
+            tuple[float, int, Weights]
+        ] = []  # score, epoch, weights; the best first, of equals the earliest
         if before is not None:
             self.update(before.epochs[before.best_epoch - 1], model)
 
+    @property
+    def epoch(self) -> int:
+        """The best epoch, from 1; 0: there is none."""
+        return self._kept[0][1] if self._kept else 0
+
     def update(self, values: EpochValues, model: keras.Model) -> None:
-        score = -values.val_loss if self._monitor == "val/loss" else values.val_accuracy
-        if score > self._score:
-            self._score = score
-            self.epoch = values.epoch
-            self.weights = model.get_weights()
+        score = self._score(values.val_loss, values.val_accuracy)
+        if score > (-math.inf if len(self._kept) < self._most else self._kept[-1][0]):
+            kept = [*self._kept, (score, values.epoch, model.get_weights())]
+            self._kept = sorted(kept, key=lambda one: -one[0])[: self._most]
+
+    def load_into(self, network: Network, validation: Examples) -> tuple[int, ...]:
+        """Give the network the weights of the best epoch, or the soup; return the epochs of a soup."""
+        if len(self._kept) == 1:
+            network.model.set_weights(self._kept[0][2])
+            return ()
+
+        def score_of(weights: Weights) -> float:
+            network.model.set_weights(weights)
+            logits = network.logits(validation.images, validation.rows)
+            return self._score(*loss_and_accuracy(logits, validation.labels))
+
+        soup = greedy_soup([weights for *_, weights in self._kept], score_of)
+        network.model.set_weights(soup.weights)
+        return tuple(self._kept[place][1] for place in soup.members)
+
+    def _score(self, val_loss: float, val_accuracy: float) -> float:
+        return -val_loss if self._monitor == "val/loss" else val_accuracy
 
 
 def _train_epoch(

@@ -181,5 +181,6 @@ def _recipes(training: Mapping[str, Any]) -> list[str]:
         f"class weights {training['class_weight']}": training["class_weight"] != "none",
         f"sampling {training['sampling']}": training["sampling"] != "shuffled",
         f"average of weights {training['ema']}": training["ema"] is not None,
+        f"soup of {training['soup']} epochs": training["soup"] > 1,
     }
     return [recipe for recipe, is_used in recipes.items() if is_used]
