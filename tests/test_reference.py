@@ -120,6 +120,14 @@ def test_appearance_by_hand():
     assert reference.appearance(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 5)
 
 
+def test_appearance_is_that_of_means_over_floats_whatever_is_computed_at_once():
+    images = np.random.default_rng(5).integers(0, 256, (9, 200, 210, 3), dtype=np.uint8)
+    grey = images.mean(axis=3, dtype=np.float32)
+    steps = sum(np.abs(np.diff(grey, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2)) / (200 * 210)
+    columns = [images.mean(axis=(1, 2)) / 255, np.log1p(grey.std(axis=(1, 2))), np.log1p(steps)]
+    np.testing.assert_array_equal(reference.appearance(images), np.column_stack(columns).astype(np.float32))
+
+
 def test_squared_distances_of_features_and_appearance_add_up():
     known, rng = example(), np.random.default_rng(3)
     features, images = normalized(rng.normal(size=(5, 6))), rng.integers(0, 256, (5, 3, 4, 1), dtype=np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIRECTIONS = 128  # principal directions with a variance of their own; all others share one
-_CHUNK = 512  # images converted to floating point at once
+_CHUNK_PIXELS = 2**18  # converted to floating point at once: they stay in the cache of a processor
 RIDGE = 1e-4  # of the total variance, added to each: directions with almost no variance would dominate
 
 Features = NDArray[np.float32]  # (N, F), rows of length 1
@@ -193,15 +193,18 @@ def distances(
 
 def appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return (N, C + 2) simple properties of images (N, H, W, C): mean of each channel, contrast, and detail."""
-    chunks = [_appearance(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)]
+    count = max(1, _CHUNK_PIXELS // math.prod(images.shape[1:3]))
+    chunks = [_appearance(images[start : start + count]) for start in range(0, len(images), count)]
     return np.concatenate(chunks) if chunks else np.empty((0, images.shape[-1] + 2), np.float32)
 
 
 def _appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    grey = images.mean(axis=3, dtype=np.float32)
+    channels = [np.ascontiguousarray(images[..., channel]) for channel in range(images.shape[3])]
+    # Sums of whole numbers, which are exact, are ten times as fast as means over the channels of each pixel.
+    grey = np.add.reduce(channels, dtype=np.uint16).astype(np.float32) / np.float32(len(channels))
+    means = [channel.sum(axis=(1, 2), dtype=np.uint64) / grey[0].size / 255 for channel in channels]
     steps = sum(np.abs(np.diff(grey, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2)) / grey[0].size
-    columns = [images.mean(axis=(1, 2)) / 255, np.log1p(grey.std(axis=(1, 2))), np.log1p(steps)]
-    return np.column_stack(columns).astype(np.float32)
+    return np.column_stack([*means, np.log1p(grey.std(axis=(1, 2))), np.log1p(steps)]).astype(np.float32)
 
 
 def p_values(scores: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float64]:

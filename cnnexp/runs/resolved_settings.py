@@ -36,6 +36,8 @@ SMALL_WORK = 2**19
 
 _USUAL_FILTERS = 32
 
+_CHUNK_PIXELS = 2**18  # of which statistics are computed at once: they stay in the cache of a processor
+
 # Training images whose features one core computes in a minute or two, once. Training a head on them uses one core, so
 # that a sweep of heads trains as many at a time as there are cores.
 FEW_FEATURES = 2_000
@@ -169,8 +171,9 @@ def channel_statistics(train: "Split") -> "ChannelStatistics":
 
     channels = train.images.shape[-1]
     total, squares = np.zeros(channels), np.zeros(channels)
-    for start in range(0, len(train), 1024):
-        images = train.images[train.rows[start : start + 1024]]
+    chunk = max(1, _CHUNK_PIXELS // math.prod(train.images.shape[1:3]))
+    for start in range(0, len(train), chunk):
+        images = train.images[train.rows[start : start + chunk]]
         for channel in range(channels):
             pixels = np.ascontiguousarray(images[..., channel])
             total[channel] += pixels.sum(dtype=np.uint64)
