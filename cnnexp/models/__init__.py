@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from cnnexp.models.backbones.build import set_pretrained_weights
     from cnnexp.models.blocks import backbone_blocks, rate_factors, trained_variables
     from cnnexp.models.ensemble import mean_of
+    from cnnexp.models.fast_layers import with_fast_layers
     from cnnexp.models.head import SplitModel, copy_of_head, load_head, split
     from cnnexp.models.network import build_model
     from cnnexp.models.regularization import Regularization
@@ -25,6 +26,7 @@ _OWNERS = {
     "set_pretrained_weights": "backbones.build",
     "split": "head",
     "trained_variables": "blocks",
+    "with_fast_layers": "fast_layers",
 }
 __all__ = [
     "LOGITS",
@@ -40,6 +42,7 @@ __all__ = [
     "set_pretrained_weights",
     "split",
     "trained_variables",
+    "with_fast_layers",
 ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnnexp.models import split
+from cnnexp.models import SplitModel, split, with_fast_layers
 from cnnexp.training.accumulation import Gradients, accumulated
 from cnnexp.training.batches import label_spec
 from cnnexp.training.losses import Loss
@@ -52,7 +52,8 @@ class Trainer:
         self._loss = loss
         self._micro_batch = micro_batch
         self._average = None if ema is None else WeightAverage(network.model.weights, decay=ema)
-        self._parts = split(network.model)
+        parts = split(network.model)
+        self._parts = SplitModel(with_fast_layers(parts.features), parts.head)
         self._backbone_training = backbone_training
         self._mixed = mixed
         inputs, (label_type, label_shape) = network.model.inputs[0], label_spec(mixed=mixed)
