@@ -1,18 +1,22 @@
 """Runs the command that a command line names, and makes of click's errors ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import click
 
 from cnnexp.cli.commands import commands
-from cnnexp.cli.outputs import with_flags
+from cnnexp.cli.outputs import with_values
 from cnnexp.errors import ConfigError
 from cnnexp.system.streams import printed_at_once
 from cnnexp.system.text import one_line
 
-_FLAGS = ("--json",)
-_FLAG_COMMANDS = ("check-data", "compare")  # where the argument after --json has never been its file
+# Options that may stand alone, and what they mean then; the argument after them has never been their value.
+_ALONE: Mapping[str, Mapping[str, str]] = {
+    "check-data": {"--json": "-"},
+    "compare": {"--json": "-"},
+    "export": {"--tflite": "float32"},
+}
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -37,4 +41,4 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _unambiguous(arguments: Sequence[str]) -> list[str]:
-    return with_flags(arguments, _FLAGS if arguments[0] in _FLAG_COMMANDS else ())
+    return with_values(arguments, _ALONE.get(arguments[0], {}))

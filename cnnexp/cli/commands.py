@@ -11,10 +11,8 @@ import click
 
 from cnnexp.cli.code_flags import EXTEND, TRUST
 from cnnexp.cli.outputs import FILE, STDOUT
-from cnnexp.errors import ConfigError
 from cnnexp.system import quiet
 from cnnexp.system.streams import print_required
-from cnnexp.system.text import printable
 
 # A FILE that may be left out: what would be written is printed then.
 _OR_PRINTED: dict[str, Any] = {"is_flag": False, "flag_value": str(STDOUT), "metavar": "FILE"}
@@ -152,25 +150,29 @@ def evaluate(*, target: str, settings: tuple[str, ...]) -> int:
 @click.argument("folder", type=_NEW_FOLDER, metavar="DIR")
 @click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
 @click.option("--onnx", is_flag=True, help="Also write model.onnx; needs pip install 'cnnexp[onnx]'.")
-def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool) -> int:
+@click.option(
+    "--tflite",
+    type=click.Choice(["float32", "int8"]),
+    metavar="[=int8]",
+    help="Also write model.tflite, for phones; int8 makes it small and says what it loses.",
+)
+def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool, tflite: str | None) -> int:
     """Write the model of RUN into the new folder DIR, to be used without MLflow and without cnnexp.
 
     DIR gets the model, its card, the code that reads images, a command predict.py and a README.txt, and is checked
     against the golden samples after writing. RUN is a run's id or the first six characters of it or more, a run's name,
     or latest.
-    """
-    from cnnexp.cli.targets import model_folder, separate_store
 
-    others, uri = separate_store(settings)
-    if others:
-        raise ConfigError(f"export takes RUN, DIR and tracking.uri=URI; got also {' '.join(others)}.")
-    with model_folder(target, uri=uri) as source:
-        quiet.import_tensorflow()
-        from cnnexp.saved.export import export
+    \b
+    cnnexp export latest model/
+    cnnexp export 3f9a2c phone/ --tflite=int8
 
-        export(source, folder, onnx=onnx)
-    print_required(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
-    return 0
+    With --tflite=int8 the run's data are read: training images fit the 8-bit ranges, test images show what accuracy is
+    lost. Settings such as data.path=PLACE say where they are now.
+    """  # noqa: D301
+    from cnnexp.cli.export import run
+
+    return run(target, folder, settings, onnx=onnx, tflite=tflite)
 
 
 @commands.command("find-lr")

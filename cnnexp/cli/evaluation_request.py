@@ -77,11 +77,17 @@ def read_request(target: str, settings: Sequence[str]) -> Request:
     sources = [Path(target)] if is_exported(target) else recorded_models(target, uri=uri)
     overrides = [*others, str(Override.setting("tracking.uri", uri))]
     return Request(
-        models=tuple(SavedModel(source, _config(source, overrides)) for source in sources), changes=requested
+        models=tuple(SavedModel(source, evaluation_config(source, overrides)) for source in sources), changes=requested
     )
 
 
-def _config(source: RecordedModel | Path, overrides: Sequence[str]) -> ExperimentConfig:
+def evaluation_config(source: RecordedModel | Path, overrides: Sequence[str]) -> ExperimentConfig:
+    """Compose the settings of a model's data: those of its run, changed by `overrides`.
+
+    Raises:
+        ConfigError: a setting is wrong, or an exported folder is given without data.
+
+    """
     return compose_config([*_data_of_run(source, overrides), *overrides])
 
 

@@ -13,9 +13,9 @@ STDOUT = Path("-")
 FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
-def with_flags(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
-    """Write those of `flags` that stand alone as ``--flag=-``: the argument after one is never its file."""
-    return [f"{argument}=-" if argument in flags else argument for argument in arguments]
+def with_values(arguments: Sequence[str], values: Mapping[str, str]) -> list[str]:
+    """Write an option that stands alone with the value it means then: the argument after it is never its value."""
+    return [f"{argument}={values[argument]}" if argument in values else argument for argument in arguments]
 
 
 def refuse_to_mix(outputs: Mapping[str, Path | None]) -> None:

@@ -115,6 +115,16 @@ def accuracy_difference(b: int, c: int, n: int) -> Estimate:
     return Estimate((b - c) / n, float(max(-1.0, center - half)), float(min(1.0, center + half)), n)
 
 
+def in_points(difference: Estimate) -> str:
+    """Return a difference of accuracies, which has an interval, as in "accuracy -1.2 points (95 % interval ...)"."""
+    assert difference.low is not None
+    assert difference.high is not None
+    interval = f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    if difference.low <= 0 <= difference.high:
+        interval += ", no difference shown"
+    return f"accuracy {100 * difference.mean:+.1f} points ({interval})"
+
+
 def _binomial_half(k: int, n: int) -> float:
     """P(X = k) for n fair coins."""
     log_choose = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)

@@ -2,7 +2,7 @@
 
 import json
 
-from cnnexp.comparison.paired import Estimate, accuracy_difference
+from cnnexp.comparison.paired import Estimate, accuracy_difference, in_points
 from cnnexp.comparison.same_images import aligned, correct
 from cnnexp.comparison.unpaired import difference_of_shares
 from cnnexp.data_check import summary_of_images
@@ -39,10 +39,10 @@ def own_test(
     right = correct(own.labels, own.predicted)
     before = f"{right.mean():.3f} on its own {plural(len(right), 'test image')}"
     if (paired := _paired(result, images, model, own)) is not None:
-        return f"{_points(paired)} against {before}, the same images."
+        return f"{in_points(paired)} against {before}, the same images."
     hits = correct(result.predictions.labels, result.predictions.predicted)
     difference = difference_of_shares(int(hits.sum()), len(hits), int(right.sum()), len(right))
-    return f"{_points(difference)} against {before}, which are other images."
+    return f"{in_points(difference)} against {before}, which are other images."
 
 
 def _paired(
@@ -67,15 +67,6 @@ def _paired(
         return None
     before = correct(own.labels, own.predicted)
     return accuracy_difference(int((now & ~before).sum()), int((before & ~now).sum()), len(now))
-
-
-def _points(difference: Estimate) -> str:
-    assert difference.low is not None
-    assert difference.high is not None
-    interval = f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
-    if difference.low <= 0 <= difference.high:
-        interval += ", no difference shown"
-    return f"accuracy {100 * difference.mean:+.1f} points ({interval})"
 
 
 def _unlike(result: Reevaluation, model: Classifier) -> str | None:

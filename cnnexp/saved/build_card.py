@@ -130,13 +130,13 @@ def build_reference(
 ) -> TrainingReference:
     """Return features and pixels of training images, and the scores of calibration images."""
     train = splits.train
-    places = _evenly_by_class(train.labels, REFERENCE_ROWS)
+    places = evenly_by_class(train.labels, REFERENCE_ROWS)
     features = features_of("train", places)
     by_features, by_appearance = (
         fit_gaussians(values, train.labels[places], classes=len(splits.class_names))
         for values in (features, appearance(train.images[train.rows[places]]))
     )
-    kept = _evenly_by_class(train.labels[places], REFERENCE_BYTES // _bytes(splits, features))
+    kept = evenly_by_class(train.labels[places], REFERENCE_BYTES // _bytes(splits, features))
     shown = places[kept]
     label_probabilities, measured = (
         (calibration.label_probabilities, calibration.distances)
@@ -174,7 +174,7 @@ def _bytes(splits: Splits, features: Features) -> int:
     return math.prod(splits.spec.shape) + 2 * int(features.shape[1])
 
 
-def _evenly_by_class(labels: Labels, count: int) -> Rows:
+def evenly_by_class(labels: Labels, count: int) -> Rows:
     """Return positions in ascending order: of each class its share of `count`, at least one, evenly spaced."""
     share = min(1.0, count / len(labels))
     chosen = []

@@ -15,6 +15,7 @@ from cnnexp.datasets import (
     cached_spec,
     content_digest,
     inspect_dataset,
+    load_splits,
     read_images,
     requirements,
     trainable_splits,
@@ -81,6 +82,23 @@ def load_evaluation_set(data: DataConfig, card: Card, *, seed: int, on_progress:
         inspected=dataclasses.replace(inspected, rows=_only_test(inspected.rows["test"])),
         notes=splits.notes,
     )
+
+
+def load_trained_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> Splits:
+    """Read the splits that the model of `card` was trained and tested on.
+
+    Raises:
+        DataError: the data set is missing or unreadable, or is another one.
+
+    """
+    splits = load_splits(_read_by(data, card.image), seed=seed, on_progress=on_progress)
+    if splits.digest != card.data["digest"]:
+        raise DataError(
+            f"8-bit integers are fitted on the images that the model was trained on, and its test images show what it "
+            f"loses; {splits.source} has other images, or other splits. Name the data of its run: data.path=PLACE, and "
+            "what else was set there."
+        )
+    return splits
 
 
 def reread(data: DataConfig, images: EvaluationSet, spec: ImageSpec, *, on_progress: OnProgress) -> EvaluationSet:

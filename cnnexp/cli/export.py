@@ -1,0 +1,64 @@
+"""``cnnexp export``: the model of a run as a folder of its own, in further formats on request."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnexp.cli.targets import is_exported, model_folder, separate_store
+from cnnexp.config import Override
+from cnnexp.errors import ConfigError
+from cnnexp.system import quiet
+from cnnexp.system.streams import print_required
+from cnnexp.system.text import printable
+
+if TYPE_CHECKING:
+    from cnnexp.config import ExperimentConfig
+    from cnnexp.datasets import Splits
+    from cnnexp.portable.card import Card
+
+INT8 = "int8"
+
+
+def run(target: str, folder: Path, settings: Sequence[str], *, onnx: bool, tflite: str | None) -> int:
+    """Export a model; `tflite` is the form of ``model.tflite``, float32 or int8, or None.
+
+    Raises:
+        ConfigError: a setting is wrong, or the folder is in use.
+        DataError: the data that int8 needs are not there, or are others.
+        ModelError: the model is damaged, cannot be converted, or answers differently then.
+
+    """
+    others, uri = separate_store(settings)
+    if others and tflite != INT8:
+        raise ConfigError(
+            f"export takes RUN, DIR and tracking.uri=URI, and with --tflite=int8 settings of data; got also "
+            f"{' '.join(others)}."
+        )
+    quantize_on = partial(_read_splits, _config(target, others, uri)) if tflite == INT8 else None
+    with model_folder(target, uri=uri) as source:
+        quiet.import_tensorflow()
+        from cnnexp.saved.export import export
+
+        written = export(source, folder, onnx=onnx, tflite=tflite is not None, quantize_on=quantize_on)
+    for sentence in () if written is None else written.sentences:
+        print_required(sentence)
+    print_required(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
+    return 0
+
+
+def _config(target: str, overrides: Sequence[str], uri: str) -> "ExperimentConfig":
+    """Return the settings of the data that the model of a run, or of an exported folder, was trained on."""
+    from cnnexp.cli.evaluation_request import evaluation_config
+    from cnnexp.tracking.recorded_model import recorded_model
+
+    source = Path(target) if is_exported(target) else recorded_model(target, uri=uri)
+    return evaluation_config(source, [*overrides, str(Override.setting("tracking.uri", uri))])
+
+
+def _read_splits(config: "ExperimentConfig", card: "Card") -> "Splits":
+    from cnnexp.report.run import reading_shown
+    from cnnexp.saved.evaluation_set import load_trained_splits
+
+    with reading_shown() as show:
+        return load_trained_splits(config.data, card, seed=config.seed, on_progress=show)
