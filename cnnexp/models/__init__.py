@@ -11,15 +11,19 @@ if TYPE_CHECKING:
     from cnnexp.models.ensemble import mean_of
     from cnnexp.models.fast_layers import with_fast_layers
     from cnnexp.models.head import SplitModel, copy_of_head, load_head, split
+    from cnnexp.models.heat_maps import HeatMap, HeatMapper, heat_mapper
     from cnnexp.models.network import build_model
     from cnnexp.models.regularization import Regularization
 
 _OWNERS = {
+    "HeatMap": "heat_maps",
+    "HeatMapper": "heat_maps",
     "Regularization": "regularization",
     "SplitModel": "head",
     "backbone_blocks": "blocks",
     "build_model": "network",
     "copy_of_head": "head",
+    "heat_mapper": "heat_maps",
     "load_head": "head",
     "mean_of": "ensemble",
     "rate_factors": "blocks",
@@ -31,11 +35,14 @@ _OWNERS = {
 __all__ = [
     "LOGITS",
     "SCALING_LAYER",
+    "HeatMap",
+    "HeatMapper",
     "Regularization",
     "SplitModel",
     "backbone_blocks",
     "build_model",
     "copy_of_head",
+    "heat_mapper",
     "load_head",
     "mean_of",
     "rate_factors",
