@@ -4,6 +4,7 @@ COMMANDS = (
     "cache",
     "check-data",
     "compare",
+    "diagnose",
     "evaluate",
     "export",
     "find-lr",

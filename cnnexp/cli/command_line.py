@@ -15,6 +15,7 @@ from cnnexp.system.text import one_line
 _ALONE: Mapping[str, Mapping[str, str]] = {
     "check-data": {"--json": "-"},
     "compare": {"--json": "-"},
+    "diagnose": {"--json": "-"},
     "export": {"--tflite": "float32"},
 }
 

@@ -116,6 +116,37 @@ def compare(
     )
 
 
+@commands.command("diagnose")
+@click.argument("target", metavar="RUN")
+@click.argument("images", nargs=-1, metavar="[IMAGE | FOLDER | TABLE ...]")
+@click.option("--true", "true_label", metavar="LABEL", help="The class that the images show, where it is known.")
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="What the paths of tables start from.")
+@click.option("--json", type=FILE, metavar="[=FILE]", help="Print everything as JSON, or write it into FILE.")
+def diagnose(
+    *, target: str, images: tuple[str, ...], true_label: str | None, root: Path | None, json: Path | None
+) -> int:
+    """Say what is wrong with a run, or why its model answers images wrongly, and what to do.
+
+    RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder. With
+    images: what their files say, how far they are from the training images, and what may have happened to them.
+
+    \b
+    cnnexp diagnose latest
+    cnnexp diagnose latest photo.jpg --true cat
+    cnnexp diagnose 3f9a2c photos/ --json=why.json
+
+    Exit code 0: it was answered; 1: an image could not be read, or the model could not be used; 2: the command line is
+    wrong.
+    """  # noqa: D301
+    from cnnexp.cli.diagnose import diagnose_images, diagnose_run
+    from cnnexp.cli.targets import separate_store
+
+    paths, uri = separate_store(images)
+    if not paths:
+        return diagnose_run(target, uri=uri, json_file=json)
+    return diagnose_images(target, paths, uri=uri, true_label=true_label, root=root, json_file=json)
+
+
 @commands.command("evaluate")
 @click.argument("target", metavar="RUN | SWEEP")
 @click.argument("settings", nargs=-1, metavar="[data=...] [shift=... | fault=...]")
@@ -310,7 +341,7 @@ def _declare_code_flags() -> None:
     for command in commands.commands.values():
         extend = click.Option([EXTEND], metavar="FILE.py", multiple=True, expose_value=False, help=_EXTEND_HELP)
         command.params.append(extend)
-    for name in ("evaluate", "export", "predict"):
+    for name in ("diagnose", "evaluate", "export", "predict"):
         trust = click.Option([TRUST], is_flag=True, expose_value=False, help=_TRUST_HELP)
         commands.commands[name].params.append(trust)
 

@@ -10,13 +10,13 @@ import io
 import math
 import zipfile
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 DIRECTIONS = 128  # principal directions with a variance of their own; all others share one
 _CHUNK_PIXELS = 2**18  # converted to floating point at once: they stay in the cache of a processor
+_LATER = ("trained_on", "held_out", "held_out_labels", "file_sizes")  # arrays that files of earlier versions lack
 RIDGE = 1e-4  # of the total variance, added to each: directions with almost no variance would dominate
 
 Features = NDArray[np.float32]  # (N, F), rows of length 1
@@ -67,11 +67,15 @@ class TrainingReference:
     distances: NDArray[np.float32]  # (m,) sorted, of calibration images to the training images; m at most n
     # (T,) the beginnings of the sha256 of the pixels of all training images; None: recorded by an earlier version.
     trained_on: NDArray[np.uint64] | None = None
+    # (V, H, W, C) images that no weight was trained on, as the model takes them; None: an earlier version, or none.
+    held_out: NDArray[np.uint8] | None = None
+    held_out_labels: NDArray[np.int64] | None = None  # (V,)
+    file_sizes: NDArray[np.int64] | None = None  # (S, 2) width and height of some training files; None: as above
 
     def to_bytes(self) -> bytes:
         """Return the file."""
         file = io.BytesIO()
-        later: dict[str, Any] = {} if self.trained_on is None else {"trained_on": self.trained_on}
+        later = {name: array for name in _LATER if (array := getattr(self, name)) is not None}
         np.savez(
             file,
             features=self.features,
@@ -108,7 +112,7 @@ class TrainingReference:
                 ),
                 label_scores=arrays["label_scores"],
                 distances=arrays["distances"],
-                trained_on=arrays.get("trained_on"),
+                **{name: arrays.get(name) for name in _LATER},
             )
 
     def require_consistent(self, *, image_shape: tuple[int, int, int], classes: int) -> None:
@@ -124,9 +128,21 @@ class TrainingReference:
             and bool(((self.labels >= 0) & (self.labels < classes)).all())
             and all(one.fits(classes=classes, length=values) for one, values in gaussians)
             and all(scores.dtype.kind == "f" and scores.ndim == 1 for scores in (self.label_scores, self.distances))
+            and self._held_out_fits(image_shape, classes)
+            and (self.file_sizes is None or (self.file_sizes.ndim == 2 and self.file_sizes.shape[1] == 2))
         )
         if not fits:
             raise ValueError(f"its arrays do not belong to {classes} classes of images {image_shape}, or to each other")
+
+    def _held_out_fits(self, image_shape: tuple[int, int, int], classes: int) -> bool:
+        if self.held_out is None or self.held_out_labels is None:
+            return self.held_out is None and self.held_out_labels is None
+        return (
+            self.held_out.dtype == np.uint8
+            and self.held_out_labels.dtype.kind == "i"
+            and self.held_out.shape == (len(self.held_out_labels), *image_shape)
+            and bool(((self.held_out_labels >= 0) & (self.held_out_labels < classes)).all())
+        )
 
     def p_values(self, features: Features, images: NDArray[np.uint8]) -> NDArray[np.float64] | None:
         """Return (N,) the probability, in (0, 1], that an image like the calibration images is at least this far off.

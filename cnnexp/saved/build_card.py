@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.datasets import Split, Splits
-from cnnexp.images import UnreadableImageError, read_image
+from cnnexp.images import UnreadableImageError, read_image, upright_size
 from cnnexp.portable import golden
 from cnnexp.portable.card import (
     FORMAT,
@@ -41,6 +41,9 @@ GOLDEN_IMAGES = 3  # training images among the golden samples, of different clas
 GOLDEN_BYTES = 50_000  # a larger file is replaced by its pixels, so that the card stays below 300 kB
 REFERENCE_ROWS = 5_000  # training images that the Gaussians are fitted on
 REFERENCE_BYTES = 4 * 2**20  # of those that are kept, to be shown beside new images
+HELD_OUT_BYTES = 6 * 2**20  # of images that no weight was trained on: 500 of 64 × 64 pixels, 40 of 224 × 224
+HELD_OUT_ROWS = 500  # of them, at most: a diagnosis needs a p-value below 0.01 and a few dozen images a class
+SIZED_FILES = 200  # training files whose headers are read: all aspect ratios of which one in sixty has them
 CALIBRATION_ROWS = 2_000  # calibration images with a distance: p-values in steps of 0.0005
 COVERAGES = (0.8, 0.9, 0.95, 0.99)  # with a threshold in the card
 UNLIKE_P = 0.01  # at most this share of ordinary images is reported as unlike the training data
@@ -143,6 +146,9 @@ def build_reference(
         if isinstance(calibration, OutOfFoldScores)
         else _calibration_scores(splits.calibration, features_of, calibration, by_features, by_appearance)
     )
+    held_out, held_out_labels = (
+        (None, None) if isinstance(calibration, OutOfFoldScores) else _held_out(splits.calibration, splits.validation)
+    )
     return TrainingReference(
         features=features[kept].astype(np.float16),
         pixels=train.images[train.rows[shown]],
@@ -152,7 +158,37 @@ def build_reference(
         appearance_gaussians=by_appearance,
         label_scores=np.sort(1 - label_probabilities).astype(np.float32),
         distances=np.sort(measured),
+        held_out=held_out,
+        held_out_labels=held_out_labels,
+        file_sizes=_file_sizes(Path(splits.source), [train.files[place] for place in shown.tolist()]),
     )
+
+
+def _file_sizes(source: Path, names: Sequence[str]) -> NDArray[np.int64] | None:
+    """Return (S, 2) width and height of training files, by their headers; None where they are no files."""
+    folder = source.parent if source.is_file() else source
+    found = []
+    for place in _evenly(len(names), SIZED_FILES):
+        try:
+            height, width = upright_size(folder / names[place])
+        except UnreadableImageError:
+            return None  # images of an archive, a table or arrays
+        found.append((width, height))
+    return np.array(found, np.int64)
+
+
+def _held_out(calibration: Split, validation: Split) -> tuple[NDArray[np.uint8], Labels]:
+    """Return images that no weight was trained on, with their labels: of calibration first, then of validation.
+
+    Validation images chose the epoch and no weight: features of both are those of new images.
+    """
+    room = min(HELD_OUT_ROWS, HELD_OUT_BYTES // math.prod(calibration.images.shape[1:]))
+    parts = []
+    for split in (calibration, validation):
+        chosen = _evenly(len(split), room)
+        parts.append((split.images[split.rows[chosen]], split.labels[chosen]))
+        room -= len(chosen)
+    return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
 
 
 def _calibration_scores(
