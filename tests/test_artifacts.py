@@ -67,6 +67,10 @@ def test_findings_and_card_are_written_whole(result, files):
         "evidence": dict(result.findings[0].evidence),
         "confidence": 0.9,
         "repair": "regularization=dropout_l2 training.patience=5",
+        "symptoms": [],
+        "alternatives": [],
+        "files": [],
+        "declared": False,
     }
     assert strictly(files["card.json"]) == {
         "class_names": list(class_names(3)),

@@ -14,9 +14,10 @@ from cnnexp.diagnosis.misleading_metrics import (
 )
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
+from cnnexp.diagnosis.ranking import rank
 from cnnexp.diagnosis.siblings import advised_by_siblings, learning_advice
 from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
-from cnnexp.records import Finding
+from cnnexp.records import DataReport, Finding
 
 __all__ = [
     "LEVEL",
@@ -28,6 +29,7 @@ __all__ = [
     "failed_learning",
     "learning_advice",
     "not_assessed",
+    "rank",
     "recorded_failure",
 ]
 
@@ -47,10 +49,9 @@ NOT_ASSESSED = (
 )
 
 
-def diagnose(run: RunEvidence) -> tuple[Finding, ...]:
-    """Return the findings that the evidence supports, the most confident first; empty if there are none."""
-    findings = [finding for detect in DETECTORS if (finding := detect(run)) is not None]
-    return tuple(sorted(findings, key=lambda finding: -finding.confidence))
+def diagnose(run: RunEvidence, report: DataReport | None = None) -> tuple[Finding, ...]:
+    """Return what is wrong, the most confident cause first, with the faults of the data check; empty: nothing is."""
+    return rank([finding for detect in DETECTORS if (finding := detect(run)) is not None], report)
 
 
 def not_assessed(run: RunEvidence) -> tuple[str, ...]:

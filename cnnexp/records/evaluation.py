@@ -36,13 +36,17 @@ class Evaluation:
 class Finding:
     """One verdict with its evidence and what should repair it."""
 
-    id: str  # of the fault catalogue, such as M2
-    cause: int  # 1 data, 2 fit, 3 training, 4 metrics, 5 the image
+    id: str  # of the fault catalogue, such as M2; U0: something is wrong that no check names
+    cause: int  # 1 data, 2 fit, 3 training, 4 metrics, 5 the image; 0 not known
     title: str  # two or three words, such as "over-fitting"
     sentence: str  # for a reader who is new to the field
     evidence: Mapping[str, float]
     confidence: float  # 0..1
     repair: str  # overrides where they exist, else an action
+    symptoms: tuple[str, ...] = ()  # titles of the findings that this one explains
+    alternatives: tuple[str, ...] = ()  # ids that the evidence cannot separate from it, the likeliest first
+    files: tuple[str, ...] = ()  # to look at, at most 50
+    declared: bool = False  # read from the settings or the card, not inferred
 
 
 @dataclass(frozen=True, slots=True)

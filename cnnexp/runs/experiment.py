@@ -92,7 +92,7 @@ def run(
         metrics=final_metrics(history, evaluated),
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
-        findings=diagnose(evidence),
+        findings=diagnose(evidence, report),
         notes=(*info.notes, *soup_notes(history, evaluated), *evaluated.notes, *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),

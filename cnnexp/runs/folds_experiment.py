@@ -120,7 +120,7 @@ def run(
         metrics={**final_metrics(history, evaluated), **_measured(final, declared)},
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
-        findings=diagnose(evidence),
+        findings=diagnose(evidence, report),
         notes=(*info.notes, *_final_notes(final, evaluated), *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),

@@ -21,6 +21,7 @@ from cnnexp.report.matrix import confusion_matrix
 from cnnexp.report.pages import picture, template, tiled
 from cnnexp.report.run import folds
 from cnnexp.report.run.curves import curve_charts
+from cnnexp.report.run.findings import relations, remarks
 from cnnexp.report.run.header import header_rows
 from cnnexp.report.run.scores import metric_row, score_text, shown_metrics, taken_for, worst_first
 from cnnexp.system.secrets import masked
@@ -74,6 +75,8 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         summary=_summary(result),
         facts=[(label, str(text)) for label, text in header_rows(result.info, result.settings, columns=True)],
         command=command,
+        relations=relations,
+        issues=remarks(report.issues, result.findings),
         repeat=shlex.join(["cnnexp", *command.flags, *command.overrides]),
         check_data=_check_data(command),
         store=masked(str(result.settings["tracking"]["uri"])),
@@ -156,9 +159,8 @@ def _summary(result: RunResult) -> str:
     if result.folds is not None:
         epoch = f"Median of the folds' best epochs {history.best_epoch}, their means"
     found = plural(len(result.findings), "finding") if result.findings else "no finding"
-    warnings = (
-        plural(len(result.data_report.issues), "data warning") if result.data_report.issues else "no data warning"
-    )
+    issues = remarks(result.data_report.issues, result.findings)
+    warnings = plural(len(issues), "data warning") if issues else "no data warning"
     return (
         f"{epoch}: validation loss {best.val_loss:.4f}, "
         f"accuracy {best.val_accuracy:.3f}. {found.capitalize()}, {warnings}."

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cnnexp.records import EpochValues, Finding, FoldsSummary, RunInfo, RunResult
 from cnnexp.report.console import open_console
+from cnnexp.report.run.findings import NOTHING_FOUND, relations
 from cnnexp.report.run.folds import print_folds
 from cnnexp.report.run.header import print_header
 from cnnexp.report.run.progress import ProgressReport
@@ -19,7 +20,7 @@ from cnnexp.report.run.scores import print_scores, print_training
 from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
-CAUSES = {1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
+CAUSES = {0: "cause not known", 1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
 MOST_EVIDENCE = 6  # numbers that the sentence does not state; all of them are in findings.json
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.(?P<decimals>\d+))?(?:e(?P<exponent>[+-]?\d+))?")
 OVERRIDE = re.compile(r"[+~]*[\w./@-]+=\S+")
@@ -28,7 +29,7 @@ OVERRIDE = re.compile(r"[+~]*[\w./@-]+=\S+")
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """Print each finding with its numbers and a repair that can be copied; say so when there is none."""
     if not findings:
-        console.print(Text.assemble(("findings", "title"), ": none, no check found a fault"))
+        console.print(Text.assemble(("findings", "title"), f": {NOTHING_FOUND}"))
     else:
         console.print(Text("findings", style="title"))
     for finding in findings:
@@ -42,6 +43,8 @@ def _print_finding(console: Console, finding: Finding) -> None:
     console.print(Padding(Text(printable(finding.sentence)), (0, 2, 0, 4)))
     if unsaid := _evidence(finding):
         console.print(Padding(Text(unsaid, style="muted"), (0, 2, 0, 4)))
+    for sentence in relations(finding):
+        console.print(Padding(Text(printable(sentence), style="muted"), (0, 2, 0, 4)))
     if finding.repair:
         # never wrapped: half a command cannot be copied
         word = "add" if _is_override(finding.repair) else "do"

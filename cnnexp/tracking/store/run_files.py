@@ -4,7 +4,9 @@ import io
 import json
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -88,7 +90,14 @@ def findings(artifact_uri: str, *, store: str) -> tuple[Finding, ...]:
     content = read_file(artifact_uri, "findings.json", store=store)
     if content is None:
         return ()
-    return tuple(Finding(**{name: item[name] for name in Finding.__slots__}) for item in json.loads(content))
+    return tuple(_finding(item) for item in json.loads(content))
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    """Return a finding; one of an earlier version does not have all fields."""
+    known: dict[str, Any] = {name: item[name] for name in Finding.__slots__ if name in item}
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Finding(**(known | lists))
 
 
 def evaluation(content: bytes) -> Evaluation:

@@ -1,0 +1,91 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from cnnexp.diagnosis import diagnose, rank
+from cnnexp.diagnosis.catalogue import NAMES
+from cnnexp.diagnosis.ranking import EXPLAINS
+from cnnexp.records import DataImage, DataIssue, DataReport, Finding
+from cnnexp.tracking.store import run_files
+from support.diagnosed_runs import run
+
+
+def finding(fault, confidence=0.8, title=None):
+    return Finding(fault, int("LPDS".find(fault[0]) < 0) + 1, title or NAMES[fault], "", {}, confidence, "")
+
+
+def issue(fault, groups=(), title="", **evidence):
+    return DataIssue(fault, title, f"a sentence about {fault}", False, evidence, tuple(groups), "")
+
+
+def report(*issues, train=(50, 50), test=(50, 50)):
+    counts = {"train": train, "validation": (0, 0), "calibration": (0, 0), "test": test}
+    return DataReport("", "", "", sum(train) + sum(test), (8, 8, 1), ("a", "b"), counts, issues, (), ())
+
+
+def image(row, split="train", label="a"):
+    return DataImage(row, f"{row}.png", split, label, "")
+
+
+def ids(findings):
+    return [one.id for one in findings]
+
+
+def test_a_symptom_stands_under_its_cause_although_it_is_surer():
+    (cause,) = rank([finding("E3", 0.9, "over-confident"), finding("P6", 0.85)])
+    assert (cause.id, cause.symptoms) == ("P6", ("over-confident",))
+
+
+def test_two_causes_of_which_none_explains_the_other_stand_by_confidence():
+    assert ids(rank([finding("M2", 0.7), finding("L4", 0.9)])) == ["L4", "M2"]
+
+
+def test_a_symptom_of_two_causes_is_named_under_both():
+    causes = rank([finding("M2", 0.7), finding("L4", 0.9), finding("E3", 1.0)])
+    assert [one.symptoms for one in causes] == [(NAMES["E3"],)] * 2
+
+
+def test_no_two_faults_explain_each_other_so_that_neither_would_stand():
+    assert not [(a, b) for a, explained in EXPLAINS.items() for b in explained if a in EXPLAINS.get(b, ())]
+    assert {one for a, explained in EXPLAINS.items() for one in (a, *explained)} <= set(NAMES)
+
+
+def test_unreadable_files_are_a_finding_with_the_files():
+    (found,) = diagnose(run(), report(issue("D1", [[image(3)], [image(4)]], images=2)))
+    assert (found.id, found.cause, found.files) == ("D1", 1, ("3.png", "4.png"))
+
+
+@pytest.mark.parametrize(("leaked", "found"), [(1, []), (2, ["S1"])])  # of 100 test images
+def test_leaked_images_count_from_two_points_of_a_score(leaked, found):
+    groups = [[image(row), image(100 + row, "test")] for row in range(leaked)]
+    assert ids(diagnose(run(), report(issue("S1", groups)))) == found
+
+
+@pytest.mark.parametrize(("train", "found"), [((30, 50), []), ((60, 50), ["D4"])])
+def test_repeated_images_of_a_class_that_would_be_rare_without_them_are_oversampling(train, found):
+    groups = [[image(row), image(100 + row)] for row in range(10)]
+    assert ids(diagnose(run(), report(issue("D4", groups), train=train))) == found
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        issue("D2", images=1),
+        issue("D5", classes=1),
+        issue("E1", ratio=12),
+        issue("S2", title="perhaps groups", images=2),
+        issue("L4", title="classes named alike"),
+        issue("S4", title="test differs from train"),
+    ],
+)
+def test_what_only_asks_for_a_look_is_no_finding(remark):
+    assert diagnose(run(), report(remark)) == ()
+
+
+def test_a_recorded_finding_of_an_earlier_version_is_read_and_a_new_one_comes_back_whole(tmp_path):
+    whole = replace(finding("M2"), symptoms=("over-confident",), alternatives=("D5",), files=("a.png",), declared=True)
+    fields = {name: getattr(whole, name) for name in Finding.__slots__}
+    earlier = {name: fields[name] for name in ("id", "cause", "title", "sentence", "evidence", "confidence", "repair")}
+    (tmp_path / "findings.json").write_text(json.dumps([fields, earlier]))
+    assert run_files.findings(str(tmp_path), store="") == (whole, finding("M2"))
