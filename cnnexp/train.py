@@ -86,6 +86,9 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     config = pinned(config)
     name = config.tracking.run_name or run_name(config, overrides)
     print_title(name)  # before what takes seconds to import
+    from cnnexp.runs.pretrained import find_pretrained
+
+    find_pretrained(config.model)  # weights that are missing are no reason to wait for TensorFlow, or to record a run
     from cnnexp.report.run import RunReport
 
     report = RunReport(titled=True)

@@ -36,8 +36,9 @@ def inspected(kind=FolderDataConfig, *, cache, **changes):
     return inspect_dataset(settings, seed=0, on_progress=lambda done, total: None, strict=False)
 
 
-def checked(kind=FolderDataConfig, *, cache, labels=False, few_images=1, uneven=10.0, **changes):
-    return check(inspected(kind, cache=cache, **changes), few_images=few_images, uneven=uneven, labels=labels)
+def checked(kind=FolderDataConfig, *, cache, labels=False, few_images=1, uneven=10.0, balanced=False, **changes):
+    found = inspected(kind, cache=cache, **changes)
+    return check(found, few_images=few_images, uneven=uneven, balanced=balanced, labels=labels)
 
 
 def files_of(issue):
@@ -58,7 +59,7 @@ def digits(tmp_path):
 
 def test_a_clean_data_set_has_nothing_remarkable(tmp_path):
     data = inspected(BuiltinDataConfig, cache=tmp_path)
-    assert check(data, few_images=20, uneven=10, labels=False).issues == ()
+    assert check(data, few_images=20, uneven=10, balanced=False, labels=False).issues == ()
 
 
 def test_each_planted_fault_among_digits_is_reported_and_nothing_else(tmp_path, digits):
@@ -160,6 +161,10 @@ def test_classes_that_are_missing_renamed_empty_small_or_uneven(tmp_path):
     assert "train/elk" in told["S3", "empty classes"].sentence
     assert "cat (" in told["D5", "few images"].sentence
     assert "ant" in told["E1", "imbalance"].sentence
+    assert told["E1", "imbalance"].repair == "training.class_weight=balanced"
+    again = checked(path=tmp_path / "data", cache=tmp_path / "cache", few_images=10, balanced=True)
+    (uneven,) = [issue for issue in again.issues if issue.id == "E1"]
+    assert uneven.repair.startswith("judge by test/balanced_accuracy")
     assert [issue.title for issue in report.issues if issue.stops] == ["class named differently", "empty classes"]
 
 
@@ -281,7 +286,7 @@ def test_a_second_look_is_quick(tmp_path):
     first = checked(NpzDataConfig, **where)
     data = inspected(NpzDataConfig, **where)
     began = time.process_time()
-    assert check(data, few_images=1, uneven=10.0, labels=False) == first
+    assert check(data, few_images=1, uneven=10.0, balanced=False, labels=False) == first
     assert time.process_time() - began < 0.2  # seconds
     assert first.issues == ()
 
@@ -312,7 +317,7 @@ def test_the_page_escapes_names_and_stands_alone(tmp_path):
     write_classes(tmp_path / "data", {"<b>x": 30, "a & b": 30})
     shutil.copy(tmp_path / "data" / "<b>x" / "0000.png", tmp_path / "data" / "a & b" / "<i>.png")
     data = inspected(path=tmp_path / "data", cache=tmp_path / "cache")
-    report = check(data, few_images=1, uneven=10, labels=False)
+    report = check(data, few_images=1, uneven=10, balanced=False, labels=False)
     html = page(replace(report, source="<script>"), data.decoded.images, command="cnnexp check-data 'x<y'")
     assert "<script" not in html
     assert "&lt;i&gt;.png" in html

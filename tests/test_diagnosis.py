@@ -163,15 +163,28 @@ def test_healthy_runs_are_left_alone(changes):
     assert diagnose(run(**changes)) == ()
 
 
+MORE_IMAGES = "model=small, or more training images"
+REGULARIZED = OVERFITTED | {"dropout": 0.5, "l2": 1e-3, "patience": 3}
+
+
+def changes(resolved, group):
+    return {"augmentation": resolved, "augmentation_group": group}
+
+
 FAULTS = {
     "over-fitted": (OVERFITTED, "M2", "regularization=dropout_l2 training.patience=5"),
     "over-fitted, patience set": (OVERFITTED | {"patience": 3}, "M2", "regularization=dropout_l2"),
-    "over-fitted, regularized": (OVERFITTED | {"dropout": 0.5, "l2": 1e-3, "patience": 3}, "M2", "augmentation=basic"),
-    "over-fitted, everything set": (
-        OVERFITTED | {"dropout": 0.5, "l2": 1e-3, "patience": 3, "augmentation": "flip"},
+    "over-fitted, regularized": (REGULARIZED, "M2", "augmentation=basic"),
+    "over-fitted, with basic changes": (REGULARIZED | changes("flip", "basic"), "M2", "augmentation=strong"),
+    "over-fitted, with basic changes that do nothing": (
+        REGULARIZED | changes("none", "basic"),
         "M2",
-        "model=small, or more training images",
+        "augmentation=strong",
     ),
+    "over-fitted, with changes set by hand": (REGULARIZED | changes("flip", "none"), "M2", "augmentation=strong"),
+    "over-fitted, everything set": (REGULARIZED | changes("flip", "strong"), "M2", MORE_IMAGES),
+    "over-fitted, everything mixed": (REGULARIZED | changes("flip", "mix"), "M2", MORE_IMAGES),
+    "over-fitted, with changes of their own": (REGULARIZED | changes("fog", "fog"), "M2", MORE_IMAGES),
     "learned by heart, loss flat": (
         {
             "train_accuracy": 1.0,

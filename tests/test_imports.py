@@ -58,6 +58,13 @@ def test_what_evaluate_shall_do_is_read_before_tensorflow_is_imported(tmp_path):
     assert heavy == ["numpy"]  # TensorFlow is imported quietly, later
 
 
+@pytest.mark.parametrize("command", [[], ["find-lr"]], ids=["run", "find-lr"])
+def test_missing_weights_are_missed_before_tensorflow_is_imported(tmp_path, command):
+    heavy = imported([*command, "model=pretrained", "model.weights=missing.pth"], tmp_path)
+    assert not {"tensorflow", "keras", "mlflow"} & set(heavy)
+    assert not list(tmp_path.glob("*")), "nothing was recorded"
+
+
 def test_the_process_of_a_sweep_imports_no_tensorflow(tmp_path):
     executors = "cnnexp.sweeps.sweep, cnnexp.sweeps.plugin, cnnexp.sweeps.executors.process_executor"
     assert imported(["--help"], tmp_path, first=executors) == ["numpy"]

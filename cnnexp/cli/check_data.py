@@ -40,8 +40,13 @@ def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels
     config = compose_config(settings)
     judged = None if labels_from is None else _judged(labels_from, uri=config.tracking.uri)
     inspected = _inspect(config, quietly=STDOUT in (html, json))
-    data = config.data
-    report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=labels)
+    report = check(
+        inspected,
+        few_images=config.data.few_images,
+        uneven=config.data.uneven,
+        balanced=config.training.balances_classes,
+        labels=labels,
+    )
     if judged is not None:
         rows, probabilities = _matched(judged, inspected)
         report = with_labels_of_folds(report, inspected, rows=rows, probabilities=probabilities)

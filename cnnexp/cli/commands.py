@@ -223,6 +223,9 @@ def find_lr(*, settings: tuple[str, ...], html: Path | None, json: Path | None) 
     from cnnexp.compose import compose_config
 
     config = compose_config(settings)
+    from cnnexp.runs.pretrained import find_pretrained
+
+    find_pretrained(config.model)  # raises where its weights are missing
     quiet.import_tensorflow()
     from cnnexp.cli.find_lr import run
 

@@ -57,6 +57,11 @@ class TrainingConfig:
         """How many images one step of the optimizer averages over."""
         return self.batch_size * self.accumulate
 
+    @property
+    def balances_classes(self) -> bool:
+        """Whether rare classes count as much as common ones, by weight or by sampling."""
+        return "balanced" in (self.class_weight, self.sampling)
+
     def _check_freeze(self) -> None:
         counted = isinstance(self.freeze, int) and self.freeze >= 1
         if not counted and self.freeze not in ("none", "backbone"):

@@ -20,20 +20,21 @@ CHECKS = (
 LABELS = "labels against out-of-fold predictions"
 
 
-def check(inspected: InspectedDataset, *, few_images: int, uneven: float, labels: bool) -> DataReport:
+def check(inspected: InspectedDataset, *, few_images: int, uneven: float, balanced: bool, labels: bool) -> DataReport:
     """Check a data set.
 
     Args:
         inspected: the data set, decoded and split
         few_images: a class with fewer training images is reported
         uneven: a largest class of at least so many times the smallest is reported
+        balanced: training counts the classes alike, by weight or by sampling
         labels: also look for labels that out-of-fold predictions contradict, which takes a while
 
     """
     given = CheckedDataset.of(inspected)
     renamed = tuple(missing.find_renamed(given))
     dataset = missing.with_training_names(given, renamed)
-    issues = [*missing.renamed_classes(renamed), *_issues(dataset, few_images=few_images, uneven=uneven)]
+    issues = [*missing.renamed_classes(renamed), *_issues(dataset, few_images, uneven, balanced)]
     if labels:
         from cnnexp.data_check import label_issues  # scikit-learn takes a second
 
@@ -65,7 +66,7 @@ def with_labels_of_folds(
     return replace(report, issues=(*report.issues, *contradicted), checks=(*report.checks, label_issues.BY_FOLDS))
 
 
-def _issues(dataset: CheckedDataset, *, few_images: int, uneven: float) -> Iterator[DataIssue]:
+def _issues(dataset: CheckedDataset, few_images: int, uneven: float, balanced: bool) -> Iterator[DataIssue]:
     yield from missing.unreadable_files(dataset)
     yield from missing.empty_classes(dataset)
     yield from missing.single_class(dataset)
@@ -73,7 +74,7 @@ def _issues(dataset: CheckedDataset, *, few_images: int, uneven: float) -> Itera
     yield from missing.missing_classes(dataset)
     yield from missing.similar_classes(dataset)
     yield from class_imbalance.few_images(dataset, few_images)
-    yield from class_imbalance.class_imbalance(dataset, uneven)
+    yield from class_imbalance.class_imbalance(dataset, uneven, balanced=balanced)
     yield from duplicates.duplicates(dataset)
     yield from duplicates.divided_groups(dataset)
     yield from possible_groups.possible_groups(dataset)

@@ -25,8 +25,11 @@ def few_images(dataset: CheckedDataset, least: int) -> Iterator[DataIssue]:
         )
 
 
-def class_imbalance(dataset: CheckedDataset, uneven: float) -> Iterator[DataIssue]:
-    """Report a largest class of at least `uneven` times the training images of the smallest."""
+def class_imbalance(dataset: CheckedDataset, uneven: float, *, balanced: bool) -> Iterator[DataIssue]:
+    """Report a largest class of at least `uneven` times the training images of the smallest.
+
+    `balanced`: training counts the classes alike already, by weight or by sampling.
+    """
     counts = dataset.counts("train")
     present = np.flatnonzero(counts)
     if not len(present):
@@ -43,5 +46,9 @@ def class_imbalance(dataset: CheckedDataset, uneven: float) -> Iterator[DataIssu
             stops=False,
             evidence={"ratio": float(ratio), "data.uneven": uneven},
             groups=(),
-            repair="training.class_weight=balanced",
+            repair=(
+                "judge by test/balanced_accuracy and test/macro_f1: training counts the classes alike already"
+                if balanced
+                else "training.class_weight=balanced"
+            ),
         )

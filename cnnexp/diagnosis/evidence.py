@@ -40,6 +40,7 @@ class RunEvidence:
     label_smoothing: float  # regularization.label_smoothing
     gamma: float  # of focal loss; 0: cross-entropy
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
+    augmentation_group: str  # the option: none | basic | strong | mix, or one that the user has added
     seed: int  # of the simulations
 
 

@@ -132,10 +132,25 @@ def _sentence(run: RunEvidence, turn: Turn, gap: tuple[float, float, float]) -> 
     return f"{text}; too few images or wrong labels could look the same."
 
 
+def _stronger_augmentation(run: RunEvidence) -> str | None:
+    """Return the next option that changes images more than the run did; None: there is none, or it is the user's own.
+
+    Changes that were set one by one count as the basic ones; basic ones may change nothing, as of digits that must
+    neither be mirrored nor moved.
+    """
+    match run.augmentation_group:
+        case "none" if run.augmentation == "none":
+            return "basic"
+        case "none" | "basic":
+            return "strong"
+        case _:
+            return None
+
+
 def _repair(run: RunEvidence) -> str:
     patience = " training.patience=5" if run.patience is None else ""
     if run.dropout == 0 or run.l2 == 0:
         return f"regularization=dropout_l2{patience}"
-    if run.augmentation == "none":
-        return f"augmentation=basic{patience}"
+    if (stronger := _stronger_augmentation(run)) is not None:
+        return f"augmentation={stronger}{patience}"
     return f"model=small{patience}, or more training images"

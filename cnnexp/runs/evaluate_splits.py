@@ -154,6 +154,7 @@ def evidence_of(
         label_smoothing=config.regularization.label_smoothing,
         gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
         augmentation=info.augmentation,
+        augmentation_group=config.augmentation.name,
         seed=config.seed,
     )
 

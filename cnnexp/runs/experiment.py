@@ -138,7 +138,13 @@ def _load(
     splits = trainable_splits(inspected, data)
     refuse_trained_images(pretrained, splits)
     require_decidable(config.decision, splits, calibration=config.data.calibration)
-    report = check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False)
+    report = check(
+        inspected,
+        few_images=data.few_images,
+        uneven=data.uneven,
+        balanced=config.training.balances_classes,
+        labels=False,
+    )
     about_network = notes_on(pretrained, inspected, config.data)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
     return with_images_to_crop(splits, config, data, on_progress=on_progress), report

@@ -69,7 +69,13 @@ def run(
     refuse_trained_images(pretrained, splits)
     pooled = pool(results, inspected, data, seed=config.seed)
     report = with_labels_of_folds(
-        check(inspected, few_images=data.few_images, uneven=data.uneven, labels=False),
+        check(
+            inspected,
+            few_images=data.few_images,
+            uneven=data.uneven,
+            balanced=config.training.balances_classes,
+            labels=False,
+        ),
         inspected,
         rows=pooled.judged.rows,
         probabilities=pooled.predictions.probabilities,

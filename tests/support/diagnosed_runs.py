@@ -90,6 +90,7 @@ def run(**changes):
         "label_smoothing": 0.0,
         "gamma": 0.0,
         "augmentation": "none",
+        "augmentation_group": "none",
         "seed": 0,
     }
     return RunEvidence(**(healthy | changes))
