@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import random
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,11 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from cnnexp import training
 from cnnexp.compose import compose_config
 from cnnexp.config import PretrainedConfig
 from cnnexp.config.backbones import BACKBONES, IMAGENET_DEVIATION, IMAGENET_MEAN
+from cnnexp.datasets import load_splits
 from cnnexp.errors import ConfigError, ModelError
 from cnnexp.models import Regularization, build_model, set_pretrained_weights
 from cnnexp.models.backbones.keras_applications import application_weights
@@ -24,7 +27,8 @@ from cnnexp.models.backbones.torch_file import read_tensors
 from cnnexp.models.backbones.weights import find_weights
 from cnnexp.records import DatasetInfo
 from cnnexp.runs.pretrained import data_for, find_pretrained
-from cnnexp.runs.resolved_settings import resolve_execution
+from cnnexp.runs.resolved_settings import resolve, resolve_execution
+from cnnexp.runs.starting_model import starting_model
 from cnnexp.sweeps.run_hash import hash_run
 from cnnexp.training import Network, to_bytes
 from support.torch_files import save_objects, save_tensors
@@ -230,6 +234,20 @@ def test_the_input_follows_the_backbone_unless_it_is_set():
     assert data_for(config.data, find_pretrained(config.model)).size == [64, 96]
     plain = compose_config([])
     assert data_for(plain.data, find_pretrained(plain.model)) is plain.data
+
+
+def test_proving_weights_changes_no_random_number_of_the_first_run_of_a_process(tmp_path):
+    overrides = ["model=pretrained", "data.size=[8,8]", "data.limit=20", "training.threads=1"]
+    config, pretrained = compose_config([*overrides, f"data.cache={tmp_path}"]), find_pretrained(LITE0)
+    splits = load_splits(data_for(config.data, pretrained), seed=0, on_progress=lambda *_: None)
+    settings = resolve(config, splits, pretrained=pretrained)
+    lite_weights.cache_clear()
+    drawn = []
+    for _ in range(2):
+        training.configure_tensorflow(threads=1, seed=0)
+        starting_model(config, splits, settings, pretrained, networks=training.FrozenNetworks())
+        drawn.append(random.random())
+    assert drawn[0] == drawn[1]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Training in two stages: the head alone on cached features, then everything that is not frozen."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from cnnexp import training
 from cnnexp.cli.cache import counted
 from cnnexp.compose import compose_config
 from cnnexp.datasets.cache import folder as cache
@@ -89,6 +92,49 @@ def test_the_next_run_computes_no_features_and_gets_the_same_numbers(frozen, tmp
     assert any(stage == FEATURES for stage, *_ in anew)
 
 
+def test_a_network_that_is_not_built_again_begins_as_it_did(tmp_path):
+    settings = ["training.freeze=backbone", "regularization.dropout=0.5", "training.epochs=3"]
+    graphs = GraphCache()
+    for rate in ("0.1", "0.001"):
+        result = run(tmp_path, *settings, f"optimizer.learning_rate={rate}", graphs=graphs)
+    alone = run(tmp_path, *settings, "optimizer.learning_rate=0.001")
+    mine, theirs = weights(result, tmp_path), weights(alone, tmp_path)
+    drawn = {path for path in (*mine, *theirs) if "seed_generator" in path}  # when a model is loaded
+    assert {path: value.tolist() for path, value in mine.items() if path not in drawn} == {
+        path: value.tolist() for path, value in theirs.items() if path not in drawn
+    }
+    assert [values.train_loss for values in result.history.epochs] == [
+        values.train_loss for values in alone.history.epochs
+    ]
+    other = run(tmp_path, *settings, "optimizer.learning_rate=0.001", "seed=1", graphs=graphs)
+    assert not np.array_equal(weights(other, tmp_path)["logits/kernel"], mine["logits/kernel"])
+
+
+def test_a_frozen_network_is_built_once_and_given_back_as_it_was():
+    built = []
+
+    def build():
+        inputs = keras.Input((4,))
+        features = keras.layers.Dense(3)(inputs)
+        dropped = keras.layers.Dropout(0.5, name="dropout")(features)
+        logits = keras.layers.Dense(2, name="logits")(dropped)
+        built.append(keras.Model(inputs, keras.layers.Softmax(name="probabilities")(logits)))
+        return built[-1]
+
+    networks = training.FrozenNetworks()
+    random.seed(3)
+    first = networks.reuse("key", build)
+    drawn, values = random.random(), [variable.numpy() for variable in first.variables]
+    for variable in first.get_layer("logits").variables:
+        variable.assign_add(variable * 0 + 1)
+    assert networks.reuse("key", build) is first
+    assert random.random() == drawn
+    for variable, value in zip(first.variables, values, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    assert networks.reuse("another", build) is not first
+    assert len(built) == 2
+
+
 def test_a_damaged_or_cleared_entry_is_computed_again(frozen):
     _, folder, _ = frozen
     settings = ["training.freeze=backbone"]
@@ -147,7 +193,6 @@ def test_frozen_blocks_and_their_statistics_stay_as_they_are(frozen, tmp_path):
 def test_a_backbone_in_inference_mode_keeps_its_statistics_and_trains_its_weights(backbone_training):
     import tensorflow as tf
 
-    from cnnexp import training
     from cnnexp.models import Regularization, build_model
     from cnnexp.records import Scaling
 
@@ -167,8 +212,7 @@ def test_a_backbone_in_inference_mode_keeps_its_statistics_and_trains_its_weight
         training.Loss(class_weights=np.ones(10, np.float32), label_smoothing=0.0),
         backbone_training=backbone_training,
     )
-    random = np.random.default_rng(0)
-    images, labels = random.integers(0, 256, (16, 8, 8, 1), dtype=np.uint8), np.arange(16) % 10
+    images, labels = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8), np.arange(16) % 10
     trainer(iter(tf.data.Dataset.from_tensors((images, labels))), np.array([0.1]))
     changed = {path for path, value in before.items() if not np.array_equal(value, trained_value(model, path))}
     assert any("moving" in path for path in changed) is backbone_training

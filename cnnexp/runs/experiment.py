@@ -16,7 +16,6 @@ from cnnexp.config.extended import code_files
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
-from cnnexp.models import Regularization, build_model, set_pretrained_weights
 from cnnexp.records import (
     SPLIT_NAMES,
     DataReport,
@@ -35,6 +34,7 @@ from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
+from cnnexp.runs.starting_model import starting_model, untrained_model
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
 from cnnexp.saved.build_card import CardWithReference, build_card, with_code, with_decision
 from cnnexp.system import resources
@@ -162,16 +162,16 @@ def prepare(
 ) -> tuple[keras.Model, NetworkTraining, FoundLearningRate | None]:
     """Return a network that this run has not trained yet, what will train it, and the learning rate if it was found."""
     configure_tensorflow(threads=settings.threads, seed=config.seed)
-    build = partial(_build_network, config, splits, settings, pretrained)
-    model = build(settings.precision)
-    set_pretrained_weights(model, config.model, pretrained, class_names=splits.class_names)
+    graphs = _own_graphs(config, graphs)
+    build = partial(untrained_model, config, splits, settings, pretrained)
+    model = starting_model(config, splits, settings, pretrained, networks=graphs.networks)
     network_training = NetworkTraining(
         config=config,
         splits=splits,
         settings=settings,
         starts_from_weights=pretrained is not None and pretrained.weights is not None,
         build=build,
-        graphs=_own_graphs(config, graphs),
+        graphs=graphs,
         on_epoch=on_epoch,
         on_progress=on_progress,
     )
@@ -185,26 +185,6 @@ def _own_graphs(config: ExperimentConfig, graphs: GraphCache | None) -> GraphCac
     """Return `graphs` for a run, or new ones: a user's optimizer may have settings that it does not describe."""
     own = isinstance(config.optimizer, Extended) or isinstance(config.loss, Extended)
     return GraphCache() if graphs is None or own else graphs
-
-
-def _build_network(
-    config: ExperimentConfig,
-    splits: Splits,
-    settings: ResolvedSettings,
-    pretrained: PretrainedNetwork | None,
-    precision: str,
-) -> keras.Model:
-    """Return the untrained model."""
-    regularization = config.regularization
-    return build_model(
-        config.model,
-        input_shape=splits.spec.shape,
-        num_classes=len(splits.class_names),
-        scaling=settings.scaling,
-        regularization=Regularization(dropout=regularization.dropout, l1=regularization.l1, l2=regularization.l2),
-        precision=precision,
-        pretrained=pretrained,
-    )
 
 
 def run_info(

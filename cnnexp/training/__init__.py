@@ -5,6 +5,7 @@ from cnnexp.training.determinism import configure_tensorflow, random_state_kept
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
+from cnnexp.training.frozen_networks import FrozenNetworks
 from cnnexp.training.graph_cache import GraphCache
 from cnnexp.training.layer_rates import with_layer_rates
 from cnnexp.training.losses import Loss, balanced_class_weights
@@ -20,6 +21,7 @@ __all__ = [
     "Examples",
     "FeatureSplit",
     "FitConfig",
+    "FrozenNetworks",
     "GraphCache",
     "Loss",
     "Network",

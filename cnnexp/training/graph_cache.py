@@ -6,6 +6,8 @@ value of a variable or an argument. So a cached graph that takes over all values
 
 from typing import Any, Protocol, Self, TypeVar, cast
 
+from cnnexp.training.frozen_networks import FrozenNetworks
+
 _MOST = 16  # graphs
 
 
@@ -24,9 +26,10 @@ T = TypeVar("T", bound=Traceable)
 
 
 class GraphCache:
-    """The most recently used graphs of this process."""
+    """The most recently used graphs of this process, and its frozen networks."""
 
     def __init__(self) -> None:
+        self.networks = FrozenNetworks()
         self._cached: dict[tuple[type, str], Any] = {}  # the least recently used first
 
     def reuse(self, new: T) -> T:
