@@ -1,8 +1,10 @@
 """A backbone as it trains: the same layers, some of which compute by faster operations of TensorFlow on the processor.
 
-Keras normalizes a batch by some ten operations, each of which reads and writes all of its values. TensorFlow has one
-operation for it, and one for its gradient. And its depthwise convolutions are faster in float32 than in bfloat16, whose
-gradients have slow kernels. The variables are those of the model, so that what trains here is what is saved.
+Keras normalizes a batch by some ten operations, each of which reads and writes all values of it. TensorFlow has one
+operation for that, and one for its gradient. Where the stored statistics are used, as in fine-tuning, normalization
+multiplies and adds constants, which the convolution before it can do: they go into its kernel and its bias.
+
+Fast layers read the variables of Keras's own layers, and no others exist: what trains here is what is saved.
 """
 
 from typing import Any
@@ -10,82 +12,153 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cnnexp.models.fast_depthwise import depthwise
 
-def with_fast_layers(model: keras.Model) -> keras.Model:
-    """Return a model that computes the same, up to rounding; it shares all variables with `model`.
 
-    `model` has no models among its layers. On a device other than the processor it is returned as it is.
+def with_fast_layers(model: keras.Model, *, training: bool) -> keras.Model:
+    """Return a model that computes the same up to rounding, for one value of `training`; it shares all variables.
+
+    `model` has no models among its layers. For another device than the processor it is returned as it is.
     """
-    if tf.config.list_logical_devices("GPU") or not any(_faster(layer) is not layer for layer in model.layers):
+    if tf.config.list_logical_devices("GPU") or not any(map(_is_slow, model.layers)):
         return model
+    made: dict[int, tuple[Any, Any, Any]] = {}  # by id of a tensor: the tensor, the layer that it is of, its input
 
     def call(layer: Any, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - tensors, as Keras hands them on
-        return _faster(layer)(*arguments, **settings)
+        x = arguments[0]
+        _, before, before_x = made.get(id(x), (None, None, None))
+        if not training and _is_usual_normalization(layer) and _is_usual_convolution(before):
+            output = FoldedConvolution(before, layer)(before_x)
+        else:
+            output = _faster(layer)(*arguments, **settings)
+        made[id(output)] = (output, layer, x)
+        return output
 
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
 
 
+def _is_slow(layer: keras.layers.Layer) -> bool:
+    return _is_usual_normalization(layer) or _is_usual_depthwise(layer)
+
+
 def _faster(layer: Any) -> Any:  # noqa: ANN401 - a layer, or an operation of keras.ops
-    """Return the layer, or one that computes the same with its variables."""
-    match layer:
-        case keras.layers.BatchNormalization() if _is_fusable(layer):
-            return FusedNormalization(layer)
-        case keras.layers.DepthwiseConv2D() if layer.compute_dtype == "bfloat16" and layer.activity_regularizer is None:
-            return InFloat32(layer)
-        case _:
-            return layer
+    if _is_usual_normalization(layer):
+        return FusedNormalization(layer)
+    return FastDepthwise(layer) if _is_usual_depthwise(layer) else layer
 
 
-def _is_fusable(layer: keras.layers.BatchNormalization) -> bool:
+def _is_usual_normalization(layer: Any) -> bool:  # noqa: ANN401
     """Tell whether a layer normalizes the last of four axes, by a batch's statistics or the stored ones alone."""
-    is_last = len(layer.input.shape) == 4 and layer.axis in (-1, 3)
-    return is_last and not (layer.renorm or layer.synchronized or layer.activity_regularizer)
+    return (
+        type(layer) is keras.layers.BatchNormalization  # a user's own class may compute otherwise
+        and len(layer.input.shape) == 4
+        and layer.axis in (-1, 3)
+        and not (layer.renorm or layer.synchronized or layer.activity_regularizer)
+    )
 
 
-class FusedNormalization(keras.layers.Layer):  # type: ignore[misc]
-    """Batch normalization (N, H, W, C) of a Keras layer, with its variables, by TensorFlow's operation."""
+def _is_usual_depthwise(layer: Any) -> bool:  # noqa: ANN401
+    return (
+        type(layer) is keras.layers.DepthwiseConv2D
+        and layer.data_format == "channels_last"
+        and tuple(layer.dilation_rate) == (1, 1)
+        and layer.strides[0] == layer.strides[1]
+        and layer.activity_regularizer is None
+    )
 
-    def __init__(self, plain: keras.layers.BatchNormalization) -> None:
-        super().__init__(dtype=plain.dtype_policy, name=f"{plain.name}_fused")
+
+def _is_usual_convolution(layer: Any) -> bool:  # noqa: ANN401
+    """Tell whether a layer is a convolution of which nothing but a sum of its products comes out."""
+    usual = _is_usual_depthwise(layer) or (
+        type(layer) is keras.layers.Conv2D
+        and layer.data_format == "channels_last"
+        and layer.activity_regularizer is None
+    )
+    return usual and layer.activation is keras.activations.linear
+
+
+class _Fast(keras.layers.Layer):  # type: ignore[misc]
+    """A layer that computes what a Keras layer does, with its variables and in its precision."""
+
+    def __init__(self, plain: keras.layers.Layer) -> None:
+        super().__init__(dtype=plain.dtype_policy, autocast=False)
         self._plain = plain
         self.supports_masking = True
 
+
+class FusedNormalization(_Fast):
+    """Batch normalization of (N, H, W, C) by TensorFlow's one operation."""
+
     def call(self, x: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """Return y (N, H, W, C) in the dtype of x; in training the stored statistics move, as in Keras."""
+        """Return y (N, H, W, C); in training the stored statistics change, as in Keras."""
         plain = self._plain
         if mask is not None:
             return plain.call(x, training=training, mask=mask)
-        mean, variance = plain.moving_mean, plain.moving_variance
+        x = tf.cast(x, self.compute_dtype)
         if not (training and plain.trainable):
-            return self._normalized(x, mean, variance, is_training=False)[0]
-        y, batch_mean, sample_variance, *_ = self._normalized(x, [], [], is_training=True)
+            return self._normalized(x, plain.moving_mean, plain.moving_variance, is_training=False)[0]
+        y, mean, sample_variance, *_ = self._normalized(x, [], [], is_training=True)
         count = tf.cast(tf.size(x) / x.shape[-1], tf.float32)
-        batch_variance = sample_variance * tf.maximum(count - 1, 1) / count  # that of the batch itself, as in Keras
-        for moving, of_batch in ((mean, batch_mean), (variance, batch_variance)):
-            moving.assign(moving * plain.momentum + of_batch * (1 - plain.momentum))
+        variance = sample_variance * tf.maximum(count - 1, 1) / count  # of the batch itself, as Keras keeps it
+        for stored, new in ((plain.moving_mean, mean), (plain.moving_variance, variance)):
+            stored.assign(stored * plain.momentum + new * (1 - plain.momentum))
         return y
 
     def _normalized(self, x: tf.Tensor, mean: Any, variance: Any, *, is_training: bool) -> Any:  # noqa: ANN401
         """Return the operation's outputs: y, and in training mean and variance of the batch; these in float32."""
-        plain, channels = self._plain, x.shape[-1]
+        scale, offset = _scale_and_offset(self._plain, x.shape[-1])
         return tf.raw_ops.FusedBatchNormV3(
             x=x,
-            scale=plain.gamma if plain.scale else tf.ones(channels),
-            offset=plain.beta if plain.center else tf.zeros(channels),
+            scale=scale,
+            offset=offset,
             mean=mean,
             variance=variance,
-            epsilon=plain.epsilon,
+            epsilon=self._plain.epsilon,
             is_training=is_training,
         )
 
 
-class InFloat32(keras.layers.Layer):  # type: ignore[misc]
-    """A Keras layer, with its variables, that computes in float32."""
-
-    def __init__(self, plain: keras.layers.Layer) -> None:
-        super().__init__(dtype="float32", name=f"{plain.name}_in_float32")
-        self._plain = plain
+class FastDepthwise(_Fast):
+    """A depthwise convolution with faster gradients."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Return what the layer makes of x, which Keras has cast to float32."""
-        return self._plain.call(x)
+        """Return what the layer makes of x (N, H, W, C)."""
+        plain = self._plain
+        y = _convolved(plain, x, plain.kernel)
+        if plain.use_bias:
+            y = tf.nn.bias_add(y, tf.cast(plain.bias, y.dtype))
+        return plain.activation(y)
+
+
+class FoldedConvolution(_Fast):
+    """A convolution, and the normalization of what it computes by the stored statistics, as one convolution."""
+
+    def __init__(self, plain: keras.layers.Layer, normalization: keras.layers.BatchNormalization) -> None:
+        super().__init__(plain)
+        self._normalization = normalization
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the normalized y (N, H, W, C)."""
+        plain, normalization = self._plain, self._normalization
+        mean = normalization.moving_mean - (plain.bias if plain.use_bias else 0)
+        scale, offset = _scale_and_offset(normalization, mean.shape[0])
+        factor = scale * tf.math.rsqrt(normalization.moving_variance + normalization.epsilon)
+        outputs = (-1, plain.depth_multiplier) if _is_usual_depthwise(plain) else (-1,)
+        y = _convolved(plain, x, plain.kernel * tf.reshape(factor, outputs))
+        y = tf.nn.bias_add(y, tf.cast(offset - mean * factor, y.dtype))
+        return tf.cast(y, normalization.compute_dtype)
+
+
+def _scale_and_offset(normalization: keras.layers.BatchNormalization, channels: int) -> tuple[Any, Any]:
+    scale = normalization.gamma if normalization.scale else tf.ones(channels)
+    return scale, normalization.beta if normalization.center else tf.zeros(channels)
+
+
+def _convolved(layer: keras.layers.Layer, x: tf.Tensor, kernel: Any) -> tf.Tensor:  # noqa: ANN401 - Keras's or TensorFlow's
+    """Return x convolved with another kernel than the layer's, in its precision."""
+    x, kernel = tf.cast(x, layer.compute_dtype), tf.cast(kernel, layer.compute_dtype)
+    if _is_usual_depthwise(layer):
+        return depthwise(x, kernel, stride=layer.strides[0], padding=layer.padding)
+    return keras.ops.conv(
+        x, kernel, layer.strides, layer.padding, data_format=layer.data_format, dilation_rate=layer.dilation_rate
+    )

@@ -53,7 +53,7 @@ class Trainer:
         self._micro_batch = micro_batch
         self._average = None if ema is None else WeightAverage(network.model.weights, decay=ema)
         parts = split(network.model)
-        self._parts = SplitModel(with_fast_layers(parts.features), parts.head)
+        self._parts = SplitModel(with_fast_layers(parts.features, training=backbone_training), parts.head)
         self._backbone_training = backbone_training
         self._mixed = mixed
         inputs, (label_type, label_shape) = network.model.inputs[0], label_spec(mixed=mixed)
