@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from scipy.special import softmax
 
 from cnnexp.compose import compose_config
 from cnnexp.models import Regularization, build_model, with_fast_layers
+from cnnexp.portable.forward import forward_of
+from cnnexp.portable.reference import normalized
 from cnnexp.records import Scaling
 from cnnexp.training import Loss, Network, Trainer
 
@@ -195,12 +198,8 @@ def test_the_network_itself_knows_nothing_of_it(training):
     assert [variable.path for variable in model.weights] == weights
 
 
-@pytest.mark.parametrize("backbone_training", [True, False])
-def test_a_trainer_uses_them(backbone_training, monkeypatch):
-    fused = []
-    operation = tf.raw_ops.FusedBatchNormV3
-    monkeypatch.setattr(tf.raw_ops, "FusedBatchNormV3", lambda **settings: fused.append(1) or operation(**settings))
-    model = build_model(
+def resnet():
+    return build_model(
         compose_config(["model=resnet", "model.width=4", "model.depth=1", "model.units=1"]).model,
         input_shape=(8, 8, 1),
         num_classes=2,
@@ -208,6 +207,27 @@ def test_a_trainer_uses_them(backbone_training, monkeypatch):
         regularization=Regularization(dropout=0.0, l1=0.0, l2=0.0),
         precision="float32",
     )
+
+
+def test_evaluation_is_fast_too_and_differs_from_the_saved_model_by_rounding_alone():
+    network = Network(unlike_new(resnet()))
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    probabilities, features = network.forward(pixels)
+    saved, _ = forward_of(network.model)(pixels)
+    assert np.array_equal(probabilities, saved)
+    logits = network.logits(pixels, np.arange(40))
+    assert not np.array_equal(softmax(logits, axis=1), probabilities)
+    np.testing.assert_allclose(softmax(logits, axis=1), probabilities, atol=2e-6)
+    own = np.concatenate([normalized(chunk) for chunk in network.features(pixels, np.arange(40))])
+    np.testing.assert_allclose(own, features, atol=2e-6)
+
+
+@pytest.mark.parametrize("backbone_training", [True, False])
+def test_a_trainer_uses_them(backbone_training, monkeypatch):
+    fused = []
+    operation = tf.raw_ops.FusedBatchNormV3
+    monkeypatch.setattr(tf.raw_ops, "FusedBatchNormV3", lambda **settings: fused.append(1) or operation(**settings))
+    model = resnet()
     loss = Loss(class_weights=np.ones(2, np.float32), label_smoothing=0.0, gamma=0.0)
     trainer = Trainer(Network(model), keras.optimizers.SGD(0.1), loss, backbone_training=backbone_training)
     batch = tf.data.Dataset.from_tensors((np.zeros((4, 8, 8, 1), np.uint8), np.zeros(4, np.int64)))

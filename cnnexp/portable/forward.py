@@ -1,4 +1,7 @@
-"""The one forward pass: of validation while training, of the evaluation of a run, and of a saved model."""
+"""The one forward pass: of validation while training, of the evaluation of a run, and of a saved model.
+
+The first two may run a model whose layers were replaced by faster ones that compute the same up to rounding.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,25 +19,33 @@ CompiledForward = Callable[[NDArray[np.uint8]], tuple[Any, Any, Any]]
 Forward = Callable[[NDArray[np.uint8]], tuple[Probabilities, Features]]
 
 
-def compiled_forward(model: "keras.Model", *, dtype: str = "uint8") -> CompiledForward:
-    """Return a function from images (N, H, W, C) uint8 to three tensors, in inference mode.
+def with_features(model: "keras.Model") -> "keras.Model":
+    """Return a model from the same images to three tensors.
 
     They are the probabilities (N, K), the features (N, F), which are the input of the last dense layer, and the logits
-    (N, K), its output. One graph serves every N; it uses the weights that the model has when it is called. `dtype` is
-    another one for a model that takes no pixels.
+    (N, K), its output.
 
     Raises:
         UnfitModelError: The model has no dense layer.
 
     """
-    import tensorflow as tf
     from keras import Model
 
     last = _last_dense(model)
-    whole = Model(model.inputs, [model.outputs[0], last.input, last.output])
+    return Model(model.inputs, [model.outputs[0], last.input, last.output])
+
+
+def compiled(model: "keras.Model", *, dtype: str = "uint8") -> CompiledForward:
+    """Return what a model of three tensors computes of images (N, H, W, C) uint8, in inference mode, as a function.
+
+    One graph serves every N; it uses the weights that the model has when it is called. `dtype` is another one for a
+    model that takes no pixels.
+    """
+    import tensorflow as tf
+
     signature = [tf.TensorSpec(model.inputs[0].shape, dtype)]
     graph: CompiledForward = tf.function(
-        lambda pixels: whole(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
+        lambda pixels: model(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
     )
     return graph
 
@@ -45,7 +56,7 @@ def forward_of(model: "keras.Model") -> Forward:
     The function raises TypeError or ValueError for images of another dtype or shape: TensorFlow would cast floats to
     uint8 without a word, and pixels from 0 to 1 would all become 0.
     """
-    return forward_by(compiled_forward(model), image_shape=model.input_shape[1:])
+    return forward_by(compiled(with_features(model)), image_shape=model.input_shape[1:])
 
 
 def forward_by(graph: CompiledForward, *, image_shape: tuple[int, int, int]) -> Forward:

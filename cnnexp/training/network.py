@@ -1,4 +1,4 @@
-"""A model with its compiled forward pass, and what makes it a saved model: the temperature folded in, a file."""
+"""A model with its compiled forward passes, and what makes it a saved model: the temperature folded in, a file."""
 
 import math
 import tempfile
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.errors import ModelError
-from cnnexp.models import LOGITS
-from cnnexp.portable.forward import Forward, compiled_forward, forward_by
+from cnnexp.models import LOGITS, with_fast_layers
+from cnnexp.portable.forward import Forward, compiled, forward_by, with_features
 from cnnexp.records import Images
 
 ZIP_YEARS = range(1980, 2108)
@@ -21,11 +21,18 @@ BATCH_VALUES = 2**22  # values in one inference batch: large enough to be fast, 
 
 
 class Network:
-    """A model and the one graph of its forward pass, in inference mode, which is traced at its first call."""
+    """A model and the graphs of its forward pass, in inference mode, each of which is traced at its first call.
+
+    What it computes of many images it computes by fast layers, if it has such: that differs from what the saved model
+    answers by rounding alone.
+    """
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self._graph = compiled_forward(model, dtype=model.inputs[0].dtype)
+        as_saved = with_features(model)
+        fast = with_fast_layers(as_saved, training=False)
+        self._as_saved = compiled(as_saved, dtype=model.inputs[0].dtype)
+        self._graph = self._as_saved if fast is as_saved else compiled(fast, dtype=model.inputs[0].dtype)
         self._batch_size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
 
     @property
@@ -40,8 +47,8 @@ class Network:
 
     @property
     def forward(self) -> Forward:
-        """The forward pass in the form of a saved model: probabilities and features."""
-        return forward_by(self._graph, image_shape=self.model.input_shape[1:])
+        """The forward pass in the form of a saved model, and with its numbers: probabilities and features."""
+        return forward_by(self._as_saved, image_shape=self.model.input_shape[1:])
 
     def logits(self, images: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the logits (N, K) float32 of rows (N,) of images (M, H, W, C) uint8, in the order of the rows.
