@@ -95,7 +95,8 @@ def test_predictions_join_files_labels_and_probabilities_in_order(result, files)
     table = pq.read_table(io.BytesIO(files["predictions.parquet"]))
     names = list(class_names(3))
     assert table.column_names == [
-        "file", "digest", "split", "label", "predicted", "correct", "confidence", *(f"p/{name}" for name in names),
+        "file", "digest", "split", "label", "predicted", "correct", "confidence", "mistakenness",
+        *(f"p/{name}" for name in names),
     ]  # fmt: skip
     assert table.num_rows == 6 + 6 + 60
     assert table["split"].to_pylist() == ["validation"] * 6 + ["calibration"] * 6 + ["test"] * 60
@@ -108,6 +109,7 @@ def test_predictions_join_files_labels_and_probabilities_in_order(result, files)
     assert rows["correct"] == [a == b for a, b in zip(rows["label"], rows["predicted"], strict=True)]
     np.testing.assert_array_equal(np.stack([rows[f"p/{name}"] for name in names], 1), test.probabilities)
     np.testing.assert_array_equal(rows["confidence"], test.probabilities.max(axis=1))
+    np.testing.assert_allclose(rows["mistakenness"], 1 - test.probabilities[np.arange(60), test.labels], atol=1e-6)
 
 
 def test_same_result_gives_same_bytes(result, files):

@@ -86,6 +86,7 @@ class Run:
     def predictions(self) -> "pd.DataFrame":
         """One row an image of validation, calibration and test: file, split, label, predicted, confidence, p/<class>.
 
+        The larger its `mistakenness`, 0..1, the more probably the label of an image is wrong.
         Empty where the run has none, such as a run that failed.
         """
         import pandas as pd

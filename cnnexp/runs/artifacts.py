@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnnexp import figures
+from cnnexp.label_errors.mistakenness import mistakenness
 from cnnexp.records import (
     SPLIT_NAMES,
     ClassScore,
@@ -115,8 +116,9 @@ def to_parquet(
     content_digest: str,
     folds: Folds | None = None,
 ) -> bytes:
-    """Return one row per image: file, digest, split, label, predicted, correct, confidence, ``p/<class>`` by class.
+    """Return a row per image: file, digest, split, label, predicted, correct, confidence, mistakenness, ``p/<class>``.
 
+    No model of the run was trained on any of these images, so that `mistakenness` ranks labels that may be wrong.
     Of a run of folds, whose predictions are all of the split test, a column ``fold`` follows: which one judged it.
 
     Splits are in their usual order, images in the order of the predictions. Names of splits and classes are
@@ -142,6 +144,7 @@ def _table(split: str, predicted: SplitPredictions, class_names: Sequence[str]) 
         "predicted": _coded(best, class_names),
         "correct": pa.array(best == predicted.labels),
         "confidence": pa.array(probabilities[np.arange(len(best)), best]),
+        "mistakenness": pa.array(mistakenness(probabilities, predicted.labels)),
     }
     for index, name in enumerate(class_names):
         columns[f"p/{name}"] = pa.array(np.ascontiguousarray(probabilities[:, index]))

@@ -1,0 +1,5 @@
+"""Labels that are probably wrong: one score of every image, and what all of them say about how labels went wrong.
+
+All of it is computed from probabilities that models give for images which they were not trained on, and from features:
+NumPy, SciPy and scikit-learn. The data check, the detectors of the diagnosis and the records of runs use it.
+"""

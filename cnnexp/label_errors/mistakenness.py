@@ -1,0 +1,75 @@
+"""How probable it is that a label is wrong, and which labels are contradicted: confident learning.
+
+Northcutt, Jiang & Chuang 2021 (arXiv:1911.00068). Every number is from probabilities (n, K) that models gave for images
+which they were not trained on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.records import Labels
+
+Probabilities = NDArray[np.floating]  # (n, K), each row by a model that was not trained on the image
+Rows = NDArray[np.int64]
+
+
+def mistakenness(probabilities: Probabilities, labels: Labels) -> NDArray[np.float32]:
+    """Return (n,) from 0 to 1, by which images are ranked whose label may be wrong: 1 - probability of the label.
+
+    ``benchmarks/label_errors.py`` compares it with other scores. A hard image ranks high, too.
+    """
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return np.clip(1 - own, 0, 1).astype(np.float32)
+
+
+def contradicted(probabilities: Probabilities, labels: Labels) -> tuple[Rows, Labels]:
+    """Return places whose label is contradicted, and the class that is more probable; the largest difference first.
+
+    Another class is at least as probable as for its own images on average, and the label less probable than chance.
+    """
+    count, classes = probabilities.shape
+    own = probabilities[np.arange(count), labels]
+    claims = np.where(probabilities >= thresholds(probabilities, labels), probabilities, 0)
+    claims[np.arange(count), labels] = 0
+    better = claims.argmax(axis=1)
+    claim = claims[np.arange(count), better]
+    places = np.flatnonzero((claim > own) & (own < 1 / classes))
+    order = places[np.argsort(own[places] - claim[places], kind="stable")]
+    return order, better[order]
+
+
+def thresholds(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
+    """Return (K,) the mean probability of each class over the images with its label; 1 for a class without images."""
+    return np.array(
+        [
+            probabilities[labels == label, label].mean() if (labels == label).any() else 1.0
+            for label in range(probabilities.shape[1])
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidentJoint:
+    """How given labels and probable ones go together; row = given label, column = probable one."""
+
+    counts: NDArray[np.int64]  # (K, K) of images for which a class is as probable as for its own images on average
+    joint: NDArray[np.float64]  # (K, K) the estimated shares of all images; their sum is 1
+
+    @property
+    def noise(self) -> float:
+        """Return the share of images whose label is estimated to be wrong; classes that overlap raise it, too."""
+        return float(1 - np.trace(self.joint))
+
+
+def confident_joint(probabilities: Probabilities, labels: Labels) -> ConfidentJoint:
+    """Estimate the joint distribution of given labels and true ones; every class has an image."""
+    classes = probabilities.shape[1]
+    claims = np.where(probabilities >= thresholds(probabilities, labels), probabilities, 0)
+    places = np.flatnonzero(claims.any(axis=1))
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels[places], claims[places].argmax(axis=1)), 1)
+    of_class = counts.sum(axis=1, keepdims=True)
+    rows = np.where(of_class > 0, counts / np.maximum(of_class, 1), np.eye(classes))
+    return ConfidentJoint(counts, rows * np.bincount(labels, minlength=classes)[:, None] / len(labels))
