@@ -98,7 +98,9 @@ def _arguments() -> argparse.ArgumentParser:
     run.add_argument("--only", help="beginnings of ids, separated by commas")
     run.add_argument("--cifar10")
     run.add_argument("--signs")
-    run.add_argument("--passive", action="store_true", help="score what a run records, without `cnnexp diagnose`")
+    run.add_argument(
+        "--passive", action="store_true", help="the verdict is what a run ends with, and no run is recorded"
+    )
     run.add_argument("--again", action="store_true", help="diagnose kept runs again, by the program as it is now")
     run.add_argument("--discard", action="store_true", help="keep the records alone, not the runs and their data")
     run.add_argument("--repairs", action="store_true", help="run again with the override of the first verdict")

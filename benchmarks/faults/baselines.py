@@ -1,7 +1,7 @@
 """What four published rules say of a run, re-implemented from their descriptions; each returns an id or None.
 
-Every rule gets the recorded curves and the signals of `machine_signals`. What it would need beside them is named here,
-because it was not given: it says nothing about that.
+Every rule gets the curves of a run and the signals of `finished.Finished`. What it would need beside them is named
+here, because it was not given: it says nothing about that.
 
 UMLAUT (Schoop et al., CHI 2021)             given all of its rules that follow here
 AutoTrainer (Zhang et al., ICSE 2021)        not given gradients: no vanishing, exploding or dying-ReLU detector

@@ -4,23 +4,22 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults.data_sets import load
+from benchmarks.faults.data_sets import Places, load
 from benchmarks.faults.injections import Random
 
 
-def tamper(how: str, *, artifacts: Path, data_file: Path, data_name: str, places: object, random: Random) -> None:
-    """Change the recorded model below `artifacts`, or the data that the run was trained on."""
+def tamper(how: str, *, model: Path, data_file: Path, data_name: str, places: Places, random: Random) -> None:
+    """Change the file of a model, or the data that the run was trained on."""
     kind, _, amount = how.partition(":")
     if kind == "other_data":
         load(data_name, places, seed=int(random.integers(10_000, 20_000))).save(data_file)
         return
-    (file,) = artifacts.rglob("model.keras")
     change = {
         "weights_in_wrong_order": _in_wrong_order,
         "other_weights": lambda weight: random.permutation(weight.ravel()).reshape(weight.shape),
         "noisy_weights": lambda weight: _noisy(weight, float(amount), random),
     }[kind]
-    _rewrite(file, change)
+    _rewrite(model, change)
 
 
 def _in_wrong_order(weight: np.ndarray) -> np.ndarray:
