@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 from pyarrow import parquet
 
 from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
 from cnnexp.errors import ConfigError
+from cnnexp.sweeps.sweep_records import tags_to_resume
 from cnnexp.tracking.store.find_runs import find_runs
 from support.sweep_processes import kill, recorded, start, sweep, wait_for
 
@@ -187,6 +189,21 @@ def test_a_rerun_sweep_trains_nothing_again(folded):
     assert {run.run_id for run in after} == {run.run_id for run in runs}
 
 
+def test_resume_gives_the_command_of_a_run_of_folds_again(tmp_path, capsys):
+    """The settings are impossible, so the command ends where it would begin."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("cnnexp")
+    tags = {"cnnexp.folds": "3", **tags_to_resume(["data.folds=3", "training.epochs=0", "sweep.dry_run=true"])}
+    run = client.create_run(experiment, tags=tags, run_name="mine")
+    for target in (run.info.run_id[:8], "mine", "latest"):
+        assert main(["resume", target, f"tracking.uri={uri}"]) == 2
+        assert "training.epochs must be at least 1; got 0" in capsys.readouterr().err.replace(" and at most 100000", "")
+    client.create_run(experiment, tags={"cnnexp.folds": "3"}, run_name="of a sweep")
+    assert main(["resume", "of a sweep", f"tracking.uri={uri}"]) == 2
+    assert "no sweep or run of folds at" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_run_of_folds_that_was_killed_goes_on_with_the_folds_that_are_left(tmp_path):
     words = [*WORDS, "data.folds=4", "training.epochs=40", "sweep.workers=1"]
@@ -200,7 +217,7 @@ def test_a_run_of_folds_that_was_killed_goes_on_with_the_folds_that_are_left(tmp
     kill(process.pid)
     process.communicate(timeout=60)
     before = {run.run_id for run in finished()}
-    printed = sweep(*words, folder=tmp_path, multirun=False)
+    printed = sweep("latest", folder=tmp_path, command="resume")
     _, runs = recorded(tmp_path)
     (run,) = runs_of_folds(runs)
     assert run.status == "FINISHED"

@@ -16,7 +16,7 @@ from cnnexp.sweeps.executors import forkserver
 from cnnexp.sweeps.executors.process_executor import ProcessExecutor
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.scheduler import Scheduler
-from cnnexp.sweeps.sweep_records import PreviousRuns
+from cnnexp.sweeps.sweep_records import PreviousRuns, tags_to_resume
 from cnnexp.system import resources
 from cnnexp.system.files import at_home, remove_if_empty
 from cnnexp.tracking import deliver_orphans, is_running
@@ -51,8 +51,8 @@ class _OneJob:
 class _Above:
     """What is above the run of folds: nothing, or the sweep of an external launcher."""
 
-    def __init__(self, context: SweepContext) -> None:
-        self._context = context
+    def __init__(self, context: SweepContext, overrides: Sequence[str]) -> None:
+        self._tags = context.tags or tags_to_resume(overrides)
         self._commit_reader = CommitReader.start(Path.cwd())
 
     @property
@@ -62,7 +62,7 @@ class _Above:
 
     def tags(self, *, varied: Mapping[str, str], run_hash: str) -> dict[str, str]:
         """Return the tags of the run of folds."""
-        return {VARIED: "", RUN_HASH: run_hash, **self._context.tags}
+        return {VARIED: "", RUN_HASH: run_hash, **self._tags}
 
 
 def run_folds(
@@ -88,7 +88,7 @@ def run_folds(
     scheduler = Scheduler(
         settings=config.sweep,
         source=_OneJob(job),
-        parent=_Above(context),
+        parent=_Above(context, overrides),
         previous=_previous(config, context),
         executor=executor,
         report=report,

@@ -52,8 +52,20 @@ def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: Tracking
         ),
         overrides=[override for override in dict.fromkeys(overrides) if not is_of_one_command(override)],
         varied=varied,
-        extend=list(dict.fromkeys(one.code.source for one in all_added())),
+        extend=_code_given(),
     )
+
+
+def tags_to_resume(overrides: Sequence[str]) -> dict[str, str]:
+    """Return the tags by which `cnnexp resume` starts the same command again, with the code of the user's."""
+    kept = [without_secrets(override, code=False) for override in overrides if not is_of_one_command(override)]
+    code = _code_given()
+    return {SWEEP_WORDS: json.dumps(kept)} | ({SWEEP_EXTEND: json.dumps(code)} if code else {})
+
+
+def _code_given() -> list[str]:
+    """Return the files of the user's code, and entry points."""
+    return list(dict.fromkeys(one.code.source for one in all_added()))
 
 
 def _code_of_runs() -> str:
@@ -180,9 +192,8 @@ class ParentRun:
             config_yaml=None,
             tags={
                 SWEEP_KEY: spec.key,
-                SWEEP_WORDS: json.dumps([without_secrets(override, code=False) for override in spec.overrides]),
                 VARIED: ", ".join(spec.varied),
-                **({SWEEP_EXTEND: json.dumps(list(spec.extend))} if spec.extend else {}),
+                **tags_to_resume(spec.overrides),
             },
             commit=None,
             run_id=None if continued is None else continued.run_id,

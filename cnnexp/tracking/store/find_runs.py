@@ -20,7 +20,7 @@ from cnnexp.tracking.store.calls import calling, mlflow_uri
 from cnnexp.tracking.store.connection import load_mlflow, reach
 from cnnexp.tracking.store.sqlite import SqliteStore
 from cnnexp.tracking.store.stored_run import RunStore, StoredRun
-from cnnexp.tracking.tags import EVALUATES, FOLD, FOLDS, SWEEP_KEY
+from cnnexp.tracking.tags import EVALUATES, FOLD, FOLDS, SWEEP_KEY, SWEEP_WORDS
 
 LATEST = "latest"
 _RUN_ID = re.compile(r"[0-9a-f]{6,32}")  # whole, or enough of its beginning
@@ -97,22 +97,36 @@ def find_sweep(uri: str, target: str) -> StoredRun:
         TargetError: No sweep, or more than one, has this name.
 
     """
-    named = _runs(uri, lambda store: _all_sweeps(store) if target == LATEST else _named(store, target))
-    found = [run for run in named if SWEEP_KEY in run.tags]
+    return _with_tag(SWEEP_KEY, "sweep", uri=uri, target=target)
+
+
+def find_resumable(uri: str, target: str) -> StoredRun:
+    """Return the sweep that `target` names, or the run of folds that was a command of its own.
+
+    Raises:
+        TargetError: None, or more than one, has this name.
+
+    """
+    return _with_tag(SWEEP_WORDS, "sweep or run of folds", uri=uri, target=target)
+
+
+def _with_tag(tag: str, what: str, *, uri: str, target: str) -> StoredRun:
+    named = _runs(uri, lambda store: _newest_first(store) if target == LATEST else _named(store, target))
+    found = [run for run in named if tag in run.tags]
     if not found:
         raise TargetError(
-            f"A sweep is named by its parent run's id or name, or latest; no sweep at {StoreUri(uri).masked} is "
+            f"A sweep is named by its parent run's id or name, or latest; no {what} at {StoreUri(uri).masked} is "
             f"{target!r}. `cnnexp ui` shows what there is."
         )
     if len(found) > 1 and target != LATEST:
         ids = listed(run.run_id[:12] for run in found)
-        raise TargetError(f"A sweep must be named alone; {target!r} is {len(found)} sweeps. Use an id: {ids}.")
+        raise TargetError(f"A {what} must be named alone; {target!r} names {len(found)}. Use an id: {ids}.")
     return found[0]
 
 
-def _all_sweeps(store: RunStore) -> Sequence[StoredRun]:
+def _newest_first(store: RunStore) -> Sequence[StoredRun]:
     runs = [run for name in store.experiments() for run in store.in_experiment(name)]
-    return sorted((run for run in runs if SWEEP_KEY in run.tags), key=lambda run: -run.started_ms)
+    return sorted(runs, key=lambda run: -run.started_ms)
 
 
 def _named(store: RunStore, target: str) -> Sequence[StoredRun]:
