@@ -308,8 +308,8 @@ def preview(*, settings: tuple[str, ...], html: Path, images: int) -> int:
 def resume(*, sweep: str, settings: tuple[str, ...]) -> int:
     """Train the unfinished runs of a sweep, under the same parent run; finished runs are not repeated.
 
-    SWEEP is the id (or its beginning) or the name of the sweep's parent run, or of a run of folds. Settings say where it is recorded and how
-    to continue, such as sweep.time_limit=60.
+    SWEEP is the id (or its beginning) or the name of the sweep's parent run, or of a run of folds. Settings say where
+    it is recorded and how to continue, such as sweep.time_limit=60.
     """
     from cnnexp.cli.resume import run
 
