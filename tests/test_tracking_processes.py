@@ -154,10 +154,15 @@ def test_what_a_server_keeps_is_compared_and_asked_for_answers(tmp_path):
     Image.new("L", (8, 8)).save(image)
     with mlflow_server(tmp_path, port):
         sweep(*WORDS, store, folder=tmp_path, multirun=False)
+        (first,) = {run.info.run_id for run in MlflowClient(f"http://127.0.0.1:{port}").search_runs(["1"])}
         assert "black.png" in sweep("predict", "latest", str(image), store, folder=tmp_path, multirun=False)
         printed = sweep(*WORDS, "regularization.dropout=0,0.5", "seed=0,1", store, folder=tmp_path)
         assert "verdict" in printed
+        assert "test images (McNemar)" in " ".join(printed.split()), "the predictions were read"
         assert "trouble" not in printed
+        assert "Downloading" not in printed
+        said = " ".join(sweep("evaluate", first, store, folder=tmp_path, multirun=False).split())
+        assert "the same images." in said, "the settings of its data and its own predictions were read"
 
 
 def test_a_delivering_process_that_dies_is_replaced_and_what_it_has_delivered_is_known(home, client):

@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "1",  # TensorFlow's C++: warnings and errors, no information
     "KERAS_BACKEND": "tensorflow",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a bar for each small file that a server keeps
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing leaves the machine unasked
     "GIT_PYTHON_REFRESH": "quiet",  # a missing git is no reason for a warning
 }

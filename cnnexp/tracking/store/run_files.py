@@ -5,7 +5,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -45,11 +45,11 @@ def _download(artifact_uri: str, name: str, store: str) -> bytes | None:
     import mlflow.artifacts
 
     with calling(store), tempfile.TemporaryDirectory() as copy:
-        address = mlflow_uri(store)
-        there = mlflow.artifacts.list_artifacts(artifact_uri=artifact_uri, tracking_uri=address)
-        if not any(item.path == name for item in there):
+        address, folder = mlflow_uri(store), artifact_uri.rstrip("/")
+        there = mlflow.artifacts.list_artifacts(artifact_uri=folder, tracking_uri=address)
+        if not any(PurePosixPath(item.path).name == name for item in there):  # a path begins with the folder's name
             return None
-        place = f"{artifact_uri.rstrip('/')}/{name}"
+        place = f"{folder}/{name}"
         return Path(mlflow.artifacts.download_artifacts(place, dst_path=copy, tracking_uri=address)).read_bytes()
 
 
