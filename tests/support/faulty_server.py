@@ -41,7 +41,7 @@ def mlflow_server(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"
             start_new_session=True,
         )
     try:
-        for _ in range(600):
+        for _ in range(3000):  # five minutes: a busy machine
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                 break
