@@ -229,6 +229,17 @@ def test_a_run_of_folds_that_was_killed_goes_on_with_the_folds_that_are_left(tmp
 
 
 @pytest.mark.slow
+def test_folds_and_their_final_model_crop_from_larger_images(tmp_path):
+    write_shapes(tmp_path)
+    crops = ["data.size=[6,6]", "augmentation=strong", "augmentation.crop=0.5", "augmentation.crop_from=1.3"]
+    sweep(*WORDS, *crops, "data.folds=3", folder=tmp_path, multirun=False)
+    _, runs = recorded(tmp_path)
+    (run,) = runs_of_folds(runs)
+    assert [one.status for one in (run, *folds_of(run, runs))] == ["FINISHED"] * 4
+    assert {one.params["augmentation.crop_from"] for one in (run, *folds_of(run, runs))} == {"1.3"}
+
+
+@pytest.mark.slow
 def test_the_mean_of_the_folds_is_one_network_that_is_exported(tmp_path, monkeypatch):
     write_shapes(tmp_path)
     sweep(*WORDS, "data.folds=3", "data.final=mean", "optimizer.learning_rate=0.01", folder=tmp_path, multirun=False)

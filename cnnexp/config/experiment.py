@@ -59,11 +59,6 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         within("seed", self.seed, 0, 2**32 - 1)
-        if self.augmentation.crop_from > 1 and self.data.has_folds:
-            raise ConfigError(
-                "augmentation.crop_from and data.folds do not go together: the final model of folds is trained on "
-                "images of the network's size. Leave one of them out."
-            )
         if self.decision.positive is not None and self.data.has_folds:
             raise ConfigError(
                 "decision.positive and data.folds do not go together: a threshold is chosen on the calibration split, "

@@ -30,6 +30,7 @@ from cnnexp.records import (
 from cnnexp.runs import experiment
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evidence_of, final_metrics
 from cnnexp.runs.final_model import FinalModel, prepare_final
+from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, pool
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve
@@ -82,6 +83,7 @@ def run(
     )
     about_network = notes_on(pretrained, inspected, config.data)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
+    splits = with_images_to_crop(splits, config, data, on_progress=on_progress)
     settings = resolve(config, splits, pretrained=pretrained)
     prepared = prepare_final(
         config,
