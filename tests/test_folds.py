@@ -231,7 +231,7 @@ def test_a_run_of_folds_that_was_killed_goes_on_with_the_folds_that_are_left(tmp
 @pytest.mark.slow
 def test_folds_and_their_final_model_crop_from_larger_images(tmp_path):
     write_shapes(tmp_path)
-    crops = ["data.size=[6,6]", "augmentation=strong", "augmentation.crop=0.5", "augmentation.crop_from=1.3"]
+    crops = ["data.size=[8,8]", "augmentation=strong", "augmentation.crop=0.5", "augmentation.crop_from=1.3"]
     sweep(*WORDS, *crops, "data.folds=3", folder=tmp_path, multirun=False)
     _, runs = recorded(tmp_path)
     (run,) = runs_of_folds(runs)
