@@ -4,23 +4,32 @@ A finding needs an interval that excludes chance *and* a size that matters. Cons
 limits, with the reason. NumPy and SciPy, no Keras: what needs a network is computed by the caller.
 """
 
+from cnnexp.diagnosis.answers import Answers
+from cnnexp.diagnosis.class_order import detect_class_order
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, combination_interval, exact_interval
 from cnnexp.diagnosis.failed_learning import failed_learning, recorded_failure
+from cnnexp.diagnosis.label_faults import detect_flipped_class, detect_label_noise, detect_permuted_labels
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
 from cnnexp.diagnosis.misleading_metrics import (
     detect_misleading_accuracy,
     detect_overconfidence,
     overconfidence_not_assessed,
 )
+from cnnexp.diagnosis.neighbours import Neighbours, neighbours
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
 from cnnexp.diagnosis.ranking import rank
 from cnnexp.diagnosis.siblings import advised_by_siblings, learning_advice
+from cnnexp.diagnosis.split_gap import detect_split_gap
+from cnnexp.diagnosis.strong_dropout import detect_strong_dropout
 from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
-from cnnexp.records import DataReport, Finding
+from cnnexp.diagnosis.unlearned import detect_few_epochs, detect_huge_batches, detect_tiny_batches, detect_unlearned
+from cnnexp.records import Finding
 
 __all__ = [
     "LEVEL",
+    "Answers",
+    "Neighbours",
     "RunEvidence",
     "advised_by_siblings",
     "combination_interval",
@@ -28,14 +37,25 @@ __all__ = [
     "exact_interval",
     "failed_learning",
     "learning_advice",
+    "neighbours",
     "not_assessed",
     "rank",
     "recorded_failure",
 ]
 
 DETECTORS = (
+    detect_permuted_labels,
+    detect_label_noise,
+    detect_flipped_class,
+    detect_class_order,
+    detect_split_gap,
     detect_overfitting,
     detect_over_regularization,
+    detect_strong_dropout,
+    detect_tiny_batches,
+    detect_huge_batches,
+    detect_few_epochs,
+    detect_unlearned,
     detect_failed_learning,
     detect_undertraining,
     detect_misleading_accuracy,
@@ -49,9 +69,9 @@ NOT_ASSESSED = (
 )
 
 
-def diagnose(run: RunEvidence, report: DataReport | None = None) -> tuple[Finding, ...]:
+def diagnose(run: RunEvidence) -> tuple[Finding, ...]:
     """Return what is wrong, the most confident cause first, with the faults of the data check; empty: nothing is."""
-    return rank([finding for detect in DETECTORS if (finding := detect(run)) is not None], report)
+    return rank([finding for detect in DETECTORS if (finding := detect(run)) is not None], run.report)
 
 
 def not_assessed(run: RunEvidence) -> tuple[str, ...]:

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtri
+from numpy.typing import NDArray
 
-from cnnexp.records import Evaluation, History
+from cnnexp.diagnosis.answers import Answers
+from cnnexp.diagnosis.intervals import LEVEL, Z, combination_interval, exact_interval
+from cnnexp.diagnosis.neighbours import Neighbours
+from cnnexp.records import DataReport, Evaluation, History
 
-LEVEL = 0.99  # at 95 %, four checks would report a false finding for about one healthy run in ten
-Z = float(ndtri((1 + LEVEL) / 2))  # 2.58 standard errors
+__all__ = ["LEVEL", "RunEvidence", "Z", "combination_interval", "exact_interval"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,11 @@ class RunEvidence:
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
     augmentation_group: str  # the option: none | basic | strong | mix, or one that the user has added
     seed: int  # of the simulations
+    images_per_step: int = 32  # training.batch_size * training.accumulate
+    # What the network answers to the images of "train", "validation" and "test"; empty: not kept, as of a run of folds.
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    neighbours: Neighbours | None = None  # None: not computed
+    report: DataReport | None = None  # of the data check; None: there is none
 
 
 def recalls(evaluation: Evaluation) -> NDArray[np.float64]:
@@ -81,33 +87,3 @@ def prior_loss(run: RunEvidence) -> float:
     counts = np.array([count for count in run.class_counts["train"] if count > 0], np.float64)
     shares = np.full(len(counts), 1 / len(counts)) if counts_classes_alike(run) else counts / counts.sum()
     return float(-(shares * np.log(shares)).sum())
-
-
-def exact_interval(shares: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
-    """Return (2, ...) low and high of the exact 99 % interval of shares 0..1 observed in ``trials`` trials.
-
-    Clopper & Pearson 1934. The Wilson score interval is shorter, but too short near 1 with few images: two correct of
-    three would exclude a recall of 0.97, although one run in eleven with that recall gets two of three.
-    `shares` and `trials` broadcast.
-    """
-    trials = np.asarray(trials, np.float64)
-    correct = np.rint(np.asarray(shares, np.float64) * trials)
-    tail = (1 - LEVEL) / 2
-    with np.errstate(invalid="ignore"):  # none or all correct: the formula is undefined, the bound is known
-        low = np.where(correct > 0, betaincinv(correct, trials - correct + 1, tail), 0)
-        high = np.where(correct < trials, betaincinv(correct + 1, trials - correct, 1 - tail), 1)
-    return np.stack([low, high])
-
-
-def combination_interval(weights: ArrayLike, shares: ArrayLike, trials: ArrayLike) -> tuple[float, float, float]:
-    """Return value, low and high (99 %) of a weighted sum of independent shares.
-
-    Square-and-add of the exact interval of each share: Newcombe, "Interval Estimation for the Difference between
-    Independent Proportions", 1998, for weights (1, -1); Zou & Donner 2008 for any.
-    """
-    weight, share = np.asarray(weights, np.float64), np.asarray(shares, np.float64)
-    low, high = exact_interval(share, trials)
-    value = float(weight @ share)
-    below = weight * np.where(weight > 0, share - low, share - high)
-    above = weight * np.where(weight > 0, high - share, low - share)
-    return value, value - float(np.hypot.reduce(below)), value + float(np.hypot.reduce(above))

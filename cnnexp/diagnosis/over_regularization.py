@@ -15,16 +15,18 @@ CONFIDENCE = 0.9
 
 
 def is_over_regularized(run: RunEvidence) -> bool:
-    """Return whether the network collapsed under penalties that outweighed the loss from the first step on."""
+    """Return whether the network failed under penalties that outweighed the loss from the first step on."""
     penalties = run.history.penalties
-    if not penalties or not has_collapsed(run):
+    if not penalties:
         return False
     ratio = penalties[0] / uniform_loss(run)
-    return ratio > DOMINANT or (ratio > LARGE and has_faded(run))
+    if ratio > DOMINANT:
+        return has_collapsed(run) or not beats_majority(run.evaluation)
+    return ratio > LARGE and has_collapsed(run) and has_faded(run)
 
 
 def detect_over_regularization(run: RunEvidence) -> Finding | None:
-    """Report M3 when a network collapsed because L1 or L2 pulled its weights to zero."""
+    """Report M3 when a network learned nothing because L1 or L2 pulled its weights to zero."""
     if not is_over_regularized(run):
         return None
     penalty, uniform = run.history.penalties[0], uniform_loss(run)
@@ -34,8 +36,8 @@ def detect_over_regularization(run: RunEvidence) -> Finding | None:
         title="over-regularized",
         sentence=(
             f"The penalties on the weights were {penalty:.3g} before the first step, while uniform probabilities give "
-            f"a loss of {uniform:.3g}: training shrank the weights instead of learning, until every image got the same "
-            "output."
+            f"a loss of {uniform:.3g}: training shrank the weights instead of learning, until images got (almost) the "
+            "same output."
         ),
         evidence={
             "beats_majority": float(beats_majority(run.evaluation)),

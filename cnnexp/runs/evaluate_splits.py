@@ -1,25 +1,26 @@
 """After the last step: what the trained model does on every split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from scipy.special import softmax
 
-from cnnexp.config import DecisionConfig, ExperimentConfig, FocalLossConfig
+from cnnexp.config import DecisionConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.datasets.image_digests import image_digests
-from cnnexp.diagnosis import RunEvidence
+from cnnexp.diagnosis import Answers
 from cnnexp.evaluation import MINIMUM_IMAGES, evaluate, expected_calibration_error, fit_temperature
 from cnnexp.evaluation.operating_point import decision_metrics
 from cnnexp.portable.decision import Decision, decide
-from cnnexp.records import SPLIT_NAMES, Evaluation, History, Probabilities, RunInfo, SplitPredictions
+from cnnexp.records import SPLIT_NAMES, Evaluation, History, Probabilities, SplitPredictions
 from cnnexp.runs.decision import choose_decision
-from cnnexp.runs.split_outputs import SplitOutputs
+from cnnexp.runs.split_outputs import Logits, SplitOutputs
 from cnnexp.training import loss_and_accuracy
 
 PREDICTED_SPLITS = ("validation", "calibration", "test")
+MOST_ANSWERS = 20_000  # of a split, that a diagnosis looks at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +37,7 @@ class EvaluatedSplits:
     evaluation: Evaluation  # of the test split, with the temperature and the decision
     most_probable: Evaluation  # the same without the decision: what the network itself can do
     notes: tuple[str, ...]
+    answers: Mapping[str, Answers] = field(default_factory=dict)  # of train, validation and test, for the diagnosis
 
 
 def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int, decision: DecisionConfig) -> EvaluatedSplits:
@@ -78,7 +80,14 @@ def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int, decisio
         evaluation=most_probable if chosen is None else evaluate_test(decision=chosen),
         most_probable=most_probable,
         notes=(*_calibration_notes(temperature, len(splits.calibration)), *notes),
+        answers={name: _answers(splits[name], logits[name], temperature) for name in ("train", "validation", "test")},
     )
+
+
+def _answers(split: Split, logits: Logits, temperature: float | None) -> Answers:
+    """Return the answers to all images of a split, or to so many of them that no more changes a verdict."""
+    step = -(-len(split) // MOST_ANSWERS) or 1
+    return Answers(split.labels[::step], softmax(logits[::step] / np.float32(temperature or 1), axis=1))
 
 
 def _predictions(
@@ -124,38 +133,6 @@ def soup_notes(history: History, evaluated: EvaluatedSplits) -> tuple[str, ...]:
         f"The weights are the mean of those of epochs {', '.join(map(str, sorted(history.soup)))}: validation loss "
         f"{evaluated.val_loss:.4g} and accuracy {evaluated.val_accuracy:.3f}, against {best.val_loss:.4g} and "
         f"{best.val_accuracy:.3f} of epoch {best.epoch} alone.",
-    )
-
-
-def evidence_of(
-    config: ExperimentConfig, splits: Splits, info: RunInfo, history: History, evaluated: EvaluatedSplits
-) -> RunEvidence:
-    """Return what the diagnosis is based on: a network is compared with its training by what is most probable."""
-    return RunEvidence(
-        history=history.last_stage,
-        train_accuracy=evaluated.train_accuracy,
-        train_images=len(splits.train),
-        val_accuracy=evaluated.val_accuracy,
-        val_images=len(splits.validation),
-        class_counts=info.class_counts,
-        evaluation=evaluated.most_probable,
-        confidences=evaluated.predictions["test"].probabilities.max(axis=1),
-        ece_uncalibrated=evaluated.ece_uncalibrated,
-        calibration_images=len(splits.calibration),
-        temperature=evaluated.temperature,
-        epochs=config.training.epochs,
-        patience=config.training.patience,
-        learning_rate=float(config.optimizer.learning_rate),
-        class_weight=config.training.class_weight,
-        sampling=config.training.sampling,
-        dropout=config.regularization.dropout,
-        l1=config.regularization.l1,
-        l2=config.regularization.l2,
-        label_smoothing=config.regularization.label_smoothing,
-        gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
-        augmentation=info.augmentation,
-        augmentation_group=config.augmentation.name,
-        seed=config.seed,
     )
 
 

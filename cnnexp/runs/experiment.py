@@ -28,12 +28,13 @@ from cnnexp.records import (
     RunResult,
 )
 from cnnexp.runs.decision import require_decidable
-from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, evidence_of, final_metrics, soup_notes
+from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, final_metrics, soup_notes
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
+from cnnexp.runs.run_evidence import evidence_of
 from cnnexp.runs.starting_model import starting_model, untrained_model
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
 from cnnexp.saved.build_card import CardWithReference, build_card, with_code, with_decision
@@ -81,7 +82,7 @@ def run(
     evaluated = evaluate_splits(trained.outputs, splits, seed=config.seed, decision=config.decision)
     if evaluated.temperature is not None:
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
-    evidence = evidence_of(config, splits, info, history, evaluated)
+    evidence = evidence_of(config, splits, info, history, evaluated, report)
     model_file = training.to_bytes(network.model)
     code = {**(pretrained.code if pretrained is not None else {}), **code_files(extensions_of(config))}
     card = with_code(_card(splits, settings, evaluated, trained, model_file, trained_on(pretrained, splits)), code)
@@ -92,7 +93,7 @@ def run(
         metrics=final_metrics(history, evaluated),
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
-        findings=diagnose(evidence, report),
+        findings=diagnose(evidence),
         notes=(*info.notes, *soup_notes(history, evaluated), *evaluated.notes, *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),

@@ -18,6 +18,7 @@ from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import RunEvidence, diagnose, not_assessed
 from cnnexp.evaluation import evaluate
 from cnnexp.records import (
+    DataReport,
     EpochValues,
     Evaluation,
     FoldResult,
@@ -28,12 +29,13 @@ from cnnexp.records import (
     RunResult,
 )
 from cnnexp.runs import experiment
-from cnnexp.runs.evaluate_splits import EvaluatedSplits, evidence_of, final_metrics
+from cnnexp.runs.evaluate_splits import EvaluatedSplits, final_metrics
 from cnnexp.runs.final_model import FinalModel, prepare_final
 from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, pool
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve
+from cnnexp.runs.run_evidence import evidence_of
 from cnnexp.runs.split_outputs import SplitOutputs
 from cnnexp.saved.build_card import OutOfFoldScores, build_card, with_code
 from cnnexp.system import resources
@@ -105,7 +107,7 @@ def run(
         training.fold_temperature(network.model, pooled.temperature)
     history = mean_history(results, steps=_steps(results, final), seconds=_seconds(results, final))
     evaluated = _evaluated(results, pooled, splits, seed=config.seed)
-    evidence = _evidence(config, splits, info, history, evaluated, pooled)
+    evidence = _evidence(config, splits, info, history, evaluated, pooled, report)
     model_file = training.to_bytes(network.model)
     code = {**(pretrained.code if pretrained is not None else {}), **code_files(extensions_of(config))}
     card = build_card(
@@ -128,7 +130,7 @@ def run(
         metrics={**final_metrics(history, evaluated), **_measured(final, declared)},
         evaluation=evaluated.evaluation,
         predictions=evaluated.predictions,
-        findings=diagnose(evidence, report),
+        findings=diagnose(evidence),
         notes=(*info.notes, *_final_notes(final, evaluated), *not_assessed(evidence)),
         model_file=model_file,
         card=card.card.as_dict(),
@@ -196,9 +198,10 @@ def _evidence(
     history: History,
     evaluated: EvaluatedSplits,
     pooled: Pooled,
+    report: DataReport,
 ) -> RunEvidence:
     """Return what the diagnosis is based on; accuracies count as if measured on the images of a single fold."""
-    evidence = evidence_of(config, splits, info, history, evaluated)
+    evidence = evidence_of(config, splits, info, history, evaluated, report)
     return dataclasses.replace(
         evidence,
         train_images=sum(pooled.class_counts["train"]),

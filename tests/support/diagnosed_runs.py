@@ -1,6 +1,7 @@
 """What a diagnosis is made of, in a few numbers: a healthy run, of which a test changes what it is about."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -106,3 +107,6 @@ GUESSING = {
     "train_accuracy": 0.1,
     "val_accuracy": 0.1,
 }
+
+# Six epochs of three steps, of which each still brings much.
+STILL_LEARNING = replace(history(val_loss=(2.2, 2.1, 2.0, 1.9, 1.8, 1.7)), steps=18)

@@ -1,0 +1,217 @@
+"""Cause 1b, the labels: do they belong to the images, and which of them are wrong?
+
+Asked of the training images, because labels are wrong where a network learns from them. A network in inference mode is
+better on its training images than on others, or as good: where it is worse, their labels contradict what it has learned
+from them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.diagnosis.answers import Answers, implausible_share, surest
+from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, combination_interval, exact_interval
+from cnnexp.diagnosis.split_gap import accuracy_difference
+from cnnexp.records import Finding
+
+# L3: standard errors of the agreement of neighbours above that of permuted labels. Of labels that belong to photographs
+# it is 20 and more in a thousand images, of permuted ones below 3.
+AT_CHANCE = 4.0
+FEWEST_IMAGES = 200  # for fewer, neighbours of correct labels may agree by chance, too
+UNLIFTED = 0.05  # of the way from chance to full agreement: correct labels of hard images may agree that little
+
+# L1: of the surest quarter of the answers. Networks that learned their classes leave at most 0.04 of them to classes
+# that they find implausible, noise of 10 % leaves 0.06 and more.
+SUREST = 0.25
+LEAST_NOISE = 0.05
+SURELY = 0.025  # low end of its 99 % interval
+SURELY_COMPARED = 0.01  # the same where test images, too, say that it is the labels
+EXPLAINED = 0.9  # share of the surest answers that are correct or contradicted by an implausible label: no others are
+LEARNED = 0.4  # of the way from chance to all correct: below, a network's surest answers are not sure
+
+# L2: a pair of classes, of the surest half of the answers with one of them.
+LEAST_FLIPPED = 0.1
+FEWEST_ANSWERS = 30  # of such answers; with less, three images would be a tenth
+INDEPENDENT = 0.5  # share among the surest half, in units of that among the others: of hard images it is far smaller
+LEARNED_PAIR = 0.2  # as above; a pair is compared with other pairs, or with test images
+ALONE = 1 / 3  # of the share of the pair: the next pair, of another class
+
+CONFIDENCE_PERMUTED = 0.9
+CONFIDENCE_COMPARED = 0.9  # with images whose labels are better
+CONFIDENCE_ALONE = 0.75
+
+
+def detect_permuted_labels(run: RunEvidence) -> Finding | None:
+    """Report L3 when neighbouring images agree in their labels no more than by chance, and the network learned nothing.
+
+    The neighbours are those of the pixels: they do not depend on a training that may have failed for another reason.
+    """
+    near = run.neighbours
+    if near is None or near.images < FEWEST_IMAGES or beats_majority(run.evaluation):
+        return None
+    lift = (near.agreement - near.chance) / (1 - near.chance) if near.chance < 1 else 1.0
+    if near.agreement > near.chance + AT_CHANCE * near.deviation or lift > UNLIFTED:
+        return None
+    learned = run.train_accuracy - run.val_accuracy
+    return Finding(
+        id="L3",
+        cause=1,
+        title="labels do not belong to the images",
+        sentence=(
+            f"The labels of the most similar training images agree in {near.agreement:.1%} of all pairs, and "
+            f"{near.chance:.1%} would agree by chance: the labels say nothing about the images, so there is nothing "
+            "that any learning rate could learn. As when images and labels were shuffled apart."
+        ),
+        evidence={
+            "agreement_of_neighbours": near.agreement,
+            "agreement_by_chance": near.chance,
+            "standard_error": near.deviation,
+            "images": near.images,
+            "train_minus_validation_accuracy": learned,
+        },
+        confidence=CONFIDENCE_PERMUTED,
+        repair="look at ten training images and their labels; read images and labels in the same order",
+    )
+
+
+def detect_label_noise(run: RunEvidence) -> Finding | None:
+    """Report L1 when the network is sure of answers that the labels of training images contradict at random."""
+    train, test = run.answers.get("train"), run.answers.get("test")
+    if train is None or test is None or train.probabilities.shape[1] < 3:
+        return None
+    rows, (noise, low, high) = _noise(train)
+    gap, gap_low, _ = accuracy_difference(run, "test", "train")
+    compared = gap_low > 0
+    if noise < LEAST_NOISE or low < (SURELY_COMPARED if compared else SURELY):
+        return None
+    correct = float((train.predicted == train.labels)[rows].mean())
+    if not compared and (correct + noise < EXPLAINED or lifted(run.val_accuracy, train) < LEARNED):
+        return None
+    seen = (
+        f" It answers {gap * 100:.1f} points more of the test images as labelled, which it has never seen."
+        if compared
+        else ""
+    )
+    return Finding(
+        id="L1",
+        cause=1,
+        title="wrong labels",
+        sentence=(
+            f"Many training labels are wrong: of the quarter of the training images that the network is surest of, "
+            f"{1 - correct:.1%} have another label, and labels that it finds least plausible are as frequent as if "
+            f"{min(noise, 1):.0%} of all labels had been drawn at random (99 % interval {low:.0%} to "
+            f"{min(high, 1):.0%}).{seen}"
+        ),
+        evidence={
+            "noise": noise,
+            "noise_low": low,
+            "noise_high": high,
+            "contradicted_surest": 1 - correct,
+            "train_accuracy": run.train_accuracy,
+            "test_accuracy": run.evaluation.metrics["accuracy"],
+        },
+        confidence=CONFIDENCE_COMPARED if compared else CONFIDENCE_ALONE,
+        repair="look through the images that cnnexp check-data --labels lists, and correct their labels",
+    )
+
+
+def _noise(train: Answers) -> tuple[NDArray[np.int64], tuple[float, float, float]]:
+    """Return the rows of the surest answers, and the share of random labels among them with its interval."""
+    rows = surest(train, np.arange(len(train.labels)), share=SUREST)
+    return rows, implausible_share(train, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Images of one class that are labelled as another."""
+
+    true: int
+    labelled: int
+    share: float  # of the surest half of the answers `true`, that are labelled so
+    low: float  # 99 % interval
+    high: float
+    compared: bool  # the test images do not have it
+
+
+def detect_flipped_class(run: RunEvidence) -> Finding | None:
+    """Report L2 when images that surely look like one class are often labelled as one other class."""
+    train, test = run.answers.get("train"), run.answers.get("test")
+    if train is None or test is None or lifted(run.train_accuracy, train) < LEARNED_PAIR:
+        return None
+    flip = _flipped(train, test)
+    if flip is None or (train.probabilities.shape[1] > 2 and _noise(train)[1][0] >= LEAST_NOISE):
+        return None  # of labels that are wrong at random, some pair is always the most frequent one
+    names = [score.name for score in run.evaluation.per_class]
+    true, labelled = names[flip.true], names[flip.labelled]
+    seen = ", while next to none of the test images are" if flip.compared else ""
+    return Finding(
+        id="L2",
+        cause=1,
+        title="two classes mixed up",
+        sentence=(
+            f"Many images of {true} are labelled {labelled}: of the training images that the network takes for {true} "
+            f"most surely, {flip.share:.1%} are labelled {labelled} (99 % interval {flip.low:.1%} to "
+            f"{flip.high:.1%}){seen}. Hard images would be those that it is less sure of."
+        ),
+        evidence={"share": flip.share, "share_low": flip.low, "share_high": flip.high},
+        confidence=CONFIDENCE_COMPARED if flip.compared else CONFIDENCE_ALONE,
+        repair=f"look at the images labelled {labelled} that are answered {true}; correct them, or merge the two",
+    )
+
+
+def _flipped(train: Answers, test: Answers) -> Flip | None:
+    """Return the pair of which most is flipped, if it stands out from all other pairs or from the test images."""
+    shares = pair_shares(train)
+    true, labelled = np.unravel_index(shares.sure.argmax(), shares.sure.shape)
+    share, count = float(shares.sure[true, labelled]), int(shares.counts[true])
+    if count < FEWEST_ANSWERS or share < LEAST_FLIPPED:
+        return None
+    low, high = (float(bound) for bound in exact_interval(share, count))
+    others = np.delete(shares.sure, true, axis=0)
+    unrelated = float(np.delete(others, true, axis=1).max(initial=0)) if others.shape[1] > 2 else 0.0
+    mutual = float(shares.sure[labelled, true])
+    one_way = mutual < share / 2
+    flat = share >= INDEPENDENT * shares.unsure[true, labelled]
+    reference = pair_shares(test)
+    _, gap_low, _ = combination_interval(
+        [1, -1], [share, reference.sure[true, labelled]], [count, max(int(reference.counts[true]), 1)]
+    )
+    expected = reference.sure[true, labelled]
+    compared = gap_low > 0 and reference.counts[true] > 0 and expected <= ALONE * share
+    stands_out = max(unrelated, mutual) <= ALONE * share
+    if not (one_way and flat and low > LEAST_FLIPPED / 2 and (compared or stands_out)):
+        return None
+    return Flip(int(true), int(labelled), share, low, high, bool(compared))
+
+
+@dataclass(frozen=True, slots=True)
+class PairShares:
+    """Of the answers with a class (row), the share that is labelled as another (column), 0 on the diagonal."""
+
+    sure: NDArray[np.float64]  # (K, K) of the surest half
+    unsure: NDArray[np.float64]  # (K, K) of the others
+    counts: NDArray[np.int64]  # (K,) answers in the surest half
+
+
+def pair_shares(answers: Answers) -> PairShares:
+    """Return how labels contradict answers, by how sure these are."""
+    classes = answers.probabilities.shape[1]
+    sure, unsure = np.zeros((classes, classes)), np.zeros((classes, classes))
+    counts = np.zeros(classes, np.int64)
+    for answer in range(classes):
+        order = surest(answers, np.flatnonzero(answers.predicted == answer), share=1)
+        half = len(order) // 2
+        counts[answer] = half
+        for rows, shares in ((order[:half], sure), (order[half:], unsure)):
+            if len(rows):
+                shares[answer] = np.bincount(answers.labels[rows], minlength=classes) / len(rows)
+    for shares in (sure, unsure):
+        np.fill_diagonal(shares, 0)
+    return PairShares(sure, unsure, counts)
+
+
+def lifted(accuracy: float, answers: Answers) -> float:
+    """Return how far an accuracy is on the way from the most common label of these images to all correct."""
+    common = float(np.bincount(answers.labels).max() / len(answers.labels))
+    return (accuracy - common) / (1 - common) if common < 1 else 0.0

@@ -1,0 +1,75 @@
+"""Cause 1d, the split: does the network do as well on the test images as on the validation images?
+
+Neither was trained on. Validation chose the epoch, which flatters it by a point or two; anything above has a reason,
+and where none is found, that is said.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cnnexp.diagnosis.catalogue import UNKNOWN
+from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
+from cnnexp.records import DataIssue, Finding
+
+LEAST_GAP = 0.05  # of accuracy, and ...
+SURE_GAP = 0.02  # ... at least this at the low end of its 99 % interval: what choosing an epoch flatters
+CONFIDENCE = 0.85
+CONFIDENCE_UNKNOWN = 0.6
+LOOKS_THE_SAME = ("P3", "P9", "P7", "P5", "P6")  # what changes pixels between splits, the most frequent first
+
+
+def detect_split_gap(run: RunEvidence) -> Finding | None:
+    """Report S4 when test or validation is far below the other one and differs in its images; U0 when it does not."""
+    if not {"validation", "test"} <= run.answers.keys():
+        return None
+    gap, low, high = accuracy_difference(run, "validation", "test")
+    worse, better = ("test", "validation") if gap > 0 else ("validation", "test")
+    size, surely = abs(gap), low if gap > 0 else -high
+    if size < LEAST_GAP or surely < SURE_GAP:
+        return None
+    scores = {name: run.answers[name].accuracy for name in (worse, better)}
+    apart = (
+        f"{scores[worse]:.1%} of the {worse} images are right and {scores[better]:.1%} of the {better} images, which "
+        f"were not trained on either: {100 * size:.1f} points apart at equal class shares (99 % interval "
+        f"{100 * min(abs(low), abs(high)):.1f} to {100 * max(abs(low), abs(high)):.1f}), more than chance and choosing "
+        "an epoch explain."
+    )
+    issue = next((one for one in _differences(run) if one.title.startswith(worse)), None)
+    evidence = {"accuracy_" + name: score for name, score in scores.items()} | {"gap": size, "gap_low": surely}
+    if issue is None:
+        return Finding(
+            id=UNKNOWN,
+            cause=0,
+            title=f"{worse} far below {better}",
+            sentence=f"Something is wrong with the {worse} split that no check names: {apart}",
+            evidence=evidence,
+            confidence=CONFIDENCE_UNKNOWN,
+            repair=f"look at images of {worse} and {better} side by side, and how each were collected and read",
+        )
+    return Finding(
+        id="S4",
+        cause=1,
+        title=issue.title,
+        sentence=f"{issue.sentence} {apart[0].upper()}{apart[1:]}",
+        evidence=evidence | dict(issue.evidence),
+        confidence=CONFIDENCE,
+        repair=issue.repair,
+        alternatives=LOOKS_THE_SAME,
+    )
+
+
+def accuracy_difference(run: RunEvidence, one: str, other: str) -> tuple[float, float, float]:
+    """Return accuracy on one split minus that on another, at equal class shares, with its 99 % interval."""
+    confusions = [run.answers[name].confusion for name in (one, other)]
+    support = [confusion.sum(axis=1) for confusion in confusions]
+    seen = (support[0] > 0) & (support[1] > 0)
+    weights = np.full(int(seen.sum()), 1 / max(int(seen.sum()), 1))
+    recalls = [np.diag(confusion)[seen] / confusion.sum(axis=1)[seen] for confusion in confusions]
+    return combination_interval(
+        np.concatenate([weights, -weights]), np.concatenate(recalls), np.concatenate([part[seen] for part in support])
+    )
+
+
+def _differences(run: RunEvidence) -> Iterator[DataIssue]:
+    return (issue for issue in (run.report.issues if run.report is not None else ()) if issue.id == "S4")

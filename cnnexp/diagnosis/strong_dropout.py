@@ -1,0 +1,34 @@
+"""Cause 2, the fit: does dropout leave the network anything to learn with?"""
+
+from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.training_course import has_learned_little
+from cnnexp.diagnosis.unlearned import learned_too_little
+from cnnexp.records import Finding
+
+STRONG = 0.75  # of the units; Srivastava et al. 2014 find 0.4 to 0.8 kept best, and a fifth kept far worse
+ADVISED = 0.3
+CONFIDENCE = 0.8
+
+
+def detect_strong_dropout(run: RunEvidence) -> Finding | None:
+    """Report M3 when a network that learned too little lost most of its units in every step."""
+    if run.dropout < STRONG or not (learned_too_little(run) or has_learned_little(run)):
+        return None
+    return Finding(
+        id="M3",
+        cause=2,
+        title="over-regularized",
+        sentence=(
+            f"Dropout took {run.dropout:.0%} of the units away in every step, and the network learned too little: "
+            f"{run.val_accuracy:.1%} of the validation images are right, {run.train_accuracy:.1%} of its training "
+            "images."
+        ),
+        evidence={
+            "dropout": run.dropout,
+            "validation_accuracy": run.val_accuracy,
+            "train_accuracy": run.train_accuracy,
+        },
+        confidence=CONFIDENCE,
+        repair=f"regularization.dropout={ADVISED:g}",
+        alternatives=("T3", "M1"),
+    )

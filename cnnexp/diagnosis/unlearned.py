@@ -1,0 +1,128 @@
+"""Is a score far below what the data allow? Nearest neighbours by pixels alone say how much is there to be learned.
+
+No network that learned its training images is far below them on others. Which of its settings keeps it from learning,
+the numbers of one training cannot always tell: `cnnexp diagnose` trains for a few steps with other ones.
+"""
+
+from cnnexp.diagnosis.catalogue import UNKNOWN
+from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, combination_interval
+from cnnexp.diagnosis.learning_rate import MINIMUM_STEPS
+from cnnexp.diagnosis.training_course import MINIMUM_EPOCHS, has_learned_little
+from cnnexp.records import Finding
+from cnnexp.system.text import plural
+
+LEAST_GAP = 0.05
+SURE_GAP = 0.02  # low end of the 99 % interval
+TINY_STEP = 8  # images: gradients of fewer are mostly noise, at any rate that suits larger batches
+FEW_STEPS_AN_EPOCH = 5
+USUAL = 32  # images a step, that is advised
+MANY_EPOCHS = 5  # from here on, few steps are due to large batches and not to few epochs
+CONFIDENCE_UNKNOWN = 0.6
+CONFIDENCE = 0.75
+USUAL_REASONS = ("T2", "M1", "M3", "T3", "T1")
+
+
+def below_neighbours(run: RunEvidence) -> tuple[float, float, float] | None:
+    """Return accuracy of the nearest neighbours minus that of the network on validation, if it is sure and matters."""
+    near = run.neighbours
+    if near is None or not near.answered:
+        return None
+    gap, low, high = combination_interval([1, -1], [near.accuracy, run.val_accuracy], [near.answered, run.val_images])
+    return (gap, low, high) if gap >= LEAST_GAP and low >= SURE_GAP else None
+
+
+def learned_too_little(run: RunEvidence) -> bool:
+    """Return whether the network learned less than there is: it does not beat the most common class, or neighbours."""
+    return below_neighbours(run) is not None or not beats_majority(run.evaluation)
+
+
+def detect_unlearned(run: RunEvidence) -> Finding | None:
+    """Report U0 when the network is far below its nearest neighbours; another finding may explain it."""
+    gap = below_neighbours(run)
+    if gap is None or run.neighbours is None:
+        return None
+    return Finding(
+        id=UNKNOWN,
+        cause=0,
+        title="far below what the data allow",
+        sentence=(
+            f"Something keeps the network from learning: {run.val_accuracy:.1%} of the validation images are right, "
+            f"while the most similar training images alone, by their pixels, answer {run.neighbours.accuracy:.1%} "
+            f"({100 * gap[0]:.1f} points more, 99 % interval {100 * gap[1]:.1f} to {100 * gap[2]:.1f})."
+        ),
+        evidence={
+            "validation_accuracy": run.val_accuracy,
+            "accuracy_of_neighbours": run.neighbours.accuracy,
+            "gap_low": gap[1],
+        },
+        confidence=CONFIDENCE_UNKNOWN,
+        repair="cnnexp diagnose RUN, which tries the usual reasons",
+        alternatives=USUAL_REASONS,
+    )
+
+
+def detect_tiny_batches(run: RunEvidence) -> Finding | None:
+    """Report T5 when a network that learned too little was given only a few images a step."""
+    if run.images_per_step > TINY_STEP or not learned_too_little(run):
+        return None
+    return Finding(
+        id="T5",
+        cause=3,
+        title="too small a batch for the rate",
+        sentence=(
+            f"Each step saw {plural(run.images_per_step, 'image')} at a learning rate of {run.learning_rate:g}: the "
+            f"gradient of so few is mostly noise, and the network learned too little, {run.val_accuracy:.1%} of the "
+            f"validation images. Larger batches or a lower rate would both help."
+        ),
+        evidence={"images_per_step": run.images_per_step, "learning_rate": run.learning_rate} | _scores(run),
+        confidence=CONFIDENCE,
+        repair=f"training.batch_size={USUAL}",
+        alternatives=("T1",),
+    )
+
+
+def detect_huge_batches(run: RunEvidence) -> Finding | None:
+    """Report T6 when batches were so large that a network that learned too little made next to no steps."""
+    epochs = len(run.history.epochs)
+    few = run.history.steps < MINIMUM_STEPS and run.history.steps <= FEW_STEPS_AN_EPOCH * epochs
+    little = learned_too_little(run) or has_learned_little(run)
+    if not few or run.images_per_step <= USUAL or epochs < MANY_EPOCHS or not little:
+        return None
+    return Finding(
+        id="T6",
+        cause=3,
+        title="too large a batch",
+        sentence=(
+            f"Batches of {run.images_per_step:,} images left {plural(run.history.steps, 'step')} in "
+            f"{plural(epochs, 'epoch')}, too few to learn: {run.val_accuracy:.1%} of the validation images are right."
+        ),
+        evidence={"images_per_step": run.images_per_step, "steps": run.history.steps, "epochs": epochs} | _scores(run),
+        confidence=CONFIDENCE,
+        repair=f"training.batch_size={USUAL}",
+        alternatives=("T3", "T2"),
+    )
+
+
+def detect_few_epochs(run: RunEvidence) -> Finding | None:
+    """Report T3 when a network that learned too little saw its training images once or twice; a trend needs more."""
+    epochs = len(run.history.epochs)
+    if epochs >= MINIMUM_EPOCHS or run.history.stopped_early or below_neighbours(run) is None:
+        return None
+    return Finding(
+        id="T3",
+        cause=3,
+        title="under-trained",
+        sentence=(
+            f"Training saw its images only {'once' if epochs == 1 else 'twice'}, and the network learned too little: "
+            f"{run.val_accuracy:.1%} of the validation images are right."
+        ),
+        evidence={"epochs": epochs, "steps": run.history.steps} | _scores(run),
+        confidence=CONFIDENCE,
+        repair=f"training.epochs={max(10, 4 * run.epochs)}",
+        alternatives=("T2", "T6"),
+    )
+
+
+def _scores(run: RunEvidence) -> dict[str, float]:
+    found = {"validation_accuracy": run.val_accuracy}
+    return found if run.neighbours is None else found | {"accuracy_of_neighbours": run.neighbours.accuracy}

@@ -1,0 +1,235 @@
+"""Labels, class order and splits: verdicts by what a network answers, on answers made with a known fault."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cnnexp.diagnosis import Answers, diagnose, neighbours
+from cnnexp.records import DataIssue, DataReport
+from support.diagnosed_runs import GUESSING, STILL_LEARNING, evaluation, history, run
+
+K = 5
+
+
+def images_answered(count, *, accuracy, seed, classes=K):
+    """Labels and probabilities of a network that is unsure of its mistakes, whose label is its second choice."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    other = (labels + rng.integers(1, classes, count)) % classes
+    correct = rng.random(count) < accuracy
+    best, second = np.where(correct, labels, other), np.where(correct, other, labels)
+    top = np.where(best == labels, rng.uniform(0.6, 0.99, count), rng.uniform(0.4, 0.6, count))
+    p = rng.uniform(0.5, 1.5, (count, classes)) * ((1 - top) * 0.2 / (classes - 2))[:, None]
+    p[np.arange(count), best], p[np.arange(count), second] = top, 0.8 * (1 - top)
+    return Answers(labels, p.astype(np.float32))
+
+
+def relabelled(answers, labels):
+    return replace(answers, labels=labels)
+
+
+def noisy(answers, share, seed=0):
+    """Random other labels for a share of the images."""
+    rng = np.random.default_rng(seed)
+    wrong = rng.random(len(answers.labels)) < share
+    return relabelled(answers, np.where(wrong, (answers.labels + rng.integers(1, K, len(wrong))) % K, answers.labels))
+
+
+def flipped(answers, share, *, true=1, labelled=2, seed=0):
+    rng = np.random.default_rng(seed)
+    move = (answers.labels == true) & (rng.random(len(answers.labels)) < share)
+    return relabelled(answers, np.where(move, labelled, answers.labels))
+
+
+def a_run(*, accuracy=0.85, counts=(2_000, 400, 600), classes=K, **changed):
+    """A run whose splits are answered alike; `changed` splits are changed by a function."""
+    splits = zip(("train", "validation", "test"), counts, strict=True)
+    given = {name: images_answered(n, accuracy=accuracy, seed=k, classes=classes) for k, (name, n) in enumerate(splits)}
+    given |= {name: change(given[name]) for name, change in changed.items()}
+    return of(given)
+
+
+def of(given, **changes):
+    classes = given["test"].probabilities.shape[1]
+    confidences = given["test"].probabilities.max(axis=1)
+    facts = {
+        "answers": given,
+        "evaluation": evaluation(given["test"].confusion, ece=0.0),
+        "train_accuracy": given["train"].accuracy,
+        "train_images": len(given["train"].labels),
+        "val_accuracy": given["validation"].accuracy,
+        "val_images": len(given["validation"].labels),
+        "confidences": np.minimum(confidences, given["test"].accuracy).astype(np.float32),
+        "class_counts": {
+            **{name: tuple(np.bincount(one.labels, minlength=classes)) for name, one in given.items()},
+            "calibration": (10,) * classes,
+        },
+    }
+    return run(**(facts | changes))
+
+
+def ids(findings):
+    return [one.id for one in findings]
+
+
+@pytest.mark.parametrize("accuracy", [0.97, 0.85, 0.7])
+@pytest.mark.parametrize("classes", [2, 3, 5, 10])
+def test_hard_images_are_no_fault_of_the_labels(accuracy, classes):
+    if classes == 2:
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 2, 900)
+        sure = np.where(rng.random(900) < accuracy, rng.uniform(0.5, 1, 900), rng.uniform(0.3, 0.5, 900))
+        p = np.where(labels[:, None] == np.arange(2), sure[:, None], 1 - sure[:, None]).astype(np.float32)
+        given = dict.fromkeys(("train", "validation", "test"), Answers(labels, p))
+        assert ids(diagnose(of(given))) == []
+        return
+    assert ids(diagnose(a_run(accuracy=accuracy, classes=classes))) == []
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_wrong_labels_of_train_and_validation_are_named_and_explain_that_test_is_better(share):
+    found = diagnose(a_run(train=lambda one: noisy(one, share), validation=lambda one: noisy(one, share)))
+    assert found[0].id == "L1"
+    assert len(found) == 1
+    assert found[0].evidence["noise_low"] < share < found[0].evidence["noise_high"]
+
+
+def test_wrong_labels_everywhere_are_named_with_less_confidence():
+    found = diagnose(a_run(**dict.fromkeys(("train", "validation", "test"), lambda one: noisy(one, 0.3))))
+    better = diagnose(a_run(train=lambda one: noisy(one, 0.3)))
+    assert ids(found) == ids(better) == ["L1"]
+    assert found[0].confidence < better[0].confidence
+
+
+def test_a_network_that_has_learned_little_says_nothing_about_labels():
+    rng = np.random.default_rng(0)
+    weak = {
+        name: Answers(rng.integers(0, K, 800), rng.dirichlet(np.ones(K), 800).astype(np.float32))
+        for name in ("train", "validation", "test")
+    }
+    assert not {"L1", "L2"} & set(ids(diagnose(of(weak))))
+
+
+def test_a_class_flipped_into_another_is_named_with_both():
+    (found,) = diagnose(a_run(train=lambda one: flipped(one, 0.3)))
+    assert (found.id, "c1 are labelled c2" in found.sentence) == ("L2", True)
+    assert found.evidence["share_low"] < 0.3 < found.evidence["share_high"]
+
+
+def test_two_classes_that_are_hard_to_tell_apart_are_not_flipped():
+    """Their images are mistaken for each other both ways, and those that are, are answered with less confidence."""
+
+    def confused(one):
+        hard = (one.labels == 1) & (one.probabilities.max(axis=1) < 0.75)
+        return relabelled(one, np.where(hard, 2, one.labels))
+
+    assert ids(diagnose(a_run(**dict.fromkeys(("train", "validation", "test"), confused)))) == []
+
+
+def permuted(order):
+    return lambda one: relabelled(one, np.array(order)[one.labels])
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 4, 0), (1, 0, 2, 3, 4), (4, 3, 2, 1, 0)])
+@pytest.mark.parametrize("accuracy", [0.97, 0.6])
+def test_another_class_order_of_test_is_named_and_explains_the_low_score(order, accuracy):
+    (found,) = diagnose(a_run(accuracy=accuracy, test=permuted(order)))
+    assert found.id == "L4"
+    assert found.evidence["accuracy_reordered"] == pytest.approx(accuracy, abs=0.05)
+    assert found.evidence["classes_moved"] == sum(place != label for place, label in enumerate(order))
+
+
+def test_two_classes_in_the_wrong_order_are_named():
+    """With two, every answer is right once they are swapped."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 600)
+    p = np.where(labels[:, None] == np.arange(2), 0.95, 0.05).astype(np.float32)
+    right = Answers(labels, p)
+    given = {"train": right, "validation": right, "test": relabelled(right, 1 - labels)}
+    assert ids(diagnose(of(given, confidences=np.full(600, 0.0, np.float32)))) == ["L4"]
+
+
+def test_a_test_split_far_below_validation_is_said_although_no_check_names_why():
+    worse = images_answered(600, accuracy=0.6, seed=7)
+    (found,) = diagnose(a_run(test=lambda _: worse))
+    assert (found.id, found.cause, found.title) == ("U0", 0, "test far below validation")
+
+
+def test_the_same_with_images_that_differ_names_what_differs():
+    issue = DataIssue(
+        "S4", "test differs from train", "Test is darker.", False, {"distance in brightness": 0.9}, (), ""
+    )
+    report = DataReport("", "", "", 3_000, (8, 8, 1), ("a",), {}, (issue,), (), ())
+    worse = a_run(test=lambda _: images_answered(600, accuracy=0.6, seed=7))
+    (found,) = diagnose(replace(worse, report=report))
+    assert (found.id, found.evidence["distance in brightness"]) == ("S4", 0.9)
+    assert ids(diagnose(replace(a_run(), report=report))) == []  # a domain that the network masters
+
+
+def test_a_difference_of_splits_within_chance_is_none():
+    slightly_worse = images_answered(100, accuracy=0.78, seed=3)
+    assert ids(diagnose(a_run(test=lambda _: slightly_worse))) == []
+
+
+def patterns(count, seed, *, shuffled=False):
+    """Images of five classes, each a noisy pattern of its own, and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, K, count)
+    centers = np.random.default_rng(9).integers(60, 190, (K, 12, 12, 3))
+    images = np.clip(centers[labels] + rng.normal(0, 60, (count, 12, 12, 3)), 0, 255).astype(np.uint8)
+    return images, rng.permutation(labels) if shuffled else labels
+
+
+def near(*, shuffled):
+    (train, labels), (val, val_labels) = patterns(400, 0, shuffled=shuffled), patterns(200, 1, shuffled=shuffled)
+    return neighbours(train=train, train_labels=labels, validation=val, validation_labels=val_labels, seed=0)
+
+
+COLLAPSED = GUESSING | {
+    "history": history(val_loss=(2.31, 2.31, 2.31), spreads=(1.0, 0.0, 0.0, 0.0)),
+    "val_accuracy": 0.2,
+}
+
+
+def test_labels_that_say_nothing_about_the_images_are_named_before_the_learning_rate():
+    (found,) = diagnose(run(**COLLAPSED, neighbours=near(shuffled=True)))
+    assert (found.id, found.cause) == ("L3", 1)
+    assert "learning rate too high" in found.symptoms[0]
+
+
+def test_with_labels_that_belong_to_the_images_it_is_the_learning_rate():
+    (found,) = diagnose(run(**COLLAPSED, neighbours=near(shuffled=False)))
+    assert (found.id, found.symptoms) == ("T1", ("far below what the data allow",))
+
+
+def test_neighbours_answer_as_well_as_can_be_and_by_chance_when_shuffled():
+    belonging, shuffled = near(shuffled=False), near(shuffled=True)
+    assert belonging.accuracy > 0.95
+    assert belonging.agreement > shuffled.chance + 20 * shuffled.deviation
+    assert shuffled.agreement == pytest.approx(shuffled.chance, abs=4 * shuffled.deviation)
+    assert shuffled.chance == pytest.approx(1 / K, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"images_per_step": 2}, ("T5", "training.batch_size=32")),
+        ({"images_per_step": 2, "history": COLLAPSED["history"]}, ("T5", "training.batch_size=32")),
+        ({"images_per_step": 512, "history": STILL_LEARNING}, ("T6", "training.batch_size=32")),
+        ({"history": history(val_loss=(2.0,)), "epochs": 1}, ("T3", "training.epochs=10")),
+        ({"dropout": 0.95}, ("M3", "regularization.dropout=0.3")),
+        ({}, ("U0", "cnnexp diagnose RUN, which tries the usual reasons")),
+    ],
+)
+def test_a_network_below_its_nearest_neighbours_is_explained_by_extreme_settings_or_said_to_be_unexplained(
+    changes, expected
+):
+    learned = {"train_accuracy": 0.5, "val_accuracy": 0.5, "neighbours": near(shuffled=False)}
+    found = diagnose(run(**(learned | changes)))
+    assert (found[0].id, found[0].repair) == expected
+
+
+@pytest.mark.parametrize("changes", [{"images_per_step": 2}, {"images_per_step": 512}, {"dropout": 0.8}])
+def test_extreme_settings_of_a_network_that_learned_are_no_fault(changes):
+    assert diagnose(run(neighbours=near(shuffled=False), **changes)) == ()
