@@ -21,7 +21,7 @@ def images_answered(count, *, accuracy, seed, classes=K):
     best, second = np.where(correct, labels, other), np.where(correct, other, labels)
     top = np.where(best == labels, rng.uniform(0.6, 0.99, count), rng.uniform(0.4, 0.6, count))
     p = rng.uniform(0.5, 1.5, (count, classes)) * ((1 - top) * 0.2 / (classes - 2))[:, None]
-    p[np.arange(count), best], p[np.arange(count), second] = top, 0.8 * (1 - top)
+    p[np.arange(count), best], p[np.arange(count), second] = top, 0.6 * (1 - top)
     return Answers(labels, p.astype(np.float32))
 
 

@@ -52,20 +52,20 @@ def test_no_two_faults_explain_each_other_so_that_neither_would_stand():
 
 
 def test_unreadable_files_are_a_finding_with_the_files():
-    (found,) = diagnose(run(), report(issue("D1", [[image(3)], [image(4)]], images=2)))
+    (found,) = diagnose(run(report=report(issue("D1", [[image(3)], [image(4)]], images=2))))
     assert (found.id, found.cause, found.files) == ("D1", 1, ("3.png", "4.png"))
 
 
 @pytest.mark.parametrize(("leaked", "found"), [(1, []), (2, ["S1"])])  # of 100 test images
 def test_leaked_images_count_from_two_points_of_a_score(leaked, found):
     groups = [[image(row), image(100 + row, "test")] for row in range(leaked)]
-    assert ids(diagnose(run(), report(issue("S1", groups)))) == found
+    assert ids(diagnose(run(report=report(issue("S1", groups))))) == found
 
 
 @pytest.mark.parametrize(("train", "found"), [((30, 50), []), ((60, 50), ["D4"])])
 def test_repeated_images_of_a_class_that_would_be_rare_without_them_are_oversampling(train, found):
     groups = [[image(row), image(100 + row)] for row in range(10)]
-    assert ids(diagnose(run(), report(issue("D4", groups), train=train))) == found
+    assert ids(diagnose(run(report=report(issue("D4", groups), train=train)))) == found
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_repeated_images_of_a_class_that_would_be_rare_without_them_are_oversamp
     ],
 )
 def test_what_only_asks_for_a_look_is_no_finding(remark):
-    assert diagnose(run(), report(remark)) == ()
+    assert diagnose(run(report=report(remark))) == ()
 
 
 def test_a_recorded_finding_of_an_earlier_version_is_read_and_a_new_one_comes_back_whole(tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from cnnexp.records import Finding, RunSummary
 
-CAUSES = {"M3", "T1", "T2"}  # findings that explain why a network learned nothing
+CAUSES = {"L3", "M3", "T1", "T2", "T5", "T6"}  # findings that explain why a network learned nothing
 LEARNED = 0.7  # mean recall; a network that learned nothing has 1 / K, of two classes a half
 
 

@@ -69,6 +69,7 @@ def detect_permuted_labels(run: RunEvidence) -> Finding | None:
             "standard_error": near.deviation,
             "images": near.images,
             "train_minus_validation_accuracy": learned,
+            "beats_majority": 0.0,
         },
         confidence=CONFIDENCE_PERMUTED,
         repair="look at ten training images and their labels; read images and labels in the same order",
@@ -80,7 +81,7 @@ def detect_label_noise(run: RunEvidence) -> Finding | None:
     train, test = run.answers.get("train"), run.answers.get("test")
     if train is None or test is None or train.probabilities.shape[1] < 3:
         return None
-    rows, (noise, low, high) = _noise(train)
+    rows, (noise, low, high) = _noise(train, apart_from=_flipped(train, test))
     gap, gap_low, _ = accuracy_difference(run, "test", "train")
     compared = gap_low > 0
     if noise < LEAST_NOISE or low < (SURELY_COMPARED if compared else SURELY):
@@ -116,9 +117,12 @@ def detect_label_noise(run: RunEvidence) -> Finding | None:
     )
 
 
-def _noise(train: Answers) -> tuple[NDArray[np.int64], tuple[float, float, float]]:
+def _noise(train: Answers, *, apart_from: "Flip | None") -> tuple[NDArray[np.int64], tuple[float, float, float]]:
     """Return the rows of the surest answers, and the share of random labels among them with its interval."""
     rows = surest(train, np.arange(len(train.labels)), share=SUREST)
+    if apart_from is not None:
+        flips = (train.predicted[rows] == apart_from.true) & (train.labels[rows] == apart_from.labelled)
+        rows = rows[~flips]
     return rows, implausible_share(train, rows)
 
 
@@ -140,7 +144,7 @@ def detect_flipped_class(run: RunEvidence) -> Finding | None:
     if train is None or test is None or lifted(run.train_accuracy, train) < LEARNED_PAIR:
         return None
     flip = _flipped(train, test)
-    if flip is None or (train.probabilities.shape[1] > 2 and _noise(train)[1][0] >= LEAST_NOISE):
+    if flip is None or (train.probabilities.shape[1] > 2 and _noise(train, apart_from=flip)[1][0] >= LEAST_NOISE):
         return None  # of labels that are wrong at random, some pair is always the most frequent one
     names = [score.name for score in run.evaluation.per_class]
     true, labelled = names[flip.true], names[flip.labelled]

@@ -1,6 +1,6 @@
 """Cause 2, the fit: does dropout leave the network anything to learn with?"""
 
-from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.evidence import RunEvidence, beats_majority
 from cnnexp.diagnosis.training_course import has_learned_little
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding
@@ -24,6 +24,7 @@ def detect_strong_dropout(run: RunEvidence) -> Finding | None:
             "images."
         ),
         evidence={
+            "beats_majority": float(beats_majority(run.evaluation)),
             "dropout": run.dropout,
             "validation_accuracy": run.val_accuracy,
             "train_accuracy": run.train_accuracy,

@@ -7,7 +7,7 @@ the numbers of one training cannot always tell: `cnnexp diagnose` trains for a f
 from cnnexp.diagnosis.catalogue import UNKNOWN
 from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, combination_interval
 from cnnexp.diagnosis.learning_rate import MINIMUM_STEPS
-from cnnexp.diagnosis.training_course import MINIMUM_EPOCHS, has_learned_little
+from cnnexp.diagnosis.training_course import MINIMUM_EPOCHS, has_collapsed, has_learned_little, has_moved
 from cnnexp.records import Finding
 from cnnexp.system.text import plural
 
@@ -63,7 +63,8 @@ def detect_unlearned(run: RunEvidence) -> Finding | None:
 
 def detect_tiny_batches(run: RunEvidence) -> Finding | None:
     """Report T5 when a network that learned too little was given only a few images a step."""
-    if run.images_per_step > TINY_STEP or not learned_too_little(run):
+    stood_still = bool(run.history.outputs) and not (has_moved(run) or has_collapsed(run))  # noise moves outputs
+    if run.images_per_step > TINY_STEP or stood_still or not learned_too_little(run):
         return None
     return Finding(
         id="T5",
@@ -124,5 +125,5 @@ def detect_few_epochs(run: RunEvidence) -> Finding | None:
 
 
 def _scores(run: RunEvidence) -> dict[str, float]:
-    found = {"validation_accuracy": run.val_accuracy}
+    found = {"validation_accuracy": run.val_accuracy, "beats_majority": float(beats_majority(run.evaluation))}
     return found if run.neighbours is None else found | {"accuracy_of_neighbours": run.neighbours.accuracy}
