@@ -5,8 +5,10 @@ limits, with the reason. NumPy and SciPy, no Keras: what needs a network is comp
 """
 
 from cnnexp.diagnosis.answers import Answers
+from cnnexp.diagnosis.between_splits import Sample
+from cnnexp.diagnosis.changed_split import detect_changed_split
 from cnnexp.diagnosis.class_order import detect_class_order
-from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, combination_interval, exact_interval
+from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination_interval, exact_interval
 from cnnexp.diagnosis.failed_learning import failed_learning, recorded_failure
 from cnnexp.diagnosis.label_faults import detect_flipped_class, detect_label_noise, detect_permuted_labels
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
@@ -31,6 +33,8 @@ __all__ = [
     "Answers",
     "Neighbours",
     "RunEvidence",
+    "RunImages",
+    "Sample",
     "advised_by_siblings",
     "combination_interval",
     "diagnose",
@@ -48,6 +52,7 @@ DETECTORS = (
     detect_label_noise,
     detect_flipped_class,
     detect_class_order,
+    detect_changed_split,
     detect_split_gap,
     detect_overfitting,
     detect_over_regularization,

@@ -1,18 +1,27 @@
 """What a diagnosis is based on: plain numbers of one run, and their intervals at the level that all verdicts use."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.diagnosis.answers import Answers
+from cnnexp.diagnosis.between_splits import Predict, Sample
 from cnnexp.diagnosis.intervals import LEVEL, Z, combination_interval, exact_interval
 from cnnexp.diagnosis.neighbours import Neighbours
 from cnnexp.records import DataReport, Evaluation, History
 
 __all__ = ["LEVEL", "RunEvidence", "Z", "combination_interval", "exact_interval"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunImages:
+    """Images of the run and its trained network, of which little is asked: both take time."""
+
+    sample: Callable[[str], Sample]  # some images of a split, by its name
+    predict: Predict  # (N, H, W, C) uint8 -> the most probable classes (N,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,7 @@ class RunEvidence:
     answers: Mapping[str, Answers] = field(default_factory=dict)
     neighbours: Neighbours | None = None  # None: not computed
     report: DataReport | None = None  # of the data check; None: there is none
+    images: RunImages | None = None  # to try changes on; None: they are not at hand
 
 
 def recalls(evaluation: Evaluation) -> NDArray[np.float64]:

@@ -47,11 +47,10 @@ def detect_permuted_labels(run: RunEvidence) -> Finding | None:
 
     The neighbours are those of the pixels: they do not depend on a training that may have failed for another reason.
     """
-    near = run.neighbours
+    near = None if run.neighbours is None else run.neighbours.labels
     if near is None or near.images < FEWEST_IMAGES or beats_majority(run.evaluation):
         return None
-    lift = (near.agreement - near.chance) / (1 - near.chance) if near.chance < 1 else 1.0
-    if near.agreement > near.chance + AT_CHANCE * near.deviation or lift > UNLIFTED:
+    if near.agreement > near.chance + AT_CHANCE * near.spread or near.lift > UNLIFTED:
         return None
     learned = run.train_accuracy - run.val_accuracy
     return Finding(
@@ -66,7 +65,7 @@ def detect_permuted_labels(run: RunEvidence) -> Finding | None:
         evidence={
             "agreement_of_neighbours": near.agreement,
             "agreement_by_chance": near.chance,
-            "standard_error": near.deviation,
+            "standard_error": near.spread,
             "images": near.images,
             "train_minus_validation_accuracy": learned,
             "beats_majority": 0.0,

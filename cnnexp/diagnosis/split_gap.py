@@ -5,6 +5,7 @@ and where none is found, that is said.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,21 +20,37 @@ CONFIDENCE_UNKNOWN = 0.6
 LOOKS_THE_SAME = ("P3", "P9", "P7", "P5", "P6")  # what changes pixels between splits, the most frequent first
 
 
-def detect_split_gap(run: RunEvidence) -> Finding | None:
-    """Report S4 when test or validation is far below the other one and differs in its images; U0 when it does not."""
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Two splits that were not trained on, of which one is far below the other."""
+
+    worse: str
+    better: str
+    gap: float  # of accuracy, at equal class shares
+    low: float  # 99 % interval
+    high: float
+
+
+def worse_split(run: RunEvidence) -> Gap | None:
+    """Return which of test and validation is far below the other; None where neither is."""
     if not {"validation", "test"} <= run.answers.keys():
         return None
     gap, low, high = accuracy_difference(run, "validation", "test")
-    worse, better = ("test", "validation") if gap > 0 else ("validation", "test")
-    size, surely = abs(gap), low if gap > 0 else -high
-    if size < LEAST_GAP or surely < SURE_GAP:
+    found = Gap("test", "validation", gap, low, high) if gap > 0 else Gap("validation", "test", -gap, -high, -low)
+    return found if found.gap >= LEAST_GAP and found.low >= SURE_GAP else None
+
+
+def detect_split_gap(run: RunEvidence) -> Finding | None:
+    """Report S4 when test or validation is far below the other one and differs in its images; U0 when it does not."""
+    found = worse_split(run)
+    if found is None:
         return None
+    worse, better, size, surely, at_most = found.worse, found.better, found.gap, found.low, found.high
     scores = {name: run.answers[name].accuracy for name in (worse, better)}
     apart = (
         f"{scores[worse]:.1%} of the {worse} images are right and {scores[better]:.1%} of the {better} images, which "
         f"were not trained on either: {100 * size:.1f} points apart at equal class shares (99 % interval "
-        f"{100 * min(abs(low), abs(high)):.1f} to {100 * max(abs(low), abs(high)):.1f}), more than chance and choosing "
-        "an epoch explain."
+        f"{100 * surely:.1f} to {100 * at_most:.1f}), more than chance and choosing an epoch explain."
     )
     issue = next((one for one in _differences(run) if one.title.startswith(worse)), None)
     evidence = {"accuracy_" + name: score for name, score in scores.items()} | {"gap": size, "gap_low": surely}

@@ -82,7 +82,7 @@ def run(
     evaluated = evaluate_splits(trained.outputs, splits, seed=config.seed, decision=config.decision)
     if evaluated.temperature is not None:
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
-    evidence = evidence_of(config, splits, info, history, evaluated, report)
+    evidence = evidence_of(config, splits, info, history, evaluated, report, network)
     model_file = training.to_bytes(network.model)
     code = {**(pretrained.code if pretrained is not None else {}), **code_files(extensions_of(config))}
     card = with_code(_card(splits, settings, evaluated, trained, model_file, trained_on(pretrained, splits)), code)

@@ -201,7 +201,7 @@ def _evidence(
     report: DataReport,
 ) -> RunEvidence:
     """Return what the diagnosis is based on; accuracies count as if measured on the images of a single fold."""
-    evidence = evidence_of(config, splits, info, history, evaluated, report)
+    evidence = evidence_of(config, splits, info, history, evaluated, report, None)
     return dataclasses.replace(
         evidence,
         train_images=sum(pooled.class_counts["train"]),

@@ -1,15 +1,22 @@
 """What a finished training is diagnosed by."""
 
 import math
+import time
 
 import numpy as np
 
 from cnnexp.config import ExperimentConfig, FocalLossConfig
 from cnnexp.datasets import Split, Splits
-from cnnexp.diagnosis import Neighbours, RunEvidence, neighbours
+from cnnexp.diagnosis import Neighbours, RunEvidence, RunImages, Sample, neighbours
 from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_IMAGES
 from cnnexp.records import DataReport, History, Images, Labels, RunInfo
 from cnnexp.runs.evaluate_splits import EvaluatedSplits
+from cnnexp.training import Network
+
+# Changes of pixels are tried where a split is far below another: about 35 of them, on so many images of each split.
+CHANGES_TRIED = 40
+SHARE_OF_TRAINING = 0.04
+FEWEST_TRIED, MOST_TRIED = 100, 400
 
 
 def evidence_of(
@@ -19,6 +26,7 @@ def evidence_of(
     history: History,
     evaluated: EvaluatedSplits,
     report: DataReport,
+    network: Network | None,
 ) -> RunEvidence:
     """Return what the diagnosis is based on: a network is compared with its training by what is most probable."""
     return RunEvidence(
@@ -50,25 +58,46 @@ def evidence_of(
         answers=evaluated.answers,
         neighbours=_neighbours(splits, config.seed),
         report=report,
+        images=None if network is None else run_images(splits, network, config.seed, seconds=history.seconds),
     )
+
+
+def run_images(splits: Splits, network: Network, seed: int, *, seconds: float) -> RunImages:
+    """Return images to try changes on: so many that trying them takes a small part of the `seconds` of training."""
+
+    def predict(images: Images) -> Labels:
+        best: Labels = network.logits(images, np.arange(len(images))).argmax(axis=1)
+        return best
+
+    def sample(split: str) -> Sample:
+        few = _sample(splits[split], seed, most=FEWEST_TRIED)
+        started = time.perf_counter()
+        predict(few.images)
+        taken = max(time.perf_counter() - started, 1e-4) / len(few.images)
+        most = int(np.clip(SHARE_OF_TRAINING * seconds / (CHANGES_TRIED * taken), FEWEST_TRIED, MOST_TRIED))
+        return _sample(splits[split], seed, most=most)
+
+    return RunImages(sample, predict)
 
 
 def _neighbours(splits: Splits, seed: int) -> Neighbours | None:
     """Return what the nearest images say; None where there are not two training images and one to answer."""
     if len(splits.train) < 2 or not len(splits.validation):
         return None
-    (train, train_labels), (validation, validation_labels) = (
-        _sample(split, seed) for split in (splits.train, splits.validation)
-    )
+    most = max(2, min(MOST_IMAGES, MOST_BYTES // math.prod(splits.spec.shape)))
+    train, validation = (_sample(split, seed, most=most) for split in (splits.train, splits.validation))
     return neighbours(
-        train=train, train_labels=train_labels, validation=validation, validation_labels=validation_labels, seed=seed
+        train=train.images,
+        train_labels=train.labels,
+        validation=validation.images,
+        validation_labels=validation.labels,
+        seed=seed,
     )
 
 
-def _sample(split: Split, seed: int) -> tuple[Images, Labels]:
-    """Return some images of a split and their labels; each image is as likely."""
-    most = max(2, min(MOST_IMAGES, MOST_BYTES // math.prod(split.images.shape[1:])))
+def _sample(split: Split, seed: int, *, most: int) -> Sample:
+    """Return at most so many images of a split; each image is as likely."""
     places = np.arange(len(split))
     if len(split) > most:
         places = np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
-    return split.images[split.rows[places]], split.labels[places]
+    return Sample(split.images[split.rows[places]], split.labels[places])

@@ -1,0 +1,230 @@
+"""Which change of pixels makes one split differ from another?
+
+The trained network is the judge: a change of pixels is named where undoing it on the images of the worse split brings
+back correct answers, beyond chance and image by image, and where their pixels then agree with those of the better
+split. What loses information, blur and noise, cannot be undone; it is named where the same change of the better split's
+images reproduces both the loss and the pixels.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from cnnexp.diagnosis.image import changes
+from cnnexp.diagnosis.image.changes import Transform
+from cnnexp.diagnosis.intervals import combination_interval
+from cnnexp.diagnosis.pixel_statistics import Fit, distance, fit, statistics_of
+from cnnexp.records import Images, Labels
+
+P_VALUE = 0.01  # over all changes that are tried
+LEAST_RISE = 0.03  # of accuracy
+REGAINED = 0.7  # of what the worse split lost, that undoing must bring back ...
+REGAINED_FITTED = 0.4  # ... or, where levels were fitted, this: what was cut off at black or white is lost
+AGREE = 0.75  # of the distance of the pixels before, that may be left where levels were fitted
+EVEN = 1.5  # times the distance of two halves of the better split, that may be left where all is undone
+REPRODUCED = 0.05  # accuracy by which the same change of the better split may miss that of the worse one, and ...
+AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
+SIMPLER = 0.02  # of the distance: a change with one number more must agree so much better
+
+Predict = Callable[[Images], Labels]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Images of a split; entry i of both is the same."""
+
+    images: Images  # (N, H, W, C)
+    labels: Labels  # (N,)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A change that the worse split may have suffered."""
+
+    id: str  # of the fault catalogue
+    title: str  # "test is ..."
+    how: str  # what is done to the images that are compared, in words
+    repair: str
+    change: Transform
+    undoes: bool  # it is made to the worse split's images; else to the better one's
+    loses_detail: bool  # it cannot be undone on the images that suffered it
+    numbers: int  # that were fitted
+
+
+@dataclass(frozen=True, slots=True)
+class NamedChange:
+    """The change, and what the network says of it."""
+
+    candidate: Candidate
+    before: float  # accuracy of the worse split's images
+    after: float  # of the same, undone; or of the better split's, changed
+    rise_low: float  # 99 % interval of the rise, or of what the reproduction misses
+    rise_high: float
+    distance_before: float  # of the pixels, 0..1: Kolmogorov-Smirnov, mean over statistics
+    distance_after: float
+    others: tuple[str, ...]  # ids of other changes that do as well
+
+
+def name_change(*, better: Sample, worse: Sample, predict: Predict, seed: int) -> NamedChange | None:
+    """Return the change that explains why the network is worse on one sample than on the other; None if none does."""
+    reached, correct = predict(better.images) == better.labels, predict(worse.images) == worse.labels
+    wanted = statistics_of(better.images)
+    apart, even = distance(wanted, statistics_of(worse.images)), distance(wanted[::2], wanted[1::2])
+    candidates = tuple(_candidates(fit(source=worse.images, target=better.images), worse.images))
+    lost = float(reached.mean() - correct.mean())
+    found: list[NamedChange] = []
+    for candidate in candidates:
+        generator = np.random.default_rng(seed)
+        if candidate.undoes:
+            changed = candidate.change(worse.images, generator)
+            answers = predict(changed) == worse.labels
+            after = distance(wanted, statistics_of(changed))
+            share = REGAINED_FITTED if candidate.numbers else REGAINED
+            accepted = _rises(correct, answers, tried=len(candidates), least=max(LEAST_RISE, share * lost))
+        else:
+            changed = candidate.change(better.images, generator)
+            answers = predict(changed) == better.labels
+            after = distance(statistics_of(changed), statistics_of(worse.images))
+            accepted = abs(float(answers.mean() - correct.mean())) <= REPRODUCED and lost > 2 * REPRODUCED
+        if accepted and after <= _most_distance(candidate, apart=apart, even=even):
+            found.append(_named(candidate, correct, answers, apart, after))
+    return _best(found)
+
+
+def _most_distance(candidate: Candidate, *, apart: float, even: float) -> float:
+    """Return the distance of the pixels that may be left; `even` is that of two halves of the better split."""
+    if candidate.loses_detail:
+        return AGREE_REPRODUCED * apart
+    return AGREE * apart if candidate.numbers else EVEN * even
+
+
+def _rises(before: NDArray[np.bool_], after: NDArray[np.bool_], *, tried: int, least: float) -> bool:
+    """Return whether more answers are correct, beyond chance over all changes that are tried (McNemar's exact test)."""
+    gained, dropped = int((after & ~before).sum()), int((before & ~after).sum())
+    rise = (gained - dropped) / len(before)
+    if rise < least:
+        return False
+    return bool(binomtest(gained, gained + dropped, 0.5, alternative="greater").pvalue < P_VALUE / tried)
+
+
+def _named(
+    candidate: Candidate, before: NDArray[np.bool_], after: NDArray[np.bool_], apart: float, left: float
+) -> NamedChange:
+    shares, counts = [float(after.mean()), float(before.mean())], [len(after), len(before)]
+    _, low, high = combination_interval([1, -1], shares, counts)
+    return NamedChange(candidate, shares[1], shares[0], low, high, apart, left, ())
+
+
+def _best(found: list[NamedChange]) -> NamedChange | None:
+    """Return the change that restores most; of those that restore as much, the simplest whose pixels agree best."""
+    if not found:
+        return None
+    most = max((one.after for one in found if one.candidate.undoes), default=0.0)
+    near = [one for one in found if not one.candidate.undoes or one.after >= most - LEAST_RISE]
+    near.sort(key=lambda one: one.distance_after + SIMPLER * one.candidate.numbers)
+    best = near[0]
+    others = dict.fromkeys(one.candidate.id for one in near[1:] if one.candidate.id != best.candidate.id)
+    return NamedChange(
+        best.candidate,
+        best.before,
+        best.after,
+        best.rise_low,
+        best.rise_high,
+        best.distance_before,
+        best.distance_after,
+        tuple(others),
+    )
+
+
+def _candidates(found: Fit, images: Images) -> Iterator[Candidate]:
+    """Yield the changes that are possible with these images."""
+    yield _undo("P6", "inverted", "255 - x", "invert its pixels: image = 255 - image", changes.invert)
+    if images.shape[-1] == 3:
+        swap = "exchange its channels: image = image[..., ::-1]; OpenCV reads blue first"
+        yield _undo("P5", "with red and blue exchanged", "red and blue exchanged", swap, changes.swap_channels)
+    yield from _orientations()
+    yield from _levels(found)
+    yield from _sizes()
+    yield from _losses(found)
+
+
+def _undo(
+    fault: str,
+    title: str,
+    how: str,
+    repair: str,
+    change: Transform,
+    *,
+    numbers: int = 0,
+) -> Candidate:
+    return Candidate(fault, title, how, repair, change, undoes=True, loses_detail=False, numbers=numbers)
+
+
+def _orientations() -> Iterator[Candidate]:
+    turned = "read it with its orientation (EXIF), or turn it as the training images are"
+    for title, how, change in (
+        ("turned a quarter to the left", "turned a quarter to the right", changes.turn(3)),
+        ("turned a quarter to the right", "turned a quarter to the left", changes.turn(1)),
+        ("upside down", "turned by half", changes.turn(2)),
+        ("mirrored", "mirrored", changes.mirror),
+        ("flipped top to bottom", "flipped", changes.flip),
+        ("with rows and columns exchanged", "rows and columns exchanged", changes.transpose),
+    ):
+        yield _undo("P8", title, how, turned, change)
+
+
+def _levels(found: Fit) -> Iterator[Candidate]:
+    """Yield fitted changes of levels. A gain of 1/255 and the like is a scaling that was forgotten or made twice."""
+    gain, offset = found.gain, found.offset
+    formula = f"{gain:.3g} x {'+' if offset >= 0 else '-'} {abs(offset):.3g}"
+    if found.is_scaled:
+        yield _undo(
+            "P3",
+            "on another scale of values",
+            formula,
+            "scale its pixels as the training images are: 0 to 255, once",
+            changes.affine(gain, offset),
+            numbers=1,
+        )
+    same = "expose and convert it as the training images were, or train with augmentation.brightness and contrast"
+    darker = "darker" if found.is_darker else "brighter"
+    yield _undo("P9", f"{darker} (gain and offset)", formula, same, changes.affine(gain, offset), numbers=2)
+    yield _undo("P9", f"{darker} (gamma)", f"gamma {found.gamma:.3g}", same, changes.gamma(found.gamma), numbers=1)
+    if len(found.channel_gains) == 3:
+        cast = ", ".join(f"{one:.2g}" for one in found.channel_gains)
+        yield _undo(
+            "P9",
+            "of another colour cast",
+            f"channels times {cast}",
+            "balance its white as that of the training images, or train with augmentation.hue",
+            changes.channel_gains(*found.channel_gains),
+            numbers=3,
+        )
+
+
+def _sizes() -> Iterator[Candidate]:
+    """Yield crops of the worse split, reproduced on the better one, and frames, which are cropped off."""
+    same = "resize and crop it by the same rule as the training images (data.resize)"
+    for share in (0.5, 0.6, 0.7, 0.8, 0.9):
+        middle, crop = f"the middle {share:.0%} enlarged", changes.crop(share, share)
+        yield _undo("P7", "padded or zoomed out", middle, same, crop, numbers=1)
+        yield Candidate("P7", "cropped or zoomed in", middle, same, crop, undoes=False, loses_detail=True, numbers=1)
+
+
+def _losses(found: Fit) -> Iterator[Candidate]:
+    """Yield blur and noise: of the worse split, reproduced on the better one, or of the better one, and then undone."""
+    sharp = "take it in focus, at least as large as the network's input, and by the same resize rule"
+    clean = "take the images of all splits from one source, or train with noise"
+    for amount in found.blurs:
+        change = changes.gaussian_blur(amount)
+        yield Candidate(
+            "D2", "blurred", f"a blur of {amount:.2g} px", sharp, change, not found.worse_is_blurred, True, 1
+        )
+    for amount in found.noises:
+        change = changes.gaussian_noise(amount)
+        yield Candidate(
+            "D3", "noisy", f"noise of {amount:.2g} levels", clean, change, not found.worse_is_noisy, True, 1
+        )

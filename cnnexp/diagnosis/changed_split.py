@@ -1,0 +1,59 @@
+"""Cause 1c, preprocessing: which change of its pixels makes a split worse than another?"""
+
+from cnnexp.diagnosis.between_splits import NamedChange, name_change
+from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.split_gap import worse_split
+from cnnexp.records import Finding
+
+CONFIDENCE = 0.95  # undone, and the images agree
+CONFIDENCE_REPRODUCED = 0.8  # only made again on other images
+
+
+def detect_changed_split(run: RunEvidence) -> Finding | None:
+    """Report the change of pixels that explains why one split is far below another; only asked where one is."""
+    found = worse_split(run)
+    if found is None or run.images is None:
+        return None
+    change = name_change(
+        better=run.images.sample(found.better),
+        worse=run.images.sample(found.worse),
+        predict=run.images.predict,
+        seed=run.seed,
+    )
+    return None if change is None else _finding(found.worse, found.better, change)
+
+
+def _finding(worse: str, better: str, change: NamedChange) -> Finding:
+    candidate = change.candidate
+    done = "undone" if candidate.undoes else "reproduced"
+    if candidate.undoes:
+        effect = (
+            f"With {candidate.how}, {change.after:.1%} of its images are right instead of {change.before:.1%} (99 % "
+            f"interval of the rise {100 * change.rise_low:.1f} to {100 * change.rise_high:.1f} points)"
+        )
+    else:
+        effect = (
+            f"With {candidate.how}, {change.after:.1%} of the {better} images are right, as {change.before:.1%} of the "
+            f"{worse} images are"
+        )
+    return Finding(
+        id=candidate.id,
+        cause=1,
+        title=f"{worse} is {candidate.title}",
+        sentence=(
+            f"Compared with the {better} images, those of {worse} are {candidate.title}. {effect}, and the pixels of "
+            f"both splits then agree: their distance falls from {change.distance_before:.2f} to "
+            f"{change.distance_after:.2f}."
+        ),
+        evidence={
+            "accuracy": change.before,
+            f"accuracy_{done}": change.after,
+            "rise_low": change.rise_low,
+            "rise_high": change.rise_high,
+            "distance_of_pixels": change.distance_before,
+            f"distance_{done}": change.distance_after,
+        },
+        confidence=CONFIDENCE if candidate.undoes else CONFIDENCE_REPRODUCED,
+        repair=f"{worse}: {candidate.repair}",
+        alternatives=change.others,
+    )

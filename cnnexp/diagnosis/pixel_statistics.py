@@ -1,0 +1,121 @@
+"""Numbers of pixels, how far two sets of images are apart in them, and what maps the levels of one on the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnexp.records import Images
+
+GRID = 3  # cells of a side, whose mean levels say where images are bright
+QUANTILES = np.linspace(0.02, 0.98, 49)  # of the levels of all images together
+SCALED = 30.0  # times: no two exposures differ by as much, but 0..1 and 0..255 do, also when levels were rounded
+BLURS = (0.6, 0.9, 1.3, 1.9, 2.7)  # standard deviations in pixels of an image of 32 × 32
+NOISES = (8.0, 14.0, 24.0, 40.0, 64.0)  # levels
+
+Statistics = NDArray[np.float64]  # (N, S)
+
+
+def statistics_of(images: Images) -> Statistics:
+    """Return numbers of each image (N, S): levels, contrast, colour, sharpness, noise, and where it is bright."""
+    pixels = images.astype(np.float32)
+    grey = pixels.mean(axis=-1)
+    channels = pixels.mean(axis=(1, 2))
+    numbers = [
+        *channels.T,
+        grey.std(axis=(1, 2)),
+        *np.quantile(grey, (0.1, 0.5, 0.9), axis=(1, 2)),
+        *_colour(channels),
+        *_detail(grey),
+        *_cells(grey),
+    ]
+    return np.stack([np.asarray(one, np.float64) for one in numbers], axis=1)
+
+
+def _colour(channels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    if channels.shape[1] < 3:
+        return []
+    return [channels[:, 0] - channels[:, 1], channels[:, 2] - channels[:, 1]]
+
+
+def _detail(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Return the sharpness and the noise of each image, in logarithms of levels."""
+    across = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2))
+    noise = np.abs(grey[:, 1:, 1:] - grey[:, :-1, 1:] - grey[:, 1:, :-1] + grey[:, :-1, :-1])
+    return [np.log(across + 0.5), np.log(np.median(noise, axis=(1, 2)) + 0.5), np.log(noise.mean(axis=(1, 2)) + 0.5)]
+
+
+def _cells(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    rows, columns = (np.linspace(0, side, GRID + 1).astype(int) for side in grey.shape[1:])
+    middle = grey.mean(axis=(1, 2))
+    return [
+        grey[:, rows[y] : rows[y + 1], columns[x] : columns[x + 1]].mean(axis=(1, 2)) - middle
+        for y in range(GRID)
+        for x in range(GRID)
+    ]
+
+
+def distance(one: Statistics, other: Statistics) -> float:
+    """Return the Kolmogorov-Smirnov distance, 0..1, on average over the statistics."""
+    return float(np.mean([_kolmogorov(a, b) for a, b in zip(one.T, other.T, strict=True)]))
+
+
+def _kolmogorov(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    points = np.concatenate([one, other])
+    below = [np.searchsorted(np.sort(values), points, side="right") / len(values) for values in (one, other)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What maps the levels of one set of images on those of another, and which of them lost detail."""
+
+    gain: float
+    offset: float
+    gamma: float
+    channel_gains: tuple[float, ...]
+    is_darker: bool  # the source
+    is_scaled: bool  # the gain is that of another scale of values
+    worse_is_blurred: bool
+    worse_is_noisy: bool
+    blurs: tuple[float, ...] = BLURS
+    noises: tuple[float, ...] = NOISES
+
+
+def fit(*, source: Images, target: Images) -> Fit:
+    """Fit levels of `source` images on those of `target` images, by their quantiles."""
+    levels = [np.quantile(images, QUANTILES) for images in (source, target)]
+    gain, offset = _line(*levels)
+    detail = [
+        np.median(np.stack(_detail(images.astype(np.float32).mean(axis=-1))), axis=1) for images in (source, target)
+    ]
+    means = [images.mean(axis=(0, 1, 2), dtype=np.float64) for images in (source, target)]
+    return Fit(
+        gain=gain,
+        offset=offset,
+        gamma=_power(*levels),
+        channel_gains=tuple((means[1] / np.maximum(means[0], 1e-3)).tolist()),
+        is_darker=bool(means[0].mean() < means[1].mean()),
+        is_scaled=bool(abs(gain) >= SCALED or 0 < abs(gain) <= 1 / SCALED),
+        worse_is_blurred=bool(detail[0][0] < detail[1][0]),
+        worse_is_noisy=bool(detail[0][1] > detail[1][1]),
+    )
+
+
+def _line(source: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, float]:
+    """Return gain and offset by least squares; levels that are cut off on both sides say nothing."""
+    inside = (source > source.min()) & (source < 255) & (target > 0) & (target < 255)
+    if inside.sum() < 3 or np.ptp(source[inside]) == 0:
+        spread = max(float(source.std()), 1e-3)
+        gain = float(target.std()) / spread
+        return gain, float(target.mean() - gain * source.mean())
+    gain, offset = np.polyfit(source[inside], target[inside], 1)
+    return float(gain), float(offset)
+
+
+def _power(source: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+    inside = (source > 4) & (source < 251) & (target > 4) & (target < 251)
+    if inside.sum() < 3:
+        return 1.0
+    logs = [np.log(values[inside] / 255) for values in (source, target)]
+    return float(np.clip((logs[0] @ logs[1]) / (logs[0] @ logs[0]), 0.1, 10))

@@ -1,0 +1,119 @@
+"""Which change of pixels separates two splits: by a classifier of means, which is one as good as a network here."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from cnnexp.diagnosis import RunImages, Sample, diagnose
+from cnnexp.diagnosis.between_splits import name_change
+from test_diagnosis_of_labels import a_run, ids, images_answered
+
+SIDE, CLASSES = 20, 6
+_RNG = np.random.default_rng(5)
+# Coarse shapes with a bright upper left, in three different channels: no turn and no mirror leaves them as they are.
+_SHAPES = np.kron(_RNG.integers(60, 130, (CLASSES, 5, 5, 3)), np.ones((1, 4, 4, 1)))
+_SHAPES[:, :8, :8] += 60
+_SHAPES[..., 2] *= 0.6
+
+
+def sample(count, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, count)
+    light = rng.uniform(0.85, 1.15, (count, 1, 1, 1))
+    return Sample(as_bytes(_SHAPES[labels] * light + rng.normal(0, 12, (count, SIDE, SIDE, 3))), labels)
+
+
+def as_bytes(pixels):
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def predict(images):
+    """The nearest mean of a class, with a little noise for images far from all of them."""
+    flat = images.reshape(len(images), -1).astype(float)
+    return ((flat[:, None] - _SHAPES.reshape(CLASSES, -1)) ** 2).sum(axis=2).argmin(axis=1)
+
+
+BETTER, WORSE = sample(100, 0), sample(100, 1)
+
+
+def changed(change):
+    return Sample(change(WORSE.images), WORSE.labels)
+
+
+def blurred(images):
+    return np.stack([np.asarray(Image.fromarray(one).filter(ImageFilter.GaussianBlur(1.2))) for one in images])
+
+
+def zoomed(images, share=0.6):
+    inner, edge = round(SIDE * share), round(SIDE * (1 - share) / 2)
+    box = (edge, edge, edge + inner, edge + inner)
+    return np.stack([np.asarray(Image.fromarray(one).crop(box).resize((SIDE, SIDE))) for one in images])
+
+
+NAMED = {
+    "inverted": (lambda x: 255 - x, "P6"),
+    "blue first": (lambda x: x[..., ::-1], "P5"),
+    "a quarter turn": (lambda x: np.rot90(x, axes=(1, 2)), "P8"),
+    "half a turn": (lambda x: np.rot90(x, 2, axes=(1, 2)), "P8"),
+    "mirrored": (lambda x: x[:, :, ::-1], "P8"),
+    "transposed": (lambda x: x.swapaxes(1, 2), "P8"),
+    "divided by 255": (lambda x: as_bytes(x / 255), "P3"),
+    "a third as bright": (lambda x: as_bytes(x * 0.3), "P9"),
+    "brighter": (lambda x: as_bytes(x * 0.3 + 170), "P9"),
+    "gamma": (lambda x: as_bytes(255 * (x / 255) ** 3), "P9"),
+    "colour cast": (lambda x: as_bytes(x * np.array([0.1, 1.0, 3.0])), "P9"),
+    "zoomed in": (zoomed, "P7"),
+}
+
+
+@pytest.mark.parametrize(("change", "fault"), NAMED.values(), ids=NAMED)
+def test_the_change_is_named_by_undoing_it(change, fault):
+    found = name_change(better=BETTER, worse=changed(change), predict=predict, seed=0)
+    assert found is not None
+    assert found.candidate.id == fault
+    assert found.distance_after < found.distance_before or fault == "P8"
+
+
+UNNAMED = {
+    "nothing": lambda x: x,
+    "half of it covered": lambda x: np.concatenate([x[:, :10], np.full_like(x[:, 10:], 90)], axis=1),
+    "tiles exchanged": lambda x: np.concatenate([x[:, 10:], x[:, :10]], axis=1),
+    "noise alone": lambda x: np.random.default_rng(3).integers(0, 256, x.shape).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("change", UNNAMED.values(), ids=UNNAMED)
+def test_what_none_of_the_changes_undoes_is_not_named(change):
+    assert name_change(better=BETTER, worse=changed(change), predict=predict, seed=0) is None
+
+
+def test_other_labels_are_no_change_of_pixels():
+    other = Sample(WORSE.images, (WORSE.labels + 1) % CLASSES)
+    assert name_change(better=BETTER, worse=other, predict=predict, seed=0) is None
+
+
+def test_blur_that_no_change_undoes_is_named_by_making_it_again():
+    worse = changed(blurred)
+
+    def needs_detail(images):
+        """Right only where neighbouring pixels differ as they do in sharp images."""
+        detail = np.abs(np.diff(images.astype(float), axis=2)).mean(axis=(1, 2, 3))
+        return np.where(detail > 11, predict(images), 0)
+
+    found = name_change(better=BETTER, worse=worse, predict=needs_detail, seed=0)
+    assert (found.candidate.id, found.candidate.undoes) == ("D2", False)
+
+
+def test_a_run_asks_for_images_only_where_a_split_is_worse_and_the_change_explains_the_gap():
+    asked = []
+
+    def images(split):
+        asked.append(split)
+        return BETTER if split == "validation" else changed(lambda x: 255 - x)
+
+    healthy = a_run(images=RunImages(images, predict))
+    assert (ids(diagnose(healthy)), asked) == ([], [])
+    worse = a_run(test=lambda _: images_answered(600, accuracy=0.3, seed=7), images=RunImages(images, predict))
+    (found,) = diagnose(worse)
+    assert (found.id, found.title, found.symptoms) == ("P6", "test is inverted", ("test far below validation",))
+    assert "image = 255 - image" in found.repair
