@@ -121,9 +121,16 @@ def compare(
 @click.argument("images", nargs=-1, metavar="[IMAGE | FOLDER | TABLE ...]")
 @click.option("--true", "true_label", metavar="LABEL", help="The class that the images show, where it is known.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="What the paths of tables start from.")
+@click.option("--html", type=FILE, **_OR_PRINTED, help="Write a page: what the network sees, and where it looks.")
 @click.option("--json", type=FILE, metavar="[=FILE]", help="Print everything as JSON, or write it into FILE.")
 def diagnose(
-    *, target: str, images: tuple[str, ...], true_label: str | None, root: Path | None, json: Path | None
+    *,
+    target: str,
+    images: tuple[str, ...],
+    true_label: str | None,
+    root: Path | None,
+    html: Path | None,
+    json: Path | None,
 ) -> int:
     """Say what is wrong with a run, or why its model answers images wrongly, and what to do.
 
@@ -133,7 +140,7 @@ def diagnose(
     \b
     cnnexp diagnose latest
     cnnexp diagnose latest photo.jpg --true cat
-    cnnexp diagnose 3f9a2c photos/ --json=why.json
+    cnnexp diagnose 3f9a2c photos/ --html why.html
 
     Exit code 0: it was answered; 1: an image could not be read, or the model could not be used; 2: the command line is
     wrong.
@@ -142,9 +149,10 @@ def diagnose(
     from cnnexp.cli.targets import separate_store
 
     paths, uri = separate_store(images)
+    outputs = {"html": html, "json": json}
     if not paths:
-        return diagnose_run(target, uri=uri, json_file=json)
-    return diagnose_images(target, paths, uri=uri, true_label=true_label, root=root, json_file=json)
+        return diagnose_run(target, uri=uri, outputs=outputs)
+    return diagnose_images(target, paths, uri=uri, true_label=true_label, root=root, outputs=outputs)
 
 
 @commands.command("evaluate")

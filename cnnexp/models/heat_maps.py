@@ -1,6 +1,5 @@
 """Where a network looks: heat maps for a class, by HiResCAM where the network allows, else by occlusion."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,8 +7,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.models.class_activation import ClassActivation
+from cnnexp.models.class_activation import ClassActivation, Heat
 from cnnexp.models.occlusion import Predict, occlusion_heat
+
+HIRESCAM, OCCLUSION = "HiResCAM", "occlusion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,28 +22,33 @@ class HeatMap:
     method: str  # HiResCAM | occlusion
 
 
-HeatMapper = Callable[[NDArray[np.uint8], NDArray[np.int64]], tuple[HeatMap, ...]]
+@dataclass(frozen=True, slots=True)
+class HeatMapper:
+    """Tells where one network looks."""
+
+    method: str  # HiResCAM, which costs about as much as the answer, or occlusion, which costs some eighty times that
+    heat: Heat
+
+    def __call__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[HeatMap, ...]:
+        """Return a heat map of each of the images (N, H, W, C) for the class of each, (N,)."""
+        if not len(pixels):
+            return ()
+        shares = _of_largest(self.heat(pixels, labels))
+        return tuple(HeatMap(values, int(label), self.method) for values, label in zip(shares, labels, strict=True))
 
 
 def heat_mapper(model: keras.Model | None, predict: Predict) -> HeatMapper:
-    """Return a function from images (N, H, W, C) uint8 and a class for each, (N,), to a heat map of each.
+    """Return what tells where a network looks.
 
     Args:
-        model: A network in float32, as finished models are; None: gradients are not available.
-        predict: The forward pass, for occlusion.
+        model: The network, in float32, as finished models are; None: gradients are not available.
+        predict: Its forward pass, for occlusion.
 
     """
     activation = None if model is None else ClassActivation.of(model)
-    heat = partial(occlusion_heat, predict) if activation is None else activation.compiled()
-    method = "occlusion" if activation is None else "HiResCAM"
-
-    def heat_maps(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[HeatMap, ...]:
-        if not len(pixels):
-            return ()
-        shares = _of_largest(heat(pixels, labels))
-        return tuple(HeatMap(values, int(label), method) for values, label in zip(shares, labels, strict=True))
-
-    return heat_maps
+    if activation is None:
+        return HeatMapper(OCCLUSION, partial(occlusion_heat, predict))
+    return HeatMapper(HIRESCAM, activation.compiled())
 
 
 def _of_largest(heat: NDArray[np.float32]) -> NDArray[np.float32]:

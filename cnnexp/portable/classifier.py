@@ -30,6 +30,7 @@ class Classifier:
     card: Card
     reference: TrainingReference
     forward: Forward  # uint8 (N, H, W, C) -> probabilities (N, K), features (N, F)
+    network: "keras.Model"  # what `forward` computes by
 
 
 def load(folder: Path) -> Classifier:
@@ -45,8 +46,9 @@ def load(folder: Path) -> Classifier:
     card = Card.from_json(_content(folder, CARD_FILE))
     for name in (MODEL_FILE, REFERENCE_FILE):
         _require_unchanged(folder, name, card)
-    forward = _load_forward(folder / MODEL_FILE, card)
-    classifier = Classifier(card=card, reference=_load_reference(folder, card), forward=forward)
+    network = _load_network(folder / MODEL_FILE, card)
+    reference = _load_reference(folder, card)
+    classifier = Classifier(card=card, reference=reference, forward=forward_of(network), network=network)
     golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
     return classifier
 
@@ -114,8 +116,8 @@ def _require_unchanged(folder: Path, name: str, card: Card) -> None:
         )
 
 
-def _load_forward(path: Path, card: Card) -> Forward:
-    """Return the forward pass of a model file, which must take and give what its card says."""
+def _load_network(path: Path, card: Card) -> "keras.Model":
+    """Return the network of a model file, which must take and give what its card says."""
     model = load_keras(path)
     shapes = (model.input_shape, model.output_shape)
     expected = ((None, *card.image.shape), (None, len(card.class_names)))
@@ -125,7 +127,7 @@ def _load_forward(path: Path, card: Card) -> Forward:
             f"{card.image.shape} and {len(card.class_names)} classes; it maps {shapes[0]} to {shapes[1]}. "
             "Take the original files from the run."
         )
-    return forward_of(model)
+    return model
 
 
 def _load_reference(folder: Path, card: Card) -> TrainingReference:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _EXACT = 64  # pixels of the shorter side, up to which every pixel of a picture is kept
 _QUALITY = 85  # of the JPEG of a larger picture
+_ORANGE = (255, 120, 0)
+_STRONGEST = 0.85  # opacity of the hottest place
 
 
 @cache
@@ -62,6 +64,14 @@ def picture(pixels: NDArray[np.uint8], *, side: int | None = None) -> str:
     image.thumbnail((side, side), reducing_gap=2.0)
     image.save(file, "JPEG", quality=_QUALITY)
     return _data_uri("image/jpeg", file)
+
+
+def overlaid(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return an image (H, W, C) in grey with orange over it, (H, W, 3), the more the closer `heat` (H, W) is to 1."""
+    grey = pixels.mean(axis=2, keepdims=True)
+    strength = _STRONGEST * heat[..., None]
+    covered: NDArray[np.uint8] = np.rint((1 - strength) * grey + strength * np.array(_ORANGE)).astype(np.uint8)
+    return covered
 
 
 def tiled(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,12 +1,18 @@
-"""Answers with pictures as one HTML page that opens from disk, written image by image."""
+"""Answers with pictures as one HTML page that opens from disk, written image by image.
+
+Where the network looks costs about as much as the answer, by gradients; where it has to be found by occlusion, eighty
+times as much, and is shown by ``cnnexp diagnose`` alone.
+"""
 
 from pathlib import Path
 from typing import Self
 
+from cnnexp.models.heat_maps import OCCLUSION
 from cnnexp.portable.classifier import Classifier
-from cnnexp.report.pages import picture, template
+from cnnexp.report.pages import overlaid, picture, template
 from cnnexp.report.prediction.answer_text import model_note, percent, set_text, unlike_text
-from cnnexp.saved import Prediction
+from cnnexp.saved import Answer, Prediction
+from cnnexp.saved.looks import heat_maps, mapper_of
 from cnnexp.system.text import printable
 
 MOST_IMAGES = 500  # on one page; with more it opens slowly, and nobody looks at so many
@@ -14,13 +20,15 @@ _IMAGE, _NEIGHBOUR = 112, 72  # pixels of a side, as the style shows them
 
 
 class PageWriter:
-    """Each image as the model saw it, its answer, and the training images most like it."""
+    """Each image as the model saw it, where it looked, its answer, and the training images most like it."""
 
     def __init__(self, path: Path, model: Classifier, *, coverage: float) -> None:
         self._template = template("prediction/page.html.j2").module
         self._file = path.open("w", encoding="utf-8", errors="replace")
         self._model = model
         self._coverage = coverage
+        mapper = mapper_of(model)
+        self._mapper = None if mapper.method == OCCLUSION else mapper
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -48,6 +56,7 @@ class PageWriter:
             name=printable(prediction.name),
             error=prediction.error,
             picture=None if prediction.pixels is None else picture(prediction.pixels, side=_IMAGE),
+            looked_at=self._looked_at(prediction, answer),
             answer=answer,
             probability=answer and percent(answer.probability),
             next_probability=answer and percent(answer.next_probability),
@@ -56,3 +65,10 @@ class PageWriter:
             nearest=nearest,
         )
         self._file.write(block)
+
+    def _looked_at(self, prediction: Prediction, answer: Answer | None) -> str | None:
+        """Return the picture of what speaks for the answer, where gradients tell it."""
+        if self._mapper is None or answer is None or prediction.pixels is None:
+            return None
+        (heat,) = heat_maps(self._model, self._mapper, prediction, [answer.label])
+        return picture(overlaid(prediction.pixels, heat.values), side=_IMAGE)

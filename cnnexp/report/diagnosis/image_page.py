@@ -1,0 +1,114 @@
+"""The diagnosis of images as one page that opens from disk: the verdict first, then what it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from cnnexp.images import UnreadableImageError, upright
+from cnnexp.models import HeatMap, HeatMapper
+from cnnexp.portable.classifier import Classifier
+from cnnexp.report.diagnosis.standing_chart import standing_chart
+from cnnexp.report.pages import overlaid, picture, template
+from cnnexp.report.prediction.answer_text import percent, set_text
+from cnnexp.saved.image_diagnosis import ImageDiagnosis
+from cnnexp.saved.image_files import ListedImage
+from cnnexp.saved.looks import heat_maps, mapper_of, standings
+from cnnexp.system.text import plural, printable
+
+MOST_IMAGES = 100  # on one page
+_LARGE, _NEIGHBOUR = 224, 72  # pixels of a side, as the style shows them
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture and what stands below it."""
+
+    source: str
+    caption: str
+    note: str
+
+
+def images_page(
+    target: str,
+    model: Classifier,
+    items: Sequence[ListedImage],
+    images: Sequence[ImageDiagnosis],
+    *,
+    true_label: str | None,
+) -> str:
+    """Return the page about images that a model was asked about; every name in it is escaped.
+
+    `target` is how the model was named, and `items` are what `images` were listed as.
+    """
+    mapper = mapper_of(model)
+    sections = [
+        _section(model, mapper, item, image, true_label)
+        for item, image in list(zip(items, images, strict=True))[:MOST_IMAGES]
+    ]
+    return template("diagnosis/image_page.html.j2").render(
+        target=target,
+        card=model.card,
+        count=plural(len(images), "image"),
+        sections=sections,
+        more=max(0, len(images) - MOST_IMAGES),
+    )
+
+
+def _section(
+    model: Classifier, mapper: HeatMapper, item: ListedImage, image: ImageDiagnosis, true_label: str | None
+) -> dict[str, object]:
+    """Return what the template says of one image."""
+    answer, pixels = image.prediction.answer, image.prediction.pixels
+    known: dict[str, object] = {"name": printable(image.prediction.name), "error": image.prediction.error}
+    if answer is None or pixels is None:
+        return known | {"verdict": None}
+    asked = list(dict.fromkeys([answer.label, true_label or answer.label]))
+    maps = heat_maps(model, mapper, image.prediction, asked)
+    stands = standings(model, pixels)
+    return known | {
+        "verdict": image.verdict,
+        "facts": [fact for fact in image.facts if fact is not image.verdict],
+        "answer": answer,
+        "probability": percent(answer.probability),
+        "next_probability": percent(answer.next_probability),
+        "set": set_text(answer),
+        "true_label": true_label,
+        "pictures": [
+            *_as_given(item, model),
+            Shown(picture(pixels, side=_LARGE), "as the network sees it", _size(pixels.shape)),
+            *(_looked_at(pixels, one, model.card.class_names[one.label]) for one in maps),
+        ],
+        "nearest": _nearest(model, image),
+        "charts": [Markup(standing_chart(one)) for one in stands],
+        "record": image.record,
+    }
+
+
+def _as_given(item: ListedImage, model: Classifier) -> list[Shown]:
+    source = item.path if item.content is None else item.content
+    assert source is not None
+    try:
+        given = upright(source, model.card.image).as_pillow
+    except UnreadableImageError:  # it was there a moment ago
+        return []
+    width, height = given.size
+    pixels = np.asarray(given.convert("RGBA" if given.mode in {"LA", "RGBA", "PA"} else "RGB"))
+    return [Shown(picture(pixels, side=_LARGE), "as given", _size((height, width)))]
+
+
+def _looked_at(pixels: np.ndarray, heat: HeatMap, label: str) -> Shown:
+    note = heat.method if heat.values.any() else f"{heat.method}: nothing speaks for it"
+    return Shown(picture(overlaid(pixels, heat.values), side=_LARGE), f"what speaks for {label}", note)
+
+
+def _nearest(model: Classifier, image: ImageDiagnosis) -> list[tuple[str, str, str]]:
+    return [
+        (picture(model.reference.pixels[row], side=_NEIGHBOUR), label, printable(file))
+        for row, (file, label) in zip(image.prediction.nearest, image.nearest, strict=True)
+    ]
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[1]} × {shape[0]} pixels"
