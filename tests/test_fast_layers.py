@@ -8,7 +8,7 @@ from keras import layers
 from scipy.special import softmax
 
 from cnnexp.compose import compose_config
-from cnnexp.models import Regularization, build_model, with_fast_layers
+from cnnexp.models import Regularization, build_model, rate_factors, split, with_fast_layers
 from cnnexp.portable.forward import forward_of
 from cnnexp.portable.reference import normalized
 from cnnexp.records import Scaling
@@ -152,7 +152,7 @@ def test_a_convolution_that_others_read_too_is_computed_for_them():
         inputs = keras.Input((9, 8, 3))
         convolution, normalization = layers.Conv2D(4, 3), layers.BatchNormalization()
         x, twice = convolution(inputs), convolution(layers.ReLU()(inputs))
-        x = layers.Add()([x, normalization(x), normalization(twice)])
+        x = layers.Add()([x, normalization(x), normalization(twice), normalization(inputs=x), 2.0 * x])
         keras.utils.set_random_seed(3)
         return unlike_new(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
 
@@ -187,6 +187,15 @@ def test_what_is_unusual_stays_as_it_is(training):
     x = layers.BatchNormalization(activity_regularizer="l2")(OwnDepthwise(3, padding="same")(x))
     model = keras.Model(inputs, layers.BatchNormalization()(layers.Flatten()(Own()(x))))
     assert with_fast_layers(model, training=training) is model
+
+
+def test_blocks_and_their_rates_are_found_afterwards_too():
+    model = resnet()
+    rates = rate_factors(model, decay=0.5)
+    for training in (True, False):
+        with_fast_layers(split(model).features, training=training)
+    assert rate_factors(model, decay=0.5) == rates
+    assert [layer.name for layer in split(model).features.layers] == [layer.name for layer in model.layers[:-2]]
 
 
 @pytest.mark.parametrize("training", [True, False])

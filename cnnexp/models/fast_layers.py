@@ -25,6 +25,8 @@ def with_fast_layers(model: keras.Model, *, training: bool) -> keras.Model:
     made: dict[int, tuple[Any, Any, Any]] = {}  # by id of a tensor: the tensor, the layer that it is of, its input
 
     def call(layer: Any, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - tensors, as Keras hands them on
+        if not arguments:  # called by name, as few write it
+            return layer(**settings)
         x = arguments[0]
         _, before, before_x = made.get(id(x), (None, None, None))
         if not training and _is_usual_normalization(layer) and _is_usual_convolution(before):

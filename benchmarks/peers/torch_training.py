@@ -1,0 +1,101 @@
+"""A peer of `training.py`: the same networks in PyTorch, channels-last.
+
+usage: torch_training.py NETWORK SIDE BATCH STEPS float32|bfloat16 eager|compile
+
+Makes STEPS steps for each line of its input, and prints the images a second: of processor time where MEASURED_TIME is
+``processor``, else of wall time.
+"""
+
+import json
+import os
+import sys
+import time
+
+import timm
+import torch
+from torch import nn
+
+CLASSES = 10
+
+
+def baseline() -> nn.Module:
+    """The reference network: 32, 64 and 128 filters."""
+    layers: list[nn.Module] = []
+    for before, filters in ((3, 32), (32, 64), (64, 128)):
+        layers += [nn.Conv2d(before, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 16, 128), nn.ReLU(), nn.Linear(128, CLASSES))
+
+
+def vgg() -> nn.Module:
+    layers: list[nn.Module] = []
+    for before, filters in ((3, 32), (32, 64), (64, 128)):
+        for inputs in (before, filters):
+            layers += [nn.Conv2d(inputs, filters, 3, padding=1), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 16, 256), nn.ReLU(), nn.Linear(256, CLASSES))
+
+
+class Unit(nn.Module):
+    """A residual unit."""
+
+    def __init__(self, before: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(before, filters, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(filters),
+            nn.ReLU(),
+            nn.Conv2d(filters, filters, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(filters),
+        )
+        projected = nn.Sequential(nn.Conv2d(before, filters, 1, stride, bias=False), nn.BatchNorm2d(filters))
+        self.shortcut = projected if stride > 1 or before != filters else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.residual(x) + self.shortcut(x))
+
+
+def resnet() -> nn.Module:
+    units = [Unit(16, 16, 1), Unit(16, 16, 1), Unit(16, 32, 2), Unit(32, 32, 1), Unit(32, 64, 2), Unit(64, 64, 1)]
+    stem = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    return nn.Sequential(*stem, *units, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES))
+
+
+def lite0() -> nn.Module:
+    """EfficientNet-Lite0 as it is fine-tuned: batch normalization uses its stored statistics."""
+    model = timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    return model
+
+
+def main() -> None:
+    name, *shape, precision, mode = sys.argv[1:]
+    side, batch, steps = map(int, shape)
+    torch.manual_seed(0)
+    model = {"baseline": baseline, "vgg": vgg, "resnet": resnet, "lite0": lite0}[name]()
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8).contiguous(
+        memory_format=torch.channels_last
+    )
+    labels = torch.randint(0, CLASSES, (batch,))
+
+    def loss_of(pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = model(pixels.float() / 255)
+        return nn.functional.cross_entropy(logits.float(), labels)
+
+    compute = torch.compile(loss_of) if mode == "compile" else loss_of
+    clock = time.process_time if os.environ["MEASURED_TIME"] == "processor" else time.perf_counter
+    for _ in sys.stdin:
+        start = clock()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            compute(pixels, labels).backward()
+            optimizer.step()
+        print(json.dumps(batch * steps / (clock() - start)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
