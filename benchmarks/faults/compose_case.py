@@ -52,7 +52,7 @@ def prepare(case: Case, folder: Path, places: Places, *, faulty: bool = True) ->
     is_archive = "data=npz" in written
     return Prepared(
         merged(written, place, settings(case, faulty=faulty)),
-        clean["test"],
+        clean[fault_of(case.faults[0].id)["clean"] if case.faults else "test"],
         data.class_names,
         folder / "data.npz" if is_archive else None,
     )

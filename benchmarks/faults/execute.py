@@ -133,7 +133,8 @@ class Bench:
         work.mkdir()
         prepared = prepare(case, work, self.places, faulty=False)
         known = json.loads(self.controls.read_text()) if self.controls.is_file() else {}
-        key = " ".join([case.data, *(word for word in prepared.overrides if str(work) not in word)])
+        judged = f"{case.data}/{fault_of(case.faults[0].id)['clean']}"
+        key = " ".join([judged, *(word for word in prepared.overrides if str(work) not in word)])
         if key not in known:
             control, _ = self.unrecorded.train(prepared.overrides, work)
             if control is None:
