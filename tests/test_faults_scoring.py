@@ -51,6 +51,13 @@ def test_only_the_first_name_counts(case, ids, expected):
     assert outcome(CASES[case], ids, [one.cause for one in named(*ids)]) == expected
 
 
+def test_a_run_that_is_refused_in_words_that_say_the_fault_is_answered_rightly():
+    refusal = "Every class needs a training image; there is none of 7."
+    split = CASES["S3/digits/small/high"]
+    assert Judged(split, record(split, error=refusal, reported=None)).outcome == "refused"
+    assert Judged(RATE, record(RATE, error=refusal, reported=None)).outcome == "silent"
+
+
 def test_of_two_faults_either_may_be_named_first():
     pair = next(case for case in CASES.values() if len(case.faults) == 2)
     assert {outcome(pair, [fault.id], [1]) for fault in pair.faults} == {"named"}

@@ -71,7 +71,7 @@ def hash_of(part: str) -> str:
 
 def fault_of(identifier: str) -> Mapping[str, Any]:
     """Return the row of a fault, every column filled in."""
-    unsaid = {"also": [], "harm": "score", "repair": False, "unknown": False, "clean": "test"}
+    unsaid = {"also": [], "harm": "score", "repair": False, "unknown": False, "clean": "test", "refusal": None}
     return {**unsaid, **table("catalogue")[identifier]}
 
 

@@ -22,7 +22,13 @@ class Judged:
 
     @property
     def outcome(self) -> str:
-        """named | equivalent | listed | cause | unknown | silent | wrong, of the first name; `listed`: a later one."""
+        """named | equivalent | refused | listed | cause | unknown | silent | wrong, of the first name.
+
+        `listed`: a later one is right; `refused`: the run was, in words that say the fault.
+        """
+        words = [fault_of(fault.id)["refusal"] for fault in self.case.faults]
+        if any(word is not None and word in self.record.error for word in words):
+            return "refused"
         return outcome(self.case, [one.id for one in self.record.named], [one.cause for one in self.record.named])
 
     @property

@@ -10,8 +10,8 @@ from benchmarks.faults.intervals import macro_f1, wilson
 from benchmarks.faults.judging import Judged, outcome
 from benchmarks.faults.records import CaseRecord
 
-RIGHT = ("named", "equivalent")
-OUTCOMES = ("named", "equivalent", "listed", "cause", "unknown", "silent", "wrong")
+RIGHT = ("named", "equivalent", "refused")
+OUTCOMES = ("named", "equivalent", "refused", "listed", "cause", "unknown", "silent", "wrong")
 CAUSES = {"D": 1, "L": 1, "P": 1, "S": 1, "M": 2, "T": 3, "E": 4}
 
 
@@ -67,7 +67,7 @@ def _share(hits: int, trials: int) -> str:
 
 def _cause_is_right(one: Judged) -> bool:
     causes = {fault_of(fault.id)["cause"] for fault in one.case.faults}
-    return one.first is not None and (one.first.cause in causes or one.outcome in RIGHT)
+    return one.outcome in RIGHT or (one.first is not None and one.first.cause in causes)
 
 
 def _listed(counted: Sequence[Judged], healthy: Sequence[Judged]) -> str:

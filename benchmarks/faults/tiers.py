@@ -1,10 +1,10 @@
-"""Which cases a tier has, and in which order: `ci` about 50 of the development part, `full` all of a part."""
+"""Which cases a tier has, and in which order: `ci` one of each kind, with one data set and network, `full` all."""
 
 from collections.abc import Iterator
 
 from benchmarks.faults.cases import Case, cases_of, number_of, table
 
-CI_DATA, CI_NETWORK = "digits", "small"  # no files are needed, and a run takes seconds
+CI = {"development": ("digits", "small"), "held_out": ("fashion_b", "vgg")}  # neither needs files; cheap to train
 
 
 def chosen(tier: str, part: str) -> tuple[Case, ...]:
@@ -12,16 +12,15 @@ def chosen(tier: str, part: str) -> tuple[Case, ...]:
     cases = cases_of(part)
     if tier == "full":
         return tuple(_interleaved(cases))
-    return tuple(_one_of_each(cases))
+    return tuple(_one_of_each(cases, *CI[part]))
 
 
-def _one_of_each(cases: tuple[Case, ...]) -> Iterator[Case]:
-    """Return one case of each fault, at its highest severity, and one of each healthy kind."""
-    wanted = [case for case in cases if case.data == CI_DATA and case.architecture == CI_NETWORK and not case.is_report]
-    for number, identifier in enumerate(table("catalogue")):
+def _one_of_each(cases: tuple[Case, ...], data: str, network: str) -> Iterator[Case]:
+    """Return one case of each fault, at the highest severity of its part, and one of each healthy kind."""
+    wanted = [case for case in cases if (case.data, case.architecture) == (data, network) and not case.is_report]
+    for identifier in table("catalogue"):
         own = [case for case in wanted if [fault.id for fault in case.faults] == [identifier]]
-        high = [case for case in own if case.id.endswith("/high")]
-        yield from high[number % len(high) :][:1] if high else ()
+        yield from own[-1:]
     for number, identifier in enumerate(table("healthy")):
         own = [case for case in wanted if case.healthy == identifier]
         yield from own[number % len(own) :][:1] if own else ()
