@@ -125,6 +125,8 @@ def record(overrides: Sequence[str], work: Path, *, uri: str, name: str) -> tupl
     code, printed = command("--extend", str(EXTENSION), *overrides, *store, *named, "-q")
     if code:
         return None, last_line(printed)
+    for kept in (work / "outbox").glob("*/"):  # the machine was too busy to deliver it in time
+        command("send", str(kept))
     return recorded(cnnexp.get_run(run_name, f"tracking.uri={uri}"), artifacts, time.monotonic() - began), ""
 
 
