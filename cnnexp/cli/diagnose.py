@@ -3,46 +3,80 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import yaml
 
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import is_exported
+from cnnexp.compose import compose_config, recorded_overrides
 from cnnexp.errors import ConfigError
+from cnnexp.records import RunSummary
 from cnnexp.report.console import open_console
 from cnnexp.report.run.findings_page import findings_page
 from cnnexp.report.run.terminal import print_findings
 from cnnexp.system import quiet
-from cnnexp.tracking.recorded_model import recorded_model
+from cnnexp.tracking.recorded_model import recorded_config, recorded_model
 from cnnexp.tracking.store.find_runs import find_runs
 
 Outputs = Mapping[str, Path | None]  # html, json: the documents that are asked for
 
 
 def diagnose_run(target: str, *, uri: str, outputs: Outputs) -> int:
-    """Print what the run recorded of itself, or write it; return the exit code.
+    """Print what is wrong with runs, by what they recorded and by probes of those that learned too little.
 
     Raises:
         TargetError: no run is meant.
         ConfigError: it is an exported folder, which has no record, or a file cannot be written.
+        CnnexpError: the images of a run that is probed are gone, or cannot be read.
 
     """
     refuse_to_mix(outputs)
     if is_exported(target):
         raise ConfigError(f"{target} is an exported model, without the record of its run; add images to diagnose.")
     runs = find_runs([target], uri=uri)
+    quietly = outputs["json"] is not None or outputs["html"] == STDOUT
+    runs = tuple(_probed(run, uri=uri, shown=not quietly) for run in runs)
     if outputs["html"] is not None:
         write_document(findings_page(runs, asked=target), outputs["html"], option="--html")
     if outputs["json"] is not None:
         found = [{"run": run.run_id, "findings": [asdict(finding) for finding in run.read_findings()]} for run in runs]
         write_document(json.dumps(found, indent=2) + "\n", outputs["json"], option="--json")
-    if outputs["json"] is not None or outputs["html"] == STDOUT:
+    if quietly:
         return 0
     console = open_console()
     for run in runs:
         console.print(f"{run.name}  {run.run_id[:12]}", style="title")
         print_findings(console, run.read_findings())
     return 0
+
+
+def _hide(stage: str, done: int, total: int) -> None:
+    """Show nothing: standard output is for a document."""
+
+
+def _probed(run: RunSummary, *, uri: str, shown: bool) -> RunSummary:
+    """Return the run with its findings after the probes; as it was recorded where there is nothing to probe."""
+    recorded, content = run.read_findings(), recorded_config(run.run_id, uri=uri)
+    if content is None or "best/val_accuracy" not in run.metrics:
+        return run
+    overrides = recorded_overrides(content)
+    quiet.import_tensorflow()
+    from cnnexp.report.run import RunReport
+    from cnnexp.runs.probes.probe_run import probe_run
+
+    with RunReport(titled=True) as report:
+        show = report.progress if shown else _hide
+        found = probe_run(
+            recorded,
+            settings=yaml.safe_load(content),
+            metrics=run.metrics,
+            epochs=len(run.read_curves()["val/loss"]),
+            compose=lambda changed: compose_config([*overrides, *changed]),
+            on_progress=show,
+        )
+    return replace(run, read_findings=lambda: found)
 
 
 def diagnose_images(

@@ -11,6 +11,7 @@ from cnnexp.compose.compose import (
 )
 from cnnexp.compose.hydra_flags import read_command_line
 from cnnexp.compose.quote_texts import quote_texts
+from cnnexp.compose.recorded_overrides import recorded_overrides
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.run_command import run_command
 from cnnexp.compose.schemas import register_added
@@ -27,6 +28,7 @@ __all__ = [
     "parameters",
     "quote_texts",
     "read_command_line",
+    "recorded_overrides",
     "refuse_too_many",
     "register_added",
     "replaces_one_value",

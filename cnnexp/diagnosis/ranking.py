@@ -62,5 +62,5 @@ def _explains(cause: Finding, finding: Finding) -> bool:
 
 
 def _symptoms(cause: Finding, found: Sequence[Finding]) -> tuple[str, ...]:
-    explained = [finding.title for finding in found if _explains(cause, finding)]
+    explained = [name for one in found if _explains(cause, one) for name in (one.title, *one.symptoms)]
     return tuple(dict.fromkeys((*cause.symptoms, *explained)))

@@ -67,7 +67,7 @@ def run(
 
     """
     training.require_zip_date()
-    splits, report = _load(config, pretrained, on_progress)
+    splits, report = load(config, pretrained, on_progress)
     settings = resolve(config, splits, pretrained=pretrained)
     model, network_training, found = prepare(
         config, splits, settings, pretrained, graphs=graphs, on_epoch=on_epoch, on_progress=on_progress
@@ -121,7 +121,7 @@ def find_learning_rate(
         CnnexpError: as `run` raises before its first step.
 
     """
-    splits, _ = _load(config, pretrained, on_progress)
+    splits, _ = load(config, pretrained, on_progress)
     settings = resolve(config, splits, pretrained=pretrained)
     *_, found = prepare(
         searching(config), splits, settings, pretrained, graphs=None, on_epoch=lambda _: False, on_progress=on_progress
@@ -130,7 +130,7 @@ def find_learning_rate(
     return found
 
 
-def _load(
+def load(
     config: ExperimentConfig, pretrained: PretrainedNetwork | None, on_progress: Callable[[str, int, int], None]
 ) -> tuple[Splits, DataReport]:
     """Read and check the images; notes of the check are among those of the splits."""

@@ -61,6 +61,13 @@ class RecordedModel:
         return None if content is None else content.decode("utf-8")
 
 
+def recorded_config(run_id: str, *, uri: str) -> str | None:
+    """Return the whole configuration of a run, with a model or without; None where it was not recorded."""
+    artifacts = ask(uri, lambda store: store.locations(run_id)).artifacts
+    content = run_files.read_file(artifacts, "config.yaml", store=uri)
+    return None if content is None else content.decode("utf-8")
+
+
 def recorded_model(target: str, *, uri: str) -> RecordedModel:
     """Find the model of one run.
 

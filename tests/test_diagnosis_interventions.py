@@ -1,0 +1,83 @@
+"""Short trainings with another setting: which are made, and what is concluded."""
+
+import json
+
+import pytest
+import yaml
+
+from cnnexp.__main__ import main
+from cnnexp.compose import compose_config, recorded_overrides, to_yaml
+from cnnexp.diagnosis.interventions import Intervention, Outcome, interventions, judge, of_rate
+
+RUN = {"accuracy": 0.6, "images": 300, "epochs": 20}
+
+
+def outcome(fault, accuracy):
+    return Outcome(Intervention(fault, (f"setting.of={fault}",), f"with {fault} repaired"), accuracy, 3)
+
+
+def test_what_reaches_more_than_the_whole_training_is_the_cause():
+    found = judge([outcome("T2", 0.58), outcome("M1", 0.9)], **RUN)
+    assert (found.id, found.cause, found.repair, found.alternatives) == ("M1", 2, "setting.of=M1", ())
+    assert "3 epochs reached 90.0%" in found.sentence
+    assert "20 epochs of the run reached 60.0%" in found.sentence
+
+
+def test_repairs_that_do_as_well_come_as_one_ranked_set_with_less_confidence():
+    one, several = judge([outcome("M1", 0.9)], **RUN), judge([outcome("M1", 0.9), outcome("M3", 0.89)], **RUN)
+    assert (several.id, several.alternatives) == ("M1", ("M3",))
+    assert several.confidence < one.confidence
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.6, 0.64, 0.7])  # of 300 images, 0.7 is within chance of 0.6
+def test_what_reaches_no_more_than_chance_allows_is_nothing(accuracy):
+    assert judge([outcome("T2", accuracy)], **RUN) is None
+    assert judge([], **RUN) is None
+
+
+def test_a_rate_about_the_one_of_the_run_was_not_the_reason():
+    assert [of_rate(rate, configured=0.001) for rate in (0.0001, 0.0005, 0.002, 0.01)] == ["T1", None, None, "T2"]
+
+
+def settings(*overrides):
+    return yaml.safe_load(to_yaml(compose_config(["data=digits", "augmentation=none", *overrides])))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tried"),
+    [
+        ([], ["T2", "M1"]),
+        (["regularization=dropout_l2"], ["M3", "T2", "M1"]),
+        (["training.batch_size=2"], ["T5", "T2", "M1"]),
+        (["training.batch_size=64", "training.accumulate=4"], ["T6", "T2", "M1"]),
+        (["augmentation=basic", "schedule=cosine"], ["T2", "M1", "P8", "T8"]),
+    ],
+)
+def test_what_is_tried_follows_from_the_settings(overrides, tried):
+    assert [one.id for one in interventions(settings(*overrides))] == tried
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["optimizer=sgd", "optimizer.momentum=0.5", "schedule=warmup_cosine", "model=resnet", "training=finetune"],
+        ["augmentation=strong", "regularization=dropout_l2", "loss=focal", "data.size=[12,9]", "seed=7"],
+    ],
+)
+def test_a_recorded_configuration_is_composed_again(overrides):
+    config = compose_config(["data=digits", *overrides])
+    again = compose_config(recorded_overrides(to_yaml(config)))
+    assert to_yaml(again) == to_yaml(config)
+
+
+def test_a_network_that_is_too_small_is_named_by_a_wider_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    narrow = ["model=small", "model.width=1", "model.dense=2", "training.epochs=4", "optimizer.learning_rate=0.003"]
+    assert main(["data=digits", "data.limit=800", "training.threads=1", *narrow]) == 0
+    assert main(["diagnose", "latest", "--json=found.json"]) == 0
+    (run,) = json.loads((tmp_path / "found.json").read_text())
+    (first, *_) = run["findings"]
+    assert (first["id"], first["repair"]) == ("M1", "model.width=4 model.dense=8")
+    assert first["evidence"]["gain_low"] > 0
+    capsys.readouterr()
