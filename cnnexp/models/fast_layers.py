@@ -87,6 +87,10 @@ class _Fast(keras.layers.Layer):  # type: ignore[misc]
         self._plain = plain
         self.supports_masking = True
 
+    def compute_output_shape(self, input_shape: Any) -> Any:  # noqa: ANN401 - as Keras hands shapes on
+        """Return the shape of the output, which Keras would trace the layer for."""
+        return self._plain.compute_output_shape(input_shape)
+
 
 class FusedNormalization(_Fast):
     """Batch normalization of (N, H, W, C) by TensorFlow's one operation."""
