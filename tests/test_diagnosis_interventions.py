@@ -1,14 +1,21 @@
 """Short trainings with another setting: which are made, and what is concluded."""
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from cnnexp.__main__ import main
+from cnnexp.cli.try_repair import repairable, verdict
+from cnnexp.comparison.paired import Estimate
+from cnnexp.comparison.result import Difference, ModelDifference
 from cnnexp.compose import compose_config, recorded_overrides, to_yaml
 from cnnexp.diagnosis.interventions import Intervention, Outcome, interventions, judge, of_rate
+from cnnexp.tracking.store.find_runs import find_runs
 
+STORE = "sqlite:///{}/mlflow.db"
 RUN = {"accuracy": 0.6, "images": 300, "epochs": 20}
 
 
@@ -71,6 +78,28 @@ def test_a_recorded_configuration_is_composed_again(overrides):
     assert to_yaml(again) == to_yaml(config)
 
 
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.1, 0.05, 0.15), "helped"),
+        ((-0.1, -0.15, -0.05), "made it worse"),
+        ((0.1, -0.05, 0.2), "No difference is shown"),
+    ],
+)
+def test_whether_a_repair_helped_is_said_with_the_interval(gain, said):
+    finding = judge([outcome("M1", 0.9)], **RUN)
+    told = verdict(finding, ModelDifference(None, Difference(Estimate(*gain, 400), 0.01, 0.01), 40, 0))
+    assert said in told
+    assert "400 test images" in told
+
+
+def test_only_a_repair_that_can_be_typed_is_tried():
+    by_hand = replace(judge([outcome("M1", 0.9)], **RUN), repair="look at the labels")
+    typed = replace(by_hand, repair="training.epochs=20 model=small")
+    assert (repairable([by_hand]), repairable([by_hand, typed])) == (None, typed)
+
+
+@pytest.mark.slow  # three trainings of a second, and the imports for them
 def test_a_network_that_is_too_small_is_named_by_a_wider_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     narrow = ["model=small", "model.width=1", "model.dense=2", "training.epochs=4", "optimizer.learning_rate=0.003"]
@@ -81,3 +110,8 @@ def test_a_network_that_is_too_small_is_named_by_a_wider_one(tmp_path, monkeypat
     assert (first["id"], first["repair"]) == ("M1", "model.width=4 model.dense=8")
     assert first["evidence"]["gain_low"] > 0
     capsys.readouterr()
+    assert main(["diagnose", "latest", "--try"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"model\.width=4 model\.dense=8 helped: \+\d+\.\d points of accuracy on the same \d+ test", told)
+    (tried,) = find_runs(["latest"], uri=STORE.format(tmp_path))
+    assert tried.tags["cnnexp.repairs"] == run["run"]

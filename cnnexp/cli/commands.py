@@ -11,6 +11,7 @@ import click
 
 from cnnexp.cli.code_flags import EXTEND, TRUST
 from cnnexp.cli.outputs import FILE, STDOUT
+from cnnexp.errors import ConfigError
 from cnnexp.system import quiet
 from cnnexp.system.streams import print_required
 
@@ -121,6 +122,7 @@ def compare(
 @click.argument("images", nargs=-1, metavar="[IMAGE | FOLDER | TABLE ...]")
 @click.option("--true", "true_label", metavar="LABEL", help="The class that the images show, where it is known.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="What the paths of tables start from.")
+@click.option("--try", "tried", is_flag=True, help="Train the run again with the first repair that is a setting.")
 @click.option("--html", type=FILE, **_OR_PRINTED, help="Write a page: what the network sees, and where it looks.")
 @click.option("--json", type=FILE, metavar="[=FILE]", help="Print everything as JSON, or write it into FILE.")
 def diagnose(
@@ -129,16 +131,19 @@ def diagnose(
     images: tuple[str, ...],
     true_label: str | None,
     root: Path | None,
+    tried: bool,
     html: Path | None,
     json: Path | None,
 ) -> int:
     """Say what is wrong with a run, or why its model answers images wrongly, and what to do.
 
-    RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder. With
-    images: what their files say, how far they are from the training images, and what may have happened to them.
+    RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder. A run that
+    learned too little is trained briefly with other settings, for at most a minute. With images: what their files say,
+    how far they are from the training images, and what may have happened to them.
 
     \b
     cnnexp diagnose latest
+    cnnexp diagnose latest --try
     cnnexp diagnose latest photo.jpg --true cat
     cnnexp diagnose 3f9a2c photos/ --html why.html
 
@@ -151,7 +156,9 @@ def diagnose(
     paths, uri = separate_store(images)
     outputs = {"html": html, "json": json}
     if not paths:
-        return diagnose_run(target, uri=uri, outputs=outputs)
+        return diagnose_run(target, uri=uri, outputs=outputs, tried=tried)
+    if tried:
+        raise ConfigError("--try repairs a run; leave the images away.")
     return diagnose_images(target, paths, uri=uri, true_label=true_label, root=root, outputs=outputs)
 
 

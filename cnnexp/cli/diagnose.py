@@ -23,12 +23,13 @@ from cnnexp.tracking.store.find_runs import find_runs
 Outputs = Mapping[str, Path | None]  # html, json: the documents that are asked for
 
 
-def diagnose_run(target: str, *, uri: str, outputs: Outputs) -> int:
+def diagnose_run(target: str, *, uri: str, outputs: Outputs, tried: bool) -> int:
     """Print what is wrong with runs, by what they recorded and by probes of those that learned too little.
 
     Raises:
         TargetError: no run is meant.
-        ConfigError: it is an exported folder, which has no record, or a file cannot be written.
+        ConfigError: it is an exported folder, which has no record, a file cannot be written, or `tried` is asked for
+            where there is nothing to try.
         CnnexpError: the images of a run that is probed are gone, or cannot be read.
 
     """
@@ -36,6 +37,8 @@ def diagnose_run(target: str, *, uri: str, outputs: Outputs) -> int:
     if is_exported(target):
         raise ConfigError(f"{target} is an exported model, without the record of its run; add images to diagnose.")
     runs = find_runs([target], uri=uri)
+    if tried and len(runs) > 1:
+        raise ConfigError(f"--try repairs one run; {target!r} has {len(runs)} runs. Name one of them.")
     quietly = outputs["json"] is not None or outputs["html"] == STDOUT
     runs = tuple(_probed(run, uri=uri, shown=not quietly) for run in runs)
     if outputs["html"] is not None:
@@ -43,13 +46,27 @@ def diagnose_run(target: str, *, uri: str, outputs: Outputs) -> int:
     if outputs["json"] is not None:
         found = [{"run": run.run_id, "findings": [asdict(finding) for finding in run.read_findings()]} for run in runs]
         write_document(json.dumps(found, indent=2) + "\n", outputs["json"], option="--json")
-    if quietly:
-        return 0
+    if not quietly:
+        _print(runs)
+    if tried:
+        _try(runs[0], uri=uri)
+    return 0
+
+
+def _print(runs: Sequence[RunSummary]) -> None:
     console = open_console()
     for run in runs:
         console.print(f"{run.name}  {run.run_id[:12]}", style="title")
         print_findings(console, run.read_findings())
-    return 0
+
+
+def _try(run: RunSummary, *, uri: str) -> None:
+    content = recorded_config(run.run_id, uri=uri)
+    if content is None:
+        raise ConfigError(f"--try trains a run again with its own settings; {run.name} has no config.yaml.")
+    from cnnexp.cli.try_repair import try_repair
+
+    try_repair(run, overrides=recorded_overrides(content), uri=uri)
 
 
 def _hide(stage: str, done: int, total: int) -> None:

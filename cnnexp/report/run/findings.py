@@ -1,5 +1,6 @@
 """What is said of a finding beside its own sentence: what it explains, and what it cannot be told from."""
 
+import re
 from collections.abc import Sequence
 
 from cnnexp.diagnosis.catalogue import NAMES
@@ -8,6 +9,7 @@ from cnnexp.system.text import listed
 
 NOTHING_FOUND = "none, no check found a fault"
 _MOST_NAMED = 5
+_OVERRIDE = re.compile(r"[+~]*[\w./@-]+=\S+")
 
 
 def relations(finding: Finding) -> list[str]:
@@ -27,3 +29,8 @@ def remarks(issues: Sequence[DataIssue], findings: Sequence[Finding]) -> list[Da
     """Return the issues of the data that no finding repeats."""
     said = {finding.sentence for finding in findings}
     return [issue for issue in issues if issue.sentence not in said]
+
+
+def is_override(repair: str) -> bool:
+    """Return whether a repair can be typed after the run's own command line."""
+    return all(_OVERRIDE.fullmatch(word) for word in repair.split())

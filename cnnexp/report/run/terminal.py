@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cnnexp.records import EpochValues, Finding, FoldsSummary, RunInfo, RunResult
 from cnnexp.report.console import open_console
-from cnnexp.report.run.findings import NOTHING_FOUND, relations
+from cnnexp.report.run.findings import NOTHING_FOUND, is_override, relations
 from cnnexp.report.run.folds import print_folds
 from cnnexp.report.run.header import print_header
 from cnnexp.report.run.progress import ProgressReport
@@ -23,7 +23,6 @@ from cnnexp.system.text import printable
 CAUSES = {0: "cause not known", 1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
 MOST_EVIDENCE = 6  # numbers that the sentence does not state; all of them are in findings.json
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.(?P<decimals>\d+))?(?:e(?P<exponent>[+-]?\d+))?")
-OVERRIDE = re.compile(r"[+~]*[\w./@-]+=\S+")
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
@@ -47,7 +46,7 @@ def _print_finding(console: Console, finding: Finding) -> None:
         console.print(Padding(Text(printable(sentence), style="muted"), (0, 2, 0, 4)))
     if finding.repair:
         # never wrapped: half a command cannot be copied
-        word = "add" if _is_override(finding.repair) else "do"
+        word = "add" if is_override(finding.repair) else "do"
         style = "command" if word == "add" else ""
         line = Text.assemble("    ", (f"{word:<5}", "label"), (printable(finding.repair), style))
         console.print(line, soft_wrap=True)
@@ -66,10 +65,6 @@ def _is_stated(value: float, sentence: str) -> bool:
         if any(abs(value * unit - float(number[0])) <= step / 2 * (1 + 1e-9) for unit in (1, 100)):
             return True
     return False
-
-
-def _is_override(repair: str) -> bool:
-    return all(OVERRIDE.fullmatch(word) for word in repair.split())
 
 
 def print_result(console: Console, result: RunResult) -> None:
