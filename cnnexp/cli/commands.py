@@ -293,7 +293,12 @@ def predict(
 
         outputs = {"csv": csv, "json": json, "parquet": parquet, "html": html}
         return run(
-            folder, paths, root=root, coverage=coverage, outputs={k: path for k, path in outputs.items() if path}
+            folder,
+            paths,
+            asked=[target, *images],
+            root=root,
+            coverage=coverage,
+            outputs={k: path for k, path in outputs.items() if path},
         )
 
 

@@ -17,10 +17,13 @@ from cnnexp.report.console import open_console
 from cnnexp.report.run.findings_page import findings_page
 from cnnexp.report.run.terminal import print_findings
 from cnnexp.system import quiet
+from cnnexp.system.streams import print_error
 from cnnexp.tracking.recorded_model import recorded_config, recorded_model
 from cnnexp.tracking.store.find_runs import find_runs
 
 Outputs = Mapping[str, Path | None]  # html, json: the documents that are asked for
+
+FITTING = "Mismatches are simulated on images of this model, once; the next diagnosis needs no time for it."
 
 
 def diagnose_run(target: str, *, uri: str, outputs: Outputs, tried: bool) -> int:
@@ -113,21 +116,27 @@ def diagnose_images(
         quiet.import_tensorflow()
         from cnnexp.report.diagnosis.image_json import images_as_json
         from cnnexp.report.diagnosis.image_page import images_page
-        from cnnexp.report.diagnosis.image_text import print_image
+        from cnnexp.report.diagnosis.image_text import print_diagnosis
         from cnnexp.saved import list_images, open_model
         from cnnexp.saved.image_diagnosis import diagnose_images as diagnosed
+        from cnnexp.saved.image_diagnosis import require_class
+        from cnnexp.saved.mismatches import mismatches_of
 
         model = open_model(folder)
-        answers = None if recorded is None else recorded.run.read_predictions()
+        require_class(true_label, model.card.class_names)
         items = list(list_images(paths, root=root))
-        images = list(diagnosed(model, items, recorded=answers, true_label=true_label))
+        found = diagnosed(
+            model,
+            items,
+            mismatches=mismatches_of(model, on_fit=lambda: print_error(FITTING)),
+            recorded=None if recorded is None else recorded.run.read_predictions(),
+            true_label=true_label,
+        )
         if outputs["html"] is not None:
-            page = images_page(target, model, items, images, true_label=true_label)
+            page = images_page(target, model, items, found, true_label=true_label)
             write_document(page, outputs["html"], option="--html")
     if outputs["json"] is not None:
-        write_document(images_as_json(target, images), outputs["json"], option="--json")
+        write_document(images_as_json(target, found), outputs["json"], option="--json")
     elif outputs["html"] != STDOUT:
-        console = open_console()
-        for image in images:
-            print_image(console, image)
-    return 1 if any(image.verdict is None for image in images) else 0
+        print_diagnosis(open_console(), found)
+    return 1 if any(image.verdict is None for image in found.images) else 0

@@ -19,6 +19,7 @@ from cnnexp.report.prediction import (
     ParquetWriter,
     Writer,
     answer_line,
+    diagnose_line,
     failure_line,
     model_note,
     summary_line,
@@ -30,12 +31,21 @@ from cnnexp.system.streams import print_error, print_required
 NEIGHBOURS = 6  # training images shown beside each image of the page
 
 
-def run(folder: Path, paths: Sequence[str], *, root: Path | None, coverage: float, outputs: Mapping[str, Path]) -> int:
+def run(
+    folder: Path,
+    paths: Sequence[str],
+    *,
+    asked: Sequence[str],
+    root: Path | None,
+    coverage: float,
+    outputs: Mapping[str, Path],
+) -> int:
     """Print the answers, or write them to files; return the exit code.
 
     Args:
         folder: of the model.
         paths: images, folders of images, and tables of images.
+        asked: the model and the images as they were typed.
         root: what the paths of tables start from.
         coverage: share of images whose class shall be in the set.
         outputs: the files to write, by kind: csv, json, parquet, html.
@@ -55,7 +65,7 @@ def run(folder: Path, paths: Sequence[str], *, root: Path | None, coverage: floa
         for kind, path in outputs.items():
             part = stack.enter_context(whole(path))
             writers.append(stack.enter_context(_writer(kind, part, model, coverage)))
-        return _print(_written(predictions, writers), model, coverage=coverage, quietly=bool(writers))
+        return _print(_written(predictions, writers), model, asked, coverage=coverage, quietly=bool(writers))
 
 
 def _refuse_to_overwrite(paths: Sequence[str], outputs: Sequence[Path]) -> None:
@@ -97,7 +107,9 @@ def _shown() -> Callable[[str], None]:
     return show
 
 
-def _print(predictions: Iterator[Prediction], model: Classifier, *, coverage: float, quietly: bool) -> int:
+def _print(
+    predictions: Iterator[Prediction], model: Classifier, asked: Sequence[str], *, coverage: float, quietly: bool
+) -> int:
     """Print the answers, or only what went wrong where they are written to files; return the exit code."""
     began = time.perf_counter()
     show = _shown()
@@ -114,4 +126,6 @@ def _print(predictions: Iterator[Prediction], model: Classifier, *, coverage: fl
         print_error(note)
     if count > 1:
         print_error(summary_line(count, failed, unlike, time.perf_counter() - began))
+    if unlike:
+        print_error(diagnose_line(asked, count=count, unlike=unlike))
     return 1 if failed else 0

@@ -1,21 +1,30 @@
-"""Why is an image answered as it is? A saved model, its training images and one file after the other."""
+"""Why are images answered as they are? A saved model, its training images, and files: each, and all together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from cnnexp.diagnosis.image.class_record import ClassRecord, class_record
-from cnnexp.diagnosis.image.file_facts import judge_file
-from cnnexp.diagnosis.image.verdict import ImageEvidence, judge
+from cnnexp.diagnosis.image.confirm import Suspicion, suspect
+from cnnexp.diagnosis.image.file_facts import TrainingFacts, judge_file
+from cnnexp.diagnosis.image.sets import FEWEST, SetSuspicion, suspect_set
+from cnnexp.diagnosis.image.stability import stability
+from cnnexp.diagnosis.image.verdict import ImageEvidence, judge, judge_set
 from cnnexp.errors import ConfigError
 from cnnexp.portable.classifier import Classifier
-from cnnexp.records import Finding, RecordedPredictions
+from cnnexp.portable.decision import decide
+from cnnexp.records import Finding, Images, Labels, RecordedPredictions
 from cnnexp.saved.file_facts import read_facts, training_facts
 from cnnexp.saved.image_files import ListedImage
+from cnnexp.saved.mismatches import Mismatches
 from cnnexp.saved.prediction import Prediction, predict
 from cnnexp.system.text import did_you_mean, listed
 
 NEIGHBOURS = 6  # training images that are named
 COVERAGE = 0.9  # of the prediction sets
+_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,19 +33,43 @@ class ImageDiagnosis:
 
     prediction: Prediction
     facts: tuple[Finding, ...]  # of the file alone
+    suspicion: Suspicion | None  # None: too few images travel with the model
     nearest: tuple[tuple[str, str], ...]  # file and label of the training images most like it, nearest first
     record: ClassRecord | None  # of the true class, else of the answer; None: no recorded test answers
+    stable: float | None  # share of small changes that leave the answer as it is, 0..1
     verdict: Finding | None  # None: it could not be read
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetDiagnosis:
+    """What is known of all images together."""
+
+    suspicion: SetSuspicion
+    verdict: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Of the images of one command."""
+
+    images: tuple[ImageDiagnosis, ...]
+    together: SetDiagnosis | None  # None: they are too few, or too few images travel with the model
+
+
 def diagnose_images(
-    model: Classifier, items: Iterable[ListedImage], *, recorded: RecordedPredictions | None, true_label: str | None
-) -> Iterator[ImageDiagnosis]:
-    """Diagnose each image, in the order of the list.
+    model: Classifier,
+    items: Sequence[ListedImage],
+    *,
+    mismatches: Mismatches | None,
+    recorded: RecordedPredictions | None,
+    true_label: str | None,
+) -> Diagnosis:
+    """Diagnose each image, in the order of the list, and all together.
 
     Args:
         model: See `saved.open_model`.
         items: See `saved.list_images`.
+        mismatches: See `mismatches_of`; None: none are looked for.
         recorded: The answers for the run's test images; None: there are none.
         true_label: The class that all these images show; None: it is not known.
 
@@ -44,45 +77,102 @@ def diagnose_images(
         ConfigError: The model has no such class.
 
     """
-    names = model.card.class_names
+    require_class(true_label, model.card.class_names)
+    predictions = list(predict(model, items, coverage=COVERAGE, neighbours=NEIGHBOURS))
+    stacked = [prediction.pixels for prediction in predictions if prediction.pixels is not None]
+    pixels = np.stack(stacked) if stacked else np.empty((0, *model.card.image.shape), np.uint8)
+    suspicions = iter(_suspicions(pixels, mismatches))
+    stable = iter(stability(pixels, _answering(model)) if len(pixels) else [])
+    diagnose = partial(_diagnose, model, training_facts(model), mismatches, recorded, true_label)
+    images = tuple(
+        _unread(prediction) if prediction.answer is None else diagnose(item, prediction, next(suspicions), next(stable))
+        for item, prediction in zip(items, predictions, strict=True)
+    )
+    return Diagnosis(images, _together(model, pixels, mismatches))
+
+
+def require_class(true_label: str | None, names: Sequence[str]) -> None:
+    """Refuse a class that the model does not have.
+
+    Raises:
+        ConfigError: it is none.
+
+    """
     if true_label is not None and true_label not in names:
         raise ConfigError(
             f"--true must be one of the model's classes, {listed(names, most=20)}; got {true_label!r}."
             f"{did_you_mean(true_label, names)}"
         )
-    known = list(items)
-    for item, prediction in zip(known, predict(model, known, coverage=COVERAGE, neighbours=NEIGHBOURS), strict=True):
-        yield _diagnose(model, item, prediction, recorded, true_label)
+
+
+def _suspicions(pixels: Images, mismatches: Mismatches | None) -> Sequence[Suspicion | None]:
+    if mismatches is None or not len(pixels):
+        return [None] * len(pixels)
+    return suspect(pixels, mismatches.detector, mismatches.kinds, mismatches.describe)
+
+
+def _together(model: Classifier, pixels: Images, mismatches: Mismatches | None) -> SetDiagnosis | None:
+    labels = model.reference.held_out_labels
+    if mismatches is None or labels is None or len(pixels) < FEWEST:
+        return None
+    found = suspect_set(pixels, mismatches.detector, mismatches.kinds, mismatches.describe, labels, seed=_SEED)
+    return SetDiagnosis(suspicion=found, verdict=judge_set(found, mismatches.kinds))
+
+
+def _answering(model: Classifier) -> Callable[[Images], Labels]:
+    def answer(images: Images) -> Labels:
+        probabilities = model.forward(np.ascontiguousarray(images))[0]
+        return decide(probabilities, model.card.class_names, model.card.decision)
+
+    return answer
+
+
+def _unread(prediction: Prediction) -> ImageDiagnosis:
+    return ImageDiagnosis(
+        prediction=prediction, facts=(), suspicion=None, nearest=(), record=None, stable=None, verdict=None
+    )
 
 
 def _diagnose(
     model: Classifier,
-    item: ListedImage,
-    prediction: Prediction,
+    training: TrainingFacts,
+    mismatches: Mismatches | None,
     recorded: RecordedPredictions | None,
     true_label: str | None,
+    item: ListedImage,
+    prediction: Prediction,
+    suspicion: Suspicion | None,
+    stable: float,
 ) -> ImageDiagnosis:
     answer, pixels = prediction.answer, prediction.pixels
-    if answer is None or pixels is None:
-        return ImageDiagnosis(prediction=prediction, facts=(), nearest=(), record=None, verdict=None)
-    facts = judge_file(read_facts(item, pixels, model.card.image), training_facts(model))
+    assert answer is not None
+    assert pixels is not None
+    facts = judge_file(read_facts(item, pixels, model.card.image), training)
     reference, names = model.reference, model.card.class_names
     nearest = tuple((reference.files[row], names[reference.labels[row]]) for row in prediction.nearest)
     record = None if recorded is None else _record(true_label or answer.label, recorded)
-    verdict = judge(
-        ImageEvidence(
-            facts=facts,
-            label=answer.label,
-            probability=answer.probability,
-            prediction_set=answer.prediction_set,
-            true_label=true_label,
-            p_value=answer.p_value,
-            unlike_p=model.card.thresholds.unlike_p,
-            record=record,
-            neighbours=[label for _, label in nearest],
-        )
+    evidence = ImageEvidence(
+        facts=facts,
+        label=answer.label,
+        probability=answer.probability,
+        prediction_set=answer.prediction_set,
+        true_label=true_label,
+        p_value=answer.p_value,
+        unlike_p=model.card.thresholds.unlike_p,
+        record=record,
+        neighbours=[label for _, label in nearest],
+        suspicion=suspicion,
+        stable=stable,
     )
-    return ImageDiagnosis(prediction=prediction, facts=facts, nearest=nearest, record=record, verdict=verdict)
+    return ImageDiagnosis(
+        prediction=prediction,
+        facts=facts,
+        suspicion=suspicion,
+        nearest=nearest,
+        record=record,
+        stable=stable,
+        verdict=judge(evidence, () if mismatches is None else mismatches.kinds),
+    )
 
 
 def _record(name: str, recorded: RecordedPredictions) -> ClassRecord | None:

@@ -191,7 +191,7 @@ def motion_blur(length: float, angle: float) -> Transform:
 
     def change(images: Images, _: Generator) -> Images:
         along = np.arange(max(2, round(length * scale_of(images))))
-        along = along - along.mean()
+        along = along - len(along) // 2
         turned = np.deg2rad(angle)
         return _mean_of_shifts(
             images, [(round(step * np.sin(turned)), round(step * np.cos(turned))) for step in along.tolist()]

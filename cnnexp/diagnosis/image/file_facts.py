@@ -49,7 +49,14 @@ def judge_file(file: FileFacts, training: TrainingFacts) -> tuple[Finding, ...]:
 
 def _fact(title: str, sentence: str, repair: str, *, confidence: float, **evidence: float) -> Finding:
     return Finding(
-        id="I3", cause=5, title=title, sentence=sentence, evidence=evidence, confidence=confidence, repair=repair
+        id="I3",
+        cause=5,
+        title=title,
+        sentence=sentence,
+        evidence=evidence,
+        confidence=confidence,
+        repair=repair,
+        declared=True,
     )
 
 

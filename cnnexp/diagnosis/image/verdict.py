@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnnexp.diagnosis.image.class_record import ClassRecord
+from cnnexp.diagnosis.image.confirm import Candidate, Suspicion
+from cnnexp.diagnosis.image.kinds import Kind
+from cnnexp.diagnosis.image.sets import SetSuspicion
 from cnnexp.records import Finding
 
 CERTAIN = 0.9  # confidence from which a fact of the file alone explains the answer
@@ -23,6 +26,8 @@ class ImageEvidence:
     unlike_p: float  # below it an image is called unlike
     record: ClassRecord | None  # of the true class, else of the answer; None: the run's test answers are not known
     neighbours: Sequence[str]  # labels of the training images most like it
+    suspicion: Suspicion | None = None  # what the simulated mismatches say; None: too few images travel with the model
+    stable: float | None = None  # share of small changes that leave the answer as it is, 0..1; None: not tried
 
     @property
     def is_unlike(self) -> bool:
@@ -30,26 +35,109 @@ class ImageEvidence:
         return self.p_value is not None and self.p_value < self.unlike_p
 
 
-def judge(image: ImageEvidence) -> Finding:
-    """Return the verdict: a fact of the file, an image unlike all others, or an ordinary image that is hard."""
+def judge(image: ImageEvidence, kinds: Sequence[Kind]) -> Finding:
+    """Return the verdict: a fact of the file, a mismatch, an image unlike all others, or an ordinary one that is hard.
+
+    `kinds` are those that were simulated.
+    """
     certain = [fact for fact in image.facts if fact.confidence >= CERTAIN]
     if certain:
         return certain[0]
-    return _unlike(image) if image.is_unlike else _ordinary(image)
+    if image.suspicion is not None and (named := image.suspicion.named):
+        return _mismatch(named, image.suspicion, kinds)
+    accused = image.suspicion is not None and image.suspicion.is_accused
+    return _unlike(image) if image.is_unlike or accused else _ordinary(image)
+
+
+def _mismatch(named: Sequence[Candidate], suspicion: Suspicion, kinds: Sequence[Kind]) -> Finding:
+    evidence = {"clean_p": suspicion.clean_p, "share": named[0].share, "typical_p": named[0].typical_p}
+    if (restored := named[0].undone_p) is not None:
+        evidence["undone_p"] = restored
+    proof = f"Of ordinary images {_small(suspicion.clean_p)} look so" + (
+        f", and with the change undone it looks as {restored:.0%} of them do."
+        if restored is not None
+        else "; training images changed in this way look like it."
+    )
+    return named_finding([one.kind for one in named], kinds, proof=proof, evidence=evidence, what="Most probably")
+
+
+def named_finding(
+    names: Sequence[str], kinds: Sequence[Kind], *, proof: str, evidence: dict[str, float], what: str
+) -> Finding:
+    """Return the finding of one kind, or of several that cannot be separated, the most probable first."""
+    by_name = {kind.name: kind for kind in kinds}
+    reasons = " or ".join(by_name[name].what for name in names)
+    return Finding(
+        id="I3",
+        cause=5,
+        title=" or ".join(names),
+        sentence=f"{what} {reasons}. {proof}",
+        evidence=evidence,
+        confidence=evidence["share"],
+        repair=by_name[names[0]].repair,
+        alternatives=tuple(f"I3 {name}" for name in names[1:]),
+    )
+
+
+def _small(share: float) -> str:
+    return f"at most {share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
 def _unlike(image: ImageEvidence) -> Finding:
-    assert image.p_value is not None
+    accused = image.suspicion is not None and image.suspicion.is_accused
+    p = min(
+        image.p_value if image.p_value is not None else 1.0,
+        image.suspicion.clean_p if image.suspicion is not None and accused else 1.0,
+    )
     hint = f" What is known of the file may explain it: {image.facts[0].title}." if image.facts else ""
+    looked = " None of the mismatches that were tried explains it." if image.suspicion is not None else ""
     return Finding(
         id="I1",
         cause=5,
         title="unlike the training images",
-        sentence=f"Only {image.p_value:.2g} of ordinary images are as far from the training images: it may show "
-        f"something that the network never learned, or look as no training image does.{hint} The answer means little.",
-        evidence={"p_value": image.p_value},
-        confidence=1 - image.p_value,
+        sentence=f"Of ordinary images {_small(p)} are as unlike the training images: it may show something that the "
+        f"network never learned, or look as no training image does.{looked}{hint} The answer means little.",
+        evidence={"p_value": p},
+        confidence=1 - p,
         repair="Add images like it to the training data, or do not ask this network about them.",
+    )
+
+
+def judge_set(found: SetSuspicion, kinds: Sequence[Kind]) -> Finding:
+    """Return the verdict on several images together."""
+    if found.named:
+        first = found.named[0]
+        proof = (
+            f"{found.explained} of {found.images} images look so; of ordinary sets of as many, "
+            f"{_small(found.clean_p)} look as little like the training images."
+        )
+        if first.undone_p is not None:
+            proof += f" With the change undone, they look as {first.undone_p:.0%} of ordinary sets do."
+        evidence = {"clean_p": found.clean_p, "share": first.share, "typical": first.typical}
+        names = [one.kind for one in found.named]
+        return named_finding(
+            names, kinds, proof=proof, evidence=evidence, what="These images have one thing in common:"
+        )
+    if found.is_accused:
+        return Finding(
+            id="I1",
+            cause=5,
+            title="unlike the training images",
+            sentence=f"Taken together, these {found.images} images are unlike the training images (of ordinary sets "
+            f"{_small(found.clean_p)} are as unlike), and none of the mismatches that were tried explains all of them.",
+            evidence={"clean_p": found.clean_p},
+            confidence=1 - found.clean_p,
+            repair="Look at them beside training images: another camera, another place, or classes never learned.",
+        )
+    return Finding(
+        id="I4",
+        cause=5,
+        title="ordinary",
+        sentence=f"Taken together, these {found.images} images are like the training images: {found.clean_p:.0%} of "
+        "ordinary sets look less like them.",
+        evidence={"clean_p": found.clean_p},
+        confidence=0.5,
+        repair="",
     )
 
 
@@ -65,6 +153,8 @@ def _ordinary(image: ImageEvidence) -> Finding:
     if image.neighbours:
         same = sum(label == image.label for label in image.neighbours)
         sentence += f" Of the {len(image.neighbours)} training images most like it, {same} are {image.label}."
+    if image.stable is not None and image.stable < 1:
+        sentence += f" Of small shifts and changes of brightness, {1 - image.stable:.0%} change the answer."
     weak = image.record is not None and image.record.recall is not None and image.record.recall < WEAK_RECALL
     evidence = {} if image.p_value is None else {"p_value": image.p_value}
     if image.record is not None and image.record.recall is not None:

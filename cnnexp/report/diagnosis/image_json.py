@@ -5,23 +5,50 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from cnnexp.diagnosis.image.confirm import Candidate
+from cnnexp.diagnosis.image.sets import SetCandidate
 from cnnexp.records import Finding
 from cnnexp.report.prediction import answer_values
-from cnnexp.saved.image_diagnosis import ImageDiagnosis
+from cnnexp.saved.image_diagnosis import Diagnosis, ImageDiagnosis, SetDiagnosis
 
 
-def images_as_json(target: str, images: Sequence[ImageDiagnosis]) -> str:
-    """Return the document: the model that was asked, and an object an image."""
-    return json.dumps({"model": target, "images": [_image(image) for image in images]}, indent=2) + "\n"
+def images_as_json(target: str, found: Diagnosis) -> str:
+    """Return the document: the model that was asked, an object an image, and one for all of them together."""
+    content = {
+        "model": target,
+        "together": None if found.together is None else _together(found.together),
+        "images": [_image(image) for image in found.images],
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _together(found: SetDiagnosis) -> dict[str, Any]:
+    suspicion = found.suspicion
+    return {
+        "verdict": _finding(found.verdict),
+        "images": suspicion.images,
+        "clean_p": suspicion.clean_p,
+        "candidates": _candidates(suspicion.candidates, suspicion.named),
+    }
 
 
 def _image(image: ImageDiagnosis) -> dict[str, Any]:
+    suspicion = image.suspicion
     return answer_values(image.prediction) | {
         "verdict": _finding(image.verdict),
         "facts": [_finding(fact) for fact in image.facts],
+        "clean_p": None if suspicion is None else suspicion.clean_p,
+        "candidates": [] if suspicion is None else _candidates(suspicion.candidates, suspicion.named),
+        "stability": image.stable,
         "nearest": [{"file": file, "label": label} for file, label in image.nearest],
         "class": None if image.record is None else dataclasses.asdict(image.record),
     }
+
+
+def _candidates(
+    candidates: Sequence[Candidate] | Sequence[SetCandidate], named: Sequence[Candidate] | Sequence[SetCandidate]
+) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(one) | {"named": one in named} for one in candidates]
 
 
 def _finding(finding: Finding | None) -> dict[str, Any] | None:

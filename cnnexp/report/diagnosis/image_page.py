@@ -12,7 +12,7 @@ from cnnexp.portable.classifier import Classifier
 from cnnexp.report.diagnosis.standing_chart import standing_chart
 from cnnexp.report.pages import overlaid, picture, template
 from cnnexp.report.prediction.answer_text import percent, set_text
-from cnnexp.saved.image_diagnosis import ImageDiagnosis
+from cnnexp.saved.image_diagnosis import Diagnosis, ImageDiagnosis
 from cnnexp.saved.image_files import ListedImage
 from cnnexp.saved.looks import heat_maps, mapper_of, standings
 from cnnexp.system.text import plural, printable
@@ -34,25 +34,26 @@ def images_page(
     target: str,
     model: Classifier,
     items: Sequence[ListedImage],
-    images: Sequence[ImageDiagnosis],
+    found: Diagnosis,
     *,
     true_label: str | None,
 ) -> str:
     """Return the page about images that a model was asked about; every name in it is escaped.
 
-    `target` is how the model was named, and `items` are what `images` were listed as.
+    `target` is how the model was named, and `items` are what the images that were found were listed as.
     """
     mapper = mapper_of(model)
     sections = [
         _section(model, mapper, item, image, true_label)
-        for item, image in list(zip(items, images, strict=True))[:MOST_IMAGES]
+        for item, image in list(zip(items, found.images, strict=True))[:MOST_IMAGES]
     ]
     return template("diagnosis/image_page.html.j2").render(
         target=target,
         card=model.card,
-        count=plural(len(images), "image"),
+        count=plural(len(found.images), "image"),
+        together=found.together and found.together.verdict,
         sections=sections,
-        more=max(0, len(images) - MOST_IMAGES),
+        more=max(0, len(found.images) - MOST_IMAGES),
     )
 
 

@@ -4,13 +4,40 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from cnnexp.diagnosis.image.confirm import Suspicion
 from cnnexp.records import Finding
 from cnnexp.report.prediction.answer_text import percent, set_text
 from cnnexp.saved import Answer
-from cnnexp.saved.image_diagnosis import ImageDiagnosis
-from cnnexp.system.text import listed, printable
+from cnnexp.saved.image_diagnosis import Diagnosis, ImageDiagnosis, SetDiagnosis
+from cnnexp.system.text import listed, plural, printable
 
 _INDENT = (0, 2, 0, 2)
+_DETAILED = 4  # images that are printed with their evidence; of more, a line each, because they are judged together
+
+
+def print_diagnosis(console: Console, found: Diagnosis) -> None:
+    """Print the verdict on all images together, then each image."""
+    if found.together is not None:
+        print_set(console, found.together)
+    for image in found.images:
+        if len(found.images) <= _DETAILED:
+            print_image(console, image)
+        else:
+            console.print(Text(f"{printable(image.prediction.name)}: {_in_a_line(image)}"), soft_wrap=True)
+
+
+def _in_a_line(image: ImageDiagnosis) -> str:
+    answer = image.prediction.answer
+    if answer is None or image.verdict is None:
+        return f"not answered: {image.prediction.error}"
+    return f"{printable(answer.label)} {percent(answer.probability)}, {printable(image.verdict.title)}"
+
+
+def print_set(console: Console, found: SetDiagnosis) -> None:
+    """Print the verdict on several images together."""
+    console.print(Text(f"all {plural(found.suspicion.images, 'image')} together", style="title"))
+    print_verdict(console, found.verdict)
+    console.print()
 
 
 def print_image(console: Console, image: ImageDiagnosis) -> None:
@@ -41,6 +68,10 @@ def _rows(image: ImageDiagnosis, answer: Answer) -> list[tuple[str, str]]:
     for fact in image.facts:
         if fact is not image.verdict:
             rows.append(("file", f"{fact.title}: {fact.sentence}"))
+    if image.suspicion is not None and (tried := _tried(image.suspicion)):
+        rows.append(("tried", tried))
+    if image.stable is not None:
+        rows.append(("stability", f"{image.stable:.0%} of small shifts and changes of brightness keep the answer"))
     if image.nearest:
         named = (f"{printable(label)} {printable(file)}" for file, label in image.nearest)
         rows.append(("nearest", listed(named, most=3)))
@@ -54,3 +85,14 @@ def _rows(image: ImageDiagnosis, answer: Answer) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _tried(suspicion: Suspicion) -> str:
+    """Return the kinds that are most probable, with what undoing them brings; empty where the image looks ordinary."""
+    if not suspicion.is_accused:
+        return f"{suspicion.clean_p:.0%} of ordinary images look more changed than it: no mismatch"
+    parts = []
+    for one in suspicion.candidates[:3]:
+        undone = "" if one.undone_p is None else f", undone p = {one.undone_p:.2g}"
+        parts.append(f"{one.kind} {one.share:.0%} (typical p = {one.typical_p:.2g}{undone})")
+    return "; ".join(parts)

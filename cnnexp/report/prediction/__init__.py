@@ -10,7 +10,7 @@ from cnnexp.report.prediction.answer_files import (
     whole,
 )
 from cnnexp.report.prediction.answer_page import PageWriter
-from cnnexp.report.prediction.answer_text import answer_line, failure_line, model_note, summary_line
+from cnnexp.report.prediction.answer_text import answer_line, diagnose_line, failure_line, model_note, summary_line
 
 __all__ = [
     "FIELDS",
@@ -21,6 +21,7 @@ __all__ = [
     "Writer",
     "answer_line",
     "answer_values",
+    "diagnose_line",
     "failure_line",
     "model_note",
     "summary_line",

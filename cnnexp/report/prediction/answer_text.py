@@ -1,9 +1,12 @@
 """The sentences about answered images, the same in the terminal and on the page."""
 
+import shlex
+from collections.abc import Sequence
+
 from cnnexp.portable.classifier import Classifier
 from cnnexp.portable.reference import minimum_probability
 from cnnexp.saved import Answer, Prediction
-from cnnexp.system.text import listed, plural, printable
+from cnnexp.system.text import listed, plural, printable, program
 
 _SET_LISTED = 8  # classes of a prediction set that are named
 
@@ -32,6 +35,12 @@ def summary_line(count: int, failed: int, unlike: int, seconds: float) -> str:
     if unlike:
         parts.append(f"{unlike:,} unlike the training data")
     return f"{', '.join(parts)}; {seconds:.2f} s, {count / max(seconds, 1e-9):,.0f} images a second"
+
+
+def diagnose_line(asked: Sequence[str], *, count: int, unlike: int) -> str:
+    """Return the command that says why images are unlike the training data; `asked`: the model and the images."""
+    what = "it is" if count == 1 else f"{unlike:,} of {count:,} are"
+    return f"why {what} unlike: {program()} diagnose {shlex.join(map(printable, asked))}"
 
 
 def model_note(model: Classifier, *, coverage: float) -> str:

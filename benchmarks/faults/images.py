@@ -1,0 +1,142 @@
+"""How often a fault of one image, or of twenty, is named: by a trained model, for injected faults and none at all.
+
+    python -m benchmarks.faults.images MODEL SUBJECTS [--foreign FOLDER ...] [--each 40] [--json raw.json]
+
+MODEL is an exported folder, SUBJECTS one folder of images a class, none of which the model was trained on. Every fault
+of `image_faults` is injected into the same images, which are saved as PNG files and diagnosed as a person would: one
+by one, and in sets of 20. Strict: a name counts if it is the only one and right; a list that holds the right name
+counts as listed, whatever its order. Faults that the product has no name for count as right where nothing is named.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.faults.image_faults import FAULTS, foreign
+from cnnexp.saved import ListedImage, open_model
+from cnnexp.saved.image_diagnosis import diagnose_images
+from cnnexp.saved.mismatches import mismatches_of
+from cnnexp.system import quiet
+
+SET = 20
+MISMATCH = "I3"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("subjects", type=Path)
+    parser.add_argument("--foreign", type=Path, nargs="*", default=())
+    parser.add_argument("--each", type=int, default=40, help="images for each fault")
+    parser.add_argument("--clean", type=int, default=300, help="images without a fault")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    quiet.set_environment()
+    quiet.import_tensorflow()
+    rows = measure(asked.model, asked.subjects, asked.foreign, each=asked.each, clean=asked.clean)
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print_rows(rows)
+
+
+def measure(folder: Path, subjects: Path, others: Sequence[Path], *, each: int, clean: int) -> list[dict]:
+    """Return a row for each fault: what was named for each image and each set."""
+    model = open_model(folder)
+    mismatches = mismatches_of(model, on_fit=lambda: None)
+    colour = model.card.image.color == "rgb"
+    generator = np.random.default_rng(16)
+    images = _images(subjects, max(each, clean), colour, generator)
+
+    def diagnosed(name: str, kind: str, right: Sequence[str], given: Sequence[np.ndarray]) -> dict:
+        with tempfile.TemporaryDirectory() as temporary:
+            items = [_saved(Path(temporary) / f"{place}.png", image) for place, image in enumerate(given)]
+            singles, sets = [], []
+            for start in range(0, len(items), SET):
+                chosen = items[start : start + SET]
+                found = diagnose_images(model, chosen, mismatches=mismatches, recorded=None, true_label=None)
+                singles += [_named(image.verdict) for image in found.images]
+                if len(chosen) == SET and found.together is not None:
+                    sets.append(_named(found.together.verdict))
+        return {"fault": name, "kind": kind, "right": list(right), "images": singles, "sets": sets}
+
+    rows = [diagnosed("none", "clean", (), images[:clean])]
+    for fault in FAULTS:
+        if colour or not fault.colour:
+            changed = [np.ascontiguousarray(fault.inject(image, generator)) for image in images[:each]]
+            rows.append(diagnosed(fault.name, "named" if fault.right else "unnamed", fault.right, changed))
+    strangers = {name: list(given) for name, given in foreign(colour, generator).items()}
+    strangers |= {str(other.parent.name): _images(other, each, colour, generator) for other in others}
+    rows += [diagnosed(name, "foreign", (), given[:each]) for name, given in strangers.items()]
+    return rows
+
+
+def _images(folder: Path, count: int, colour: bool, generator: np.random.Generator) -> list[np.ndarray]:
+    files = sorted(folder.glob("*/*"))
+    chosen = [files[place] for place in generator.permutation(len(files))[:count]]
+    arrays = [np.asarray(Image.open(file).convert("RGB" if colour else "L")) for file in chosen]
+    return [array if array.ndim == 3 else array[..., None] for array in arrays]
+
+
+def _saved(path: Path, image: np.ndarray) -> ListedImage:
+    Image.fromarray(image.squeeze()).save(path)
+    return ListedImage(str(path), path)
+
+
+def _named(verdict) -> list[str]:
+    """Return the mismatches that a verdict names, the first one first."""
+    return verdict.title.split(" or ") if verdict is not None and verdict.id == MISMATCH else []
+
+
+def score(named: Sequence[str], right: Sequence[str]) -> str:
+    if not named:
+        return "silent"
+    if len(named) == 1:
+        return "right" if named[0] in right else "wrong"
+    return "listed" if set(named) & set(right) else "wrong"
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927)."""
+    z, p = 1.96, count / of
+    middle, half = p + z * z / (2 * of), z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
+
+
+def print_rows(rows: Sequence[dict]) -> None:
+    """Print a line for each fault, and one for each kind of them."""
+    print(f"{'':20} {'single':32} {'sets of 20'}")
+    for row in rows:
+        cells = [_shares([score(named, row["right"]) for named in row[part]]) for part in ("images", "sets")]
+        print(f"{row['fault']:20} {cells[0]:32} {cells[1]}")
+    for kind, part in [
+        (kind, part) for kind in ("named", "unnamed", "clean", "foreign") for part in ("images", "sets")
+    ]:
+        scores = [score(named, row["right"]) for row in rows if row["kind"] == kind for named in row[part]]
+        if scores:
+            print(f"{kind:8} {part:7} of {len(scores):5}: {_intervals(scores)}")
+
+
+def _shares(scores: Sequence[str]) -> str:
+    return (
+        " ".join(f"{word} {scores.count(word) / len(scores):.2f}" for word in ("right", "listed", "wrong"))
+        if scores
+        else ""
+    )
+
+
+def _intervals(scores: Sequence[str]) -> str:
+    parts = []
+    for word in ("right", "listed", "wrong", "silent"):
+        low, high = wilson(scores.count(word), len(scores))
+        parts.append(f"{word} {scores.count(word) / len(scores):.3f} [{low:.3f}, {high:.3f}]")
+    return ", ".join(parts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""Which kind of mismatch an image shows: simulated kinds told apart by Gaussians, and how unusual that is for each.
+
+One Gaussian for each form of each kind with a common covariance (linear discriminant analysis with subclasses: Hastie &
+Tibshirani 1996), so that a kind is a mixture. All limits are conformal ranks among simulated images which the Gaussians
+they are ranked by were not fitted on: the fit is repeated without each fifth of the source images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
+from scipy.special import logsumexp
+
+from cnnexp.diagnosis.image.kinds import CLEAN
+from cnnexp.diagnosis.image.simulation import Simulated, Values
+
+ACCUSE_P = 0.01  # share of ordinary images that are accused, at most; naming them needs more
+FOLDS = 5
+SHRINKAGE = 0.02  # of the covariance towards its diagonal; 12,000 rows of 200 numbers
+CLIP = 6.0  # standard deviations beyond which a number says no more
+NEIGHBOUR = 3  # which of the nearest simulated images tells how typical an image is
+TEMPERATURES = np.geomspace(1, 16, 17)  # Gaussians of dependent numbers are too sure of themselves
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gaussians:
+    """One for each form, whitened: distances are Mahalanobis distances."""
+
+    centre: Values  # (D,)
+    scale: Values  # (D,)
+    whiten: Values  # (D, D) lower triangular; z = solve(whiten, x)
+    means: Values  # (F, D) whitened
+
+    def whitened(self, values: Values) -> Values:
+        """Return (N, D) rows in which one unit is one standard deviation in every direction."""
+        clipped = np.clip((values - self.centre) / self.scale, -CLIP, CLIP)
+        rows: Values = solve_triangular(self.whiten, clipped.T, lower=True, check_finite=False).T.astype(np.float32)
+        return rows
+
+    def log_likelihoods(self, rows: Values) -> Floats:
+        """Return (N, F), up to a constant, of whitened rows."""
+        return -_squared_distances(rows, self.means) / 2
+
+
+def fit_gaussians(values: Values, forms: NDArray[np.int64], count: int) -> Gaussians:
+    """Fit one Gaussian for each of `count` forms to rows (R, D)."""
+    centre, scale = values.mean(axis=0), values.std(axis=0) + np.float32(1e-4)
+    rows = np.clip((values - centre) / scale, -CLIP, CLIP)
+    means = np.stack([rows[forms == form].mean(axis=0) for form in range(count)])
+    within = rows - means[forms]
+    covariance = within.T @ within / len(rows)
+    diagonal = np.diag(np.diag(covariance))
+    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal + 1e-3 * np.eye(len(covariance))
+    whiten = cholesky(shrunk, lower=True).astype(np.float32)
+    whitened = solve_triangular(whiten, means.T, lower=True).T.astype(np.float32)
+    return Gaussians(centre=centre, scale=scale, whiten=whiten, means=whitened)
+
+
+def _squared_distances(rows: Values, to: Values) -> Floats:
+    products = rows @ to.T
+    squared = (rows**2).sum(axis=1)[:, None] - 2 * products + (to**2).sum(axis=1)[None]
+    found: Floats = np.maximum(squared, 0).astype(np.float64)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What is known of N images."""
+
+    log_posterior: Floats  # (N, K) of each kind, all kinds equally probable before
+    clean_p: Floats  # (N,) share of clean images that look as much changed
+    typical_p: Floats  # (N, K) share of simulated images of each kind that are as far from all others of it
+    share: Floats  # (N, K) of all that is not clean, 0..1; that of clean is 0
+    share_p: Floats  # (N, K) share of simulated images of each kind that are given as little of it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detector:
+    """What was fitted once for a model."""
+
+    names: tuple[str, ...]  # (K,) kinds; the first one is clean
+    kind_of: NDArray[np.int64]  # (F,) the kind of each form
+    gaussians: Gaussians
+    temperature: float
+    rows: Values  # (R, D) whitened simulated images
+    row_kinds: NDArray[np.int64]  # (R,)
+    clean_scores: Floats  # (n,) sorted log-odds of any kind against clean, of clean images
+    pixel_numbers: int  # how many of the D directions are those of pixels alone; the others are those of features
+    apart: tuple[Floats, ...]  # K arrays (n, 3), sorted: see `_apart`
+    oddity: tuple[Floats, ...]  # K sorted: see `_oddity`
+    shares: tuple[Floats, ...]  # K sorted shares that images of a kind are given of it
+    posteriors: Floats  # (R, K) log posteriors of the simulated images, by Gaussians that were fitted without them
+    row_forms: NDArray[np.int64]  # (R,)
+
+    def assess(self, values: Values) -> Evidence:
+        """Return the evidence of described images (N, D)."""
+        rows = self.gaussians.whitened(values)
+        log_posterior = kind_posteriors(self.gaussians.log_likelihoods(rows), self.kind_of, self.temperature)
+        share = not_clean_shares(log_posterior)
+        typical_p = np.stack([self._typical_p(rows, kind) for kind in range(len(self.names))], axis=1)
+        return Evidence(
+            log_posterior=log_posterior,
+            clean_p=_rank_high(_changed_odds(log_posterior), self.clean_scores),
+            typical_p=typical_p,
+            share=share,
+            share_p=np.stack([_rank_low(share[:, k], known) for k, known in enumerate(self.shares)], axis=1),
+        )
+
+    def _typical_p(self, rows: Values, kind: int) -> Floats:
+        apart = _apart(rows, self.rows[self.row_kinds == kind], self.pixel_numbers)
+        return _rank_low(_oddity(apart, self.apart[kind]), self.oddity[kind])
+
+
+def not_clean_shares(log_posterior: Floats) -> Floats:
+    """Return (N, K) the share of each kind of all that is not clean; that of clean is 0."""
+    shares = np.exp(log_posterior - log_posterior[:, 1:].max(axis=1, keepdims=True))
+    shares[:, 0] = 0
+    found: Floats = shares / shares.sum(axis=1, keepdims=True)
+    return found
+
+
+def log_odds(log_posterior: Floats) -> Floats:
+    """Return (N, K) the log-odds of each kind against being clean."""
+    odds: Floats = log_posterior - log_posterior[:, :1]
+    return odds
+
+
+def _changed_odds(log_posterior: Floats) -> Floats:
+    """Return (N,) the log-odds of any kind against being clean."""
+    odds: Floats = logsumexp(log_posterior[:, 1:], axis=1) - log_posterior[:, 0]
+    return odds
+
+
+def kind_posteriors(log_likelihoods: Floats, kind_of: NDArray[np.int64], temperature: float) -> Floats:
+    """Return (N, K) log posteriors of kinds from (N, F) of forms; kinds, and forms of a kind, are equally probable."""
+    kinds = int(kind_of.max()) + 1
+    tempered = log_likelihoods / temperature
+    joint = np.stack(
+        [logsumexp(tempered[:, kind_of == k], axis=1) - np.log((kind_of == k).sum()) for k in range(kinds)], axis=1
+    )
+    posterior: Floats = joint - logsumexp(joint, axis=1, keepdims=True)
+    return posterior
+
+
+def _apart(rows: Values, known: Values, pixel_numbers: int) -> Floats:
+    """Return (N, 3) distances to the third nearest of known rows: in all directions, those of pixels, of features.
+
+    The directions of features are what pixels do not tell: rows are whitened by a triangular matrix, pixels first.
+    """
+    parts = slice(None), slice(pixel_numbers), slice(pixel_numbers, None)
+    nearest = [
+        np.partition(_squared_distances(rows[:, part], known[:, part]), NEIGHBOUR - 1, axis=1)[:, NEIGHBOUR - 1]
+        for part in parts
+    ]
+    distance: Floats = np.sqrt(np.stack(nearest, axis=1))
+    return distance
+
+
+def _oddity(apart: Floats, known: Floats) -> Floats:
+    """Return (N,) the smallest of the three shares of known images, sorted (n, 3), that are as far off."""
+    ranks = [_rank_high(apart[:, part], known[:, part]) for part in range(apart.shape[1])]
+    smallest: Floats = np.min(ranks, axis=0)
+    return smallest
+
+
+def _rank_low(scores: Floats, known: Floats) -> Floats:
+    ranks: Floats = (np.searchsorted(known, scores, side="right") + 1) / (len(known) + 1)
+    return np.minimum(ranks, 1.0)
+
+
+def _rank_high(scores: Floats, known: Floats) -> Floats:
+    ranks: Floats = (len(known) - np.searchsorted(known, scores, side="left") + 1) / (len(known) + 1)
+    return ranks
+
+
+def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
+    """Fit the Gaussians, and rank every simulated image by Gaussians that were fitted without its source image."""
+    names = tuple(dict.fromkeys(simulated.names))
+    assert names[0] == CLEAN
+    kind_of = np.array([names.index(name) for name in simulated.names])
+    count, kinds = len(simulated.names), kind_of[simulated.forms]
+    likelihoods = np.empty((len(kinds), count))
+    apart = np.empty((len(kinds), 3))
+    folds = simulated.sources % FOLDS
+    for fold in range(FOLDS):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        fitted = fit_gaussians(simulated.values[inside], simulated.forms[inside], count)
+        rows = fitted.whitened(simulated.values)
+        likelihoods[outside] = fitted.log_likelihoods(rows[outside])
+        for kind in range(len(names)):
+            asked, known = outside[kinds[outside] == kind], inside[kinds[inside] == kind]
+            apart[asked] = _apart(rows[asked], rows[known], pixel_numbers)
+    temperature = _temperature(likelihoods, kind_of, kinds)
+    posteriors = kind_posteriors(likelihoods, kind_of, temperature)
+    shares = not_clean_shares(posteriors)
+    of_kind = [kinds == kind for kind in range(len(names))]
+    sorted_apart = tuple(np.sort(apart[chosen], axis=0) for chosen in of_kind)
+    final = fit_gaussians(simulated.values, simulated.forms, count)
+    return Detector(
+        names=names,
+        kind_of=kind_of,
+        gaussians=final,
+        temperature=temperature,
+        rows=final.whitened(simulated.values),
+        row_kinds=kinds,
+        clean_scores=np.sort(_changed_odds(posteriors[kinds == 0])),
+        pixel_numbers=pixel_numbers,
+        apart=sorted_apart,
+        oddity=tuple(
+            np.sort(_oddity(apart[chosen], known)) for chosen, known in zip(of_kind, sorted_apart, strict=True)
+        ),
+        shares=tuple(np.sort(shares[chosen, kind]) for kind, chosen in enumerate(of_kind)),
+        posteriors=posteriors,
+        row_forms=simulated.forms,
+    )
+
+
+def _temperature(likelihoods: Floats, kind_of: NDArray[np.int64], kinds: NDArray[np.int64]) -> float:
+    """Return the temperature under which the kinds of simulated images are most probable."""
+    weights = 1 / np.bincount(kinds)[kinds]  # kinds count alike
+    places = np.arange(len(kinds))
+
+    def loss(temperature: float) -> float:
+        return float(-(weights * kind_posteriors(likelihoods, kind_of, temperature)[places, kinds]).sum())
+
+    return float(min(TEMPERATURES, key=loss))

@@ -1,0 +1,163 @@
+"""Many images at once: whether they share a mismatch, by the evidence of all of them together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import trim_mean
+
+from cnnexp.diagnosis.image.confirm import LISTED, POSSIBLE_P, TYPICAL_P
+from cnnexp.diagnosis.image.detector import Detector, Evidence, Floats, log_odds
+from cnnexp.diagnosis.image.kinds import OTHER, Kind
+from cnnexp.diagnosis.image.simulation import Describe
+from cnnexp.records import Images, Labels
+
+FEWEST = 5  # images of a set; fewer are judged one by one
+DRAWS = 2_000  # sets of ordinary images that a set is compared with: p-values in steps of 0.0005
+# A set is accused where fewer ordinary sets look as little clean. Half of them are of one class: a folder often is.
+ACCUSE_P = 0.002
+FLOOR = -6.0  # log probability that one image can say against a kind, at most: a set may hold a few others
+TRIMMED = 0.2  # share of the images that is left out at either end, kind by kind
+LEAST_DEVIATION = 0.1  # of mean log-odds between ordinary sets; where all are at the floor, it would be 0
+MOST_COUNTED = 30  # images whose evidence adds up; those of one fault are not independent beyond
+KIND_DRAWS = 200  # simulated sets of a kind that a set is compared with
+CANDIDATES = 4  # kinds that are reported
+# Mean over the images of the share of simulated ones that lie as far out: 0.5 for images of the kind. Five images that
+# are of it are below 0.25 once in fifty times; images of a kind that was never simulated usually are, all of them.
+TYPICAL_MEAN = 0.25
+UNDONE_P = 0.02  # of ordinary sets look less clean than one that was undone rightly
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetCandidate:
+    """A kind of mismatch that may explain a set of images."""
+
+    kind: str
+    share: float  # of all that is not clean, 0..1
+    share_p: float  # share of simulated sets of the kind that are given as little of it
+    typical: float  # mean share of simulated images of the kind that lie as far out as these; 0.5 is usual
+    explained: int  # images that do not lie farther out than all but a few of the simulated ones
+    undone_p: float | None  # share of ordinary sets that look as little clean as this one undone; None: no inverse
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the evidence does not exclude it."""
+        undone = self.undone_p is None or self.undone_p >= UNDONE_P
+        return self.share_p >= POSSIBLE_P and self.typical >= TYPICAL_MEAN and undone
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetSuspicion:
+    """What the simulated kinds say of a set."""
+
+    images: int
+    clean_p: float  # share of ordinary sets of so many images that look as little clean
+    candidates: tuple[SetCandidate, ...]  # the most probable first
+
+    @property
+    def is_accused(self) -> bool:
+        """Whether chance is excluded."""
+        return self.clean_p <= ACCUSE_P
+
+    @property
+    def explained(self) -> int:
+        """How many of the images the first kind explains."""
+        return self.candidates[0].explained
+
+    @property
+    def named(self) -> tuple[SetCandidate, ...]:
+        """One kind, or a ranked set of those that the evidence cannot separate; empty: none is confirmed."""
+        possible = tuple(candidate for candidate in self.candidates if candidate.is_possible)
+        certain = self.is_accused and possible and possible[0] is self.candidates[0]
+        listed = len(possible) <= LISTED and all(candidate.kind != OTHER for candidate in possible)
+        return possible if certain and listed else ()
+
+
+def suspect_set(
+    images: Images, detector: Detector, kinds: tuple[Kind, ...], describe: Describe, clean_labels: Labels, *, seed: int
+) -> SetSuspicion:
+    """Return what is suspected of N images together; `clean_labels` are those of the detector's clean images."""
+    evidence = detector.assess(describe(images))
+    ordinary = _ordinary_sets(detector.posteriors[detector.row_forms == 0], clean_labels, len(images), seed)
+    clean_p = ordinary.p_value(evidence)
+    shares = set_shares(evidence.log_posterior)
+    order = (1 + np.argsort(-shares[1:], kind="stable")[:CANDIDATES]).tolist()
+    undo = {kind.name: kind.undo for kind in kinds}
+
+    def candidate(kind: int) -> SetCandidate:
+        changes = undo[detector.names[kind]] if clean_p <= ACCUSE_P else ()
+        generator = np.random.default_rng(seed)
+        typical = evidence.typical_p[:, kind]
+        return SetCandidate(
+            kind=detector.names[kind],
+            share=float(shares[kind]),
+            share_p=_share_p(shares[kind], detector, kind, len(images), seed),
+            typical=float(typical.mean()),
+            explained=int((typical >= TYPICAL_P).sum()),
+            undone_p=max(
+                (ordinary.p_value(detector.assess(describe(change(images, generator)))) for change in changes),
+                default=None,
+            ),
+        )
+
+    return SetSuspicion(images=len(images), clean_p=clean_p, candidates=tuple(candidate(kind) for kind in order))
+
+
+def _share_p(share: float, detector: Detector, kind: int, size: int, seed: int) -> float:
+    """Return the share of simulated sets of a kind, each of one form, that are given as little of it."""
+    generator = np.random.default_rng(seed)
+    forms = np.unique(detector.row_forms[detector.row_kinds == kind])
+    drawn = []
+    for form in generator.choice(forms, KIND_DRAWS).tolist():
+        rows = detector.posteriors[detector.row_forms == form]
+        drawn.append(set_shares(rows[generator.integers(0, len(rows), size)])[kind])
+    return float((np.sum(np.array(drawn) <= share) + 1) / (KIND_DRAWS + 1))
+
+
+def set_shares(log_posterior: Floats) -> Floats:
+    """Return (K,) the share of each kind of all that is not clean, by (N, K) of the images; that of clean is 0."""
+    mean = trim_mean(np.maximum(log_posterior, FLOOR), TRIMMED, axis=0)
+    total = mean[1:] * min(len(log_posterior), MOST_COUNTED)
+    shares = np.zeros(len(mean))
+    shares[1:] = np.exp(total - logsumexp(total))
+    return shares
+
+
+@dataclass(frozen=True, slots=True)
+class _OrdinarySets:
+    """Mean log-odds of every kind in sets of clean images, and how high the highest of them usually is."""
+
+    mean: Floats  # (K,)
+    deviation: Floats  # (K,)
+    highest: Floats  # (DRAWS,) sorted
+
+    def p_value(self, evidence: Evidence) -> float:
+        """Return the share of ordinary sets whose highest kind stands out as much (Westfall & Young 1993, max t)."""
+        score = float(self._standing_out(_mean_odds(evidence.log_posterior)[None])[0])
+        return float((len(self.highest) - np.searchsorted(self.highest, score) + 1) / (len(self.highest) + 1))
+
+    def _standing_out(self, odds: Floats) -> Floats:
+        highest: Floats = ((odds - self.mean) / self.deviation)[:, 1:].max(axis=1)
+        return highest
+
+    @classmethod
+    def of(cls, odds: Floats) -> "_OrdinarySets":
+        """Make it of the mean log-odds (DRAWS, K) of drawn sets."""
+        unsorted = cls(odds.mean(axis=0), np.maximum(odds.std(axis=0), LEAST_DEVIATION), np.empty(0))
+        return cls(unsorted.mean, unsorted.deviation, np.sort(unsorted._standing_out(odds)))
+
+
+def _mean_odds(log_posterior: Floats) -> Floats:
+    """Return (K,) the mean log-odds of each kind, without the highest and the lowest fifth: a set may hold others."""
+    mean: Floats = trim_mean(np.clip(log_odds(log_posterior), FLOOR, -FLOOR), TRIMMED, axis=0)
+    return mean
+
+
+def _ordinary_sets(posteriors: Floats, labels: Labels, size: int, seed: int) -> _OrdinarySets:
+    """Draw sets of clean images: half of them mixed, half of one class."""
+    generator = np.random.default_rng(seed)
+    odds = np.clip(log_odds(posteriors), FLOOR, -FLOOR)
+    rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    drawn = [generator.integers(0, len(odds), size) for _ in range(DRAWS // 2)]
+    drawn += [generator.choice(rows[place], size) for place in generator.integers(0, len(rows), DRAWS - DRAWS // 2)]
+    return _OrdinarySets.of(trim_mean(odds[np.stack(drawn)], TRIMMED, axis=1))

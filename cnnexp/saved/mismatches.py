@@ -1,0 +1,123 @@
+"""The detector of mismatches of one saved model: fitted when it is first needed, and kept in the cache folder.
+
+It depends on the files of the model alone: its weights, and the images that travel with it. Predictions do without.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnexp.datasets.cache.folder import cache_folder
+from cnnexp.diagnosis.image.detector import Detector, Gaussians, fit_detector
+from cnnexp.diagnosis.image.kinds import Kind, kinds_for
+from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
+from cnnexp.diagnosis.image.simulation import Describe, Values, simulate
+from cnnexp.portable.card import MODEL_FILE, REFERENCE_FILE
+from cnnexp.portable.classifier import Classifier
+from cnnexp.records import Images
+from cnnexp.system.files import content_of, write_atomically
+
+VERSION = 5  # of the kinds, the numbers and the fit: increased when one of them changes
+FEWEST = 100  # images that no weight was trained on; a p-value of fewer says too little
+FOLDER = "diagnosis"  # in the cache folder
+_CHUNK = 256  # images through the network at once
+_GAUSSIANS = ("centre", "scale", "whiten", "means")
+_OF_KINDS = ("apart", "oddity", "shares")
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatches:
+    """What is needed to look for mismatches in images of one model."""
+
+    detector: Detector
+    kinds: tuple[Kind, ...]
+    describe: Describe
+
+
+def mismatches_of(model: Classifier, *, on_fit: Callable[[], None]) -> Mismatches | None:
+    """Return the detector of a model; None where too few images travel with it. `on_fit` is called before a fit."""
+    reference = model.reference
+    if reference.held_out is None or len(reference.held_out) < FEWEST:
+        return None
+    kinds, describe = kinds_for(reference.held_out.shape[-1]), _describer(model)
+    path = cache_folder(None) / FOLDER / f"{model.card.files[MODEL_FILE][:16]}-{_digest(model)}-{VERSION}.npz"
+    detector = _read(content_of(path))
+    if detector is None:
+        on_fit()
+        numbers = pixel_numbers(reference.held_out[:1]).shape[1]
+        simulated = simulate(reference.held_out, kinds, describe, seed=_SEED)
+        detector = fit_detector(simulated, pixel_numbers=numbers)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _to_bytes(detector))
+    return Mismatches(detector, kinds, describe)
+
+
+def _digest(model: Classifier) -> str:
+    return model.card.files[REFERENCE_FILE][:16]
+
+
+def _describer(model: Classifier) -> Describe:
+    """Return what describes images: their pixels, what the network makes of them, and how far off they are."""
+    reference = model.reference
+    gaussians = reference.feature_gaussians
+
+    def describe(images: Images) -> Values:
+        chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
+        features = np.concatenate([model.forward(np.ascontiguousarray(chunk))[1] for chunk in chunks])
+        columns = [
+            pixel_numbers(images),
+            features @ gaussians.axes.T if features.shape[1] > len(gaussians.axes) else features,
+            features @ gaussians.means.T if features.shape[1] > len(gaussians.axes) else features[:, :0],
+            np.log(gaussians.distances(features) + 1)[:, None],
+        ]
+        return np.concatenate(columns, axis=1).astype(np.float32)
+
+    return describe
+
+
+def _to_bytes(detector: Detector) -> bytes:
+    of_kinds: dict[str, Any] = {name: np.concatenate(getattr(detector, name)) for name in _OF_KINDS}
+    file = io.BytesIO()
+    np.savez(
+        file,
+        names=np.array(detector.names),
+        kind_of=detector.kind_of,
+        **{name: getattr(detector.gaussians, name) for name in _GAUSSIANS},
+        temperature=np.float64(detector.temperature),
+        rows=detector.rows.astype(np.float16),
+        row_kinds=detector.row_kinds,
+        clean_scores=detector.clean_scores,
+        posteriors=detector.posteriors.astype(np.float32),
+        row_forms=detector.row_forms,
+        pixel_numbers=np.int64(detector.pixel_numbers),
+        **of_kinds,
+        counts=np.array([len(part) for part in detector.apart]),
+    )
+    return file.getvalue()
+
+
+def _read(content: bytes | None) -> Detector | None:
+    """Return a kept detector; None where there is none, or it is damaged: it is fitted again."""
+    if content is None:
+        return None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return Detector(
+                names=tuple(arrays["names"].tolist()),
+                kind_of=arrays["kind_of"],
+                gaussians=Gaussians(**{name: arrays[name] for name in _GAUSSIANS}),
+                temperature=float(arrays["temperature"]),
+                rows=arrays["rows"].astype(np.float32),
+                row_kinds=arrays["row_kinds"],
+                clean_scores=arrays["clean_scores"],
+                posteriors=arrays["posteriors"].astype(np.float64),
+                row_forms=arrays["row_forms"],
+                pixel_numbers=int(arrays["pixel_numbers"]),
+                **{name: tuple(np.split(arrays[name], np.cumsum(arrays["counts"])[:-1])) for name in _OF_KINDS},
+            )
+    except (ValueError, KeyError, OSError, EOFError):
+        return None

@@ -1,0 +1,162 @@
+"""Mismatches of single images and of sets: simulated, told apart, confirmed; without a network, by pixels alone."""
+
+import functools
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from cnnexp.__main__ import main
+from cnnexp.diagnosis.image import changes
+from cnnexp.diagnosis.image.confirm import suspect
+from cnnexp.diagnosis.image.detector import fit_detector
+from cnnexp.diagnosis.image.kinds import KINDS, OTHER, kinds_for
+from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
+from cnnexp.diagnosis.image.sets import suspect_set
+from cnnexp.diagnosis.image.simulation import simulate
+from cnnexp.diagnosis.image.stability import stability
+from cnnexp.diagnosis.image.verdict import judge_set
+from support import trained_model
+
+SOME = ("inverted", "upside down", "too dark", "blurred", "noise", OTHER)
+
+
+def scenes(count, seed):
+    """Colour images with a bright sky, a darker ground and two blobs."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:16, :16]
+    images = []
+    for _ in range(count):
+        image = np.empty((16, 16, 3))
+        image[...] = 190 - 7 * rows[..., None] + rng.normal(0, 2, (16, 16, 3))
+        for _ in range(2):
+            y, x, size = rng.integers(3, 13), rng.integers(3, 13), rng.uniform(1.5, 3.5)
+            image[np.hypot(rows - y, columns - x) < size] = rng.integers(20, 250, 3)
+        images.append(image)
+    return changes.to_bytes(np.stack(images))
+
+
+@functools.cache
+def detector():
+    chosen = tuple(kind for kind in kinds_for(3) if kind.name in SOME)
+    simulated = simulate(scenes(120, seed=0), chosen, pixel_numbers, seed=0)
+    return fit_detector(simulated, pixel_numbers=simulated.values.shape[1] - 4), chosen
+
+
+def named(images):
+    found, chosen = detector()
+    return [[one.kind for one in suspicion.named] for suspicion in suspect(images, found, chosen, pixel_numbers)]
+
+
+def together(images):
+    found, chosen = detector()
+    labels = np.arange(120) % 3
+    return suspect_set(images, found, chosen, pixel_numbers, labels, seed=0), chosen
+
+
+FAULTS = {
+    "inverted": lambda x: 255 - x,
+    "too dark": lambda x: (x * 0.28).astype(np.uint8),
+    "blurred": lambda x: ndimage.uniform_filter(x, (0, 3, 3, 0)),
+    "noise": lambda x: changes.to_bytes(x + np.random.default_rng(1).normal(0, 26, x.shape)),
+}
+
+
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_a_fault_of_another_strength_is_named(fault):
+    found = named(FAULTS[fault](scenes(40, seed=2)))
+    assert np.mean([names == [fault] for names in found]) >= 0.8
+    assert not any(names and fault not in names for names in found)
+
+
+def test_ordinary_images_are_not_accused():
+    assert sum(bool(names) for names in named(scenes(100, seed=3))) <= 2  # of 100, one is expected
+
+
+def test_what_was_never_simulated_gets_no_name():
+    rng = np.random.default_rng(4)
+    patterns = rng.integers(0, 2, (20, 16, 16, 1)).repeat(3, axis=3).astype(np.uint8) * 255
+    striped = scenes(20, seed=5)
+    striped[:, ::3] = (255, 0, 255)
+    assert not any(named(patterns))
+    assert not any(named(striped))
+
+
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_a_set_with_one_fault_is_named_once(fault):
+    suspicion, chosen = together(FAULTS[fault](scenes(20, seed=6)))
+    assert [one.kind for one in suspicion.named] == [fault]
+    assert suspicion.explained >= 15
+    verdict = judge_set(suspicion, chosen)
+    assert verdict.id == "I3"
+    assert verdict.title == fault
+
+
+def test_an_ordinary_set_is_ordinary():
+    suspicion, chosen = together(scenes(20, seed=7))
+    assert not suspicion.is_accused
+    assert judge_set(suspicion, chosen).id == "I4"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kind_keeps_shape_and_type_and_changes_something(channels):
+    images = scenes(6, seed=8)[..., :channels]
+    for kind in kinds_for(channels):
+        for form in kind.forms:
+            changed = form(images, np.random.default_rng(0))
+            assert changed.shape == images.shape
+            assert changed.dtype == np.uint8
+            assert (changed != images).any(), kind.name
+
+
+def test_every_inverse_undoes_its_kind():
+    images = scenes(3, seed=9)
+    for kind in KINDS:
+        for undo in kind.undo:
+            changed = kind.forms[0](images, np.random.default_rng(0))
+            assert (undo(changed, np.random.default_rng(0)) == images).all(), kind.name
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (16, 24, 3), (33, 20, 3)])
+def test_numbers_of_pixels_are_finite_for_any_image(shape):
+    rng = np.random.default_rng(0)
+    flat = np.full(shape, 7, np.uint8)
+    numbers = pixel_numbers(np.stack([flat, flat * 0, rng.integers(0, 256, shape).astype(np.uint8)]))
+    assert np.isfinite(numbers).all()
+    assert np.abs(numbers).max() < 30
+
+
+def test_stability_is_the_share_of_small_changes_that_keep_the_answer():
+    images = scenes(2, seed=10)
+    assert stability(images, lambda x: np.zeros(len(x), np.int64)) == [1.0, 1.0]
+    shares = stability(images, lambda x: (x.mean(axis=(1, 2, 3)) > images.mean(axis=(1, 2, 3))).astype(np.int64))
+    assert all(0 < share < 1 for share in shares)
+
+
+def test_the_detector_of_a_model_is_fitted_once_and_kept(tmp_path, monkeypatch):
+    from cnnexp.saved.mismatches import mismatches_of
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fits = []
+    first = mismatches_of(trained_model.model(), on_fit=lambda: fits.append(1))
+    second = mismatches_of(trained_model.model(), on_fit=lambda: fits.append(2))
+    assert fits == [1]
+    images = trained_model.model().reference.held_out[:5]
+    asked = [one.detector.assess(one.describe(255 - images)) for one in (first, second)]
+    assert np.allclose(asked[0].share, asked[1].share, atol=0.02)
+    (kept,) = (tmp_path / "cnnexp" / "diagnosis").iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    mismatches_of(trained_model.model(), on_fit=lambda: fits.append(3))
+    assert fits == [1, 3]
+
+
+def test_predict_prints_the_command_that_says_why(tmp_path, capsys):
+    from PIL import Image
+
+    folder = trained_model.folder(tmp_path / "model")
+    rng = np.random.default_rng(0)
+    for place in range(3):
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"{place}.png")
+    main(["predict", str(folder), *(str(tmp_path / f"{place}.png") for place in range(3))])
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("why ")]
+    assert f"diagnose {folder}" in line
