@@ -126,3 +126,15 @@ def test_held_out_images_travel_with_the_model():
     trained = {image.tobytes() for image in reference.pixels}
     assert 150 <= len(reference.held_out) == len(reference.held_out_labels)
     assert not any(image.tobytes() in trained for image in reference.held_out)
+
+
+def test_an_orientation_that_no_training_file_has_contradicts(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, Image.fromarray(photo(30, 40)), "a.jpg", exif=exif)
+    landscape = TrainingFacts(colour=True, grey=0.0, aspects=(1.3, 1.4), side=16, stretched=True, value_range=False)
+    facts = judge_file(read_facts(ListedImage("a", path), read_image(path, SPEC), SPEC), landscape)
+    assert (facts[0].title, facts[0].confidence) == ("EXIF orientation", 0.95)
+    portrait = TrainingFacts(colour=True, grey=0.0, aspects=(0.7, 0.8), side=16, stretched=True, value_range=False)
+    facts = judge_file(read_facts(ListedImage("a", path), read_image(path, SPEC), SPEC), portrait)
+    assert [(fact.title, fact.confidence) for fact in facts] == [("EXIF orientation", 0.2)]

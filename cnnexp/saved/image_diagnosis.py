@@ -24,6 +24,7 @@ from cnnexp.system.text import did_you_mean, listed
 
 NEIGHBOURS = 6  # training images that are named
 COVERAGE = 0.9  # of the prediction sets
+MOST_TOGETHER = 200  # images that are judged together, evenly spaced; more would add no evidence
 _SEED = 0
 
 
@@ -115,7 +116,8 @@ def _together(model: Classifier, pixels: Images, mismatches: Mismatches | None) 
     labels = model.reference.held_out_labels
     if mismatches is None or labels is None or len(pixels) < FEWEST:
         return None
-    found = suspect_set(pixels, mismatches.detector, mismatches.kinds, mismatches.describe, labels, seed=_SEED)
+    chosen = pixels[np.unique(np.linspace(0, len(pixels) - 1, MOST_TOGETHER).astype(np.int64))]
+    found = suspect_set(chosen, mismatches.detector, mismatches.kinds, mismatches.describe, labels, seed=_SEED)
     return SetDiagnosis(suspicion=found, verdict=judge_set(found, mismatches.kinds))
 
 

@@ -7,6 +7,8 @@ from cnnexp.records import Finding
 ASPECT = 1.5  # times wider or narrower than every training file: a stretched image changes as much
 SMALL = 0.5  # of the side that the network takes: an image enlarged twice has lost half its detail
 MOST_GREY = 0.01  # of training images, at most, may be grey where grey is called unusual
+_EXCHANGES_SIDES = 5  # EXIF orientations from this on exchange width and height
+_LIKE = 1.1  # times wider or narrower than training files, and still like them
 _FULL_RANGE = 1 / 8  # of the range of its type that levels of more than 8 bits use, at least
 
 
@@ -42,7 +44,10 @@ class TrainingFacts:
 
 def judge_file(file: FileFacts, training: TrainingFacts) -> tuple[Finding, ...]:
     """Return what explains a wrong answer, the most certain first; empty where the file is as others."""
-    checks = (_one_level, _unused_range, _transparent, _grey, _color_dropped, _aspect, _small, _cmyk, _animated)
+    checks = (
+        *(_one_level, _unused_range, _turned, _transparent, _grey),
+        *(_color_dropped, _aspect, _small, _cmyk, _animated),
+    )
     found = [finding for check in checks if (finding := check(file, training)) is not None]
     return tuple(sorted(found, key=lambda finding: -finding.confidence))
 
@@ -88,6 +93,36 @@ def _unused_range(file: FileFacts, training: TrainingFacts) -> Finding | None:
         confidence=1.0,
         highest_level=file.highest_level,
     )
+
+
+def _turned(file: FileFacts, training: TrainingFacts) -> Finding | None:
+    """Judge the EXIF orientation, which the reader has applied: it contradicts where training files are not so shaped.
+
+    Orientations 5 to 8 exchange width and height. Programs that turn the pixels and keep the tag turn an image twice.
+    """
+    if file.orientation == 1:
+        return None
+    contradicts = (
+        file.orientation >= _EXCHANGES_SIDES
+        and training.aspects is not None
+        and not _is_usual(file.width / file.height, training.aspects)
+        and _is_usual(file.height / file.width, training.aspects)
+    )
+    doubt = (
+        "no training file is so high or so wide, and as it is stored it would be" if contradicts else "this is usual"
+    )
+    return _fact(
+        "EXIF orientation",
+        f"The file says that it is stored turned or mirrored (orientation {file.orientation}), and is turned upright "
+        f"before the network sees it; {doubt}.",
+        "Look at it as stored: if its pixels are upright already, remove the tag.",
+        confidence=0.95 if contradicts else 0.2,
+        orientation=file.orientation,
+    )
+
+
+def _is_usual(aspect: float, aspects: tuple[float, float]) -> bool:
+    return aspects[0] / _LIKE <= aspect <= aspects[1] * _LIKE
 
 
 def _transparent(file: FileFacts, _: TrainingFacts) -> Finding | None:

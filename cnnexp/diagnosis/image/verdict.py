@@ -10,6 +10,7 @@ from cnnexp.diagnosis.image.sets import SetSuspicion
 from cnnexp.records import Finding
 
 CERTAIN = 0.9  # confidence from which a fact of the file alone explains the answer
+LIKELY = 0.5  # confidence from which a fact of the file is offered as a reason why an image is unlike all others
 WEAK_RECALL = 0.7  # below, errors on a class say more about the class than about one image
 
 
@@ -89,7 +90,8 @@ def _unlike(image: ImageEvidence) -> Finding:
         image.p_value if image.p_value is not None else 1.0,
         image.suspicion.clean_p if image.suspicion is not None and accused else 1.0,
     )
-    hint = f" What is known of the file may explain it: {image.facts[0].title}." if image.facts else ""
+    known = [fact for fact in image.facts if fact.confidence >= LIKELY]
+    hint = f" What is known of the file may explain it: {known[0].title}." if known else ""
     looked = " None of the mismatches that were tried explains it." if image.suspicion is not None else ""
     return Finding(
         id="I1",
