@@ -23,6 +23,7 @@ from cnnexp.system.files import content_of, write_atomically
 VERSION = 5  # of the kinds, the numbers and the fit: increased when one of them changes
 FEWEST = 100  # images that no weight was trained on; a p-value of fewer says too little
 FOLDER = "diagnosis"  # in the cache folder
+MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
 _CHUNK = 256  # images through the network at once
 _GAUSSIANS = ("centre", "scale", "whiten", "means")
 _OF_KINDS = ("apart", "oddity", "shares")
@@ -64,14 +65,14 @@ def _describer(model: Classifier) -> Describe:
     """Return what describes images: their pixels, what the network makes of them, and how far off they are."""
     reference = model.reference
     gaussians = reference.feature_gaussians
+    directions = np.concatenate([gaussians.axes, gaussians.means[:MOST_CLASSES]])
 
     def describe(images: Images) -> Values:
         chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
         features = np.concatenate([model.forward(np.ascontiguousarray(chunk))[1] for chunk in chunks])
         columns = [
             pixel_numbers(images),
-            features @ gaussians.axes.T if features.shape[1] > len(gaussians.axes) else features,
-            features @ gaussians.means.T if features.shape[1] > len(gaussians.axes) else features[:, :0],
+            features if features.shape[1] <= len(gaussians.axes) else features @ directions.T,
             np.log(gaussians.distances(features) + 1)[:, None],
         ]
         return np.concatenate(columns, axis=1).astype(np.float32)
