@@ -5,6 +5,7 @@ It depends on the files of the model alone: its weights, and the images that tra
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,9 @@ def mismatches_of(model: Classifier, *, on_fit: Callable[[], None]) -> Mismatche
         numbers = pixel_numbers(reference.held_out[:1]).shape[1]
         simulated = simulate(reference.held_out, kinds, describe, seed=_SEED)
         detector = fit_detector(simulated, pixel_numbers=numbers)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _to_bytes(detector))
+        with suppress(OSError):  # a cache that cannot be written costs time, no answer
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, _to_bytes(detector))
     return Mismatches(detector, kinds, describe)
 
 

@@ -127,7 +127,7 @@ KINDS = (
         "Crop the frame, and let the reader resize: data.resize is part of the model's card.",
     ),
     Kind(
-        "cropped or stretched",
+        "cropped",
         (
             r(lambda side: t.crop(side, side), (0.6, 0.78)),
             r(lambda side: t.crop(side, side), (0.4, 0.6)),
