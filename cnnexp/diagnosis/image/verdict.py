@@ -81,6 +81,8 @@ def named_finding(
 
 
 def _small(share: float) -> str:
+    if share < 0.001:
+        return "fewer than 0.1%"
     return f"at most {share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
