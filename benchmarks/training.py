@@ -1,7 +1,7 @@
 """The training step of whole networks, on images in memory, against Keras's `fit` and PyTorch.
 
     python -m venv peers; peers/bin/pip install torch timm
-    python benchmarks/training.py [baseline vgg resnet lite0] --peer peers/bin/python [--rounds 5] [--compile] [--busy]
+    python benchmarks/training.py --peer peers/bin/python [--rows resnet lite0] [--rounds 5] [--compile] [--busy]
 
 Each side builds its network in a process of its own and makes some steps that do not count. Then they take turns, so
 that a slower machine slows all of them: images a second are those of a turn, and ratios are those of the turns of one
@@ -156,7 +156,7 @@ def serve(row: Row, make_steps: Callable[[], object]) -> None:
 def commands(name: str, peer: str | None, *, compiled: bool) -> dict[str, list[str]]:
     """Return the command of each side."""
     row = ROWS[name]
-    sides = {side: [sys.executable, __file__, name, "--side", side] for side in SIDES}
+    sides = {side: [sys.executable, __file__, "--rows", name, "--side", side] for side in SIDES}
     if peer is not None:
         shape = [name, *map(str, (row.side, row.batch, row.steps))]
         sides |= {f"PyTorch {kind}": [peer, str(PEER), *shape, kind, "eager"] for kind in ("float32", "bfloat16")}
@@ -196,7 +196,7 @@ def _times(own: Sequence[float], values: Sequence[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], default=list(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--peer", help="Python with PyTorch and timm; without it, Keras is the only peer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="torch.compile, too: minutes of compiling")

@@ -114,6 +114,15 @@ def test_statistics_are_those_of_the_batch_and_not_of_what_it_was_drawn_from():
     np.testing.assert_allclose(model.get_layer("norm").moving_mean, x.mean(axis=(0, 1, 2)), rtol=1e-4)
 
 
+def test_a_batch_of_a_single_value_has_no_variance_and_stays_finite():
+    inputs = keras.Input((1, 1, 2))
+    model = keras.Model(inputs, layers.BatchNormalization(momentum=0.5)(inputs))
+    output = with_fast_layers(model, training=True)(np.full((1, 1, 1, 2), 7, np.float32), training=True)
+    assert np.array_equal(output.numpy(), np.zeros((1, 1, 1, 2)))
+    gamma, beta, mean, variance = model.get_weights()
+    assert (gamma.tolist(), beta.tolist(), mean.tolist(), variance.tolist()) == ([1, 1], [0, 0], [3.5, 3.5], [0.5, 0.5])
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("number", [0, 3, 4])
 def test_the_same_step_gives_the_same_bits(number, training):
