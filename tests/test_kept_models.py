@@ -27,7 +27,7 @@ def store(folder):
     return f"sqlite:///{folder}/mlflow.db"
 
 
-def recorded(*overrides, loss=None, parent=None):
+def recorded(*overrides, loss=None, parent=None, head=None):
     """Record a run in the current folder, which nothing has trained; return its id."""
     config = compose_config(overrides)
     with recording(
@@ -39,7 +39,7 @@ def recorded(*overrides, loss=None, parent=None):
     ) as recorder:
         result = tracking_inputs.result()
         result = replace(result, metrics={**result.metrics, **({} if loss is None else {"best/val_loss": loss})})
-        recorder.info(result.info)
+        recorder.info(replace(result.info, head_parameters=head))
         record_result(result, config, command=run_command(config, overrides), recorder=recorder)
     return recorder.receipt.run_id
 
@@ -96,6 +96,26 @@ def test_the_room_is_that_of_float32():
     assert room_for_models(300, 4_250_000, kept="all") == "300 × 17 MB = 5.1 GB; tracking.models=best keeps one"
     assert room_for_models(300, 4_250_000, kept="none") == "none is kept (of about 17 MB each)"
     assert room_for_models(None, 4_250_000, kept="all").startswith("about 17 MB each; ")
+
+
+def test_the_room_of_models_with_the_same_backbone_is_that_of_one_and_of_heads():
+    said = room_for_models(300, 4_250_000, kept="all", head=12_500)
+    assert said == "the backbone once, 17 MB, and 300 heads × 200 kB = 77 MB"
+    unknown = room_for_models(None, 4_250_000, kept="all", head=12_500)
+    assert unknown == "the backbone once, about 17 MB, and 200 kB for each head"
+    assert room_for_models(300, 4_250_000, kept="best", head=12_500) == "the best run's is kept (about 17 MB)"
+
+
+def test_a_dry_run_goes_by_a_run_that_froze_as_much(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    frozen = ["training.freeze=backbone"]
+    recorded(*frozen, head=1_000)
+    parameters = tracking_inputs.result().info.parameters
+    assert main(["-m", "seed=range(300)", *frozen, "sweep.dry_run=true"]) == 0
+    said = room_for_models(300, parameters, kept="all", head=1_000)
+    assert f"models: {said}" in " ".join(capfd.readouterr().out.split())
+    assert main(["-m", "seed=range(300)", "sweep.dry_run=true"]) == 0
+    assert "models" not in capfd.readouterr().out
 
 
 def test_folds_keep_theirs_because_a_run_of_folds_is_made_from_them():

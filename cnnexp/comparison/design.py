@@ -14,7 +14,11 @@ from cnnexp.records import RunSummary
 from cnnexp.system.text import as_yaml, closest
 
 ABSENT = "–"  # stands for a setting that a run does not have
-_FOLLOWED = ("used", "model.trainable_weights")  # recorded beside the settings: what followed from them
+_FOLLOWED = (
+    "used",
+    "model.trainable_weights",
+    "model.head_weights",
+)  # recorded beside the settings: what followed from them
 _DIGITS = 4  # of a number, at least
 _NEUTRAL = ("none", "null", "off", "false", "constant", "unit", "baseline")  # levels that mean "nothing added"
 

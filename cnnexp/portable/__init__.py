@@ -5,14 +5,15 @@ They need nothing else of cnnexp, so that an exported folder and a server answer
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 
 
-def copy_to(package: Path, *, without: str) -> None:
-    """Make the new folder `package` a Python package with the reader and this package, `without` one module."""
+def copy_to(package: Path, *, without: Sequence[str]) -> None:
+    """Make the new folder `package` a Python package with the reader and this package, `without` some modules."""
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     for folder in (_HERE.parent / "images", _HERE):
-        shutil.copytree(folder, package / folder.name, ignore=shutil.ignore_patterns("__pycache__", without))
+        shutil.copytree(folder, package / folder.name, ignore=shutil.ignore_patterns("__pycache__", *without))

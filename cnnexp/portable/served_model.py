@@ -8,6 +8,8 @@ answer for this row; null when there is one).
 """
 
 import base64
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..images import ImageSpec, UnreadableImageError, read_image
+from .card import UnfitModelError
 from .classifier import Classifier, load
 from .decision import decide
+from .delta import deltas, restore
 
 _CHUNK = 256  # images in memory at once
 _URL_SAFE = str.maketrans("-_", "+/")  # the other alphabet of base64
@@ -27,7 +31,26 @@ _URL_SAFE = str.maketrans("-_", "+/")  # the other alphabet of base64
 
 def _load_pyfunc(data_path: str) -> "ImageModel":
     """Load the model; the name and the argument are MLflow's."""
-    return ImageModel(load(Path(data_path)))
+    folder = Path(data_path)
+    if not deltas(folder):
+        return ImageModel(load(folder))
+    with tempfile.TemporaryDirectory() as copy:
+        whole = Path(shutil.copytree(folder, Path(copy) / "data"))
+        restore(whole, _read_base)
+        return ImageModel(load(whole))
+
+
+def _read_base(run: str, name: str) -> bytes:
+    import mlflow.artifacts
+
+    try:
+        return Path(mlflow.artifacts.download_artifacts(run_id=run, artifact_path=name)).read_bytes()
+    except Exception as error:  # whatever the store raises
+        raise UnfitModelError(
+            f"The runs of a sweep share what is alike in their models; that of this one is {name} among the artifacts "
+            f"of run {run}, which the store {mlflow.get_tracking_uri()} does not give: {error}. Set "
+            "MLFLOW_TRACKING_URI to the store of that run; or make a model without it: cnnexp export RUN FOLDER"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class RunInfo:
     steps_per_epoch: int
     notes: tuple[str, ...]
     found: FoundLearningRate | None = None  # None: the learning rate was set by hand
+    head_parameters: int | None = None  # weights of the head, where it alone is trained; None: others are, too
 
 
 @dataclass(frozen=True, slots=True)

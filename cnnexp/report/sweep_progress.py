@@ -63,12 +63,12 @@ class SweepReport:
         self._bar.update(self._task, total=total)
         self._moving.start()
 
-    def model_known(self, parameters: int, *, kept: str) -> None:
+    def model_known(self, parameters: int, *, kept: str, head: int | None) -> None:
         """Print, when the first network is known, how much room the models of the sweep take."""
         if not self._model_is_known:
             total = self._bar.tasks[0].total
             count = None if total is None else round(total)
-            self._labelled([("models", room_for_models(count, parameters, kept=kept))])
+            self._labelled([("models", room_for_models(count, parameters, kept=kept, head=head))])
         self._model_is_known = True
 
     def expect(self, more: int) -> None:

@@ -16,6 +16,7 @@ from cnnexp.config.extended import code_files
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
+from cnnexp.models import LOGITS
 from cnnexp.records import (
     SPLIT_NAMES,
     DataReport,
@@ -217,6 +218,7 @@ def run_info(
         steps_per_epoch=settings.steps_per_epoch,
         notes=(*splits.notes, *rate_notes(found)),
         found=found,
+        head_parameters=model.get_layer(LOGITS).count_params() if config.training.freeze == "backbone" else None,
     )
 
 

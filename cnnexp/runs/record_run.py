@@ -105,7 +105,8 @@ def record_result(result: RunResult, config: ExperimentConfig, *, command: RunCo
     kept = config.tracking.models
     if kept != "all":
         recorder.tags(train_again(command))
-    recorder.finish(result, artifacts.files(result, command), with_model=kept != "none")
+    frozen = config.training.freeze == "backbone"
+    recorder.finish(result, artifacts.files(result, command), with_model=kept != "none", frozen=frozen)
 
 
 def code_of(config: ExperimentConfig) -> dict[str, bytes]:

@@ -73,7 +73,7 @@ def _copy(folder: Path, source: Path) -> None:
         file = folder / user_code.FOLDER / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    portable.copy_to(folder / READER, without="served_model.py")
+    portable.copy_to(folder / READER, without=("served_model.py", "delta.py"))
     (folder / READER / "portable" / SCRIPT).replace(folder / SCRIPT)
     needs = [f"{name}=={version(name)}" for name in _NEEDS]
     (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")

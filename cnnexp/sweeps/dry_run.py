@@ -20,6 +20,7 @@ from cnnexp.tracking.store.find_runs import runs_like
 from cnnexp.tracking.store.stored_run import StoredRun
 
 _WEIGHTS = "model.trainable_weights"  # parameter of a recorded run
+_HEAD = "model.head_weights"  # another, of one that trained the head alone
 MOST_ROWS = 200  # runs that are listed
 
 
@@ -68,10 +69,13 @@ def _print_runs(console: Console, jobs: Sequence[Job], done: set[int], keys: Seq
 def _room(example: Job, recorded: Sequence[StoredRun], left: int, *, kept: str) -> str:
     """Estimate the room for the models by a recorded run of the same data and network; empty where there is none."""
     network = {name: as_yaml(value) for name, value in parameters(example.config).items() if _shapes_network(name)}
+    frozen = example.config.training.freeze == "backbone"
     for run in recorded:
         settings = {name: value for name, value in run.settings.items() if _shapes_network(name)}
-        if (weights := settings.pop(_WEIGHTS, None)) is not None and settings == network:
-            return f"models: {room_for_models(left, int(weights), kept=kept)}"
+        weights, head = settings.pop(_WEIGHTS, None), settings.pop(_HEAD, None)
+        if weights is not None and settings == network and frozen == (head is not None):
+            of_head = None if head is None else int(head)
+            return f"models: {room_for_models(left, int(weights), kept=kept, head=of_head)}"
     return ""
 
 

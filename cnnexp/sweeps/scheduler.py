@@ -134,7 +134,8 @@ class Scheduler:
                 run.record.notify()
             case protocol.Planned(info):
                 run.info = info
-                self._report.model_known(info.parameters, kept=run.job.config.tracking.models)
+                kept = run.job.config.tracking.models
+                self._report.model_known(info.parameters, kept=kept, head=info.head_parameters)
             case protocol.Progressed(stage, done, total):
                 self._report.stage(key, stage, done, total)
             case protocol.EpochEnded(values):

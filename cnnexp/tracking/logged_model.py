@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = "cnnexp_served"  # name of the folder of code inside the model
 _NEEDS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow")
+LARGE_FILES = ("data/model.keras", "data/features.npz")
 _EXAMPLES = 2  # images in the input example
 _EXAMPLE_INFO = {
     "type": "dataframe",
@@ -58,14 +59,14 @@ def lay_out(
 
     """
     (folder / "data").mkdir(parents=True)
-    (folder / "data" / "model.keras").write_bytes(model_file)
-    (folder / "data" / "features.npz").write_bytes(features_file)
+    for name, content in zip(LARGE_FILES, (model_file, features_file), strict=True):
+        (folder / name).write_bytes(content)
     _write(folder / "data" / "card.json", json.dumps(card, ensure_ascii=False, indent=2, default=_plain))
     for name, text in code.items():
         file = folder / "data" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.encode())
-    portable.copy_to(folder / "code" / _PACKAGE, without="predict.py")
+    portable.copy_to(folder / "code" / _PACKAGE, without=("predict.py",))
     _write_environment(folder)
     table = {"columns": ["image"], "data": [[_as_text(image)] for image in example[:_EXAMPLES]]}
     _write(folder / _EXAMPLE_INFO["artifact_path"], json.dumps(table))

@@ -1,6 +1,5 @@
 """The model that a recorded run left behind, wherever its files are."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from cnnexp.records import RunSummary
 from cnnexp.system.text import command_with, listed, printable
 from cnnexp.tracking.kept_models import why_without
 from cnnexp.tracking.store import run_files
-from cnnexp.tracking.store.calls import calling, mlflow_uri
 from cnnexp.tracking.store.find_runs import ask, find_runs, finished_runs
+from cnnexp.tracking.store.model_files import model_folder
 from cnnexp.tracking.store.stored_run import RunStore, StoredRun
 from cnnexp.tracking.tags import EVALUATES
 
 _TRIED = 20  # newest finished runs that are asked for a model, where the one that was meant has none
-_DATA = "data"  # folder of the logged model with the model file, the card and the features
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +29,14 @@ class RecordedModel:
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """Give the folder with model file, card and features; a copy, for as long as the block, if they are remote.
+        """Give the folder with model file, card and features; a copy, for as long as the block, see `model_folder`.
 
         Raises:
             ModelError: The files are gone.
 
         """
-        local = run_files.local_folder(self.location)
-        if local is not None:
-            if not (local / _DATA).is_dir():
-                raise ModelError(
-                    f"The model of run {self.run.run_id} must be in {local}; it is not there. Was the folder of the "
-                    "store moved or deleted? An exported folder can be moved: cnnexp export."
-                )
-            yield local / _DATA
-            return
-        import mlflow.artifacts
-
-        with tempfile.TemporaryDirectory() as copy:
-            with calling(self.store):
-                found = mlflow.artifacts.download_artifacts(
-                    f"{self.location}/{_DATA}", dst_path=copy, tracking_uri=mlflow_uri(self.store)
-                )
-            yield Path(found)
+        with model_folder(self.location, store=self.store, run_id=self.run.run_id) as folder:
+            yield folder
 
     def config_yaml(self) -> str | None:
         """Return the run's whole configuration; None where it was not recorded."""

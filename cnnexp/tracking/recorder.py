@@ -194,11 +194,18 @@ class Recorder:
         if self._record is not None:
             self._record.delivery.check()
 
-    def finish(self, result: RunResult, files: Mapping[str, bytes], *, with_model: bool = True) -> None:
-        """Record what came out: final metrics, artifacts under their names at the root, the model, a description."""
+    def finish(
+        self, result: RunResult, files: Mapping[str, bytes], *, with_model: bool = True, frozen: bool = False
+    ) -> None:
+        """Record what came out: final metrics, artifacts under their names at the root, the model, a description.
+
+        Models with a `frozen` backbone are alike in all runs of a sweep, and stored so.
+        """
         self.files(files)
         if with_model:
             self._lay_out_model(result)
+        if with_model and frozen:
+            self._writer.share(logged_model.LARGE_FILES)
         if "confusion_matrix.png" in files:  # at one step in all runs, or the UI never shows them side by side
             self._writer.append(entries.image("confusion_matrix", "confusion_matrix.png", step=0))
         self._writer.append(entries.metrics(result.metrics, step=0, kind="final", notes=self._notes))

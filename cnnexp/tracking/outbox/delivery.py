@@ -14,7 +14,9 @@ from cnnexp.tracking.outbox.log_entries import log_entries
 from cnnexp.tracking.outbox.record_folder import Entry, Opening, Progress
 from cnnexp.tracking.outbox.run_in_store import RunInStore
 from cnnexp.tracking.outbox.send_files import send_artifacts, send_image_grid, send_model
+from cnnexp.tracking.outbox.shared_files import shared_files
 from cnnexp.tracking.store import calls, connection
+from cnnexp.tracking.tags import PARENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,6 +91,7 @@ class Delivery:
             self.progress.save(self.folder)
 
     def _send_model(self, client: "MlflowClient") -> None:
+        self._share_files(client)
         self.progress.model_id = send_model(
             client,
             self.folder / "model",
@@ -97,6 +100,14 @@ class Delivery:
             verify=self._verify,
         )
         self.progress.save(self.folder)
+
+    def _share_files(self, client: "MlflowClient") -> None:
+        """Store what the model has in common with those of the other runs of its parent once, if it has one."""
+        parent = self.opening.tags.get(PARENT)
+        if parent is None:
+            return
+        for file in record_folder.read_shared(self.folder):
+            shared_files(client, parent, store=self.opening.uri, verify=self._verify).replace(file)
 
     def _send_files(self, client: "MlflowClient") -> None:
         files = self.folder / "files"

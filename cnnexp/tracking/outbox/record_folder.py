@@ -6,6 +6,7 @@
                          locked by the training process for as long as it records
         files/           artifacts of the run, as they will be named
         model/           what the logged model is made of
+        shared.json      which files of the model have much in common with those of the parent's other runs
         status.json      how the run ended; written last
         reserve          room for that on a full disk
         delivered.json   how much of this the store has; written by the process that delivers
@@ -20,7 +21,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ JOURNAL = "journal.jsonl"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RESERVE = "reserve"
+_SHARED = "shared.json"
 _RESERVED = 65_536  # bytes: for status.json, a traceback and what the delivery notes down
 Entry = dict[str, Any]
 
@@ -178,6 +180,11 @@ class RecordWriter:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    def share(self, files: Sequence[str]) -> None:
+        """Have what these files of the model have in common with others stored once, see `shared_files`."""
+        with _writing():
+            (self.folder / _SHARED).write_text(json.dumps({"files": list(files)}), encoding="utf-8")
+
     def remove_model(self) -> None:
         """Remove the model, if there is one, so that another one can be laid out."""
         shutil.rmtree(self.folder / "model", ignore_errors=True)
@@ -233,6 +240,14 @@ def read_entries(folder: Path, *, start: int) -> list[Entry]:
     """Return the whole lines of the journal from line `start` on; a line that is still being written is left out."""
     whole, _, _ = (folder / JOURNAL).read_bytes().rpartition(b"\n")
     return [json.loads(line) for line in whole.splitlines()[start:]]
+
+
+def read_shared(folder: Path) -> list[Path]:
+    """Return the files of the model that are to be stored as deltas, and are not yet."""
+    if not (folder / _SHARED).exists():
+        return []
+    files = [folder / "model" / name for name in read_json(folder / _SHARED)["files"]]
+    return [file for file in files if file.exists()]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def send_model(client: "MlflowClient", folder: Path, *, experiment_id: str, run_
     logged_model.complete(folder, logged, run_id=run_id)
     client.log_model_artifacts(logged.model_id, str(folder))
     if verify:
-        _require_kept(folder, partial(client.list_logged_model_artifacts, logged.model_id))
+        require_kept(folder, partial(client.list_logged_model_artifacts, logged.model_id))
     client.finalize_logged_model(logged.model_id, "READY")
     return str(logged.model_id)
 
@@ -58,7 +58,7 @@ def send_artifacts(client: "MlflowClient", folder: Path, *, run_id: str, verify:
     if any(folder.iterdir()):
         client.log_artifacts(run_id, str(folder))
         if verify:
-            _require_kept(folder, partial(client.list_artifacts, run_id))
+            require_kept(folder, partial(client.list_artifacts, run_id))
 
 
 def send_image_grid(client: "MlflowClient", files: Path, *, run_id: str, entries: Sequence[Entry]) -> None:
@@ -75,7 +75,7 @@ def send_image_grid(client: "MlflowClient", files: Path, *, run_id: str, entries
         raise StoreUnavailableError("The store said that it took the images of the run, and does not have them.")
 
 
-def _require_kept(folder: Path, list_kept: "Callable[[str | None], Sequence[FileInfo]]") -> None:
+def require_kept(folder: Path, list_kept: "Callable[[str | None], Sequence[FileInfo]]") -> None:
     """Make sure that a store has every file of a folder: a network to be signed in to answers for it with success."""
     for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         kept = {item.path: item.file_size or 0 for item in list_kept(_name_in(folder, place) or None)}

@@ -6,6 +6,7 @@ from cnnexp.portable.reference import TrainingReference
 from cnnexp.records import FoldResult
 from cnnexp.tracking.store import run_files
 from cnnexp.tracking.store.find_runs import ask
+from cnnexp.tracking.store.model_files import read_model_file
 
 
 def read_fold(uri: str, run_id: str, *, fold: int, with_model: bool) -> FoldResult:
@@ -19,7 +20,7 @@ def read_fold(uri: str, run_id: str, *, fold: int, with_model: bool) -> FoldResu
     locations = ask(uri, lambda store: store.locations(run_id))
     predictions = run_files.predictions(run.artifact_uri, store=uri)
     names = (REFERENCE_FILE, *([MODEL_FILE] if with_model else []))
-    files = [None] if locations.model is None else [_file(locations.model, name, uri) for name in names]
+    files = [None] if locations.model is None else [read_model_file(locations.model, name, store=uri) for name in names]
     if predictions is None or None in files:
         raise TrackingError(
             f"A run of folds needs what each of them has recorded; the files of fold {fold} (run {run_id}) are gone. "
@@ -34,7 +35,3 @@ def read_fold(uri: str, run_id: str, *, fold: int, with_model: bool) -> FoldResu
         distances=TrainingReference.from_bytes(files[0] or b"").distances,
         model_file=files[1] if with_model else None,
     )
-
-
-def _file(model: str, name: str, uri: str) -> bytes | None:
-    return run_files.read_file(f"{model.rstrip('/')}/data", name, store=uri)
