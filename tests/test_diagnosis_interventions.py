@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 
@@ -13,6 +14,7 @@ from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Difference, ModelDifference
 from cnnexp.compose import compose_config, recorded_overrides, to_yaml
 from cnnexp.diagnosis.interventions import Intervention, Outcome, interventions, judge, of_rate
+from cnnexp.runs.probes.probe_run import ASKED_FOR
 from cnnexp.tracking.store.find_runs import find_runs
 
 STORE = "sqlite:///{}/mlflow.db"
@@ -97,6 +99,23 @@ def test_only_a_repair_that_can_be_typed_is_tried():
     by_hand = replace(judge([outcome("M1", 0.9)], **RUN), repair="look at the labels")
     typed = replace(by_hand, repair="training.epochs=20 model=small")
     assert (repairable([by_hand]), repairable([by_hand, typed])) == (None, typed)
+
+
+def test_a_run_whose_images_are_gone_shows_what_it_recorded_and_says_that_it_was_not_probed(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "a.npz", images=rng.integers(0, 256, (120, 8, 8), np.uint8), labels=np.arange(120) % 3)
+    one_step = ["training.epochs=1", "training.threads=1", "model=small", "model.width=2", "model.dense=4"]
+    assert main(["data=npz", "data.path=a.npz", "optimizer.learning_rate=30", *one_step]) == 0
+    recorded = find_runs(["latest"], uri=STORE.format(tmp_path))[0].read_findings()
+    (tmp_path / "a.npz").unlink()
+    capsys.readouterr()
+    assert main(["diagnose", "latest"]) == 0
+    told = capsys.readouterr()
+    assert all(one.title in told.out for one in recorded)
+    assert ("was not probed" in told.err) == bool({one.id for one in recorded} & ASKED_FOR)
 
 
 @pytest.mark.slow  # three trainings of a second, and the imports for them

@@ -233,3 +233,27 @@ def test_a_network_below_its_nearest_neighbours_is_explained_by_extreme_settings
 @pytest.mark.parametrize("changes", [{"images_per_step": 2}, {"images_per_step": 512}, {"dropout": 0.8}])
 def test_extreme_settings_of_a_network_that_learned_are_no_fault(changes):
     assert diagnose(run(neighbours=near(shuffled=False), **changes)) == ()
+
+
+def faint(count, seed):
+    """Images of five classes whose patterns are so faint that neighbours of few images are often of another class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % K
+    angles = rng.uniform(0, 2 * np.pi, count)  # within a class, images lie on a circle that few cannot cover
+    grid = np.arange(12)[:, None] * np.cos(angles)[:, None, None] + np.arange(12) * np.sin(angles)[:, None, None]
+    waves = 128 + 60 * np.sin(grid * (0.5 + 0.35 * labels[:, None, None]))
+    return np.repeat(np.clip(waves + rng.normal(0, 8, waves.shape), 0, 255).astype(np.uint8)[..., None], 3, 3), labels
+
+
+@pytest.mark.parametrize(("count", "found"), [(200, ["D5"]), (900, [])])
+def test_too_few_images_are_named_by_what_half_of_them_would_lose(count, found):
+    (train, labels), (val, val_labels) = faint(count, 0), faint(100, 1)
+    given = neighbours(train=train, train_labels=labels, validation=val, validation_labels=val_labels, seed=0)
+    weak = {"train_accuracy": 0.9, "val_accuracy": 0.89, "train_images": count, "val_images": 100}
+    assert ids(diagnose(run(neighbours=replace(given, accuracy=0.8), **weak))) == found
+
+
+def test_few_images_that_are_answered_well_are_enough():
+    (train, labels), (val, val_labels) = faint(200, 0), faint(100, 1)
+    given = neighbours(train=train, train_labels=labels, validation=val, validation_labels=val_labels, seed=0)
+    assert diagnose(run(neighbours=replace(given, accuracy=0.8))) == ()

@@ -11,7 +11,7 @@ import yaml
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import is_exported
 from cnnexp.compose import compose_config, recorded_overrides
-from cnnexp.errors import ConfigError
+from cnnexp.errors import ConfigError, DataError, ModelError
 from cnnexp.records import RunSummary
 from cnnexp.report.console import open_console
 from cnnexp.report.run.findings_page import findings_page
@@ -33,7 +33,6 @@ def diagnose_run(target: str, *, uri: str, outputs: Outputs, tried: bool) -> int
         TargetError: no run is meant.
         ConfigError: it is an exported folder, which has no record, a file cannot be written, or `tried` is asked for
             where there is nothing to try.
-        CnnexpError: the images of a run that is probed are gone, or cannot be read.
 
     """
     refuse_to_mix(outputs)
@@ -88,14 +87,18 @@ def _probed(run: RunSummary, *, uri: str, shown: bool) -> RunSummary:
 
     with RunReport(titled=True) as report:
         show = report.progress if shown else _hide
-        found = probe_run(
-            recorded,
-            settings=yaml.safe_load(content),
-            metrics=run.metrics,
-            epochs=len(run.read_curves()["val/loss"]),
-            compose=lambda changed: compose_config([*overrides, *changed]),
-            on_progress=show,
-        )
+        try:
+            found = probe_run(
+                recorded,
+                settings=yaml.safe_load(content),
+                metrics=run.metrics,
+                epochs=len(run.read_curves()["val/loss"]),
+                compose=lambda changed: compose_config([*overrides, *changed]),
+                on_progress=show,
+            )
+        except (ConfigError, DataError, ModelError) as error:  # what the run recorded is known all the same
+            report.warn(f"{run.name} was not probed: {error}")
+            return run
     return replace(run, read_findings=lambda: found)
 
 

@@ -10,6 +10,7 @@ from cnnexp.diagnosis.changed_split import detect_changed_split
 from cnnexp.diagnosis.class_order import detect_class_order
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination_interval, exact_interval
 from cnnexp.diagnosis.failed_learning import failed_learning, recorded_failure
+from cnnexp.diagnosis.few_images import detect_few_images
 from cnnexp.diagnosis.label_faults import detect_flipped_class, detect_label_noise, detect_permuted_labels
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
 from cnnexp.diagnosis.misleading_metrics import (
@@ -52,6 +53,7 @@ DETECTORS = (
     detect_label_noise,
     detect_flipped_class,
     detect_class_order,
+    detect_few_images,
     detect_changed_split,
     detect_split_gap,
     detect_overfitting,

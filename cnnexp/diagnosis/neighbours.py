@@ -16,6 +16,8 @@ from cnnexp.records import Images, Labels
 MOST_IMAGES = 2_000  # of train, and of the images that are answered: a quarter of a second in all on one core
 MOST_BYTES = 2**26  # of these images
 SIDE = 16  # pixels that an image is averaged to
+FEW_IMAGES = 1_000  # up to so many training images, the rise with their number is measured; beyond, it is never steep
+HALVES = 5
 VOTES = 5  # nearest training images that answer a new one
 
 
@@ -26,6 +28,9 @@ class Neighbours:
     labels: NeighbourAgreement | None  # of the training images; None: too few of them, or one class
     accuracy: float  # of validation images, answered by most of their nearest training images
     answered: int  # validation images
+    # Accuracy of training images answered by all others, minus that by half of them: steep where there are too few.
+    rise: float = 0.0
+    rise_error: float = 0.0  # its standard error, over images
 
 
 def neighbours(
@@ -36,9 +41,22 @@ def neighbours(
     comparable = len(known) > NEIGHBOURS and len(np.unique(train_labels)) > 1
     return Neighbours(
         labels=neighbour_agreement(known, train_labels, seed=seed) if comparable else None,
-        accuracy=_votes_right(train_labels[_nearest(new, known)], validation_labels),
+        accuracy=float(_are_right(train_labels[_nearest(new, known)], validation_labels).mean()) if len(new) else 0.0,
         answered=len(validation_labels),
+        **(_rise(known, train_labels, seed) if comparable and len(known) <= FEW_IMAGES else {}),
     )
+
+
+def _rise(known: NDArray[np.float32], labels: Labels, seed: int) -> dict[str, float]:
+    """Return the rise and its standard error; halves are drawn `HALVES` times."""
+    similarity = known @ known.T
+    np.fill_diagonal(similarity, -np.inf)
+    generator, count = np.random.default_rng(seed), len(known)
+    by_all = _are_right(labels[_most_similar(similarity)], labels)
+    halves = [generator.permutation(count)[: count // 2] for _ in range(HALVES)]
+    by_half = [_are_right(labels[half][_most_similar(similarity[:, half])], labels) for half in halves]
+    gains = by_all - np.mean(by_half, axis=0)
+    return {"rise": float(gains.mean()), "rise_error": float(gains.std(ddof=1) / count**0.5)}
 
 
 def _normalized(images: Images) -> NDArray[np.float32]:
@@ -53,14 +71,16 @@ def _normalized(images: Images) -> NDArray[np.float32]:
 
 
 def _nearest(asked: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return (N, VOTES) places of the most similar known images, fewer where there are fewer."""
-    count = min(VOTES, len(known))
-    return np.argpartition(-(asked @ known.T), count - 1, axis=1)[:, :count]
+    return _most_similar(asked @ known.T)
 
 
-def _votes_right(votes: Labels, labels: Labels) -> float:
-    if not len(labels):
-        return 0.0
-    classes = np.arange(int(max(votes.max(), labels.max())) + 1)
-    counts = (votes[:, :, None] == classes).sum(axis=1)
-    return float((counts.argmax(axis=1) == labels).mean())
+def _most_similar(similarity: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return (N, VOTES) columns of the largest values (N, M), fewer where there are fewer."""
+    count = min(VOTES, similarity.shape[1])
+    return np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+
+
+def _are_right(votes: Labels, labels: Labels) -> NDArray[np.bool_]:
+    """Return (N,) whether most of the votes (N, VOTES) are for the label."""
+    classes = np.arange(int(max(votes.max(initial=0), labels.max(initial=0))) + 1)
+    return np.asarray((votes[:, :, None] == classes).sum(axis=1).argmax(axis=1) == labels)

@@ -14,7 +14,7 @@ _ON_TEST = frozenset({"S4", "E1", "E3", UNKNOWN})
 _ON_TRAINING = frozenset({"T1", "T2", "T3", "M1", "M2", "M6", "E1", "E3", UNKNOWN})
 EXPLAINS: Mapping[str, frozenset[str]] = {
     "D3": _ON_TEST | {"M2"},
-    "D5": frozenset({"M2", "E3", UNKNOWN}),
+    "D5": frozenset({"M2", "T3", "E1", "E3", UNKNOWN}),
     "D6": _ON_TEST | {"M2"},
     "L1": frozenset({"M2", "T3", "E3", UNKNOWN}),
     "L2": frozenset({"M2", "T3", "E1", "E3", UNKNOWN}),

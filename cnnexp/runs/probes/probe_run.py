@@ -45,10 +45,11 @@ def probe_run(
         CnnexpError: Its images are gone, or cannot be read.
 
     """
-    if not ASKED_FOR & {finding.id for finding in recorded}:
-        return tuple(recorded)
+    config = compose(())
+    if config.data.has_folds or not ASKED_FOR & {finding.id for finding in recorded}:
+        return tuple(recorded)  # its folds have no validation images in common
     tried = tuple(interventions(settings))
-    outcomes, images = _outcomes(tried, compose, on_progress=on_progress)
+    outcomes, images = _outcomes(config, tried, compose, on_progress=on_progress)
     found = judge(outcomes, accuracy=metrics["best/val_accuracy"], images=images, epochs=epochs)
     if found is None:
         return rank(recorded)
@@ -62,9 +63,10 @@ def _doubted(finding: Finding, found: Finding) -> Finding:
     return dataclasses.replace(finding, confidence=DOUBTED * finding.confidence)
 
 
-def _outcomes(tried: Sequence[Intervention], compose: Compose, *, on_progress: OnProgress) -> tuple[list[Outcome], int]:
+def _outcomes(
+    config: ExperimentConfig, tried: Sequence[Intervention], compose: Compose, *, on_progress: OnProgress
+) -> tuple[list[Outcome], int]:
     """Train briefly with each intervention; return what came of them, and the number of validation images."""
-    config = compose(())
     with starting_network(config) as pretrained:
         splits, _ = experiment.load(config, pretrained, on_progress)
         outcomes = []
