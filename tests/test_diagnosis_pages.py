@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from cnnexp.__main__ import main
+from cnnexp.diagnosis.image.confirm import Candidate, Suspicion
 from cnnexp.records import Finding, RunSummary
+from cnnexp.report.diagnosis.image_page import tried
 from cnnexp.report.diagnosis.standing_chart import said
 from cnnexp.report.pages import overlaid
 from cnnexp.report.prediction import PageWriter
@@ -132,3 +134,20 @@ def test_the_page_of_predictions_shows_where_a_network_with_feature_maps_looks(t
         with PageWriter(tmp_path / "a.html", model, coverage=0.9) as page:
             page.write(prediction)
         assert (tmp_path / "a.html").read_text().count('class="large"') == pictures
+
+
+def candidate(kind, *, share, undone_p, typical_p=0.5):
+    return Candidate(kind=kind, share=share, share_p=0.4, typical_p=typical_p, undone_p=undone_p)
+
+
+def test_what_was_tried_is_shown_with_what_undoing_it_brings():
+    first = candidate("inverted", share=0.9, undone_p=0.6)
+    second = candidate("blurred", share=0.004, undone_p=None, typical_p=0.01)
+    third = candidate("swapped", share=0.1, undone_p=0.001)
+    found = Suspicion(clean_p=0.001, candidates=(first, second, third))
+    rows = tried(found)
+    assert [(row.kind, row.share, row.undone) for row in rows] == [
+        ("inverted", "90 %", "60 %"), ("blurred", "< 1 %", ""), ("swapped", "10 %", "< 1 %"),
+    ]  # fmt: skip
+    assert [row.outcome for row in rows] == ["named", "excluded", "excluded"]
+    assert tried(replace(found, clean_p=0.4)) == []

@@ -121,6 +121,16 @@ def test_the_heat_of_a_position_is_its_part_in_the_score_of_the_class(flat):
     np.testing.assert_allclose(heat[0], expected, atol=1e-5)
 
 
+def test_positions_of_a_large_feature_map_are_put_together_by_regions():
+    pixels = keras.Input((32, 32, 1), dtype="uint8")
+    maps = layers.Conv2D(2, 3, padding="same")(layers.Rescaling(1 / 255)(pixels))
+    model = keras.Model(pixels, layers.Dense(3)(layers.Flatten()(maps)))
+    noise = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 1), dtype=np.uint8)
+    heat = ClassActivation.of(model).compiled()(noise, np.array([2]))[0]
+    inner = heat[10:22, 10:22]
+    assert np.abs(np.diff(inner, axis=0)).max() < 0.5 * heat.max()  # neighbours are alike
+
+
 def test_of_one_number_for_two_classes_the_first_is_against_it():
     pixels = keras.Input((6, 6, 1), dtype="uint8")
     maps = layers.Conv2D(2, 3, padding="same")(layers.Rescaling(1 / 255)(pixels))

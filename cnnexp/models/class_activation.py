@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cnnexp.models.flat import is_functional, renewed, without_nested
 
 _LEAST_SIDE = 4  # positions of a feature map's shorter side; with fewer, every heat map is one large blot
+_MOST_SIDE = 8  # regions of a heat map's side; single positions of a large feature map are noise
 _CHUNK = 32  # images whose activations are in memory together
 
 # From images (N, H, W, C) and a class for each, (N,), to how much each position speaks for it, (N, H, W), 0 or more
@@ -75,7 +76,7 @@ class ClassActivation:
             tape.watch(maps)
             score = self._scores(self.after(maps, training=False), labels)
         products = zip(maps, tape.gradient(score, maps), strict=True)
-        shares = [keras.ops.sum(one * slope, axis=-1, keepdims=True) for one, slope in products]
+        shares = [_coarse(keras.ops.sum(one * slope, axis=-1, keepdims=True)) for one, slope in products]
         total = sum(keras.ops.image.resize(share, pixels.shape[1:3], interpolation="bilinear") for share in shares)
         return keras.ops.relu(total[..., 0])
 
@@ -87,6 +88,12 @@ class ClassActivation:
             logits = keras.ops.concatenate([-logits, logits], axis=-1)
         own = keras.ops.one_hot(labels, logits.shape[-1]) - 1 / logits.shape[-1]
         return keras.ops.sum(logits * own)
+
+
+def _coarse(shares: Any) -> Any:  # noqa: ANN401 - tensors of TensorFlow
+    """Return the shares of a score (N, h, w, 1) by regions, in which what speaks for a class and against it adds up."""
+    size = tuple(-(-side // _MOST_SIDE) for side in shares.shape[1:3])
+    return keras.ops.average_pool(shares, size, padding="same")
 
 
 def _flat(model: keras.Model) -> keras.Model:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from cnnexp.diagnosis.image.confirm import Suspicion
 from cnnexp.images import UnreadableImageError, upright
 from cnnexp.models import HeatMap, HeatMapper
 from cnnexp.portable.classifier import Classifier
@@ -28,6 +29,17 @@ class Shown:
     source: str
     caption: str
     note: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """A kind of mismatch that was simulated on ordinary images, beside one image."""
+
+    kind: str
+    share: str  # of all that is not ordinary about the image
+    typical: str  # of the simulated images of the kind, those that are as far from the others
+    undone: str  # of ordinary images, those that look as little ordinary as this one undone; empty: no inverse
+    outcome: str  # named | possible | excluded
 
 
 def images_page(
@@ -84,7 +96,30 @@ def _section(
         "nearest": _nearest(model, image),
         "charts": [Markup(standing_chart(one)) for one in stands],
         "record": image.record,
+        "ordinary": None if image.suspicion is None else _share(image.suspicion.clean_p),
+        "tried": [] if image.suspicion is None else tried(image.suspicion),
+        "stable": None if image.stable is None else _share(image.stable),
     }
+
+
+def tried(suspicion: Suspicion) -> list[Tried]:
+    """Return the most probable kinds of mismatch, and what undoing them brings; none where the image looks ordinary."""
+    if not suspicion.is_accused:
+        return []
+    return [
+        Tried(
+            kind=one.kind,
+            share=_share(one.share),
+            typical=_share(one.typical_p),
+            undone="" if one.undone_p is None else _share(one.undone_p),
+            outcome="named" if one in suspicion.named else "possible" if one.is_possible else "excluded",
+        )
+        for one in suspicion.candidates
+    ]
+
+
+def _share(value: float) -> str:
+    return "< 1 %" if value < 0.01 else f"{100 * value:.0f} %"
 
 
 def _as_given(item: ListedImage, model: Classifier) -> list[Shown]:
