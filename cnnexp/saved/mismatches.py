@@ -21,7 +21,7 @@ from cnnexp.portable.classifier import Classifier
 from cnnexp.records import Images
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 5  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 6  # of the kinds, the numbers and the fit: increased when one of them changes
 FEWEST = 100  # images that no weight was trained on; a p-value of fewer says too little
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
@@ -94,6 +94,7 @@ def _to_bytes(detector: Detector) -> bytes:
         rows=detector.rows.astype(np.float16),
         row_kinds=detector.row_kinds,
         clean_scores=detector.clean_scores,
+        clean_firsts=detector.clean_firsts,
         posteriors=detector.posteriors.astype(np.float32),
         row_forms=detector.row_forms,
         pixel_numbers=np.int64(detector.pixel_numbers),
@@ -117,6 +118,7 @@ def _read(content: bytes | None) -> Detector | None:
                 rows=arrays["rows"].astype(np.float32),
                 row_kinds=arrays["row_kinds"],
                 clean_scores=arrays["clean_scores"],
+                clean_firsts=arrays["clean_firsts"],
                 posteriors=arrays["posteriors"].astype(np.float64),
                 row_forms=arrays["row_forms"],
                 pixel_numbers=int(arrays["pixel_numbers"]),

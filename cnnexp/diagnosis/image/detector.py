@@ -16,6 +16,7 @@ from cnnexp.diagnosis.image.kinds import CLEAN
 from cnnexp.diagnosis.image.simulation import Simulated, Values
 
 ACCUSE_P = 0.01  # share of ordinary images that are accused, at most; naming them needs more
+MARGIN = 1.0  # of log-odds, by which an image must look more changed than clean ones that look changed in its way
 FOLDS = 5
 SHRINKAGE = 0.02  # of the covariance towards its diagonal; 12,000 rows of 200 numbers
 CLIP = 6.0  # standard deviations beyond which a number says no more
@@ -71,7 +72,8 @@ class Evidence:
     """What is known of N images."""
 
     log_posterior: Floats  # (N, K) of each kind, all kinds equally probable before
-    clean_p: Floats  # (N,) share of clean images that look as much changed
+    clean_p: Floats  # (N,) share of clean images that look as much changed, in any way
+    kind_p: Floats  # (N,) share of clean images that look as much changed in the way that is most probable
     typical_p: Floats  # (N, K) share of simulated images of each kind that are as far from all others of it
     share: Floats  # (N, K) of all that is not clean, 0..1; that of clean is 0
     share_p: Floats  # (N, K) share of simulated images of each kind that are given as little of it
@@ -87,7 +89,8 @@ class Detector:
     temperature: float
     rows: Values  # (R, D) whitened simulated images
     row_kinds: NDArray[np.int64]  # (R,)
-    clean_scores: Floats  # (n,) sorted log-odds of any kind against clean, of clean images
+    clean_scores: Floats  # (n,) log-odds of any kind against clean, of clean images
+    clean_firsts: NDArray[np.int64]  # (n,) the most probable kind of each of them, beside clean
     pixel_numbers: int  # how many of the D directions are those of pixels alone; the others are those of features
     apart: tuple[Floats, ...]  # K arrays (n, 3), sorted: see `_apart`
     oddity: tuple[Floats, ...]  # K sorted: see `_oddity`
@@ -100,14 +103,23 @@ class Detector:
         rows = self.gaussians.whitened(values)
         log_posterior = kind_posteriors(self.gaussians.log_likelihoods(rows), self.kind_of, self.temperature)
         share = not_clean_shares(log_posterior)
+        odds = _changed_odds(log_posterior)
         typical_p = np.stack([self._typical_p(rows, kind) for kind in range(len(self.names))], axis=1)
         return Evidence(
             log_posterior=log_posterior,
-            clean_p=_rank_high(_changed_odds(log_posterior), self.clean_scores),
+            clean_p=_rank_high(odds, np.sort(self.clean_scores)),
+            kind_p=self._kind_p(odds, share.argmax(axis=1)),
             typical_p=typical_p,
             share=share,
             share_p=np.stack([_rank_low(share[:, k], known) for k, known in enumerate(self.shares)], axis=1),
         )
+
+    def _kind_p(self, odds: Floats, first: NDArray[np.int64]) -> Floats:
+        """Return (N,) shares of clean images; those that look grey by nature say nothing about one that looks dark."""
+        alike = first[:, None] == self.clean_firsts
+        as_much = self.clean_scores >= odds[:, None] - MARGIN
+        share: Floats = ((alike & as_much).sum(axis=1) + 1) / (len(self.clean_scores) + 1)
+        return share
 
     def _typical_p(self, rows: Values, kind: int) -> Floats:
         apart = _apart(rows, self.rows[self.row_kinds == kind], self.pixel_numbers)
@@ -206,7 +218,8 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
         temperature=temperature,
         rows=final.whitened(simulated.values),
         row_kinds=kinds,
-        clean_scores=np.sort(_changed_odds(posteriors[kinds == 0])),
+        clean_scores=_changed_odds(posteriors[kinds == 0]),
+        clean_firsts=shares[kinds == 0].argmax(axis=1),
         pixel_numbers=pixel_numbers,
         apart=sorted_apart,
         oddity=tuple(

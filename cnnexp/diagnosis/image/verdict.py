@@ -51,10 +51,15 @@ def judge(image: ImageEvidence, kinds: Sequence[Kind]) -> Finding:
 
 
 def _mismatch(named: Sequence[Candidate], suspicion: Suspicion, kinds: Sequence[Kind]) -> Finding:
-    evidence = {"clean_p": suspicion.clean_p, "share": named[0].share, "typical_p": named[0].typical_p}
+    evidence = {
+        "clean_p": suspicion.clean_p,
+        "kind_p": suspicion.kind_p,
+        "share": named[0].share,
+        "typical_p": named[0].typical_p,
+    }
     if (restored := named[0].undone_p) is not None:
         evidence["undone_p"] = restored
-    proof = f"Of ordinary images {_small(suspicion.clean_p)} look so" + (
+    proof = f"Of ordinary images {_small(suspicion.kind_p)} look so" + (
         f", and with the change undone it looks as {restored:.0%} of them do."
         if restored is not None
         else "; training images changed in this way look like it."
