@@ -21,7 +21,7 @@ from cnnexp.portable.classifier import Classifier
 from cnnexp.records import Images
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 6  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 7  # of the kinds, the numbers and the fit: increased when one of them changes
 FEWEST = 100  # images that no weight was trained on; a p-value of fewer says too little
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones

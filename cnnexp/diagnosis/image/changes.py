@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from cnnexp.records import Images
 
@@ -391,3 +391,40 @@ def shapes(images: Images, generator: Generator) -> Images:
                 inside = (np.abs(y - centre[0]) < size / 3) & (np.abs(x - centre[1]) < size)
             image[inside] = generator.integers(0, 256, channels)
     return drawn
+
+
+def strokes(images: Images, generator: Generator) -> Images:
+    """Return thick lines of one level on a plain ground, as of a letter or a drawing."""
+    rows, columns, channels = images.shape[1:]
+    drawn = np.empty_like(images)
+    for image in drawn:
+        mask = Image.new("L", (columns, rows))
+        points = [(float(x * columns), float(y * rows)) for x, y in 0.1 + 0.8 * generator.random((5, 2))]
+        width = max(1, round((1 + 3 * generator.random()) * scale_of(images)))
+        ImageDraw.Draw(mask).line(points, fill=255, width=width)
+        ground, line = generator.integers(0, 256, (2, channels))
+        image[...] = np.where(np.asarray(mask)[..., None] > 0, line, ground)
+    return drawn
+
+
+def softened(change: Transform, deviation: float) -> Transform:
+    """Return a change, and then a Gaussian blur."""
+    return lambda images, generator: gaussian_blur(deviation)(change(images, generator), generator)
+
+
+def pink_noise(power: float) -> Transform:
+    """Return random fields whose amplitude falls with frequency as in photographs: 1 / f ** power (Field 1987)."""
+
+    def change(images: Images, generator: Generator) -> Images:
+        count, rows, columns, channels = images.shape
+        frequency = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(columns)[None])
+        frequency[0, 0] = 1
+        white = generator.standard_normal((count, channels + 1, rows, columns))
+        fields = np.fft.ifft2(np.fft.fft2(white) / frequency**power).real
+        fields -= fields.mean(axis=(2, 3), keepdims=True)
+        fields /= fields.std(axis=(2, 3), keepdims=True) + 1e-6
+        mixed = fields[:, :1] + 0.4 * fields[:, 1:]  # what all channels share, and their own
+        level, spread = generator.uniform(50, 200, (count, 1, 1, 1)), generator.uniform(20, 75, (count, 1, 1, 1))
+        return np.ascontiguousarray(np.moveaxis(to_bytes(level + spread * mixed), 1, 3))
+
+    return change

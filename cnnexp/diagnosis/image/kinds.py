@@ -269,7 +269,8 @@ KINDS = (
     ),
 )
 
-# What happens to images, too, but has no name here: an image that is most like these is not named after a neighbour.
+# What happens to images, too, but has no name here, and what shows no class at all: drawings, textures with the
+# spectrum of photographs, tiny parts. An image that is most like these is not named after a neighbour.
 # Outlier exposure: Hendrycks, Mazeika & Dietterich 2019 (arXiv:1812.04606).
 UNNAMED = Kind(
     OTHER,
@@ -285,6 +286,12 @@ UNNAMED = Kind(
         t.shade(2),
         t.texture,
         t.shapes,
+        t.softened(t.shapes, 1.0),
+        t.strokes,
+        t.softened(t.strokes, 1.0),
+        t.pink_noise(1.0),
+        t.pink_noise(1.6),
+        r(lambda side: t.crop(side, side), (0.12, 0.35)),
     ),
     "something else happened to it",
     "",
