@@ -20,7 +20,7 @@ POSSIBLE_P = 0.02
 TYPICAL_P = 0.05  # the same for the one kind that is named; images of kinds that were never simulated lie far out
 UNDONE_P = 0.05  # share of clean images that look less clean than an image that was undone rightly, at most
 NAMED = 0.8  # share of all that is not clean, from which one kind is named
-RIVAL = 0.05  # share from which another kind that is possible keeps the first one from being named alone
+RIVAL = 0.02  # share from which another kind that is possible keeps the first one from being named alone
 LISTED = 3  # kinds in a ranked set, at most
 CANDIDATES = 5  # kinds that are reported
 
