@@ -20,6 +20,9 @@ _OR_PRINTED: dict[str, Any] = {"is_flag": False, "flag_value": str(STDOUT), "met
 _EXTEND_HELP = "Code of your own, with what it adds; may be given several times."
 _TRUST_HELP = "Execute the code beside a model that has layers of its own."
 _NEW_FOLDER = click.Path(path_type=Path)
+_TTA = click.option("--tta", default="none", metavar="N|flip", help="Average over N views of each image.")
+_SIZE = click.option("--size", default="none", metavar="H,W", help="Size of the images, other than in training.")
+_SOUP = click.option("--soup", is_flag=True, help="Average the weights of several runs, as far as it helps.")
 
 
 @click.group(name="cnnexp")
@@ -165,7 +168,10 @@ def diagnose(
 @commands.command("evaluate")
 @click.argument("target", metavar="RUN | SWEEP")
 @click.argument("settings", nargs=-1, metavar="[data=...] [shift=... | fault=...]")
-def evaluate(*, target: str, settings: tuple[str, ...]) -> int:
+@_TTA
+@_SIZE
+@_SOUP
+def evaluate(*, target: str, settings: tuple[str, ...], tta: str, size: str, soup: bool) -> int:
     """Evaluate saved models on another data set, or on images changed on purpose, and record that as new runs.
 
     RUN is a run's id or the first six characters of it or more, a run's name, latest, or an exported folder; a SWEEP
@@ -177,13 +183,20 @@ def evaluate(*, target: str, settings: tuple[str, ...]) -> int:
     cnnexp evaluate 3f9a2c shift=blur shift.amount=1.5
     cnnexp evaluate latest shift=none,brightness:0.2,noise:0.1
     cnnexp evaluate latest fault=none,scaled_twice,swapped
+    cnnexp evaluate latest --tta none,flip,8
+    cnnexp evaluate SWEEP --soup
+
+    --tta, --size and --soup make another model of the trained one, calibrated anew on the run's own images; the score
+    stands beside the plain one's on the same images, with what it costs. --tta takes a list. cnnexp export takes them
+    too.
 
     Shifts, what a camera does: brightness, contrast, gain_offset, gamma, noise, blur. Faults, one wrong step on the way
     to the model: scaled_twice, unscaled, swapped, inverted, turned, squeezed, nearest, class_order.
     """  # noqa: D301
     from cnnexp.cli.evaluation_request import read_request
+    from cnnexp.saved.variant_options import parse
 
-    request = read_request(target, settings)
+    request = read_request(target, settings, variants=parse(tta=tta, size=size, soup=soup))
     quiet.import_tensorflow()
     from cnnexp.cli.evaluate import run
 
@@ -202,7 +215,20 @@ def evaluate(*, target: str, settings: tuple[str, ...]) -> int:
     metavar="[=int8]",
     help="Also write model.tflite, for phones; int8 makes it small and says what it loses.",
 )
-def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool, tflite: str | None) -> int:
+@_TTA
+@_SIZE
+@_SOUP
+def export(
+    *,
+    target: str,
+    folder: Path,
+    settings: tuple[str, ...],
+    onnx: bool,
+    tflite: str | None,
+    tta: str,
+    size: str,
+    soup: bool,
+) -> int:
     """Write the model of RUN into the new folder DIR, to be used without MLflow and without cnnexp.
 
     DIR gets the model, its card, the code that reads images, a command predict.py and a README.txt, and is checked
@@ -212,10 +238,22 @@ def export(*, target: str, folder: Path, settings: tuple[str, ...], onnx: bool, 
     \b
     cnnexp export latest model/
     cnnexp export 3f9a2c phone/ --tflite=int8
+    cnnexp export latest model/ --tta flip
+    cnnexp export 3f9a2c model/ --size 48,48
+    cnnexp export RUN RUN RUN model/ --soup
+
+    With --tta, --size and --soup the folder has another model made of the trained one, calibrated anew on the images of
+    its run. See what it gains first: cnnexp evaluate with the same options.
 
     With --tflite=int8 the run's data are read: training images fit the 8-bit ranges, test images show what accuracy is
     lost. Settings such as data.path=PLACE say where they are now.
     """  # noqa: D301
+    from cnnexp.saved.variant_options import parse_one
+
+    if options := parse_one(tta=tta, size=size, soup=soup):
+        from cnnexp.cli.export_variant import run as run_variant
+
+        return run_variant(target, folder, settings, options=options, onnx=onnx, tflite=tflite)
     from cnnexp.cli.export import run
 
     return run(target, folder, settings, onnx=onnx, tflite=tflite)

@@ -1,47 +1,62 @@
 """``cnnexp evaluate``: how good are saved models on other images, or on their own, changed on purpose?"""
 
+import dataclasses
+import itertools
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.text import Text
 
 from cnnexp.cli.evaluation_request import Request, SavedModel
+from cnnexp.cli.variant_folder import variant_folder
 from cnnexp.compose import parameters, to_yaml
 from cnnexp.config import ExperimentConfig
 from cnnexp.config.columns import values
+from cnnexp.portable.card import Card
 from cnnexp.report.console import open_console, print_line
 from cnnexp.report.run import print_scores, reading_shown
-from cnnexp.runs.record_evaluation import EvaluationTarget, RecordedEvaluation, parent_run, record_evaluation, title
+from cnnexp.runs.record_evaluation import (
+    EvaluationTarget,
+    PlainModel,
+    RecordedEvaluation,
+    parent_run,
+    record_evaluation,
+    title,
+)
 from cnnexp.saved import evaluation_set, open_model
 from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.faults import Fault
+from cnnexp.saved.variant_options import NONE, VariantOptions, settings_varied
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import printable, program
 
 
 def run(request: Request) -> None:
     """Evaluate, record and print: one evaluation as a run of its own, several under one parent run."""
-    if len(request.models) == 1 and len(request.changes.each) == 1:
+    if len(request.groups) == len(request.variants) == len(request.changes.each) == 1:
         _evaluate_one(request)
     else:
         _evaluate_all(request)
 
 
 def _evaluate_one(request: Request) -> None:
-    (model,) = request.models
     ((setting, change),) = request.changes.each
-    with _opened(model) as target:
-        images = _images(target, model.config, change)
-        evaluated = record_evaluation(target, images, change, setting=setting, parent_id=None)
+    with _opened(request.groups[0], request.variants[0]) as opened:
+        images = opened.images(change)
+        evaluated = record_evaluation(
+            opened.target, images, change, setting=setting, parent_id=None, plain=opened.plain(change, images)
+        )
     _print(images, evaluated, change)
 
 
 def _evaluate_all(request: Request) -> None:
     console = open_console(required=False)
-    varied, tracking = request.changes.varied, request.models[0].config.tracking
-    count = len(request.models) * len(request.changes.each)
+    varied, tracking = request.varied, request.models[0].config.tracking
+    count = len(request.groups) * len(request.variants) * len(request.changes.each)
     with parent_run(
         tracking, name=f"evaluate-{'-'.join(varied) or 'models'}", varied=varied, origin=request.models[0].origin
     ) as parent_id:
@@ -52,32 +67,78 @@ def _evaluate_all(request: Request) -> None:
 
 
 def _evaluations(request: Request, parent_id: str) -> Iterator[str]:
-    """Evaluate every model under every change; yield a line each."""
-    for model in request.models:
-        with _opened(model) as target:
+    """Evaluate every model, in every variant, under every change; yield a line each."""
+    for group, options in itertools.product(request.groups, request.variants):
+        with _opened(group, options) as opened:
             for setting, change in request.changes.each:
-                images = _images(target, model.config, change)
-                found = record_evaluation(target, images, change, setting=setting, parent_id=parent_id)
-                own_test = f": {found.context['own test']}" if "own test" in found.context else ""
+                images = opened.images(change)
+                # Where variants are compared, a model as it was trained is one of them.
+                named = dict.fromkeys(settings_varied(request.variants), NONE) | dict(setting)
+                found = record_evaluation(
+                    opened.target,
+                    images,
+                    change,
+                    setting=named,
+                    parent_id=parent_id,
+                    plain=opened.plain(change, images),
+                )
+                difference = next(
+                    (f": {found.context[name]}" for name in ("plain", "own test") if name in found.context), ""
+                )
                 accuracy = f"accuracy {found.result.metrics['test/accuracy']:.3f}"
-                yield f"{target.name}  {accuracy} on {title(images, change)}{own_test}"
+                variant = " ".join(f"{name}={value}" for name, value in opened.target.variant.items())
+                where = ", ".join(filter(None, [title(images, change), variant]))
+                yield f"{opened.target.name}  {accuracy} on {where}{difference}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A model, or a variant of one, to be evaluated on the images of `config`."""
+
+    target: EvaluationTarget
+    before: EvaluationTarget | None  # the model that a variant was made of
+    config: ExperimentConfig
+
+    def images(self, change: Change) -> EvaluationSet:
+        return _images(self.target.model.card, self.config, change)
+
+    def plain(self, change: Change, images: EvaluationSet) -> PlainModel | None:
+        """Return what a variant is compared with, on the same `images`."""
+        if self.before is None:
+            return None
+        card = self.before.model.card
+        theirs = images if card.image == self.target.model.card.image else _images(card, self.config, change)
+        return PlainModel(model=self.before.model, folder=self.before.folder, name=self.before.name, images=theirs)
 
 
 @contextmanager
-def _opened(model: SavedModel) -> Iterator[EvaluationTarget]:
-    with model.folder() as folder:
-        opened = open_model(folder)
-        yield EvaluationTarget(
-            model=opened,
-            folder=folder,
-            name=model.name,
-            origin=model.origin,
-            seed=model.config.seed,
-            tracking=model.config.tracking,
-            parameters=_parameters(model.config) | {"data.scaling": str(opened.card.scaling["rule"])},
-            config_yaml=to_yaml(model.config),
-            own_test=model.own_test(),
+def _opened(models: Sequence[SavedModel], options: VariantOptions) -> Iterator[_Opened]:
+    with variant_folder(models, options) as folders:
+        target = _target(models[0], folders.used, variant=options.settings, notes=folders.notes)
+        if folders.plain is None:
+            yield _Opened(target, None, models[0].config)
+            return
+        before = dataclasses.replace(
+            target, model=open_model(folders.plain), folder=folders.plain, name=folders.plain_name
         )
+        yield _Opened(target, before, models[0].config)
+
+
+def _target(model: SavedModel, folder: Path, *, variant: Mapping[str, str], notes: tuple[str, ...]) -> EvaluationTarget:
+    opened = open_model(folder)
+    return EvaluationTarget(
+        model=opened,
+        folder=folder,
+        name=model.name,
+        origin=model.origin,
+        seed=model.config.seed,
+        tracking=model.config.tracking,
+        parameters=_parameters(model.config) | {"data.scaling": str(opened.card.scaling["rule"])},
+        config_yaml=to_yaml(model.config),
+        own_test=model.own_test(),
+        variant=variant,
+        notes=notes,
+    )
 
 
 def _parameters(config: ExperimentConfig) -> dict[str, str | int | float | bool | None]:
@@ -87,8 +148,7 @@ def _parameters(config: ExperimentConfig) -> dict[str, str | int | float | bool 
     return {name: value for name, value in recorded.items() if name.split(".")[0] in ("data", "seed")}
 
 
-def _images(target: EvaluationTarget, config: ExperimentConfig, change: Change) -> EvaluationSet:
-    card = target.model.card
+def _images(card: Card, config: ExperimentConfig, change: Change) -> EvaluationSet:
     with reading_shown() as show:
         images = evaluation_set.load_evaluation_set(config.data, card, seed=config.seed, on_progress=show)
         if isinstance(change, Fault) and (wrong := change.reading(card.image)) != card.image:

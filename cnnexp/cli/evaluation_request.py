@@ -16,6 +16,7 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import RecordedPredictions
 from cnnexp.saved import changes
 from cnnexp.saved.changes import Changes
+from cnnexp.saved.variant_options import VariantOptions, settings_varied
 from cnnexp.tracking.recorded_model import RecordedModel, recorded_models
 
 
@@ -25,6 +26,7 @@ class SavedModel:
 
     source: RecordedModel | Path  # of a recorded run, or an exported folder
     config: ExperimentConfig
+    trained: ExperimentConfig | None  # of its run, see `run_config`; None: no variant of it is asked for
 
     @property
     def name(self) -> str:
@@ -61,10 +63,23 @@ class Request:
 
     models: tuple[SavedModel, ...]
     changes: Changes
+    variants: tuple[VariantOptions, ...]
+
+    @property
+    def groups(self) -> tuple[tuple[SavedModel, ...], ...]:
+        """The models that are evaluated together: all of them as one soup, or each by itself."""
+        return (self.models,) if self.variants[0].soup else tuple((model,) for model in self.models)
+
+    @property
+    def varied(self) -> dict[str, str]:
+        """What differs between the evaluations of one model, with its values."""
+        return {**settings_varied(self.variants), **self.changes.varied}
 
 
-def read_request(target: str, settings: Sequence[str]) -> Request:
+def read_request(target: str, settings: Sequence[str], *, variants: Sequence[VariantOptions]) -> Request:
     """Find the models that are meant and compose what each is evaluated on.
+
+    With a soup, the first words of `settings` that set nothing name further runs.
 
     Raises:
         TargetError: the target names no run.
@@ -72,13 +87,68 @@ def read_request(target: str, settings: Sequence[str]) -> Request:
         ConfigError: a setting is wrong, or an exported folder is given without data.
 
     """
+    names, settings = separate_runs(target, settings) if variants[0].soup else ([target], settings)
     requested = changes.parse(settings)
     others, uri = separate_store(requested.others)
-    sources = [Path(target)] if is_exported(target) else recorded_models(target, uri=uri)
     overrides = [*others, str(Override.setting("tracking.uri", uri))]
+    own = _of_training(overrides)
     return Request(
-        models=tuple(SavedModel(source, evaluation_config(source, overrides)) for source in sources), changes=requested
+        models=tuple(
+            SavedModel(source, evaluation_config(source, overrides), run_config(source, own) if any(variants) else None)
+            for source in find_sources(names, uri=uri)
+        ),
+        changes=requested,
+        variants=tuple(variants),
     )
+
+
+def separate_runs(target: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names of runs, and the settings that follow them."""
+    runs = [word for word in words if Override.parse(word).value is None]
+    return [target, *runs], [word for word in words if word not in runs]
+
+
+def find_sources(names: Sequence[str], *, uri: str) -> list[RecordedModel | Path]:
+    """Find the models that names mean, each once.
+
+    Raises:
+        TargetError: a name means no run.
+        ModelError: none of its runs has a model.
+
+    """
+    found: dict[str, RecordedModel | Path] = {}
+    for name in names:
+        sources = [Path(name)] if is_exported(name) else recorded_models(name, uri=uri)
+        found |= {_origin(source): source for source in sources}
+    return list(found.values())
+
+
+def run_config(source: RecordedModel | Path, overrides: Sequence[str]) -> ExperimentConfig:
+    """Return the settings of a run that a variant of its model depends on: data, seed, decision, monitored metric.
+
+    Raises:
+        ConfigError: an exported folder is meant, or the run recorded no settings.
+
+    """
+    content = None if isinstance(source, Path) else source.config_yaml()
+    if content is None:
+        raise ConfigError(
+            "--tta, --size and --soup make a new model, which is calibrated on the images of its run; "
+            f"{_origin(source)} does not say which these are. Name the run instead of the folder."
+        )
+    whole: Mapping[str, Any] = yaml.safe_load(content)
+    kept = {"training.monitor": whole["training"]["monitor"]}
+    if "decision" in whole:  # runs of earlier versions have none
+        kept |= {f"decision.{key}": value for key, value in whole["decision"].items()}
+    settings = [str(Override.setting(key, value)) for key, value in kept.items()]
+    return compose_config([*_data_of_run(source, []), *settings, *overrides])
+
+
+def _of_training(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that are about the images of the training, too: those of no other data set."""
+    keys = [Override.parse(override).key for override in overrides]
+    of_data = ("data.",) if "data" not in keys else ()
+    return [override for key, override in zip(keys, overrides, strict=True) if key.startswith(("tracking.", *of_data))]
 
 
 def evaluation_config(source: RecordedModel | Path, overrides: Sequence[str]) -> ExperimentConfig:

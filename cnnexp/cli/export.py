@@ -35,7 +35,7 @@ def run(target: str, folder: Path, settings: Sequence[str], *, onnx: bool, tflit
             f"export takes RUN, DIR and tracking.uri=URI, and with --tflite=int8 settings of data; got also "
             f"{' '.join(others)}."
         )
-    quantize_on = partial(_read_splits, _config(target, others, uri)) if tflite == INT8 else None
+    quantize_on = partial(read_splits, _config(target, others, uri)) if tflite == INT8 else None
     with model_folder(target, uri=uri) as source:
         quiet.import_tensorflow()
         from cnnexp.saved.export import export
@@ -56,7 +56,8 @@ def _config(target: str, overrides: Sequence[str], uri: str) -> "ExperimentConfi
     return evaluation_config(source, [*overrides, str(Override.setting("tracking.uri", uri))])
 
 
-def _read_splits(config: "ExperimentConfig", card: "Card") -> "Splits":
+def read_splits(config: "ExperimentConfig", card: "Card") -> "Splits":
+    """Read the images that the model of `card` was trained and tested on."""
     from cnnexp.report.run import reading_shown
     from cnnexp.saved.evaluation_set import load_trained_splits
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from cnnexp.models.heat_maps import HeatMap, HeatMapper, heat_mapper
     from cnnexp.models.network import build_model
     from cnnexp.models.regularization import Regularization
+    from cnnexp.models.variants import at_size, with_views
 
 _OWNERS = {
     "HeatMap": "heat_maps",
     "HeatMapper": "heat_maps",
     "Regularization": "regularization",
     "SplitModel": "head",
+    "at_size": "variants",
     "backbone_blocks": "blocks",
     "build_model": "network",
     "copy_of_head": "head",
@@ -31,6 +33,7 @@ _OWNERS = {
     "split": "head",
     "trained_variables": "blocks",
     "with_fast_layers": "fast_layers",
+    "with_views": "variants",
 }
 __all__ = [
     "LOGITS",
@@ -39,6 +42,7 @@ __all__ = [
     "HeatMapper",
     "Regularization",
     "SplitModel",
+    "at_size",
     "backbone_blocks",
     "build_model",
     "copy_of_head",
@@ -50,6 +54,7 @@ __all__ = [
     "split",
     "trained_variables",
     "with_fast_layers",
+    "with_views",
 ]
 
 

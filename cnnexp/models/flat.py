@@ -41,6 +41,7 @@ def renewed(
     make: Callable[[Any], Any],
     *,
     inputs: keras.KerasTensor | None = None,
+    begin_with: keras.KerasTensor | None = None,
     left_out: Collection[str] = (),
 ) -> keras.Model:
     """Return a model of new layers with the weights of the old ones.
@@ -49,6 +50,7 @@ def renewed(
         model: Without models among its layers.
         make: Returns a new layer, or operation of keras.ops, for one of the model's.
         inputs: What the new model begins with, as `keras.Input` makes it; None: an input like the model's.
+        begin_with: What the layers get instead of `inputs`, and is made of them; None: `inputs`.
         left_out: Names of layers that pass on what they get.
 
     """
@@ -59,6 +61,8 @@ def renewed(
         return pairs[-1][1]
 
     def call(layer: Any, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - tensors
+        if begin_with is not None:
+            arguments = keras.tree.map_structure(lambda one: begin_with if one is inputs else one, arguments)
         converts = type(layer).__name__ == "ConvertToTensor"  # what is left of the inputs of a model that was inlined
         return arguments[0] if converts or layer.name in left_out else layer(*arguments, **settings)
 

@@ -16,9 +16,12 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..images import ImageSpec
 from .decision import Decision
+from .variant import Variant
 
 FORMAT = 4  # of card.json; increased when a reader of the old format would misunderstand the new one
 DIGEST = "digest"  # key of card.json with the digest of all other keys
+
+VIEWS_AT_ONCE = 128  # views of images that are computed together
 
 CARD_FILE = "card.json"
 MODEL_FILE = "model.keras"
@@ -83,6 +86,7 @@ class Card:
     files: Mapping[str, str]  # name -> sha256 (hex) of the files this card belongs to
     golden: tuple[GoldenSample, ...]
     decision: Decision | None = None  # None: the most probable class is answered
+    variant: Variant | None = None  # None: the model is as it was trained
 
     def __post_init__(self) -> None:
         if self.decision is not None and (len(self.class_names) != 2 or self.decision.positive not in self.class_names):
@@ -91,11 +95,31 @@ class Card:
                 f"{', '.join(self.class_names)}"
             )
 
+    @property
+    def trained_image(self) -> ImageSpec:
+        """How the files of the training images became pixels."""
+        if self.variant is None or self.variant.trained_size is None:
+            return self.image
+        height, width = self.variant.trained_size
+        return dataclasses.replace(self.image, height=height, width=width)
+
+    @property
+    def images_at_once(self) -> int | None:
+        """How many images the model computes at a time: all views of all images are one batch in it; None: any."""
+        views = 0 if self.variant is None else len(self.variant.views)
+        return max(1, VIEWS_AT_ONCE // views) if views else None
+
+    @property
+    def variant_summary(self) -> str:
+        """What was done to the model after its training, in a few words; empty: nothing."""
+        return "" if self.variant is None else self.variant.summary((self.image.height, self.image.width))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the contents of ``card.json``, with their digest."""
         content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self) | {"image": self.image.as_dict()}))
-        if self.decision is None:  # earlier exports read the card, too
-            del content["decision"]
+        for later in ("decision", "variant"):  # earlier exports read the card, too
+            if content[later] is None:
+                del content[later]
         return content | {DIGEST: content_digest(content)}
 
     @classmethod

@@ -48,7 +48,9 @@ def load(folder: Path) -> Classifier:
         _require_unchanged(folder, name, card)
     network = _load_network(folder / MODEL_FILE, card)
     reference = _load_reference(folder, card)
-    classifier = Classifier(card=card, reference=reference, forward=forward_of(network), network=network)
+    classifier = Classifier(
+        card=card, reference=reference, forward=forward_of(network, at_once=card.images_at_once), network=network
+    )
     golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
     return classifier
 

@@ -50,22 +50,26 @@ def compiled(model: "keras.Model", *, dtype: str = "uint8") -> CompiledForward:
     return graph
 
 
-def forward_of(model: "keras.Model") -> Forward:
+def forward_of(model: "keras.Model", *, at_once: int | None = None) -> Forward:
     """Return a function from images to the probabilities and the normalized features of a Keras model.
+
+    `at_once` is how many images it computes at a time, for models that need much memory for one; None: all of them.
 
     The function raises TypeError or ValueError for images of another dtype or shape: TensorFlow would cast floats to
     uint8 without a word, and pixels from 0 to 1 would all become 0.
     """
-    return forward_by(compiled(with_features(model)), image_shape=model.input_shape[1:])
+    return forward_by(compiled(with_features(model)), image_shape=model.input_shape[1:], at_once=at_once)
 
 
-def forward_by(graph: CompiledForward, *, image_shape: tuple[int, int, int]) -> Forward:
+def forward_by(graph: CompiledForward, *, image_shape: tuple[int, int, int], at_once: int | None = None) -> Forward:
     """Return the same for a model that has its graph already."""
 
     def forward(pixels: NDArray[np.uint8]) -> tuple[Probabilities, Features]:
         _require_bytes(pixels, image_shape)
-        probabilities, features, _ = graph(pixels)
-        return probabilities.numpy(), normalized(features.numpy())
+        step = at_once or max(1, len(pixels))
+        parts = [graph(pixels[start : start + step]) for start in range(0, max(1, len(pixels)), step)]
+        probabilities, features = (np.concatenate([part[place].numpy() for part in parts]) for place in (0, 1))
+        return probabilities, normalized(features)
 
     return forward
 

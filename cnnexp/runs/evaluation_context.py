@@ -45,6 +45,22 @@ def own_test(
     return f"{in_points(difference)} against {before}, which are other images."
 
 
+def against_plain(result: Reevaluation, plain: Reevaluation, *, name: str, seconds: float, plain_seconds: float) -> str:
+    """Return what a variant changes, on the same images, against the plain model of run `name`, and what it costs."""
+    now, before = (correct(one.predictions.labels, one.predictions.predicted) for one in (result, plain))
+    difference = accuracy_difference(int((now & ~before).sum()), int((before & ~now).sum()), len(now))
+    return (
+        f"{in_points(difference)} against {before.mean():.3f} of {name} as it was trained, the same "
+        f"{plural(len(now), 'image')}; {cost(seconds, plain_seconds)}."
+    )
+
+
+def cost(seconds: float, plain_seconds: float) -> str:
+    """Return what an image takes with a variant, and without it."""
+    times = seconds / plain_seconds
+    return f"{1000 * seconds:.3g} ms an image instead of {1000 * plain_seconds:.3g} ms, {times:.2g} times"
+
+
 def _paired(
     result: Reevaluation, images: EvaluationSet, model: Classifier, own: RecordedPredictions
 ) -> Estimate | None:

@@ -1,5 +1,6 @@
 """Records evaluations of saved models: one as a run of its own, several as children of one parent run."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from cnnexp.config import TrackingConfig
 from cnnexp.portable.classifier import Classifier
 from cnnexp.records import RecordedPredictions
 from cnnexp.runs import artifacts
-from cnnexp.runs.evaluation_context import evaluation_context
+from cnnexp.runs.evaluation_context import against_plain, evaluation_context
 from cnnexp.saved import reevaluation
+from cnnexp.saved.answer_time import seconds_per_image
 from cnnexp.saved.changes import Change
 from cnnexp.saved.evaluation_set import EvaluationSet
 from cnnexp.saved.reevaluation import Reevaluation
@@ -35,6 +37,18 @@ class EvaluationTarget:
     parameters: Mapping[str, entries.Parameter]  # data settings and seed
     config_yaml: str
     own_test: RecordedPredictions | None  # of its run, for its own test images; None: they are not known
+    variant: Mapping[str, str]  # what was done to the model after its training, as settings; empty: nothing
+    notes: tuple[str, ...]  # about that
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainModel:
+    """The model that a variant was made of, and the same images as it takes them."""
+
+    model: Classifier
+    folder: Path
+    name: str  # of its run
+    images: EvaluationSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +67,30 @@ def record_evaluation(
     *,
     setting: Mapping[str, str],
     parent_id: str | None,
+    plain: PlainModel | None = None,
 ) -> RecordedEvaluation:
     """Evaluate one model on images, changed or not, and record the result; `setting` is the change as recorded.
+
+    A variant is compared with the `plain` model it was made of, on the same images, changed alike.
 
     Raises:
         CnnexpError: the change is impossible with these images, or the store refuses.
 
     """
-    name = f"{target.name}-on-{images.name}"
+    name = "-".join([target.name, *target.variant.values(), "on", images.name]).replace(",", "x")
     with recording(
         target.tracking,
         run_name=name if change is None else f"{name}-{change}".replace(" ", "_"),
-        parameters={**target.parameters, **setting},
+        parameters={**target.parameters, **setting, **target.variant},
         config_yaml=target.config_yaml,
         tags={EVALUATES: target.origin} | ({} if parent_id is None else {PARENT: parent_id, SWEEP_ID: parent_id}),
     ) as recorder:
         model = reevaluation.changed_model(target.model, target.folder, change)
         result = reevaluation.reevaluate(model, images, change=change, seed=target.seed)
-        context = evaluation_context(result, images, model, target.own_test)
+        context = evaluation_context(result, images, model, target.own_test if plain is None else None)
+        if plain is not None:
+            result, compared = _with_plain(result, target, plain, model, change)
+            context = {**compared, **context}
         recorder.evaluated(
             dataset=_dataset(images, result, model),
             metrics=result.metrics,
@@ -81,6 +101,28 @@ def record_evaluation(
         recorder.files(artifacts.evaluation_files(result.evaluation, predictions, card, content_digest=content))
         recorder.files({"card.json": artifacts.to_json(card)})
     return RecordedEvaluation(result, context, recorder.receipt)
+
+
+def _with_plain(
+    result: Reevaluation, target: EvaluationTarget, plain: PlainModel, model: Classifier, change: Change
+) -> tuple[Reevaluation, Mapping[str, str]]:
+    """Return the result with the numbers of the plain model beside it, and what the difference is and costs."""
+    before = reevaluation.changed_model(plain.model, plain.folder, change)
+    theirs = reevaluation.reevaluate(before, plain.images, change=change, seed=target.seed)
+    seconds, plain_seconds = seconds_per_image([model, before])
+    metrics = {
+        **result.metrics,
+        "plain/accuracy": theirs.metrics["test/accuracy"],
+        "plain/log_loss": theirs.metrics["test/log_loss"],
+        "plain/seconds_per_image": plain_seconds,
+        "seconds_per_image": seconds,
+    }
+    sentences = {
+        "variant": f"{model.card.variant_summary}.",
+        "plain": against_plain(result, theirs, name=plain.name, seconds=seconds, plain_seconds=plain_seconds),
+    }
+    notes = (*result.notes, *target.notes)
+    return dataclasses.replace(result, metrics=metrics, notes=notes), sentences
 
 
 @contextmanager

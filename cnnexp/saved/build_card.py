@@ -35,6 +35,7 @@ from cnnexp.portable.reference import (
     fit_gaussians,
     minimum_probability,
 )
+from cnnexp.portable.variant import Variant
 from cnnexp.records import Labels, Probabilities, Scaling
 
 GOLDEN_IMAGES = 3  # training images among the golden samples, of different classes; the fourth is a drawn chart
@@ -126,6 +127,11 @@ def with_code(made: CardWithReference, code: Mapping[str, str]) -> CardWithRefer
 def with_decision(made: CardWithReference, decision: Decision | None) -> CardWithReference:
     """Return the same with a decision for one of two classes; None: the most probable class is answered."""
     return dataclasses.replace(made, card=dataclasses.replace(made.card, decision=decision))
+
+
+def with_variant(made: CardWithReference, variant: Variant) -> CardWithReference:
+    """Return the same with what was done to the model after its training."""
+    return dataclasses.replace(made, card=dataclasses.replace(made.card, variant=variant))
 
 
 def build_reference(

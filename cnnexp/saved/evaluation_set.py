@@ -21,6 +21,7 @@ from cnnexp.datasets import (
     trainable_splits,
 )
 from cnnexp.datasets.image_digests import image_digests
+from cnnexp.datasets.larger_images import at_size
 from cnnexp.errors import DataError
 from cnnexp.images import PIXEL_LIMIT, ImageSpec
 from cnnexp.portable.card import Card
@@ -51,13 +52,19 @@ def load_evaluation_set(data: DataConfig, card: Card, *, seed: int, on_progress:
     """Read the images of a data set as the model of `card` takes them.
 
     The test split of the data set that the model was trained on, of built-in data sets, and of those that declare one;
-    of others all images, because the model was trained on none of them.
+    of others all images, because the model was trained on none of them. Which these are is found at the size of the
+    training, because the digest of a data set is that of its pixels.
 
     Raises:
         DataError: the data set is missing, unreadable, or has no such images.
 
     """
-    data = _read_by(data, card.image)
+    images = _load(data, card, seed=seed, on_progress=on_progress)
+    return images if card.image == card.trained_image else reread(data, images, card.image, on_progress=on_progress)
+
+
+def _load(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> EvaluationSet:
+    data = read_by(data, card.trained_image)
     found = _same_splits(data, card, seed=seed, on_progress=on_progress)
     if found is None:
         return _all_or_declared(data, on_progress)
@@ -91,25 +98,28 @@ def load_trained_splits(data: DataConfig, card: Card, *, seed: int, on_progress:
         DataError: the data set is missing or unreadable, or is another one.
 
     """
-    splits = load_splits(_read_by(data, card.image), seed=seed, on_progress=on_progress)
+    data = read_by(data, card.trained_image)
+    splits = load_splits(data, seed=seed, on_progress=on_progress)
     if splits.digest != card.data["digest"]:
         raise DataError(
             f"8-bit integers are fitted on the images that the model was trained on, and its test images show what it "
             f"loses; {splits.source} has other images, or other splits. Name the data of its run: data.path=PLACE, and "
             "what else was set there."
         )
-    return splits
+    if card.image == card.trained_image:
+        return splits
+    return at_size(splits, data, (card.image.height, card.image.width), on_progress=on_progress)
 
 
 def reread(data: DataConfig, images: EvaluationSet, spec: ImageSpec, *, on_progress: OnProgress) -> EvaluationSet:
     """Read the same images by another rule; they keep their digests."""
-    data = _read_by(data, spec)
+    data = read_by(data, spec)
     _, read = read_images(data, on_progress=on_progress)
     place = {file: row for row, file in enumerate(read.manifest.files)}
     return dataclasses.replace(images, images=read.images[[place[file] for file in images.files]])
 
 
-def _read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
+def read_by(data: DataConfig, spec: ImageSpec) -> DataConfig:
     """Return settings that read by `spec`: `data` itself if the cache has been decoded by it, as after a run."""
     if cached_spec(data) == spec:
         return data

@@ -22,11 +22,14 @@ An image classifier, trained on {data} by cnnexp.
 reader/: the code that read the training images, and that loads and checks the model. Always read files with
     reader.images.read_image, and load the model with reader.portable.classifier.load.
 predict.py: a command; its first lines show how to use the model in your own program.
-{decision}{code}{onnx}{tflite}
+{decision}{variant}{code}{onnx}{tflite}
 Loading compares every file with the card and replays the golden samples; a model whose answers differ is refused.
 """
 _DECISION_README = """The answer is {positive} from a probability of {threshold:.6g} on, even where the other class is
     more probable. predict.py does so; in your own program, call reader.portable.decision.decide.
+"""
+_VARIANT_README = """The model is not the trained one as it was: {variant}.
+    All of it is part of {model}; calibration and thresholds are those of this model.
 """
 _CODE_README = """extensions/: code of whoever trained the model ({files}).
     It is executed only where the model has layers of its own, and only if you trust it: read it, then set
@@ -67,6 +70,7 @@ def readme(card: Card, *, code: Sequence[str], onnx: bool, tflite: TFLiteFile | 
         decision=""
         if decision is None
         else _DECISION_README.format(positive=decision.positive, threshold=decision.threshold),
+        variant=_VARIANT_README.format(variant=card.variant_summary, model=MODEL_FILE) if card.variant else "",
         code=_CODE_README.format(files=", ".join(code)) if code else "",
         onnx=_ONNX_README if onnx else "",
         tflite="" if tflite is None else _tflite_readme(card, tflite),

@@ -51,7 +51,7 @@ def changed_model(model: Classifier, folder: Path, change: Change) -> Classifier
     if faulty == scaling:
         return model
     network = _rescaled(load_keras(folder / MODEL_FILE), faulty)
-    return dataclasses.replace(model, forward=forward_of(network))
+    return dataclasses.replace(model, forward=forward_of(network, at_once=model.card.images_at_once))
 
 
 def _rescaled(network: keras.Model, scaling: Scaling) -> keras.Model:

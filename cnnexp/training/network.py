@@ -27,13 +27,14 @@ class Network:
     answers by rounding alone.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, *, views: int = 1) -> None:
+        """Take a model that makes so many `views` of each image, which needs as many times the memory."""
         self.model = model
         as_saved = with_features(model)
         fast = with_fast_layers(as_saved, training=False)
         self._as_saved = compiled(as_saved, dtype=model.inputs[0].dtype)
         self._graph = self._as_saved if fast is as_saved else compiled(fast, dtype=model.inputs[0].dtype)
-        self._batch_size = int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512))
+        self._batch_size = max(1, int(np.clip(BATCH_VALUES // math.prod(model.input_shape[1:]), 8, 512)) // views)
 
     @property
     def signature(self) -> str:
