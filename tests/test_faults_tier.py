@@ -25,7 +25,8 @@ def test_every_case_of_the_ci_tier_ends_with_a_record(tmp_path):
     assert done.returncode == 0, done.stderr
     ended = {record.case: record for record in records.read(tmp_path / "records.jsonl")}
     assert ended.keys() == {case.id for case in chosen("ci", "development")}
-    assert [record.case for record in ended.values() if record.error] == []
+    refused = {record.case for record in ended.values() if record.error}
+    assert refused == {"S3/digits/small/high"}  # a class without training images
     assert "false alarms on healthy runs" in done.stdout
 
 
