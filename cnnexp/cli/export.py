@@ -38,11 +38,14 @@ def run(target: str, folder: Path, settings: Sequence[str], *, onnx: bool, tflit
     quantize_on = partial(read_splits, _config(target, others, uri)) if tflite == INT8 else None
     with model_folder(target, uri=uri) as source:
         quiet.import_tensorflow()
+        from rich.text import Text
+
+        from cnnexp.report.console import open_console, print_line
         from cnnexp.saved.export import export
 
         written = export(source, folder, onnx=onnx, tflite=tflite is not None, quantize_on=quantize_on)
     for sentence in () if written is None else written.sentences:
-        print_required(sentence)
+        print_line(open_console(), Text(sentence), hanging=2)
     print_required(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
     return 0
 
