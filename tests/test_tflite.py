@@ -12,7 +12,7 @@ from cnnexp.compose import compose_config
 from cnnexp.datasets import load_splits
 from cnnexp.errors import ModelError
 from cnnexp.models import Regularization, build_model
-from cnnexp.portable.classifier import Classifier, digest_of
+from cnnexp.portable.card import digest_of
 from cnnexp.portable.decision import Decision
 from cnnexp.records import Scaling
 from cnnexp.saved.export import export
@@ -107,7 +107,7 @@ def test_int8_is_fitted_on_every_class_and_on_no_other_data(tmp_path, capfd):
 def model_that_answers(probabilities, *, decision=None):
     """A model whose probabilities for the images of a split are given, the same for every image of equal pixels."""
     card = dataclasses.replace(trained_model.card(), class_names=tuple("ab"), decision=decision)
-    return Classifier(card, trained_model.model().reference, lambda pixels: (probabilities(pixels), None))
+    return dataclasses.replace(trained_model.model(), card=card, forward=lambda pixels: (probabilities(pixels), None))
 
 
 def share(value):
