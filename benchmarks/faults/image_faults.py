@@ -11,7 +11,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from sklearn.datasets import load_digits, load_sample_images
+from sklearn.datasets import load_sample_images
 
 Injector = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -260,8 +260,4 @@ def foreign(colour, rng):
         return piece if colour else _u8(piece.mean(axis=2, keepdims=True))
 
     photos = load_sample_images().images
-    digits = _u8(load_digits().images[:40] * 15.9)[..., None]
-    return {
-        "crops": [crop(photos[k % 2]) for k in range(40)],
-        "digits": [np.repeat(image, 3, axis=2) if colour else image for image in digits],
-    }
+    return {"parts of photographs": [crop(photos[k % 2]) for k in range(40)]}
