@@ -217,6 +217,25 @@ def test_features_of_a_long_and_narrow_input():
     assert features.shape == (3, 16 * 16)
 
 
+def test_labels_are_judged_by_features_of_a_network_where_there_are_any(tmp_path):
+    """The pixels are noise; two of the eighty labels differ from what the features say."""
+    random = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    features = random.normal(0, 0.1, (80, 6))
+    features[np.arange(80), labels] += 1
+    given = labels.copy()
+    given[[5, 30]] = 1 - labels[[5, 30]]
+    np.savez(tmp_path / "a.npz", images=random.integers(0, 256, (80, 8, 8), dtype=np.uint8), labels=given)
+    found = inspected(NpzDataConfig, path=tmp_path / "a.npz", cache=tmp_path / "cache")
+    by_pixels, by_network = (
+        check(found, few_images=1, uneven=10, balanced=False, labels=True, features=one) for one in (None, features)
+    )
+    (issue,) = by_network.issues
+    assert sorted(files_of(issue)) == [["index-30"], ["index-5"]]
+    assert by_network.checks[-1] == "labels against out-of-fold predictions from features of a pretrained network"
+    assert "disputed labels" not in [issue.title for issue in by_pixels.issues]
+
+
 def test_labels_that_are_wrong_are_among_the_disputed(tmp_path):
     manifest, images = digits_source().open()
     labels = manifest.labels[:900].copy()

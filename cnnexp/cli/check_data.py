@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from cnnexp.report.data_report import page, print_report
 from cnnexp.report.run import reading_shown
 from cnnexp.runs.pretrained import data_for
 from cnnexp.runs.starting_network import starting_network
+from cnnexp.system import quiet
 from cnnexp.system.text import listed, plural
 from cnnexp.tracking.store.find_runs import find_runs
 
@@ -39,13 +41,14 @@ def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels
     refuse_to_mix({"html": html, "json": json})
     config = compose_config(settings)
     judged = None if labels_from is None else _judged(labels_from, uri=config.tracking.uri)
-    inspected = _inspect(config, quietly=STDOUT in (html, json))
+    inspected, features = _inspect(config, quietly=STDOUT in (html, json), featured=labels)
     report = check(
         inspected,
         few_images=config.data.few_images,
         uneven=config.data.uneven,
         balanced=config.training.balances_classes,
         labels=labels,
+        features=features,
     )
     if judged is not None:
         rows, probabilities = _matched(judged, inspected)
@@ -60,13 +63,23 @@ def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels
     return int(any(issue.stops for issue in report.issues))
 
 
-def _inspect(config: ExperimentConfig, *, quietly: bool) -> InspectedDataset:
-    with starting_network(config) as pretrained:
-        data = data_for(config.data, pretrained)
-    if quietly:
-        return inspect_dataset(data, seed=config.seed, on_progress=lambda _done, _total: None, strict=False)
-    with reading_shown() as show:
-        return inspect_dataset(data, seed=config.seed, on_progress=show, strict=False)
+def _inspect(
+    config: ExperimentConfig, *, quietly: bool, featured: bool
+) -> tuple[InspectedDataset, NDArray[np.float32] | None]:
+    """Return the data set and, where asked and the model is a pretrained one, its features of the images (N, F)."""
+    with starting_network(config) as pretrained, nullcontext(_silent) if quietly else reading_shown() as show:
+        inspected = inspect_dataset(data_for(config.data, pretrained), seed=config.seed, on_progress=show, strict=False)
+        if not featured or pretrained is None or pretrained.weights is None:
+            return inspected, None
+        quiet.import_tensorflow()
+        from cnnexp.runs.backbone_features import backbone_features
+
+        cache = config.data.cache
+        return inspected, backbone_features(inspected, config.model, pretrained, cache=cache, on_progress=show)
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Show nothing."""
 
 
 def _judged(target: str, *, uri: str) -> RecordedPredictions:

@@ -62,7 +62,7 @@ def check_data(
 
     \b
     cnnexp check-data data=folder data.path=photos/
-    cnnexp check-data data=table data.path=list.csv --labels
+    cnnexp check-data data=table data.path=list.csv --labels model=pretrained
     cnnexp check-data data=folder data.path=a --json=a.json
 
     Exit code 0: no fault that makes a run meaningless; 1: such a fault; 2: the command line is wrong.

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cnnexp.data_check import class_imbalance, duplicates, missing, non_iid, outliers, possible_groups
 from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
 from cnnexp.datasets import InspectedDataset
 from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport, Probabilities
+
+if TYPE_CHECKING:
+    from cnnexp.data_check.label_issues import Features  # scikit-learn takes a second
 
 CHECKS = (
     "unreadable files",
@@ -18,9 +22,18 @@ CHECKS = (
     "groups on two sides of a split, and names that may be those of groups",
 )
 LABELS = "labels against out-of-fold predictions"
+BY_FEATURES = "labels against out-of-fold predictions from features of a pretrained network"
 
 
-def check(inspected: InspectedDataset, *, few_images: int, uneven: float, balanced: bool, labels: bool) -> DataReport:
+def check(
+    inspected: InspectedDataset,
+    *,
+    few_images: int,
+    uneven: float,
+    balanced: bool,
+    labels: bool,
+    features: "Features | None" = None,
+) -> DataReport:
     """Check a data set.
 
     Args:
@@ -29,6 +42,7 @@ def check(inspected: InspectedDataset, *, few_images: int, uneven: float, balanc
         uneven: a largest class of at least so many times the smallest is reported
         balanced: training counts the classes alike, by weight or by sampling
         labels: also look for labels that out-of-fold predictions contradict, which takes a while
+        features: (N, F) of all images by a network that has not learned their labels, for that; None: pixels have to do
 
     """
     given = CheckedDataset.of(inspected)
@@ -38,7 +52,7 @@ def check(inspected: InspectedDataset, *, few_images: int, uneven: float, balanc
     if labels:
         from cnnexp.data_check import label_issues  # scikit-learn takes a second
 
-        issues += label_issues.label_issues(dataset, inspected.decoded.images)
+        issues += label_issues.label_issues(dataset, inspected.decoded.images, features)
     return DataReport(
         name=inspected.name,
         source=inspected.origin,
@@ -48,7 +62,7 @@ def check(inspected: InspectedDataset, *, few_images: int, uneven: float, balanc
         class_names=dataset.class_names,
         class_counts={split: tuple(given.counts(split).tolist()) for split in SPLIT_NAMES},
         issues=tuple(sorted(issues, key=lambda issue: not issue.stops)),
-        checks=(*CHECKS, LABELS) if labels else CHECKS,
+        checks=(*CHECKS, LABELS if features is None else BY_FEATURES) if labels else CHECKS,
         notes=inspected.notes,
     )
 

@@ -14,7 +14,8 @@ from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
 from cnnexp.datasets import InspectedDataset
 from cnnexp.label_errors.mistakenness import contradicted
 from cnnexp.label_errors.neighbours import NEIGHBOURS, nearest_rows
-from cnnexp.label_errors.out_of_sample import LEAST_IMAGES, by_pixels
+from cnnexp.label_errors.out_of_sample import LEAST_IMAGES, by_features, by_pixels
+from cnnexp.portable.reference import normalized
 from cnnexp.records import DataIssue, Images, Labels
 from cnnexp.system.text import plural
 
@@ -23,11 +24,14 @@ SIDE = 16  # pixels an image is averaged to
 LEAST_LIFT = 0.5  # of the way from chance to perfect accuracy; a model below it is not trusted
 
 Probabilities = NDArray[np.float64]  # (n, K), each row by a model that was not trained on the image
-Features = NDArray[np.float32]  # (n, D), pixels
+Features = NDArray[np.float32]  # (n, D), of a network, or pixels
 
 
-def label_issues(dataset: CheckedDataset, images: Images) -> Iterator[DataIssue]:
-    """Report images whose label is contradicted by a model of the others, the clearest first."""
+def label_issues(dataset: CheckedDataset, images: Images, features: Features | None) -> Iterator[DataIssue]:
+    """Report images whose label is contradicted by a model of the others, the clearest first.
+
+    `features` (N, F) are of all images, by a network that has not learned these labels; None: pixels have to do.
+    """
     rows = dataset.used()
     rows = rows[dataset.duplicate_of[rows] == rows]  # a duplicate in another fold would give the label away
     counts = np.bincount(dataset.labels[rows])
@@ -35,8 +39,9 @@ def label_issues(dataset: CheckedDataset, images: Images) -> Iterator[DataIssue]
     if len(np.unique(dataset.labels[rows])) < 2:
         return
     classes, labels = np.unique(dataset.labels[rows], return_inverse=True)
-    features = averaged(images, rows)
-    yield from _contradicted(dataset, rows, labels, classes, features, by_pixels(features, labels))
+    values = averaged(images, rows) if features is None else normalized(features[rows])
+    probabilities = (by_pixels if features is None else by_features)(values, labels)
+    yield from _contradicted(dataset, rows, labels, classes, values, probabilities)
 
 
 def contradicted_by(
