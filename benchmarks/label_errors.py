@@ -161,11 +161,8 @@ def main() -> None:
     sets = {name: {"digits": digits, "fashion": fashion}[name](options.images) for name in options.data}
     if options.photographs:
         sets["photographs"] = photographs(options.photographs, options.images)
-    print(
-        "features | noise | rate | accuracy | average precision | listed: precision / recall | without neighbours",
-        end="",
-    )
-    print(" | cleanlab: average precision | listed" if options.peer else "", flush=True)
+    heading = "features | noise | rate | accuracy | average precision | contradicted: precision / recall | data check"
+    print(heading + (" | cleanlab: average precision | listed" if options.peer else ""), flush=True)
     for name, (images, labels) in sets.items():
         kinds: dict[str, Features | None] = {"pixels": None, "a network trained on them": own_features}
         if images.shape[-1] == 3:
