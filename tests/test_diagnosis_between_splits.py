@@ -1,11 +1,14 @@
 """Which change of pixels separates two splits: by a classifier of means, which is one as good as a network here."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
 from cnnexp.diagnosis import RunImages, Sample, diagnose
 from cnnexp.diagnosis.between_splits import name_change
+from cnnexp.records import DataIssue, DataReport
 from test_diagnosis_of_labels import a_run, ids, images_answered
 
 SIDE, CLASSES = 20, 6
@@ -117,3 +120,16 @@ def test_a_run_asks_for_images_only_where_a_split_is_worse_and_the_change_explai
     (found,) = diagnose(worse)
     assert (found.id, found.title, found.symptoms) == ("P6", "test is inverted", ("test far below validation",))
     assert "image = 255 - image" in found.repair
+
+
+def test_images_that_differ_are_asked_about_although_the_accuracies_do_not_differ_beyond_chance():
+    issue = DataIssue(
+        "S4", "test differs from train", "Test is darker.", False, {"distance in brightness": 0.9}, (), ""
+    )
+    report = DataReport("", "", "", 3_000, (8, 8, 1), ("a",), {}, (issue,), (), ())
+    slightly_worse = a_run(test=lambda _: images_answered(100, accuracy=0.74, seed=3))
+    inverted = RunImages(lambda split: BETTER if split == "validation" else changed(lambda x: 255 - x), predict)
+    mastered = RunImages(lambda split: BETTER if split == "validation" else WORSE, predict)
+    assert ids(diagnose(replace(slightly_worse, report=report, images=inverted))) == ["P6"]
+    assert ids(diagnose(replace(slightly_worse, report=report, images=mastered))) == []
+    assert ids(diagnose(replace(slightly_worse, images=inverted))) == []  # nothing differs: nothing is asked

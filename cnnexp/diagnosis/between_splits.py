@@ -19,7 +19,7 @@ from cnnexp.diagnosis.intervals import combination_interval
 from cnnexp.diagnosis.pixel_statistics import Fit, distance, fit, statistics_of
 from cnnexp.records import Images, Labels
 
-P_VALUE = 0.01  # over all changes that are tried
+P_VALUE = 0.01  # over all changes after which the pixels agree
 LEAST_RISE = 0.03  # of accuracy
 REGAINED = 0.7  # of what the worse split lost, that undoing must bring back ...
 REGAINED_FITTED = 0.4  # ... or, where levels were fitted, this: what was cut off at black or white is lost
@@ -73,23 +73,24 @@ def name_change(*, better: Sample, worse: Sample, predict: Predict, seed: int) -
     reached, correct = predict(better.images) == better.labels, predict(worse.images) == worse.labels
     wanted = statistics_of(better.images)
     apart, even = distance(wanted, statistics_of(worse.images)), distance(wanted[::2], wanted[1::2])
-    candidates = tuple(_candidates(fit(source=worse.images, target=better.images), worse.images))
     lost = float(reached.mean() - correct.mean())
-    found: list[NamedChange] = []
-    for candidate in candidates:
+    agreeing: list[tuple[Candidate, Images, float]] = []  # chosen without looking at an answer, so only they are tests
+    for candidate in _candidates(fit(source=worse.images, target=better.images), worse.images):
         generator = np.random.default_rng(seed)
+        changed = candidate.change(worse.images if candidate.undoes else better.images, generator)
+        other = wanted if candidate.undoes else statistics_of(worse.images)
+        after = distance(other, statistics_of(changed))
+        if after <= _most_distance(candidate, apart=apart, even=even):
+            agreeing.append((candidate, changed, after))
+    found: list[NamedChange] = []
+    for candidate, changed, after in agreeing:
+        answers = predict(changed) == (worse if candidate.undoes else better).labels
         if candidate.undoes:
-            changed = candidate.change(worse.images, generator)
-            answers = predict(changed) == worse.labels
-            after = distance(wanted, statistics_of(changed))
             share = REGAINED_FITTED if candidate.numbers else REGAINED
-            accepted = _rises(correct, answers, tried=len(candidates), least=max(LEAST_RISE, share * lost))
+            accepted = _rises(correct, answers, tried=len(agreeing), least=max(LEAST_RISE, share * lost))
         else:
-            changed = candidate.change(better.images, generator)
-            answers = predict(changed) == better.labels
-            after = distance(statistics_of(changed), statistics_of(worse.images))
             accepted = abs(float(answers.mean() - correct.mean())) <= REPRODUCED and lost > 2 * REPRODUCED
-        if accepted and after <= _most_distance(candidate, apart=apart, even=even):
+        if accepted:
             found.append(_named(candidate, correct, answers, apart, after))
     return _best(found)
 

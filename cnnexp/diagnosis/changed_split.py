@@ -2,7 +2,7 @@
 
 from cnnexp.diagnosis.between_splits import NamedChange, name_change
 from cnnexp.diagnosis.evidence import RunEvidence
-from cnnexp.diagnosis.split_gap import worse_split
+from cnnexp.diagnosis.split_gap import differing_split, worse_split
 from cnnexp.records import Finding
 
 CONFIDENCE = 0.95  # undone, and the images agree
@@ -10,8 +10,12 @@ CONFIDENCE_REPRODUCED = 0.8  # only made again on other images
 
 
 def detect_changed_split(run: RunEvidence) -> Finding | None:
-    """Report the change of pixels that explains why one split is far below another; only asked where one is."""
-    found = worse_split(run)
+    """Report the change of pixels that explains why one split is below another.
+
+    Asked where a split is far below, or below and its images differ by the data check: undoing a change is tested image
+    by image, which excludes chance where the accuracies of two small splits do not.
+    """
+    found = worse_split(run) or differing_split(run)
     if found is None or run.images is None:
         return None
     change = name_change(

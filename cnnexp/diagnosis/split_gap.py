@@ -33,11 +33,27 @@ class Gap:
 
 def worse_split(run: RunEvidence) -> Gap | None:
     """Return which of test and validation is far below the other; None where neither is."""
+    found = _lower_split(run)
+    if found is None:
+        return None
+    return found if found.gap >= LEAST_GAP and found.low >= SURE_GAP else None
+
+
+def differing_split(run: RunEvidence) -> Gap | None:
+    """Return which of test and validation is below the other, if only by chance, and differs in its images."""
+    found = _lower_split(run)
+    if found is None:
+        return None
+    return found if any(issue.title.startswith(found.worse) for issue in _differences(run)) else None
+
+
+def _lower_split(run: RunEvidence) -> Gap | None:
     if not {"validation", "test"} <= run.answers.keys():
         return None
     gap, low, high = accuracy_difference(run, "validation", "test")
-    found = Gap("test", "validation", gap, low, high) if gap > 0 else Gap("validation", "test", -gap, -high, -low)
-    return found if found.gap >= LEAST_GAP and found.low >= SURE_GAP else None
+    if gap > 0:
+        return Gap("test", "validation", gap, low, high)
+    return Gap("validation", "test", -gap, -high, -low)
 
 
 def detect_split_gap(run: RunEvidence) -> Finding | None:
