@@ -4,6 +4,7 @@ It depends on the files of the model alone: its weights, and the images that tra
 """
 
 import io
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,5 +125,5 @@ def _read(content: bytes | None) -> Detector | None:
                 pixel_numbers=int(arrays["pixel_numbers"]),
                 **{name: tuple(np.split(arrays[name], np.cumsum(arrays["counts"])[:-1])) for name in _OF_KINDS},
             )
-    except (ValueError, KeyError, OSError, EOFError):
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return None
