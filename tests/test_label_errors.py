@@ -138,3 +138,10 @@ def test_an_image_is_no_neighbour_of_itself():
     features = np.array([[0.0], [1.0], [1.5], [5.0]])
     assert nearest_rows(features, count=1)[:, 0].tolist() == [1, 2, 1, 2]
     assert nearest_rows(features, count=2, places=np.array([3])).tolist() == [[2, 1]]
+
+
+def test_units_that_never_respond_do_no_harm():
+    features, labels = data(apart=6, each=30)
+    dead = np.column_stack([np.maximum(features, 0), np.zeros((len(labels), 40)), features > 99])
+    assert assess_labels(dead, labels, classes=CLASSES).accuracy > 0.9
+    assert assess_labels(np.zeros((120, 5)), labels, classes=CLASSES).accuracy < 0.5

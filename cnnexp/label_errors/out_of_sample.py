@@ -15,6 +15,7 @@ from cnnexp.records import Labels
 FOLDS = 5
 LEAST_IMAGES = 2 * FOLDS  # of a class, so that each fold has two
 _COMPONENTS = 128  # principal components of features
+_NOISE = 1e-5  # standard deviation of what is added to features of length 1
 _OF_PIXELS = 50  # and of pixels
 _LANDMARKS = 500  # of the radial kernel on those
 
@@ -30,7 +31,10 @@ def by_features(features: NDArray[np.floating], labels: Labels) -> Probabilities
     """
     components = _components(features, most=_COMPONENTS)
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    return _cross_validated(make_pipeline(PCA(components, random_state=0), analysis), normalized(features), labels)
+    values = normalized(features).astype(np.float64)
+    # units that never respond have no variance, by which the shrinkage divides
+    values += _NOISE * np.random.default_rng(0).standard_normal(values.shape)
+    return _cross_validated(make_pipeline(PCA(components, random_state=0), analysis), values, labels)
 
 
 def by_pixels(pixels: NDArray[np.float32], labels: Labels) -> Probabilities:
