@@ -1,6 +1,7 @@
 """``cnnexp diagnose RUN IMAGE...``: facts of files, and the verdict on one image."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from cnnexp.saved.image_files import ListedImage
 from support import trained_model
 
 SPEC = ImageSpec(16, 16, "rgb", "stretch", "bilinear", True, 0)
-COLOUR = TrainingFacts(colour=True, grey=0.0, aspects=(1.0, 1.0), side=16, stretched=True, value_range=False)
+COLOUR = TrainingFacts(
+    colour=True, grey=0.0, aspects=(1.0, 1.0), side=16, smallest=16, stretched=True, value_range=False
+)
 
 
 def photo(height=32, width=32):
@@ -51,7 +54,7 @@ def test_sixteen_bits_that_hold_twelve_are_named(tmp_path):
 
 def test_sixteen_bits_in_full_are_ordinary(tmp_path):
     levels = photo()[..., 0].astype(np.uint16) * 257 + np.uint16(3)
-    grey = TrainingFacts(colour=False, grey=1.0, aspects=None, side=16, stretched=True, value_range=False)
+    grey = TrainingFacts(colour=False, grey=1.0, aspects=None, side=16, smallest=16, stretched=True, value_range=False)
     assert titles(saved(tmp_path, Image.fromarray(levels)), training=grey) == []
 
 
@@ -73,7 +76,9 @@ def test_transparency_counts_only_where_it_is_used(tmp_path):
 
 def test_grey_is_unusual_only_where_training_images_have_colour(tmp_path):
     path = saved(tmp_path, Image.fromarray(photo()).convert("L"))
-    some_grey = TrainingFacts(colour=True, grey=0.3, aspects=None, side=16, stretched=True, value_range=False)
+    some_grey = TrainingFacts(
+        colour=True, grey=0.3, aspects=None, side=16, smallest=16, stretched=True, value_range=False
+    )
     assert titles(path) == ["grey"]
     assert titles(path, training=some_grey) == []
 
@@ -92,6 +97,12 @@ def test_what_print_and_animations_bring_is_named(tmp_path):
 
 def test_a_small_file_is_named(tmp_path):
     assert titles(saved(tmp_path, Image.fromarray(photo(6, 6)))) == ["few pixels"]
+
+
+def test_a_file_as_small_as_training_files_is_none_to_name(tmp_path):
+    path = saved(tmp_path, Image.fromarray(photo(6, 6)))
+    assert titles(path, training=replace(COLOUR, smallest=6)) == []
+    assert titles(path, training=replace(COLOUR, smallest=None)) == []
 
 
 def test_the_record_of_a_class_is_a_row_of_the_confusion_matrix():
@@ -132,9 +143,13 @@ def test_an_orientation_that_no_training_file_has_contradicts(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path, Image.fromarray(photo(30, 40)), "a.jpg", exif=exif)
-    landscape = TrainingFacts(colour=True, grey=0.0, aspects=(1.3, 1.4), side=16, stretched=True, value_range=False)
+    landscape = TrainingFacts(
+        colour=True, grey=0.0, aspects=(1.3, 1.4), side=16, smallest=16, stretched=True, value_range=False
+    )
     facts = judge_file(read_facts(ListedImage("a", path), read_image(path, SPEC), SPEC), landscape)
     assert (facts[0].title, facts[0].confidence) == ("EXIF orientation", 0.95)
-    portrait = TrainingFacts(colour=True, grey=0.0, aspects=(0.7, 0.8), side=16, stretched=True, value_range=False)
+    portrait = TrainingFacts(
+        colour=True, grey=0.0, aspects=(0.7, 0.8), side=16, smallest=16, stretched=True, value_range=False
+    )
     facts = judge_file(read_facts(ListedImage("a", path), read_image(path, SPEC), SPEC), portrait)
     assert [(fact.title, fact.confidence) for fact in facts] == [("EXIF orientation", 0.2)]

@@ -123,11 +123,13 @@ def diagnose_images(
         from cnnexp.saved import list_images, open_model
         from cnnexp.saved.image_diagnosis import diagnose_images as diagnosed
         from cnnexp.saved.image_diagnosis import require_class
-        from cnnexp.saved.mismatches import mismatches_of
+        from cnnexp.saved.mismatches import mismatches_of, too_few
 
         model = open_model(folder)
         require_class(true_label, model.card.class_names)
         items = list(list_images(paths, root=root))
+        if (reason := too_few(model)) is not None:
+            print_error(reason)
         found = diagnosed(
             model,
             items,

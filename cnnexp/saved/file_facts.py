@@ -77,12 +77,14 @@ def _is_grey(picture: Image.Image) -> bool:
 def training_facts(model: Classifier) -> TrainingFacts:
     """Return what a model's files say of its training images."""
     spec, pixels, sizes = model.card.image, model.reference.pixels, model.reference.file_sizes
-    aspects = None if sizes is None or not len(sizes) else sizes[:, 0] / sizes[:, 1]
+    sizes = None if sizes is None or not len(sizes) else sizes
+    aspects = None if sizes is None else sizes[:, 0] / sizes[:, 1]
     return TrainingFacts(
         colour=spec.color == "rgb",
         grey=float((pixels[..., :1] == pixels).all(axis=(1, 2, 3)).mean()) if len(pixels) else 0.0,
         aspects=None if aspects is None else (float(aspects.min()), float(aspects.max())),
         side=min(spec.height, spec.width),
+        smallest=None if sizes is None else int(sizes.min()),
         stretched=spec.resize == "stretch",
         value_range=spec.value_range is not None,
     )

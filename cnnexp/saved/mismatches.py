@@ -41,10 +41,22 @@ class Mismatches:
     describe: Describe
 
 
+def too_few(model: Classifier) -> str | None:
+    """Return why no mismatches can be looked for with a model; None where they can."""
+    held_out = model.reference.held_out
+    count = 0 if held_out is None else len(held_out)
+    if count >= FEWEST:
+        return None
+    return (
+        f"Preprocessing mismatches were not looked for: that takes {FEWEST} images that the model was not trained on, "
+        f"and {count} travel with it{'; fewer do the larger they are' if count else ''}."
+    )
+
+
 def mismatches_of(model: Classifier, *, on_fit: Callable[[], None]) -> Mismatches | None:
-    """Return the detector of a model; None where too few images travel with it. `on_fit` is called before a fit."""
+    """Return the detector of a model; None where it is `too_few`. `on_fit` is called before a fit."""
     reference = model.reference
-    if reference.held_out is None or len(reference.held_out) < FEWEST:
+    if reference.held_out is None or too_few(model) is not None:
         return None
     kinds, describe = kinds_for(reference.held_out.shape[-1]), _describer(model)
     path = cache_folder(None) / FOLDER / f"{model.card.files[MODEL_FILE][:16]}-{_digest(model)}-{VERSION}.npz"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cnnexp.records import Finding
 
 ASPECT = 1.5  # times wider or narrower than every training file: a stretched image changes as much
-SMALL = 0.5  # of the side that the network takes: an image enlarged twice has lost half its detail
+SMALL = 0.5  # of what training files have, up to the side that the network takes: half of their detail
 MOST_GREY = 0.01  # of training images, at most, may be grey where grey is called unusual
 _EXCHANGES_SIDES = 5  # EXIF orientations from this on exchange width and height
 _LIKE = 1.1  # times wider or narrower than training files, and still like them
@@ -38,6 +38,7 @@ class TrainingFacts:
     grey: float  # share of training images whose channels are equal, 0..1
     aspects: tuple[float, float] | None  # lowest and highest width / height of training files; None: not recorded
     side: int  # the smaller side of what the network takes, pixels
+    smallest: int | None  # that of the smallest training file; None: not recorded
     stretched: bool  # the reader fills the frame whatever the aspect ratio is
     value_range: bool  # the card says which levels are black and white
 
@@ -184,13 +185,13 @@ def _aspect(file: FileFacts, training: TrainingFacts) -> Finding | None:
 
 def _small(file: FileFacts, training: TrainingFacts) -> Finding | None:
     side = min(file.width, file.height)
-    if side >= SMALL * training.side:
+    if training.smallest is None or side >= SMALL * min(training.side, training.smallest):
         return None
     return _fact(
         "few pixels",
-        f"It has {file.width} × {file.height} pixels and the network takes {training.side}: it is enlarged, "
-        "and shows less detail than training images did.",
-        "Take it with at least as many pixels as the network takes.",
+        f"It has {file.width} × {file.height} pixels, training files at least {training.smallest} a side, and the "
+        f"network takes {training.side}: it is enlarged, and shows less detail than training images did.",
+        "Take it with as many pixels as training files have.",
         confidence=0.6,
         side=side,
     )

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FOLDER = "shared"  # among the artifacts of the run above
-_WORTH = 0.5  # a file of which a delta would hold more than this share becomes a base itself
-_MOST = 4  # bases in memory
+_WORTH = (
+    0.1  # a file of which a delta would hold more than this share becomes a base: that of the next seed, in a sweep
+)
+_MOST = 8  # bases in memory
 
 
 class SharedFiles:
