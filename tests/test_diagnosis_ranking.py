@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from cnnexp.diagnosis import diagnose, rank
-from cnnexp.diagnosis.catalogue import NAMES
 from cnnexp.diagnosis.ranking import EXPLAINS
 from cnnexp.records import DataImage, DataIssue, DataReport, Finding
+from cnnexp.records.catalogue import NAMES
 from cnnexp.tracking.store import run_files
 from support.diagnosed_runs import run
 

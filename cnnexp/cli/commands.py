@@ -51,7 +51,11 @@ def cache(*, arguments: tuple[str, ...]) -> int:
 @click.argument("settings", nargs=-1, metavar="[data=... data.path=...]")
 @click.option("--html", type=FILE, **_OR_PRINTED, help="Write a page that shows the images.")
 @click.option("--json", type=FILE, metavar="[=FILE]", help="Print all of it as JSON, or write it into FILE.")
-@click.option("--labels", is_flag=True, help="Also look for labels that out-of-fold predictions contradict.")
+@click.option(
+    "--labels",
+    is_flag=True,
+    help="Also look for labels that out-of-fold predictions contradict; with model=pretrained, by its features.",
+)
 @click.option("--labels-from", metavar="RUN", help="The same by the predictions of a run of folds (data.folds=5).")
 def check_data(
     *, settings: tuple[str, ...], html: Path | None, json: Path | None, labels: bool, labels_from: str | None
@@ -62,7 +66,7 @@ def check_data(
 
     \b
     cnnexp check-data data=folder data.path=photos/
-    cnnexp check-data data=table data.path=list.csv --labels model=pretrained
+    cnnexp check-data data=table data.path=a.csv --labels
     cnnexp check-data data=folder data.path=a --json=a.json
 
     Exit code 0: no fault that makes a run meaningless; 1: such a fault; 2: the command line is wrong.

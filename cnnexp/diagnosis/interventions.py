@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnnexp.diagnosis.catalogue import NAMES
 from cnnexp.diagnosis.intervals import combination_interval
 from cnnexp.records import Finding
+from cnnexp.records.catalogue import NAMES
 from cnnexp.system.text import plural
 
 LEAST_GAIN = 0.05  # of validation accuracy, above that of the whole training

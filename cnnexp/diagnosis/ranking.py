@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from cnnexp.diagnosis.catalogue import UNKNOWN
 from cnnexp.diagnosis.data_faults import faults_of
 from cnnexp.records import DataReport, Finding
+from cnnexp.records.catalogue import UNKNOWN
 
 # What a fault brings about by itself. E3 follows from everything by which the judged images differ from those that the
 # temperature was fitted on, and from memorizing; a network that learned nothing has a rate to blame only where neither

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnexp.diagnosis.catalogue import UNKNOWN
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
 from cnnexp.records import DataIssue, Finding
+from cnnexp.records.catalogue import UNKNOWN
 
 LEAST_GAP = 0.05  # of accuracy, and ...
 SURE_GAP = 0.02  # ... at least this at the low end of its 99 % interval: what choosing an epoch flatters

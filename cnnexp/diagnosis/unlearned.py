@@ -4,11 +4,11 @@ No network that learned its training images is far below them on others. Which o
 the numbers of one training cannot always tell: `cnnexp diagnose` trains for a few steps with other ones.
 """
 
-from cnnexp.diagnosis.catalogue import UNKNOWN
 from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, combination_interval
 from cnnexp.diagnosis.learning_rate import MINIMUM_STEPS
 from cnnexp.diagnosis.training_course import MINIMUM_EPOCHS, has_collapsed, has_learned_little, has_moved
 from cnnexp.records import Finding
+from cnnexp.records.catalogue import UNKNOWN
 from cnnexp.system.text import plural
 
 LEAST_GAP = 0.05

@@ -1,14 +1,17 @@
 """Where a network looks: heat maps for a class, by HiResCAM where the network allows, else by occlusion."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.models.class_activation import ClassActivation, Heat
 from cnnexp.models.occlusion import Predict, occlusion_heat
+
+if TYPE_CHECKING:
+    import keras
 
 HIRESCAM, OCCLUSION = "HiResCAM", "occlusion"
 
@@ -27,7 +30,7 @@ class HeatMapper:
     """Tells where one network looks."""
 
     method: str  # HiResCAM, which costs about as much as the answer, or occlusion, which costs some eighty times that
-    heat: Heat
+    heat: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.float32]]  # not yet from 0 to 1
 
     def __call__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[HeatMap, ...]:
         """Return a heat map of each of the images (N, H, W, C) for the class of each, (N,)."""
@@ -37,7 +40,7 @@ class HeatMapper:
         return tuple(HeatMap(values, int(label), self.method) for values, label in zip(shares, labels, strict=True))
 
 
-def heat_mapper(model: keras.Model | None, predict: Predict) -> HeatMapper:
+def heat_mapper(model: "keras.Model | None", predict: Predict) -> HeatMapper:
     """Return what tells where a network looks.
 
     Args:
@@ -45,6 +48,8 @@ def heat_mapper(model: keras.Model | None, predict: Predict) -> HeatMapper:
         predict: Its forward pass, for occlusion.
 
     """
+    from cnnexp.models.class_activation import ClassActivation  # TensorFlow takes seconds
+
     activation = None if model is None else ClassActivation.of(model)
     if activation is None:
         return HeatMapper(OCCLUSION, partial(occlusion_heat, predict))

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from cnnexp.diagnosis.catalogue import NAMES
 from cnnexp.records import DataIssue, Finding
+from cnnexp.records.catalogue import NAMES
 from cnnexp.system.text import listed
 
 NOTHING_FOUND = "none, no check found a fault"

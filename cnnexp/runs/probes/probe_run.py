@@ -6,9 +6,9 @@ from typing import Any
 
 from cnnexp.config import ExperimentConfig
 from cnnexp.diagnosis import rank
-from cnnexp.diagnosis.catalogue import UNKNOWN
 from cnnexp.diagnosis.interventions import Intervention, Outcome, interventions, judge, of_rate
 from cnnexp.records import Finding
+from cnnexp.records.catalogue import UNKNOWN
 from cnnexp.runs import experiment
 from cnnexp.runs.probes.short_training import train_briefly
 from cnnexp.runs.starting_network import starting_network
