@@ -66,10 +66,11 @@ def forward_by(graph: CompiledForward, *, image_shape: tuple[int, int, int], at_
 
     def forward(pixels: NDArray[np.uint8]) -> tuple[Probabilities, Features]:
         _require_bytes(pixels, image_shape)
-        step = at_once or max(1, len(pixels))
-        parts = [graph(pixels[start : start + step]) for start in range(0, max(1, len(pixels)), step)]
+        given = pixels if len(pixels) else np.zeros((1, *image_shape), np.uint8)  # operations may refuse an empty batch
+        step = at_once or len(given)
+        parts = [graph(given[start : start + step]) for start in range(0, len(given), step)]
         probabilities, features = (np.concatenate([part[place].numpy() for part in parts]) for place in (0, 1))
-        return probabilities, normalized(features)
+        return probabilities[: len(pixels)], normalized(features)[: len(pixels)]
 
     return forward
 
