@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from cnnexp.diagnosis.image import changes as t
+from cnnexp.diagnosis.image import unnamed_changes as u
 from cnnexp.diagnosis.image.changes import Transform
 from cnnexp.diagnosis.image.changes import ranged as r
 
@@ -239,7 +240,7 @@ KINDS = (
             ),
         ),
         "it is noisy",
-        "Use more light or a lower ISO, or train with augmentation.noise.",
+        "Use more light or a lower ISO, or train on images with such noise.",
     ),
     Kind(
         "compressed",
@@ -275,29 +276,29 @@ KINDS = (
 UNNAMED = Kind(
     OTHER,
     (
-        *(t.cover(share, level) for share, level in ((0.4, 0), (0.55, 128), (0.5, None))),
-        t.tiles(2),
-        t.tiles(4),
-        t.wave(2, 12),
-        t.wave(3, 20),
-        t.double_exposure,
-        t.solarize,
-        t.shade(1),
-        t.shade(2),
-        t.texture,
-        t.shapes,
-        t.softened(t.shapes, 1.0),
-        t.strokes,
-        t.softened(t.strokes, 1.0),
-        t.pink_noise(1.0),
-        t.pink_noise(1.6),
+        *(u.cover(share, level) for share, level in ((0.4, 0), (0.55, 128), (0.5, None))),
+        u.tiles(2),
+        u.tiles(4),
+        u.wave(2, 12),
+        u.wave(3, 20),
+        u.double_exposure,
+        u.solarize,
+        u.shade(1),
+        u.shade(2),
+        u.texture,
+        u.shapes,
+        u.softened(u.shapes, 1.0),
+        u.strokes,
+        u.softened(u.strokes, 1.0),
+        u.pink_noise(1.0),
+        u.pink_noise(1.6),
         r(lambda side: t.crop(side, side), (0.12, 0.35)),
     ),
     "something else happened to it",
     "",
 )
 UNNAMED_COLOUR = Kind(
-    OTHER, (t.misaligned_channels, t.rotate_hue), "something else happened to its colours", "", colour=True
+    OTHER, (u.misaligned_channels, u.rotate_hue), "something else happened to its colours", "", colour=True
 )
 
 
