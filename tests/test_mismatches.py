@@ -1,12 +1,15 @@
 """Mismatches of single images and of sets: simulated, told apart, confirmed; without a network, by pixels alone."""
 
 import functools
+import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from cnnexp.__main__ import main
+from cnnexp.compose import compose_config
 from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.image.confirm import suspect
 from cnnexp.diagnosis.image.detector import fit_detector
@@ -160,3 +163,10 @@ def test_predict_prints_the_command_that_says_why(tmp_path, capsys):
     main(["predict", str(folder), *(str(tmp_path / f"{place}.png") for place in range(3))])
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("why ")]
     assert f"diagnose {folder}" in line
+
+
+def test_a_repair_names_settings_that_exist():
+    config = asdict(compose_config([]))
+    named = [found for kind in KINDS for found in re.findall(r"\b(augmentation|data|training)\.(\w+)", kind.repair)]
+    assert len(named) > 5
+    assert [f"{group}.{name}" for group, name in named if name not in config[group]] == []
