@@ -43,7 +43,7 @@ HEALTHY = {
     "validation accuracy 99 %": {"train_accuracy": 1.0, "val_accuracy": 0.99, "val_images": 5_000},
     "all right": {"train_accuracy": 1.0, "val_accuracy": 1.0},
     "train below validation, dropout": {"train_accuracy": 0.95, "val_accuracy": 0.97, "dropout": 0.5},
-    "a gap within the noise of a tiny validation set": {"train_accuracy": 1.0, "val_accuracy": 0.9, "val_images": 20},
+    "a gap within the noise of a tiny validation set": {"train_accuracy": 1.0, "val_accuracy": 0.9, "val_images": 30},
     "a sure gap too small to matter": {
         "train_accuracy": 0.99,
         "train_images": 50_000,
@@ -96,7 +96,7 @@ HEALTHY = {
         "history": history(val_loss=(0.65, 0.6, 0.55)),
         "train_accuracy": 0.6,
         "val_accuracy": 0.6,
-        "val_images": 20,
+        "val_images": 30,
     },
     "a falling loss that no longer wins accuracy": {
         "history": history(val_loss=(0.69, 0.60, 0.52, 0.45, 0.39), val_accuracy=(0.6, 0.8, 0.82, 0.82, 0.82)),

@@ -12,7 +12,7 @@ from cnnexp.__main__ import main
 from cnnexp.cli.try_repair import repairable, verdict
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Difference, ModelDifference
-from cnnexp.compose import compose_config, recorded_overrides, to_yaml
+from cnnexp.compose import changed_overrides, compose_config, recorded_overrides, to_yaml
 from cnnexp.diagnosis.interventions import Intervention, Outcome, interventions, judge, of_rate
 from cnnexp.runs.probes.probe_run import ASKED_FOR
 from cnnexp.tracking.store.find_runs import find_runs
@@ -59,11 +59,26 @@ def settings(*overrides):
         (["regularization=dropout_l2"], ["M3", "T2", "M1"]),
         (["training.batch_size=2"], ["T5", "T2", "M1"]),
         (["training.batch_size=64", "training.accumulate=4"], ["T6", "T2", "M1"]),
-        (["augmentation=basic", "schedule=cosine"], ["T2", "M1", "P8", "T8"]),
+        (["augmentation=basic", "schedule=cosine"], ["T2", "T8", "M1", "P8"]),
     ],
 )
 def test_what_is_tried_follows_from_the_settings(overrides, tried):
-    assert [one.id for one in interventions(settings(*overrides))] == tried
+    assert [one.id for one in interventions(settings(*overrides), ended_early=True, continues=True)] == tried
+
+
+def test_a_run_that_used_all_its_epochs_is_trained_on_and_needs_its_weights_for_that():
+    tried = [
+        [one.id for one in interventions(settings(), ended_early=early, continues=there)]
+        for early, there in ((False, True), (True, True), (False, False))
+    ]
+    assert tried == [["T2", "T3", "M1"], ["T2", "M1"], ["T2", "M1"]]
+
+
+def test_another_option_of_a_group_does_not_take_over_the_values_that_it_replaces():
+    whole = compose_config(["data=digits", "regularization=l2", "regularization.l2=0.5", "schedule=step"])
+    recorded = recorded_overrides(to_yaml(whole))
+    repaired = compose_config(changed_overrides(recorded, ["regularization=none", "schedule=constant", "seed=3"]))
+    assert (repaired.regularization.l2, repaired.schedule.name, repaired.seed) == (0, "constant", 3)
 
 
 @pytest.mark.parametrize(

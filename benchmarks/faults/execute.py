@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from benchmarks.faults.cases import Case, fault_of
-from benchmarks.faults.compose_case import Prepared, merged, prepare, suggested_overrides
+from benchmarks.faults.compose_case import EXTENSION, Prepared, merged, prepare, suggested_overrides
 from benchmarks.faults.data_sets import Places
 from benchmarks.faults.finished import Finished, Unrecorded, command, last_line, record
 from benchmarks.faults.records import CaseRecord, Named
@@ -115,7 +115,8 @@ class Bench:
         answer = self.folder / "diagnosis.json"
         answer.unlink(missing_ok=True)
         began = time.monotonic()
-        code, printed = command("diagnose", run_id, f"tracking.uri={self.uri}", f"--json={answer}", "--trust-code")
+        trusted = ("--trust-code", "--extend", str(EXTENSION))
+        code, printed = command("diagnose", run_id, f"tracking.uri={self.uri}", f"--json={answer}", *trusted)
         values: dict[str, Any] = {"diagnose_seconds": time.monotonic() - began, "error": "", "named": ()}
         if not answer.is_file():
             return {**values, "raw": printed[-2000:], "error": f"exit code {code}: {last_line(printed)}"}
@@ -161,4 +162,6 @@ def sign_flip(better: NDArray[np.bool_], worse: NDArray[np.bool_]) -> float:
 
 
 def _named(finding: Mapping[str, Any]) -> Named:
-    return Named(finding["id"], finding["cause"], finding.get("declared", False), finding["repair"] or "")
+    return Named(
+        finding["id"], finding["cause"], finding.get("declared", False), finding["repair"] or "", finding["confidence"]
+    )

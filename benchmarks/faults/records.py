@@ -15,6 +15,7 @@ class Named:
     cause: int
     declared: bool
     repair: str
+    confidence: float = 0.0  # as stated, 0..1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

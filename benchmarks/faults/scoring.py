@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from benchmarks.faults.baselines import BASELINES
 from benchmarks.faults.cases import PARTS, all_cases, fault_of, table
@@ -12,6 +13,7 @@ from benchmarks.faults.records import CaseRecord
 
 RIGHT = ("named", "equivalent", "refused")
 OUTCOMES = ("named", "equivalent", "refused", "listed", "cause", "unknown", "silent", "wrong")
+SURE = (0.0, 0.7, 0.85, 0.93, 1.01)  # stated confidence
 CAUSES = {"D": 1, "L": 1, "P": 1, "S": 1, "M": 2, "T": 3, "E": 4}
 
 
@@ -41,7 +43,14 @@ def _part(part: str, judged: Sequence[Judged]) -> str:
     ]
     lines = [f"== {part}: {len(faulty)} faulty runs, {len(faulty) - len(counted)} of them harmless and not counted"]
     lines += [_line(name, own) for name, own in groups if own]
-    lines += [_listed(counted, healthy), _false_alarms(healthy), _repairs(known), _cost(judged), ""]
+    lines += [
+        _listed(counted, healthy),
+        _calibration(counted, healthy),
+        _false_alarms(healthy),
+        _repairs(known),
+        _cost(judged),
+        "",
+    ]
     lines += _baselines(known, healthy)
     lines += ["", *_kinds(faulty), "", *_confusions(known)]
     return "\n".join(lines)
@@ -79,6 +88,15 @@ def _listed(counted: Sequence[Judged], healthy: Sequence[Judged]) -> str:
     return (
         f"{'everything named':32} precision {_share(right, said)}; macro-F1 of first names {macro_f1(true, first):.2f}"
     )
+
+
+def _calibration(counted: Sequence[Judged], healthy: Sequence[Judged]) -> str:
+    """How often the first name is right, by how sure the product says it is; of a healthy run none is."""
+    first = [(one.first.confidence, one.outcome in RIGHT) for one in counted if one.first is not None]
+    first += [(one.first.confidence, False) for one in healthy if one.first is not None]
+    bins = [(low, [right for sure, right in first if low <= sure < high]) for low, high in pairwise(SURE)]
+    told = ", ".join(f"from {low:.0%} sure {_share(sum(own), len(own))}" for low, own in bins if own)
+    return f"{'right, by the stated confidence':32} {told or 'nothing named'}"
 
 
 def _is_right(one: Judged, name: str) -> bool:

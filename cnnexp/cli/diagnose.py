@@ -1,8 +1,8 @@
 """``cnnexp diagnose``: what is wrong with a run, or with images that its model answers wrongly?"""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import yaml
 
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import is_exported
-from cnnexp.compose import compose_config, recorded_overrides
+from cnnexp.compose import changed_overrides, compose_config, recorded_overrides
 from cnnexp.errors import ConfigError, DataError, ModelError
 from cnnexp.records import RunSummary
 from cnnexp.report.console import open_console
@@ -83,23 +83,38 @@ def _probed(run: RunSummary, *, uri: str, shown: bool) -> RunSummary:
     overrides = recorded_overrides(content)
     quiet.import_tensorflow()
     from cnnexp.report.run import RunReport
-    from cnnexp.runs.probes.probe_run import probe_run
+    from cnnexp.runs.probes.probe_run import ProbedRun, probe_run
 
-    with RunReport(titled=True) as report:
+    with RunReport(titled=True) as report, _model_of(run, uri) as folder:
         show = report.progress if shown else _hide
         try:
             found = probe_run(
-                recorded,
-                settings=yaml.safe_load(content),
-                metrics=run.metrics,
-                epochs=len(run.read_curves()["val/loss"]),
-                compose=lambda changed: compose_config([*overrides, *changed]),
+                ProbedRun(
+                    recorded=recorded,
+                    settings=yaml.safe_load(content),
+                    metrics=run.metrics,
+                    epochs=len(run.read_curves()["val/loss"]),
+                    predictions=run.read_predictions(),
+                    model=folder,
+                ),
+                compose=lambda changed: compose_config(changed_overrides(overrides, changed)),
                 on_progress=show,
             )
         except (ConfigError, DataError, ModelError) as error:  # what the run recorded is known all the same
             report.warn(f"{run.name} was not probed: {error}")
             return run
     return replace(run, read_findings=lambda: found)
+
+
+@contextmanager
+def _model_of(run: RunSummary, uri: str) -> Iterator[Path | None]:
+    """Give the folder of the model of a run; None where it has none, or its files are gone."""
+    with ExitStack() as opened:
+        try:
+            folder = opened.enter_context(recorded_model(run.run_id, uri=uri).folder())
+        except ModelError:
+            folder = None
+        yield folder
 
 
 def diagnose_images(

@@ -7,7 +7,7 @@ from pathlib import Path
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import ModelDifference
 from cnnexp.comparison.same_images import compare_models
-from cnnexp.compose import compose_config
+from cnnexp.compose import changed_overrides, compose_config
 from cnnexp.config import Override
 from cnnexp.errors import ConfigError
 from cnnexp.records import Finding, RunSummary
@@ -41,7 +41,8 @@ def try_repair(run: RunSummary, *, overrides: Sequence[str], uri: str) -> None:
     repair = shlex.split(finding.repair)
     name = f"{run.name} with {finding.repair}"
     recorded = {"tracking.uri": uri, "tracking.experiment": run.experiment, "tracking.run_name": name}
-    changed = [*overrides, *repair, *(str(Override.setting(key, value)) for key, value in recorded.items())]
+    changed = changed_overrides(overrides, repair)
+    changed += [*(str(Override.setting(key, value)) for key, value in recorded.items())]
     train(compose_config(changed), overrides=changed, sweep=SweepContext(tags={REPAIRS: run.run_id}), folder=Path())
     repaired = max(find_runs([name], uri=uri), key=lambda one: one.started)
     difference = compare_models(run, [repaired], metric(METRIC))

@@ -11,7 +11,7 @@ from cnnexp.compose.compose import (
 )
 from cnnexp.compose.hydra_flags import read_command_line
 from cnnexp.compose.quote_texts import quote_texts
-from cnnexp.compose.recorded_overrides import recorded_overrides
+from cnnexp.compose.recorded_overrides import changed_overrides, recorded_overrides
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.run_command import run_command
 from cnnexp.compose.schemas import register_added
@@ -19,6 +19,7 @@ from cnnexp.config.columns import columns, other_settings, parameters, run_name
 
 __all__ = [
     "came_from_hydra",
+    "changed_overrides",
     "check_overrides",
     "check_sweep",
     "columns",

@@ -1,6 +1,6 @@
 """The configuration that a run recorded, as overrides that compose it again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import yaml
 
@@ -25,3 +25,18 @@ def _overrides(key: str, value: object) -> Iterator[str]:
     for name, one in value.items():
         if name != "name" and (key, name, one) != ("data", "scaling", "model"):  # which model=... chooses itself
             yield str(Override.setting(f"{key}.{name}", one))
+
+
+def changed_overrides(recorded: Sequence[str], changed: Sequence[str]) -> list[str]:
+    """Return overrides with some of them changed, as a person would retype them.
+
+    Where another option of a group is chosen, the values that the group had do not stay: they may be those that are to
+    go, and the other option may not have such settings.
+    """
+    keys = {Override.parse(text).key for text in changed}
+    kept = [text for text in recorded if (key := Override.parse(text).key) not in keys and not _belongs(key, keys)]
+    return [*kept, *changed]
+
+
+def _belongs(key: str, groups: set[str]) -> bool:
+    return key.partition(".")[0] in groups and "." in key

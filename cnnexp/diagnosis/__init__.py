@@ -9,20 +9,25 @@ from cnnexp.diagnosis.between_splits import Sample
 from cnnexp.diagnosis.changed_split import detect_changed_split
 from cnnexp.diagnosis.class_order import detect_class_order
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination_interval, exact_interval
-from cnnexp.diagnosis.failed_learning import DIVERGED, failed_learning, has_diverged, recorded_failure
+from cnnexp.diagnosis.failed_learning import failed_learning, recorded_failure
 from cnnexp.diagnosis.few_images import detect_few_images
 from cnnexp.diagnosis.label_faults import detect_flipped_class, detect_label_noise, detect_permuted_labels
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
+from cnnexp.diagnosis.loss_faults import detect_loss_mismatch
 from cnnexp.diagnosis.misleading_metrics import (
     detect_misleading_accuracy,
     detect_overconfidence,
     overconfidence_not_assessed,
 )
 from cnnexp.diagnosis.neighbours import Neighbours, neighbours
+from cnnexp.diagnosis.network_faults import detect_bottleneck, detect_stale_statistics, detect_structure
+from cnnexp.diagnosis.noisy_training import detect_noisy_training
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
 from cnnexp.diagnosis.ranking import rank
+from cnnexp.diagnosis.shortcut import detect_shortcut
 from cnnexp.diagnosis.siblings import advised_by_siblings, learning_advice
+from cnnexp.diagnosis.small_validation import detect_small_validation
 from cnnexp.diagnosis.split_gap import detect_split_gap
 from cnnexp.diagnosis.strong_dropout import detect_strong_dropout
 from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
@@ -30,7 +35,6 @@ from cnnexp.diagnosis.unlearned import detect_few_epochs, detect_huge_batches, d
 from cnnexp.records import Finding
 
 __all__ = [
-    "DIVERGED",
     "LEVEL",
     "Answers",
     "Neighbours",
@@ -42,7 +46,6 @@ __all__ = [
     "diagnose",
     "exact_interval",
     "failed_learning",
-    "has_diverged",
     "learning_advice",
     "neighbours",
     "not_assessed",
@@ -55,7 +58,14 @@ DETECTORS = (
     detect_label_noise,
     detect_flipped_class,
     detect_class_order,
+    detect_structure,
+    detect_bottleneck,
+    detect_loss_mismatch,
+    detect_stale_statistics,
     detect_few_images,
+    detect_small_validation,
+    detect_shortcut,
+    detect_noisy_training,
     detect_changed_split,
     detect_split_gap,
     detect_overfitting,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnnexp.records import DataImage, DataIssue, DataReport, Finding
 
@@ -17,6 +18,9 @@ TRAIN = "train"
 # less than two points, the least that counts; a class is unlike the others from a tenth of repeated images.
 LEAST_SHARE = 0.02
 LEAST_REPEATED = 0.1
+OVERSAMPLED = 0.9  # share of the images of a class that come again
+LEAST_MOVED = 0.1  # share of a split that would have to change class; of stratified splits of hundreds it is 0.03
+SHARES = "class shares of "  # how the title of that issue begins
 
 Groups = Sequence[Sequence[DataImage]]
 
@@ -57,13 +61,32 @@ def _is_contradicted(issue: DataIssue, report: DataReport) -> bool:
 
 
 def _is_uneven(issue: DataIssue, report: DataReport) -> bool:
-    """Return whether a class repeats many of its images without being one that is smaller than others without them."""
-    counts = np.array(report.class_counts[TRAIN])
+    """Return whether a class repeats many of its images without being one that is smaller than others without them.
+
+    Where nearly all images of a class come again, it was meant to count more.
+    """
+    counts, extra = np.array(report.class_counts[TRAIN]), _copies(issue, report)
+    own = counts - extra
+    come_again = Counter(group[0].label for group in issue.groups if group[0].split == TRAIN)
+    meant = np.array([come_again[name] for name in report.class_names]) >= OVERSAMPLED * np.maximum(own, 1)
+    return bool(((extra >= LEAST_REPEATED * np.maximum(counts, 1)) & (own >= np.median(own)) & ~meant).any())
+
+
+def _copies(issue: DataIssue, report: DataReport) -> NDArray[np.int64]:
+    """Return how many training images of each class repeat another one."""
     repeated = Counter(group[0].label for group in issue.groups for _ in group[1:] if group[0].split == TRAIN)
-    extra = np.array([repeated[name] for name in report.class_names])
-    return bool(
-        ((extra >= LEAST_REPEATED * np.maximum(counts, 1)) & (counts - extra >= np.median(counts - extra))).any()
-    )
+    return np.array([repeated[name] for name in report.class_names])
+
+
+def _is_unstratified(issue: DataIssue, report: DataReport) -> bool:
+    """Return whether a class is missing, or shares of classes differ not only by copies that were added to train."""
+    if not issue.title.startswith(SHARES):
+        return True
+    counts = np.array([report.class_counts[split] for split in (TRAIN, issue.title.removeprefix(SHARES).split()[0])])
+    for copied in (one for one in report.issues if one.id == "D4"):
+        counts[0] -= _copies(copied, report)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return bool(0.5 * np.abs(shares[0] - shares[1]).sum() >= LEAST_MOVED)
 
 
 def _divides(issue: DataIssue, report: DataReport) -> bool:
@@ -79,6 +102,7 @@ _MATTERS: Mapping[str, Callable[[DataIssue, DataReport], bool]] = {
     "D4": _is_uneven,
     "S1": _is_leaked,
     "S2": _divides,
+    "S3": _is_unstratified,
     "L1": _is_contradicted,
     "L4": _is_renamed,
 }

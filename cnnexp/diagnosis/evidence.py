@@ -11,7 +11,7 @@ from cnnexp.diagnosis.answers import Answers
 from cnnexp.diagnosis.between_splits import Predict, Sample
 from cnnexp.diagnosis.intervals import LEVEL, Z, combination_interval, exact_interval
 from cnnexp.diagnosis.neighbours import Neighbours
-from cnnexp.records import DataReport, Evaluation, History
+from cnnexp.records import DataReport, Evaluation, History, LossFacts, NetworkFacts
 
 __all__ = ["LEVEL", "RunEvidence", "Z", "combination_interval", "exact_interval"]
 
@@ -57,6 +57,8 @@ class RunEvidence:
     answers: Mapping[str, Answers] = field(default_factory=dict)
     neighbours: Neighbours | None = None  # None: not computed
     report: DataReport | None = None  # of the data check; None: there is none
+    network: NetworkFacts | None = None  # None: it began with trained weights, or was not looked at
+    loss: LossFacts | None = None  # of a user's own; None: it is one of ours
     images: RunImages | None = None  # to try changes on; None: they are not at hand
 
 

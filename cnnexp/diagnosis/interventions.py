@@ -1,10 +1,12 @@
-"""What a short training with one setting changed says about a run that learned too little.
+"""What a short training with one thing changed says about a run that learned too little.
 
 It is compared with the whole training of the run, not with one as short: where a few epochs with another setting reach
 more than all epochs without it, the setting was wrong, however the curves looked. A run that learned has no such
-setting, so that nothing is found for it.
+setting, so that nothing is found for it. Only where the structure of the network shows a fault by itself, a training as
+short as the repaired one is enough to compare with.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,19 +20,24 @@ LEAST_GAIN = 0.05  # of validation accuracy, above that of the whole training
 SURE_GAIN = 0.02  # low end of its 99 % interval
 CONFIDENCE = 0.95
 CONFIDENCE_AMONG_SEVERAL = 0.75
+UNCONFIRMED = 0.5  # times the confidence in a finding whose own repair, tried, does not help
 USUAL_BATCH = 32
 TINY_BATCH, HUGE_BATCH = 8, 128  # images a step, from which on another batch size is tried
 WIDER = 4  # times the filters and units
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
+FITTED = 0.95  # accuracy on training images, from which no setting keeps a network from learning them
+OWN_OPTIMIZERS = ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")
+CONTINUED = ("training.epochs=+",)  # stands for the run's own settings, from the weights that it ended with
 
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """One setting changed."""
+    """One thing changed."""
 
     id: str  # of the fault that it repairs
     overrides: tuple[str, ...]
     why: str  # a clause: "without regularization"
+    repair: str = ""  # what is advised; empty: the overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,12 @@ class Outcome:
     epochs: int
 
 
-def interventions(settings: Mapping[str, Any]) -> Iterator[Intervention]:
-    """Yield what may repair a run with these settings (config.yaml, nested), the cheapest first."""
+def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: bool) -> Iterator[Intervention]:
+    """Yield what may repair a run with these settings (config.yaml, nested), the cheapest first.
+
+    `ended_early`: it stopped before its epochs were over, so that more of them change nothing; `continues`: its weights
+    are there, to train on from.
+    """
     regularization, training, model = settings["regularization"], settings["training"], settings["model"]
     if regularization["dropout"] or regularization["l1"] or regularization["l2"]:
         yield Intervention("M3", ("regularization=none",), "without regularization")
@@ -52,6 +63,15 @@ def interventions(settings: Mapping[str, Any]) -> Iterator[Intervention]:
         size = (f"training.batch_size={USUAL_BATCH}", "training.accumulate=1")
         yield Intervention("T5" if images <= TINY_BATCH else "T6", size, f"with {USUAL_BATCH} images a step")
     yield Intervention("T2", ("optimizer.learning_rate=auto",), "at the rate that a range test finds")
+    if settings["optimizer"]["name"] not in OWN_OPTIMIZERS:
+        yield Intervention("T8", ("optimizer=adam",), "with Adam instead of an optimizer of your own")
+    if settings["loss"]["name"] != "cross_entropy":
+        yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy")
+    if settings["schedule"]["name"] != "constant":
+        yield Intervention("T8", ("schedule=constant",), "at a constant rate")
+    if continues and not ended_early:
+        more = f"training.epochs={max(10, 4 * training['epochs'])}"
+        yield Intervention("T3", CONTINUED, "trained on from where it ended", repair=more)
     if "width" in model:
         wider = {name: model[name] * WIDER for name in ("width", "dense") if name in model}
         yield Intervention(
@@ -59,20 +79,18 @@ def interventions(settings: Mapping[str, Any]) -> Iterator[Intervention]:
         )
     if settings["augmentation"]["name"] != "none":
         yield Intervention("P8", ("augmentation=none",), "without augmentation")
-    if settings["schedule"]["name"] != "constant":
-        yield Intervention("T8", ("schedule=constant",), "at a constant rate")
 
 
 def judge(outcomes: Sequence[Outcome], *, accuracy: float, images: int, epochs: int) -> Finding | None:
     """Return what repaired a run whose whole training of `epochs` reached `accuracy` on its `images` of validation."""
-    helped = [one for one in outcomes if _gain(one, accuracy, images)[1] >= SURE_GAIN]
-    helped = [one for one in helped if one.accuracy - accuracy >= LEAST_GAIN]
+    helped = [one for one in outcomes if helps(one.accuracy, over=accuracy, images=images)]
     if not helped:
         return None
     best = max(helped, key=lambda one: one.accuracy)
-    as_good = [one for one in helped if one is not best and _gain(best, one.accuracy, images)[1] <= 0]
-    gain, low, high = _gain(best, accuracy, images)
+    as_good = [one for one in helped if one is not best and _gain(best.accuracy, one.accuracy, images)[1] <= 0]
+    gain, low, high = _gain(best.accuracy, accuracy, images)
     done = best.intervention
+    others = tuple(dict.fromkeys(one.intervention.id for one in as_good if one.intervention.id != done.id))
     return Finding(
         id=done.id,
         cause=2 if done.id.startswith("M") else 1 if done.id.startswith("P") else 3,
@@ -89,14 +107,51 @@ def judge(outcomes: Sequence[Outcome], *, accuracy: float, images: int, epochs: 
             "gain_high": high,
             "epochs_tried": best.epochs,
         },
-        confidence=CONFIDENCE_AMONG_SEVERAL if as_good else CONFIDENCE,
-        repair=" ".join(done.overrides),
-        alternatives=tuple(dict.fromkeys(one.intervention.id for one in as_good)),
+        confidence=CONFIDENCE_AMONG_SEVERAL if others else CONFIDENCE,
+        repair=done.repair or " ".join(done.overrides),
+        alternatives=others,
     )
 
 
-def _gain(outcome: Outcome, accuracy: float, images: int) -> tuple[float, float, float]:
-    return combination_interval([1, -1], [outcome.accuracy, accuracy], [images, images])
+def confirmed(
+    finding: Finding, repaired: Outcome, unrepaired: Outcome | None, *, accuracy: float, images: int
+) -> Finding:
+    """Return a finding by structure with what its repair, tried, has brought.
+
+    `accuracy` is that of the whole run, and `unrepaired` what a training as short reached without the repair.
+    """
+    whole = helps(repaired.accuracy, over=accuracy, images=images)
+    beside = unrepaired is not None and helps(repaired.accuracy, over=unrepaired.accuracy, images=images)
+    over, what = (
+        (accuracy, "the whole run")
+        if whole or unrepaired is None
+        else (
+            unrepaired.accuracy,
+            f"{plural(unrepaired.epochs, 'epoch')} without that",
+        )
+    )
+    _, low, high = _gain(repaired.accuracy, over, images)
+    tried = (
+        f"Tried: {repaired.intervention.why}, {plural(repaired.epochs, 'epoch')} reached {repaired.accuracy:.1%}, and "
+        f"{what} {over:.1%} (99 % interval of the gain {100 * low:.1f} to {100 * high:.1f} points)."
+    )
+    helped = whole or beside
+    return dataclasses.replace(
+        finding,
+        sentence=f"{finding.sentence} {tried}",
+        evidence={**finding.evidence, "validation_accuracy_tried": repaired.accuracy, "gain_low": low},
+        confidence=CONFIDENCE if helped else UNCONFIRMED * finding.confidence,
+    )
+
+
+def helps(tried: float, *, over: float, images: int) -> bool:
+    """Return whether an accuracy is above another one on as many images, surely and by enough."""
+    gain, low, _ = _gain(tried, over, images)
+    return gain >= LEAST_GAIN and low >= SURE_GAIN
+
+
+def _gain(tried: float, accuracy: float, images: int) -> tuple[float, float, float]:
+    return combination_interval([1, -1], [tried, accuracy], [images, images])
 
 
 def of_rate(found: float, *, configured: float) -> str | None:

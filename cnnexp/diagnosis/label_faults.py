@@ -32,7 +32,7 @@ LEARNED = 0.4  # of the way from chance to all correct: below, a network's sures
 
 # L2: a pair of classes, of the surest half of the answers with one of them.
 LEAST_FLIPPED = 0.1
-FEWEST_ANSWERS = 30  # of such answers; with less, three images would be a tenth
+FEWEST_ANSWERS = 20  # of such answers; with less, two images would be a tenth
 INDEPENDENT = 0.5  # share among the surest half, in units of that among the others: of hard images it is far smaller
 LEARNED_PAIR = 0.2  # as above; a pair is compared with other pairs, or with test images
 ALONE = 1 / 3  # of the share of the pair: the next pair, of another class

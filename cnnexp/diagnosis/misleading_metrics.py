@@ -17,8 +17,10 @@ from cnnexp.diagnosis.evidence import (
     recalls,
 )
 from cnnexp.diagnosis.learning_rate import find_failure
+from cnnexp.diagnosis.split_gap import differs
 from cnnexp.evaluation import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.records import Finding
+from cnnexp.records.catalogue import UNKNOWN
 from cnnexp.system.text import listed
 
 MINIMUM_INFLATION = 0.05  # accuracy above balanced accuracy; a rare class that is only harder causes 1 to 3 points
@@ -28,6 +30,7 @@ INFLATION_CONFIDENCE_BALANCED = 0.8  # the classes are weak for another reason t
 
 MINIMUM_EXCESS = 0.02  # confidence above accuracy; less than 2 points changes no decision
 EXCESS_CONFIDENCE = 0.9
+CONFIDENCE_ON_TEST = 0.6
 LARGEST_CALIBRATION = 0.3  # share of the images; above, training loses more than the probabilities gain
 LISTED_NAMES = 3
 
@@ -136,6 +139,9 @@ def detect_overconfidence(run: RunEvidence) -> Finding | None:
     noise = float(np.quantile(ece_of_a_calibrated_model(confidences=run.confidences, seed=run.seed), LEVEL))
     if ece <= noise:
         return None
+    apart = _only_on_test(run, confidence - accuracy)
+    if apart is not None:
+        return apart
     return Finding(
         id="E3",
         cause=4,
@@ -158,6 +164,38 @@ def detect_overconfidence(run: RunEvidence) -> Finding | None:
         },
         confidence=EXCESS_CONFIDENCE,
         repair=_calibration_repair(run),
+    )
+
+
+def _only_on_test(run: RunEvidence, excess: float) -> Finding | None:
+    """Report that test images are another kind than those of validation, of which the network is not too sure.
+
+    A temperature that is wrong is wrong for both.
+    """
+    known = run.answers.get("validation")
+    if known is None or not len(known.labels):
+        return None
+    images = [len(run.confidences), len(known.labels)]
+    surely = [float(run.confidences.mean(dtype=np.float64)), float(known.probabilities.max(axis=1).mean())]
+    right = [run.evaluation.metrics["accuracy"], known.accuracy]
+    own = surely[1] - right[1]
+    _, low, _ = combination_interval([-1, 1], right, images)
+    if own >= MINIMUM_EXCESS or low + surely[0] - surely[1] <= 0:
+        return None
+    differs_by_pixels = differs("test", run)
+    return Finding(
+        id="S4" if differs_by_pixels else UNKNOWN,
+        cause=1 if differs_by_pixels else 0,
+        title="test unlike validation",
+        sentence=(
+            f"The network is too sure of the test images by {100 * excess:.1f} points, and of the validation images by "
+            f"{100 * own:.1f}: {right[0]:.1%} and {right[1]:.1%} are right. So it is not the probabilities that are "
+            "wrong, but the test images are of another kind"
+            + (", by their pixels, too." if differs_by_pixels else " or otherwise labelled.")
+        ),
+        evidence={"excess": excess, "excess_on_validation": own, "difference_low": low + surely[0] - surely[1]},
+        confidence=CONFIDENCE_ON_TEST,
+        repair="look at images of test and validation side by side, and how each were collected and read",
     )
 
 

@@ -21,6 +21,9 @@ HALVES = 5
 VOTES = 5  # nearest training images that answer a new one
 
 
+Rise = dict[str, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
     """How the nearest training images are labelled."""
@@ -28,7 +31,7 @@ class Neighbours:
     labels: NeighbourAgreement | None  # of the training images; None: too few of them, or one class
     accuracy: float  # of validation images, answered by most of their nearest training images
     answered: int  # validation images
-    # Accuracy of training images answered by all others, minus that by half of them: steep where there are too few.
+    # Accuracy of images answered by all training images, minus that by half of them: steep where there are too few.
     rise: float = 0.0
     rise_error: float = 0.0  # its standard error, over images
 
@@ -43,20 +46,21 @@ def neighbours(
         labels=neighbour_agreement(known, train_labels, seed=seed) if comparable else None,
         accuracy=float(_are_right(train_labels[_nearest(new, known)], validation_labels).mean()) if len(new) else 0.0,
         answered=len(validation_labels),
-        **(_rise(known, train_labels, seed) if comparable and len(known) <= FEW_IMAGES else {}),
+        **(_rise(known, train_labels, new, validation_labels, seed) if comparable and len(known) <= FEW_IMAGES else {}),
     )
 
 
-def _rise(known: NDArray[np.float32], labels: Labels, seed: int) -> dict[str, float]:
-    """Return the rise and its standard error; halves are drawn `HALVES` times."""
-    similarity = known @ known.T
-    np.fill_diagonal(similarity, -np.inf)
+def _rise(known: NDArray[np.float32], labels: Labels, new: NDArray[np.float32], wanted: Labels, seed: int) -> Rise:
+    """Return the rise and its standard error, over training and new images; halves are drawn `HALVES` times."""
+    similarity = np.concatenate([known @ known.T, new @ known.T])
+    similarity[: len(known)][np.diag_indices(len(known))] = -np.inf
+    asked = np.concatenate([labels, wanted])
     generator, count = np.random.default_rng(seed), len(known)
-    by_all = _are_right(labels[_most_similar(similarity)], labels)
+    by_all = _are_right(labels[_most_similar(similarity)], asked)
     halves = [generator.permutation(count)[: count // 2] for _ in range(HALVES)]
-    by_half = [_are_right(labels[half][_most_similar(similarity[:, half])], labels) for half in halves]
+    by_half = [_are_right(labels[half][_most_similar(similarity[:, half])], asked) for half in halves]
     gains = by_all - np.mean(by_half, axis=0)
-    return {"rise": float(gains.mean()), "rise_error": float(gains.std(ddof=1) / count**0.5)}
+    return {"rise": float(gains.mean()), "rise_error": float(gains.std(ddof=1) / len(asked) ** 0.5)}
 
 
 def _normalized(images: Images) -> NDArray[np.float32]:

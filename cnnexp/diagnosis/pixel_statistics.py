@@ -41,8 +41,19 @@ def _colour(channels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 def _detail(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Return the sharpness and the noise of each image, in logarithms of levels."""
     across = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2))
-    noise = np.abs(grey[:, 1:, 1:] - grey[:, :-1, 1:] - grey[:, 1:, :-1] + grey[:, :-1, :-1])
+    noise = _high_pass(grey)
     return [np.log(across + 0.5), np.log(np.median(noise, axis=(1, 2)) + 0.5), np.log(noise.mean(axis=(1, 2)) + 0.5)]
+
+
+def noise_of(images: Images) -> NDArray[np.float64]:
+    """Return for each image (N,) the middle of its differences of differences, in levels: large where it is noisy."""
+    noise: NDArray[np.float64] = np.median(_high_pass(images.astype(np.float32).mean(axis=-1)), axis=(1, 2))
+    return noise
+
+
+def _high_pass(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    passed: NDArray[np.float32] = np.abs(grey[:, 1:, 1:] - grey[:, :-1, 1:] - grey[:, 1:, :-1] + grey[:, :-1, :-1])
+    return passed
 
 
 def _cells(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:

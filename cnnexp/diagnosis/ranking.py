@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cnnexp.diagnosis.data_faults import faults_of
 from cnnexp.records import DataReport, Finding
-from cnnexp.records.catalogue import UNKNOWN
+from cnnexp.records.catalogue import NAMES, UNKNOWN
 
 # What a fault brings about by itself. E3 follows from everything by which the judged images differ from those that the
 # temperature was fitted on, and from memorizing; a network that learned nothing has a rate to blame only where neither
@@ -16,24 +16,28 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "D3": _ON_TEST | {"M2"},
     "D5": frozenset({"M2", "T3", "E1", "E3", UNKNOWN}),
     "D6": _ON_TEST | {"M2"},
+    **dict.fromkeys(("E2", "E4"), frozenset(NAMES) - {"E2", "E4"}),
     "L1": frozenset({"M2", "T3", "E3", UNKNOWN}),
     "L2": frozenset({"M2", "T3", "E1", "E3", UNKNOWN}),
     "L3": _ON_TRAINING | {"L1", "L2"},
     "L4": _ON_TEST | {"L2"},
-    "P1": _ON_TRAINING,
-    "P2": _ON_TRAINING,
+    "P1": _ON_TRAINING | {"T5", "T6"},
+    "P2": _ON_TRAINING | {"T5", "T6"},
     **dict.fromkeys(("P3", "P4", "P5", "P6", "P7", "P9", "D2"), _ON_TEST),
     "P8": _ON_TEST | {"T3"},
     "S1": frozenset({UNKNOWN}),
     "S2": frozenset({UNKNOWN}),
     "S3": frozenset({"E1", "E3", UNKNOWN}),
     "S4": frozenset({"E1", "E3", UNKNOWN}),
+    "S5": frozenset({"S3", "T3", "M2", UNKNOWN}),  # so few images cannot be of all classes
     "M1": frozenset({"T2", "T3", "E3", UNKNOWN}),
     "M2": frozenset({"E3", UNKNOWN}),
     "M3": frozenset({"T1", "T2", "T3", "M1", "E1", "E3", UNKNOWN}),
-    "M4": frozenset({"M1", "T2", "T3", UNKNOWN}),
-    "M6": frozenset({"T1", "E3", UNKNOWN}),
-    "M7": frozenset({"M2", "T1", "E3", UNKNOWN}),
+    "M4": frozenset({"M1", "T2", "T3", "T6", UNKNOWN}),
+    "M5": _ON_TRAINING | {"T5", "T6", "M3"},
+    "M6": _ON_TRAINING - {"M6"} | {"T5", "T6"},
+    "M7": frozenset({"M2", "T1", "T2", "T3", "S4", "E1", "E3", UNKNOWN}),
+    "M8": frozenset({"M1", "T1", "T2", "T3", "E1", "E3", UNKNOWN}),
     "T1": frozenset({"T3", "E1", "E3", UNKNOWN}),
     "T2": frozenset({"T3", "E1", "E3", UNKNOWN}),
     "T3": frozenset({"E3", UNKNOWN}),

@@ -44,7 +44,12 @@ def differing_split(run: RunEvidence) -> Gap | None:
     found = _lower_split(run)
     if found is None:
         return None
-    return found if any(issue.title.startswith(found.worse) for issue in _differences(run)) else None
+    return found if differs(found.worse, run) else None
+
+
+def differs(split: str, run: RunEvidence) -> bool:
+    """Return whether the images of a split differ from those of train by the data check."""
+    return any(issue.title.startswith(split) for issue in _differences(run))
 
 
 def _lower_split(run: RunEvidence) -> Gap | None:

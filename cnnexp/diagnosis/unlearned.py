@@ -4,12 +4,15 @@ No network that learned its training images is far below them on others. Which o
 the numbers of one training cannot always tell: `cnnexp diagnose` trains for a few steps with other ones.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, combination_interval
 from cnnexp.diagnosis.learning_rate import MINIMUM_STEPS
 from cnnexp.diagnosis.training_course import MINIMUM_EPOCHS, has_collapsed, has_learned_little, has_moved
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import UNKNOWN
-from cnnexp.system.text import plural
+from cnnexp.system.text import listed, plural
 
 LEAST_GAP = 0.05
 SURE_GAP = 0.02  # low end of the 99 % interval
@@ -17,6 +20,7 @@ TINY_STEP = 8  # images: gradients of fewer are mostly noise, at any rate that s
 FEW_STEPS_AN_EPOCH = 5
 USUAL = 32  # images a step, that is advised
 MANY_EPOCHS = 5  # from here on, few steps are due to large batches and not to few epochs
+ONE_BATCH_LEARNED = 0.9  # share of a batch that is seen again and again
 CONFIDENCE_UNKNOWN = 0.6
 CONFIDENCE = 0.75
 USUAL_REASONS = ("T2", "M1", "M3", "T3", "T1")
@@ -58,6 +62,30 @@ def detect_unlearned(run: RunEvidence) -> Finding | None:
         confidence=CONFIDENCE_UNKNOWN,
         repair="cnnexp diagnose RUN, which tries the usual reasons",
         alternatives=USUAL_REASONS,
+    )
+
+
+def after_trials(finding: Finding, tried: Sequence[str], *, one_batch: float) -> Finding:
+    """Return a finding that nothing explains with what was tried in vain, and what is left; another one as it is."""
+    if finding.id != UNKNOWN:
+        return finding
+    learned = one_batch >= ONE_BATCH_LEARNED
+    left = (
+        "It can learn 32 images by heart, so its layers and its loss work: look at the labels and at what the images "
+        "show."
+        if learned
+        else f"Of 32 images, seen again and again, it learns only {one_batch:.0%}: look at its layers and its loss."
+    )
+    vain = f" Tried without more success: {listed(tried, most=len(tried))}." if tried else ""
+    return replace(
+        finding,
+        cause=finding.cause if learned else 2,
+        sentence=f"{finding.sentence}{vain} {left}",
+        evidence={**finding.evidence, "one_batch_learned": one_batch},
+        repair="look at ten training images with their labels"
+        if learned
+        else "begin with a network that is known to work: model=baseline loss=cross_entropy",
+        alternatives=(),
     )
 
 

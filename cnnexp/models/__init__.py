@@ -13,10 +13,18 @@ if TYPE_CHECKING:
     from cnnexp.models.head import SplitModel, copy_of_head, load_head, split
     from cnnexp.models.heat_maps import HeatMap, HeatMapper, heat_mapper
     from cnnexp.models.network import build_model
+    from cnnexp.models.network_facts import after_training, examine_network, fingerprints
+    from cnnexp.models.network_repairs import drawn_again, trainable_again, with_activations
     from cnnexp.models.regularization import Regularization
     from cnnexp.models.variants import at_size, with_views
 
 _OWNERS = {
+    "with_activations": "network_repairs",
+    "trainable_again": "network_repairs",
+    "drawn_again": "network_repairs",
+    "examine_network": "network_facts",
+    "fingerprints": "network_facts",
+    "after_training": "network_facts",
     "HeatMap": "heat_maps",
     "HeatMapper": "heat_maps",
     "Regularization": "regularization",
@@ -42,17 +50,23 @@ __all__ = [
     "HeatMapper",
     "Regularization",
     "SplitModel",
+    "after_training",
     "at_size",
     "backbone_blocks",
     "build_model",
     "copy_of_head",
+    "drawn_again",
+    "examine_network",
+    "fingerprints",
     "heat_mapper",
     "load_head",
     "mean_of",
     "rate_factors",
     "set_pretrained_weights",
     "split",
+    "trainable_again",
     "trained_variables",
+    "with_activations",
     "with_fast_layers",
     "with_views",
 ]

@@ -5,6 +5,7 @@ from cnnexp.records.data import DataImage, DataIssue, DataReport, DatasetInfo
 from cnnexp.records.evaluation import ClassScore, Evaluation, Finding, SplitPredictions
 from cnnexp.records.folds import FoldResult, FoldScore, FoldsReport
 from cnnexp.records.gallery import Confusion, Gallery, PredictedImage
+from cnnexp.records.network import LossFacts, NetworkFacts
 from cnnexp.records.preview import Preview
 from cnnexp.records.recorded import Curves, RecordedPredictions, RunSummary
 from cnnexp.records.run import FoldsSummary, PrunedRun, RunCommand, RunInfo, RunResult
@@ -43,6 +44,8 @@ __all__ = [
     "Images",
     "Labels",
     "LearningRateCurve",
+    "LossFacts",
+    "NetworkFacts",
     "OutputStatistics",
     "OwnChange",
     "PredictedImage",

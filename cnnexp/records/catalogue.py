@@ -34,7 +34,7 @@ NAMES: Mapping[str, str] = {
     "M3": "too much regularization",
     "M4": "no non-linearity",
     "M5": "an output that does not match the loss",
-    "M6": "dead units",
+    "M6": "bad first weights or dead units",
     "M7": "batch normalization in the wrong mode",
     "M8": "frozen layers",
     "T1": "learning rate too high",

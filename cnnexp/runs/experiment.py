@@ -16,7 +16,7 @@ from cnnexp.config.extended import code_files
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
-from cnnexp.models import LOGITS
+from cnnexp.models import LOGITS, after_training, examine_network, fingerprints
 from cnnexp.records import (
     SPLIT_NAMES,
     DataReport,
@@ -35,12 +35,12 @@ from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
-from cnnexp.runs.run_evidence import evidence_of
+from cnnexp.runs.run_evidence import evidence_of, first_images
 from cnnexp.runs.starting_model import starting_model, untrained_model
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
 from cnnexp.saved.build_card import CardWithReference, build_card, with_code, with_decision
 from cnnexp.system import resources
-from cnnexp.training import GraphCache, configure_tensorflow
+from cnnexp.training import GraphCache, configure_tensorflow, loss_facts
 
 EXAMPLE_IMAGES = 2  # in the model's input example
 
@@ -76,14 +76,19 @@ def run(
     config, settings = network_training.config, network_training.settings
     info = run_info(config, splits, settings, model, name, found)
     on_start(info)
+    facts = None if pretrained is not None else examine_network(model, first_images(splits))
+    before = {} if facts is None else fingerprints(model)
     trained = network_training.train(model)
     network, history = trained.network, trained.history
     if history.pruned:
         return PrunedRun(history)
+    facts = None if facts is None else after_training(facts, before=before, model=network.model)
     evaluated = evaluate_splits(trained.outputs, splits, seed=config.seed, decision=config.decision)
     if evaluated.temperature is not None:
         training.fold_temperature(network.model, evaluated.temperature)  # from here on, the calibrated model
-    evidence = evidence_of(config, splits, info, history, evaluated, report, network)
+    evidence = evidence_of(
+        config, splits, info, history, evaluated, report, network, facts=facts, loss=loss_facts(network_training.loss)
+    )
     model_file = training.to_bytes(network.model)
     code = {**(pretrained.code if pretrained is not None else {}), **code_files(extensions_of(config))}
     card = with_code(_card(splits, settings, evaluated, trained, model_file, trained_on(pretrained, splits)), code)

@@ -9,7 +9,7 @@ from cnnexp.config import ExperimentConfig, FocalLossConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.diagnosis import Neighbours, RunEvidence, RunImages, Sample, neighbours
 from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_IMAGES
-from cnnexp.records import DataReport, History, Images, Labels, RunInfo
+from cnnexp.records import DataReport, History, Images, Labels, LossFacts, NetworkFacts, RunInfo
 from cnnexp.runs.evaluate_splits import EvaluatedSplits
 from cnnexp.training import Network
 
@@ -17,6 +17,7 @@ from cnnexp.training import Network
 CHANGES_TRIED = 15
 SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.3
 FEWEST_TRIED, MOST_TRIED = 100, 400
+MOST_LOOKED_AT = 64  # training images
 
 
 def evidence_of(
@@ -27,6 +28,9 @@ def evidence_of(
     evaluated: EvaluatedSplits,
     report: DataReport,
     network: Network | None,
+    *,
+    facts: NetworkFacts | None = None,
+    loss: LossFacts | None = None,
 ) -> RunEvidence:
     """Return what the diagnosis is based on: a network is compared with its training by what is most probable."""
     return RunEvidence(
@@ -58,8 +62,16 @@ def evidence_of(
         answers=evaluated.answers,
         neighbours=_neighbours(splits, config.seed),
         report=report,
+        network=facts,
+        loss=loss,
         images=None if network is None else run_images(splits, network, config.seed, seconds=history.seconds),
     )
+
+
+def first_images(splits: Splits) -> Images:
+    """Return some training images, evenly over their order, at which a network is looked at before training."""
+    train = splits.train
+    return train.images[train.rows[:: -(-len(train) // MOST_LOOKED_AT)]]
 
 
 def run_images(splits: Splits, network: Network, seed: int, *, seconds: float) -> RunImages:

@@ -128,7 +128,7 @@ class NetworkTraining:
             soup=1,
             epochs_after=self.config.training.epochs,
         )
-        return self._fit_head(self.graphs.reuse(Trainer(Network(head), optimizer, self._loss)), config, features)
+        return self._fit_head(self.graphs.reuse(Trainer(Network(head), optimizer, self.loss)), config, features)
 
     def _fit_head(
         self, trainer: Trainer, config: FitConfig, features: CachedFeatures, before: History | None = None
@@ -162,7 +162,7 @@ class NetworkTraining:
         return Trainer(
             Network(model),
             made,
-            self._loss,
+            self.loss,
             trained=trained_variables(model, freeze=freeze),
             # Batches are small and few: the statistics of a trained backbone are better than theirs.
             backbone_training=freeze == "none" and not self.starts_from_weights,
@@ -172,7 +172,8 @@ class NetworkTraining:
         )
 
     @property
-    def _loss(self) -> training.Loss:
+    def loss(self) -> training.Loss:
+        """What is minimized, beside the penalties of the network."""
         classes, config = len(self.splits.class_names), self.config
         balanced = config.training.class_weight == "balanced"
         return training.Loss(

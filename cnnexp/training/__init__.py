@@ -8,7 +8,7 @@ from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
 from cnnexp.training.frozen_networks import FrozenNetworks
 from cnnexp.training.graph_cache import GraphCache
 from cnnexp.training.layer_rates import with_layer_rates
-from cnnexp.training.losses import Loss, balanced_class_weights
+from cnnexp.training.losses import Loss, balanced_class_weights, loss_facts
 from cnnexp.training.network import Network, fold_temperature, require_zip_date, to_bytes
 from cnnexp.training.optimizers import build_optimizer
 from cnnexp.training.rate_finder import LOWEST_RATE, find_learning_rate
@@ -40,6 +40,7 @@ __all__ = [
     "greedy_soup",
     "learning_rates",
     "loss_and_accuracy",
+    "loss_facts",
     "plain_features",
     "random_state_kept",
     "require_zip_date",

@@ -12,12 +12,10 @@ from cnnexp.report.comparison.exports import (
     model_lines,
 )
 from cnnexp.report.comparison.terminal_table import print_comparison
-from cnnexp.report.comparison.verdict import basis, verdict
-from cnnexp.report.comparison.wording import advice_sentences, effect_sentence
+from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, verdict
 
 __all__ = [
     "advice_sentences",
-    "basis",
     "configuration_lines",
     "csv_text",
     "effect_lines",

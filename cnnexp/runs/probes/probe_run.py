@@ -1,97 +1,200 @@
-"""All probes of a run, one after another, and what they found beside what the run recorded of itself."""
+"""All probes of a run, and what they found beside what the run recorded of itself.
+
+In the order of what is cheap and what excludes most: is it the run that was recorded; what does its network do, asked
+again; what does the structure show, and does its repair help; only then, what keeps it from learning by its settings.
+"""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cnnexp.config import ExperimentConfig
+from cnnexp.datasets import Splits
 from cnnexp.diagnosis import rank
-from cnnexp.diagnosis.interventions import Intervention, Outcome, interventions, judge, of_rate
-from cnnexp.records import Finding
+from cnnexp.diagnosis.interventions import (
+    CONTINUED,
+    FITTED,
+    UNCONFIRMED,
+    Intervention,
+    Outcome,
+    interventions,
+    judge,
+    of_rate,
+)
+from cnnexp.diagnosis.refitted_head import ASKED_FOR as HEAD_ASKED_FOR
+from cnnexp.diagnosis.refitted_head import with_refitted_head
+from cnnexp.diagnosis.unlearned import after_trials
+from cnnexp.records import Finding, PretrainedNetwork, RecordedPredictions
 from cnnexp.records.catalogue import UNKNOWN
 from cnnexp.runs import experiment
-from cnnexp.runs.probes.short_training import train_briefly
+from cnnexp.runs.probes.asked_again import ask_again
+from cnnexp.runs.probes.one_batch import OVERRIDES as ONE_BATCH
+from cnnexp.runs.probes.one_batch import learn_one_batch
+from cnnexp.runs.probes.short_training import ShortTraining, Start, train_briefly
+from cnnexp.runs.probes.structure import probe_structure
+from cnnexp.runs.probes.trained_network import TrainedNetwork, load_trained, refit_head
 from cnnexp.runs.starting_network import starting_network
 
-SECONDS = 48.0  # of all short trainings; reading the images and building networks come on top
+SECONDS = 40.0  # of all short trainings; reading the images and building networks come on top
+ONE_BATCH_SECONDS = 6.0
+ENOUGH = 0.98  # of validation; what reaches it need not go on
 # What a run says of itself where short trainings may tell why; of others, none could find anything.
-ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "M1", "M3", UNKNOWN})
-DOUBTED = 0.5  # times the confidence in a finding whose own repair, tried, does not help
+ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "M1", "M3", "M4", "M6", "M8", UNKNOWN})
+SETTLED = frozenset({"L1", "L3", "D5", "E4", "M7", "D6"})  # faults that no setting repairs, and that explain the rest
+SURE = 0.8
 
 Compose = Callable[[Sequence[str]], ExperimentConfig]  # overrides in addition to those of the run
 OnProgress = Callable[[str, int, int], None]
 
 
-def probe_run(
-    recorded: Sequence[Finding],
-    *,
-    settings: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    epochs: int,
-    compose: Compose,
-    on_progress: OnProgress,
-) -> tuple[Finding, ...]:
-    """Return the findings of a run once its probes are made.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbedRun:
+    """What is known of a run before its probes."""
 
-    Args:
-        recorded: What the run said at its end.
-        settings: Its whole configuration, nested.
-        metrics: Its final metrics, among them best/val_accuracy.
-        epochs: That it trained.
-        compose: Gives its configuration with some settings changed.
-        on_progress: Called with (stage, done, total).
+    recorded: Sequence[Finding]  # what it said at its end
+    settings: Mapping[str, Any]  # its whole configuration, nested
+    metrics: Mapping[str, float]  # final ones, among them best/val_accuracy and best/train_accuracy
+    epochs: int  # that it trained
+    predictions: RecordedPredictions | None  # of its test images; None: none were recorded
+    model: Path | None  # folder of its model; None: it has none
+
+
+@dataclass(slots=True)
+class _Probes:
+    """What the stages have in common."""
+
+    run: ProbedRun
+    compose: Compose
+    splits: Splits
+    pretrained: PretrainedNetwork | None
+    trained: TrainedNetwork | None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def accuracy(self) -> float:
+        return self.run.metrics["best/val_accuracy"]
+
+    @property
+    def seconds_left(self) -> float:
+        return max(1.0, SECONDS - (time.monotonic() - self.began))
+
+    def train(self, overrides: Sequence[str], *, seconds: float, start: Start | None = None) -> ShortTraining:
+        return train_briefly(
+            self.compose(overrides),
+            self.splits,
+            self.pretrained,
+            seconds=seconds,
+            start=start or Start(),
+            enough=ENOUGH,
+        )
+
+
+def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> tuple[Finding, ...]:
+    """Return the findings of a run once its probes are made; `compose` gives its configuration with changes.
 
     Raises:
         CnnexpError: Its images are gone, or cannot be read.
 
     """
     config = compose(())
-    if config.data.has_folds or not ASKED_FOR & {finding.id for finding in recorded}:
-        return tuple(recorded)  # its folds have no validation images in common
-    tried = tuple(interventions(settings))
-    outcomes, images = _outcomes(config, tried, compose, on_progress=on_progress)
-    found = judge(outcomes, accuracy=metrics["best/val_accuracy"], images=images, epochs=epochs)
-    if found is None:
-        return rank(recorded)
-    return rank([found, *(_doubted(one, found) for one in recorded if one.id != found.id)])
-
-
-def _doubted(finding: Finding, found: Finding) -> Finding:
-    """Return a finding about the training with less confidence where another repair than its own has helped."""
-    if finding.id not in ASKED_FOR or finding.id in found.alternatives:
-        return finding
-    return dataclasses.replace(finding, confidence=DOUBTED * finding.confidence)
-
-
-def _outcomes(
-    config: ExperimentConfig, tried: Sequence[Intervention], compose: Compose, *, on_progress: OnProgress
-) -> tuple[list[Outcome], int]:
-    """Train briefly with each intervention; return what came of them, and the number of validation images."""
+    if config.data.has_folds:  # its folds have no validation images in common
+        return tuple(run.recorded)
     with starting_network(config) as pretrained:
         splits, _ = experiment.load(config, pretrained, on_progress)
-        outcomes = []
-        for place, one in enumerate(tried):
-            on_progress("trying other settings", place, len(tried))
-            short = train_briefly(
-                compose(one.overrides),
-                splits,
-                pretrained,
-                seconds=SECONDS / len(tried),
-                on_progress=lambda *_: None,
-            )
-            known = _with_rate(one, short.learning_rate, configured=float(config.optimizer.learning_rate))
-            if known is not None:
-                outcomes.append(Outcome(known, short.accuracy, short.epochs))
-        on_progress("trying other settings", len(tried), len(tried))
-    return outcomes, len(splits.validation)
+        trained = None if run.model is None else load_trained(run.model, splits)
+        on_progress("asking the network again", 0, 1)
+        asked = ask_again(run.predictions, run.metrics, splits, trained)
+        on_progress("asking the network again", 1, 1)
+        if asked.is_another_run:  # nothing else that is seen now is about it
+            return rank([*asked.findings, *run.recorded])
+        probes = _Probes(run, compose, splits, pretrained, trained)
+        findings = _merged(run.recorded, asked.findings, refuted=asked.refuted)
+        structure = probe_structure(
+            config, splits, pretrained, trained, train=probes.train, accuracy=probes.accuracy, epochs=run.epochs
+        )
+        found = () if structure.finding is None else (structure.finding,)
+        findings = _merged(findings, found, refuted=structure.refuted)
+        if _may_be_settings(findings, run.metrics, refuted=structure.refuted):
+            findings = _try_settings(probes, findings, on_progress)
+        return rank(_with_head(findings, trained, seed=config.seed, accuracy=probes.accuracy))
 
 
-def _with_rate(tried: Intervention, rate: float, *, configured: float) -> Intervention | None:
-    """Return an intervention that searched for a rate with the rate; None where that is about the run's own."""
-    if tried.overrides != ("optimizer.learning_rate=auto",):
-        return tried
+def _merged(before: Sequence[Finding], found: Sequence[Finding], *, refuted: Sequence[str]) -> list[Finding]:
+    """Return what is found in the place of what was said of the same fault, without what is refuted."""
+    ids = {finding.id for finding in found} | set(refuted)
+    return [*found, *(finding for finding in before if finding.id not in ids)]
+
+
+def _doubted(finding: Finding) -> Finding:
+    return dataclasses.replace(finding, confidence=UNCONFIRMED * finding.confidence)
+
+
+def _with_head(
+    findings: Sequence[Finding], trained: TrainedNetwork | None, *, seed: int, accuracy: float
+) -> list[Finding]:
+    """Return findings with what a head says that is fitted anew on the network's features."""
+    if trained is None or not HEAD_ASKED_FOR & {finding.id for finding in findings}:
+        return list(findings)
+    head = refit_head(trained, seed)
+    if head is None:
+        return list(findings)
+    return [with_refitted_head(finding, head, accuracy=accuracy) for finding in findings]
+
+
+def _may_be_settings(findings: Sequence[Finding], metrics: Mapping[str, float], *, refuted: Sequence[str]) -> bool:
+    """Return whether a setting may have kept the network from learning, and nothing better explains it."""
+    explained = any(finding.id in SETTLED and finding.confidence >= SURE for finding in findings)
+    explained |= any(finding.id[0] in "PM" and "validation_accuracy_tried" in finding.evidence for finding in findings)
+    unfitted = metrics.get("best/train_accuracy", 0.0) < FITTED
+    return unfitted and not explained and bool(ASKED_FOR & {*refuted, *(finding.id for finding in findings)})
+
+
+def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgress) -> list[Finding]:
+    """Train briefly with one setting changed at a time, and on one batch."""
+    run = probes.run
+    one_batch = learn_one_batch(
+        probes.compose(ONE_BATCH), probes.splits, probes.pretrained, seconds=ONE_BATCH_SECONDS, start=Start()
+    )
+    ended_early = run.epochs < run.settings["training"]["epochs"]
+    continues = probes.trained is not None
+    tried = tuple(interventions(run.settings, ended_early=ended_early, continues=continues))
+    outcomes = []
+    for place, one in enumerate(tried):
+        on_progress("trying other settings", place, len(tried))
+        outcome = _outcome(probes, one, seconds=probes.seconds_left / (len(tried) - place))
+        outcomes += [] if outcome is None else [outcome]
+    on_progress("trying other settings", len(tried), len(tried))
+    found = judge(outcomes, accuracy=probes.accuracy, images=len(probes.splits.validation), epochs=run.epochs)
+    learned = max(one_batch.accuracy, one_batch.train_accuracy)
+    if found is None:
+        whys = [one.intervention.why for one in outcomes]
+        return [after_trials(finding, whys, one_batch=learned) for finding in findings]
+    found = dataclasses.replace(found, evidence={**found.evidence, "one_batch_learned": learned})
+    return [found, *(_of_training(one, found) for one in findings if one.id != found.id)]
+
+
+def _of_training(finding: Finding, found: Finding) -> Finding:
+    """Return a finding about the training with less confidence where another repair than its own has helped."""
+    return finding if finding.id not in ASKED_FOR or finding.id in found.alternatives else _doubted(finding)
+
+
+def _outcome(probes: _Probes, one: Intervention, *, seconds: float) -> Outcome | None:
+    """Return what came of an intervention; None where it is about what the run had anyway."""
+    if one.overrides == CONTINUED:
+        assert probes.trained is not None
+        weights = probes.trained.weights(probes.run.metrics.get("temperature", 1.0))
+        short = probes.train((), seconds=seconds, start=Start(weights=weights))
+        return Outcome(one, short.accuracy, short.epochs)
+    short = probes.train(one.overrides, seconds=seconds)
+    if one.overrides != ("optimizer.learning_rate=auto",):
+        return Outcome(one, short.accuracy, short.epochs)
+    rate, configured = short.learning_rate, float(probes.run.settings["optimizer"]["learning_rate"])
     fault = of_rate(rate, configured=configured)
     if fault is None:
         return None
     override = f"optimizer.learning_rate={float(f'{rate:.2g}'):g}"
-    return dataclasses.replace(tried, id=fault, overrides=(override,), why=f"at a learning rate of {rate:.2g}")
+    known = dataclasses.replace(one, id=fault, overrides=(override,), why=f"at a learning rate of {rate:.2g}")
+    return Outcome(known, short.accuracy, short.epochs)

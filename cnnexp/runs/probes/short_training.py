@@ -2,15 +2,17 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.errors import NonFiniteLossError
-from cnnexp.records import EpochValues, PretrainedNetwork
+from cnnexp.records import EpochValues, PretrainedNetwork, Scaling
 from cnnexp.runs import experiment
 from cnnexp.runs.resolved_settings import resolve
 
@@ -22,8 +24,21 @@ class ShortTraining:
     """What it reached."""
 
     accuracy: float  # of validation, the best of its epochs; 0 where the loss was not finite
+    train_accuracy: float  # of training, the best of its epochs, while weights changed
     epochs: int
     learning_rate: float  # that it had, as in `optimizer.learning_rate`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """What a short training begins with, where that is not what the run began with."""
+
+    input_factor: float = 1.0  # by which the numbers that the network's first weights get are multiplied
+    change: Callable[[keras.Model], None] | None = None  # of the untrained network, in place
+    weights: Sequence[NDArray[np.float32]] | None = None  # of an earlier training
+
+
+AS_THE_RUN = Start()
 
 
 def train_briefly(
@@ -32,36 +47,56 @@ def train_briefly(
     pretrained: PretrainedNetwork | None,
     *,
     seconds: float,
-    on_progress: Callable[[str, int, int], None],
+    start: Start = AS_THE_RUN,
+    enough: float = 1.0,
 ) -> ShortTraining:
-    """Train with a configuration until its epochs or about `seconds` are over, at least one epoch."""
+    """Train until the epochs or about `seconds` are over, or `enough` of validation is right; at least one epoch."""
     started, seen = time.monotonic(), list[EpochValues]()
 
     def on_epoch(values: EpochValues) -> bool:
         seen.append(values)
-        return time.monotonic() - started > seconds
+        return time.monotonic() - started > seconds or values.val_accuracy >= enough
 
     few = dataclasses.replace(splits, train=_part(splits))
     settings = resolve(config, few, pretrained=pretrained)
+    settings = dataclasses.replace(settings, scaling=_scaled(settings.scaling, start.input_factor))
     rate = float("nan")
     try:
         model, network_training, _ = experiment.prepare(
-            config, few, settings, pretrained, graphs=None, on_epoch=on_epoch, on_progress=on_progress
+            config, few, settings, pretrained, graphs=None, on_epoch=on_epoch, on_progress=lambda *_: None
         )
         rate = float(network_training.config.optimizer.learning_rate)
+        if start.change is not None:
+            start.change(model)
+        if start.weights is not None:
+            model.set_weights(start.weights)
         network_training.train(model)
     except NonFiniteLossError:
         pass  # the epochs before count
-    return ShortTraining(max((one.val_accuracy for one in seen), default=0.0), len(seen), rate)
+    best = max((one.val_accuracy for one in seen), default=0.0)
+    return ShortTraining(best, max((one.train_accuracy for one in seen), default=0.0), len(seen), rate)
+
+
+def some_of(split: Split, *, most: int) -> Split:
+    """Return the images of a split, or so many of them, evenly over their order."""
+    places = np.unique(np.linspace(0, len(split) - 1, min(len(split), most)).astype(np.int64))
+    return at_places(split, places)
+
+
+def at_places(split: Split, places: NDArray[np.int64]) -> Split:
+    """Return some images of a split."""
+    return dataclasses.replace(
+        split,
+        rows=split.rows[places],
+        labels=split.labels[places],
+        files=tuple(split.files[place] for place in places.tolist()),
+    )
 
 
 def _part(splits: Splits) -> Split:
-    """Return the training images, or some of them, evenly over their order."""
-    train = splits.train
-    places = np.unique(np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES)).astype(np.int64))
-    return dataclasses.replace(
-        train,
-        rows=train.rows[places],
-        labels=train.labels[places],
-        files=tuple(train.files[place] for place in places.tolist()),
-    )
+    return some_of(splits.train, most=MOST_IMAGES)
+
+
+def _scaled(scaling: Scaling, factor: float) -> Scaling:
+    scale, offset = (tuple(factor * one for one in numbers) for numbers in (scaling.scale, scaling.offset))
+    return dataclasses.replace(scaling, scale=scale, offset=offset)
