@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from cnnexp.diagnosis import LEVEL, combination_interval, diagnose, exact_interval, not_assessed
+from cnnexp.diagnosis import LEVEL, Answers, combination_interval, diagnose, exact_interval, not_assessed
 from cnnexp.diagnosis.evidence import prior_loss
 from cnnexp.diagnosis.overfitting import accuracy_gap, loss_turn
 from cnnexp.diagnosis.training_course import training_losses
@@ -509,3 +509,22 @@ def test_focal_loss_is_read_on_the_scale_of_cross_entropy():
     weighted = tuple(loss * 0.5**2 for loss in losses)
     focal = run(history=history(train_loss=weighted, val_loss=losses), gamma=2.0)
     np.testing.assert_allclose(training_losses(focal), losses)
+
+
+def test_few_validation_images_are_named_and_explain_what_else_is_uncertain():
+    assert [one.id for one in diagnose(run(val_images=20))] == ["S5"]
+    assert diagnose(run(val_images=30)) == ()
+
+
+def test_a_network_that_is_too_sure_of_the_test_images_alone_has_another_kind_of_test_images():
+    labels = np.arange(400) % 2
+    sure = np.where(np.eye(2)[labels] > 0, 0.97, 0.03).astype(np.float32)
+    wrong_on = {"test": 0.15, "validation": 0.03}
+    answers = {
+        name: Answers(np.where(np.arange(400) < share * 400, 1 - labels, labels), sure)
+        for name, share in wrong_on.items()
+    }
+    test = evaluation(answers["test"].confusion, ece=0.12)
+    weak = {"evaluation": test, "confidences": np.full(400, 0.97, np.float32), "val_images": 400}
+    assert [one.id for one in diagnose(run(**weak))] == ["E3"]
+    assert "E3" not in [one.id for one in diagnose(run(**weak, answers=answers))]

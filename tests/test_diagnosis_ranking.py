@@ -89,3 +89,12 @@ def test_a_recorded_finding_of_an_earlier_version_is_read_and_a_new_one_comes_ba
     earlier = {name: fields[name] for name in ("id", "cause", "title", "sentence", "evidence", "confidence", "repair")}
     (tmp_path / "findings.json").write_text(json.dumps([fields, earlier]))
     assert run_files.findings(str(tmp_path), store="") == (whole, finding("M2"))
+
+
+def test_copies_that_were_added_to_train_on_purpose_are_neither_duplicates_nor_an_unstratified_split():
+    shares = issue("S3", title="class shares of test differ")
+    copies = issue("D4", groups=[(image(row), image(row + 50)) for row in range(50)])
+    some = issue("D4", groups=[tuple(image(row + 10 * copy) for copy in range(6)) for row in range(10)])
+    assert ids(rank([], report(shares, train=(100, 50)))) == ["S3"]
+    assert rank([], report(shares, copies, train=(100, 50))) == ()
+    assert ids(rank([], report(some, train=(100, 50)))) == ["D4"]

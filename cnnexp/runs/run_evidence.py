@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -9,14 +10,15 @@ from cnnexp.config import ExperimentConfig, FocalLossConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.diagnosis import Neighbours, RunEvidence, RunImages, Sample, neighbours
 from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_IMAGES
+from cnnexp.diagnosis.pixel_statistics import statistics_of
 from cnnexp.records import DataReport, History, Images, Labels, LossFacts, NetworkFacts, RunInfo
 from cnnexp.runs.evaluate_splits import EvaluatedSplits
 from cnnexp.training import Network
 
 # Where a split is below another, changes of its pixels are tried: answers are asked for the few that make pixels agree.
-CHANGES_TRIED = 15
-SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.3
-FEWEST_TRIED, MOST_TRIED = 100, 400
+CHANGES_TRIED, CHANGES_MADE = 15, 75  # in units of an answer; of the statistics of an image, making changes included
+SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.25
+FEWEST_TRIED, MOST_TRIED = 80, 400
 MOST_LOOKED_AT = 64  # training images
 
 
@@ -84,14 +86,18 @@ def run_images(splits: Splits, network: Network, seed: int, *, seconds: float) -
     def sample(split: str) -> Sample:
         few = _sample(splits[split], seed, most=FEWEST_TRIED)
         predict(few.images)  # the first time is longer
-        started = time.perf_counter()
-        predict(few.images)
+        taken = CHANGES_TRIED * _seconds(predict, few.images) + CHANGES_MADE * _seconds(statistics_of, few.images)
         allowed = max(LEAST_SECONDS, SHARE_OF_TRAINING * seconds)
-        taken = max(time.perf_counter() - started, 1e-4) / len(few.images)
-        most = int(np.clip(allowed / (CHANGES_TRIED * taken), FEWEST_TRIED, MOST_TRIED))
+        most = int(np.clip(allowed * len(few.images) / taken, FEWEST_TRIED, MOST_TRIED))
         return _sample(splits[split], seed, most=most)
 
     return RunImages(sample, predict)
+
+
+def _seconds(call: Callable[[Images], object], images: Images) -> float:
+    started = time.perf_counter()
+    call(images)
+    return max(time.perf_counter() - started, 1e-4)
 
 
 def _neighbours(splits: Splits, seed: int) -> Neighbours | None:
