@@ -60,6 +60,7 @@ def fault_of(model):
         ({"initializer": keras.initializers.RandomNormal(stddev=3.0)}, "M6"),
         ({"initializer": keras.initializers.RandomNormal(stddev=1e-4)}, "M6"),
         ({"initializer": "he_normal"}, None),
+        ({"activation": "sigmoid"}, "M6"),
     ],
 )
 def test_a_fault_of_the_structure_is_named_before_training(wrong, fault):

@@ -81,6 +81,16 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
         yield Intervention("P8", ("augmentation=none",), "without augmentation")
 
 
+def last_resort(settings: Mapping[str, Any]) -> Intervention | None:
+    """Return what is tried where no single setting helps: another optimizer with its usual settings; None: it is that.
+
+    Not before, because it changes the rate, too.
+    """
+    if settings["optimizer"]["name"] == "adam" and settings["schedule"]["name"] == "constant":
+        return None
+    return Intervention("T8", ("optimizer=adam", "schedule=constant"), "with Adam at its usual, constant rate")
+
+
 def judge(outcomes: Sequence[Outcome], *, accuracy: float, images: int, epochs: int) -> Finding | None:
     """Return what repaired a run whose whole training of `epochs` reached `accuracy` on its `images` of validation."""
     helped = [one for one in outcomes if helps(one.accuracy, over=accuracy, images=images)]

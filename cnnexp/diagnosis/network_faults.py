@@ -24,6 +24,7 @@ DOUBTFUL_INPUT = (0.06, 3.0)
 # Change of the root mean square by a layer, geometric mean. By Glorot's weights it is 0.39 to 0.67 in `small`,
 # `baseline`, `vgg`, `alexnet` and two networks brought along, of three to ten layers; He's make it 1.4 times that.
 USUAL_GAIN = (0.1, 6.0)
+LEAST_SPREAD = 0.02  # of what the last layer gives, between images; of these networks 0.2 to 0.9
 MOST_ALIKE = 0.9  # share of a layer's units; random weights have none that are alike
 MOST_DEAD = 0.95  # share of a layer's units; of few images that are alike, random weights leave up to 0.5 silent
 MOST_LINEAR = 0.75  # share of the layers; inverted bottlenecks leave one in three without activation, ConvNeXt two
@@ -128,6 +129,13 @@ def _of_beginning(facts: NetworkFacts) -> StructureFault | None:
             f"layer (0.4 to 1.5 is usual), over {facts.hidden} layers and the last one."
         )
         return StructureFault("M6", says, draw, {"gain_of_a_layer": facts.gain, "layers": facts.hidden})
+    if facts.spread < LEAST_SPREAD:
+        says = (
+            f"Before training, what the last hidden layer gives differs by {facts.spread:.1%} between images: to the "
+            "layers behind it all images look the same, as where many layers saturate."
+        )
+        saturated = "use activation='relu', normalize between layers, or use fewer layers"
+        return StructureFault("M6", says, saturated, {"spread_between_images": facts.spread})
     return None
 
 

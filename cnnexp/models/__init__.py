@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from cnnexp.models.heat_maps import HeatMap, HeatMapper, heat_mapper
     from cnnexp.models.network import build_model
     from cnnexp.models.network_facts import after_training, examine_network, fingerprints
-    from cnnexp.models.network_repairs import drawn_again, trainable_again, with_activations
+    from cnnexp.models.network_repairs import drawn_again, trainable_again, with_activations, without_saturation
     from cnnexp.models.regularization import Regularization
     from cnnexp.models.variants import at_size, with_views
 
 _OWNERS = {
     "with_activations": "network_repairs",
+    "without_saturation": "network_repairs",
     "trainable_again": "network_repairs",
     "drawn_again": "network_repairs",
     "examine_network": "network_facts",
@@ -69,6 +70,7 @@ __all__ = [
     "with_activations",
     "with_fast_layers",
     "with_views",
+    "without_saturation",
 ]
 
 

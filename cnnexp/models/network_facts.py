@@ -31,7 +31,7 @@ def examine_network(model: keras.Model, images: Images) -> NetworkFacts:
     """Look at a network (uint8 in, probabilities out) before its first step, on some images (N, H, W, C) uint8."""
     hidden = _hidden(model)
     if not hidden:
-        return NetworkFacts(0, None, None, 0.0, 0.0, 0, (), ())
+        return NetworkFacts(0, None, None, 0.0, 0.0, 1.0, 0, (), ())
     few = images[: max(2, min(MOST_IMAGES, MOST_VALUES // int(np.prod(images.shape[1:]))))]
     units = [unit for layer in hidden if (unit := _activated(layer)) is not None]
     tensors = [tensor for layer in hidden for tensor in (layer.input, layer.output)]
@@ -47,6 +47,7 @@ def examine_network(model: keras.Model, images: Images) -> NetworkFacts:
         gain=None if normalizes else float(np.exp(np.mean(np.log(np.maximum(gains, 1e-12))))),
         dead=max(map(_dead_share, values[len(tensors) :]), default=0.0),
         alike=max(_alike_share(_kernel(layer)) for layer in hidden),
+        spread=_spread(values[len(tensors) - 1]),
         narrowest=min(int(np.prod(layer.output.shape[1:])) for layer in hidden),
         linear=tuple(layer.name for layer in hidden if not _is_activated(layer)),
         drawn=tuple(layer.name for layer in hidden if _is_drawn(_kernel(layer))),
@@ -84,6 +85,10 @@ def _kernel(layer: Any) -> NDArray[np.float32]:  # noqa: ANN401
 
 def _rms(values: NDArray[np.float32]) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+def _spread(values: NDArray[np.float32]) -> float:
+    return float(np.sqrt(values.var(axis=0, dtype=np.float64).mean()) / max(_rms(values), 1e-12))
 
 
 def _followers(operation: Any) -> Iterator[Any]:  # noqa: ANN401

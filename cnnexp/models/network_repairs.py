@@ -5,11 +5,20 @@ import numpy as np
 
 from cnnexp.models.names import LOGITS
 
+SATURATING = ("sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "softsign")
+
 
 def with_activations(model: keras.Model, *, names: tuple[str, ...]) -> None:
     """Give layers without an activation a ReLU."""
     for name in names:
         model.get_layer(name).activation = keras.activations.relu
+
+
+def without_saturation(model: keras.Model) -> None:
+    """Give layers whose activation levels off on both sides a ReLU; the softmax at the end stays."""
+    for layer in model.layers:
+        if getattr(getattr(layer, "activation", None), "__name__", "") in SATURATING:
+            layer.activation = keras.activations.relu
 
 
 def trainable_again(model: keras.Model) -> None:

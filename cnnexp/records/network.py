@@ -12,6 +12,7 @@ class NetworkFacts:
     gain: float | None  # by which a layer changes the root mean square, geometric mean; None: the network normalizes
     dead: float  # largest share of the units of a layer that answer 0 to every image
     alike: float  # largest share of the units of a layer that have the weights of another one
+    spread: float  # standard deviation over images of what the last of them gives, by its root mean square
     narrowest: int  # numbers that the layer with the fewest passes on
     linear: tuple[str, ...]  # names of layers that no activation follows before the next kernel
     drawn: tuple[str, ...]  # names of layers whose weights are random numbers, as far as can be seen

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from cnnexp.records import EpochValues, Finding, FoldsSummary, RunInfo, RunResult
@@ -44,12 +45,14 @@ def _print_finding(console: Console, finding: Finding) -> None:
         console.print(Padding(Text(unsaid, style="muted"), (0, 2, 0, 4)))
     for sentence in relations(finding):
         console.print(Padding(Text(printable(sentence), style="muted"), (0, 2, 0, 4)))
-    if finding.repair:
+    if finding.repair and is_override(finding.repair):
         # never wrapped: half a command cannot be copied
-        word = "add" if is_override(finding.repair) else "do"
-        style = "command" if word == "add" else ""
-        line = Text.assemble("    ", (f"{word:<5}", "label"), (printable(finding.repair), style))
+        line = Text.assemble("    ", ("add  ", "label"), (printable(finding.repair), "command"))
         console.print(line, soft_wrap=True)
+    elif finding.repair:
+        action = Table.grid(padding=(0, 3, 0, 0))
+        action.add_row(Text("do", style="label"), Text(printable(finding.repair)))
+        console.print(Padding(action, (0, 2, 0, 4)))
 
 
 def _evidence(finding: Finding) -> str:

@@ -22,6 +22,7 @@ from cnnexp.diagnosis.interventions import (
     Outcome,
     interventions,
     judge,
+    last_resort,
     of_rate,
 )
 from cnnexp.diagnosis.refitted_head import ASKED_FOR as HEAD_ASKED_FOR
@@ -40,6 +41,7 @@ from cnnexp.runs.starting_network import starting_network
 
 SECONDS = 40.0  # of all short trainings; reading the images and building networks come on top
 ONE_BATCH_SECONDS = 6.0
+LAST_SECONDS = 8.0
 ENOUGH = 0.98  # of validation; what reaches it need not go on
 # What a run says of itself where short trainings may tell why; of others, none could find anything.
 ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "M1", "M3", "M4", "M6", "M8", UNKNOWN})
@@ -167,7 +169,13 @@ def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgr
         outcome = _outcome(probes, one, seconds=probes.seconds_left / (len(tried) - place))
         outcomes += [] if outcome is None else [outcome]
     on_progress("trying other settings", len(tried), len(tried))
-    found = judge(outcomes, accuracy=probes.accuracy, images=len(probes.splits.validation), epochs=run.epochs)
+    images = len(probes.splits.validation)
+    found = judge(outcomes, accuracy=probes.accuracy, images=images, epochs=run.epochs)
+    resort = last_resort(run.settings)
+    if found is None and resort is not None:
+        short = probes.train(resort.overrides, seconds=LAST_SECONDS)
+        outcomes.append(Outcome(resort, short.accuracy, short.epochs))
+        found = judge(outcomes[-1:], accuracy=probes.accuracy, images=images, epochs=run.epochs)
     learned = max(one_batch.accuracy, one_batch.train_accuracy)
     if found is None:
         whys = [one.intervention.why for one in outcomes]

@@ -9,7 +9,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits
 from cnnexp.diagnosis.interventions import Intervention, Outcome, confirmed, helps
 from cnnexp.diagnosis.loss_faults import loss_fault, loss_finding
-from cnnexp.diagnosis.network_faults import GOOD, StructureFault, structure_fault, structure_finding
+from cnnexp.diagnosis.network_faults import GOOD, LEAST_SPREAD, StructureFault, structure_fault, structure_finding
 from cnnexp.models import (
     after_training,
     drawn_again,
@@ -17,6 +17,7 @@ from cnnexp.models import (
     fingerprints,
     trainable_again,
     with_activations,
+    without_saturation,
 )
 from cnnexp.records import Finding, NetworkFacts, PretrainedNetwork
 from cnnexp.runs import experiment
@@ -112,6 +113,8 @@ def _repair(fault: StructureFault, facts: NetworkFacts, *, seed: int) -> Repair:
             assert facts.input_rms is not None
             factor = USUAL_INPUT / max(facts.input_rms, 1e-12)
             return Repair((), Start(input_factor=factor), f"with the input multiplied by {factor:.2g}")
+        case "M6" if facts.spread < LEAST_SPREAD and not facts.alike and facts.dead < 1:
+            return Repair(IN_FLOAT32, Start(change=without_saturation), "with ReLU in place of what saturates")
         case "M6":
             return Repair((), Start(change=partial(drawn_again, seed=seed)), "with weights drawn anew (Glorot's)")
         case "M8":
