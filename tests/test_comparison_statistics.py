@@ -128,7 +128,7 @@ def test_bootstrap_of_equal_models_claims_nothing(models):
 
 def test_a_reference_that_no_result_has_chosen_is_compared_with_each_other_one_alone():
     values = np.random.default_rng(0).normal(0.8, 0.05, (4, 5))
-    ranked, fixed = (adjusted_p_values(SeedScores(values), ranked=ranked) for ranked in (True, False))
+    ranked, fixed = (adjusted_p_values(SeedScores(values, values), ranked=ranked) for ranked in (True, False))
     shown = [(0, 1), (0, 2), (0, 3)]
     assert sorted(ranked) == [*shown, (1, 2), (1, 3), (2, 3)]
     expected = holm([stats.ttest_rel(values[0], values[other]).pvalue for _, other in shown])

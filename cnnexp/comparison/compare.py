@@ -1,20 +1,24 @@
 """From run summaries to a comparison, one step a function."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cnnexp.comparison.data_sets import with_data_sets
-from cnnexp.comparison.design import Configuration, Setting, configurations, seed_of, varying_settings
+from cnnexp.comparison.design import Configuration, Setting, configurations, seed_of, value_of, varying_settings
 from cnnexp.comparison.effects import effects
+from cnnexp.comparison.endings import LEARNED, Endings, LostRow, by_level, counted, run_endings
 from cnnexp.comparison.fairness import refusals, warnings
+from cnnexp.comparison.importance import importance
+from cnnexp.comparison.interactions import failure_interactions, score_interactions
 from cnnexp.comparison.metric import Metric, metric, validation_objective
-from cnnexp.comparison.paired import Estimate, t_interval
+from cnnexp.comparison.paired import Estimate, mean_interval
 from cnnexp.comparison.result import Comparison, Difference, Effect, ModelDifference, Row, Standing
 from cnnexp.comparison.same_images import compare_models, name_of_test
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
 from cnnexp.comparison.tested_images import identify_test_images
+from cnnexp.diagnosis import DIVERGED, has_diverged
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.system.text import did_you_mean, plural
@@ -34,15 +38,24 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     objective = validation_objective(usable)
     images = identify_test_images(usable)
     refused = refusals(images.groups(usable))
+    ended = run_endings(usable, left_out)
+    learned = {run.run_id for run in usable if ended[run.run_id] == LEARNED}
     rows = configurations(usable, settings)
-    ranked = _by_settings(rows, settings) if objective is None else _ranked(rows, objective)
+    without_score = _placed([run for run, _ in left_out], usable, settings)
+    diverged = [run for run in without_score if ended[run.run_id] == DIVERGED]
+    ranked = _by_settings(rows, settings) if objective is None else _ranked(rows, objective, diverged)
     varying = varying_settings(usable, ())
-    found = effects(usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared)
-    scores = SeedScores.of([row.by_seed(compared) for row in ranked])
+    found = effects(usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared, learned=learned)
+    scores = SeedScores.of(
+        [row.by_seed(compared) for row in ranked], [row.only(learned).by_seed(compared) for row in ranked]
+    )
     adjusted = adjusted_p_values(scores, ranked=objective is not None)
-    over_seeds = (None,) * len(ranked) if refused else compare_over_seeds(scores, compared, adjusted)
-    over_seeds, found = _control_error_rate(over_seeds, found, varying, ranked, adjusted)
+    untested = ((None, None),) * len(ranked)
+    pairs = untested if refused else compare_over_seeds(scores, compared, adjusted)
+    over_seeds, found = _control_error_rate([pair[0] for pair in pairs], found, varying, ranked, adjusted)
     best = [_best_run(row, objective) for row in ranked]
+    finished = frozenset(run.run_id for run in usable)
+    tried = varying_settings([*usable, *without_score], by)  # of which some levels may have no score at all
     models = () if refused else compare_models(best[0], best[1:MODELS_COMPARED], compared)
     return Comparison(
         metric=compared,
@@ -53,14 +66,16 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
             _row(
                 row,
                 run,
-                difference,
+                (difference, pair[1]),
                 first=index == 0 and not refused,
                 models=models,
                 single_reference=len(ranked[0].runs) == 1,
                 objective=objective,
                 compared=compared,
+                learned=learned,
+                endings=counted([*row.runs, *_of(row, without_score)], ended, finished),
             )
-            for index, (row, run, difference) in enumerate(zip(ranked, best, over_seeds, strict=True))
+            for index, (row, run, difference, pair) in enumerate(zip(ranked, best, over_seeds, pairs, strict=True))
         ),
         effects=found,
         models=models,
@@ -68,7 +83,43 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
         left_out=left_out,
         refusals=refused,
         warnings=warnings(ranked, settings, compared, images, [run for run, _ in left_out]),
+        endings=counted(runs, ended, finished),
+        run_endings=ended,
+        by_level=by_level([*usable, *without_score], tried, ended, finished),
+        lost=_lost(without_score, ranked, tried, ended, finished),
+        importance=() if refused else importance(usable, settings=varying, metric=compared, learned=learned),
+        failure_interactions=failure_interactions([*usable, *without_score], tried, ended, finished),
+        score_interactions=()
+        if refused
+        else score_interactions(
+            usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared, learned=learned
+        ),
     )
+
+
+def _placed(
+    left_out: Sequence[RunSummary], usable: Sequence[RunSummary], settings: Sequence[Setting]
+) -> tuple[RunSummary, ...]:
+    """Return those runs without a score whose combination of settings is recorded."""
+    recorded = {setting.name for setting in settings if all(setting.name in run.settings for run in usable)}
+    return tuple(run for run in left_out if run.settings and recorded <= run.settings.keys())
+
+
+def _of(row: Configuration, runs: Sequence[RunSummary]) -> list[RunSummary]:
+    return [run for run in runs if all(value_of(run, name) == value for name, value in row.values.items())]
+
+
+def _lost(
+    without_score: Sequence[RunSummary],
+    ranked: Sequence[Configuration],
+    tried: Sequence[Setting],
+    ended: Mapping[str, str],
+    finished: frozenset[str],
+) -> tuple[LostRow, ...]:
+    """Return the combinations of which only runs without a score are there."""
+    placed = {run.run_id for row in ranked for run in _of(row, without_score)}
+    rows = configurations([run for run in without_score if run.run_id not in placed], tried)
+    return tuple(LostRow(row.values, row.runs, counted(row.runs, ended, finished)) for row in rows)
 
 
 def _usable(
@@ -85,6 +136,8 @@ def _usable(
 def _why_left_out(run: RunSummary, needed: Sequence[str]) -> str | None:
     if "pruned" in run.tags and run.tags["pruned"].lower() != "false":
         return "pruned"
+    if has_diverged(run):
+        return DIVERGED
     if run.status != "FINISHED":
         return {"SCHEDULED": "waiting"}.get(run.status, run.status.lower())
     for name in needed:
@@ -105,11 +158,15 @@ def _nothing_to_compare(runs: Sequence[RunSummary], compared: Metric) -> str:
     )
 
 
-def _ranked(rows: Sequence[Configuration], objective: Metric) -> tuple[Configuration, ...]:
-    """Best mean over seeds on validation first."""
+def _ranked(
+    rows: Sequence[Configuration], objective: Metric, diverged: Sequence[RunSummary]
+) -> tuple[Configuration, ...]:
+    """Best mean over seeds on validation first; a run that diverged counts like the worst one that finished."""
+    worst = max(-objective.sign * run.metrics[objective.name] for row in rows for run in row.runs)
 
     def worse(row: Configuration) -> float:
-        return -objective.sign * float(np.mean(list(row.by_seed(objective).values())))
+        finished = [-objective.sign * value for value in row.by_seed(objective).values()]
+        return float(np.mean([*finished, *[worst] * len(_of(row, diverged))]))
 
     return tuple(sorted(rows, key=worse))
 
@@ -166,29 +223,37 @@ def _not_claimed(difference: Difference | None) -> Difference | None:
 def _row(
     configuration: Configuration,
     best_run: RunSummary,
-    over_seeds: Difference | None,
+    over_seeds: tuple[Difference | None, Difference | None],
     *,
     first: bool,
     models: Sequence[ModelDifference],
     single_reference: bool,
     objective: Metric | None,
     compared: Metric,
+    learned: Container[str],
+    endings: Endings,
 ) -> Row:
-    score = _over_seeds(configuration, compared)
+    that_learned = configuration.only(learned)
+    counted_runs = that_learned if that_learned.runs else configuration
+    score_all = _over_seeds(configuration, compared)
     return Row(
         configuration=configuration,
-        seeds=score.n,
-        objective=None if objective is None else _over_seeds(configuration, objective),
-        score=score,
+        seeds=score_all.n,
+        objective=None if objective is None else _over_seeds(counted_runs, objective),
+        score=_over_seeds(counted_runs, compared),
         means=_means(configuration.runs),
         best_run=best_run,
-        over_seeds=over_seeds,
-        standing=Standing.REFERENCE if first else _standing(over_seeds, configuration, models, single_reference),
+        over_seeds=over_seeds[0],
+        standing=Standing.REFERENCE if first else _standing(over_seeds[0], configuration, models, single_reference),
+        endings=endings,
+        score_all=score_all,
+        objective_all=None if objective is None else _over_seeds(configuration, objective),
+        over_all_seeds=over_seeds[1],
     )
 
 
 def _over_seeds(configuration: Configuration, metric: Metric) -> Estimate:
-    return t_interval(list(configuration.by_seed(metric).values()))
+    return mean_interval(list(configuration.by_seed(metric).values()), low=metric.low, high=metric.high)
 
 
 def _standing(

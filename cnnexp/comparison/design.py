@@ -1,6 +1,6 @@
 """What was varied, and which runs are the same setting under another seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -54,6 +54,10 @@ class Configuration:
     def by_seed(self, metric: Metric) -> dict[str, float]:
         """The metric for each seed; runs that repeat a seed are averaged, so that they do not count as evidence."""
         return mean_by_seed(self.runs, metric)
+
+    def only(self, run_ids: Container[str]) -> "Configuration":
+        """Return this configuration with those of its runs."""
+        return Configuration(self.values, tuple(run for run in self.runs if run.run_id in run_ids))
 
 
 def mean_by_seed(runs: Sequence[RunSummary], metric: Metric) -> dict[str, float]:

@@ -1,19 +1,20 @@
 """What does each setting do? Its levels are compared with everything else, and the seed, held."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnnexp.comparison.design import Setting, seed_of, value_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate, holm, t_interval
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Effect
-from cnnexp.comparison.seeds import paired_difference
+from cnnexp.comparison.seeds import BothWays, paired_differences
 from cnnexp.records import RunSummary
 
 Block = tuple[str, ...]  # the other settings' values, and what else must be equal
-_Differences = Mapping[Block, Mapping[str, float]]  # block -> seed -> level minus reference level
+Differences = Mapping[Block, Mapping[str, float]]  # block -> seed -> level minus reference level
 
 
 def effects(
@@ -23,19 +24,21 @@ def effects(
     blocked_by: Sequence[Setting],
     images: Mapping[str, str],
     metric: Metric,
+    learned: Container[str],
 ) -> tuple[Effect, ...]:
     """The effect of every level of each of ``settings`` against its first level.
 
     Runs are paired when they agree in seed, in all other settings of ``blocked_by`` and in their test images
     (``images``: run id -> what identifies them). Pairs of the same seed are averaged over the blocks first, so that
     n counts seeds: nine combinations under one seed are one random draw, not nine. Holm's correction runs over
-    all effects. A level that was never run with everything else equal to a run of the first has no effect to show.
+    all effects. Where five seeds have pairs of runs that both `learned` (their ids), an effect is about these. A level
+    that was never run with everything else equal to a run of the first has no effect to show.
     """
     found = [
         effect
         for setting in settings
         for level in setting.levels[1:]
-        if (effect := _effect(runs, setting, level, blocked_by, images, metric)) is not None
+        if (effect := _effect(runs, setting, level, blocked_by, images, metric, learned)) is not None
     ]
     return _corrected(found)
 
@@ -47,28 +50,37 @@ def _effect(
     blocked_by: Sequence[Setting],
     images: Mapping[str, str],
     metric: Metric,
+    learned: Container[str],
 ) -> Effect | None:
     others = [other.name for other in blocked_by if other.name != setting.name]
-    blocks = _paired_differences(runs, setting.name, (setting.levels[0], level), others, images, metric)
+    ways = (runs, [run for run in runs if run.run_id in learned])
+    blocks = [paired_by_block(way, setting.name, (setting.levels[0], level), others, images, metric) for way in ways]
+    difference, all_runs = paired_differences(BothWays(*map(mean_over_blocks, blocks)), metric, None)
+    if difference is None:
+        return None
+    used = blocks[difference.basis == "learned"]
+    reversed_in = _reversed_in(used, difference.gain, others, metric)
+    return Effect(setting, level, setting.levels[0], difference, len(used), reversed_in, all_runs)
+
+
+def mean_over_blocks(blocks: Differences) -> NDArray[np.float64]:
+    """Return the mean difference of each seed over the blocks that have it, (seeds,)."""
     by_seed: dict[str, list[float]] = {}
     for differences in blocks.values():
         for seed, value in differences.items():
             by_seed.setdefault(seed, []).append(value)
-    difference = paired_difference(np.array([np.mean(values) for values in by_seed.values()]), metric, None)
-    if difference is None:
-        return None
-    reversed_in = _reversed_in(blocks, difference.gain, others, metric)
-    return Effect(setting, level, setting.levels[0], difference, len(blocks), reversed_in)
+    return np.array([np.mean(values) for values in by_seed.values()])
 
 
-def _paired_differences(
+def paired_by_block(
     runs: Sequence[RunSummary],
     name: str,
     levels: tuple[str, str],
     others: Sequence[str],
     images: Mapping[str, str],
     metric: Metric,
-) -> _Differences:
+) -> Differences:
+    """Return the second of two levels of a setting minus the first, for each block of the others and each seed."""
     cells: dict[Block, dict[str, dict[str, list[float]]]] = {}
     for run in runs:
         if value_of(run, name) in levels:
@@ -85,7 +97,7 @@ def _paired_differences(
     return {block: seeds for block, seeds in paired.items() if seeds}
 
 
-def _reversed_in(blocks: _Differences, overall: Estimate, others: Sequence[str], metric: Metric) -> tuple[str, ...]:
+def _reversed_in(blocks: Differences, overall: Estimate, others: Sequence[str], metric: Metric) -> tuple[str, ...]:
     """Blocks whose own interval lies wholly on the other side of zero, widened for their number (Bonferroni)."""
     found = []
     for block, differences in blocks.items():

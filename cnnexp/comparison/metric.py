@@ -7,6 +7,11 @@ from cnnexp.records import RunSummary
 
 _LOWER_IS_BETTER = ("loss", "log_loss", "brier", "ece", "ece_uncalibrated")
 # Endings of metrics that live in 0..1.
+_RANGES: dict[str, tuple[float, float | None]] = {
+    "brier": (0.0, 2.0),
+    "ece": (0.0, 1.0),
+    "ece_uncalibrated": (0.0, 1.0),
+}
 _SHARES = ("accuracy", "precision", "recall", "f1", "auc", "sensitivity", "specificity")
 
 
@@ -17,6 +22,8 @@ class Metric:
     name: str  # such as test/accuracy
     lower_is_better: bool
     is_share: bool  # 0..1, so that differences are given in points of 100
+    low: float | None = None  # that it can have; None: any
+    high: float | None = None
 
     @property
     def sign(self) -> int:
@@ -37,7 +44,9 @@ def metric(name: str) -> Metric:
     split, _, short = name.rpartition("/")
     cost = split in ("seconds", "gap") or short in ("updates", "parameters")
     lower = cost or short in _LOWER_IS_BETTER or short.endswith("_loss")
-    return Metric(name=name, lower_is_better=lower, is_share=short.endswith(_SHARES))
+    share = short.endswith(_SHARES)
+    low, high = (0.0, 1.0) if share else _RANGES.get(short, (0.0, None) if lower and split != "gap" else (None, None))
+    return Metric(name=name, lower_is_better=lower, is_share=share, low=low, high=high)
 
 
 def validation_objective(runs: Sequence[RunSummary]) -> Metric | None:

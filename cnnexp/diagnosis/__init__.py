@@ -9,7 +9,7 @@ from cnnexp.diagnosis.between_splits import Sample
 from cnnexp.diagnosis.changed_split import detect_changed_split
 from cnnexp.diagnosis.class_order import detect_class_order
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination_interval, exact_interval
-from cnnexp.diagnosis.failed_learning import failed_learning, recorded_failure
+from cnnexp.diagnosis.failed_learning import DIVERGED, failed_learning, has_diverged, recorded_failure
 from cnnexp.diagnosis.few_images import detect_few_images
 from cnnexp.diagnosis.label_faults import detect_flipped_class, detect_label_noise, detect_permuted_labels
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
@@ -35,6 +35,7 @@ from cnnexp.diagnosis.unlearned import detect_few_epochs, detect_huge_batches, d
 from cnnexp.records import Finding
 
 __all__ = [
+    "DIVERGED",
     "LEVEL",
     "Answers",
     "Neighbours",
@@ -46,6 +47,7 @@ __all__ = [
     "diagnose",
     "exact_interval",
     "failed_learning",
+    "has_diverged",
     "learning_advice",
     "neighbours",
     "not_assessed",

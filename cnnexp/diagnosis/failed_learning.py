@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from cnnexp.records import Finding, RunSummary
 
 CAUSES = {"L3", "M3", "T1", "T2", "T5", "T6"}  # findings that explain why a network learned nothing
+COLLAPSED, DIVERGED = "collapsed", "diverged"
+_EXACT = 1e-6
 LEARNED = 0.7  # mean recall; a network that learned nothing has 1 / K, of two classes a half
 
 
@@ -21,7 +23,23 @@ def recorded_failure(run: RunSummary) -> str | None:
     """Return the same of a recorded run; its findings are read only where its score leaves that open."""
     if run.status != "FINISHED" or run.metrics.get("test/balanced_accuracy", 0.0) > LEARNED:
         return None
-    return failed_learning(run.read_findings())
+    return failed_learning(run.read_findings()) or (COLLAPSED if _gives_one_answer(run) else None)
+
+
+def has_diverged(run: RunSummary) -> bool:
+    """Return whether a run failed because its loss was no number any more."""
+    return run.status == "FAILED" and "loss must stay finite" in run.tags.get("failure", "")
+
+
+def _gives_one_answer(run: RunSummary) -> bool:
+    """Return whether the scores are those of one class for all images: recall of 1 / K, and all from one class."""
+    names = ("test/balanced_accuracy", "test/macro_precision", "test/accuracy")
+    if not all(name in run.metrics for name in names):
+        return False
+    recall, precision, accuracy = (run.metrics[name] for name in names)
+    if recall <= 0:
+        return False
+    return abs(1 / recall - round(1 / recall)) < _EXACT and abs(precision - accuracy * recall) < _EXACT
 
 
 def _how(finding: Finding) -> str:

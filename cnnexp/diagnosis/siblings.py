@@ -9,13 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cnnexp.config import all_settings
-from cnnexp.diagnosis.failed_learning import recorded_failure
+from cnnexp.diagnosis.failed_learning import DIVERGED, has_diverged, recorded_failure
 from cnnexp.diagnosis.learning_rate import FAILURES
 from cnnexp.records import Finding, RunSummary
 from cnnexp.system.text import listed, plural
 
 LEARNING_RATE, SEED, EPOCHS = "optimizer.learning_rate", "seed", "training.epochs"
-DIVERGED = "diverged"
 _IS_TOO_HIGH = {failure.how: failure.too_high for failure in FAILURES}
 _CLOSE = 4.0  # times: learning rates nearer to each other than this leave nothing to try between them
 _STEP = 10.0  # times: beyond the learning rates that were tried
@@ -100,7 +99,7 @@ def _trial(run: RunSummary) -> Trial | None:
     if LEARNING_RATE not in run.settings:
         return None
     failure = recorded_failure(run)
-    if run.status == "FAILED" and "loss must stay finite" in run.tags.get("failure", ""):
+    if has_diverged(run):
         failure = DIVERGED
     elif run.status != "FINISHED" or failure not in {None, *_IS_TOO_HIGH}:
         return None
