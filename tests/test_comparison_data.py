@@ -63,7 +63,7 @@ def test_a_copy_with_other_pixels_is_other_data_and_other_test_images():
     assert "different sets: 1 like good (data=folder, data.path=photos, digest d1)" in comparison.refusals[0]
     assert not comparison.models
     assert all("copy" in text for text in (csv_text(comparison), json_text(comparison), markdown_text(comparison)))
-    assert verdict(comparison)[0].startswith("Refused.")
+    assert verdict(comparison)[0].startswith("Refused: ")
 
 
 def test_other_training_data_with_the_same_test_images_are_compared_as_a_setting():

@@ -45,12 +45,12 @@ def printed(comparison, width=100):
 
 def test_terminal_says_the_verdict_first_and_names_what_is_missing(comparison):
     text = printed(comparison)
-    assert text.startswith("learning_rate=0.001, dropout=0.3 is best on validation")
+    assert text.startswith("Dropout 0.3 beats 0 by ")
     assert "regularization.dropout=0.3 gains" in text
     assert "1 failed: broken" in text
     assert "1 pruned: cut-short" in text
     assert "1 running: still-going" in text
-    assert "model" not in text.split("What each setting")[0].split("best on validation;")[1]  # only what differs
+    assert "model" not in text.split("What each setting")[0]  # only what differs
 
 
 def test_terminal_breaks_no_number_at_eighty_columns(comparison):
@@ -117,7 +117,7 @@ def test_json_is_complete(comparison):
 
 def test_markdown_has_the_verdict_first_then_the_table(comparison):
     lines = markdown_text(comparison).splitlines()
-    assert lines[0].startswith("**learning\\_rate=0.001, dropout=0.3 is best on validation")
+    assert lines[0].startswith("**Dropout 0.3 beats 0 by ")
     header = next(line for line in lines if line.startswith("|"))
     assert "dropout" in header
     assert len([line for line in lines if line.startswith("|")]) == 8
@@ -127,7 +127,7 @@ def test_the_sweep_shows_it_in_mlflow(recorded, comparison):
     recorder, parent = recorded
     log_comparison(uri=recorder.uri, parent_id=parent, page="<!doctype html>", description=markdown_text(comparison))
     run = recorder.client.get_run(parent)
-    assert run.data.tags["mlflow.note.content"].startswith("**learning")
+    assert run.data.tags["mlflow.note.content"].startswith("**Dropout")
     assert [item.path for item in recorder.client.list_artifacts(parent)] == [PAGE]
 
 

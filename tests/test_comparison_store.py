@@ -64,7 +64,7 @@ def test_evaluations_are_compared_with_the_one_that_has_nothing_added(evaluated)
     assert comparison.reference.configuration.values == {"shift.amount": "–"}
     (effect,) = comparison.effects
     assert effect_sentence(effect, comparison.metric).startswith("shift.amount=0.2 costs 20.60 points ± 0.59 against –")
-    assert verdict(comparison)[0] == "amount=– is the reference; on test it is better than amount=0.2."
+    assert verdict(comparison)[0] == "Amount unset beats 0.2 by 20.60 points (± 0.59, 5 seeds)."
     told = [markdown_text(comparison), json_text(comparison), csv_text(comparison), page(comparison, command="again")]
     assert not [text for text in told if "on validation, compared on test" in text or "val_loss" in text]
 

@@ -1,7 +1,8 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
+from types import MappingProxyType
 
 from cnnexp.config import extended
 from cnnexp.config.augmentation import AugmentationConfig
@@ -173,12 +174,12 @@ def numbers_or_words() -> frozenset[str]:
     )
 
 
-def all_settings() -> dict[str, Setting]:
+def all_settings() -> Mapping[str, Setting]:
     """Return every setting there is by its full name, such as ``training.epochs``, in the order of their classes.
 
     The option chosen for a group goes by the group's name: ``optimizer``.
     """
-    return dict(_described(tuple((field.name, types_of(field.name)) for field in fields(ExperimentConfig))))
+    return _described(extended.added_types())
 
 
 def names_affecting(*effects: str) -> tuple[str, ...]:
@@ -187,8 +188,10 @@ def names_affecting(*effects: str) -> tuple[str, ...]:
 
 
 @cache
-def _described(groups: tuple[tuple[str, tuple[type, ...]], ...]) -> dict[str, Setting]:
-    return dict(pair for group, owners in groups for pair in _of_group(group, owners))
+def _described(_added: tuple[type, ...]) -> Mapping[str, Setting]:
+    """Describe all settings anew where options were added; a comparison asks for each run."""
+    groups = [field.name for field in fields(ExperimentConfig)]
+    return MappingProxyType(dict(pair for group in groups for pair in _of_group(group, types_of(group))))
 
 
 def _of_group(group: str, owners: tuple[type, ...]) -> Iterator[tuple[str, Setting]]:

@@ -1,11 +1,11 @@
 """A sweep in the terminal: a lasting line for each run that has ended, and below them what is running."""
 
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
@@ -17,6 +17,9 @@ from cnnexp.report.table import Column, print_table
 from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
+SCREEN = 24  # lines of the smallest usual terminal, with that of the prompt
+HANGING = 12  # columns
+COPIED = ("compare", "open", "kept", "page")  # lines that hold a command or an address
 MOST_RUNNING = 12  # runs shown at a time
 
 
@@ -146,10 +149,24 @@ class SweepReport:
         print_table(self._console, columns, [list(map(printable, row)) for row in rows], indent=2)
         self._console.print()
 
-    def closing(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Print label and text of each line; none is ever wrapped."""
+    def closing(self, lines: Sequence[tuple[str, str]], table: Callable[[Console, int], None] | None = None) -> None:
+        """Print a table, which gets the lines of a screen that are left, and label and text of each line.
+
+        Sentences are broken between words in a terminal; what is to be copied never is.
+        """
         self.stop()
-        self._labelled(lines)
+        width = max((len(label) for label, _ in lines), default=0) + 2
+        if table is not None:
+            rows = sum(-(-(width + len(text)) // (self._console.width - HANGING)) for _, text in lines)
+            self._console.print()
+            table(self._console, max(0, SCREEN - rows - 2))
+            self._console.print()
+        for label, text in lines:
+            line = Text.assemble((f"{label:<{width}}", "label"), printable(text))
+            if label in COPIED:
+                self._console.print(line, soft_wrap=True)
+            else:
+                print_line(self._console, line, hanging=width)
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""

@@ -18,7 +18,7 @@ from cnnexp.sweeps.context import SweepContext
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.results import Result, Results
-from cnnexp.sweeps.summary import next_steps, print_fairness, summarize, summarize_with_comparison, tell_caller
+from cnnexp.sweeps.summary import next_steps, print_end, summarize, summarize_with_comparison, tell_caller
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep, describe_varied
 from cnnexp.system import resources
 from cnnexp.system.text import one_line, plural
@@ -170,8 +170,7 @@ class ExternalSweep:
         record.wait()
         if results.all:
             report = SweepReport()
-            print_fairness(results, report)
-            report.closing([*model, *next_steps(summary, uri=uri, parent_id=parent_id)])
+            print_end(results, summary, report, next_steps(summary, model, uri=uri, parent_id=parent_id))
         tell_caller(record, uri=uri)
 
     def _results(self) -> Results:

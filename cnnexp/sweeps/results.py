@@ -180,6 +180,18 @@ class Results:
             for result in sorted(finished, key=lambda result: (result.batch_size or 0, result.name))
         ]
 
+    def unequal_steps(self) -> str:
+        """Return in one line how unequal the steps of different batch sizes are; empty where they are not."""
+        steps = {row[3] for row in self.fairness()}
+        if len(steps) < 2:
+            return ""
+        scaling = " or optimizer.batch_scaling=linear" if self._is_unscaled else ""
+        return f"{_span(steps)} by batch size, which is unfair to large ones; more training.epochs{scaling} helps them"
+
+    @property
+    def _is_unscaled(self) -> bool:
+        return all(result.batch_scaling == "none" for result in self.all)
+
     def fairness_note(self) -> str:
         """Return what else differs between runs of different batch sizes; empty where nothing does."""
         rows = self.fairness()
@@ -189,7 +201,7 @@ class Results:
         rates = sorted({row[2] for row in rows}, key=float)
         label = "a learning rate" if len(rates) == 1 else "learning rates"
         advice = "Give large batches more training.epochs"
-        if all(result.batch_scaling == "none" for result in self.all):
+        if self._is_unscaled:
             advice += ", or let the learning rate follow with optimizer.batch_scaling=linear or sqrt"
         return (
             f"These runs differ in batch size and made different numbers of steps ({_span(steps)}), at {label} of "

@@ -1,8 +1,9 @@
 """The summary of a sweep: its runs compared, for the terminal and for the parent run in MLflow."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.results import Results
@@ -14,21 +15,26 @@ from cnnexp.tracking.comparison_page import METRIC, PAGE, command_again, shorten
 from cnnexp.tracking.receipt import open_command
 from cnnexp.tracking.store.connection import absolute_uri
 
+if TYPE_CHECKING:
+    from cnnexp.comparison import Comparison
+
 
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
     """What the parent run and the terminal get."""
 
     verdict: str  # one sentence; empty where nothing was compared
+    basis: str  # what it rests on
     advice: tuple[str, ...]  # what to try where runs learned nothing
     description: str  # Markdown
     files: Mapping[str, bytes]  # of the parent run
     trouble: str  # why the runs could not be compared; empty where they were
+    comparison: "Comparison | None" = None  # of which the terminal shows the ranking
 
 
 def summarize(results: Results) -> SweepSummary:
     """Return the summary of a sweep that was stopped, or that has not finished a run."""
-    return SweepSummary("", (), results.description(), {}, "")
+    return SweepSummary("", "", (), results.description(), {}, "")
 
 
 def summarize_with_comparison(results: Results, *, uri: str, parent_id: str) -> SweepSummary:
@@ -40,12 +46,12 @@ def summarize_with_comparison(results: Results, *, uri: str, parent_id: str) -> 
     except Exception as error:  # whatever it is: the runs are recorded, and the summary says what failed
         reason = one_line(f"{type(error).__name__}: {error}")
         trouble = f"The runs are recorded, but comparing them failed ({reason}). `cnnexp compare` says more."
-        return SweepSummary("", (), results.description(), {}, trouble)
+        return SweepSummary("", "", (), results.description(), {}, trouble)
 
 
 def _compared(uri: str, parent_id: str) -> SweepSummary:
     from cnnexp.comparison import compare  # SciPy, which no sweep needs before its end
-    from cnnexp.report.comparison import advice_sentences, markdown_text, verdict
+    from cnnexp.report.comparison import advice_sentences, basis, markdown_text, verdict
     from cnnexp.report.comparison.html_page import page
     from cnnexp.tracking.store.find_runs import find_runs
 
@@ -53,31 +59,49 @@ def _compared(uri: str, parent_id: str) -> SweepSummary:
     again = command_again([parent_id], uri=uri, metric=METRIC, by=())
     return SweepSummary(
         verdict=verdict(comparison)[0],
+        basis=basis(comparison),
         advice=advice_sentences(comparison),
         description=shortened(markdown_text(comparison)),
         files={PAGE: page(comparison, command=again).encode()},
         trouble="",
+        comparison=comparison,
     )
 
 
-def print_fairness(results: Results, report: SweepReport) -> None:
-    """Print what else differs between runs of different batch sizes."""
-    if rows := results.fairness():
-        report.table(("run", "batch", "learning rate", "steps"), rows)
-    if note := results.fairness_note():
-        report.note(note, attention=True)
+def print_end(results: Results, summary: SweepSummary, report: SweepReport, lines: Sequence[tuple[str, str]]) -> None:
+    """Print ranking of settings, verdict, what makes it unfair and what to type: a screen, whatever its runs."""
+    unequal = results.unequal_steps()
+    lines = [*lines[:2], *([("steps", unequal)] if unequal else []), *lines[2:]]
+    comparison = summary.comparison
+    if comparison is None:
+        best = [("best", results.best_summary)] if results.best_summary else []
+        report.closing([*best, *lines])
+        return
+    from cnnexp.report.comparison.ranking import print_ranking
+
+    report.closing(lines, table=lambda console, count: print_ranking(comparison, console, lines=count))
 
 
-def next_steps(summary: SweepSummary, *, uri: str, parent_id: str) -> list[tuple[str, str]]:
-    """Return what to type next, with labels."""
+def next_steps(
+    summary: SweepSummary, others: Sequence[tuple[str, str]], *, uri: str, parent_id: str
+) -> list[tuple[str, str]]:
+    """Return the verdict, `others` and what to type next, with labels."""
     store = shlex.quote(f"tracking.uri={StoreUri(absolute_uri(uri)).masked}")
     return [
         *([("verdict", summary.verdict)] if summary.verdict else []),
-        *(("advice", sentence) for sentence in summary.advice),
+        *([("basis", summary.basis)] if summary.basis else []),
+        *([("advice", _advice(summary.advice))] if summary.advice else []),
         *([("trouble", summary.trouble)] if summary.trouble else []),
+        *others,
         ("compare", f"{program()} compare {parent_id[:12]} {store}"),
         ("open", open_command(uri=absolute_uri(uri), run_id=parent_id)),
     ]
+
+
+def _advice(sentences: Sequence[str]) -> str:
+    """Return the first advice; the others are mostly the same for other settings."""
+    more = len(sentences) - 1
+    return sentences[0] if not more else f"{sentences[0]} (and {more} more on the page)"
 
 
 def tell_caller(record: OwnedRecord, *, uri: str) -> None:

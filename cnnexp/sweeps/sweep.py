@@ -19,7 +19,7 @@ from cnnexp.sweeps.scheduler import Scheduler
 from cnnexp.sweeps.summary import (
     SweepSummary,
     next_steps,
-    print_fairness,
+    print_end,
     summarize,
     summarize_with_comparison,
     tell_caller,
@@ -184,12 +184,11 @@ class Sweep:
     def _print_end(
         self, results: Results, summary: SweepSummary, record: OwnedRecord, kept: list[OwnedRecord], model: Lines
     ) -> None:
-        print_fairness(results, self._report)
-        lines = [*([("best", results.best_summary)] if results.best_summary else []), *model]
+        lines = list(model)
         for one in kept:
             send = f"{program()} send {shlex.quote(str(one.folder))}"
             lines.append(("kept", f"{one.kept_reason} Complete it later: {send}"))
         if record.run_id is not None and record.kept_reason is None:
-            lines += next_steps(summary, uri=self._tracking.uri, parent_id=record.run_id)
-        self._report.closing(lines)
+            lines = next_steps(summary, lines, uri=self._tracking.uri, parent_id=record.run_id)
+        print_end(results, summary, self._report, lines)
         tell_caller(record, uri=self._tracking.uri)

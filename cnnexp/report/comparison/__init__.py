@@ -12,10 +12,12 @@ from cnnexp.report.comparison.exports import (
     model_lines,
 )
 from cnnexp.report.comparison.terminal_table import print_comparison
-from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, verdict
+from cnnexp.report.comparison.verdict import basis, verdict
+from cnnexp.report.comparison.wording import advice_sentences, effect_sentence
 
 __all__ = [
     "advice_sentences",
+    "basis",
     "configuration_lines",
     "csv_text",
     "effect_lines",

@@ -9,7 +9,8 @@ from cnnexp.comparison.design import seed_of
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, FoldDifference, Row
 from cnnexp.report.comparison.table_cells import failed_learning, secondary_metrics, table
-from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend, verdict
+from cnnexp.report.comparison.verdict import verdict
+from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend
 from cnnexp.system.text import markdown, plural, spreadsheet_cell
 
 _ROWS_IN_MARKDOWN = 50

@@ -20,6 +20,7 @@ from cnnexp.records import Finding, RunSummary
 from cnnexp.report.comparison.charts import COLORS, CURVE_ROWS, curves_chart, effects_chart, parallel_coordinates
 from cnnexp.report.comparison.confusions import SideBySide, side_by_side
 from cnnexp.report.comparison.table_cells import secondary_metrics, table
+from cnnexp.report.comparison.verdict import verdict
 from cnnexp.report.comparison.wording import (
     advice_sentences,
     effect_sentence,
@@ -28,7 +29,6 @@ from cnnexp.report.comparison.wording import (
     model_label,
     model_sentence,
     row_label,
-    verdict,
 )
 from cnnexp.report.pages import template
 

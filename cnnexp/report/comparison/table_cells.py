@@ -1,14 +1,13 @@
 """The table of a comparison as text, for the terminal, the page and Markdown alike."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Row
-from cnnexp.diagnosis import recorded_failure
-from cnnexp.report.comparison.wording import MARKS, gain_text, short_names, unit_text, value_text
+from cnnexp.report.comparison.wording import MARKS, gain_text, mean_text, short_names, unit_text, value_text
 
 TIME = "train s"
+NONE = "–"  # in place of the score of runs that learned, where none did
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +26,20 @@ def table(comparison: Comparison) -> Table:
     settings = [short[name] for name in names] or ["run"]
     numeric = [setting.is_numeric for setting in comparison.settings] or [False]
     lower = " (lower is better)" if comparison.metric.lower_is_better else ""
+    columns = [
+        ("", False),
+        *zip(settings, numeric, strict=True),
+        ("seeds", True),
+        *([("learned", True)] if counts_both_ways(comparison) else []),
+        *([] if comparison.objective is None else [(comparison.objective.name.removeprefix("best/"), True)]),
+        (f"{comparison.metric.name}{lower}", True),
+        *([("of all runs", True)] if counts_both_ways(comparison) else []),
+        (f"vs ★, {unit_text(comparison.metric)}", True),
+        *([] if comparison.objective is None else [(TIME, True)]),  # an evaluation trains nothing
+    ]
     return Table(
-        header=(
-            "",
-            *settings,
-            "seeds",
-            *([] if comparison.objective is None else [comparison.objective.name.removeprefix("best/")]),
-            f"{comparison.metric.name}{lower}",
-            f"vs ★, {unit_text(comparison.metric)}",
-            *([] if comparison.objective is None else [TIME]),  # an evaluation trains nothing
-        ),
-        numeric=(False, *numeric, *[True] * (3 if comparison.objective is None else 5)),
+        header=tuple(name for name, _ in columns),
+        numeric=tuple(is_number for _, is_number in columns),
         rows=tuple(_cells(comparison, row) for row in comparison.rows),
     )
 
@@ -47,22 +49,31 @@ def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
         f"{MARKS[row.standing]} {failed_learning(row)}".rstrip(),
         *([one.text(row.configuration.values[one.name]) for one in comparison.settings] or [row.best_run.name]),
         str(row.seeds),
+        *([f"{row.endings.learned}/{row.endings.tried}"] if counts_both_ways(comparison) else []),
         *(
             []
             if row.objective is None or comparison.objective is None
             else [value_text(row.objective, comparison.objective)]
         ),
-        value_text(row.score, comparison.metric),
+        value_text(row.score, comparison.metric) if row.endings.learned else NONE,
+        *([mean_text(row.score_all, comparison.metric)] if counts_both_ways(comparison) else []),
         _gain(comparison, row),
         *([] if comparison.objective is None else [_seconds(row)]),
     )
 
 
+def counts_both_ways(comparison: Comparison) -> bool:
+    """Whether some runs learned nothing, so that scores with and without them stand side by side."""
+    return comparison.endings.failures > 0
+
+
 def failed_learning(row: Row) -> str:
     """Return how the runs of a row learned nothing, such as "collapsed" or "2/5 collapsed"; empty where all learned."""
-    runs = row.configuration.runs
-    failed = Counter(how for run in runs if (how := recorded_failure(run)) is not None)
-    return ", ".join(how if count == len(runs) else f"{count}/{len(runs)} {how}" for how, count in failed.items())
+    endings = row.endings
+    return ", ".join(
+        how if count == endings.tried else f"{count}/{endings.tried} {how}"
+        for how, count in endings.learned_nothing.items()
+    )
 
 
 def _seconds(row: Row) -> str:

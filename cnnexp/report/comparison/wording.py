@@ -16,7 +16,6 @@ from cnnexp.comparison.result import (
     Row,
     Standing,
 )
-from cnnexp.comparison.same_images import MCNEMAR
 from cnnexp.diagnosis import learning_advice
 from cnnexp.records import RunSummary
 from cnnexp.system.text import listed
@@ -28,105 +27,8 @@ MARKS = {
     Standing.ALIKE: "≈",
     Standing.UNTESTED: "·",
 }
+_LOPSIDED = 0.15  # of its half width, by which an interval may be off its middle and still be shown with ±
 _NAMES_SHOWN = 5  # of runs left out, for each reason
-
-
-def verdict(comparison: Comparison) -> tuple[str, ...]:
-    """The answer first, then what it is based on."""
-    if comparison.refusals:
-        return tuple(f"Refused. {refusal}" for refusal in comparison.refusals)
-    if len(comparison.rows) == 1:
-        score = value_text(comparison.reference.score, comparison.metric)
-        return (f"One setting, nothing to compare it with: {comparison.metric.name} {score}.",)
-    if comparison.enough_seeds:
-        return (_settings_verdict(comparison), *_claimed_effects(comparison))
-    return (*_models_verdict(comparison), _too_few_seeds(comparison))
-
-
-def _settings_verdict(comparison: Comparison) -> str:
-    best = f"{row_label(comparison, comparison.reference)} is {reference_text(comparison)}"
-    by_standing = {
-        standing: _labels(comparison, standing) for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
-    }
-    parts = []
-    if by_standing[Standing.WORSE]:
-        parts.append(f"on test it is better than {_some(by_standing[Standing.WORSE])}")
-    if by_standing[Standing.BETTER]:
-        parts.append(f"on test {_some(by_standing[Standing.BETTER])} did better")
-    if by_standing[Standing.ALIKE] and parts:
-        parts.append(f"not distinguishable from {_some(by_standing[Standing.ALIKE])}")
-    if not parts:
-        alike = _some(by_standing[Standing.ALIKE])
-        return f"No difference shown: {best}, but on test it cannot be told from {alike}. {_open_range(comparison)}"
-    return f"{best}; {'; '.join(parts)}."
-
-
-def _open_range(comparison: Comparison) -> str:
-    """The differences that the data do not rule out: no difference shown is not proof of none."""
-    gains = [row.over_seeds.gain for row in comparison.rows if row.over_seeds is not None]
-    low = min(gain.low for gain in gains if gain.low is not None)
-    high = max(gain.high for gain in gains if gain.high is not None)
-    return (
-        f"The intervals still allow differences from {amount_text(low, comparison.metric, signed=True)} "
-        f"to {amount_text(high, comparison.metric, signed=True)} {unit_text(comparison.metric)}."
-    )
-
-
-def _claimed_effects(comparison: Comparison) -> tuple[str, ...]:
-    claimed = [
-        effect for effect in comparison.effects if effect.difference.standing in (Standing.BETTER, Standing.WORSE)
-    ]
-    largest = sorted(claimed, key=lambda effect: -abs(effect.difference.gain.mean))[:5]
-    return tuple(f"{effect_sentence(effect, comparison.metric)}." for effect in largest)
-
-
-def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
-    if not comparison.models:
-        best = row_label(comparison, comparison.reference)
-        more = "differs by" if comparison.objective is None else "is"
-        return (f"{best} is {reference_text(comparison)}; whether it {more} more than chance cannot be said.",)
-    count = comparison.models[0].difference.gain.n
-    folds = comparison.models[0].by_fold
-    images = f"{count} test images" if folds is None else f"{count} images in {folds.gain.n} folds"
-    test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
-    test += "" if folds is None else ", and by fold"
-    if len(comparison.models) == 1:
-        return (f"On the same {images} ({test}): {model_sentence(comparison.models[0], comparison)}.",)
-    by_standing = {
-        standing: _models(comparison, standing) for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
-    }
-    parts = [
-        f"{text} {_some(by_standing[standing])}"
-        for standing, text in (
-            (Standing.WORSE, "is better than"),
-            (Standing.BETTER, "is worse than"),
-            (Standing.ALIKE, "cannot be told from"),
-        )
-        if by_standing[standing]
-    ]
-    name = model_label(comparison, comparison.reference.best_run)
-    return (f"As trained models on the same {images} ({test}): {name} {', '.join(parts)}.",)
-
-
-def _too_few_seeds(comparison: Comparison) -> str:
-    fewest = min(row.seeds for row in comparison.rows)
-    there = "there is a single seed" if fewest == 1 else f"some have {fewest}"
-    return f"No verdict about the settings themselves: that needs {SEEDS_FOR_A_VERDICT} seeds for each, {there}."
-
-
-def _labels(comparison: Comparison, standing: Standing) -> list[str]:
-    return [row_label(comparison, row) for row in comparison.rows if row.standing is standing]
-
-
-def _models(comparison: Comparison, standing: Standing) -> list[str]:
-    return [model_label(comparison, model.run) for model in comparison.models if model.difference.standing is standing]
-
-
-def _some(labels: Sequence[str]) -> str:
-    """The labels if they are few, else their number."""
-    if len(labels) <= 3:
-        return " and ".join(labels)
-    return f"{len(labels)} others"
 
 
 def effect_sentence(effect: Effect, metric: Metric) -> str:
@@ -135,14 +37,16 @@ def effect_sentence(effect: Effect, metric: Metric) -> str:
     level = f"{effect.setting.name}={level}"
     difference = effect.difference
     n = f"n = {difference.gain.n}"
+    both = (
+        "" if effect.all_runs is None else f", of runs that learned; of all: {gain_text(effect.all_runs.gain, metric)}"
+    )
     plain = gain_text(difference.gain, metric)
     if difference.standing is Standing.UNTESTED:
-        return (
-            f"{level} against {against}: {plain} {unit_text(metric)} ({n}; a verdict needs {SEEDS_FOR_A_VERDICT} seeds)"
-        )
+        needed = f"a verdict needs {SEEDS_FOR_A_VERDICT} seeds"
+        return f"{level} against {against}: {plain} {unit_text(metric)} ({n}; {needed}{both})"
     if difference.standing is Standing.ALIKE:
-        return f"{level} against {against}: no difference shown, {plain} {unit_text(metric)} ({n})"
-    return f"{level} {_verb(difference, metric)} against {against} ({n}, {p_text(difference.p_adjusted)})"
+        return f"{level} against {against}: no difference shown, {plain} {unit_text(metric)} ({n}{both})"
+    return f"{level} {_verb(difference, metric)} against {against} ({n}, {p_text(difference.p_adjusted)}{both})"
 
 
 def _verb(difference: Difference, metric: Metric) -> str:
@@ -227,11 +131,22 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def value_text(estimate: Estimate, metric: Metric) -> str:
-    """Such as ``0.981 ± 0.003``; the mean is given to the second digit of the interval."""
+    """Such as ``0.981 ± 0.003``, the mean to the second digit of the interval; ``0.99 [0.71, 1.00]`` where lopsided."""
     most = 4 if metric.is_share or abs(estimate.mean) < 10 else 1
-    digits = _digits(estimate.half_width, most)
-    spread = "" if estimate.half_width is None else f" ± {estimate.half_width:.{digits}f}"
-    return f"{estimate.mean:.{digits}f}{spread}"
+    half = estimate.half_width
+    digits = _digits(half, most)
+    if half is None or estimate.low is None or estimate.high is None:
+        return f"{estimate.mean:.{digits}f}"
+    if abs((estimate.low + estimate.high) / 2 - estimate.mean) <= _LOPSIDED * half:
+        return f"{estimate.mean:.{digits}f} ± {half:.{digits}f}"
+    digits = max(digits, 2)
+    return f"{estimate.mean:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def mean_text(estimate: Estimate, metric: Metric) -> str:
+    """The mean alone, with as many digits as its interval leaves it."""
+    most = 4 if metric.is_share or abs(estimate.mean) < 10 else 1
+    return f"{estimate.mean:.{max(2, _digits(estimate.half_width, most))}f}"
 
 
 def gain_text(estimate: Estimate, metric: Metric) -> str:

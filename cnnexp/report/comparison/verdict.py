@@ -1,0 +1,185 @@
+"""The verdict of a comparison: one sentence, then what it rests on; the same in terminal, page, Markdown and MLflow."""
+
+from collections.abc import Sequence
+
+from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Comparison, Difference, Importance, Standing
+from cnnexp.comparison.same_images import MCNEMAR
+from cnnexp.report.comparison.headline import (
+    claimed_effects,
+    failure_words,
+    headline,
+    interaction_words,
+    row_words,
+    setting_name,
+)
+from cnnexp.report.comparison.wording import (
+    amount_text,
+    effect_sentence,
+    model_label,
+    model_sentence,
+    row_label,
+    unit_text,
+)
+from cnnexp.system.text import plural
+
+_EFFECTS, _INTERACTIONS, _IMPORTANCE = 5, 3, 4  # that are said
+
+
+def verdict(comparison: Comparison) -> tuple[str, ...]:
+    """The answer first, in at most 25 words, then what it is based on."""
+    return (headline(comparison), *_details(comparison))
+
+
+def basis(comparison: Comparison) -> str:
+    """Return in one line what the answer rests on: seeds and their test, or models on the same images."""
+    if comparison.refusals:
+        return comparison.refusals[0]
+    if len(comparison.rows) == 1:
+        return ""
+    return _tests(comparison) if comparison.enough_seeds else _models_verdict(comparison)[0]
+
+
+def _details(comparison: Comparison) -> tuple[str, ...]:
+    if comparison.refusals:
+        return comparison.refusals
+    counts = _counts(comparison)
+    failing = [f"{_upper(failure_words(one))}." for one in comparison.failure_interactions[:_INTERACTIONS]]
+    if len(comparison.rows) == 1:
+        return (*counts, *failing)
+    if not comparison.enough_seeds:
+        return (*counts, *failing, *_models_verdict(comparison), *_too_few_seeds(comparison))
+    return (*counts, *failing, *_over_seeds(comparison))
+
+
+def _upper(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _counts(comparison: Comparison) -> tuple[str, ...]:
+    """How many runs learned, and what became of the others; nothing where all learned."""
+    endings = comparison.endings
+    if endings.learned == endings.total:
+        return ()
+    parts = [f"{count} {how}" for how, count in (*endings.learned_nothing.items(), *endings.not_finished.items())]
+    both = ""
+    if endings.failures and any(row.score != row.score_all for row in comparison.rows):
+        both = " Scores are of the runs that learned; the column beside them counts all that finished."
+    return (f"{plural(endings.total, 'run')}: {endings.learned} learned, {', '.join(parts)}.{both}",)
+
+
+def _over_seeds(comparison: Comparison) -> tuple[str, ...]:
+    claimed = sorted(claimed_effects(comparison), key=lambda effect: -abs(effect.difference.gain.mean))
+    interactions = comparison.score_interactions[:_INTERACTIONS]
+    return (
+        *(f"{effect_sentence(effect, comparison.metric)}." for effect in claimed[:_EFFECTS]),
+        *(f"{_upper(interaction_words(one, comparison.metric))}." for one in interactions),
+        _best_row(comparison),
+        *importance_sentences(comparison.importance),
+        _tests(comparison),
+    )
+
+
+def _best_row(comparison: Comparison) -> str:
+    best = f"{_upper(reference_words(comparison))}: {row_words(comparison, comparison.reference)}"
+    standings = {
+        standing: [row_label(comparison, row) for row in comparison.rows if row.standing is standing]
+        for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
+    }
+    parts = [
+        f"{text} {_some(standings[standing])}"
+        for standing, text in (
+            (Standing.WORSE, "better than"),
+            (Standing.BETTER, "worse than"),
+            (Standing.ALIKE, "not distinguishable from"),
+        )
+        if standings[standing]
+    ]
+    allowed = _open_range(comparison) if not (standings[Standing.WORSE] or standings[Standing.BETTER]) else ""
+    return f"{best}; on test {', '.join(parts) or 'not tested'}.{allowed}"
+
+
+def reference_words(comparison: Comparison) -> str:
+    """Return why the others are compared with the first row."""
+    return "the reference" if comparison.objective is None else "best on validation"
+
+
+def _open_range(comparison: Comparison) -> str:
+    """The differences that the data do not rule out: no difference shown is not proof of none."""
+    gains = [row.over_seeds.gain for row in comparison.rows if row.over_seeds is not None]
+    low = min((gain.low for gain in gains if gain.low is not None), default=None)
+    high = max((gain.high for gain in gains if gain.high is not None), default=None)
+    if low is None or high is None:
+        return ""
+    metric = comparison.metric
+    return (
+        f" The intervals still allow differences from {amount_text(low, metric, signed=True)} "
+        f"to {amount_text(high, metric, signed=True)} {unit_text(metric)}."
+    )
+
+
+def importance_sentences(found: Sequence[Importance]) -> tuple[str, ...]:
+    """How much of the variance between runs each setting explains."""
+    if not found:
+        return ()
+    shown = [f"{setting_name(one.setting)} {share_words(one)}" for one in found[:_IMPORTANCE]]
+    more = f"; {len(found) - _IMPORTANCE} more" if len(found) > _IMPORTANCE else ""
+    return (f"Of the variance between runs, by itself: {'; '.join(shown)}{more}.",)
+
+
+def share_words(one: Importance) -> str:
+    """Return such as "62 % (31 to 80)"; where nothing is shown, that it cannot be told from zero."""
+    share = one.share
+    doubt = "" if share.told_from_zero else ", cannot be told from zero"
+    return f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f}{doubt})"
+
+
+def _tests(comparison: Comparison) -> str:
+    pairs = [row.over_seeds for row in comparison.rows if _is_tested(row.over_seeds)]
+    fewest = min(one.gain.n for one in pairs if one is not None)
+    return f"Pairs of runs with the same seed ({fewest} or more), Student's paired t-test, corrected after Holm."
+
+
+def _is_tested(difference: Difference | None) -> bool:
+    return difference is not None and difference.p_adjusted is not None
+
+
+def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
+    if not comparison.models:
+        best = _upper(row_words(comparison, comparison.reference))
+        more = "differs by" if comparison.objective is None else "is"
+        return (f"{best} is {reference_words(comparison)}; whether it {more} more than chance cannot be said.",)
+    count = comparison.models[0].difference.gain.n
+    folds = comparison.models[0].by_fold
+    images = f"{count} test images" if folds is None else f"{count} images in {folds.gain.n} folds"
+    test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
+    test += "" if folds is None else ", and by fold"
+    if len(comparison.models) == 1:
+        return (f"On the same {images} ({test}): {model_sentence(comparison.models[0], comparison)}.",)
+    by_standing = {
+        standing: [model_label(comparison, one.run) for one in comparison.models if one.difference.standing is standing]
+        for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
+    }
+    parts = [
+        f"{text} {_some(by_standing[standing])}"
+        for standing, text in (
+            (Standing.WORSE, "is better than"),
+            (Standing.BETTER, "is worse than"),
+            (Standing.ALIKE, "cannot be told from"),
+        )
+        if by_standing[standing]
+    ]
+    name = model_label(comparison, comparison.reference.best_run)
+    return (f"As trained models on the same {images} ({test}): {name} {', '.join(parts)}.",)
+
+
+def _too_few_seeds(comparison: Comparison) -> tuple[str, ...]:
+    if comparison.objective is None:
+        return ()
+    fewest = min(row.seeds for row in comparison.rows)
+    there = "there is a single seed" if fewest == 1 else f"some have {fewest}"
+    return (f"No verdict about the settings themselves: that needs {SEEDS_FOR_A_VERDICT} seeds for each, {there}.",)
+
+
+def _some(labels: Sequence[str]) -> str:
+    """The labels if they are few, else their number."""
+    return " and ".join(labels) if len(labels) <= 3 else f"{len(labels)} others"
