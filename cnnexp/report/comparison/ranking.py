@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnnexp.comparison.result import Comparison, LostRow, Row, Standing
+from cnnexp.comparison.endings import LostRow
+from cnnexp.comparison.result import Comparison, Row, Standing
 from cnnexp.config import all_settings
 from cnnexp.report.comparison.headline import level_name
 from cnnexp.report.comparison.table_cells import NONE, counts_both_ways, failed_learning
@@ -27,8 +28,10 @@ def print_ranking(comparison: Comparison, console: Console, *, lines: int) -> No
     header, cells = _cells(comparison, rows, lost, narrow=console.width < _WIDE)
     console.print(_fitted(header, cells, console.width))
     if left := total - len(rows) - len(lost):
-        hidden = (*comparison.rows[len(rows) :], *comparison.lost[len(lost) :])
-        failures = sum(one.endings.failures for one in hidden)
+        hidden = [row.endings for row in comparison.rows[len(rows) :]] + [
+            row.endings for row in comparison.lost[len(lost) :]
+        ]
+        failures = sum(endings.failures for endings in hidden)
         nothing = f"; {plural(failures, 'run')} of them learned nothing" if failures else ""
         console.print(Text(f"   ... and {plural(left, 'more setting')}{nothing}", style="muted"), soft_wrap=True)
 
