@@ -17,7 +17,10 @@ from sklearn.datasets import load_digits
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
-from cnnexp.report.comparison.html_page import Thumbnails, page
+from cnnexp.report.comparison.html_page import page
+from cnnexp.report.comparison.notebook_fragment import fragment
+from cnnexp.report.comparison.page_data import page_data
+from cnnexp.report.comparison.thumbnails import Thumbnails
 from cnnexp.report.console import THEME
 from cnnexp.sweeps import summary
 from cnnexp.sweeps.results import Result, Results
@@ -85,17 +88,36 @@ def test_the_page_needs_nothing_from_elsewhere(comparison):
     html = page(comparison, command="cnnexp compare latest")
     audit = Audit()
     audit.feed(html)
-    assert not audit.open
+    assert audit.open == []
+    assert [link for link in audit.links if not link.startswith("data:")] == []
+    ours = html.partition('<script type="application/gzip"')[0]
+    assert re.findall(r"https?://\S+", ours) == []
+
+
+def test_without_scripts_the_page_has_verdict_and_table(comparison):
+    html = page(comparison, command="cnnexp compare latest")
+    readable = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
+    assert "Dropout 0.3 beats 0 by " in readable
+    assert readable.count("<tr") == 7
+    assert "1 failed: broken" in readable
+
+
+def test_a_notebook_gets_still_charts_and_no_scripts(comparison):
+    html = fragment(comparison, command="cnnexp compare latest")
+    audit = Audit()
+    audit.feed(html)
+    assert audit.open == []
     assert "script" not in audit.tags
-    assert not [link for link in audit.links if not link.startswith("data:")]
     assert audit.tags.count("svg") >= 2 + 4 + 9  # effects, coordinates, curves, three pairs of matrices
     assert "Only learning_rate=0.001, dropout=0.3, seed=" in html
 
 
 def test_the_page_escapes_what_was_recorded(comparison):
     html = page(comparison, command="cnnexp compare '<script>alert(1)</script>'")
-    assert "<script" not in html
-    assert "Train is &lt;b&gt;ahead&lt;/b&gt; of validation." in html
+    assert "<script>alert" not in html
+    assert html.count("<script") == html.count("</script>") == 4
+    assert "<b>ahead" not in html
+    assert "Train is &lt;b&gt;ahead&lt;/b&gt; of validation." in fragment(comparison, command="")
 
 
 def test_csv_holds_rows_effects_and_models(comparison):
@@ -162,8 +184,12 @@ def test_the_images_stand_in_the_page(comparison, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("L", (8, 8), 128).save(tmp_path / name)
     with_images = replace(row, best_run=replace(row.best_run, data_source=str(tmp_path)))
-    html = page(replace(comparison, rows=(with_images, *comparison.rows[1:])), command="again")
+    shown = replace(comparison, rows=(with_images, *comparison.rows[1:]))
+    html = fragment(shown, command="again")
     assert html.count("<img src=") == html.count("<small>") > 3
+    pictures = page_data(shown, command="again").answers.pictures
+    assert len(pictures) > 3
+    assert all(pixels(source).shape == (8, 8, 3) for source in pictures.values())
 
 
 def test_compare_renews_what_the_sweep_shows(recorded):

@@ -46,7 +46,7 @@ def compare(target: str, *targets: str, by: str | Sequence[str] = (), metric: st
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ComparedRuns:
-    """What a comparison found; in a notebook it shows the content of the comparison's page."""
+    """What a comparison found; in a notebook it shows verdict, tables and still charts."""
 
     comparison: Comparison  # every record
     command: str  # makes the page
@@ -93,7 +93,7 @@ class ComparedRuns:
         return advice_sentences(self.comparison)
 
     def html(self) -> str:
-        """Return the comparison's page, which opens without network and without scripts."""
+        """Return the comparison's page, which opens without network."""
         from cnnexp.report.comparison.html_page import page
 
         return page(self.comparison, command=self.command)
@@ -104,7 +104,7 @@ class ComparedRuns:
         return text.getvalue()
 
     def _repr_html_(self) -> str:
-        from cnnexp.report.comparison.html_page import fragment
+        from cnnexp.report.comparison.notebook_fragment import fragment
 
         return fragment(self.comparison, command=self.command)
 

@@ -86,6 +86,7 @@ def check_data(
     "--log", is_flag=True, help="Write verdict and page to the sweep's run in MLflow, as the sweep did at its end."
 )
 @click.option("--markdown", type=FILE, **_OR_PRINTED, help="Write verdict and table as Markdown.")
+@click.option("--watch", is_flag=True, help="Serve the page of a sweep while it runs, on this machine alone.")
 @click.option("--uri", help="The store; the same as tracking.uri=URI.")
 @click.option("--json", type=FILE, metavar="[=FILE]", help="Print everything as JSON, or write it into FILE.")
 def compare(
@@ -97,6 +98,7 @@ def compare(
     csv: Path | None,
     log: bool,
     markdown: Path | None,
+    watch: bool,
     uri: str | None,
     json: Path | None,
 ) -> int:
@@ -109,12 +111,19 @@ def compare(
     cnnexp compare latest
     cnnexp compare latest --by model,optimizer --html=a.html
     cnnexp compare 3f9a2c 81be07 --metric test/macro_f1
+    cnnexp compare latest --watch
     """  # noqa: D301
     from cnnexp.cli.compare import run
 
+    words = targets if uri is None else (*targets, f"tracking.uri={uri}")
+    settings = [name for name in by.split(",") if name]
+    if watch:
+        from cnnexp.cli.watch import run as serve
+
+        return serve(words, by=settings, metric=metric)
     return run(
-        targets if uri is None else (*targets, f"tracking.uri={uri}"),
-        by=[name for name in by.split(",") if name],
+        words,
+        by=settings,
         metric=metric,
         html=html,
         csv=csv,

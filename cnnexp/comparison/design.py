@@ -112,6 +112,15 @@ def varying_settings(runs: Sequence[RunSummary], by: Sequence[str]) -> tuple[Set
     )
 
 
+def differing_settings(runs: Sequence[RunSummary]) -> tuple[Setting, ...]:
+    """Every setting that differs between ``runs``, also those that follow another or move with it; sorted by name."""
+    names = sorted({name for run in runs for name in run.settings if _is_compared(name)})
+    levels = {name: {value_of(run, name) for run in runs} for name in names}
+    return tuple(
+        Setting(name, _ordered(found), (), _found(runs, name)) for name, found in levels.items() if len(found) > 1
+    )
+
+
 def _found(runs: Sequence[RunSummary], name: str) -> tuple[str, ...]:
     """Return the values that were found for a setting, the smallest first."""
     values = {run.settings[name] for run in runs if run.tags.get(FOUND) == name and name in run.settings}

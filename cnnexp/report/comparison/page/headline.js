@@ -1,0 +1,220 @@
+// The verdict as one sentence of at most 25 words: cnnexp/report/comparison/headline.py in the browser, without
+// interactions, which are looked for among all runs alone.
+
+import { fisherExact } from "#statistics";
+import { plural } from "#dom";
+import { amountText, unitText, valueText } from "#wording";
+
+const MOST_WORDS = 25;
+const MOST_LEVELS = 4; // that are named
+const MOST_SETTINGS = 3;
+const CLAIMED = ["better", "worse"];
+const SEEDS_FOR_A_VERDICT = 5;
+
+/** What the settings do, and how many runs learned nothing or failed. */
+export function headline(data, runs, comparison) {
+  const failures = failuresOf(data, runs, comparison);
+  if (failures.nothing && !(enoughSeeds(comparison) || comparison.refused)) {
+    for (const failure of failures.said) {
+      const sentence = [failure, needs(comparison)].filter(Boolean).join("; ");
+      if (isShort(sentence)) return finished(sentence);
+    }
+  }
+  let shortest = "";
+  for (const main of answers(comparison)) {
+    for (const failure of failures.said) {
+      const sentence = [main, failure].filter(Boolean).join("; ");
+      if (isShort(sentence)) return finished(sentence);
+      shortest = sentence;
+    }
+  }
+  return finished(shortest.split(/\s+/).slice(0, MOST_WORDS).join(" "));
+}
+
+function isShort(sentence) {
+  return sentence.split(/\s+/).length <= MOST_WORDS;
+}
+
+function finished(sentence) {
+  return `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+}
+
+function enoughSeeds({ rows }) {
+  return rows.some(({ overSeeds }) => overSeeds !== null && overSeeds.pAdjusted !== null);
+}
+
+function fewestSeeds({ rows }) {
+  return Math.min(...rows.map(({ seeds }) => seeds));
+}
+
+function needs(comparison) {
+  if (comparison.rows.length === 1 || comparison.objective === null) return "";
+  return `a verdict on scores needs ${SEEDS_FOR_A_VERDICT} seeds, not ${fewestSeeds(comparison)}`;
+}
+
+/** What is said of the scores, the fullest first, the shortest last. */
+function* answers(comparison) {
+  const { rows, metric } = comparison;
+  if (comparison.refused) {
+    yield "refused: these runs were tested on different images, so no setting is called best";
+  } else if (rows.length === 1) {
+    yield `one setting, nothing to compare it with: ${metric.name} ${valueText(rows[0].score, metric)}`;
+    yield "one setting, nothing to compare it with";
+  } else if (enoughSeeds(comparison)) {
+    yield* overSeeds(comparison);
+  } else {
+    yield* withoutVerdict(comparison);
+  }
+}
+
+function* overSeeds(comparison) {
+  const claimed = claimedEffects(comparison);
+  if (claimed.length) yield* beats(claimed[0], comparison.metric);
+  else if (comparison.rows.some(({ standing }) => CLAIMED.includes(standing))) yield* rowsDiffer(comparison);
+  else yield* noDifference(comparison);
+}
+
+/** The effects that are more than chance, the largest first. */
+export function claimedEffects({ effects }) {
+  const claimed = effects.filter(({ standing }) => CLAIMED.includes(standing));
+  return claimed.sort((one, other) => Math.abs(other.difference.gain.mean) - Math.abs(one.difference.gain.mean));
+}
+
+function* beats({ setting: { column }, level, against, difference, standing }, metric) {
+  const [won, lost] = standing === "worse" ? [against, level] : [level, against];
+  const who = `${column.words} ${column.said[won]} beats ${column.said[lost]}`;
+  const where = difference.basis === "learned" ? " among runs that learned" : "";
+  const much = `by ${amount(Math.abs(difference.gain.mean), difference, metric)} ${unit(metric)}`;
+  const half = halfOf(difference);
+  const spread = half === null ? "" : `± ${amount(half, difference, metric)}, `;
+  yield `${who} ${much}${where} (${spread}${plural(difference.gain.n, "seed")})`;
+  yield `${who} ${much}${where}`;
+  yield `${who}${where}`;
+}
+
+function halfOf({ gain }) {
+  return gain.low === null ? null : (gain.high - gain.low) / 2;
+}
+
+function amount(value, difference, metric) {
+  return amountText(value, metric, { half: halfOf(difference) });
+}
+
+function unit(metric) {
+  return unitText(metric).replaceAll("_", " ");
+}
+
+function* rowsDiffer(comparison) {
+  const { rows } = comparison;
+  const [better, worse] = CLAIMED.map((standing) => rows.filter((row) => row.standing === standing).length);
+  const others = rows.length - 1;
+  if (better) {
+    const said = `${better} of ${others} other settings did better on test than the best on validation`;
+    yield `${said}, ${rowWords(comparison, rows[0])}`;
+    yield said;
+  } else {
+    yield `${rowWords(comparison, rows[0])} beats ${worse} of ${plural(others, "other setting")}`;
+    yield `the best of ${rows.length} settings on validation beats ${worse} of ${others} others`;
+  }
+}
+
+function* noDifference({ rows, settings }) {
+  const differences = rows.map((row) => row.overSeeds).filter((difference) => difference !== null);
+  const where = differences.some(({ basis }) => basis === "learned") ? " among runs that learned" : "";
+  const tested = differences.filter(({ pAdjusted }) => pAdjusted !== null).map(({ gain }) => gain.n);
+  const seeds = plural(Math.min(...tested), "seed");
+  yield `no difference shown ${between(settings)}${where} (${seeds})`;
+  yield `no difference shown between ${rows.length} settings${where} (${seeds})`;
+}
+
+function between(settings) {
+  if (settings.length === 1) {
+    const [{ column, levels }] = settings;
+    if (levels.length > MOST_LEVELS) return `between ${levels.length} values of ${column.words}`;
+    return `between ${column.words} ${and(levels.map((level) => column.said[level]))}`;
+  }
+  if (settings.length > MOST_SETTINGS) return `for any of ${settings.length} settings`;
+  return `for ${and(settings.map(({ column }) => column.words))}`;
+}
+
+function and(words) {
+  return [words.slice(0, -1).join(", "), words.at(-1)].filter(Boolean).join(" and ");
+}
+
+function* withoutVerdict(comparison) {
+  const { rows, models, objective } = comparison;
+  const needed = `a verdict needs ${SEEDS_FOR_A_VERDICT} seeds, not ${fewestSeeds(comparison)}`;
+  if (rows.length === 2 && models.length === 1 && rows[0].runs.length === 1) {
+    for (const said of modelsDiffer(comparison)) {
+      if (objective !== null) yield `${said}; about settings ${needed}`;
+      yield said;
+    }
+  }
+  const best = rowWords(comparison, rows[0]);
+  if (objective === null) {
+    const changed = rows.filter(({ standing }) => CLAIMED.includes(standing)).length;
+    yield `${changed} of ${plural(rows.length - 1, "row")} differ from ${best} on these images`;
+    yield `${changed} of ${plural(rows.length - 1, "row")} differ from the reference on these images`;
+  } else {
+    yield `${best} is best on validation; ${needed}`;
+    yield `one of ${rows.length} settings is best on validation; ${needed}`;
+  }
+}
+
+function* modelsDiffer(comparison) {
+  const { rows, metric, models: [model] } = comparison;
+  let [one, another] = [rows[1], rows[0]].map((row) => rowWords(comparison, row));
+  if (model.standing === "alike") {
+    yield `on these images no difference shown between ${one} and ${another}`;
+    yield "on these images no difference shown";
+    return;
+  }
+  if (model.standing === "worse") [one, another] = [another, one];
+  const much = `by ${amount(Math.abs(model.difference.gain.mean), model.difference, metric)} ${unit(metric)}`;
+  yield `on these images ${one} beats ${another} ${much}`;
+  yield `on these images one setting beats the other ${much}`;
+}
+
+/** The settings of a row in words: dropout 0.3, batch size 16. */
+function rowWords({ settings, rows, data }, row) {
+  if (settings.length > MOST_SETTINGS) return `one of ${rows.length} settings`;
+  const words = settings.map(({ column }) => `${column.words} ${column.said[column.values[row.runs[0]]]}`);
+  return words.join(", ") || shortText(data.runs.name[row.bestRun]);
+}
+
+function shortText(text) {
+  const joined = text.trim().split(/\s+/).join("_");
+  return joined.length <= 24 ? joined : `${joined.slice(0, 15)}…${joined.slice(-8)}`;
+}
+
+/** What is said of runs that learned nothing or failed, the fullest first: {nothing, said}. */
+function failuresOf(data, runs, { usable, tried }) {
+  const isUsable = new Set(usable);
+  const counted = (those) => {
+    const nothing = those.filter((run) => (isUsable.has(run) ? data.runs.learned_nothing[run] !== "" : data.runs.status[run] === "diverged")).length;
+    const learned = those.filter((run) => isUsable.has(run) && data.runs.learned_nothing[run] === "").length;
+    return { nothing, tried: nothing + learned };
+  };
+  const broken = runs.filter((run) => ["failed", "killed"].includes(data.runs.status[run])).length;
+  const failed = broken ? `${broken} of ${plural(runs.length, "run")} failed` : "";
+  const all = counted(runs);
+  if (!all.nothing) return { nothing: 0, said: [failed] };
+  const plus = failed ? `, ${failed}` : "";
+  const levels = tried.settings.flatMap(({ column }) => levelsThatFail(column, tried.runs, counted));
+  const alone = levels.sort((one, other) => one.p - other.p).find(({ others }) => others.nothing === 0);
+  const said = alone ? [`${alone.name} made ${alone.own.nothing} of ${plural(alone.own.tried, "run")} learn nothing${plus}`] : [];
+  return { nothing: all.nothing, said: [...said, `${all.nothing} of ${plural(all.tried, "run")} learned nothing${plus}`] };
+}
+
+/** The levels of a setting under which runs learned nothing more often than under the others. */
+function levelsThatFail(column, runs, counted) {
+  const levels = [...new Set(runs.map((run) => column.values[run]))].sort((one, other) => one - other);
+  if (levels.length < 2 || levels.length > 12) return [];
+  return levels.flatMap((level) => {
+    const own = counted(runs.filter((run) => column.values[run] === level));
+    const others = counted(runs.filter((run) => column.values[run] !== level));
+    if (!own.nothing || !others.tried || own.nothing * others.tried <= others.nothing * own.tried) return [];
+    const p = fisherExact(own.nothing, own.tried, others.nothing, others.tried);
+    return [{ name: `${column.words} ${column.said[level]}`, own, others, p }];
+  });
+}

@@ -1,0 +1,137 @@
+// Parallel coordinates: a line a run; brushing an axis filters the whole page.
+
+import { Chart, levelTicks } from "#charts";
+import { axisValue, spansDecades } from "#data";
+import { shortNumber } from "#dom";
+import { selectedRuns } from "#selection";
+
+const FEW = 200; // lines, up to which they are drawn at twice the resolution
+const EDGE = 1e-9; // of a brush's end, so that a level under it is inside
+
+export function parallelChart(data, state) {
+  let axes = [];
+  let isBrush = false; // the change that comes now is our own, and drawn already
+  const listen = (plot) => {
+    plot.on("plotly_restyle", ([changes]) => {
+      for (const key of Object.keys(changes)) {
+        const found = /^dimensions\[(\d+)\]\.constraintrange$/.exec(key);
+        if (found) {
+          isBrush = true;
+          brushed(axes[Number(found[1])], changes[key]?.[0] ?? null, state);
+        }
+      }
+    });
+  };
+  const draw = (view, colors) => {
+    axes = axesOf(view);
+    const drawn = selectedRuns(data, { ...view.state, filters: elsewhere(view.state.filters, axes) });
+    const runs = drawn.filter((run) => axes.every(({ column }) => axisValue(column, run) !== null));
+    if (runs.length === 0) return "No run has a value on every axis.";
+    const isLit = view.lit.size > 0;
+    const shade = isLit ? runs.map((run) => Number(view.lit.has(run))) : ranks(runs.map((run) => view.metric.values[run]));
+    return {
+      label: `Parallel coordinates of ${runs.length} runs over ${axes.map(({ title }) => title).join(", ")}. The filters above the table do the same as brushing.`,
+      rows: runs.map((run) => ({ run: data.runs.id[run], ...Object.fromEntries(axes.map(({ column }) => [column.name, plain(column, run)])) })),
+      traces: [{
+        type: "parcoords",
+        dimensions: axes.map((axis) => dimensionOf(axis, runs, view.state.filters[axis.column.name])),
+        line: { color: shade, ...(isLit ? { colorscale: [[0, colors.line], [1, colors.lit]], cmin: 0, cmax: 1 } : { colorscale: scaleOf(view.metric, colors) }) },
+        unselected: { line: { color: colors.quiet, opacity: 0.12 } },
+        labelfont: { color: colors.ink, size: 12 },
+        tickfont: { color: colors.ink, size: 11 },
+        rangefont: { color: "rgba(0,0,0,0)", size: 1 },
+        labelangle: axes.length > 6 ? -12 : 0,
+      }],
+      config: { plotGlPixelRatio: runs.length > FEW ? 1 : 2 }, // without a graphics card each pixel counts
+      layout: { margin: { l: 64, r: 80, t: axes.length > 6 ? 70 : 46, b: 18 } },
+    };
+  };
+  const chart = new Chart("parallel-coordinates", { draw, listen, height: 380, minimum: 100 * (data.settings.length + 2) });
+  const update = (view) => {
+    if (!isBrush) chart.update(view);
+    isBrush = false;
+  };
+  return { node: chart.node, update };
+}
+
+/** The place of each value among all, 0..1: one run that learned nothing does not take the colours of the others. */
+function ranks(values) {
+  const sorted = [...new Set(values)].sort((one, other) => one - other);
+  const place = new Map(sorted.map((value, index) => [value, sorted.length > 1 ? index / (sorted.length - 1) : 1]));
+  return values.map((value) => place.get(value));
+}
+
+/** Better is darker. */
+function scaleOf(metric, colors) {
+  const scale = [colors.line, colors.series[5], colors.high];
+  return (metric.lower_is_better ? scale.reverse() : scale).map((color, index) => [index / 2, color]);
+}
+
+function plain(column, run) {
+  return "levels" in column ? column.levels[column.values[run]] : column.values[run];
+}
+
+function axesOf(view) {
+  const columns = [...view.settings.map(({ column }) => column), view.comparison?.objective, view.metric];
+  const shown = [...new Set(columns.filter(Boolean))];
+  return shown.map((column) => {
+    const values = [...Array(view.data.count).keys()].map((run) => axisValue(column, run));
+    const isLog = (("levels" in column && column.numeric) || column.lower_is_better) && spansDecades(values);
+    return { column, isLog, title: column.short ?? column.name.replace("best/", ""), values };
+  });
+}
+
+function dimensionOf({ column, isLog, title, values }, runs, filter) {
+  const place = (value) => (isLog ? Math.log10(value) : value);
+  const own = runs.map((run) => place(axisValue(column, run)));
+  const known = values.filter((value) => value !== null).map(place);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const room = "levels" in column && !column.numeric ? 0.5 : 0.04 * (high - low) || 0.5;
+  const dimension = { label: title, values: own, range: [low - room, high + room], ...ticksOf(column, place, low, high, isLog) };
+  if (!("levels" in column) && column.lower_is_better) dimension.range.reverse(); // better is up
+  const constraint = filter && constraintOf(column, filter, place, room);
+  if (constraint) dimension.constraintrange = constraint;
+  return dimension;
+}
+
+function ticksOf(column, place, low, high, isLog) {
+  if ("levels" in column && column.levels.length <= 9) return levelTicks(column, place);
+  if (!isLog) return {};
+  const whole = [];
+  for (let power = Math.floor(low); power <= Math.ceil(high); power++) for (const digit of [1, 3]) whole.push(power + Math.log10(digit));
+  const inside = whole.filter((value) => low - 0.02 <= value && value <= high + 0.02);
+  return { tickvals: inside, ticktext: inside.map((value) => shortNumber(10 ** value, 1)) };
+}
+
+function constraintOf(column, filter, place, room) {
+  if (!("levels" in column)) return filter.ranges.map(([low, high]) => [place(Math.max(low, 1e-300)), place(high)]);
+  const kept = new Set(filter.levels);
+  const places = column.levels.map((level, index) => [level, column.numeric ? place(Number(level)) : index]).sort((one, other) => one[1] - other[1]);
+  const ranges = [];
+  let open = null;
+  for (const [level, at] of places) {
+    if (!kept.has(level)) open = null;
+    else if (open) open[1] = at + EDGE;
+    else ranges.push((open = [at - EDGE, at + EDGE]));
+  }
+  const grip = room / 4; // a brush on one level is still one that can be gripped
+  return ranges.map(([low, high]) => [low - grip, high + grip]);
+}
+
+function elsewhere(filters, axes) {
+  const own = new Set(axes.map(({ column }) => column.name));
+  return Object.fromEntries(Object.entries(filters).filter(([name]) => !own.has(name)));
+}
+
+function brushed({ column, isLog }, constraint, state) {
+  const name = column.name;
+  if (constraint === null || constraint.length === 0) return state.filter(name, null);
+  const ranges = (typeof constraint[0] === "number" ? [constraint] : constraint).map((range) => [...range].sort((one, other) => one - other));
+  const back = (value) => (isLog ? 10 ** value : value);
+  if (!("levels" in column)) return state.filter(name, { ranges: ranges.map(([low, high]) => [back(low), back(high)]) });
+  const inside = column.levels.filter((level, index) => {
+    const at = column.numeric ? (isLog ? Math.log10(Number(level)) : Number(level)) : index;
+    return ranges.some(([low, high]) => low <= at && at <= high);
+  });
+  return state.filter(name, inside.length ? { levels: inside } : null);
+}

@@ -1,0 +1,60 @@
+// What a reader takes along: a link to this view, the command line for the same runs, the table as a file.
+
+import { asCsv } from "#charts";
+import { button, download, element, mayDownload } from "#dom";
+import { toHash } from "#state";
+
+export function shareView(data) {
+  const command = element("code", {});
+  const link = element("code", {});
+  const linkLine = element("p", {}, "A link that opens this page at what is chosen now: ", link);
+  const files = element("p", {}, "The runs that are left: ", button("csv", () => download("runs.csv", asCsv(rowsOf(last)), "text/csv")), " ", button("json", () => download("runs.json", JSON.stringify(rowsOf(last), null, 1), "application/json")));
+  const isAlone = location.protocol !== "about:"; // not in the frame of MLflow's viewer, which has no address
+  const node = element("div", {}, element("p", {}, "The command line that compares the same runs:"), element("pre", {}, command), copy(command), ...(isAlone ? [linkLine, copy(link)] : []), ...(mayDownload() ? [files] : []));
+  let last = null;
+  const update = (view) => {
+    last = view;
+    command.textContent = commandOf(view);
+    if (isAlone) link.textContent = location.href.split("#")[0] + toHash(view.state);
+  };
+  return { node, update };
+}
+
+function copy(source) {
+  const copied = button("Copy", async () => {
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      copied.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source); // a frame may not write: the reader can, with one key
+      copied.textContent = "Selected";
+    }
+    setTimeout(() => (copied.textContent = "Copy"), 1500);
+  });
+  return copied;
+}
+
+/** The command for the runs that are left: the sweep's own where that is all of them. */
+export function commandOf({ data, state, runs, isWhole }) {
+  const words = ["cnnexp", "compare", ...(isWhole ? data.targets : runs.map((run) => data.runs.id[run].slice(0, 12))), data.store];
+  const metric = state.metric ?? data.metric;
+  const by = state.by ?? data.by;
+  if (metric !== "test/accuracy") words.push("--metric", metric);
+  if (by.length) words.push("--by", by.join(","));
+  return words.filter(Boolean).map(quoted).join(" ");
+}
+
+function quoted(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+}
+
+function rowsOf({ data, runs }) {
+  return runs.map((run) => ({
+    run: data.runs.id[run],
+    name: data.runs.name[run],
+    ended: data.runs.status[run] === "finished" ? data.runs.learned_nothing[run] || "learned" : data.runs.status[run],
+    seed: data.runs.seed[run],
+    ...Object.fromEntries(data.settings.map((setting) => [setting.name, setting.levels[setting.values[run]]])),
+    ...Object.fromEntries(data.metrics.map((metric) => [metric.name, metric.values[run]])),
+  }));
+}

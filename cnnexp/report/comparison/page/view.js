@@ -1,0 +1,46 @@
+// What the views draw, computed once for every change of the state.
+
+import { compare } from "#comparing";
+import { configurations, labelOf, varyingSettings } from "#design";
+import { LEFT_OUT, selectedRuns } from "#selection";
+
+/** Compute views of the data for a state: {runs, comparison, rows, settings, metric, lit, ...}. */
+export function viewer(data) {
+  const all = [...Array(data.count).keys()];
+  const finished = all.filter((run) => !LEFT_OUT.has(data.runs.status[run]));
+  let last = null;
+  return (state) => {
+    const metric = state.metric ?? data.metric;
+    const by = state.by ?? data.by;
+    const key = JSON.stringify([state.hideFailed, state.search, state.filters, metric, by]);
+    if (last?.key !== key) {
+      const runs = selectedRuns(data, state);
+      const settings = varyingSettings(data, finished.length ? finished : all, by); // of all runs: columns stay while brushing
+      const comparison = compare(data, runs, metric, by);
+      last = { key, runs, settings, comparison, isWhole: runs.length === data.count, groups: groupsOf(data, runs, settings, comparison) };
+    }
+    return { ...last, data, state, metric: data.metricNamed.get(metric), lit: new Set(state.lit) };
+  };
+}
+
+/** Rows of the table: compared ones in their order, then those of which no run was compared; each with all its runs. */
+function groupsOf(data, runs, settings, comparison) {
+  const ofRun = new Map();
+  const compared = comparison?.rows ?? [];
+  const groups = configurations(runs, settings);
+  for (const group of groups) for (const run of group.runs) ofRun.set(run, group);
+  const ranked = [];
+  for (const row of compared) {
+    const group = ofRun.get(row.runs[0]);
+    if (group.row === undefined) {
+      group.row = row;
+      ranked.push(group);
+    }
+  }
+  const ordered = [...ranked, ...groups.filter((group) => group.row === undefined)];
+  ordered.forEach((group, index) => {
+    group.index = index;
+    group.label = labelOf(data, settings, group.runs[0]);
+  });
+  return ordered;
+}

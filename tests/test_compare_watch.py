@@ -1,0 +1,75 @@
+"""``cnnexp compare --watch``: the page of a sweep that still runs, over HTTP."""
+
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from cnnexp.__main__ import main
+from cnnexp.cli.ui import free_port
+from cnnexp.cli.watch import WatchedSweep, served
+from cnnexp.tracking.tags import SWEEP_KEY
+from support.recorded_runs import Recorder
+
+SETTINGS = {"data": "signs", "model": "small", "optimizer.learning_rate": "0.001"}
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Serve the page of a sweep under way; give its address, the recorder and the sweep's id."""
+    recorder = Recorder(tmp_path)
+    tags = {SWEEP_KEY: "k"}
+    sweep = recorder.client.create_run(recorder.experiment_id, run_name="rates", tags=tags).info.run_id
+    port = free_port()
+    with served(WatchedSweep(sweep, recorder.uri, by=(), metric="test/accuracy"), port=port) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{port}", recorder, sweep
+        server.shutdown()
+        thread.join()
+
+
+def read(address: str, **headers: str) -> str:
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30) as response:
+        return response.read().decode()
+
+
+def finish_runs(recorder, sweep):
+    for dropout, score in (("0.0", 0.8), ("0.3", 0.9)):
+        for seed in range(5):
+            settings = {**SETTINGS, "regularization.dropout": dropout, "seed": str(seed)}
+            noise = (seed if dropout == "0.0" else 2 * seed % 5) / 100
+            metrics = {"best/val_loss": 1 - score, "test/accuracy": score + noise}
+            recorder.run(f"do{dropout}-s{seed}", settings, metrics, parent=sweep)
+
+
+def test_there_is_no_verdict_before_the_end(watched):
+    address, recorder, sweep = watched
+    recorder.run("first", {**SETTINGS, "seed": "0"}, {}, parent=sweep, status="RUNNING")
+    assert "The sweep runs: 0 runs ended, 1 under way." in read(address)
+    before = read(f"{address}/version")
+    finish_runs(recorder, sweep)
+    page = read(address)
+    assert "<h1>The sweep runs: 10 runs ended, 1 under way.</h1>" in page
+    assert "No verdict before its end" in page
+    assert "beats" not in page.partition('<script type="application/gzip"')[0]
+    assert read(f"{address}/version") != before
+    recorder.client.set_terminated(sweep)
+    assert "<h1>Dropout 0.3 beats 0 by 10.0 points" in read(address)
+
+
+def test_the_page_is_for_this_machine_alone(watched):
+    address, *_ = watched
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        read(address, Host="evil.example")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        read(f"{address}/mlflow.db")
+
+
+def test_one_sweep_is_watched(tmp_path, capsys):
+    recorder = Recorder(tmp_path)
+    assert main(["compare", "a", "b", f"tracking.uri={recorder.uri}", "--watch"]) == 2
+    assert "--watch takes one sweep" in capsys.readouterr().err
+    assert main(["compare", "a", f"tracking.uri={recorder.uri}", "--watch"]) == 2
+    assert "no sweep at" in capsys.readouterr().err

@@ -1,0 +1,310 @@
+"""The page of a comparison as a reader uses it, in a real browser."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from cnnexp.comparison import compare
+from cnnexp.report.comparison.html_page import page
+from cnnexp.tracking.store.find_runs import find_runs
+from support.browser import CHROMIUM, REASON, Browser
+from support.recorded_runs import Recorder, predictions_file, probabilities, test_labels
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason=REASON)]
+
+IMAGES = 120
+READY = "['ready', 'settled'].every(name => name in document.documentElement.dataset)"
+
+
+def record_sweep(recorder: Recorder) -> str:
+    """24 runs: two batch sizes, two rates, six seeds; the higher rate collapses in small batches, one run failed."""
+    parent = recorder.sweep("batch-and-rate")
+    labels, rng = test_labels(IMAGES), np.random.default_rng(0)
+    files = [f"index-{row}" for row in range(IMAGES)]
+    hard = [3, 7, 11]  # wrong under every setting
+    for batch in ("16", "64"):
+        for rate in ("0.001", "0.01"):
+            for seed in range(6):
+                fails = batch == "16" and rate == "0.01" and seed < 3
+                misses = 6 + 9 * (batch == "64") + int(rng.integers(0, 3))
+                wrong = [*hard, *rng.choice(np.arange(12, IMAGES), misses, replace=False)]
+                answers = probabilities(labels, wrong, seed)
+                if fails:
+                    answers = np.tile(np.float32([0.34, 0.33, 0.33]), (IMAGES, 1))
+                right = float((answers.argmax(axis=1) == labels).mean())
+                loss = 1.1 if fails else round(1.2 - right, 4)
+                epochs = [loss + 1.5 * 0.5**k for k in range(6)]
+                collapsed = {
+                    "id": "L3", "cause": 1, "title": "collapsed", "sentence": "One answer for <i>every</i> image.",
+                    "evidence": {}, "confidence": 0.9, "repair": "optimizer.learning_rate=0.001",
+                }  # fmt: skip
+                settings = {
+                    "data": "digits", "model": "small", "seed": str(seed), "training.batch_size": batch,
+                    "optimizer.learning_rate": rate,
+                }  # fmt: skip
+                metrics = {
+                    "best/val_loss": loss, "best/val_accuracy": right, "test/accuracy": right, "updates": 640.0,
+                    "test/macro_f1": right - 0.01, "seconds/train": 2.0 + seed,
+                    "test/balanced_accuracy": right,
+                }  # fmt: skip
+                recorder.run(
+                    f"bs{batch}-lr{rate}-s{seed}", settings, metrics, parent=parent,
+                    curves={"val/loss": epochs, "val/accuracy": [right - 0.3 * 0.5**k for k in range(6)]},
+                    files={
+                        "predictions.parquet": predictions_file(labels, answers, files),
+                        "findings.json": json.dumps([collapsed] if fails else []).encode(),
+                    },
+                )  # fmt: skip
+    recorder.run(
+        "out-of-memory", {**settings, "seed": "9"}, {}, parent=parent, status="FAILED", tags={"failure": "no memory"}
+    )
+    return parent
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    recorder = Recorder(folder)
+    sweep = record_sweep(recorder)
+    comparison = compare(find_runs([sweep], uri=recorder.uri), metric_name="test/accuracy", by=())
+    written = folder / "comparison.html"
+    command = f"cnnexp compare {sweep} tracking.uri={recorder.uri} --metric test/accuracy --html report.html"
+    written.write_text(page(comparison, command=command), encoding="utf-8")
+    return written
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("browser")) as opened:
+        opened.resize(1400)
+        yield opened
+
+
+@pytest.fixture
+def opened(browser, file):
+    browser.open("about:blank")
+    browser.open(f"file://{file}", ready=READY)
+    yield browser
+    assert browser.errors() == []
+
+
+def html_text(content: str) -> str:
+    return content.replace("&", "&amp;").replace('"', "&quot;")
+
+
+def choose(browser, select: str, value: str) -> None:
+    """Choose an option of a <select>, as a reader does by keyboard."""
+    browser.evaluate(
+        f"(select => {{ select.value = {json.dumps(value)}; select.dispatchEvent(new Event('change')); }})"
+        f"(document.querySelector({json.dumps(select)}))"
+    )
+
+
+def box(browser, selector: str) -> tuple[float, float, float, float]:
+    """Return left, top, width and height of an element, which is scrolled to."""
+    browser.place(selector)
+    found = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+    return tuple(browser.evaluate(f"(box => [box.x, box.y, box.width, box.height])({found})"))
+
+
+def settle(browser) -> None:
+    """Wait until what a reader sees is drawn."""
+    browser.wait("document.documentElement.hasAttribute('data-settled')")
+
+
+def rows(browser) -> list[str]:
+    settle(browser)
+    return browser.evaluate("[...document.querySelectorAll('#table tbody tr')].map(row => row.innerText)")
+
+
+def heading(browser) -> str:
+    return browser.evaluate("document.querySelector('#verdict h1').textContent")
+
+
+def chips(browser) -> str:
+    settle(browser)
+    return browser.evaluate("document.querySelector('.chips').textContent")
+
+
+def shown(browser, chart: str) -> None:
+    """Scroll to a chart and wait until it is drawn."""
+    browser.place(f"#{chart} .plot")
+    browser.wait(f"document.querySelector('#{chart} .plot svg, #{chart} .plot canvas')")
+    settle(browser)
+
+
+def test_the_first_sight_is_the_verdict_of_the_command_line(opened, file):
+    written = re.search(r"<h1>(.*?)</h1>", file.read_text(encoding="utf-8"))[1]
+    assert heading(opened) == written
+    assert len(rows(opened)) == 4
+    assert any("3/6 collapsed" in row for row in rows(opened))
+    assert any("1/7 failed" in row for row in rows(opened))
+
+
+def test_a_click_on_a_heading_sorts(opened):
+    opened.click("[data-sort='training.batch_size']")
+    first = [row.split("\t")[2] for row in rows(opened)]
+    opened.click("[data-sort='training.batch_size']")
+    assert [row.split("\t")[2] for row in rows(opened)] != first
+    assert opened.evaluate("document.querySelector('th[aria-sort]').getAttribute('aria-sort')") == "ascending"
+
+
+def test_search_and_filter_compute_the_verdict_again_and_say_so(opened):
+    whole = heading(opened)
+    opened.click("input[type=search]")
+    opened.type("batch_size=64")
+    assert len(rows(opened)) == 2
+    assert heading(opened) != whole
+    assert "chosen after looking: exploratory" in opened.evaluate("document.querySelector('#verdict').innerText")
+    assert "13 of 25 runs" in chips(opened)
+    opened.click(".chip")
+    assert heading(opened) == whole
+
+
+def test_what_failed_can_be_hidden(opened):
+    opened.click(".check:last-child input")
+    assert "21 of 25 runs" in chips(opened)
+    assert "chosen by their results" in opened.evaluate("document.querySelector('#verdict').innerText")
+
+
+def test_another_metric_is_compared(opened):
+    choose(opened, ".bar select", "test/macro_f1")
+    settle(opened)
+    assert "test/macro_f1" in opened.evaluate("document.querySelector('#table thead').innerText")
+    assert "another metric" in opened.evaluate("document.querySelector('#verdict').innerText")
+
+
+def test_a_row_is_lit_up_everywhere_also_by_keyboard(opened):
+    opened.evaluate("document.querySelector('#table tbody tr:nth-child(2) .light').focus()")
+    opened.key("Enter")
+    settle(opened)
+    assert opened.evaluate("document.querySelectorAll('tr.lit').length") == 1
+    shown(opened, "curves")
+    assert (
+        opened.evaluate("new Set(document.querySelector('#curves .plot').data.map(trace => trace.legendgroup)).size")
+        == 1
+    )
+    shown(opened, "scatter")
+    assert len(set(opened.evaluate("document.querySelector('#scatter .plot').data[0].marker.opacity"))) == 2
+    opened.click("#table tbody tr:nth-child(2)")
+    settle(opened)
+    assert opened.evaluate("document.querySelectorAll('tr.lit').length") == 0
+
+
+def test_brushing_an_axis_filters_the_page(opened):
+    shown(opened, "parallel")
+    left, top, width, height = box(opened, "#parallel .axis-brush .background")
+    x = left + width / 2
+    opened.drag((x, top + 0.02 * height), (x, top + 0.4 * height))
+    opened.wait("document.querySelector('.chip')")
+    assert len(rows(opened)) == 2
+    assert "exploratory" in opened.evaluate("document.querySelector('#verdict').innerText")
+
+
+def test_a_box_in_the_scatter_keeps_what_is_in_it(opened):
+    shown(opened, "scatter")
+    left, top, width, height = box(opened, "#scatter .nsewdrag")
+    opened.drag((left + 2, top + 2), (left + 0.5 * width, top + 0.5 * height))
+    opened.wait("document.querySelectorAll('.chip').length === 2")
+    assert "chosen by their results" in opened.evaluate("document.querySelector('#verdict').innerText")
+
+
+def test_curves_tell_their_values_under_the_mouse(opened):
+    shown(opened, "curves")
+    x, y = opened.place("#curves .nsewdrag")
+    opened.mouse("mouseMoved", x, y)
+    opened.wait("document.querySelector('#curves .hoverlayer').textContent.includes('learning_rate=')")
+
+
+def test_a_row_opens_its_images(opened):
+    opened.click("#table tbody tr:nth-child(1) .open")
+    opened.wait("document.querySelector('#pictures figure')")
+    settle(opened)
+    figures = opened.evaluate("[...document.querySelectorAll('#pictures figure')].map(figure => figure.innerText)")
+    assert len(figures) >= 9
+    assert all("wrong" in text and "✗" in text and "%" in text for text in figures)
+    pictures = "[...document.querySelectorAll('#pictures img')]"
+    assert opened.evaluate(f"{pictures}.every(image => image.naturalWidth === 8)")
+    choose(opened, "#pictures select", "wrong")
+    settle(opened)
+    figures = "[...document.querySelectorAll('#pictures figure')]"
+    hardest = opened.evaluate(f"{figures}.slice(0, 3).map(figure => Number(figure.dataset.image))")
+    assert sorted(hardest) == [3, 7, 11]
+
+
+def test_a_link_opens_what_was_chosen(opened, file):
+    opened.click("input[type=search]")
+    opened.type("batch_size=16")
+    settle(opened)
+    opened.click("#table tbody tr:nth-child(1)")
+    opened.place("#share")
+    opened.wait("document.querySelector('#share p code').textContent.includes('lit')")
+    link = opened.evaluate("document.querySelector('#share p code').textContent")
+    before = (heading(opened), rows(opened))
+    opened.open("about:blank")
+    opened.open(link, ready=READY)
+    assert (heading(opened), rows(opened)) == before
+    settle(opened)
+    assert opened.evaluate("document.querySelectorAll('tr.lit').length") == 1
+
+
+def test_the_command_line_names_the_runs_that_are_left(opened):
+    command = "document.querySelector('#share pre').textContent"
+    opened.place("#share")
+    opened.wait(f"{command}.startsWith('cnnexp compare ')")
+    whole = opened.evaluate(command)
+    opened.click("input[type=search]")
+    opened.type("seed=3")
+    opened.place("#share")
+    opened.wait(f"{command} !== {json.dumps(whole)}")
+    assert len(re.findall(r"\b[0-9a-f]{12}\b", opened.evaluate(command))) == 4
+
+
+def test_charts_and_table_can_be_taken_along(opened):
+    shown(opened, "scatter")
+    opened.click("#scatter [aria-label='download scatter as csv']")
+    assert opened.downloaded("scatter.csv").read_text().startswith("run,optimizer.learning_rate,test/accuracy\n")
+    opened.click("#scatter [aria-label='download scatter as png']")
+    assert opened.downloaded("scatter.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_runs_that_are_left_can_be_taken_along(opened):
+    opened.place("#share")
+    settle(opened)
+    opened.click("#share p:last-child button:nth-of-type(2)")
+    assert len(json.loads(opened.downloaded("runs.json").read_text())) == 25
+
+
+def test_it_works_in_the_frame_of_mlflows_viewer(browser, file, tmp_path):
+    """A frame with srcdoc that may run scripts and nothing else: no address, no downloads, an origin of its own."""
+    frame = tmp_path / "viewer.html"
+    told = "<script>addEventListener('message', event => { document.title = event.data; });</script>"
+    ask = html_text(
+        "<script type='module'>const asking = setInterval(() => {"
+        "  if (!['ready', 'settled'].every(name => name in document.documentElement.dataset)) return;"
+        "  clearInterval(asking);"
+        "  const offers = document.querySelectorAll('#scatter .offers button').length;"
+        "  parent.postMessage(`${document.querySelectorAll('#table tbody tr').length} rows, ${offers} offers`, '*');"
+        "}, 50);</script>"
+    )
+    page = html_text(file.read_text(encoding="utf-8"))
+    frame.write_text(f'{told}<iframe sandbox="allow-scripts" width="1000" height="900" srcdoc="{page}{ask}"></iframe>')
+    browser.open(f"file://{frame}")
+    browser.wait("document.title === '4 rows, 0 offers'")
+    assert browser.errors() == []
+
+
+@pytest.mark.parametrize("width", [360, 800, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_is_wider_than_the_window(browser, file, width, dark, tmp_path):
+    browser.resize(width, dark=dark)
+    browser.open("about:blank")
+    browser.open(f"file://{file}", ready=READY)
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    texts = "[...document.querySelectorAll('h1, h2, h3, p, li, summary, label, .chip')]"
+    is_cut = "text.scrollWidth > text.clientWidth + 1 && getComputedStyle(text).display !== 'inline'"
+    cut = browser.evaluate(f"{texts}.filter(text => text.clientWidth && {is_cut}).map(text => text.textContent)")
+    assert cut == []
+    browser.resize(1400)

@@ -1,0 +1,235 @@
+"""The page computes verdicts again in a reader's browser: its JavaScript against the Python, on random tables."""
+
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnexp.comparison import compare
+from cnnexp.comparison.result import Comparison, Difference, Row
+from cnnexp.errors import ConfigError
+from cnnexp.records import Finding, RecordedPredictions, RunSummary
+from cnnexp.report.comparison.headline import headline
+from cnnexp.report.comparison.page_data import page_data
+
+ROOT = Path(__file__).parents[1]
+MODULES = ROOT / "cnnexp" / "report" / "comparison" / "page"
+METRICS = ("test/accuracy", "test/log_loss")
+
+SCRIPT = """
+import { createInterface } from "node:readline";
+import { compare } from "#comparing";
+import { readData } from "#data";
+import { headline } from "#headline";
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { document, questions } = JSON.parse(line);
+  const data = readData(document);
+  const answers = questions.map(({ runs, metric, by }) => {
+    const found = compare(data, runs.map((id) => data.place.get(id)), metric, by);
+    return found && {
+      headline: headline(data, runs.map((id) => data.place.get(id)), found),
+      refused: found.refused,
+      settings: found.settings.map(({ column, confoundedWith }) => [column.name, confoundedWith]),
+      rows: found.rows.map((row) => ({
+        runs: row.runs.map((run) => data.runs.id[run]), best: data.runs.id[row.bestRun], standing: row.standing,
+        score: row.score, scoreAll: row.scoreAll, gain: row.overSeeds, gainAll: row.overAllSeeds,
+      })),
+      effects: found.effects.map((effect) => ({
+        setting: effect.setting.column.name, level: effect.setting.column.levels[effect.level],
+        against: effect.setting.column.levels[effect.against], blocks: effect.blocks, difference: effect.difference,
+        allRuns: effect.allRuns,
+      })),
+      models: found.models.map((model) => ({
+        run: data.runs.id[model.run], only: [model.onlyThis, model.onlyReference], difference: model.difference,
+      })),
+    };
+  });
+  console.log(JSON.stringify(answers));
+}
+"""
+
+
+COLLAPSED = Finding("L3", 1, "collapsed", "One answer for every image.", {}, 0.9, "optimizer.learning_rate=0.001")
+
+
+def random_runs(rng: np.random.Generator) -> list[RunSummary]:
+    """One to three settings, up to six seeds; failed and pruned runs, missing seeds, and scores on a coarse grid."""
+    choices = {
+        "optimizer": ["adam", "sgd"],
+        "optimizer.learning_rate": ["0.001", "0.01", "1e-05"],
+        "training.batch_size": ["16", "64", "128"],
+        "regularization.dropout": ["0.0", "0.3"],
+    }
+    names = list(rng.choice(list(choices), rng.integers(1, 4), replace=False))
+    seeds, images = int(rng.integers(1, 8)), int(rng.choice([40, 200]))
+    grid = np.array(np.meshgrid(*[range(len(choices[name])) for name in names])).reshape(len(names), -1).T
+    labels = np.arange(images) % 3
+    gain = rng.normal(0, 0.05, (len(names), 3))
+    runs = []
+    for cell in grid[: int(rng.integers(2, 10))]:
+        shared = 0.8 + sum(gain[i, level] for i, level in enumerate(cell))
+        for seed in range(seeds):
+            if rng.random() < 0.05:
+                continue
+            collapsed = rng.random() < 0.1
+            right = 1 / 3 if collapsed else np.clip(shared + rng.normal(0, 0.02), 0.05, 1)
+            wrong = rng.random(images) > right
+            predicted = np.where(wrong, (labels + 1) % 3, labels)
+            loss = float(rng.choice([math.nan, math.inf])) if rng.random() < 0.03 else float(wrong.mean() + 0.1)
+            settings = {name: choices[name][level] for name, level in zip(names, cell, strict=True)}
+            if "optimizer.learning_rate" in settings and rng.random() < 0.3:
+                settings["schedule"] = "cosine" if settings["optimizer.learning_rate"] == "0.01" else "constant"
+            metrics = {
+                "best/val_loss": loss,
+                "best/val_accuracy": 1 - loss,
+                "test/accuracy": float((~wrong).mean()),
+                "test/log_loss": float(f"{rng.gamma(2, 0.3):.6g}"),
+            }
+            findings = (COLLAPSED,) if collapsed else ()
+            settings |= {"seed": str(seed)}
+            runs.append(summary(len(runs), settings, metrics, labels, predicted, findings, rng))
+    return runs
+
+
+def summary(number, settings, metrics, labels, predicted, findings, rng) -> RunSummary:
+    probabilities = np.full((len(labels), 3), 0.1, np.float32)
+    probabilities[np.arange(len(labels)), predicted] = 0.8
+    files = tuple(f"index-{row}" for row in range(len(labels)))
+    predictions = RecordedPredictions(("a", "b", "c"), files, None, None, None, labels, probabilities)
+    fails = rng.random() < 0.06
+    return RunSummary(
+        run_id=f"{number:032x}",
+        name=f"run-{number}",
+        experiment="signs",
+        status="FAILED" if fails else "FINISHED",
+        parent_id="p",
+        started=float(number),
+        seconds=1.0,
+        settings=settings,
+        metrics={name: float(f"{value:.6g}") for name, value in metrics.items()},
+        tags={"failure": "the loss must stay finite"} if fails else {"pruned": "3"} if rng.random() < 0.04 else {},
+        data_digest="d",
+        data_source=None,
+        read_curves=dict,
+        read_predictions=lambda: predictions,
+        read_findings=lambda: findings,
+    )
+
+
+def asked(runs: list[RunSummary], rng: np.random.Generator) -> tuple[str, list[dict], list[Comparison | None]] | None:
+    """A page's document, the questions a reader may put to it, and what Python answers."""
+    try:
+        whole = compare(runs, metric_name="test/accuracy", by=())
+    except ConfigError:
+        return None
+    left = [run for run in runs if rng.random() < 0.7]
+    by = [setting.name for setting in whole.settings[:1]]
+    questions = [(runs, METRICS[0], []), (left, METRICS[0], []), (left, METRICS[1], []), (runs, METRICS[1], by)]
+    expected = []
+    for chosen, metric, settings in questions:
+        try:
+            expected.append(compare(chosen, metric_name=metric, by=settings))
+        except ConfigError:
+            expected.append(None)
+    document = page_data(whole, command="cnnexp compare latest").as_json()
+    words = [{"runs": [run.run_id for run in chosen], "metric": metric, "by": by} for chosen, metric, by in questions]
+    return document, words, expected
+
+
+def answers(tables: int, folder: Path) -> list[tuple[Comparison | None, dict | None]]:
+    """Return what Python and what JavaScript says to four questions about each of so many random tables."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node to run the scripts of the page: there is no `node`")
+    rng = np.random.default_rng(0)
+    made = [found for _ in range(tables) if (found := asked(random_runs(rng), rng)) is not None]
+    assert len(made) > 0.9 * tables
+    lines = [f'{{"document":{document},"questions":{json.dumps(words)}}}' for document, words, _ in made]
+    for file in MODULES.iterdir():
+        (folder / file.name).symlink_to(file)
+    script = folder / "asked.mjs"
+    script.write_text(SCRIPT, encoding="utf-8")
+    command = [node, "--preserve-symlinks", str(script)]
+    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == len(made)
+    return [pair for (_, _, expected), own in zip(made, found, strict=True) for pair in zip(expected, own, strict=True)]
+
+
+def test_random_tables_give_the_same_comparison(tmp_path):
+    for expected, found in answers(40, tmp_path):
+        same(expected, found)
+
+
+@pytest.mark.slow
+def test_a_thousand_tables_give_the_same_comparison(tmp_path):
+    answered = answers(1000, tmp_path)
+    for expected, found in answered:
+        same(expected, found)
+    rows = [row for _, found in answered if found for row in found["rows"]]
+    assert {row["standing"] for row in rows} == {"reference", "worse", "better", "alike", "untested"}
+    assert any(row["gainAll"] for row in rows)
+    assert any(row["gain"] and row["gain"]["contradicted"] for row in rows)
+    assert any(found["models"] for _, found in answered if found)
+    assert any(moves for _, found in answered if found for _, moves in found["settings"])
+    assert any(expected.left_out for expected, _ in answered if expected)
+
+
+def same(expected: Comparison | None, found: dict | None) -> None:
+    assert (expected is None) == (found is None)
+    if expected is None:
+        return
+    assert found["settings"] == [[s.name, list(s.confounded_with)] for s in expected.settings]
+    assert found["refused"] == bool(expected.refusals)
+    resampled = expected.models and expected.metric.name != "test/accuracy"  # which takes the images
+    if not (expected.score_interactions or expected.failure_interactions or resampled):
+        assert found["headline"] == headline(expected)
+    words = {"not distinguishable": "alike", "not tested": "untested"}
+    for row, own in zip(expected.rows, found["rows"], strict=True):
+        assert sorted(own["runs"]) == sorted(run.run_id for run in row.configuration.runs)
+        assert own["best"] == row.best_run.run_id
+        resampled = expected.metric.name != "test/accuracy" and not is_judged_by_seeds(row)  # images: not in a page
+        standing = "untested" if resampled else words.get(row.standing.value, row.standing.value)
+        assert own["standing"] == ("reference" if row is expected.rows[0] and not expected.refusals else standing)
+        same_estimate(row.score, own["score"])
+        same_estimate(row.score_all, own["scoreAll"])
+        same_difference(row.over_seeds, own["gain"])
+        same_difference(row.over_all_seeds, own["gainAll"])
+    for effect, own in zip(expected.effects, found["effects"], strict=True):
+        assert (own["setting"], own["level"], own["against"]) == (effect.setting.name, effect.level, effect.against)
+        assert own["blocks"] == effect.blocks
+        same_difference(effect.difference, own["difference"])
+        same_difference(effect.all_runs, own["allRuns"])
+    if expected.metric.name == "test/accuracy":
+        for model, own in zip(expected.models, found["models"], strict=True):
+            assert (own["run"], own["only"]) == (model.run.run_id, [model.only_this_right, model.only_reference_right])
+            same_difference(model.difference, own["difference"])
+
+
+def is_judged_by_seeds(row: Row) -> bool:
+    return row.over_seeds is not None and row.over_seeds.p_adjusted is not None
+
+
+def same_difference(expected: Difference | None, found: dict | None) -> None:
+    assert (expected is None) == (found is None)
+    if expected is not None:
+        same_estimate(expected.gain, found["gain"])
+        assert (found["basis"], found["contradicted"]) == (expected.basis, expected.contradicted)
+        same_number(expected.p, found["p"])
+        same_number(expected.p_adjusted, found["pAdjusted"])
+
+
+def same_estimate(expected, found):
+    assert found["n"] == expected.n
+    for end in ("mean", "low", "high"):
+        same_number(getattr(expected, end), found[end])
+
+
+def same_number(expected: float | None, found: float | None) -> None:
+    assert found == (None if expected is None else pytest.approx(expected, rel=1e-6, abs=1e-9))
