@@ -137,20 +137,41 @@ def test_stability_is_the_share_of_small_changes_that_keep_the_answer():
 
 
 def test_the_detector_of_a_model_is_fitted_once_and_kept(tmp_path, monkeypatch):
+    from cnnexp.saved.held_out import travelling
     from cnnexp.saved.mismatches import mismatches_of
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    fits = []
-    first = mismatches_of(trained_model.model(), on_fit=lambda: fits.append(1))
-    second = mismatches_of(trained_model.model(), on_fit=lambda: fits.append(2))
+    fits, model = [], trained_model.model()
+    first = mismatches_of(model, travelling(model), on_fit=lambda: fits.append(1))
+    second = mismatches_of(model, travelling(model), on_fit=lambda: fits.append(2))
     assert fits == [1]
-    images = trained_model.model().reference.held_out[:5]
+    assert (first.labels == second.labels).all()
+    images = model.reference.held_out[:5]
     asked = [one.detector.assess(one.describe(255 - images)) for one in (first, second)]
     assert np.allclose(asked[0].share, asked[1].share, atol=0.02)
     (kept,) = (tmp_path / "cnnexp" / "diagnosis").iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])
-    mismatches_of(trained_model.model(), on_fit=lambda: fits.append(3))
+    mismatches_of(model, travelling(model), on_fit=lambda: fits.append(3))
     assert fits == [1, 3]
+
+
+def test_what_a_detector_was_fitted_on_is_part_of_its_key(tmp_path, monkeypatch):
+    from cnnexp.errors import ModelError
+    from cnnexp.saved.held_out import HeldOut
+    from cnnexp.saved.mismatches import mismatches_of
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model, fits = trained_model.model(), []
+    images, labels = model.reference.held_out, model.reference.held_out_labels
+
+    def fitted(key, count):
+        held_out = HeldOut(name="images", key=key, read=lambda: (images[:count], labels[:count]))
+        return len(mismatches_of(model, held_out, on_fit=lambda: fits.append(key)).labels)
+
+    assert [fitted("a", 100), fitted("b", 120), fitted("a", 100)] == [100, 120, 100]
+    assert fits == ["a", "b"]
+    with pytest.raises(ModelError, match="takes 100 images"):
+        fitted("c", 99)
 
 
 def test_predict_prints_the_command_that_says_why(tmp_path, capsys):
@@ -170,3 +191,49 @@ def test_a_repair_names_settings_that_exist():
     named = [found for kind in KINDS for found in re.findall(r"\b(augmentation|data|training)\.(\w+)", kind.repair)]
     assert len(named) > 5
     assert [f"{group}.{name}" for group, name in named if name not in config[group]] == []
+
+
+def test_images_of_the_runs_data_set_are_those_of_calibration_and_validation():
+    from cnnexp.saved.evaluation_set import load_trained_splits
+    from cnnexp.saved.held_out import of_run
+
+    model, config = trained_model.model(), compose_config(["training=smoke", "data.limit=null"])
+    splits = load_trained_splits(
+        config.data, model.card, seed=config.seed, purpose="a test", on_progress=lambda done, total: None
+    )
+    images, labels = of_run(model, lambda: splits).read()
+    assert len(images) == len(labels) == len(splits.calibration) + len(splits.validation)
+    held_out = {image.tobytes() for image in images}
+    for split in (splits.train, splits.test):
+        assert not held_out & {image.tobytes() for image in split.images[split.rows]}
+
+
+@pytest.mark.slow
+def test_a_run_whose_model_carries_too_few_images_reads_those_of_its_data_set(tmp_path, monkeypatch, capsys):
+    import json
+
+    from PIL import Image
+
+    from cnnexp.portable.card import REFERENCE_FILE, Card, digest_of
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = f"tracking.uri=sqlite:///{tmp_path / 'mlflow.db'}"
+    places = (store, f"tracking.artifacts={tmp_path / 'artifacts'}", f"tracking.outbox={tmp_path / 'outbox'}")
+    assert main(["training=smoke", "data.limit=null", *places, "-q"]) == 0
+    (reference,) = (tmp_path / "artifacts").rglob(REFERENCE_FILE)
+    with np.load(reference) as arrays:
+        kept = {name: arrays[name] for name in arrays.files if not name.startswith("held_out")}
+    with reference.open("wb") as file:
+        np.savez(file, **kept)
+    card = Card.from_json((reference.parent / "card.json").read_text())
+    files = dict(card.files) | {REFERENCE_FILE: digest_of(reference.read_bytes())}
+    trained_model.with_card(reference.parent, files=files)
+    photo = tmp_path / "photo.png"
+    Image.fromarray(255 - trained_model.digits()[0][3]).save(photo)
+    capsys.readouterr()
+    assert main(["diagnose", "latest", str(photo), "--json", store]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["fitted_on"] == "calibration and validation images of its run's data set"
+    assert found["images"][0]["clean_p"] < 0.05
+    assert main(["diagnose", str(reference.parent), str(photo)]) == 0
+    assert "0 travel with it" in capsys.readouterr().err

@@ -10,7 +10,6 @@ counts as listed, whatever its order. Faults that the product has no name for co
 
 import argparse
 import json
-import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.faults.image_faults import FAULTS, foreign
+from benchmarks.faults.image_table import SCORES, score
+from benchmarks.faults.intervals import wilson
+from cnnexp.diagnosis.image.detector import recognized
 from cnnexp.saved import ListedImage, open_model
+from cnnexp.saved.held_out import travelling
 from cnnexp.saved.image_diagnosis import diagnose_images
 from cnnexp.saved.mismatches import mismatches_of
 from cnnexp.system import quiet
@@ -48,7 +51,10 @@ def main() -> None:
 def measure(folder: Path, subjects: Path, others: Sequence[Path], *, each: int, clean: int) -> list[dict]:
     """Return a row for each fault: what was named for each image and each set."""
     model = open_model(folder)
-    mismatches = mismatches_of(model, on_fit=lambda: None)
+    held_out = travelling(model)
+    assert held_out is not None, "too few images travel with this model"
+    mismatches = mismatches_of(model, held_out, on_fit=lambda: None)
+    known = recognized(mismatches.detector)
     colour = model.card.image.color == "rgb"
     generator = np.random.default_rng(16)
     images = _images(subjects, max(each, clean), colour, generator)
@@ -63,7 +69,15 @@ def measure(folder: Path, subjects: Path, others: Sequence[Path], *, each: int, 
                 singles += [_named(image.verdict) for image in found.images]
                 if len(chosen) == SET and found.together is not None:
                     sets.append(_named(found.together.verdict))
-        return {"fault": name, "kind": kind, "right": list(right), "images": singles, "sets": sets}
+        told = max((known.get(name, 1.0) for name in right), default=1.0)
+        return {
+            "fault": name,
+            "kind": kind,
+            "right": list(right),
+            "identifiable": told,
+            "images": singles,
+            "sets": sets,
+        }
 
     rows = [diagnosed("none", "clean", (), images[:clean])]
     for fault in FAULTS:
@@ -93,21 +107,6 @@ def _named(verdict) -> list[str]:
     return verdict.title.split(" or ") if verdict is not None and verdict.id == MISMATCH else []
 
 
-def score(named: Sequence[str], right: Sequence[str]) -> str:
-    if not named:
-        return "silent"
-    if len(named) == 1:
-        return "right" if named[0] in right else "wrong"
-    return "listed" if set(named) & set(right) else "wrong"
-
-
-def wilson(count: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927)."""
-    z, p = 1.96, count / of
-    middle, half = p + z * z / (2 * of), z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
-    return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
-
-
 def print_rows(rows: Sequence[dict]) -> None:
     """Print a line for each fault, and one for each kind of them."""
     print(f"{'':20} {'single':32} {'sets of 20'}")
@@ -132,7 +131,7 @@ def _shares(scores: Sequence[str]) -> str:
 
 def _intervals(scores: Sequence[str]) -> str:
     parts = []
-    for word in ("right", "listed", "wrong", "silent"):
+    for word in SCORES:
         low, high = wilson(scores.count(word), len(scores))
         parts.append(f"{word} {scores.count(word) / len(scores):.3f} [{low:.3f}, {high:.3f}]")
     return ", ".join(parts)

@@ -134,20 +134,30 @@ def compare(
 
 
 @commands.command("diagnose")
-@click.argument("target", metavar="RUN")
+@click.argument("target", metavar="RUN | MODEL_FILE")
 @click.argument("images", nargs=-1, metavar="[IMAGE | FOLDER | TABLE ...]")
 @click.option("--true", "true_label", metavar="LABEL", help="The class that the images show, where it is known.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="What the paths of tables start from.")
 @click.option("--try", "tried", is_flag=True, help="Train the run again with the first repair that is a setting.")
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled images for a MODEL_FILE: a folder a class.")
+@click.option("--images", "more", multiple=True, metavar="IMAGE", help="Further images; it can be repeated.")
+@click.option("--class-names", type=click.Path(path_type=Path), help="Classes of a MODEL_FILE, in its outputs' order.")
+@click.option("--size", metavar="H,W", help="Size of the images, for a MODEL_FILE that takes any.")
+@click.option("--given", metavar="STEPS", help="How you prepare images for a MODEL_FILE now, such as rgb,0..1,stretch.")
 @click.option("--html", type=FILE, **_OR_PRINTED, help="Write a page: what the network sees, and where it looks.")
 @click.option("--json", type=FILE, metavar="[=FILE]", help="Print everything as JSON, or write it into FILE.")
-def diagnose(
+def diagnose(  # noqa: PLR0913  an argument an option
     *,
     target: str,
     images: tuple[str, ...],
     true_label: str | None,
     root: Path | None,
     tried: bool,
+    data: Path | None,
+    more: tuple[str, ...],
+    class_names: Path | None,
+    size: str | None,
+    given: str | None,
     html: Path | None,
     json: Path | None,
 ) -> int:
@@ -157,20 +167,47 @@ def diagnose(
     learned too little is trained briefly with other settings, for at most a minute. With images: what their files say,
     how far they are from the training images, and what may have happened to them.
 
+    MODEL_FILE is a model.keras or model.onnx that cnnexp did not train. What it wants to be given (channel order, range
+    of values, polarity, resize rule, class order) is found by trying it on labelled images.
+
     \b
     cnnexp diagnose latest
     cnnexp diagnose latest --try
     cnnexp diagnose latest photo.jpg --true cat
     cnnexp diagnose 3f9a2c photos/ --html why.html
+    cnnexp diagnose model.onnx --data labelled/ --given rgb,0..1
 
     Exit code 0: it was answered; 1: an image could not be read, or the model could not be used; 2: the command line is
     wrong.
     """  # noqa: D301
-    from cnnexp.cli.diagnose import diagnose_images, diagnose_run
-    from cnnexp.cli.targets import separate_store
+    from cnnexp.cli.diagnose import diagnose_run
+    from cnnexp.cli.diagnose_images import diagnose_images
+    from cnnexp.cli.targets import is_model_file, separate_store
 
-    paths, uri = separate_store(images)
     outputs = {"html": html, "json": json}
+    if is_model_file(target):
+        if data is None:
+            raise ConfigError(
+                f"What {target} wants is found on labelled images: add --data FOLDER, with a folder a class."
+            )
+        if tried:
+            raise ConfigError("--try repairs a run; a model file has none.")
+        from cnnexp.cli.diagnose_foreign import Asked, diagnose_foreign
+
+        asked = Asked(
+            data=data,
+            images=(*images, *more),
+            root=root,
+            true_label=true_label,
+            class_names=class_names,
+            size=size,
+            given=given,
+        )
+        return diagnose_foreign(Path(target), asked, outputs=outputs)
+    foreign = {"--data": data, "--class-names": class_names, "--size": size, "--given": given}
+    if wrong := [name for name, value in foreign.items() if value is not None]:
+        raise ConfigError(f"{wrong[0]} is for a model file, .keras or .onnx, that is there; got {target}.")
+    paths, uri = separate_store((*images, *more))
     if not paths:
         return diagnose_run(target, uri=uri, outputs=outputs, tried=tried)
     if tried:

@@ -1,8 +1,8 @@
-"""``cnnexp diagnose``: what is wrong with a run, or with images that its model answers wrongly?"""
+"""``cnnexp diagnose RUN``: what is wrong with a run?"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,13 +17,10 @@ from cnnexp.report.console import open_console
 from cnnexp.report.run.findings_page import findings_page
 from cnnexp.report.run.terminal import print_findings
 from cnnexp.system import quiet
-from cnnexp.system.streams import print_error
 from cnnexp.tracking.recorded_model import recorded_config, recorded_model
 from cnnexp.tracking.store.find_runs import find_runs
 
 Outputs = Mapping[str, Path | None]  # html, json: the documents that are asked for
-
-FITTING = "Mismatches are simulated on images of this model, once; the next diagnosis needs no time for it."
 
 
 def diagnose_run(target: str, *, uri: str, outputs: Outputs, tried: bool) -> int:
@@ -115,48 +112,3 @@ def _model_of(run: RunSummary, uri: str) -> Iterator[Path | None]:
         except ModelError:
             folder = None
         yield folder
-
-
-def diagnose_images(
-    target: str, paths: Sequence[str], *, uri: str, true_label: str | None, root: Path | None, outputs: Outputs
-) -> int:
-    """Print why images are answered as they are, or write it; return 1 if one could not be read.
-
-    Raises:
-        TargetError: no run is meant, or several are.
-        ModelError: the run has no model, or it cannot be used.
-        ConfigError: the model has no such class, or a file cannot be written.
-
-    """
-    refuse_to_mix(outputs)
-    recorded = None if is_exported(target) else recorded_model(target, uri=uri)
-    with nullcontext(Path(target)) if recorded is None else recorded.folder() as folder:
-        quiet.import_tensorflow()
-        from cnnexp.report.diagnosis.image_json import images_as_json
-        from cnnexp.report.diagnosis.image_page import images_page
-        from cnnexp.report.diagnosis.image_text import print_diagnosis
-        from cnnexp.saved import list_images, open_model
-        from cnnexp.saved.image_diagnosis import diagnose_images as diagnosed
-        from cnnexp.saved.image_diagnosis import require_class
-        from cnnexp.saved.mismatches import mismatches_of, too_few
-
-        model = open_model(folder)
-        require_class(true_label, model.card.class_names)
-        items = list(list_images(paths, root=root))
-        if (reason := too_few(model)) is not None:
-            print_error(reason)
-        found = diagnosed(
-            model,
-            items,
-            mismatches=mismatches_of(model, on_fit=lambda: print_error(FITTING)),
-            recorded=None if recorded is None else recorded.run.read_predictions(),
-            true_label=true_label,
-        )
-        if outputs["html"] is not None:
-            page = images_page(target, model, items, found, true_label=true_label)
-            write_document(page, outputs["html"], option="--html")
-    if outputs["json"] is not None:
-        write_document(images_as_json(target, found), outputs["json"], option="--json")
-    elif outputs["html"] != STDOUT:
-        print_diagnosis(open_console(), found)
-    return 1 if any(image.verdict is None for image in found.images) else 0

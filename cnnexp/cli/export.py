@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from cnnexp.portable.card import Card
 
 INT8 = "int8"
+_QUANTIZED = (
+    "8-bit integers are fitted on the images that the model was trained on, and its test images show what it loses"
+)
 
 
 def run(target: str, folder: Path, settings: Sequence[str], *, onnx: bool, tflite: str | None) -> int:
@@ -65,4 +68,4 @@ def read_splits(config: "ExperimentConfig", card: "Card") -> "Splits":
     from cnnexp.saved.evaluation_set import load_trained_splits
 
     with reading_shown() as show:
-        return load_trained_splits(config.data, card, seed=config.seed, on_progress=show)
+        return load_trained_splits(config.data, card, seed=config.seed, purpose=_QUANTIZED, on_progress=show)

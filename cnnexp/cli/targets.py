@@ -11,6 +11,7 @@ from cnnexp.config.tracking import require_store
 from cnnexp.system.text import printable
 
 _STORE = "tracking.uri"
+MODEL_ENDINGS = (".keras", ".onnx")  # of models that cnnexp did not train
 _CARD_FILE = "card.json"  # as `cnnexp.portable.card` has it, which imports NumPy
 
 
@@ -40,6 +41,11 @@ def name_variable(uri: str) -> None:
 def is_exported(target: str) -> bool:
     """Return whether a target is the folder of a model, as ``cnnexp export`` writes one."""
     return (Path(target) / _CARD_FILE).is_file()
+
+
+def is_model_file(target: str) -> bool:
+    """Return whether a target is the file of a model, as Keras or an ONNX program writes one."""
+    return target.lower().endswith(MODEL_ENDINGS) and Path(target).is_file()
 
 
 @contextmanager

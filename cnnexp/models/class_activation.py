@@ -97,8 +97,8 @@ def _coarse(shares: Any) -> Any:  # noqa: ANN401 - tensors of TensorFlow
 
 
 def _flat(model: keras.Model) -> keras.Model:
-    """Return the model, or, where models are among its layers, one of the same layers without them."""
-    if not any(map(is_functional, model.layers)):
+    """Return the model, or, where models are among its layers, or it is a list of them, a graph of new layers."""
+    if not isinstance(model, keras.Sequential) and not any(map(is_functional, model.layers)):
         return model
     flat = without_nested(keras.Model(model.inputs, model.outputs))
     return renewed(flat, lambda layer: type(layer).from_config(layer.get_config()))

@@ -48,11 +48,14 @@ def heat_mapper(model: "keras.Model | None", predict: Predict) -> HeatMapper:
         predict: Its forward pass, for occlusion.
 
     """
+    by_occlusion = HeatMapper(OCCLUSION, partial(occlusion_heat, predict))
+    if model is None:
+        return by_occlusion
     from cnnexp.models.class_activation import ClassActivation  # TensorFlow takes seconds
 
-    activation = None if model is None else ClassActivation.of(model)
+    activation = ClassActivation.of(model)
     if activation is None:
-        return HeatMapper(OCCLUSION, partial(occlusion_heat, predict))
+        return by_occlusion
     return HeatMapper(HIRESCAM, activation.compiled())
 
 

@@ -152,8 +152,11 @@ def build_reference(
         if isinstance(calibration, OutOfFoldScores)
         else _calibration_scores(splits.calibration, features_of, calibration, by_features, by_appearance)
     )
+    room = min(HELD_OUT_ROWS, HELD_OUT_BYTES // math.prod(splits.spec.shape))
     held_out, held_out_labels = (
-        (None, None) if isinstance(calibration, OutOfFoldScores) else _held_out(splits.calibration, splits.validation)
+        (None, None)
+        if isinstance(calibration, OutOfFoldScores)
+        else held_out_images(splits.calibration, splits.validation, most=room)
     )
     return TrainingReference(
         features=features[kept].astype(np.float16),
@@ -183,17 +186,16 @@ def _file_sizes(source: Path, names: Sequence[str]) -> NDArray[np.int64] | None:
     return np.array(found, np.int64)
 
 
-def _held_out(calibration: Split, validation: Split) -> tuple[NDArray[np.uint8], Labels]:
-    """Return images that no weight was trained on, with their labels: of calibration first, then of validation.
+def held_out_images(calibration: Split, validation: Split, *, most: int) -> tuple[NDArray[np.uint8], Labels]:
+    """Return at most so many images that no weight was trained on, with their labels: of calibration first.
 
     Validation images chose the epoch and no weight: features of both are those of new images.
     """
-    room = min(HELD_OUT_ROWS, HELD_OUT_BYTES // math.prod(calibration.images.shape[1:]))
     parts = []
     for split in (calibration, validation):
-        chosen = _evenly(len(split), room)
+        chosen = _evenly(len(split), most)
         parts.append((split.images[split.rows[chosen]], split.labels[chosen]))
-        room -= len(chosen)
+        most -= len(chosen)
     return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
 
 

@@ -91,8 +91,8 @@ def _load(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -
     )
 
 
-def load_trained_splits(data: DataConfig, card: Card, *, seed: int, on_progress: OnProgress) -> Splits:
-    """Read the splits that the model of `card` was trained and tested on.
+def load_trained_splits(data: DataConfig, card: Card, *, seed: int, purpose: str, on_progress: OnProgress) -> Splits:
+    """Read the splits that the model of `card` was trained and tested on; `purpose` begins the refusal of others.
 
     Raises:
         DataError: the data set is missing or unreadable, or is another one.
@@ -102,9 +102,8 @@ def load_trained_splits(data: DataConfig, card: Card, *, seed: int, on_progress:
     splits = load_splits(data, seed=seed, on_progress=on_progress)
     if splits.digest != card.data["digest"]:
         raise DataError(
-            f"8-bit integers are fitted on the images that the model was trained on, and its test images show what it "
-            f"loses; {splits.source} has other images, or other splits. Name the data of its run: data.path=PLACE, and "
-            "what else was set there."
+            f"{purpose}; {splits.source} has other images, or other splits. Name the data of its run: data.path=PLACE, "
+            "and what else was set there."
         )
     if card.image == card.trained_image:
         return splits

@@ -21,12 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from cnnexp.diagnosis.image import changes
 from cnnexp.errors import ConfigError
 from cnnexp.images import ImageSpec
 from cnnexp.records import Images, Probabilities, Scaling
 
 NAMES = ("scaled_twice", "unscaled", "swapped", "inverted", "turned", "squeezed", "nearest", "class_order")
 _SQUEEZE = 3 / 4  # height of a 4:3 image within its square
+_UNUSED = np.random.default_rng(0)  # none of these changes is random
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,15 @@ class Fault:
             case "swapped":
                 if images.shape[-1] != 3:
                     raise ConfigError("fault=swapped needs colour images; these are grey.")
-                return images[..., ::-1]
+                return changes.swap_channels(images, _UNUSED)
             case "inverted":
-                return 255 - images
+                return changes.invert(images, _UNUSED)
             case "turned":
                 if images.shape[1] != images.shape[2]:
                     raise ConfigError(f"fault=turned needs square images; these are {images.shape[1:3]}.")
-                return np.rot90(images, axes=(1, 2))
+                return changes.turn(1)(images, _UNUSED)
             case "squeezed":
-                return np.stack([_squeezed(image) for image in images])
+                return changes.pad(_SQUEEZE, 1.0, 0, Image.Resampling.BICUBIC)(images, _UNUSED)
             case _:
                 return images
 
@@ -88,14 +90,3 @@ class Fault:
     def answers(self, probabilities: Probabilities) -> Probabilities:
         """Return the probabilities (N, K) as they are assigned to classes."""
         return np.roll(probabilities, 1, axis=1) if self.name == "class_order" else probabilities
-
-
-def _squeezed(image: Images) -> Images:
-    """Return an image (H, W, C) of the same shape."""
-    height, width = image.shape[:2]
-    inner = round(_SQUEEZE * height)
-    top = (height - inner) // 2
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    canvas = np.zeros_like(image)
-    canvas[top : top + inner] = np.asarray(picture.resize((width, inner))).reshape(inner, width, -1)
-    return canvas

@@ -34,7 +34,7 @@ class ImageDiagnosis:
 
     prediction: Prediction
     facts: tuple[Finding, ...]  # of the file alone
-    suspicion: Suspicion | None  # None: too few images travel with the model
+    suspicion: Suspicion | None  # None: no mismatches were looked for
     nearest: tuple[tuple[str, str], ...]  # file and label of the training images most like it, nearest first
     record: ClassRecord | None  # of the true class, else of the answer; None: no recorded test answers
     stable: float | None  # share of small changes that leave the answer as it is, 0..1
@@ -54,7 +54,8 @@ class Diagnosis:
     """Of the images of one command."""
 
     images: tuple[ImageDiagnosis, ...]
-    together: SetDiagnosis | None  # None: they are too few, or too few images travel with the model
+    together: SetDiagnosis | None  # None: they are too few, or no mismatches were looked for
+    fitted_on: str | None  # what the ordinary images are that they were compared with; None: there are none
 
 
 def diagnose_images(
@@ -89,7 +90,7 @@ def diagnose_images(
         _unread(prediction) if prediction.answer is None else diagnose(item, prediction, next(suspicions), next(stable))
         for item, prediction in zip(items, predictions, strict=True)
     )
-    return Diagnosis(images, _together(model, pixels, mismatches))
+    return Diagnosis(images, _together(pixels, mismatches), None if mismatches is None else mismatches.fitted_on)
 
 
 def require_class(true_label: str | None, names: Sequence[str]) -> None:
@@ -112,12 +113,13 @@ def _suspicions(pixels: Images, mismatches: Mismatches | None) -> Sequence[Suspi
     return suspect(pixels, mismatches.detector, mismatches.kinds, mismatches.describe)
 
 
-def _together(model: Classifier, pixels: Images, mismatches: Mismatches | None) -> SetDiagnosis | None:
-    labels = model.reference.held_out_labels
-    if mismatches is None or labels is None or len(pixels) < FEWEST:
+def _together(pixels: Images, mismatches: Mismatches | None) -> SetDiagnosis | None:
+    if mismatches is None or len(pixels) < FEWEST:
         return None
     chosen = pixels[np.unique(np.linspace(0, len(pixels) - 1, MOST_TOGETHER).astype(np.int64))]
-    found = suspect_set(chosen, mismatches.detector, mismatches.kinds, mismatches.describe, labels, seed=_SEED)
+    found = suspect_set(
+        chosen, mismatches.detector, mismatches.kinds, mismatches.describe, mismatches.labels, seed=_SEED
+    )
     return SetDiagnosis(suspicion=found, verdict=judge_set(found, mismatches.kinds))
 
 

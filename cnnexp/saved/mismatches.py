@@ -1,6 +1,6 @@
 """The detector of mismatches of one saved model: fitted when it is first needed, and kept in the cache folder.
 
-It depends on the files of the model alone: its weights, and the images that travel with it. Predictions do without.
+It depends on the weights of the model, and on images that these were not trained on. Predictions do without.
 """
 
 import io
@@ -17,13 +17,14 @@ from cnnexp.diagnosis.image.detector import Detector, Gaussians, fit_detector
 from cnnexp.diagnosis.image.kinds import Kind, kinds_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
 from cnnexp.diagnosis.image.simulation import Describe, Values, simulate
-from cnnexp.portable.card import MODEL_FILE, REFERENCE_FILE
+from cnnexp.errors import ModelError
+from cnnexp.portable.card import MODEL_FILE, REFERENCE_FILE, digest_of
 from cnnexp.portable.classifier import Classifier
-from cnnexp.records import Images
+from cnnexp.records import Images, Labels
+from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 7  # of the kinds, the numbers and the fit: increased when one of them changes
-FEWEST = 100  # images that no weight was trained on; a p-value of fewer says too little
+VERSION = 9  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
 _CHUNK = 256  # images through the network at once
@@ -37,43 +38,44 @@ class Mismatches:
     """What is needed to look for mismatches in images of one model."""
 
     detector: Detector
+    labels: Labels  # (n,) of the ordinary images that it was fitted on
     kinds: tuple[Kind, ...]
     describe: Describe
+    fitted_on: str  # what these images are
 
 
-def too_few(model: Classifier) -> str | None:
-    """Return why no mismatches can be looked for with a model; None where they can."""
-    held_out = model.reference.held_out
-    count = 0 if held_out is None else len(held_out)
-    if count >= FEWEST:
-        return None
-    return (
-        f"Preprocessing mismatches were not looked for: that takes {FEWEST} images that the model was not trained on, "
-        f"and {count} travel with it{'; fewer do the larger they are' if count else ''}."
-    )
+def mismatches_of(model: Classifier, held_out: HeldOut, *, on_fit: Callable[[], None]) -> Mismatches:
+    """Return the detector of a model, from the cache folder or fitted on `held_out`. `on_fit` is called before a fit.
 
+    Raises:
+        DataError: The images cannot be read.
+        ModelError: They are fewer than `held_out.FEWEST`.
 
-def mismatches_of(model: Classifier, *, on_fit: Callable[[], None]) -> Mismatches | None:
-    """Return the detector of a model; None where it is `too_few`. `on_fit` is called before a fit."""
-    reference = model.reference
-    if reference.held_out is None or too_few(model) is not None:
-        return None
-    kinds, describe = kinds_for(reference.held_out.shape[-1]), _describer(model)
-    path = cache_folder(None) / FOLDER / f"{model.card.files[MODEL_FILE][:16]}-{_digest(model)}-{VERSION}.npz"
-    detector = _read(content_of(path))
-    if detector is None:
-        on_fit()
-        numbers = pixel_numbers(reference.held_out[:1]).shape[1]
-        simulated = simulate(reference.held_out, kinds, describe, seed=_SEED)
-        detector = fit_detector(simulated, pixel_numbers=numbers)
+    """
+    kinds, describe = kinds_for(model.card.image.shape[-1]), _describer(model)
+    key = digest_of(f"{held_out.key} {model.card.files[REFERENCE_FILE]}".encode())[:16]
+    path = cache_folder(None) / FOLDER / f"{model.card.files[MODEL_FILE][:16]}-{key}-{VERSION}.npz"
+    kept = _read(content_of(path))
+    if kept is None:
+        kept = _fit(held_out, kinds, describe, on_fit)
         with suppress(OSError):  # a cache that cannot be written costs time, no answer
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, _to_bytes(detector))
-    return Mismatches(detector, kinds, describe)
+            write_atomically(path, _to_bytes(*kept))
+    return Mismatches(*kept, kinds, describe, held_out.name)
 
 
-def _digest(model: Classifier) -> str:
-    return model.card.files[REFERENCE_FILE][:16]
+def _fit(
+    held_out: HeldOut, kinds: tuple[Kind, ...], describe: Describe, on_fit: Callable[[], None]
+) -> tuple[Detector, Labels]:
+    images, labels = held_out.read()
+    if len(images) < FEWEST:
+        raise ModelError(
+            f"Preprocessing mismatches were not looked for: that takes {FEWEST} images that the model was not trained "
+            f"on, and there are {len(images)} {held_out.name}."
+        )
+    on_fit()
+    simulated = simulate(images, kinds, describe, seed=_SEED)
+    return fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1]), labels
 
 
 def _describer(model: Classifier) -> Describe:
@@ -95,7 +97,7 @@ def _describer(model: Classifier) -> Describe:
     return describe
 
 
-def _to_bytes(detector: Detector) -> bytes:
+def _to_bytes(detector: Detector, labels: Labels) -> bytes:
     of_kinds: dict[str, Any] = {name: np.concatenate(getattr(detector, name)) for name in _OF_KINDS}
     file = io.BytesIO()
     np.savez(
@@ -113,17 +115,18 @@ def _to_bytes(detector: Detector) -> bytes:
         pixel_numbers=np.int64(detector.pixel_numbers),
         **of_kinds,
         counts=np.array([len(part) for part in detector.apart]),
+        labels=labels,
     )
     return file.getvalue()
 
 
-def _read(content: bytes | None) -> Detector | None:
-    """Return a kept detector; None where there is none, or it is damaged: it is fitted again."""
+def _read(content: bytes | None) -> tuple[Detector, Labels] | None:
+    """Return a kept detector and the labels of its ordinary images; None: there is none, or it is damaged."""
     if content is None:
         return None
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return Detector(
+            detector = Detector(
                 names=tuple(arrays["names"].tolist()),
                 kind_of=arrays["kind_of"],
                 gaussians=Gaussians(**{name: arrays[name] for name in _GAUSSIANS}),
@@ -137,5 +140,6 @@ def _read(content: bytes | None) -> Detector | None:
                 pixel_numbers=int(arrays["pixel_numbers"]),
                 **{name: tuple(np.split(arrays[name], np.cumsum(arrays["counts"])[:-1])) for name in _OF_KINDS},
             )
+            return detector, arrays["labels"]
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return None

@@ -1,4 +1,4 @@
-"""Shifts: effects of camera, light or lens on images, as formulas over pixels.
+"""Shifts: effects of camera, light or lens on images, by the formulas of `diagnosis.image.changes`.
 
 All on uint8 (N, H, W, C) at the model's input size; x is a pixel in 0..255, results are rounded and clipped to 0..255.
 
@@ -16,13 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
+from cnnexp.diagnosis.image import changes
 from cnnexp.errors import ConfigError
 from cnnexp.records import Images
 
-Pixels = NDArray[np.float64]
 _INFINITE = float("inf")
 # Smallest and largest value of each number of a shift's amount.
 _BOUNDS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -72,25 +70,12 @@ class Shift:
 
 def apply(shift: Shift, images: Images, *, seed: int) -> Images:
     """Return shifted images, (N, H, W, C); `seed` is that of noise."""
-    if shift.name == "blur":
-        return np.stack([_blurred(image, shift.amount[0]) for image in images])
-    change: dict[str, Callable[..., Pixels]] = {
-        "brightness": lambda x, a: x + 255 * a,
-        "contrast": _contrast,
-        "gain_offset": lambda x, gain, offset: gain * x + 255 * offset,
-        "gamma": lambda x, a: 255 * (x / 255) ** a,
-        "noise": lambda x, a: x + 255 * a * np.random.default_rng(seed).standard_normal(x.shape),
+    change: dict[str, Callable[..., changes.Transform]] = {
+        "brightness": lambda a: changes.affine(1, 255 * a),
+        "contrast": changes.contrast,
+        "gain_offset": lambda gain, offset: changes.affine(gain, 255 * offset),
+        "gamma": changes.gamma,
+        "noise": lambda a: changes.gaussian_noise(255 * a),
+        "blur": lambda a: changes.gaussian_blur(a / changes.scale_of(images)),
     }
-    shifted = change[shift.name](images.astype(np.float64), *shift.amount)
-    return np.clip(np.rint(shifted), 0, 255).astype(np.uint8)
-
-
-def _contrast(images: Pixels, amount: float) -> Pixels:
-    mean = images.mean(axis=(1, 2, 3), keepdims=True)
-    result: Pixels = mean + amount * (images - mean)
-    return result
-
-
-def _blurred(image: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(deviation))).reshape(image.shape)
+    return change[shift.name](*shift.amount)(images, np.random.default_rng(seed))

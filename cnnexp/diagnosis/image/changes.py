@@ -1,8 +1,9 @@
 """What can go wrong with the pixels of an image between a camera and a network and has a name, as functions of pixels.
 
-All on uint8 images (N, H, W, C) of the size that the network takes, which keep their shape. Lengths are in pixels of an
-image of 32 × 32, so that a strength means the same at every size. Each image of a batch is changed in the same way;
-`generator` is for what is random: noise, places, and the strength of a `ranged` change.
+Diagnoses simulate these; ``cnnexp evaluate shift=...`` and ``fault=...`` measure what they cost. All on uint8 images
+(N, H, W, C) of the size that the network takes, which keep their shape. Lengths are in pixels of an image of 32 × 32,
+so that a strength means the same at every size. Each image of a batch is changed in the same way; `generator` is for
+what is random: noise, places, and the strength of a `ranged` change.
 """
 
 import io
@@ -48,7 +49,7 @@ def scale_of(images: Images) -> float:
 
 def affine(gain: float, offset: float) -> Transform:
     """Return gain · x + offset, in levels."""
-    return lambda images, _: to_bytes(images * np.float32(gain) + np.float32(offset))
+    return lambda images, _: to_bytes(images * float(gain) + float(offset))
 
 
 def gamma(power: float) -> Transform:
@@ -61,8 +62,8 @@ def contrast(amount: float, *, around: float | None = None) -> Transform:
     """Return m + amount (x - m); m is the mean of the image, or the level `around`."""
 
     def change(images: Images, _: Generator) -> Images:
-        middle = images.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float32) if around is None else np.float32(around)
-        return to_bytes(middle + np.float32(amount) * (images - middle))
+        middle = images.mean(axis=(1, 2, 3), keepdims=True) if around is None else float(around)
+        return to_bytes(middle + float(amount) * (images - middle))
 
     return change
 
@@ -129,7 +130,9 @@ def _array(picture: Image.Image) -> Images:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def pad(height: float, width: float, level: int | None) -> Transform:
+def pad(
+    height: float, width: float, level: int | None, kernel: Image.Resampling = Image.Resampling.BILINEAR
+) -> Transform:
     """Return images shrunk to shares of height and width, in the middle of a frame of one level; None: of any."""
 
     def change(images: Images, generator: Generator) -> Images:
@@ -137,7 +140,7 @@ def pad(height: float, width: float, level: int | None) -> Transform:
         inner = max(2, round(rows * height)), max(2, round(columns * width))
         top, left = (rows - inner[0]) // 2, (columns - inner[1]) // 2
         framed = np.full_like(images, generator.integers(0, 256) if level is None else level)
-        framed[:, top : top + inner[0], left : left + inner[1]] = resized(images, inner)
+        framed[:, top : top + inner[0], left : left + inner[1]] = resized(images, inner, kernel)
         return framed
 
     return change
@@ -231,7 +234,7 @@ def gaussian_noise(deviation: float, *, grey: bool = False) -> Transform:
 
     def change(images: Images, generator: Generator) -> Images:
         shape = (*images.shape[:3], 1) if grey else images.shape
-        return to_bytes(images + np.float32(deviation) * generator.standard_normal(shape, np.float32))
+        return to_bytes(images + float(deviation) * generator.standard_normal(shape))
 
     return change
 

@@ -1,4 +1,4 @@
-"""About sixty numbers that describe the pixels of an image, whatever it shows.
+"""About seventy numbers that describe the pixels of an image, whatever it shows.
 
 Levels, borders, edges, equality of channels and traces of compression: what a wrong step on the way to the network
 changes, and a network was never trained to see. All are of the order of one, and differences count, not ratios.
@@ -20,6 +20,7 @@ _CHUNK = 256  # images in floating point at once
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _BLOCK = 8  # pixels of a side of a block of JPEG
 _PERIODS = (2, 3, 4)  # pixels of enlarged ones
+_STANDS_OUT = 0.12  # of the range from black to white
 _EVEN = 2.0  # levels; rows and columns at the edge that vary less are a frame
 
 
@@ -33,7 +34,7 @@ def _numbers(images: Images) -> Floats:
     pixels = np.divide(images, 255, dtype=np.float32)
     grey: NDArray[np.float32] = pixels.mean(axis=3)
     parts = [_levels(images, grey), _channels(images, pixels), _layout(pixels, grey), _borders(images, grey)]
-    parts += [_detail(grey), _spectrum(grey), _periods(grey), _blocks(grey)]
+    parts += [_detail(grey), _noise(grey, pixels), _spectrum(grey), _periods(grey), _blocks(grey)]
     return np.concatenate(parts, axis=1)
 
 
@@ -122,6 +123,31 @@ def _detail(grey: NDArray[np.float32]) -> Floats:
     middle = np.median(np.abs(diagonal), axis=(1, 2))
     columns = [*(_log(value, 0.01) for value in found), _log(strength / spread, 0.01), _log(strength), tails]
     columns += [_log(middle), _log(np.abs(diagonal).mean(axis=(1, 2)) / spread, 0.01)]
+    return np.stack(columns, axis=1)
+
+
+def _noise(grey: NDArray[np.float32], pixels: NDArray[np.float32]) -> Floats:
+    """Return how far pixels stand out of all their neighbours, how often, and how much bright parts and colours vary.
+
+    Edges do not stand out on both sides; noise does. Speckle is where it is bright, noise of a sensor in each channel.
+    """
+    middle = grey[:, 1:-1, 1:-1]
+    around = np.stack([grey[:, :-2, 1:-1], grey[:, 2:, 1:-1], grey[:, 1:-1, :-2], grey[:, 1:-1, 2:]])
+    apart = np.abs(middle - np.clip(middle, around.min(axis=0), around.max(axis=0)))
+    bright = middle > grey.mean(axis=(1, 2), keepdims=True)
+    varied = np.abs(middle - around.mean(axis=0))
+    inside = (varied * bright).sum(axis=(1, 2)) / (bright.sum(axis=(1, 2)) + 1)
+    columns = [
+        _log(apart.mean(axis=(1, 2))),
+        _log((apart > _STANDS_OUT).mean(axis=(1, 2))),
+        _log(inside, 0.01),
+        _log(inside / (varied.mean(axis=(1, 2)) + 0.01), 0.1),
+    ]
+    if pixels.shape[-1] == 3:
+        for first, second in ((0, 1), (1, 2)):
+            colour = pixels[..., first] - pixels[..., second]
+            fine = colour[:, :-1, :-1] - colour[:, 1:, :-1] - colour[:, :-1, 1:] + colour[:, 1:, 1:]
+            columns.append(_log(np.abs(fine).mean(axis=(1, 2)), 0.01))
     return np.stack(columns, axis=1)
 
 

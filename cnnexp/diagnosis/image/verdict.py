@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cnnexp.diagnosis.image.class_record import ClassRecord
 from cnnexp.diagnosis.image.confirm import Candidate, Suspicion
 from cnnexp.diagnosis.image.kinds import Kind
-from cnnexp.diagnosis.image.sets import SetSuspicion
+from cnnexp.diagnosis.image.sets import ACCUSE_P, SetSuspicion
 from cnnexp.records import Finding
 
 CERTAIN = 0.9  # confidence from which a fact of the file alone explains the answer
@@ -142,8 +142,8 @@ def judge_set(found: SetSuspicion, kinds: Sequence[Kind]) -> Finding:
         id="I4",
         cause=5,
         title="ordinary",
-        sentence=f"Taken together, these {found.images} images are like the training images: {found.clean_p:.0%} of "
-        "ordinary sets look less like them.",
+        sentence=f"Taken together, these {found.images} images are like the training images: of ordinary sets "
+        f"{_small(found.clean_p)} look less like them, and fewer than {ACCUSE_P:.1%} would have to.",
         evidence={"clean_p": found.clean_p},
         confidence=0.5,
         repair="",
@@ -171,11 +171,20 @@ def _ordinary(image: ImageEvidence) -> Finding:
     return Finding(
         id="I4",
         cause=5,
-        title="a weak class" if weak else "ordinary, but hard",
+        title="a weak class" if weak else "ordinary, but hard" if _is_hard(image) else "ordinary",
         sentence=sentence,
         evidence=evidence,
         confidence=0.5,
-        repair="Add training images of the classes that are confused, or look at the labels of those most like it.",
+        repair="Add training images of the classes that are confused, or look at the labels of those most like it."
+        if weak or _is_hard(image)
+        else "",
+    )
+
+
+def _is_hard(image: ImageEvidence) -> bool:
+    """Whether anything speaks against the answer: the truth, another class that remains possible, a small change."""
+    return (
+        image.true_label is not None or len(image.prediction_set) > 1 or (image.stable is not None and image.stable < 1)
     )
 
 

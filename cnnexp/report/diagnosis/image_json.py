@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnexp.diagnosis.image.confirm import Candidate
@@ -12,10 +12,15 @@ from cnnexp.report.prediction import answer_values
 from cnnexp.saved.image_diagnosis import Diagnosis, ImageDiagnosis, SetDiagnosis
 
 
-def images_as_json(target: str, found: Diagnosis) -> str:
-    """Return the document: the model that was asked, an object an image, and one for all of them together."""
+def images_as_json(target: str, found: Diagnosis, *, foreign: Mapping[str, Any] | None = None) -> str:
+    """Return the document: the model that was asked, an object an image, and one for all of them together.
+
+    `foreign`: what is known of a model that cnnexp did not train.
+    """
     content = {
         "model": target,
+        **({} if foreign is None else {"foreign": foreign}),
+        "fitted_on": found.fitted_on,
         "together": None if found.together is None else _together(found.together),
         "images": [_image(image) for image in found.images],
     }

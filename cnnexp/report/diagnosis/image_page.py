@@ -1,6 +1,6 @@
 """The diagnosis of images as one page that opens from disk: the verdict first, then what it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from cnnexp.report.pages import overlaid, picture, template
 from cnnexp.report.prediction.answer_text import percent, set_text
 from cnnexp.saved.image_diagnosis import Diagnosis, ImageDiagnosis
 from cnnexp.saved.image_files import ListedImage
-from cnnexp.saved.looks import heat_maps, mapper_of, standings
+from cnnexp.saved.looks import heat_maps, standings
 from cnnexp.system.text import plural, printable
 
 MOST_IMAGES = 100  # on one page
@@ -49,12 +49,14 @@ def images_page(
     found: Diagnosis,
     *,
     true_label: str | None,
+    mapper: HeatMapper,
+    foreign: Mapping[str, object] | None = None,
 ) -> str:
     """Return the page about images that a model was asked about; every name in it is escaped.
 
-    `target` is how the model was named, and `items` are what the images that were found were listed as.
+    `target` is how the model was named, `items` are what the images that were found were listed as, and `foreign` is
+    what `foreign_page` says of a model that cnnexp did not train.
     """
-    mapper = mapper_of(model)
     sections = [
         _section(model, mapper, item, image, true_label)
         for item, image in list(zip(items, found.images, strict=True))[:MOST_IMAGES]
@@ -62,8 +64,10 @@ def images_page(
     return template("diagnosis/image_page.html.j2").render(
         target=target,
         card=model.card,
+        foreign=foreign,
         count=plural(len(found.images), "image"),
         together=found.together and found.together.verdict,
+        fitted_on=found.fitted_on,
         sections=sections,
         more=max(0, len(found.images) - MOST_IMAGES),
     )

@@ -1,0 +1,93 @@
+"""Models to diagnose images with, and the images: development and held-out data sets, as `split.toml` has them.
+
+    python -m benchmarks.faults.image_parts train PART --state FOLDER --cifar10 FOLDER --signs FOLDER
+    python -m benchmarks.faults.image_parts measure PART --state FOLDER [--each 40] [--clean 200]
+    python -m benchmarks.faults.image_parts table PART --state FOLDER
+
+`train` makes what is not there yet: a model of each data set, exported, and its test images as PNG files. `measure`
+injects and diagnoses, see `images`, and keeps the raw verdicts; `table` prints them as Markdown.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.faults.cases import table
+from benchmarks.faults.compose_case import BASE, merged
+from benchmarks.faults.data_sets import Places, load
+from benchmarks.faults.finished import command, last_line
+from benchmarks.faults.image_table import markdown
+
+PARTS: Mapping[str, Mapping[str, str]] = {  # data set -> architecture; images of 8 × 8 pixels hold no fault of a camera
+    "development": {"fashion_a": "small", "cifar_a": "small"},
+    "held_out": {"signs": "resnet", "fashion_b": "resnet", "cifar_b": "vgg"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "measure", "table"])
+    parser.add_argument("part", choices=list(PARTS))
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--cifar10")
+    parser.add_argument("--signs")
+    parser.add_argument("--each", type=int, default=40, help="images for each fault")
+    parser.add_argument("--clean", type=int, default=200, help="images without a fault")
+    asked = parser.parse_args()
+    state, raw = asked.state.absolute(), {}
+    for data, architecture in PARTS[asked.part].items():
+        folder = state / data
+        if asked.what == "train":
+            train(data, architecture, folder, Places(asked.cifar10, asked.signs))
+        elif asked.what == "measure":
+            measure(folder, each=asked.each, clean=asked.clean)
+        else:
+            raw[data] = json.loads((folder / "raw.json").read_text())
+    if raw:
+        print(markdown(raw))
+
+
+def train(data: str, architecture: str, folder: Path, places: Places) -> None:
+    """Train, export and save the test images; nothing where that was done before."""
+    if (folder / "model" / "card.json").is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    images = load(data, places, seed=0)
+    images.save(folder / "data.npz")
+    for place, (image, label) in enumerate(zip(images["test"].images, images["test"].labels, strict=True)):
+        own = folder / "subjects" / images.class_names[label].replace("/", " ")
+        own.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.squeeze(image)).save(own / f"{place:04}.png")
+    store = f"tracking.uri=sqlite:///{folder / 'mlflow.db'}"
+    network = table("split")["overrides"][architecture]
+    data_file = ("data=npz", f"data.path={folder / 'data.npz'}", f"data.cache={folder / 'cache'}")
+    places_of_run = (store, f"tracking.artifacts={folder / 'artifacts'}", f"tracking.outbox={folder / 'outbox'}")
+    for line in (
+        (*merged(BASE, network, data_file), *places_of_run, "-q"),
+        ("export", "latest", str(folder / "model"), store),
+    ):
+        code, printed = command(*line)
+        if code:
+            raise SystemExit(f"{data}: {last_line(printed)}")
+
+
+def measure(folder: Path, *, each: int, clean: int) -> None:
+    """Inject and diagnose; the raw verdicts are kept."""
+    from benchmarks.faults.images import measure as measured
+    from benchmarks.faults.images import print_rows
+    from cnnexp.system import quiet
+
+    quiet.set_environment()
+    quiet.import_tensorflow()
+    rows = measured(folder / "model", folder / "subjects", (), each=each, clean=clean)
+    (folder / "raw.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(folder.name)
+    print_rows(rows)
+
+
+if __name__ == "__main__":
+    main()
