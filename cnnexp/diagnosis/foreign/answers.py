@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.special import expit, log_expit, log_softmax, logit
+from scipy.special import log_expit, log_softmax
 
 from cnnexp.records import Labels
 
@@ -33,8 +33,9 @@ def log_probabilities(outputs: NDArray[Any], *, form: str) -> LogProbabilities:
     if values.shape[1] == 1:
         values = np.concatenate([1 - values, values], axis=1)
     elif form == "sigmoids":
-        values = expit(logit(values))
-    return np.log(values / values.sum(axis=1, keepdims=True))
+        values = values / (1 - values)  # the odds of each class against all others
+    logarithms: LogProbabilities = np.log(values / values.sum(axis=1, keepdims=True))
+    return logarithms
 
 
 def form_of(outputs: NDArray[Any]) -> str:

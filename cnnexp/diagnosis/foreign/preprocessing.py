@@ -39,7 +39,8 @@ class Values:
 
 def _standardized(levels: NDArray[np.float32], _: Statistics) -> NDArray[Any]:
     mean = levels.mean(axis=(1, 2, 3), keepdims=True)
-    return (levels - mean) / np.maximum(levels.std(axis=(1, 2, 3), keepdims=True), 1)
+    standardized: NDArray[np.float32] = (levels - mean) / np.maximum(levels.std(axis=(1, 2, 3), keepdims=True), 1)
+    return standardized
 
 
 def _less_imagenet_means(levels: NDArray[np.float32], _: Statistics) -> NDArray[Any]:
