@@ -53,6 +53,7 @@ def record_sweep(recorder: Recorder) -> str:
                     f"bs{batch}-lr{rate}-s{seed}", settings, metrics, parent=parent,
                     curves={"val/loss": epochs, "val/accuracy": [right - 0.3 * 0.5**k for k in range(6)]},
                     files={
+                        "data_report.json": json.dumps({"issues": [{"title": "copies", "sentence": "Two."}]}).encode(),
                         "predictions.parquet": predictions_file(labels, answers, files),
                         "findings.json": json.dumps([collapsed] if fails else []).encode(),
                     },
@@ -251,7 +252,7 @@ def test_a_link_opens_what_was_chosen(opened, file):
 
 
 def test_the_command_line_names_the_runs_that_are_left(opened):
-    command = "document.querySelector('#share pre').textContent"
+    command = "[...document.querySelectorAll('#share pre')].at(-1).textContent"
     opened.place("#share")
     opened.wait(f"{command}.startsWith('cnnexp compare ')")
     whole = opened.evaluate(command)
@@ -260,6 +261,17 @@ def test_the_command_line_names_the_runs_that_are_left(opened):
     opened.place("#share")
     opened.wait(f"{command} !== {json.dumps(whole)}")
     assert len(re.findall(r"\b[0-9a-f]{12}\b", opened.evaluate(command))) == 4
+
+
+def test_each_run_has_its_findings_the_warnings_of_its_data_and_why_it_failed(opened):
+    opened.place("#findings")
+    opened.wait("document.querySelector('#findings details')")
+    text = opened.evaluate("document.querySelector('#findings').textContent")
+    assert "collapsed: 3 of 25 runs" in text
+    assert "Data: copies. Two." in text
+    assert "Why it failed: no memory" in text
+    assert "One answer for <i>every</i> image." in text
+    assert "cnnexp data=digits model=small" in text
 
 
 def test_charts_and_table_can_be_taken_along(opened):

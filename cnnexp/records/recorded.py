@@ -52,3 +52,4 @@ class RunSummary:
     read_curves: Callable[[], Curves]
     read_predictions: Callable[[], RecordedPredictions | None]  # of the test split; None: none were recorded
     read_findings: Callable[[], tuple[Finding, ...]]
+    read_data_warnings: Callable[[], tuple[tuple[str, str], ...]] = tuple  # title and sentence of each

@@ -87,6 +87,7 @@ class RunColumns:
     seconds: tuple[float | None, ...]
     command: tuple[str, ...]  # trains it again
     findings: tuple[tuple[tuple[str, str, str], ...] | None, ...]  # title, sentence, repair of each; None: not read
+    data_warnings: tuple[tuple[tuple[str, str], ...], ...]  # title and sentence of each; those of the run's data set
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,7 @@ def _runs(comparison: Comparison, runs: Sequence[RunSummary]) -> RunColumns:
         started=tuple(run.started for run in runs),
         seconds=tuple(_rounded(run.seconds, _DIGITS) for run in runs),
         command=tuple(train_again(comparison, run) for run in runs),
+        data_warnings=_data_warnings(runs),
         findings=tuple(_findings(run, runs) if index < _FINDINGS else None for index, run in enumerate(runs)),
     )
 
@@ -251,6 +253,16 @@ def _runs(comparison: Comparison, runs: Sequence[RunSummary]) -> RunColumns:
 def _status(reason: str | None) -> str:
     """A run without the metric has finished: its table says which numbers it has."""
     return "finished" if reason is None or reason.startswith("no finite") else reason
+
+
+def _data_warnings(runs: Sequence[RunSummary]) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """The warnings of each run's data set, read from one run of each data set and split."""
+
+    def data(run: RunSummary) -> tuple[str | None, ...]:
+        return (run.data_digest, *(run.settings.get(name) for name in ("data", "data.split_seed", "data.test")))
+
+    first = {data(run): run for run in reversed(runs) if run.status == "FINISHED"}
+    return tuple(first[data(run)].read_data_warnings() if data(run) in first else () for run in runs)
 
 
 def _findings(run: RunSummary, runs: Sequence[RunSummary]) -> tuple[tuple[str, str, str], ...]:

@@ -222,6 +222,7 @@ def _summary(run: StoredRun, store: RunStore, uri: str) -> RunSummary:
         read_curves=cache(partial(store.curves, run.run_id)),
         read_predictions=cache(partial(run_files.predictions, run.artifact_uri, store=uri)),
         read_findings=cache(partial(run_files.findings, run.artifact_uri, store=uri)),
+        read_data_warnings=cache(partial(run_files.data_warnings, run.artifact_uri, store=uri)),
     )
 
 

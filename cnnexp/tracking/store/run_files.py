@@ -93,6 +93,12 @@ def findings(artifact_uri: str, *, store: str) -> tuple[Finding, ...]:
     return tuple(_finding(item) for item in json.loads(content))
 
 
+def data_warnings(artifact_uri: str, *, store: str) -> tuple[tuple[str, str], ...]:
+    """Return title and sentence of each issue in data_report.json; none where the run has no such file."""
+    content = read_file(artifact_uri, "data_report.json", store=store)
+    return () if content is None else tuple((one["title"], one["sentence"]) for one in json.loads(content)["issues"])
+
+
 def _finding(item: Mapping[str, Any]) -> Finding:
     """Return a finding; one of an earlier version does not have all fields."""
     known: dict[str, Any] = {name: item[name] for name in Finding.__slots__ if name in item}

@@ -30,7 +30,9 @@ function severity(data, run) {
 function countsOf(data, runs) {
   const found = new Map();
   for (const run of runs) for (const [title] of data.runs.findings[run] ?? []) found.set(title, (found.get(title) ?? 0) + 1);
-  return [...found].sort((one, other) => other[1] - one[1]).map(([title, count]) => element("li", {}, element("b", {}, title), `: ${count} of ${plural(runs.length, "run")}`));
+  const warnings = new Map(runs.flatMap((run) => data.runs.data_warnings[run]).map((warning) => [warning.join(), warning]));
+  const warned = [...warnings.values()].map(([title, sentence]) => element("li", {}, element("b", {}, `Data: ${title}`), `. ${sentence}`));
+  return [...found].sort((one, other) => other[1] - one[1]).map(([title, count]) => element("li", {}, element("b", {}, title), `: ${count} of ${plural(runs.length, "run")}`)).concat(warned);
 }
 
 function runDetails(data, view, run, open) {
@@ -44,5 +46,6 @@ function runDetails(data, view, run, open) {
     element("summary", {}, `${runs.name[run]} `, element("span", { class: how === "learned" ? "tag" : "tag failed" }, how), " ", element("span", { class: "quiet" }, facts.join(" · "))),
     runs.failure[run] ? element("p", { class: "finding" }, element("b", {}, "Why it failed: "), runs.failure[run]) : null,
     ...(findings ?? []).map(([title, sentence, repair]) => element("p", { class: "finding" }, element("b", {}, title), `: ${sentence} `, repair ? element("code", {}, repair) : null)),
+    ...runs.data_warnings[run].map(([title, sentence]) => element("p", { class: "finding" }, element("b", {}, `Data: ${title}`), `: ${sentence}`)),
     element("pre", {}, element("code", {}, runs.command[run])));
 }

@@ -10,11 +10,15 @@ export function shareView(data) {
   const linkLine = element("p", {}, "A link that opens this page at what is chosen now: ", link);
   const files = element("p", {}, "The runs that are left: ", button("csv", () => download("runs.csv", asCsv(rowsOf(last)), "text/csv")), " ", button("json", () => download("runs.json", JSON.stringify(rowsOf(last), null, 1), "application/json")));
   const isAlone = location.protocol !== "about:"; // not in the frame of MLflow's viewer, which has no address
-  const node = element("div", {}, element("p", {}, "The command line that compares the same runs:"), element("pre", {}, command), copy(command), ...(isAlone ? [linkLine, copy(link)] : []), ...(mayDownload() ? [files] : []));
+  const best = element("code", {});
+  const again = element("div", {}, element("p", {}, "The command that trains the best of them on validation again, with its seed:"), element("pre", {}, best), copy(best));
+  const node = element("div", {}, again, element("p", {}, "The command line that compares the same runs:"), element("pre", {}, command), copy(command), ...(isAlone ? [linkLine, copy(link)] : []), ...(mayDownload() ? [files] : []));
   let last = null;
   const update = (view) => {
     last = view;
     command.textContent = commandOf(view);
+    again.hidden = !view.comparison?.objective;
+    if (!again.hidden) best.textContent = data.runs.command[view.comparison.rows[0].bestRun];
     if (isAlone) link.textContent = location.href.split("#")[0] + toHash(view.state);
   };
   return { node, update };
