@@ -10,7 +10,7 @@ injects and diagnoses, see `images`, and keeps the raw verdicts; `table` prints 
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,8 @@ def main() -> None:
         if asked.what == "train":
             train(data, architecture, folder, Places(asked.cifar10, asked.signs))
         elif asked.what == "measure":
-            measure(folder, each=asked.each, clean=asked.clean)
+            others = [state / other / "subjects" for other in PARTS[asked.part] if other != data]
+            measure(folder, others, each=asked.each, clean=asked.clean)
         else:
             raw[data] = json.loads((folder / "raw.json").read_text())
     if raw:
@@ -75,15 +76,15 @@ def train(data: str, architecture: str, folder: Path, places: Places) -> None:
             raise SystemExit(f"{data}: {last_line(printed)}")
 
 
-def measure(folder: Path, *, each: int, clean: int) -> None:
-    """Inject and diagnose; the raw verdicts are kept."""
+def measure(folder: Path, others: Sequence[Path], *, each: int, clean: int) -> None:
+    """Inject and diagnose, images of the `others` as they are, too; the raw verdicts are kept."""
     from benchmarks.faults.images import measure as measured
     from benchmarks.faults.images import print_rows
     from cnnexp.system import quiet
 
     quiet.set_environment()
     quiet.import_tensorflow()
-    rows = measured(folder / "model", folder / "subjects", (), each=each, clean=clean)
+    rows = measured(folder / "model", folder / "subjects", others, each=each, clean=clean)
     (folder / "raw.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(folder.name)
     print_rows(rows)

@@ -15,7 +15,12 @@ from cnnexp.records import Images, Labels
 FEWEST = 5  # images of a set; fewer are judged one by one
 DRAWS = 2_000  # sets of ordinary images that a set is compared with: p-values in steps of 0.0005
 # A set is accused where fewer ordinary sets look as little clean. Half of them are of one class: a folder often is.
-ACCUSE_P = 0.002
+ACCUSE_P = 0.005
+# It is, too, where the first kind has an inverse, and undoing it makes an ordinary set of one that fewer than these
+# look like: an ordinary set that looks changed by chance looks more so when it is changed.
+SUSPECT_P = 0.02
+RESTORED_P = 0.1
+NAMED = 0.9  # share of all that is not clean, from which one kind is named
 FLOOR = -6.0  # log probability that one image can say against a kind, at most: a set may hold a few others
 TRIMMED = 0.2  # share of the images that is left out at either end, kind by kind
 LEAST_DEVIATION = 0.1  # of mean log-odds between ordinary sets; where all are at the floor, it would be 0
@@ -57,20 +62,24 @@ class SetSuspicion:
     @property
     def is_accused(self) -> bool:
         """Whether chance is excluded."""
-        return self.clean_p <= ACCUSE_P
+        first = self.candidates[0]
+        restored = first.share >= NAMED and first.undone_p is not None and first.undone_p >= RESTORED_P
+        return self.clean_p <= (SUSPECT_P if restored else ACCUSE_P)
 
     @property
     def explained(self) -> int:
-        """How many of the images the first kind explains."""
-        return self.candidates[0].explained
+        """How many of the images the kind that is named explains; none is named: the likeliest one."""
+        return (self.named or self.candidates)[0].explained
 
     @property
     def named(self) -> tuple[SetCandidate, ...]:
         """One kind, or a ranked set of those that the evidence cannot separate; empty: none is confirmed."""
         possible = tuple(candidate for candidate in self.candidates if candidate.is_possible)
-        certain = self.is_accused and possible and possible[0] is self.candidates[0]
-        listed = len(possible) <= LISTED and all(candidate.kind != OTHER for candidate in possible)
-        return possible if certain and listed else ()
+        if not self.is_accused or not possible or any(candidate.kind == OTHER for candidate in possible):
+            return ()
+        if possible[0] is not self.candidates[0]:  # the likeliest is excluded, by its own simulated sets or its inverse
+            return possible if len(possible) == 1 else ()
+        return possible[:1] if possible[0].share >= NAMED else possible if len(possible) <= LISTED else ()
 
 
 def suspect_set(
@@ -85,7 +94,7 @@ def suspect_set(
     undo = {kind.name: kind.undo for kind in kinds}
 
     def candidate(kind: int) -> SetCandidate:
-        changes = undo[detector.names[kind]] if clean_p <= ACCUSE_P else ()
+        changes = undo[detector.names[kind]] if clean_p <= SUSPECT_P else ()
         generator = np.random.default_rng(seed)
         typical = evidence.typical_p[:, kind]
         return SetCandidate(
