@@ -3,18 +3,22 @@
 import os
 import platform
 import resource
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from cnnexp.system.cgroup import cpu_quota
 
 # Packages that the numbers of a run depend on.
 PACKAGES = ("cnnexp", "tensorflow", "keras", "numpy", "scikit-learn", "scipy", "mlflow", "hydra-core", "pillow")
 
 
+@cache
 def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many cores this process may use: by its affinity, and by the share of its container, rounded down."""
+    by_affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return by_affinity if quota is None else max(1, min(by_affinity, int(quota)))
 
 
 def allow_open_files(*, most: int = 1024) -> int:
