@@ -1,11 +1,13 @@
 """Every error cnnexp raises on purpose.
 
     CnnexpError            exit code 1
+    ├── CheckpointError    a run cannot go on from where it was stopped
     ├── ConfigError        exit code 2: a setting or a command word is wrong; nothing was started
     ├── DataError          the data set is missing, unreadable or unfit for this run
     │   └── DataPathError  exit code 2: a setting names a file or folder that does not exist
     ├── ExtensionError     code that a user added failed, or returned something else than it should
     ├── ModelError         a saved model is missing, damaged, or no longer gives the answers it promised
+    ├── MemoryShortageError memory ran out in training
     ├── NonFiniteLossError training produced NaN or infinity
     ├── OutputError        what a command was started for cannot be printed
     ├── SweepError         a sweep cannot go on, or some of its runs failed
@@ -25,6 +27,10 @@ class CnnexpError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows of it, by IPython's protocol: one line, as on the command line."""
         return [f"{type(self).__name__}: {self}"]
+
+
+class CheckpointError(CnnexpError):
+    """A run cannot go on from where it was stopped: what it would go on with has changed since."""
 
 
 class ConfigError(CnnexpError):
@@ -49,6 +55,10 @@ class ExtensionError(CnnexpError):
 
 class ModelError(CnnexpError):
     """A saved model is missing, damaged, or answers differently than its card promises."""
+
+
+class MemoryShortageError(CnnexpError):
+    """Memory ran out in training; alone on its machine, or with smaller batches, the run may succeed."""
 
 
 class NonFiniteLossError(CnnexpError):

@@ -32,8 +32,10 @@ from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import caller, quiet, streams
 from cnnexp.system.resources import allow_open_files
+from cnnexp.system.signals import StopRequest
 from cnnexp.system.text import printable
 
+STOPPING = "Stopping after this step: the state is saved and the run can be resumed. Press Ctrl-C again to stop now."
 _OPEN_FILES = 32  # with fewer, TensorFlow cannot be imported
 
 if TYPE_CHECKING:
@@ -97,8 +99,7 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
 
         metrics, receipt = run_folds(config, name=name, overrides=overrides, context=sweep, folder=folder)
     else:
-        with report:
-            outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
+        outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
         metrics = outcome.metrics
     report.closing(_closing(receipt, name=name, uri=config.tracking.uri))
     if not sweep.tags:
@@ -109,28 +110,51 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
 def _recorded(
     config: ExperimentConfig, *, name: str, overrides: Sequence[str], sweep: "SweepContext", report: "RunReport"
 ) -> "tuple[Outcome, Receipt]":
+    from cnnexp.sweeps.resumed_run import resumed_run
     from cnnexp.tracking import recording
 
-    with recording(
-        config.tracking,
-        run_name=name,
-        parameters=columns(config, overrides),
-        config_yaml=to_yaml(config),
-        tags={**sweep.tags, **other_settings(config, overrides)},
-        replaces=sweep.replaces,
-    ) as recorder:
-        with report.waiting("loading TensorFlow"):
-            quiet.import_tensorflow()  # while the recorder's own process imports MLflow
-        from cnnexp.runs.record_run import record_run
+    resumed = resumed_run(config, name=name, overrides=overrides, context=sweep)
+    if resumed.run_id is not None:
+        report.closing([("resuming", f"run {resumed.run_id[:6]}; training.resume=never starts another run")])
+    recorder = None
+    try:
+        with (
+            report,
+            recording(
+                config.tracking,
+                run_name=name,
+                parameters=columns(config, overrides),
+                config_yaml=to_yaml(config),
+                tags={**sweep.tags, **resumed.tags, **other_settings(config, overrides)},
+                key=resumed.key,
+                run_id=resumed.run_id,
+                replaces=sweep.replaces,
+            ) as recorder,
+        ):
+            with report.waiting("loading TensorFlow"):
+                quiet.import_tensorflow()  # while the recorder's own process imports MLflow
+            from cnnexp.runs.record_run import record_run
+            from cnnexp.runs.resuming import Resuming
 
-        outcome = record_run(
-            config,
-            name=name,
-            command=run_command(config, overrides),
-            report=report,
-            recorder=recorder,
-            should_prune=sweep.pruner(),
-        )
+            outcome = record_run(
+                config,
+                name=name,
+                command=run_command(config, overrides),
+                report=report,
+                recorder=recorder,
+                should_prune=sweep.pruner(),
+                resuming=Resuming.by(
+                    config,
+                    resumed.folder,
+                    restarts=resumed.key is None,
+                    stop=StopRequest(report.note, text=STOPPING),
+                ),
+            )
+    except BaseException as error:
+        if resumed.folder.keep_after(error) and recorder is not None:
+            report.closing(resumed.how_to_resume(recorder.run_id))
+        raise
+    resumed.folder.remove()
     return outcome, recorder.receipt
 
 

@@ -11,7 +11,7 @@ import compatibility as contract
 PROBABILITIES = {"rel": 0.02, "abs": 0.02}
 
 ADDED = {  # since that version
-    "run": {"artifacts": ["run.html", "log.txt"]},
+    "run": {"artifacts": ["run.html", "log.txt"], "tags": ["sweep.words"]},
     "child": {"artifacts": ["run.html", "log.txt"]},
     "failed": {"artifacts": ["log.txt"]},
 }

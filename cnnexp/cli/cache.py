@@ -13,6 +13,7 @@ from cnnexp.datasets.cache.folder import Entry
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.report.console import open_console
 from cnnexp.report.table import Column, print_table
+from cnnexp.runs.checkpoint_folder import StoppedRuns
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import file_size, plural, printable
 
@@ -41,6 +42,7 @@ def _row(entry: Entry) -> list[str]:
 
 
 _SETTING = "data.cache"
+CHECKPOINTS = "checkpoints"  # what clears the states of stopped runs alone
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -71,10 +73,24 @@ def _setting(arguments: Sequence[str]) -> str | None:
 
 
 def _list(folder: Path) -> None:
-    print_entries(open_console(), folder, cache.entries(folder))
+    console = open_console()
+    print_entries(console, folder, cache.entries(folder))
+    if (stopped := StoppedRuns.of(folder)).folders:
+        console.print(Text(f"{_states(stopped)}; cnnexp cache clear {CHECKPOINTS} removes them"), soft_wrap=True)
+
+
+def _states(stopped: StoppedRuns) -> str:
+    return f"states of {plural(len(stopped.folders), 'stopped run')}, {file_size(stopped.size)}"
 
 
 def _clear(folder: Path, names: tuple[str, ...]) -> None:
+    if CHECKPOINTS in names or not names:
+        if (stopped := StoppedRuns.of(folder)).folders or names == (CHECKPOINTS,):
+            print_required(f"{_states(stopped)}, cleared: they cannot be resumed any more.")
+        stopped.remove()
+        if names == (CHECKPOINTS,):
+            return
+        names = tuple(name for name in names if name != CHECKPOINTS)
     known = {entry.name for entry in cache.entries(folder)}
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(

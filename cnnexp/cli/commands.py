@@ -411,17 +411,19 @@ def preview(*, settings: tuple[str, ...], html: Path, images: int) -> int:
 
 
 @commands.command("resume")
-@click.argument("sweep", metavar="SWEEP | latest")
+@click.argument("target", metavar="RUN | SWEEP | latest")
 @click.argument("settings", nargs=-1, metavar="[tracking.uri=URI] [sweep.workers=N ...]")
-def resume(*, sweep: str, settings: tuple[str, ...]) -> int:
-    """Train the unfinished runs of a sweep, under the same parent run; finished runs are not repeated.
+@click.option("--finish", is_flag=True, help="Judge the best epoch of a run so far instead of going on.")
+def resume(*, target: str, settings: tuple[str, ...], finish: bool) -> int:
+    """Go on with a run or a sweep that was stopped or killed, or whose runs failed; what is finished is not repeated.
 
-    SWEEP is the id (or its beginning) or the name of the sweep's parent run, or of a run of folds. Settings say where
-    it is recorded and how to continue, such as sweep.time_limit=60.
+    A run goes on from its last saved state to the numbers that it would have had. The target is the id (or its
+    beginning) or the name of the run, of the sweep's parent run, or of a run of folds; latest is the newest that is not
+    finished. Settings say where it is recorded and how to continue, such as sweep.time_limit=60.
     """
     from cnnexp.cli.resume import run
 
-    return run(sweep, settings)
+    return run(target, settings, finish=finish)
 
 
 @commands.command("send")

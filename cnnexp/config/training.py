@@ -21,6 +21,10 @@ class TrainingConfig:
     head_epochs: int = setting(column="if set", neutral=0)  # of the head alone, before `epochs`
     threads: int | str = setting(affects="machine", column="if set", short="")  # cores; auto: docs/performance.md
     precision: str = setting(affects="machine", column="if set")  # float32 | bfloat16 | auto: see docs/performance.md
+    # Seconds between two states that are saved; auto: each epoch, and each minute of a long one; None: none is saved.
+    checkpoint_every: float | str | None = setting(affects="execution", neutral="auto")
+    resume: str = setting(affects="command", neutral="auto")  # auto: the newest equal run that stopped; never; its id
+    finish: bool = setting(affects="command", neutral=False)  # judge the best epoch so far instead of going on
 
     def __post_init__(self) -> None:
         within("training.epochs", self.epochs, 1, 100_000)
@@ -51,6 +55,14 @@ class TrainingConfig:
         else:
             within("training.threads", self.threads, 1, 1024)
         one_of("training.precision", self.precision, ("float32", "bfloat16", "auto"))
+        if isinstance(self.checkpoint_every, str):
+            if self.checkpoint_every != "auto":
+                raise ConfigError(
+                    "training.checkpoint_every must be auto, null, or seconds from 0 on; "
+                    f"got {self.checkpoint_every!r}."
+                )
+        else:
+            within("training.checkpoint_every", self.checkpoint_every, 0)
 
     @property
     def images_per_step(self) -> int:

@@ -127,10 +127,11 @@ class SweepReport:
         line = Text.assemble((position, "muted"), (mark + printable(name), style or "label"), "  ", (text, style))
         print_line(self._console, line, hanging=8)
 
-    def retried(self, run: Hashable, name: str, reason: str) -> None:
-        """Print that an attempt at a run was lost and another one follows."""
+    def retried(self, run: Hashable, name: str, reason: str, *, alone: bool = False) -> None:
+        """Print that an attempt at a run was lost and another one follows; `alone`: nothing runs beside it."""
         self._running.pop(run, None)
         line = f"        ! {printable(name)}  {printable(reason)} It is tried again."
+        line += " Nothing runs beside it." if alone else ""
         print_line(self._console, Text(line, style="attention"), hanging=8)
 
     def skipped(self, best: str) -> None:

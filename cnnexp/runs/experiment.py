@@ -33,14 +33,16 @@ from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, final_
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.images_to_crop import with_images_to_crop
+from cnnexp.runs.origin import origin_of
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
+from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.run_evidence import evidence_of, first_images
 from cnnexp.runs.starting_model import starting_model, untrained_model
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
 from cnnexp.saved.build_card import CardWithReference, build_card, with_code, with_decision
 from cnnexp.system import resources
-from cnnexp.training import GraphCache, configure_tensorflow, loss_facts
+from cnnexp.training import NOT_SAVED, Checkpoint, GraphCache, configure_tensorflow, loss_facts
 
 EXAMPLE_IMAGES = 2  # in the model's input example
 
@@ -54,6 +56,7 @@ def run(
     on_epoch: Callable[[EpochValues], bool],
     on_progress: Callable[[str, int, int], None],
     graphs: GraphCache | None = None,
+    resuming: Resuming = NOT_RESUMED,
 ) -> RunResult | PrunedRun:
     """Train, calibrate, evaluate and diagnose one model.
 
@@ -61,7 +64,8 @@ def run(
     (stage, done, total) while images are read and steps are made. Where `on_epoch` returns true the run is pruned: it
     stops after that epoch and is not evaluated. `graphs` are those of earlier runs in this process;
     a user's optimizer gets new ones, because it may have settings that it does not describe. `pretrained` is the
-    network that the run starts from, see `find_pretrained`.
+    network that the run starts from, see `find_pretrained`. `resuming` is where the run goes on from, and what is saved
+    of it.
 
     Raises:
         CnnexpError: see `cnnexp.errors`; whatever can be known before training is raised before it.
@@ -70,8 +74,16 @@ def run(
     training.require_zip_date()
     splits, report = load(config, pretrained, on_progress)
     settings = resolve(config, splits, pretrained=pretrained)
+    splits = resuming.checked(splits, origin_of(config, splits, settings, pretrained))
     model, network_training, found = prepare(
-        config, splits, settings, pretrained, graphs=graphs, on_epoch=on_epoch, on_progress=on_progress
+        config,
+        splits,
+        settings,
+        pretrained,
+        graphs=graphs,
+        on_epoch=on_epoch,
+        on_progress=on_progress,
+        checkpoint=resuming.checkpoint,
     )
     config, settings = network_training.config, network_training.settings
     info = run_info(config, splits, settings, model, name, found)
@@ -166,6 +178,7 @@ def prepare(
     graphs: GraphCache | None,
     on_epoch: Callable[[EpochValues], bool],
     on_progress: Callable[[str, int, int], None],
+    checkpoint: Checkpoint = NOT_SAVED,
 ) -> tuple[keras.Model, NetworkTraining, FoundLearningRate | None]:
     """Return a network that this run has not trained yet, what will train it, and the learning rate if it was found."""
     configure_tensorflow(threads=settings.threads, seed=config.seed)
@@ -181,6 +194,7 @@ def prepare(
         graphs=graphs,
         on_epoch=on_epoch,
         on_progress=on_progress,
+        checkpoint=checkpoint,
     )
     if not is_searched(config):
         return model, network_training, None

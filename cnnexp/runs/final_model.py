@@ -18,7 +18,7 @@ from cnnexp.runs.pooled import median_epochs
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.runs.split_outputs import OutputsOfImages, SplitOutputs
 from cnnexp.runs.train_network import NetworkTraining
-from cnnexp.training import GraphCache, Network, configure_tensorflow
+from cnnexp.training import NOT_SAVED, Checkpoint, GraphCache, Network, configure_tensorflow
 
 WATCHED = 512  # training images by which the final training is watched, where no validation split is declared
 
@@ -75,6 +75,7 @@ def prepare_final(
     graphs: GraphCache | None,
     on_epoch: Callable[[EpochValues], object],
     on_progress: Callable[[str, int, int], None],
+    checkpoint: Checkpoint = NOT_SAVED,
 ) -> FinalTraining:
     """Return the mean of the folds' models, or what trains a model for the median of the epochs that they kept.
 
@@ -94,6 +95,7 @@ def prepare_final(
         graphs=graphs,
         on_epoch=_until(median_epochs(results, keep=config.training.keep), on_epoch),
         on_progress=on_progress,
+        checkpoint=checkpoint,
     )
     return FinalTraining(
         config=dataclasses.replace(config, optimizer=network_training.config.optimizer),

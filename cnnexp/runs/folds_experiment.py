@@ -32,9 +32,11 @@ from cnnexp.runs import experiment
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, final_metrics
 from cnnexp.runs.final_model import FinalModel, prepare_final
 from cnnexp.runs.images_to_crop import with_images_to_crop
+from cnnexp.runs.origin import origin_of
 from cnnexp.runs.pooled import Pooled, fold_scores, mean_history, mean_metrics, pool
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve
+from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.run_evidence import evidence_of
 from cnnexp.runs.split_outputs import SplitOutputs
 from cnnexp.saved.build_card import OutOfFoldScores, build_card, with_code
@@ -55,6 +57,7 @@ def run(
     on_epoch: Callable[[EpochValues], object],
     on_progress: Callable[[str, int, int], None],
     graphs: GraphCache | None = None,
+    resuming: Resuming = NOT_RESUMED,
 ) -> RunResult:
     """Put the predictions of all folds together, and train the final model on all training images.
 
@@ -87,6 +90,7 @@ def run(
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
     splits = with_images_to_crop(splits, config, data, on_progress=on_progress)
     settings = resolve(config, splits, pretrained=pretrained)
+    splits = resuming.checked(splits, origin_of(config, splits, settings, pretrained))
     prepared = prepare_final(
         config,
         splits,
@@ -96,6 +100,7 @@ def run(
         graphs=graphs,
         on_epoch=on_epoch,
         on_progress=on_progress,
+        checkpoint=resuming.checkpoint,
     )
     config, settings = prepared.config, prepared.settings
     info = experiment.run_info(config, splits, settings, prepared.model, name, prepared.found)

@@ -1,20 +1,41 @@
 """``optimizer.learning_rate=auto``: a rate is found before the first step, and is from then on as if set by hand."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from cnnexp.config import AUTO, ExperimentConfig
-from cnnexp.records import FoundLearningRate
+from cnnexp.records import FoundLearningRate, LearningRateCurve
 from cnnexp.runs.resolved_settings import batch_factor, scaled_learning_rate
 from cnnexp.runs.train_network import NetworkTraining
+from cnnexp.training import SavedState
 
 LITTLE_FALL = 0.05  # of the first loss; below, the test shows no rate at which this network learns
+_STAGE = "rate"  # its name in the checkpoint
 _DIGITS = 2  # of the rate; the test is not finer
 
 
 def find_rate(network_training: NetworkTraining, model: keras.Model) -> FoundLearningRate:
-    """Find a rate on training images alone; the model, and what it will be given, are afterwards as they were."""
+    """Find a rate on training images alone; the model, and what it will be given, are afterwards as they were.
+
+    The checkpoint keeps what was found.
+    """
+    checkpoint = network_training.checkpoint
+    if (saved := checkpoint.load(_STAGE)) is not None:
+        return FoundLearningRate(saved.numbers["learning_rate"], _curve(saved.numbers["curve"]))
+    found = _find_rate(network_training, model)
+    checkpoint.save(_STAGE, lambda: SavedState(dataclasses.asdict(found), []))
+    return found
+
+
+def _curve(numbers: Mapping[str, Any]) -> LearningRateCurve:
+    series = {name: tuple(numbers[name]) for name in ("learning_rates", "losses", "smoothed")}
+    return LearningRateCurve(**series, suggestion=numbers["suggestion"])
+
+
+def _find_rate(network_training: NetworkTraining, model: keras.Model) -> FoundLearningRate:
     curve = network_training.range_test(model)
     config = network_training.config
     factor = batch_factor(config.optimizer, batch_size=config.training.images_per_step)

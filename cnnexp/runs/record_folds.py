@@ -8,6 +8,7 @@ from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, FoldResult, RunCommand, RunInfo
 from cnnexp.runs import folds_experiment
 from cnnexp.runs.record_run import Outcome, Report, code_of, logged, record_result
+from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
 from cnnexp.training import GraphCache
@@ -23,6 +24,7 @@ def record_folds(
     recorder: Recorder,
     on_epoch: Callable[[EpochValues], object],
     graphs: GraphCache | None = None,
+    resuming: Resuming = NOT_RESUMED,
 ) -> Outcome:
     """Put the folds together, train the final model and record both; the curves of the run are means over the folds.
 
@@ -50,6 +52,7 @@ def record_folds(
                 on_epoch=on_epoch,
                 on_progress=report.progress,
                 graphs=graphs,
+                resuming=resuming,
             )
         assert result.folds is not None
         for values in result.history.epochs:

@@ -12,6 +12,7 @@ from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.report.run.log import RunLog
 from cnnexp.runs import artifacts, experiment
+from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
 from cnnexp.tracking.kept_models import train_again
@@ -54,10 +55,11 @@ def record_run(
     recorder: Recorder,
     should_prune: Callable[[EpochValues], bool],
     graphs: GraphCache | None = None,
+    resuming: Resuming = NOT_RESUMED,
 ) -> Outcome:
     """Train, evaluate and record one configuration; `should_prune` is asked after every epoch whether to stop there.
 
-    `graphs` are those of earlier runs in this process.
+    `graphs` are those of earlier runs in this process, `resuming` is where the run goes on from.
 
     Raises:
         CnnexpError: the data, the store or the training failed.
@@ -88,6 +90,7 @@ def record_run(
                 on_epoch=on_epoch,
                 on_progress=report.progress,
                 graphs=graphs,
+                resuming=resuming,
             )
         if isinstance(result, PrunedRun):
             return _record_pruned(result, recorder)

@@ -1,6 +1,7 @@
 """Untrained model -> trained network: the head alone on cached features, then everything that is not frozen."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +14,13 @@ from cnnexp.config import AUTO, ExperimentConfig, Extended, FocalLossConfig, Sch
 from cnnexp.config.columns import extensions_of
 from cnnexp.datasets import Splits
 from cnnexp.datasets.cache.folder import cache_folder
+from cnnexp.errors import MemoryShortageError
 from cnnexp.models import copy_of_head, load_head, rate_factors, trained_variables
 from cnnexp.records import Augmentation, EpochValues, History, LearningRateCurve
 from cnnexp.runs.cached_features import CachedFeatures
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.runs.split_outputs import OutputsOfFeatures, OutputsOfImages, SplitOutputs
-from cnnexp.training import Examples, FitConfig, GraphCache, Network, Trainer
+from cnnexp.training import NOT_SAVED, Checkpoint, Examples, FitConfig, GraphCache, Network, Trainer
 
 # Of the first stage. A head is one layer, whose loss is convex: Adam comes near its minimum at any moderate rate, and a
 # rate that suits a whole network says nothing about it. A sweep of learning rates with training.freeze=backbone shows
@@ -48,6 +50,7 @@ class NetworkTraining:
     graphs: GraphCache  # of earlier runs in this process
     on_epoch: Callable[[EpochValues], bool]
     on_progress: Callable[[str, int, int], None]
+    checkpoint: Checkpoint = NOT_SAVED
 
     def train(self, model: keras.Model) -> TrainedNetwork:
         """Train an untrained model, or one with the weights of another training.
@@ -127,6 +130,7 @@ class NetworkTraining:
             patience=None,
             soup=1,
             epochs_after=self.config.training.epochs,
+            stage="head",
         )
         return self._fit_head(self.graphs.reuse(Trainer(Network(head), optimizer, self.loss)), config, features)
 
@@ -140,14 +144,35 @@ class NetworkTraining:
     def _fit(
         self, trainer: Trainer, config: FitConfig, train: Examples, validation: Examples, *, before: History | None
     ) -> History:
-        return training.fit(
-            trainer,
-            config,
-            train=train,
-            validation=validation,
-            on_epoch=self.on_epoch,
-            on_steps=partial(self.on_progress, "training"),
-            before=before,
+        try:
+            return training.fit(
+                trainer,
+                config,
+                train=train,
+                validation=validation,
+                on_epoch=self.on_epoch,
+                on_steps=partial(self.on_progress, "training"),
+                before=before,
+                checkpoint=self.checkpoint,
+            )
+        except training.SHORT_OF_MEMORY as error:
+            raise self._shortage(trainer, config, train) from error
+
+    def _shortage(self, trainer: Trainer, config: FitConfig, train: Examples) -> MemoryShortageError:
+        """Return the error that says which batches fit."""
+        asked = self.config.training.batch_size
+        begins = f"Memory ran out in training, with training.batch_size={asked}. "
+        fitting = training.largest_batch(
+            trainer, train, below=min(asked, len(train)), augmentation=config.augmentation, seed=config.seed
+        )
+        if fitting is None:
+            return MemoryShortageError(
+                begins + "Not even a batch of one image fits: choose a smaller network or images."
+            )
+        accumulate = math.ceil(self.config.training.images_per_step / fitting)
+        return MemoryShortageError(
+            f"{begins}Batches of {fitting} fit, which was tried: training.batch_size={fitting} trains with them, and "
+            f"training.batch_size={fitting} training.accumulate={accumulate} averages over as many images as now."
         )
 
     def _trainer(self, model: keras.Model) -> Trainer:

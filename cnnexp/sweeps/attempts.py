@@ -8,7 +8,8 @@ class Attempts:
 
     A worker that dies, whether it was killed, ran out of memory or exceeded the time limit, and an unexpected exception
     cost an attempt; `sweep.retries` attempts may follow the first. An expected error is final, because it would be
-    raised again. A node that lacks the data costs no attempt: nothing was begun there.
+    raised again, unless memory ran out: the next attempt has the machine to itself. A node that lacks the data costs no
+    attempt: nothing was begun there.
     """
 
     def __init__(self, *, retries: int) -> None:
@@ -17,7 +18,7 @@ class Attempts:
 
     def another_after(self, ended: Failed | WorkerDied) -> bool:
         """Return whether the task is attempted again after the current attempt ended like this."""
-        final = isinstance(ended, Failed) and ended.expected
+        final = isinstance(ended, Failed) and ended.expected and not ended.memory
         return not final and self.number <= self._retries
 
     def begin_another(self) -> None:

@@ -9,6 +9,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.records import FoldResult, FoldsSummary, RunInfo
 from cnnexp.report.run.folds import headline
 from cnnexp.report.sweep_progress import SweepReport
+from cnnexp.runs.checkpoint_folder import hashed
 from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.jobs import Job, JobSource
 from cnnexp.sweeps.results import Result, Results
@@ -16,8 +17,9 @@ from cnnexp.sweeps.sweep_records import Parent, PreviousRuns, describe_varied
 from cnnexp.system.secrets import masked
 from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.outbox import entries
+from cnnexp.tracking.store.connection import absolute_uri
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import FOLDS, PRUNED, RECORD
+from cnnexp.tracking.tags import FOLDS, PARENT, PRUNED, RECORD
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class SweepRun:
     attempts: Attempts
     parent: Parent  # that it is recorded under
     previous: PreviousRuns  # under the same parent
+    alone: bool = False  # memory ran out: nothing else runs beside the next attempt
     started: float = 0.0  # monotonic seconds
     info: RunInfo | None = None
     folds: tuple[FoldResult, ...] | None = None  # of a run of folds, when all of them have ended
@@ -42,6 +45,15 @@ class SweepRun:
     def threads(self) -> int:
         """Cores it computes on."""
         return int(self.config.training.threads)
+
+    @property
+    def checkpoint(self) -> str:
+        """Key of the folder of its checkpoint, the same for every attempt at it under the same parent."""
+        return hashed([absolute_uri(self.job.config.tracking.uri), self._tags.get(PARENT), self.run_hash])
+
+    @property
+    def _tags(self) -> Mapping[str, str]:
+        return self.parent.tags(varied=self.job.varied, run_hash=self.run_hash)
 
     @property
     def record(self) -> OwnedRecord:
@@ -63,7 +75,7 @@ class SweepRun:
             parameters=columns(config, self.job.overrides),
             config_yaml=to_yaml(config),
             tags={
-                **self.parent.tags(varied=self.job.varied, run_hash=self.run_hash),
+                **self._tags,
                 **other_settings(config, self.job.overrides),
                 **({FOLDS: str(config.data.folds)} if config.data.has_folds else {}),
             },
@@ -140,7 +152,7 @@ class RunRecords:
             self._ended.append(run.record)
         else:
             run.record.remove_model()  # its folds are under it
-        self._report.retried(run.job.key, run.job.name, reason)
+        self._report.retried(run.job.key, run.job.name, reason, alone=run.alone)
 
     def refuse(self, reason: str) -> None:
         """Note a combination that cannot be composed."""

@@ -97,11 +97,16 @@ class Scheduler:
         while not self._interrupts.stop_requested and (self._queue.is_independent or self._executor.has_room(1)):
             if (run := self._queue.next_run()) is None:
                 return False
-            if self._interrupts.stop_requested or not self._executor.has_room(run.threads):  # interrupted meanwhile
+            if self._interrupts.stop_requested or not self._has_room(run):  # interrupted meanwhile
                 self._queue.put_back(run)
                 return True
             self._start(run)
         return not self._interrupts.stop_requested
+
+    def _has_room(self, run: SweepRun) -> bool:
+        if self._running and (run.alone or any(one.alone for one in self._running.values())):
+            return False
+        return self._executor.has_room(run.threads)
 
     def _start(self, run: SweepRun) -> None:
         self._records.begin(run)
@@ -115,6 +120,7 @@ class Scheduler:
                 environment=job.environment,
                 prunable=self._source.prunes,
                 command=job.command,
+                checkpoint=run.checkpoint,
                 folds=run.folds,
             ),
             log=self._folder / f"{job.number:04}-{readable(job.name)}.log",
@@ -163,6 +169,7 @@ class Scheduler:
         elif self._interrupts.stop_requested:
             self._records.kill(run)
         else:
+            run.alone = ended.memory
             self._restart(run, ended.reason)
             run.attempts.begin_another()
 

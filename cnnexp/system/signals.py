@@ -60,6 +60,38 @@ def instead_of_interrupting(act: Callable[[], None]) -> Iterator[None]:
         _restore(previous)
 
 
+class StopRequest:
+    """Notes the first Ctrl-C or SIGTERM within its block, for who asks; a second one raises at once.
+
+    The block raises at its end what was asked for and not raised by then. No effect in other threads than the main one.
+    """
+
+    def __init__(self, report: Callable[[str], None], *, text: str) -> None:
+        """Report `text` when an end is asked for."""
+        self._report = report
+        self._text = text
+        self.requested: KeyboardInterrupt | None = None  # what is to be raised
+
+    def __enter__(self) -> Self:
+        in_main = threading.current_thread() is threading.main_thread()
+        handlers: _Handlers = {signal.SIGINT: self._note, signal.SIGTERM: self._note} if in_main else {}
+        self._previous = _install(handlers)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _restore(self._previous)
+        if kind is None and self.requested is not None:
+            raise self.requested
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        asked = Terminated("SIGTERM") if number == signal.SIGTERM else KeyboardInterrupt()
+        if self.requested is not None:
+            raise asked
+        self.requested = asked
+        # In a thread: the interrupted code may hold a lock that reporting needs.
+        threading.Thread(target=self._report, args=(self._text,)).start()
+
+
 class Interrupts:
     """Handles Ctrl-C and SIGTERM within its block, in the main thread.
 

@@ -35,6 +35,8 @@ def recording(
     parameters: Mapping[str, entries.Parameter],
     config_yaml: str,
     tags: Mapping[str, str],
+    key: str | None = None,
+    run_id: str | None = None,
     replaces: str | None = None,
 ) -> Iterator["Recorder"]:
     """Record one run, from here to the end of the block, however it ends.
@@ -48,6 +50,8 @@ def recording(
         parameters: Flat names and values, such as ``optimizer.learning_rate``.
         config_yaml: The whole configuration, kept as the artifact ``config.yaml``.
         tags: More of the run; ``mlflow.parentRunId`` puts it under a parent.
+        key: Of the record; None: a new one.
+        run_id: The run to continue; None: a new one.
         replaces: Key of the record of a broken run that this one repeats: that run is deleted.
 
     Raises:
@@ -66,7 +70,8 @@ def recording(
             config_yaml=config_yaml,
             tags=tags,
             commit=None,
-            run_id=os.environ.get("MLFLOW_RUN_ID"),
+            key=key,
+            run_id=os.environ.get("MLFLOW_RUN_ID") or run_id,
             replaces=replaces,
         )
 
@@ -103,7 +108,7 @@ def _end(record: OwnedRecord, commit: CommitReader, status: str, error: BaseExce
 
 
 def _add_last(record: OwnedRecord, commit: CommitReader, error: BaseException | None) -> None:
-    if error is not None:
+    if error is not None and not isinstance(error, KeyboardInterrupt):  # a run that is stopped may be gone on with
         record.writer.use_reserve()
         for name, content in entries.traceback_file("".join(traceback.format_exception(error))).items():
             record.writer.file(name, content)

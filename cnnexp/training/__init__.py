@@ -1,6 +1,8 @@
 """Training: many steps in one graph call, one order of images for each (seed, epoch), the best weights kept."""
 
+from cnnexp.training.batch_memory import SHORT_OF_MEMORY, largest_batch
 from cnnexp.training.batches import Examples
+from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint
 from cnnexp.training.determinism import configure_tensorflow, random_state_kept
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
@@ -12,12 +14,16 @@ from cnnexp.training.losses import Loss, balanced_class_weights, loss_facts
 from cnnexp.training.network import Network, fold_temperature, require_zip_date, to_bytes
 from cnnexp.training.optimizers import build_optimizer
 from cnnexp.training.rate_finder import LOWEST_RATE, find_learning_rate
+from cnnexp.training.saved_state import SavedState
 from cnnexp.training.schedules import Plateau, learning_rates
 from cnnexp.training.soup import Soup, Weights, greedy_soup
 from cnnexp.training.trainer import Trainer
 
 __all__ = [
     "LOWEST_RATE",
+    "NOT_SAVED",
+    "SHORT_OF_MEMORY",
+    "Checkpoint",
     "Examples",
     "FeatureSplit",
     "FitConfig",
@@ -26,6 +32,7 @@ __all__ = [
     "Loss",
     "Network",
     "Plateau",
+    "SavedState",
     "Soup",
     "Trainer",
     "Weights",
@@ -38,6 +45,7 @@ __all__ = [
     "fit",
     "fold_temperature",
     "greedy_soup",
+    "largest_batch",
     "learning_rates",
     "loss_and_accuracy",
     "loss_facts",

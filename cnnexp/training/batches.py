@@ -39,13 +39,14 @@ def batches(
     augmentation: Augmentation,
     seed: int,
     views: int = 1,
+    first_step: int = 0,
 ) -> tf.data.Dataset:
     """Return the batches of all epochs, one after another: images uint8 (B, H, W, C) and labels int64 (B,).
 
     Where images are mixed, the labels are float32 (B, 3): see `augmentation.mixed_labels`. Instead of images there may
     be features float32 (B, F), of several `views` of each image: `train.images` has those of all N images in the first
     view, then in the second, and so on; an epoch takes one view, the next epoch the next one. One data set for the
-    whole training, because building one takes longer than a small epoch.
+    whole training, because building one takes longer than a small epoch. It begins at `first_step` of all.
     """
     source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed, views=views)
     if augmentation.own is not None:
@@ -62,7 +63,7 @@ def batches(
     options.autotune.enabled = False  # there is nothing to tune, and its thread takes up to a second to end
     without_autograph = tf.autograph.experimental.do_not_convert(load)  # converting takes longer than tracing
     steps = epochs * source.steps_per_epoch
-    return tf.data.Dataset.range(steps).map(without_autograph).prefetch(4).with_options(options)
+    return tf.data.Dataset.range(first_step, steps).map(without_autograph).prefetch(4).with_options(options)
 
 
 def label_spec(*, mixed: bool) -> tuple[tf.DType, tuple[int | None, ...]]:

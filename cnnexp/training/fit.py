@@ -4,15 +4,20 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnnexp.errors import NonFiniteLossError
+from cnnexp.errors import CheckpointError, NonFiniteLossError
 from cnnexp.evaluation import output_statistics
 from cnnexp.records import Augmentation, EpochValues, History, Labels
 from cnnexp.training.batches import Examples, batches
+from cnnexp.training.best_weights import BestWeights
+from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint
+from cnnexp.training.course import Course
 from cnnexp.training.network import Network
 from cnnexp.training.schedules import Plateau
 from cnnexp.training.soup import Weights, greedy_soup
@@ -36,7 +41,8 @@ class FitConfig:
     soup: int = 1  # of how many best epochs the weights are averaged, where that does not lower `monitor`
     views: int = 1  # of each training image, one after another: epoch 1 takes the first, see `batches`
     epochs_after: int = 0  # of the stages that follow
-    # Steps in one graph call; between two calls Python handles Ctrl-C and the progress display. Changes no number.
+    stage: str = "rest"  # its name in the checkpoint
+    # At most so many steps in one graph call; between two calls Python handles Ctrl-C and the progress display.
     steps_per_execution: int = 64
 
 
@@ -49,6 +55,7 @@ def fit(
     on_epoch: Callable[[EpochValues], bool],
     on_steps: Callable[[int, int], None],
     before: History | None = None,
+    checkpoint: Checkpoint = NOT_SAVED,
 ) -> History:
     """Train a network in place; it ends with the weights of its best epoch by `config.monitor`, or of its last.
 
@@ -60,68 +67,126 @@ def fit(
     `before` is the history of an earlier stage, which the network has the weights of: its epochs are counted, and the
     best epoch may be one of them.
 
+    Where the checkpoint has a state of this stage, training goes on from there, to the same bits; the network is to be
+    the one that it began with. `on_epoch` gets the epochs that are done again, whatever it answers.
+
     Raises:
         NonFiniteLossError: at the first step whose loss is not finite.
+        CheckpointError: the state in the checkpoint is of another training.
+        KeyboardInterrupt: Ctrl-C; by then the state is saved.
 
     """
-    start = time.perf_counter()
     network = trainer.network
     epochs, steps_per_epoch = config.learning_rates.shape
-    ordered = iter(
-        batches(
-            train,
-            batch_size=config.batch_size,
-            epochs=epochs,
-            sampling=config.sampling,
-            augmentation=config.augmentation,
-            seed=config.seed,
-            views=config.views,
-        )
-    )
-    done: list[EpochValues] = [] if before is None else list(before.epochs)
-    first = len(done) + 1
-    final = len(done) + epochs + config.epochs_after
-    best = _BestWeights(config, before, network.model)
+    earlier = 0 if before is None else len(before.epochs)
+    final = earlier + epochs + config.epochs_after
     untrained = network.logits(validation.images, validation.rows)
-    outputs = [output_statistics(untrained, untrained=untrained)]
-    penalties = [network.penalty()]
-    pruned = False
-    for epoch, scheduled in enumerate(config.learning_rates, start=first):
-        began = time.perf_counter()
-        learning_rates = scheduled * config.plateau.factor
-        last = float(learning_rates[-1])
-        loss, accuracy = _train_epoch(trainer, ordered, config, len(train), epoch, final, learning_rates, on_steps)
-        with trainer.averaged():
-            logits = network.logits(validation.images, validation.rows)
-            val_loss, val_accuracy = loss_and_accuracy(logits, validation.labels)
-            seconds = time.perf_counter() - began
-            values = EpochValues(epoch, loss, accuracy, val_loss, val_accuracy, last, seconds)
-            done.append(values)
-            best.update(values, network.model)
-            penalties.append(network.penalty())
-        config.plateau.step(improved=best.epoch == epoch)
-        prune = on_epoch(values)
-        if not math.isfinite(val_loss):
-            _raise_non_finite(config, "validation", epoch, epoch * steps_per_epoch, last)
-        outputs.append(output_statistics(logits, untrained=untrained))
-        if pruned := prune and epoch < final:
-            break
-        if config.patience is not None and epoch - max(best.epoch, first - 1) >= config.patience:
-            break
+    course = Course(
+        best=_best_before(config, before, network.model),
+        plateau=config.plateau,
+        epochs=[] if before is None else list(before.epochs),
+        outputs=[output_statistics(untrained, untrained=untrained)],
+        penalties=[network.penalty()],
+    )
+    if (saved := checkpoint.load(config.stage)) is not None:
+        course.restore(saved, trainer)
+        for values in course.epochs[earlier:]:
+            on_epoch(values)
+    if checkpoint.finish:
+        _require_epoch(course)
+        course.over = True
+    first_step = (len(course.epochs) - earlier) * steps_per_epoch + course.step
+    ordered = iter(_batches(config, train, first_step=first_step))
+    state, size = partial(course.saved, trainer), partial(course.size, trainer)
+    with checkpoint.stopping_after_step():
+        while not course.over:
+            epoch = len(course.epochs) + 1
+            learning_rates = config.learning_rates[epoch - earlier - 1] * config.plateau.factor
+            for done in _steps(trainer, ordered, config, course, learning_rates):
+                on_steps((epoch - 1) * steps_per_epoch + done, final * steps_per_epoch)
+                checkpoint.stop_if_asked(config.stage, state)
+                checkpoint.save_if_due(config.stage, state, size, epoch_ended=False)
+            with trainer.averaged():
+                logits = network.logits(validation.images, validation.rows)
+                values = _values_of_epoch(course, logits, train, validation, float(learning_rates[-1]))
+                course.best.update(values, network.model)
+                course.penalties.append(network.penalty())
+            course.epochs.append(values)
+            course.plateau.step(improved=course.best.epoch == epoch)
+            prune = on_epoch(values)
+            if not math.isfinite(values.val_loss):
+                _raise_non_finite(config, "validation", epoch, epoch * steps_per_epoch, values.learning_rate)
+            course.outputs.append(output_statistics(logits, untrained=untrained))
+            course.begin_epoch()
+            course.pruned = prune and epoch < final
+            course.over = course.pruned or epoch == earlier + epochs or _is_enough(config, course, earlier)
+            checkpoint.save_if_due(config.stage, state, size, epoch_ended=True)
+        checkpoint.stop_if_asked(config.stage, state)
     trainer.keep_average()
-    soup = best.load_into(network, validation) if config.keep == "best" else ()
+    soup = _load_best(course.best, network, validation) if config.keep == "best" else ()
     return History(
-        epochs=tuple(done),
-        best_epoch=best.epoch,
-        stopped_early=len(done) < final,
-        steps=len(done) * steps_per_epoch,
-        seconds=time.perf_counter() - start + (0.0 if before is None else before.seconds),
-        pruned=pruned,
-        outputs=tuple(outputs),
-        penalties=tuple(penalties) if any(penalties) else (),
-        head_epochs=first - 1,
+        epochs=tuple(course.epochs),
+        best_epoch=course.best.epoch,
+        stopped_early=len(course.epochs) < final,
+        steps=len(course.epochs) * steps_per_epoch,
+        seconds=time.perf_counter() - course.began + (0.0 if before is None else before.seconds),
+        pruned=course.pruned,
+        outputs=tuple(course.outputs),
+        penalties=tuple(course.penalties) if any(course.penalties) else (),
+        head_epochs=earlier,
         soup=soup,
     )
+
+
+def _batches(config: FitConfig, train: Examples, *, first_step: int) -> tf.data.Dataset:
+    return batches(
+        train,
+        batch_size=config.batch_size,
+        epochs=len(config.learning_rates),
+        sampling=config.sampling,
+        augmentation=config.augmentation,
+        seed=config.seed,
+        views=config.views,
+        first_step=first_step,
+    )
+
+
+def _values_of_epoch(
+    course: Course, logits: NDArray[np.float32], train: Examples, validation: Examples, learning_rate: float
+) -> EpochValues:
+    """Return the values of the epoch whose steps are made."""
+    val_loss, val_accuracy = loss_and_accuracy(logits, validation.labels)
+    return EpochValues(
+        epoch=len(course.epochs) + 1,
+        train_loss=course.loss / len(train),
+        train_accuracy=course.correct / len(train),
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=learning_rate,
+        seconds=time.perf_counter() - course.epoch_began,
+    )
+
+
+def _is_enough(config: FitConfig, course: Course, earlier: int) -> bool:
+    """Return whether this stage has not improved for `config.patience` epochs."""
+    waited = len(course.epochs) - max(course.best.epoch, earlier)
+    return config.patience is not None and waited >= config.patience
+
+
+def _best_before(config: FitConfig, before: History | None, model: keras.Model) -> BestWeights:
+    """Return the weights of the best epoch before this stage, if there is one: those that the network has."""
+    best = BestWeights(monitor=config.monitor, most=config.soup)
+    if before is not None:
+        best.update(before.epochs[before.best_epoch - 1], model)
+    return best
+
+
+def _require_epoch(course: Course) -> None:
+    """Refuse to judge a network of which no epoch has ended."""
+    if not course.epochs:
+        raise CheckpointError(
+            "--finish judges the best epoch so far, and none has ended yet. Leave it out: the run goes on."
+        )
 
 
 def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[float, float]:
@@ -132,70 +197,46 @@ def loss_and_accuracy(logits: NDArray[np.float32], labels: Labels) -> tuple[floa
     return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean())
 
 
-class _BestWeights:
-    """The weights of the best epochs so far: of one, or of as many as a soup may take in."""
+def _load_best(best: BestWeights, network: Network, validation: Examples) -> tuple[int, ...]:
+    """Give the network the weights of the best epoch, or the soup; return the epochs of a soup."""
+    if len(best.weights) == 1:
+        network.model.set_weights(best.weights[0])
+        return ()
 
-    def __init__(self, config: FitConfig, before: History | None, model: keras.Model) -> None:
-        self._monitor = config.monitor
-        self._most = config.soup
-        self._kept: list[
-            tuple[float, int, Weights]
-        ] = []  # score, epoch, weights; the best first, of equals the earliest
-        if before is not None:
-            self.update(before.epochs[before.best_epoch - 1], model)
+    def score_of(weights: Weights) -> float:
+        network.model.set_weights(weights)
+        logits = network.logits(validation.images, validation.rows)
+        return best.score(*loss_and_accuracy(logits, validation.labels))
 
-    @property
-    def epoch(self) -> int:
-        """The best epoch, from 1; 0: there is none."""
-        return self._kept[0][1] if self._kept else 0
-
-    def update(self, values: EpochValues, model: keras.Model) -> None:
-        score = self._score(values.val_loss, values.val_accuracy)
-        if score > (-math.inf if len(self._kept) < self._most else self._kept[-1][0]):
-            kept = [*self._kept, (score, values.epoch, model.get_weights())]
-            self._kept = sorted(kept, key=lambda one: -one[0])[: self._most]
-
-    def load_into(self, network: Network, validation: Examples) -> tuple[int, ...]:
-        """Give the network the weights of the best epoch, or the soup; return the epochs of a soup."""
-        if len(self._kept) == 1:
-            network.model.set_weights(self._kept[0][2])
-            return ()
-
-        def score_of(weights: Weights) -> float:
-            network.model.set_weights(weights)
-            logits = network.logits(validation.images, validation.rows)
-            return self._score(*loss_and_accuracy(logits, validation.labels))
-
-        soup = greedy_soup([weights for *_, weights in self._kept], score_of)
-        network.model.set_weights(soup.weights)
-        return tuple(self._kept[place][1] for place in soup.members)
-
-    def _score(self, val_loss: float, val_accuracy: float) -> float:
-        return -val_loss if self._monitor == "val/loss" else val_accuracy
+    soup = greedy_soup(best.weights, score_of)
+    network.model.set_weights(soup.weights)
+    return tuple(best.epochs[place][1] for place in soup.members)
 
 
-def _train_epoch(
-    trainer: Trainer,
-    ordered: Iterator[object],
-    config: FitConfig,
-    images: int,
-    epoch: int,
-    epochs: int,
-    learning_rates: NDArray[np.float64],
-    on_steps: Callable[[int, int], None],
-) -> tuple[float, float]:
-    """Run one of all `epochs`; return its mean loss and accuracy over images, measured while the weights changed."""
-    before = (epoch - 1) * len(learning_rates)
-    total_loss = total_correct = 0.0
-    for first in range(0, len(learning_rates), config.steps_per_execution):
-        chunk = learning_rates[first : first + config.steps_per_execution]
-        loss, correct, finished, finite = trainer(ordered, chunk)
+def _steps(
+    trainer: Trainer, ordered: Iterator[object], config: FitConfig, course: Course, learning_rates: NDArray[np.float64]
+) -> Iterator[int]:
+    """Make the steps that are left of an epoch; yield how many are done after every graph call.
+
+    A call makes so many steps as take about a second. The sums of `config.steps_per_execution` steps are in float32,
+    however many calls make them: where calls end changes no bit.
+    """
+    before = len(course.epochs) * len(learning_rates)
+    while course.step < len(learning_rates):
+        left = config.steps_per_execution - course.step % config.steps_per_execution
+        chunk = learning_rates[course.step : course.step + min(left, course.steps_per_call)]
+        began = time.perf_counter()
+        course.call_loss, course.call_correct, made, finite = trainer(
+            ordered, chunk, loss=course.call_loss, correct=course.call_correct
+        )
+        course.steps_per_call = max(1, int(made / (time.perf_counter() - began)))
+        course.step += made
         if not finite:
-            _raise_non_finite(config, "training", epoch, before + first + finished, float(chunk[finished - 1]))
-        total_loss += loss
-        total_correct += correct
-        on_steps(before + first + finished, epochs * len(learning_rates))
-    return total_loss / images, total_correct / images
+            _raise_non_finite(config, "training", len(course.epochs) + 1, before + course.step, float(chunk[made - 1]))
+        if course.step % config.steps_per_execution == 0 or course.step == len(learning_rates):
+            course.loss, course.correct = course.loss + course.call_loss, course.correct + course.call_correct
+            course.call_loss = course.call_correct = 0.0
+        yield course.step
 
 
 def _raise_non_finite(config: FitConfig, which: str, epoch: int, step: int, learning_rate: float) -> None:

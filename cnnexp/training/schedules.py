@@ -80,15 +80,15 @@ class Plateau:
     def __init__(self, schedule: ScheduleConfig, *, learning_rate: float) -> None:
         self._schedule = schedule if isinstance(schedule, PlateauScheduleConfig) else None
         self._learning_rate = learning_rate
-        self._waited = 0
+        self.waited = 0  # epochs without improvement
         self.factor = 1.0  # multiplies the learning rates of the next epoch
 
     def step(self, *, improved: bool) -> None:
         """Count one finished epoch."""
         if self._schedule is None:
             return
-        self._waited = 0 if improved else self._waited + 1
-        if self._waited >= self._schedule.patience:
-            self._waited = 0
+        self.waited = 0 if improved else self.waited + 1
+        if self.waited >= self._schedule.patience:
+            self.waited = 0
             floor = min(1.0, self._schedule.minimum / self._learning_rate)
             self.factor = max(self.factor * self._schedule.factor, floor)

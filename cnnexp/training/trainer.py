@@ -1,8 +1,10 @@
 """Training steps of a network: many in one graph call, which is traced at the first."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -60,9 +62,9 @@ class Trainer:
         batches = tf.data.IteratorSpec(
             (tf.TensorSpec(inputs.shape, inputs.dtype), tf.TensorSpec(label_shape, label_type))
         )
-        learning_rates = tf.TensorSpec((None,), tf.float32)
+        learning_rates, sums = tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.float32)
         self._graph = tf.function(
-            self._run, input_signature=[batches, learning_rates], jit_compile=False, autograph=False
+            self._run, input_signature=[batches, learning_rates, sums, sums], jit_compile=False, autograph=False
         )
 
     @property
@@ -74,6 +76,17 @@ class Trainer:
         optimizer = (type(self._optimizer).__name__, settings)
         trained = ([variable.path for variable in self._trained], self._backbone_training)
         return json.dumps([self.network.signature, optimizer, loss, trained, self._micro_batch, ema, self._mixed])
+
+    @property
+    def variables(self) -> list[keras.Variable | tf.Variable]:
+        """All that training changes: of the network, with its random numbers, the optimizer and the average."""
+        average = [] if self._average is None else self._average.variables
+        return [*self.network.model.variables, *self._optimizer.variables, *average]
+
+    @cached_property
+    def size(self) -> int:
+        """How many bytes they have."""
+        return sum(math.prod(one.shape) * tf.as_dtype(one.dtype).size for one in self.variables)
 
     def load_state_from(self, other: "Trainer") -> None:
         """Take over the weights, random numbers and optimizer state of `other`, which has the same signature."""
@@ -95,8 +108,7 @@ class Trainer:
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Give the network, its average, its random numbers and the optimizer their values back after the block."""
-        variables = [*self.network.model.variables, *self._optimizer.variables]
-        variables += [] if self._average is None else self._average.variables
+        variables = self.variables
         before = [variable.numpy() for variable in variables]
         try:
             yield
@@ -105,18 +117,32 @@ class Trainer:
                 variable.assign(value)
 
     def __call__(
-        self, batches: Iterator[object], learning_rates: NDArray[np.float64]
+        self,
+        batches: Iterator[object],
+        learning_rates: NDArray[np.float64],
+        *,
+        loss: float = 0.0,
+        correct: float = 0.0,
     ) -> tuple[float, float, int, bool]:
         """Make one step for each of `learning_rates` (S,); stop after one whose loss is not finite.
+
+        `loss` and `correct` are what the sums begin with, in float32.
 
         Returns:
             Summed loss, correct answers, steps made, and whether the last loss was finite.
 
         """
-        done, loss, correct, last = self._graph(batches, tf.constant(learning_rates, tf.float32))
+        sums = tf.constant(loss, tf.float32), tf.constant(correct, tf.float32)
+        done, loss, correct, last = self._graph(batches, tf.constant(learning_rates, tf.float32), *sums)
         return float(loss), float(correct), int(done), bool(np.isfinite(last))
 
-    def _run(self, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], learning_rates: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _run(
+        self,
+        batches: Iterator[tuple[tf.Tensor, tf.Tensor]],
+        learning_rates: tf.Tensor,
+        first_loss: tf.Tensor,
+        first_correct: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
         def body(done: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
             images, labels = next(batches)
             self._optimizer.learning_rate.assign(learning_rates[done])
@@ -127,7 +153,9 @@ class Trainer:
         def unfinished(done: tf.Tensor, _loss: tf.Tensor, _correct: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
             return tf.logical_and(done < tf.shape(learning_rates)[0], tf.math.is_finite(last))
 
-        state: tuple[tf.Tensor, ...] = tf.while_loop(unfinished, body, (0, 0.0, 0.0, 0.0), parallel_iterations=1)
+        state: tuple[tf.Tensor, ...] = tf.while_loop(
+            unfinished, body, (0, first_loss, first_correct, 0.0), parallel_iterations=1
+        )
         return state
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -145,6 +145,10 @@ class RunReport:
         for label, text in lines:
             self._console.print(Text.assemble((f"{label:<10}", "label"), text), soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """Print a sentence above the bar, if there is one."""
+        self._console.print(Text(printable(text)), soft_wrap=True)
+
     def warn(self, text: str) -> None:
         """Print a warning on standard error, above the bar if there is one."""
         print_error(f"warning: {printable(text)}")

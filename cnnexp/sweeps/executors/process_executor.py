@@ -167,7 +167,8 @@ class ProcessExecutor:
             dead = True
         if dead:
             self._end(worker)
-            yield worker, protocol.WorkerDied(_cause_of_death(worker.process.exitcode))
+            code = worker.process.exitcode
+            yield worker, protocol.WorkerDied(_cause_of_death(code), memory=code == -signal.SIGKILL)
 
     def _release(self, worker: ProcessHandle) -> None:
         """Let a process wait for its next task, unless it is retiring."""

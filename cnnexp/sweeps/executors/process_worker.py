@@ -19,8 +19,9 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import dataset_info
 from cnnexp.datasets.cache import checksums
 from cnnexp.datasets.cache.checksums import Verified
-from cnnexp.errors import CnnexpError
+from cnnexp.errors import CnnexpError, MemoryShortageError
 from cnnexp.records import EpochValues, FoldsSummary, RunInfo, RunResult
+from cnnexp.runs.checkpoint_folder import CheckpointFolder
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import InspectTask, Message, Task, TrainTask
 from cnnexp.system.text import one_line
@@ -127,10 +128,10 @@ def _execute(task: Task, sweep: _SweepConnection, graphs: "GraphCache") -> Messa
 
 
 def _failure(error: Exception) -> protocol.Failed:
-    expected = isinstance(error, CnnexpError)
+    expected, memory = isinstance(error, CnnexpError), isinstance(error, MemoryShortageError | MemoryError)
     text = one_line(error)
     reason = text if expected else f"{type(error).__name__}: {text}"
-    return protocol.Failed(reason, "".join(traceback.format_exception(error)), expected)
+    return protocol.Failed(reason, "".join(traceback.format_exception(error)), expected, memory)
 
 
 def _is_reusable(task: Task, final: Message, max_memory: int) -> bool:
@@ -161,12 +162,23 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
         return protocol.NodeUnsuitable(reason)
     quiet.import_tensorflow()
     recorder = Recorder(RecordWriter.open(task.record), notify=lambda: sweep.send(protocol.RecordGrew()))
-    outcome = _recorded(task, sweep, recorder, graphs)
+    folder = CheckpointFolder.claim(task.config, task.checkpoint)
+    try:
+        outcome = _recorded(task, sweep, recorder, graphs, folder)
+    except BaseException as error:
+        folder.keep_after(error)
+        raise
+    folder.remove()
     return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning)
 
 
-def _recorded(task: TrainTask, sweep: _SweepConnection, recorder: "Recorder", graphs: "GraphCache") -> "Outcome":
+def _recorded(
+    task: TrainTask, sweep: _SweepConnection, recorder: "Recorder", graphs: "GraphCache", folder: CheckpointFolder
+) -> "Outcome":
     """Do a run: an ordinary one, or what is left of a run of folds when all of them have ended."""
+    from cnnexp.runs.resuming import Resuming
+
+    resuming = Resuming.by(task.config, folder, restarts=True)
     if task.folds is None:
         from cnnexp.runs.record_run import record_run
 
@@ -178,6 +190,7 @@ def _recorded(task: TrainTask, sweep: _SweepConnection, recorder: "Recorder", gr
             recorder=recorder,
             should_prune=sweep.should_prune if task.prunable else sweep.send_epoch,
             graphs=graphs,
+            resuming=resuming,
         )
     from cnnexp.runs.record_folds import record_folds
 
@@ -190,6 +203,7 @@ def _recorded(task: TrainTask, sweep: _SweepConnection, recorder: "Recorder", gr
         recorder=recorder,
         on_epoch=sweep.send_epoch,
         graphs=graphs,
+        resuming=resuming,
     )
 
 

@@ -23,6 +23,7 @@ class TrainTask:
     environment: Mapping[str, str]  # additional variables, for this run alone
     prunable: bool  # the worker waits for an answer after every epoch: whether to stop there
     command: RunCommand  # for its page
+    checkpoint: str  # key of the folder of its checkpoint, in the cache of whatever machine it is trained on
     folds: tuple[FoldResult, ...] | None = None  # of a run of folds, all of which have ended; None: an ordinary run
 
     @property
@@ -100,6 +101,7 @@ class Failed:
     reason: str  # one line
     traceback: str
     expected: bool  # one of `cnnexp.errors`: another attempt would fail in the same way
+    memory: bool = False  # memory ran out: alone it may fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class WorkerDied:
     """The worker ended without a final message, or was killed because it exceeded the time limit."""
 
     reason: str
+    memory: bool = False  # most likely because memory ran out: alone the run may fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,5 +132,5 @@ class RayWorker:
 
 def _with_node(message: Message) -> Message:
     if isinstance(message, WorkerDied):
-        return WorkerDied(f"Node {socket.gethostname()}: {message.reason}")
+        return dataclasses.replace(message, reason=f"Node {socket.gethostname()}: {message.reason}")
     return message

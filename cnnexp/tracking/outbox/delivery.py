@@ -70,7 +70,7 @@ class Delivery:
                 return True
             if self.progress.run_id is None:
                 run.open()
-            self._send_entries(client, ended=ending is not None)
+            self._send_entries(client, complete=ending is not None and not ending.died)
             if ending is None:
                 return False
             self._send_files(client)
@@ -78,9 +78,9 @@ class Delivery:
             client.set_terminated(self.run_id, ending.status, ending.ended)
         return True
 
-    def _send_entries(self, client: "MlflowClient", *, ended: bool) -> None:
+    def _send_entries(self, client: "MlflowClient", *, complete: bool) -> None:
         entries = record_folder.read_entries(self.folder, start=self.progress.entries)
-        if not ended:  # final values are linked to the model, which comes with the end
+        if not complete:  # final values are linked to the model, which comes with the end
             entries = list(_before_final(entries))
         elif (self.folder / "model").exists() and self.progress.model_id is None:
             self._send_model(client)

@@ -16,7 +16,7 @@ from cnnexp.tracking.outbox.record_folder import Progress, remove
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before the next attempt after one, two, and more that failed
 _PATIENCE_OPENING = 60.0  # seconds for which a store may fail before it has the run; then training would be in vain
 _PATIENCE_ENDED = 30.0  # seconds for which it may fail at the end, while somebody waits
-_RELEASE = 1.0  # seconds in which the kernel releases the locks of a process that died
+RELEASE = 1.0  # seconds in which the kernel releases the locks of a process that died
 
 
 class IncrementalDelivery:
@@ -120,10 +120,10 @@ class IncrementalDelivery:
 
     def deliver_orphan(self) -> None:
         """Deliver what a recording process left that died without recording an end."""
-        released = time.monotonic() + _RELEASE
+        released = time.monotonic() + RELEASE
         while self._folder.exists() and (self.due is not None or time.monotonic() < released):
             if self.due is None or not self._ended:
                 self.grow(ended=True)
             for _ in self.advance():
                 continue
-            time.sleep(_RELEASE / 10)
+            time.sleep(RELEASE / 10)

@@ -27,15 +27,16 @@ def log_entries(
         run_id: Of the run.
         entries: Of the journal, in its order.
         model_id: The model that final metrics belong to, if there is one.
-        continued: The run had parameters before this record: those stay as they are, because MLflow refuses a second
-            value.
+        continued: The run had values before this record. Its parameters stay as they are, because MLflow refuses a
+            second value; and a metric that has this value at this step gets no second one: a run that was stopped may
+            have computed it before.
 
     """
-    params = _params(entries)
+    params, metrics, tags = _params(entries), list(_metrics(entries, model_id)), _tags(entries)
     if continued:
         known = client.get_run(run_id).data.params
         params = [param for param in params if param.key not in known]
-    metrics, tags = list(_metrics(entries, model_id)), _tags(entries)
+        metrics = _not_logged(client, run_id, metrics)
     while metrics or params or tags:
         client.log_batch(run_id, metrics=metrics[:_METRICS], params=params[:_VALUES], tags=tags[:_VALUES])
         metrics, params, tags = metrics[_METRICS:], params[_VALUES:], tags[_VALUES:]
@@ -67,6 +68,16 @@ def _metrics(entries: Sequence[Entry], model_id: str | None) -> "Iterator[Metric
         belongs = model_id if entry["kind"] == "final" else None
         for name, value in entry["values"].items():
             yield Metric(name, value, entry["time"], entry["step"], model_id=belongs)
+
+
+def _not_logged(client: "MlflowClient", run_id: str, metrics: "Sequence[Metric]") -> "list[Metric]":
+    """Return those metrics that do not have their value at their step yet."""
+    logged = {
+        (name, one.step, one.value)
+        for name in {metric.key for metric in metrics}
+        for one in client.get_metric_history(run_id, name)
+    }
+    return [one for one in metrics if (one.key, one.step, one.value) not in logged]
 
 
 def _dataset(entry: dict[str, Any]) -> "DatasetInput":

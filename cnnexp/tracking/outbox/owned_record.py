@@ -4,6 +4,7 @@ A sweep owns the records of its runs: whatever happens to a run's own process, i
 delivery process serves all of them.
 """
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Self
 
 from cnnexp.config import TrackingConfig
 from cnnexp.system.files import at_home
+from cnnexp.system.locks import locked_folder
 from cnnexp.system.secrets import masked
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
+from cnnexp.tracking.outbox.incremental_delivery import RELEASE
 from cnnexp.tracking.outbox.record_folder import Opening, RecordWriter
 from cnnexp.tracking.provenance import Commit, source_tags
 from cnnexp.tracking.store.connection import absolute_location, absolute_uri
@@ -37,6 +40,7 @@ class OwnedRecord:
         config_yaml: str | None,
         tags: Mapping[str, str],
         commit: Commit | None,
+        key: str | None = None,
         run_id: str | None = None,
         replaces: str | None = None,
     ) -> Self:
@@ -49,6 +53,7 @@ class OwnedRecord:
             config_yaml: The whole configuration, kept as the artifact ``config.yaml``; None: there is none.
             tags: More of the run.
             commit: State of the code, where it is known already; see :meth:`add_commit`.
+            key: Of the record; None: a new one.
             run_id: The run to continue; None: a new one.
             replaces: Key of the record of a broken run that this one repeats: that run is deleted.
 
@@ -57,7 +62,7 @@ class OwnedRecord:
 
         """
         opening = Opening(
-            key=record_folder.new_key(run_name),
+            key=record_folder.new_key(run_name) if key is None else key,
             uri=absolute_uri(settings.uri),
             artifacts=absolute_location(settings.artifacts),
             experiment=settings.experiment,
@@ -156,6 +161,26 @@ def deliver_orphans(outbox: Path, *, tags: Collection[str]) -> None:
     for folder, opening in _records(outbox):
         if not opening.tags.keys().isdisjoint(tags) and not _is_owned(folder):
             PendingDelivery(folder).wait()
+
+
+def deliver_left(outbox: Path, key: str) -> str | None:
+    """Deliver what a process that died left of a record; return why it could not be delivered; None: it is.
+
+    Raises:
+        TrackingError: the file system has no locks.
+
+    """
+    folder = outbox.absolute() / key
+    with suppress(OSError, TimeoutError), locked_folder(folder, patience=PATIENCE):
+        pass  # its own delivery process may be at it
+    released = time.monotonic() + RELEASE
+    while (folder / "run.json").exists() and _is_owned(folder) and time.monotonic() < released:
+        time.sleep(RELEASE / 10)
+    if not (folder / "run.json").exists():
+        return None
+    pending = PendingDelivery(folder)
+    pending.wait()
+    return pending.kept_reason
 
 
 def _is_owned(folder: Path) -> bool:

@@ -62,6 +62,7 @@ class Ending:
     status: str  # FINISHED | FAILED | KILLED
     ended: int  # milliseconds since 1970
     discarded: bool = False  # a broken attempt that is repeated: its run is deleted
+    died: bool = False  # its process died without recording an end, perhaps while it wrote what came out
 
 
 def now() -> int:
@@ -202,7 +203,7 @@ class RecordWriter:
         """Write how the run ended and release the record: from here on any process may complete its delivery."""
         self.use_reserve()
         with _writing():
-            write_json(self.folder / "status.json", dataclasses.asdict(Ending(status, now(), discarded)))
+            write_json(self.folder / "status.json", {"status": status, "ended": now(), "discarded": discarded})
         self._journal.close()
 
     def abandon(self) -> None:
@@ -233,7 +234,7 @@ def read_ending(folder: Path) -> Ending | None:
     held = is_owned(folder)  # read first: the status is written before the journal is released
     if (folder / "status.json").exists():
         return Ending(**read_json(folder / "status.json"))
-    return None if held else Ending("KILLED", journal.stat().st_mtime_ns // 1_000_000)
+    return None if held else Ending("KILLED", journal.stat().st_mtime_ns // 1_000_000, died=True)
 
 
 def read_entries(folder: Path, *, start: int) -> list[Entry]:
@@ -264,6 +265,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def remove(folder: Path) -> None:
     """Remove a record, in one step for every other process, and the outbox with its last record."""
     gone = folder.with_name(f".{folder.name}.delivered")
+    shutil.rmtree(gone, ignore_errors=True)  # of a run that was continued, and whose process was killed right here
     folder.rename(gone)
     for delivered in folder.parent.glob(".*.delivered"):  # also those that a killed process has left
         shutil.rmtree(delivered, ignore_errors=True)  # nothing reads it any more, and few open files are enough

@@ -20,7 +20,7 @@ from cnnexp.tracking.store.calls import calling, mlflow_uri
 from cnnexp.tracking.store.connection import load_mlflow, reach
 from cnnexp.tracking.store.sqlite import SqliteStore
 from cnnexp.tracking.store.stored_run import RunStore, StoredRun
-from cnnexp.tracking.tags import EVALUATES, FOLD, FOLDS, SWEEP_KEY, SWEEP_WORDS
+from cnnexp.tracking.tags import EVALUATES, FOLD, FOLDS, RECORD, SWEEP_KEY, SWEEP_WORDS
 
 LATEST = "latest"
 _RUN_ID = re.compile(r"[0-9a-f]{6,32}")  # whole, or enough of its beginning
@@ -66,6 +66,11 @@ def sweeps_with(uri: str, *, key: str) -> Sequence[StoredRun]:
     return _runs(uri, lambda store: store.tagged(SWEEP_KEY, key))
 
 
+def run_recorded_as(uri: str, key: str) -> StoredRun | None:
+    """Return the run with this record; None: there is none, or it is deleted."""
+    return next(iter(_runs(uri, lambda store: store.tagged(RECORD, key))), None)
+
+
 def runs_of(uri: str, parent_id: str) -> Sequence[StoredRun]:
     """Return the runs of a sweep, newest first."""
     return _runs(uri, lambda store: store.children(parent_id))
@@ -100,23 +105,51 @@ def find_sweep(uri: str, target: str) -> StoredRun:
     return _with_tag(SWEEP_KEY, "sweep", uri=uri, target=target)
 
 
-def find_resumable(uri: str, target: str) -> StoredRun:
-    """Return the sweep that `target` names, or the run of folds that was a command of its own.
+def find_resumable(uri: str, target: str, *, is_kept: Callable[[StoredRun], bool]) -> StoredRun:
+    """Return the sweep that `target` names, or the run that was a command of its own.
+
+    ``latest`` is the newest that is not finished, of runs one whose checkpoint `is_kept`; else the newest sweep.
 
     Raises:
         TargetError: None, or more than one, has this name.
 
     """
-    return _with_tag(SWEEP_WORDS, "sweep or run of folds", uri=uri, target=target)
+    if target == LATEST:
+        commands = [run for run in _runs(uri, _newest_first) if SWEEP_WORDS in run.tags]
+        unfinished = (run for run in commands if _is_unfinished(run, uri, is_kept))
+        if (found := next(unfinished, None)) is not None:
+            return found
+        return _with_tag(SWEEP_WORDS, "sweep or run that was stopped", uri=uri, target=target, of=_COMMANDS_OF_MANY)
+    return _with_tag(SWEEP_WORDS, "sweep or run", uri=uri, target=target)
 
 
-def _with_tag(tag: str, what: str, *, uri: str, target: str) -> StoredRun:
+def _is_unfinished(run: StoredRun, uri: str, is_kept: Callable[[StoredRun], bool]) -> bool:
+    if SWEEP_KEY in run.tags:
+        return run.status != "FINISHED" or any(one.status != "FINISHED" for one in runs_of(uri, run.run_id))
+    return run.status != "FINISHED" and (FOLDS in run.tags or is_kept(run))
+
+
+def find_run(uri: str, target: str) -> StoredRun:
+    """Return the run that `target` names: its id or the beginning of it, or its name.
+
+    Raises:
+        TargetError: No run, or more than one, has this name.
+
+    """
+    return _with_tag(RECORD, "run", uri=uri, target=target)
+
+
+_NAMED = {RECORD: "A run is named by its id or name"}
+_NAMED |= dict.fromkeys((SWEEP_KEY, SWEEP_WORDS), "A sweep is named by its parent run's id or name, or latest")
+_COMMANDS_OF_MANY = frozenset((SWEEP_KEY, FOLDS))  # a sweep, a run of folds
+
+
+def _with_tag(tag: str, what: str, *, uri: str, target: str, of: frozenset[str] = frozenset()) -> StoredRun:
     named = _runs(uri, lambda store: _newest_first(store) if target == LATEST else _named(store, target))
-    found = [run for run in named if tag in run.tags]
+    found = [run for run in named if tag in run.tags and (not of or not of.isdisjoint(run.tags))]
     if not found:
         raise TargetError(
-            f"A sweep is named by its parent run's id or name, or latest; no {what} at {StoreUri(uri).masked} is "
-            f"{target!r}. `cnnexp ui` shows what there is."
+            f"{_NAMED[tag]}; no {what} at {StoreUri(uri).masked} is {target!r}. `cnnexp ui` shows what there is."
         )
     if len(found) > 1 and target != LATEST:
         ids = listed(run.run_id[:12] for run in found)

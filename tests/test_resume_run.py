@@ -1,0 +1,265 @@
+"""A run that was killed or stopped goes on in the same MLflow run; real processes, and the folder between them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from cnnexp.compose import compose_config
+from cnnexp.errors import CheckpointError, NonFiniteLossError
+from cnnexp.runs.checkpoint_folder import CheckpointFolder, is_kept, key_of
+from cnnexp.runs.origin import changes
+from support.sweep_processes import children, recorded, start, wait_for
+
+WORDS = ["data.limit=600", "training.epochs=60", "training.patience=null"]
+EPOCH = ("train/loss", "val/loss", "val/accuracy", "learning_rate")
+
+
+def config(tmp_path, *overrides):
+    return compose_config([f"data.cache={tmp_path}", *overrides])
+
+
+def held(made):
+    return CheckpointFolder.claim(made, "key")
+
+
+# --- the folder
+
+
+def test_a_folder_is_taken_over_when_its_process_has_gone(tmp_path):
+    made = config(tmp_path)
+    first, second = held(made), held(made)
+    assert first.path != second.path, "one that a living process holds is left alone"
+    first.begin("record")
+    first.release()
+    again = held(made)
+    assert (again.path, again.record) == (first.path, "record")
+    again.release()
+    second.release()
+    named = CheckpointFolder.claim(made, "key", record="record")
+    assert named.path == first.path
+    named.release()
+    other = CheckpointFolder.claim(made, "key", record="another")
+    assert other.record is None
+    other.remove()
+
+
+def test_a_folder_is_free_when_its_process_is_killed(tmp_path):
+    program = (
+        "import sys, time; from cnnexp.compose import compose_config;"
+        "from cnnexp.runs.checkpoint_folder import CheckpointFolder;"
+        "folder = CheckpointFolder.claim(compose_config([sys.argv[1]]), 'key');"
+        "print(folder.path, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, f"data.cache={tmp_path}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        path = Path(process.stdout.readline().strip())
+        other = held(config(tmp_path))
+        process.kill()
+    assert other.path != path
+    other.remove()
+    again = held(config(tmp_path))
+    assert again.path == path
+    again.remove()
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "kept"),
+    [
+        (KeyboardInterrupt(), True, True),
+        (OSError("the disk is full"), True, True),
+        (KeyboardInterrupt(), False, False),
+        (NonFiniteLossError("it diverged"), True, False),
+    ],
+)
+def test_a_folder_is_kept_where_its_run_can_go_on(error, state, kept, tmp_path):
+    folder = held(config(tmp_path))
+    folder.begin("record")
+    if state:
+        (folder.path / "rest.state").write_bytes(b"")
+    assert folder.keep_after(error) is kept
+    assert folder.path.exists() is kept
+    assert is_kept("record", cache=str(tmp_path)) is kept
+
+
+def test_a_folder_that_nobody_came_back_for_is_removed_after_a_month(tmp_path):
+    made = config(tmp_path)
+    old = held(made)
+    old.release()
+    month = time.time() - 31 * 24 * 3600
+    os.utime(old.path, (month, month))
+    CheckpointFolder.new(made, "other").remove()
+    assert not old.path.exists()
+
+
+def test_without_checkpoints_or_where_none_can_be_made_nothing_is_kept(tmp_path):
+    (tmp_path / "checkpoints").write_text("in the way")
+    for made in (config(tmp_path, "training.checkpoint_every=null"), config(tmp_path)):
+        folder = held(made)
+        assert folder.path is None
+        assert not folder.keep_after(KeyboardInterrupt())
+
+
+def test_runs_continue_one_another_by_what_they_are_asked_for():
+    def key(*overrides, store="sqlite:///a", **tags):
+        return key_of(compose_config(list(overrides)), store=store, tags=tags)
+
+    same = [(), ("training.resume=never",), ("training.finish=true",), ("tracking.run_name=other",), ("data.cache=/x",)]
+    assert len({key(*overrides) for overrides in same}) == 1
+    others = [("seed=1",), ("training.epochs=2",), ("data.limit=9",), ("tracking.experiment=b",), ("model=vgg",)]
+    keys = [key(*overrides) for overrides in others] + [key(store="sqlite:///b"), key(parent="x"), key()]
+    assert len(set(keys)) == len(keys)
+
+
+def test_what_has_changed_is_named():
+    before = {"data": "a", "processor": "x", "keras": "3.1", "numpy": "2"}
+    found = changes(before, {"data": "b", "processor": "x", "keras": "3.2", "numpy": "2", "code of my": "1"})
+    assert found.fatal == ("digest of the data b instead of a",)
+    assert found.others == ("keras 3.2 instead of 3.1", "code of my 1 instead of none")
+
+
+# --- processes
+
+
+def run(*words, folder, code=0):
+    process = start(*WORDS, *words, folder=folder, multirun=False)
+    printed, _ = process.communicate(timeout=900)
+    assert process.returncode == code, printed
+    return printed
+
+
+def numbers(folder):
+    """Every value that does not depend on the clock; each metric of an epoch is there once."""
+    _, runs = recorded(folder)
+    assert [run.status for run in runs] == ["FINISHED"]
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    curves = {
+        name: [(one.step, one.value) for one in client.get_metric_history(runs[0].run_id, name)] for name in EPOCH
+    }
+    for curve in curves.values():
+        assert len({step for step, _ in curve}) == len(curve)
+    metrics = {name: value for name, value in runs[0].metrics.items() if not name.startswith("seconds/")}
+    return {name: sorted(curve) for name, curve in curves.items()}, metrics
+
+
+def folders(folder):
+    return list((folder / "cache" / "cnnexp" / "checkpoints").glob("*"))
+
+
+def stopped(folder, number, *words):
+    """Start a run and send it a signal once it has a state; return what it printed, and its exit code."""
+    process = start(*WORDS, *words, folder=folder, multirun=False)
+    wait_for(lambda: [one for one in folders(folder) if list(one.glob("rest.state"))], seconds=300)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=300)
+    return printed, process.returncode
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(folder=folder)
+    return numbers(folder)
+
+
+@pytest.fixture
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_the_same_command_goes_on_with_a_killed_run(tmp_path, undisturbed):
+    stopped(tmp_path, signal.SIGKILL)
+    printed = run(folder=tmp_path)
+    assert "training.resume=never starts another run" in printed
+    assert numbers(tmp_path) == undisturbed
+    assert not list(tmp_path.glob("outbox/*"))
+    assert not folders(tmp_path)
+    run(folder=tmp_path)
+    assert len(recorded(tmp_path)[1]) == 2, "after a finished run the same command begins a new one"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_says_how_to_go_on_and_does(number, code, tmp_path, undisturbed):
+    printed, returned = stopped(tmp_path, number)
+    assert returned == code, printed
+    (killed,) = recorded(tmp_path)[1]
+    assert killed.status == "KILLED"
+    command = f"resume {killed.run_id[:12]} tracking.uri=sqlite:///{tmp_path}/mlflow.db"
+    assert [line.split(maxsplit=1)[0] for line in printed.splitlines() if command in line] == ["resume", "finish"]
+    process = start("latest", folder=tmp_path, command="resume")
+    again, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, again
+    assert numbers(tmp_path) == undisturbed
+    assert not folders(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_the_best_epoch_so_far_is_judged(tmp_path):
+    stopped(tmp_path, signal.SIGINT)
+    (killed,) = recorded(tmp_path)[1]
+    process = start(killed.run_id, "--finish", folder=tmp_path, command="resume")
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    curves, metrics = numbers(tmp_path)
+    assert 0 < len(curves["val/loss"]) < 60
+    assert metrics["best/val_loss"] == min(value for _, value in curves["val/loss"])
+    assert not folders(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_a_run_whose_processor_has_changed_is_refused_and_nothing_is_lost(tmp_path):
+    stopped(tmp_path, signal.SIGKILL)
+    (folder,) = folders(tmp_path)
+    origin = json.loads((folder / "origin.json").read_text())
+    (folder / "origin.json").write_text(json.dumps({**origin, "processor": "another"}))
+    assert "instead of another" in run(folder=tmp_path, code=CheckpointError.exit_code)
+    assert list(folder.glob("*.state"))
+    (folder / "origin.json").write_text(json.dumps(origin))
+    run(folder=tmp_path)
+    assert [one.status for one in recorded(tmp_path)[1]] == ["FINISHED"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("training=finetune", "model=pretrained", "model.backbone=mobilenet_v2", "model.weights=random"),
+        ("optimizer.learning_rate=auto", "training.ema=0.9", "training.soup=3"),
+        ("data.folds=3",),
+    ],
+)
+def test_a_killed_run_of_any_form_ends_with_its_numbers(words, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    run(*words, folder=other)
+    expected = numbers_of_all(other)
+    process = start(*WORDS, *words, folder=tmp_path, multirun=False)
+    wait_for(lambda: [one for one in folders(tmp_path) if list(one.glob("*.state"))], seconds=600)
+    for pid in [*children(process.pid), process.pid]:
+        if b"delivery_process" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=300)
+    run(*words, folder=tmp_path)
+    assert numbers_of_all(tmp_path) == expected
+
+
+def numbers_of_all(folder):
+    _, runs = recorded(folder)
+    assert {one.status for one in runs} == {"FINISHED"}
+    return sorted(
+        sorted((name, value) for name, value in one.metrics.items() if not name.startswith("seconds/")) for one in runs
+    )
