@@ -29,7 +29,7 @@ def test_a_killed_run_is_retried_and_recorded_once(tmp_path):
     wait_for(lambda: len(begun(tmp_path)) == 2)
     kill(workers(process.pid)[0])
     printed = finish(process, 0)
-    assert "ended by SIGKILL, most likely because memory ran out. It is tried again." in printed
+    assert "ended by SIGKILL, most likely because memory ran out. It is tried again. Nothing runs beside it." in printed
     parents, runs = recorded(tmp_path)
     assert [run.status for run in (*parents, *runs)] == ["FINISHED"] * 3
     assert sorted(run.tags.get("attempts", "1") for run in runs) == ["1", "2"]

@@ -5,6 +5,7 @@ COMMANDS = (
     "check-data",
     "compare",
     "diagnose",
+    "doctor",
     "evaluate",
     "export",
     "find-lr",

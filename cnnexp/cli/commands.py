@@ -215,6 +215,18 @@ def diagnose(  # noqa: PLR0913  an argument an option
     return diagnose_images(target, paths, uri=uri, true_label=true_label, root=root, outputs=outputs)
 
 
+@commands.command("doctor")
+@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI] [data.cache=DIR] ...")
+def doctor(*, settings: tuple[str, ...]) -> int:
+    """Print what runs would use here: processor, memory, devices, versions, store, cache and free space.
+
+    Nothing is started. Exit code 0: nothing is in the way of a run; 1: something is; 2: the command line is wrong.
+    """
+    from cnnexp.cli.doctor import run
+
+    return run(settings)
+
+
 @commands.command("evaluate")
 @click.argument("target", metavar="RUN | SWEEP")
 @click.argument("settings", nargs=-1, metavar="[data=...] [shift=... | fault=...]")
