@@ -84,6 +84,7 @@ class CheckpointFolder:
             path.mkdir(parents=True, mode=0o700)
             return cls(path, _held(path))
         except OSError:
+            shutil.rmtree(path, ignore_errors=True)
             return cls()
 
     @property

@@ -81,8 +81,8 @@ def _in_store(
     record = folder.record
     if named is not None and record is None:
         raise CheckpointError(
-            f"Run {named.run_id[:12]} can be resumed where its checkpoint is, with the settings that it had; the cache "
-            "of this machine has none. The command without training.resume begins a new run."
+            f"A run is resumed where its checkpoint is, with the settings that it had; for run {named.run_id[:12]} the "
+            "cache of this machine has none, or its process is alive. Without training.resume a new run begins."
         )
     found = None if record is None else _stopped(tracking, record)
     if record is not None and found is None:
