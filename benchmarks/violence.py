@@ -2,9 +2,10 @@
 
     python benchmarks/violence.py [--rounds 50] [--seed 0]
 
-In each round a sweep of tiny runs starts in a new store. At a random moment one of its processes gets SIGKILL: the
+In each round a sweep of small runs starts in a new store. At a random moment one of its processes gets SIGKILL: the
 sweep itself, a worker, the fork server, or the process that delivers to MLflow. Then the
-same command is run again. Afterwards every run must exist exactly once, nothing may be RUNNING or undelivered, and all
+same command is run again; runs go on from the states of their trainings. Afterwards every run must exist exactly once,
+nothing may be RUNNING or undelivered, no state may be left, and all
 metrics except `seconds/*` must equal those of the undisturbed sweep. If not, the exit code is 1 and the folder of that
 round is kept.
 """
@@ -27,7 +28,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support.sweep_processes import WORDS, children, recorded, start, sweep, table  # as the tests read them
 
 RUNS = 3
-COMMAND = [*WORDS, "data.limit=200", f"seed=range({RUNS})"]
+COMMAND = [*WORDS, "data.limit=200", "training.epochs=100", f"seed=range({RUNS})"]  # long enough for states to be saved
 PATIENCE = 600  # seconds a sweep may take
 
 
@@ -63,7 +64,7 @@ def violations(folder: Path, undisturbed: Mapping[str, Mapping[str, float]]) -> 
     """Return what differs from the undisturbed sweep, one text each."""
     parents, runs = recorded(folder)
     statuses = [run.status for run in (*parents, *runs)]
-    left = [path.name for path in folder.glob("outbox/*")]
+    left = [path.name for path in (*folder.glob("outbox/*"), *folder.glob("cache/cnnexp/checkpoints/*"))]
     wrong = {
         f"{len(parents)} parents instead of 1": len(parents) != 1,
         f"{len(runs)} runs instead of {RUNS}": len(runs) != RUNS,
@@ -93,6 +94,7 @@ def main() -> int:
     while victims.total() < asked.rounds:
         folder = base / str(victims.total())
         folder.mkdir()
+        os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         moment = chance.uniform(0.5, duration)
         victim = strike(folder, moment=moment, chance=chance)
         if victim != "nobody":

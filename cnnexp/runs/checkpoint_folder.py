@@ -129,10 +129,10 @@ class CheckpointFolder:
         """Remove the folder: its run has finished, or there is nothing to go on with."""
         if self.path is not None:
             with suppress(OSError):
-                (self.path / _RUN).unlink(missing_ok=True)  # first: whatever is left of the folder is of no run
-            shutil.rmtree(self.path, ignore_errors=True)
-            with suppress(OSError):  # there are others
-                self.path.parent.rmdir()
+                for file in sorted(self.path.iterdir(), key=lambda file: file.name == _LOCK):  # the lock last
+                    file.unlink()
+                self.path.rmdir()
+                self.path.parent.rmdir()  # but where there are others
         self.release()
 
     def release(self) -> None:

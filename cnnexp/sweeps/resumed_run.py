@@ -88,8 +88,9 @@ def _in_store(
     if record is not None and found is None:
         if config.training.finish:
             raise CheckpointError("--finish needs a run that was stopped; this one is finished, or was deleted.")
-        folder.restart()
         record = None
+    if found is None:
+        folder.restart()  # what is there is of no run
     if config.training.finish and not folder.has_state:
         raise CheckpointError(
             "training.finish judges the best epoch of a run that was stopped; there is none with these settings whose "
