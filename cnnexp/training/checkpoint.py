@@ -40,17 +40,12 @@ class Checkpoint:
         """
         self.folder = folder
         self.finish = finish
+        self.spent = 0.0  # seconds, on saving
         self._every = every
         self._stop = stop
         self._on_failure = on_failure
         self._began = self._last = time.monotonic()
-        self._spent = 0.0  # seconds, on saving
         self._expected: float | None = None  # seconds that saving takes; None: it was not done yet
-
-    @property
-    def share(self) -> float:
-        """The share of the time so far that went into saving."""
-        return self._spent / max(time.monotonic() - self._began, 1e-9)
 
     def load(self, stage: str) -> SavedState | None:
         """Return the state of a stage; None: there is none."""
@@ -73,12 +68,12 @@ class Checkpoint:
             self._on_failure = lambda _: None
         self._last = time.monotonic()
         self._expected = self._last - began
-        self._spent += self._expected
+        self.spent += self._expected
 
     def _is_due(self, size: Callable[[], int], *, epoch_ended: bool) -> bool:
         now = time.monotonic()
         expected = _FIRST_SECONDS + size() / _FIRST_SPEED if self._expected is None else self._expected
-        if self._spent + expected > MOST * (now - self._began):
+        if self.spent + expected > MOST * (now - self._began):
             return False
         if epoch_ended and self._every is None:
             return True
