@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from cnnexp.report.run import RunReport
     from cnnexp.runs.record_run import Outcome
     from cnnexp.sweeps.context import SweepContext
-    from cnnexp.tracking import Receipt
+    from cnnexp.tracking import Receipt, Recorder
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -116,7 +116,7 @@ def _recorded(
     resumed = resumed_run(config, name=name, overrides=overrides, context=sweep)
     if resumed.run_id is not None:
         report.closing([("resuming", f"run {resumed.run_id[:6]}; training.resume=never starts another run")])
-    recorder = None
+    recorder: Recorder | None = None
     try:
         with (
             report,
@@ -155,6 +155,7 @@ def _recorded(
             report.closing(resumed.how_to_resume(recorder.run_id))
         raise
     resumed.folder.remove()
+    assert recorder is not None
     return outcome, recorder.receipt
 
 

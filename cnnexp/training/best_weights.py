@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from cnnexp.records import EpochValues
@@ -47,6 +48,7 @@ class BestWeights:
         """Score and number of each epoch that is kept, the best first."""
         return [(score, epoch) for score, epoch, _ in self._kept]
 
-    def restore(self, epochs: Sequence[tuple[float, int]], arrays: Iterator[NDArray[Any]], *, each: int) -> None:
-        """Keep what `epochs` and `weights` were, whose `each` arrays follow one another."""
-        self._kept = [(score, epoch, [next(arrays) for _ in range(each)]) for score, epoch in epochs]
+    def restore(self, epochs: Sequence[tuple[float, int]], arrays: Iterator[NDArray[Any]], model: keras.Model) -> None:
+        """Keep what `epochs` and `weights` were; the arrays of all weights follow one another."""
+        types = [tf.as_dtype(weight.dtype).as_numpy_dtype for weight in model.weights]
+        self._kept = [(score, epoch, [next(arrays).view(kind) for kind in types]) for score, epoch in epochs]

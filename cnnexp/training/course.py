@@ -81,7 +81,7 @@ class Course:
         self.epochs = [EpochValues(**values) for values in numbers["epochs"]]
         self.outputs = [OutputStatistics(**statistics) for statistics in numbers["outputs"]]
         self.penalties = numbers["penalties"]
-        self.best.restore(numbers["best"], arrays, each=len(trainer.network.model.weights))
+        self.best.restore(numbers["best"], arrays, trainer.network.model)
         self.plateau.waited, self.plateau.factor = numbers["plateau"]
         self.step = numbers["step"]
         self.loss, self.correct, self.call_loss, self.call_correct = numbers["sums"]
@@ -101,7 +101,10 @@ def _assign(trainer: Trainer, arrays: Iterator[NDArray[Any]], *, best: int, coun
         for variable, kind, value in zip(variables, types, values, strict=True)
     )
     if not fits or count != len(variables) + best * len(trainer.network.model.weights):
-        raise CheckpointError("the network or the optimizer has other variables than then")
+        raise CheckpointError(
+            "A training goes on with the network and the optimizer that it had; these have other variables than its saved "
+            "state. Undo that, or begin another run: training.resume=never."
+        )
     for variable, kind, value in zip(variables, types, values, strict=True):
         variable.assign(value.view(kind))
 
