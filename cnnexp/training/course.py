@@ -102,8 +102,8 @@ def _assign(trainer: Trainer, arrays: Iterator[NDArray[Any]], *, best: int, coun
     )
     if not fits or count != len(variables) + best * len(trainer.network.model.weights):
         raise CheckpointError(
-            "A training goes on with the network and the optimizer that it had; these have other variables than its saved "
-            "state. Undo that, or begin another run: training.resume=never."
+            "A training goes on with the network and the optimizer that it had; these have other variables than its "
+            "saved state. Undo that, or begin another run: training.resume=never."
         )
     for variable, kind, value in zip(variables, types, values, strict=True):
         variable.assign(value.view(kind))
