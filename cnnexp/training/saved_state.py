@@ -44,8 +44,9 @@ def _write(file: IO[bytes], state: SavedState) -> None:
     digest = hashlib.sha256()
     described = [[_type_of(array), list(array.shape)] for array in state.arrays]
     header = json.dumps({"numbers": state.numbers, "arrays": described}).encode()
-    contents = (memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)) for array in state.arrays)
-    for part in itertools.chain((_BEGINNING, len(header).to_bytes(8, "little"), header), contents):
+    beginning: list[bytes | memoryview] = [_BEGINNING, len(header).to_bytes(8, "little"), header]
+    contents = (np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in state.arrays)
+    for part in itertools.chain(beginning, contents):
         digest.update(part)
         file.write(part)
     file.write(digest.digest())
