@@ -23,11 +23,10 @@ CONFIDENCE_AMONG_SEVERAL = 0.75
 UNCONFIRMED = 0.5  # times the confidence in a finding whose own repair, tried, does not help
 USUAL_BATCH = 32
 TINY_BATCH, HUGE_BATCH = 8, 128  # images a step, from which on another batch size is tried
-WIDER = 4  # times the filters and units
+WIDER, WIDER_NARROW, NARROW = 4, 8, 8  # times the filters and units, of networks with fewer filters than the last
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
 FITTED = 0.95  # accuracy on training images, from which no setting keeps a network from learning them
 OWN_OPTIMIZERS = ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")
-CONTINUED = ("training.epochs=+",)  # stands for the run's own settings, from the weights that it ended with
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Intervention:
     id: str  # of the fault that it repairs
     overrides: tuple[str, ...]
     why: str  # a clause: "without regularization"
-    repair: str = ""  # what is advised; empty: the overrides
+    goes_on: bool = False  # from the weights that the run ended with
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,16 @@ class Outcome:
 
 
 def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: bool) -> Iterator[Intervention]:
-    """Yield what may repair a run with these settings (config.yaml, nested), the cheapest first.
+    """Yield what may repair a run with these settings (config.yaml, nested): the user's own parts, then the cheapest.
 
     `ended_early`: it stopped before its epochs were over, so that more of them change nothing; `continues`: its weights
     are there, to train on from.
     """
     regularization, training, model = settings["regularization"], settings["training"], settings["model"]
+    if settings["optimizer"]["name"] not in OWN_OPTIMIZERS:
+        yield Intervention("T8", ("optimizer=adam",), "with Adam instead of an optimizer of your own")
+    if settings["loss"]["name"] != "cross_entropy":
+        yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy")
     if regularization["dropout"] or regularization["l1"] or regularization["l2"]:
         yield Intervention("M3", ("regularization=none",), "without regularization")
     images = training["batch_size"] * training["accumulate"]
@@ -63,19 +66,16 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
         size = (f"training.batch_size={USUAL_BATCH}", "training.accumulate=1")
         yield Intervention("T5" if images <= TINY_BATCH else "T6", size, f"with {USUAL_BATCH} images a step")
     yield Intervention("T2", ("optimizer.learning_rate=auto",), "at the rate that a range test finds")
-    if settings["optimizer"]["name"] not in OWN_OPTIMIZERS:
-        yield Intervention("T8", ("optimizer=adam",), "with Adam instead of an optimizer of your own")
-    if settings["loss"]["name"] != "cross_entropy":
-        yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy")
     if settings["schedule"]["name"] != "constant":
         yield Intervention("T8", ("schedule=constant",), "at a constant rate")
     if continues and not ended_early:
-        more = f"training.epochs={max(10, 4 * training['epochs'])}"
-        yield Intervention("T3", CONTINUED, "trained on from where it ended", repair=more)
+        more = (f"training.epochs={max(10, 4 * training['epochs'])}",)
+        yield Intervention("T3", more, "trained on from where it ended", goes_on=True)
     if "width" in model:
-        wider = {name: model[name] * WIDER for name in ("width", "dense") if name in model}
+        times = WIDER if model["width"] >= NARROW else WIDER_NARROW
+        wider = {name: model[name] * times for name in ("width", "dense") if name in model}
         yield Intervention(
-            "M1", tuple(f"model.{name}={size}" for name, size in wider.items()), f"with a network {WIDER} times as wide"
+            "M1", tuple(f"model.{name}={size}" for name, size in wider.items()), f"with a network {times} times as wide"
         )
     if settings["augmentation"]["name"] != "none":
         yield Intervention("P8", ("augmentation=none",), "without augmentation")
@@ -92,12 +92,15 @@ def last_resort(settings: Mapping[str, Any]) -> Intervention | None:
 
 
 def judge(outcomes: Sequence[Outcome], *, accuracy: float, images: int, epochs: int) -> Finding | None:
-    """Return what repaired a run whose whole training of `epochs` reached `accuracy` on its `images` of validation."""
+    """Return what repaired a run whose whole training of `epochs` reached `accuracy` on its `images` of validation.
+
+    Of repairs that do as well, it is the one that was tried first, which changes least.
+    """
     helped = [one for one in outcomes if helps(one.accuracy, over=accuracy, images=images)]
     if not helped:
         return None
-    best = max(helped, key=lambda one: one.accuracy)
-    as_good = [one for one in helped if one is not best and _gain(best.accuracy, one.accuracy, images)[1] <= 0]
+    most = max(one.accuracy for one in helped)
+    best, *as_good = [one for one in helped if _gain(most, one.accuracy, images)[1] <= 0]  # in the order of trials
     gain, low, high = _gain(best.accuracy, accuracy, images)
     done = best.intervention
     others = tuple(dict.fromkeys(one.intervention.id for one in as_good if one.intervention.id != done.id))
@@ -118,7 +121,7 @@ def judge(outcomes: Sequence[Outcome], *, accuracy: float, images: int, epochs: 
             "epochs_tried": best.epochs,
         },
         confidence=CONFIDENCE_AMONG_SEVERAL if others else CONFIDENCE,
-        repair=done.repair or " ".join(done.overrides),
+        repair=" ".join(done.overrides),
         alternatives=others,
     )
 

@@ -34,8 +34,8 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "M2": frozenset({"E3", UNKNOWN}),
     "M3": frozenset({"T1", "T2", "T3", "M1", "E1", "E3", UNKNOWN}),
     "M4": frozenset({"M1", "T2", "T3", "T6", UNKNOWN}),
-    "M5": _ON_TRAINING | {"T5", "T6", "M3"},
-    "M6": _ON_TRAINING - {"M6"} | {"T5", "T6"},
+    "M5": _ON_TRAINING | {"T5", "T6", "M3", "M8"},
+    "M6": _ON_TRAINING - {"M6"} | {"T5", "T6", "M8"},
     "M7": frozenset({"M2", "T1", "T2", "T3", "S4", "E1", "E3", UNKNOWN}),
     "M8": frozenset({"M1", "T1", "T2", "T3", "E1", "E3", UNKNOWN}),
     "T1": frozenset({"T3", "E1", "E3", UNKNOWN}),
@@ -43,6 +43,7 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "T3": frozenset({"E3", UNKNOWN}),
     "T5": frozenset({"T1", "T2", "T3", "M2", "E1", "E3", UNKNOWN}),
     "T6": frozenset({"T2", "T3", "E3", UNKNOWN}),
+    "T8": frozenset({"T1", "T2", "T3", "T6", "E1", "E3", UNKNOWN}),
 }
 
 

@@ -15,9 +15,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits
 from cnnexp.diagnosis import rank
 from cnnexp.diagnosis.interventions import (
-    CONTINUED,
     FITTED,
-    UNCONFIRMED,
     Intervention,
     Outcome,
     interventions,
@@ -130,10 +128,6 @@ def _merged(before: Sequence[Finding], found: Sequence[Finding], *, refuted: Seq
     return [*found, *(finding for finding in before if finding.id not in ids)]
 
 
-def _doubted(finding: Finding) -> Finding:
-    return dataclasses.replace(finding, confidence=UNCONFIRMED * finding.confidence)
-
-
 def _with_head(
     findings: Sequence[Finding], trained: TrainedNetwork | None, *, seed: int, accuracy: float
 ) -> list[Finding]:
@@ -180,23 +174,19 @@ def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgr
     if found is None:
         whys = [one.intervention.why for one in outcomes]
         return [after_trials(finding, whys, one_batch=learned) for finding in findings]
-    found = dataclasses.replace(found, evidence={**found.evidence, "one_batch_learned": learned})
-    return [found, *(_of_training(one, found) for one in findings if one.id != found.id)]
-
-
-def _of_training(finding: Finding, found: Finding) -> Finding:
-    """Return a finding about the training with less confidence where another repair than its own has helped."""
-    return finding if finding.id not in ASKED_FOR or finding.id in found.alternatives else _doubted(finding)
+    of_training = [one for one in findings if one.id in ASKED_FOR and one.id != found.id]
+    explained = tuple(title for one in of_training for title in (one.title, *one.symptoms))
+    numbers = {**found.evidence, "one_batch_learned": learned}
+    found = dataclasses.replace(found, evidence=numbers, symptoms=tuple(dict.fromkeys(explained)))
+    return [found, *(one for one in findings if one.id not in ASKED_FOR)]
 
 
 def _outcome(probes: _Probes, one: Intervention, *, seconds: float) -> Outcome | None:
     """Return what came of an intervention; None where it is about what the run had anyway."""
-    if one.overrides == CONTINUED:
-        assert probes.trained is not None
-        weights = probes.trained.weights(probes.run.metrics.get("temperature", 1.0))
-        short = probes.train((), seconds=seconds, start=Start(weights=weights))
-        return Outcome(one, short.accuracy, short.epochs)
-    short = probes.train(one.overrides, seconds=seconds)
+    start = Start()
+    if one.goes_on and probes.trained is not None:
+        start = Start(weights=probes.trained.weights(probes.run.metrics.get("temperature", 1.0)))
+    short = probes.train(one.overrides, seconds=seconds, start=start)
     if one.overrides != ("optimizer.learning_rate=auto",):
         return Outcome(one, short.accuracy, short.epochs)
     rate, configured = short.learning_rate, float(probes.run.settings["optimizer"]["learning_rate"])

@@ -80,10 +80,10 @@ def probe_structure(
     if trained is not None:
         facts = after_training(facts, before=fingerprints(model), model=trained.model)
     fault, says = structure_fault(facts, doubtful=True), None if loss is None else loss_fault(loss)
-    if fault is not None:
+    if says is not None and loss is not None and (fault is None or fault.id == "M8"):  # it may be why nothing changed
+        fault, finding, repair = None, loss_finding(loss, says, accuracy=accuracy), CROSS_ENTROPY
+    elif fault is not None:
         finding, repair = structure_finding(fault, accuracy=accuracy), _repair(fault, facts, seed=config.seed)
-    elif says is not None and loss is not None:
-        finding, repair = loss_finding(loss, says, accuracy=accuracy), CROSS_ENTROPY
     else:
         return ProbedStructure(None)
     if fault is not None and fault.id == "M8" and all(layer.trainable for layer in model.layers):
