@@ -38,6 +38,14 @@ def test_repairs_that_do_as_well_come_as_one_ranked_set_with_less_confidence_and
     assert several.confidence < one.confidence
 
 
+def test_a_repair_that_the_numbers_of_the_run_speak_for_comes_before_one_that_reaches_a_little_more():
+    tried = [outcome("T5", 0.66), outcome("T3", 0.74), outcome("M1", 0.73)]
+    found = judge(tried, **RUN, expected={"T5"})
+    assert (found.id, found.alternatives) == ("T5", ("T3", "M1"))
+    assert judge(tried, **RUN).id == "T3"
+    assert judge([outcome("T5", 0.64), *tried[1:]], **RUN, expected={"T5"}).id == "T3"
+
+
 @pytest.mark.parametrize("accuracy", [0.5, 0.6, 0.64, 0.7])  # of 300 images, 0.7 is within chance of 0.6
 def test_what_reaches_no_more_than_chance_allows_is_nothing(accuracy):
     assert judge([outcome("T2", accuracy)], **RUN) is None

@@ -7,7 +7,7 @@ short as the repaired one is enough to compare with.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ LEAST_GAIN = 0.05  # of validation accuracy, above that of the whole training
 SURE_GAIN = 0.02  # low end of its 99 % interval
 CONFIDENCE = 0.95
 CONFIDENCE_AMONG_SEVERAL = 0.75
+AGREES = 0.1  # of accuracy, that two kinds of evidence for one fault outweigh
 UNCONFIRMED = 0.5  # times the confidence in a finding whose own repair, tried, does not help
 USUAL_BATCH = 32
 TINY_BATCH, HUGE_BATCH = 8, 128  # images a step, from which on another batch size is tried
@@ -91,16 +92,21 @@ def last_resort(settings: Mapping[str, Any]) -> Intervention | None:
     return Intervention("T8", ("optimizer=adam", "schedule=constant"), "with Adam at its usual, constant rate")
 
 
-def judge(outcomes: Sequence[Outcome], *, accuracy: float, images: int, epochs: int) -> Finding | None:
+def judge(
+    outcomes: Sequence[Outcome], *, accuracy: float, images: int, epochs: int, expected: Collection[str] = ()
+) -> Finding | None:
     """Return what repaired a run whose whole training of `epochs` reached `accuracy` on its `images` of validation.
 
-    Of repairs that do as well, it is the one that was tried first, which changes least.
+    Of repairs that do as well, it is the one that was tried first, which changes least; before them comes one that the
+    numbers of the run speak for (`expected`, ids), even if another one reached a little more.
     """
     helped = [one for one in outcomes if helps(one.accuracy, over=accuracy, images=images)]
-    if not helped:
+    agreeing = [one for one in outcomes if one.intervention.id in expected and one.accuracy - accuracy >= LEAST_GAIN]
+    if not helped and not agreeing:
         return None
-    most = max(one.accuracy for one in helped)
-    best, *as_good = [one for one in helped if _gain(most, one.accuracy, images)[1] <= 0]  # in the order of trials
+    most = max(one.accuracy for one in (*helped, *agreeing))
+    as_good = [one for one in helped if _gain(most, one.accuracy, images)[1] <= 0]  # in the order of trials
+    best, *as_good = dict.fromkeys((*(one for one in agreeing if one.accuracy >= most - AGREES), *as_good))
     gain, low, high = _gain(best.accuracy, accuracy, images)
     done = best.intervention
     others = tuple(dict.fromkeys(one.intervention.id for one in as_good if one.intervention.id != done.id))

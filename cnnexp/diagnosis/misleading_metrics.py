@@ -17,7 +17,7 @@ from cnnexp.diagnosis.evidence import (
     recalls,
 )
 from cnnexp.diagnosis.learning_rate import find_failure
-from cnnexp.diagnosis.split_gap import differs
+from cnnexp.diagnosis.split_gap import differs, worse_split
 from cnnexp.evaluation import MINIMUM_IMAGES, ece_of_a_calibrated_model
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import UNKNOWN
@@ -173,7 +173,7 @@ def _only_on_test(run: RunEvidence, excess: float) -> Finding | None:
     A temperature that is wrong is wrong for both.
     """
     known = run.answers.get("validation")
-    if known is None or not len(known.labels):
+    if known is None or not len(known.labels) or worse_split(run) is not None:  # which is said elsewhere
         return None
     images = [len(run.confidences), len(known.labels)]
     surely = [float(run.confidences.mean(dtype=np.float64)), float(known.probabilities.max(axis=1).mean())]

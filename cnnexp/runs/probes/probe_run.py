@@ -164,7 +164,8 @@ def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgr
         outcomes += [] if outcome is None else [outcome]
     on_progress("trying other settings", len(tried), len(tried))
     images = len(probes.splits.validation)
-    found = judge(outcomes, accuracy=probes.accuracy, images=images, epochs=run.epochs)
+    expected = {finding.id for finding in findings}
+    found = judge(outcomes, accuracy=probes.accuracy, images=images, epochs=run.epochs, expected=expected)
     resort = last_resort(run.settings)
     if found is None and resort is not None:
         short = probes.train(resort.overrides, seconds=LAST_SECONDS)
