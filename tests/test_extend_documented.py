@@ -32,7 +32,7 @@ def written(name):
 
 def test_the_document_has_the_examples_and_commands():
     assert FILES.keys() == {"my_things.py", "my_recipe.py", "my_cnn.py", "my_timm.py", "my_fastai.py"}
-    assert len(COMMANDS) == 4
+    assert len(COMMANDS) == 5
 
 
 @pytest.mark.parametrize("name", ["my_cnn.py", "my_timm.py", "my_fastai.py"])

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from cnnexp.__main__ import main
 from cnnexp.compose import columns, compose_config, other_settings, run_command
 from cnnexp.errors import ModelError
-from cnnexp.report.model_room import room_for_models
+from cnnexp.report.model_room import ModelSize, room_for_models
 from cnnexp.runs.record_run import record_result
 from cnnexp.sweeps.best_model import keep_best_model
 from cnnexp.sweeps.jobs import Job
@@ -85,34 +85,36 @@ def test_of_several_runs_without_models_the_best_is_named(without):
 
 def test_a_dry_run_estimates_the_room_by_a_run_with_the_same_network(without, monkeypatch, capfd):
     monkeypatch.chdir(without[0])
-    parameters = tracking_inputs.result().info.parameters
+    size = ModelSize.of_run(tracking_inputs.result().info)
     assert main(["-m", "seed=range(300)", "sweep.dry_run=true"]) == 0
-    assert room_for_models(300, parameters, kept="all") in " ".join(capfd.readouterr().out.split())
+    assert room_for_models(300, size, kept="all") in " ".join(capfd.readouterr().out.split())
     assert main(["-m", "seed=range(300)", "model.width=8", "sweep.dry_run=true"]) == 0
     assert "models" not in capfd.readouterr().out
 
 
-def test_the_room_is_that_of_float32():
-    assert room_for_models(300, 4_250_000, kept="all") == "300 × 17 MB = 5.1 GB; tracking.models=best keeps one"
-    assert room_for_models(300, 4_250_000, kept="none") == "none is kept (of about 17 MB each)"
-    assert room_for_models(None, 4_250_000, kept="all").startswith("about 17 MB each; ")
+def test_the_room_is_that_of_float32_and_of_the_images_that_travel_with_a_model():
+    size = ModelSize(parameters=3_600_000, reference=2_000_000, head=None)
+    records = "other records take at most about 1 MB a run"
+    assert room_for_models(300, size, kept="all") == f"300 × 17 MB = 5.1 GB; tracking.models=best keeps one; {records}"
+    assert room_for_models(300, size, kept="none") == f"none is kept (of about 17 MB each); {records}"
+    assert room_for_models(None, size, kept="all").startswith("about 17 MB each; ")
 
 
 def test_the_room_of_models_with_the_same_backbone_is_that_of_one_and_of_heads():
-    said = room_for_models(300, 4_250_000, kept="all", head=12_500)
-    assert said == "the backbone once, 17 MB, and 300 heads × 200 kB = 77 MB"
-    unknown = room_for_models(None, 4_250_000, kept="all", head=12_500)
-    assert unknown == "the backbone once, about 17 MB, and 200 kB for each head"
-    assert room_for_models(300, 4_250_000, kept="best", head=12_500) == "the best run's is kept (about 17 MB)"
+    size = ModelSize(parameters=4_000_000, reference=11_000_000, head=12_500)
+    said = room_for_models(300, size, kept="all")
+    assert said.startswith("the backbone once, 27 MB, and 300 heads × 650 kB = 222 MB; other records take at most")
+    assert room_for_models(None, size, kept="all").startswith("the backbone once, about 27 MB, and 650 kB for each head")
+    assert room_for_models(300, size, kept="best").startswith("the best run's is kept (about 27.6 MB)")
 
 
 def test_a_dry_run_goes_by_a_run_that_froze_as_much(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     frozen = ["training.freeze=backbone"]
     recorded(*frozen, head=1_000)
-    parameters = tracking_inputs.result().info.parameters
+    size = replace(ModelSize.of_run(tracking_inputs.result().info), head=1_000)
     assert main(["-m", "seed=range(300)", *frozen, "sweep.dry_run=true"]) == 0
-    said = room_for_models(300, parameters, kept="all", head=1_000)
+    said = room_for_models(300, size, kept="all")
     assert f"models: {said}" in " ".join(capfd.readouterr().out.split())
     assert main(["-m", "seed=range(300)", "sweep.dry_run=true"]) == 0
     assert "models" not in capfd.readouterr().out

@@ -1,6 +1,10 @@
 """Real kernels: the notebook of the documentation, and what happens when a kernel is interrupted or killed."""
 
+import re
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from support import kernels
 from support.sweep_processes import begun, recorded, wait_for
@@ -31,6 +35,25 @@ def test_a_run_shows_its_progress_in_one_output_and_its_result_as_a_page(kernel)
     assert len(reply.pages) == 1
     assert reply.pages[0].count("<svg") >= 3
     assert kernel.run("import sys; 'tensorflow' in sys.modules, 'mlflow' in sys.modules").shown == ["(False, False)"]
+
+
+def test_a_notebook_of_fastais_is_brought_over_in_under_twenty_lines(kernel, tmp_path):
+    text = (kernels.NOTEBOOK.parent / "notebooks.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"## A notebook of fastai's.*?```python\n(.*?)```", text, re.DOTALL)
+    assert len([line for line in code.splitlines() if line and not line.startswith("#")]) < 20
+    random = np.random.default_rng(0)
+    for number in range(60):
+        folder = tmp_path / "photos" / ("dark", "light")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 128, (48, 48, 3)) + 127 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    Image.fromarray(np.full((60, 50, 3), 240, np.uint8)).save(tmp_path / "photo.jpg")
+    replies = [kernel.run(cell) for cell in code.strip().split("\n\n")]
+    assert [(reply.status, reply.error) for reply in replies] == [("ok", "")] * 5
+    *_, losses, answer = replies
+    assert len(losses.pages) == len(answer.pages) == 1, "tables"
+    assert "light" in answer.shown[-1]
+    assert [run.status for run in recorded(tmp_path)[1]] == ["FINISHED"]
 
 
 def test_an_error_is_one_line(kernel):

@@ -1,11 +1,13 @@
 """Models with a frozen backbone: what the runs of a sweep have in common is stored once, and every door sees all."""
 
+import dataclasses
 import io
 import json
 import zipfile
 from pathlib import Path
 
 import keras
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,7 @@ from cnnexp.tracking.store.model_files import read_model_file
 from cnnexp.tracking.tags import PARENT
 from cnnexp.training import to_bytes
 from support import tracking_inputs
+from support.cluster import mlflow_server
 
 LARGE = ("model.keras", "features.npz")
 
@@ -127,6 +130,32 @@ def test_a_run_alone_and_one_that_is_not_frozen_have_whole_files(sweep):
     ):
         assert {path.name for path in data_folder(settings, run_id).iterdir()} == {"card.json", *LARGE}
     assert bases(settings, parent) == before
+
+
+@pytest.mark.slow
+def test_a_server_keeps_what_runs_have_in_common_and_gives_it_back(tmp_path, monkeypatch):
+    """Its artifacts have addresses that only the server understands."""
+    with mlflow_server(f"sqlite:///{tmp_path}/server.db", tmp_path) as uri:
+        settings = dataclasses.replace(tracking_inputs.settings(tmp_path, uri=uri), artifacts=None)
+        client = MlflowClient(uri)
+        parent = client.create_run(client.create_experiment(settings.experiment)).info.run_id
+        models = [network(head=1, dropout=0.5), network(head=2, dropout=0.25)]
+        runs = {record(settings, file, parent=parent): file for file in models}
+        again = SharedFiles(client, parent, store=uri, verify=True)  # as another process does
+        (tmp_path / "model.keras").write_bytes(models[0])
+        again.replace(tmp_path / "model.keras")
+        assert sorted(name.partition("-")[2] for name in bases(settings, parent)) == sorted(LARGE)
+        for run_id, model in runs.items():
+            stored = recorded_model(run_id, uri=uri)
+            assert read_model_file(stored.location, "model.keras", store=uri) == model
+            with stored.folder() as folder:
+                assert (folder / "model.keras").read_bytes() == model
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        monkeypatch.chdir(tmp_path)
+        (output,) = client.get_run(run_id).outputs.model_outputs
+        served = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+        table = served.predict(pd.DataFrame({"image": [tracking_inputs.png()]}))
+        assert len(table["probabilities"][0]) == len(tracking_inputs.CLASS_NAMES)
 
 
 def test_another_network_has_a_base_of_its_own_and_one_that_is_gone_is_named(tmp_path, monkeypatch):

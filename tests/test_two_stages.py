@@ -232,6 +232,13 @@ def test_the_best_epoch_may_be_one_of_the_head(tmp_path):
     assert result.metrics["best/val_loss"] == pytest.approx(history.epochs[history.best_epoch - 1].val_loss, rel=1e-5)
 
 
+def test_too_many_frozen_blocks_are_refused_before_anything_is_trained(tmp_path):
+    stages = []
+    with pytest.raises(ConfigError, match=r"resnet has 3 blocks, got 3"):
+        run(tmp_path, "training.head_epochs=3", "training.freeze=3", stages=stages)
+    assert {stage for stage, *_ in stages} <= {"reading images"}
+
+
 @pytest.mark.parametrize("freeze", ["none", "backbone"])
 def test_a_run_is_pruned_in_its_first_stage(tmp_path, freeze):
     pruned = run(tmp_path, "training.head_epochs=3", f"training.freeze={freeze}", prune_at=3)

@@ -68,8 +68,9 @@ def run(
     from cnnexp.runs.evaluation_context import cost
     from cnnexp.saved import open_model
     from cnnexp.saved.answer_time import seconds_per_image
-    from cnnexp.saved.export import export
+    from cnnexp.saved.export import export, require_new_folder
 
+    require_new_folder(request.folder)  # before the minutes that a variant may take
     quantize_on = partial(read_splits, request.models[0].config) if tflite == INT8 else None
     with variant_folder(request.models, request.options) as folders:
         written = export(folders.used, request.folder, onnx=onnx, tflite=tflite is not None, quantize_on=quantize_on)

@@ -18,6 +18,7 @@ _FOLLOWED = (
     "used",
     "model.trainable_weights",
     "model.head_weights",
+    "model.reference_bytes",
 )  # recorded beside the settings: what followed from them
 _DIGITS = 4  # of a number, at least
 _NEUTRAL = ("none", "null", "off", "false", "constant", "unit", "baseline")  # levels that mean "nothing added"

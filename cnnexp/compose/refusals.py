@@ -22,7 +22,7 @@ from omegaconf.errors import (
 from cnnexp.compose.quote_texts import elements, is_text
 from cnnexp.compose.schemas import ROOT, VARIANTS
 from cnnexp.config import Override, all_settings, types_of, unquote, variants
-from cnnexp.config.defaults import options
+from cnnexp.config.defaults import CONF, options
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import closest, did_you_mean, first_line, one_line
 
@@ -107,7 +107,8 @@ def unknown_setting(full_key: str, node: DictConfig) -> ConfigError:
 
 def _meant(key: str, group: str, known: Sequence[str]) -> str:
     """Say where `key` belongs, or which setting it resembles."""
-    others = [name for name, variant in variants(group).items() if key in _names(variant)]
+    having = [name for name, variant in variants(group).items() if key in _names(variant)]
+    others = [option for name in having for option in _options_of(group, name)]
     if others:
         return f"{key} belongs to {group}={', '.join(others)}."
     near = closest(key, [*known, *([] if group else ["experiment"])])
@@ -115,6 +116,14 @@ def _meant(key: str, group: str, known: Sequence[str]) -> str:
         return f"Did you mean {f'{group}.' if group else ''}{near}?"
     elsewhere = sorted(full for full in all_settings() if full.endswith(f".{key}"))
     return f"Did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
+
+
+def _options_of(group: str, variant: str) -> list[str]:
+    """Return the options with the settings of a variant: that of its name, or those whose files begin with it."""
+    if variant in options(group):
+        return [variant]
+    begin = f"/schema/{group}/{variant}@"
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml") if begin in file.read_text(encoding="utf-8"))
 
 
 def _names(owner: type) -> set[str]:

@@ -7,7 +7,7 @@ from cnnexp.models.names import LOGITS, SCALING_LAYER
 
 if TYPE_CHECKING:
     from cnnexp.models.backbones.build import set_pretrained_weights
-    from cnnexp.models.blocks import backbone_blocks, rate_factors, trained_variables
+    from cnnexp.models.blocks import backbone_blocks, rate_factors, require_blocks, trained_variables
     from cnnexp.models.ensemble import mean_of
     from cnnexp.models.fast_layers import with_fast_layers
     from cnnexp.models.head import SplitModel, copy_of_head, load_head, split
@@ -38,6 +38,7 @@ _OWNERS = {
     "load_head": "head",
     "mean_of": "ensemble",
     "rate_factors": "blocks",
+    "require_blocks": "blocks",
     "set_pretrained_weights": "backbones.build",
     "split": "head",
     "trained_variables": "blocks",
@@ -63,6 +64,7 @@ __all__ = [
     "load_head",
     "mean_of",
     "rate_factors",
+    "require_blocks",
     "set_pretrained_weights",
     "split",
     "trainable_again",

@@ -57,15 +57,20 @@ def trained_variables(model: keras.Model, *, freeze: str | int) -> list[keras.Va
     """
     if freeze == "none":
         return list(model.trainable_variables)
+    require_blocks(model, freeze=freeze)
     own = backbone_blocks(model)
-    if isinstance(freeze, int) and freeze >= len(own):
-        raise ConfigError(
-            f"training.freeze must be less than the number of blocks of the network; {model.name} has "
-            f"{plural(len(own), 'block')}, got {freeze}. To train the head alone: training.freeze=backbone."
-        )
     kept = own if freeze == "backbone" else own[: int(freeze)]
     frozen = {id(variable) for block in kept for layer in block for variable in layer.trainable_variables}
     return [variable for variable in model.trainable_variables if id(variable) not in frozen]
+
+
+def require_blocks(model: keras.Model, *, freeze: str | int) -> None:
+    """Raise ConfigError where more blocks are to be frozen than the network has."""
+    if isinstance(freeze, int) and freeze >= (count := len(backbone_blocks(model))):
+        raise ConfigError(
+            f"training.freeze must be less than the number of blocks of the network; {model.name} has "
+            f"{plural(count, 'block')}, got {freeze}. To train the head alone: training.freeze=backbone."
+        )
 
 
 def rate_factors(model: keras.Model, *, decay: float) -> dict[str, float]:

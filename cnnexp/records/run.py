@@ -33,6 +33,7 @@ class RunInfo:
     notes: tuple[str, ...]
     found: FoundLearningRate | None = None  # None: the learning rate was set by hand
     head_parameters: int | None = None  # weights of the head, where it alone is trained; None: others are, too
+    reference_bytes: int = 0  # about, of the images and features that are stored beside the model
 
 
 @dataclass(frozen=True, slots=True)

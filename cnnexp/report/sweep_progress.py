@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cnnexp.records import EpochValues
 from cnnexp.report.console import bar_width, open_console, print_line
-from cnnexp.report.model_room import room_for_models
+from cnnexp.report.model_room import ModelSize, room_for_models
 from cnnexp.report.moving import MovingPart
 from cnnexp.report.table import Column, print_table
 from cnnexp.system.streams import print_error
@@ -66,12 +66,12 @@ class SweepReport:
         self._bar.update(self._task, total=total)
         self._moving.start()
 
-    def model_known(self, parameters: int, *, kept: str, head: int | None) -> None:
+    def model_known(self, size: ModelSize, *, kept: str) -> None:
         """Print, when the first network is known, how much room the models of the sweep take."""
         if not self._model_is_known:
             total = self._bar.tasks[0].total
             count = None if total is None else round(total)
-            self._labelled([("models", room_for_models(count, parameters, kept=kept, head=head))])
+            self._labelled([("models", room_for_models(count, size, kept=kept))])
         self._model_is_known = True
 
     def expect(self, more: int) -> None:

@@ -16,7 +16,7 @@ from cnnexp.config.extended import code_files
 from cnnexp.data_check import check, summary
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import diagnose, not_assessed
-from cnnexp.models import LOGITS, after_training, examine_network, fingerprints
+from cnnexp.models import LOGITS, after_training, examine_network, fingerprints, require_blocks
 from cnnexp.records import (
     SPLIT_NAMES,
     DataReport,
@@ -40,7 +40,7 @@ from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.run_evidence import evidence_of, first_images
 from cnnexp.runs.starting_model import starting_model, untrained_model
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
-from cnnexp.saved.build_card import CardWithReference, build_card, with_code, with_decision
+from cnnexp.saved.build_card import CardWithReference, build_card, reference_bytes, with_code, with_decision
 from cnnexp.system import resources
 from cnnexp.training import NOT_SAVED, Checkpoint, GraphCache, configure_tensorflow, loss_facts
 
@@ -185,6 +185,7 @@ def prepare(
     graphs = _own_graphs(config, graphs)
     build = partial(untrained_model, config, splits, settings, pretrained)
     model = starting_model(config, splits, settings, pretrained, networks=graphs.networks)
+    require_blocks(model, freeze=config.training.freeze)
     network_training = NetworkTraining(
         config=config,
         splits=splits,
@@ -238,6 +239,7 @@ def run_info(
         notes=(*splits.notes, *rate_notes(found)),
         found=found,
         head_parameters=model.get_layer(LOGITS).count_params() if config.training.freeze == "backbone" else None,
+        reference_bytes=reference_bytes(splits, length=int(model.get_layer(LOGITS).input.shape[-1])),
     )
 
 

@@ -27,6 +27,7 @@ from cnnexp.portable.classifier import machine
 from cnnexp.portable.decision import Decision
 from cnnexp.portable.forward import Forward
 from cnnexp.portable.reference import (
+    DIRECTIONS,
     ClassGaussians,
     Features,
     TrainingReference,
@@ -171,6 +172,17 @@ def build_reference(
         held_out_labels=held_out_labels,
         file_sizes=_file_sizes(Path(splits.source), [train.files[place] for place in shown.tolist()]),
     )
+
+
+def reference_bytes(splits: Splits, *, length: int) -> int:
+    """Return about how many bytes the training reference of a model will have, whose features have this length."""
+    image, classes = math.prod(splits.spec.shape), len(splits.class_names)
+    fitted = min(len(splits.train), REFERENCE_ROWS)
+    kept = min(fitted, max(classes, REFERENCE_BYTES // (image + 2 * length)))
+    held_out = min(HELD_OUT_ROWS, HELD_OUT_BYTES // image, len(splits.calibration) + len(splits.validation))
+    gaussians = 4 * length * (classes + min(DIRECTIONS, fitted, length))
+    digests = 8 * len(splits.train)
+    return kept * (image + 2 * length) + held_out * image + gaussians + digests
 
 
 def _file_sizes(source: Path, names: Sequence[str]) -> NDArray[np.int64] | None:

@@ -45,8 +45,7 @@ def export(
         ModelError: the model is damaged, or the export answers differently; nothing is left behind.
 
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
+    require_new_folder(target)
     if onnx:
         require_onnx()
     model = open_model(source)
@@ -64,6 +63,12 @@ def export(
         (folder / README_FILE).write_text(text, encoding="utf-8")
         folder.replace(target)
     return written
+
+
+def require_new_folder(target: Path) -> None:
+    """Raise ConfigError where there is something at `target` already."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
 
 
 def _copy(folder: Path, source: Path) -> None:

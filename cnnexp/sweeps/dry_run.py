@@ -9,7 +9,7 @@ from rich.text import Text
 from cnnexp.compose import parameters
 from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.report.console import open_console, print_line
-from cnnexp.report.model_room import room_for_models
+from cnnexp.report.model_room import ModelSize, room_for_models
 from cnnexp.report.table import Column, print_table
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
@@ -21,6 +21,7 @@ from cnnexp.tracking.store.stored_run import StoredRun
 
 _WEIGHTS = "model.trainable_weights"  # parameter of a recorded run
 _HEAD = "model.head_weights"  # another, of one that trained the head alone
+_REFERENCE = "model.reference_bytes"  # another, which runs of earlier versions lack
 MOST_ROWS = 200  # runs that are listed
 
 
@@ -72,10 +73,10 @@ def _room(example: Job, recorded: Sequence[StoredRun], left: int, *, kept: str) 
     frozen = example.config.training.freeze == "backbone"
     for run in recorded:
         settings = {name: value for name, value in run.settings.items() if _shapes_network(name)}
-        weights, head = settings.pop(_WEIGHTS, None), settings.pop(_HEAD, None)
+        weights, head, reference = (settings.pop(name, None) for name in (_WEIGHTS, _HEAD, _REFERENCE))
         if weights is not None and settings == network and frozen == (head is not None):
-            of_head = None if head is None else int(head)
-            return f"models: {room_for_models(left, int(weights), kept=kept, head=of_head)}"
+            size = ModelSize(int(weights), int(reference or 0), None if head is None else int(head))
+            return f"models: {room_for_models(left, size, kept=kept)}"
     return ""
 
 

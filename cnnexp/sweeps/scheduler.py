@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cnnexp.config import SweepConfig
+from cnnexp.report.model_room import ModelSize
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Executor, Message, TrainTask, WorkerHandle
@@ -141,7 +142,7 @@ class Scheduler:
             case protocol.Planned(info):
                 run.info = info
                 kept = run.job.config.tracking.models
-                self._report.model_known(info.parameters, kept=kept, head=info.head_parameters)
+                self._report.model_known(ModelSize.of_run(info), kept=kept)
             case protocol.Progressed(stage, done, total):
                 self._report.stage(key, stage, done, total)
             case protocol.EpochEnded(values):

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cnnexp.config.defaults import from_variables
 from cnnexp.records import RunInfo
-from cnnexp.report.model_room import room_for_model
+from cnnexp.report.model_room import ModelSize, room_for_model
 from cnnexp.system.text import plural, printable
 
 FEW_CLASSES = 12  # up to this many are counted by name
@@ -51,7 +51,7 @@ def header_rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) ->
         ("images", _images(info, settings["data"])),
         ("classes", _classes(info, columns=columns)),
         ("model", f"{settings['model']['name']}, {info.parameters:,} parameters"),
-        ("model file", _model_file(info, settings["tracking"])),
+        ("model files", _model_files(info, settings["tracking"])),
         ("optimizer", _optimizer(info, settings)),
         ("schedule", _schedule(settings["schedule"])),
         *_loss(settings["loss"]),
@@ -69,9 +69,9 @@ def _store(tracking: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [] if chosen is None else [("store", printable(chosen))]
 
 
-def _model_file(info: RunInfo, tracking: Mapping[str, Any]) -> str:
+def _model_files(info: RunInfo, tracking: Mapping[str, Any]) -> str:
     """Say how much room the model will take; a run of a sweep that is not its best may lose it."""
-    return "not kept" if tracking["models"] == "none" else room_for_model(info.parameters)
+    return "not kept" if tracking["models"] == "none" else room_for_model(ModelSize.of_run(info))
 
 
 def _data(info: RunInfo) -> str:

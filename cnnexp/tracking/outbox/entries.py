@@ -87,6 +87,7 @@ def resolved(info: RunInfo) -> dict[str, Parameter]:
         "used.precision": info.precision,
         "used.augmentation": info.augmentation,
         "model.trainable_weights": info.parameters,
+        "model.reference_bytes": info.reference_bytes,
         **({} if info.head_parameters is None else {"model.head_weights": info.head_parameters}),
     }
 

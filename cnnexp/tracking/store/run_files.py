@@ -45,11 +45,11 @@ def _download(artifact_uri: str, name: str, store: str) -> bytes | None:
     import mlflow.artifacts
 
     with calling(store), tempfile.TemporaryDirectory() as copy:
-        address, folder = mlflow_uri(store), artifact_uri.rstrip("/")
+        address, place = mlflow_uri(store), f"{artifact_uri.rstrip('/')}/{name}"
+        folder, _, last = place.rpartition("/")
         there = mlflow.artifacts.list_artifacts(artifact_uri=folder, tracking_uri=address)
-        if not any(PurePosixPath(item.path).name == name for item in there):  # a path begins with the folder's name
+        if not any(PurePosixPath(item.path).name == last for item in there):  # a path begins with the folder's name
             return None
-        place = f"{folder}/{name}"
         return Path(mlflow.artifacts.download_artifacts(place, dst_path=copy, tracking_uri=address)).read_bytes()
 
 
