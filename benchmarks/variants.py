@@ -3,11 +3,11 @@
     python benchmarks/variants.py [--seeds 3] [--data data=digits data.jitter=0.25] [--network model=resnet ...]
 
 A sweep over seeds is trained and evaluated as a user does it: ``cnnexp evaluate SWEEP --tta ...``, and ``--size`` a
-quarter larger than the digits. The network of its first run is the start of a second sweep over as many seeds, of which
-``--soup`` makes one model. A third sweep trains the first one again with ``training.soup=5``. Printed are the means over
-seeds, with the range of their differences: accuracy and log loss against the same model without the option, the
-time of the network for an image against its own, and how long the command took for each model. ``training.soup`` has
-the time of a whole training instead.
+quarter larger than the digits. The network of its first run is the start of a second sweep over as many seeds, of
+which ``--soup`` makes one model. A third sweep trains the first one again with ``training.soup=5``. Printed are the
+means over seeds, with the range of their differences: accuracy and log loss against the same model without the option,
+the time of the network for an image against its own, and how long the command took for each model. ``training.soup``
+has the time of a whole training instead.
 """
 
 import argparse

@@ -27,7 +27,11 @@ BAD = [
     (["epochs=3"], "There is no setting 'epochs'", "Did you mean training.epochs?"),
     (["optimiser=sgd"], "There is no setting 'optimiser'", "Did you mean optimizer?"),
     (["optimizer.momentum=0.9"], "optimizer=adam has no setting 'momentum'", "momentum belongs to optimizer=sgd"),
-    (["model=pretrained", "model.width=3"], "model=pretrained has no setting 'width'", "width belongs to model=baseline, small, "),
+    (
+        ["model=pretrained", "model.width=3"],
+        "model=pretrained has no setting 'width'",
+        "width belongs to model=baseline, small, ",
+    ),
     (["optimizer=adma"], "optimizer=adma does not exist; choose from adam,", "Did you mean adam?"),
     (["data=3"], "data=3 does not exist; choose from", "digits"),
     (["experiment=no_such_question"], "experiment=no_such_question does not exist", ""),

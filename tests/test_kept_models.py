@@ -104,7 +104,9 @@ def test_the_room_of_models_with_the_same_backbone_is_that_of_one_and_of_heads()
     size = ModelSize(parameters=4_000_000, reference=11_000_000, head=12_500)
     said = room_for_models(300, size, kept="all")
     assert said.startswith("the backbone once, 27 MB, and 300 heads × 650 kB = 222 MB; other records take at most")
-    assert room_for_models(None, size, kept="all").startswith("the backbone once, about 27 MB, and 650 kB for each head")
+    assert room_for_models(None, size, kept="all").startswith(
+        "the backbone once, about 27 MB, and 650 kB for each head"
+    )
     assert room_for_models(300, size, kept="best").startswith("the best run's is kept (about 27.6 MB)")
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +26,35 @@ from support.exported_script import run_alone
 
 ARCHIVE = Path(__file__).parents[1].parent / "shared" / "data" / "sign_digits.zip"
 TRAIN = ["data=folder", "data.on_bad_file=skip"]
-MODELS = {
-    "baseline": ["training=smoke", "data.size=[32,32]"],
-    "pretrained": ["model=pretrained", "data.size=[64,64]", "data.limit=40", "training.epochs=1"],
+BASELINE = ["training=smoke", "data.size=[32,32]"]
+MODELS = {  # the runs that are trained one after another, the last of which is asked
+    "baseline": [BASELINE],
+    "pretrained": [["model=pretrained", "data.size=[64,64]", "data.limit=40", "training.epochs=1"]],
+    "extended": [["--extend", "own.py", "model=own", "training=smoke", "data.size=[40,40]"]],
+    "from_run": [BASELINE, ["model=from_run", "model.run=latest", "training=smoke", "training.epochs=2"]],
 }
+OWN = """
+import keras
+
+from cnnexp.extend import model
+
+@keras.saving.register_keras_serializable()
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return 2.0 * x
+
+@model("own")
+def own(settings, input_shape, num_classes):
+    return keras.Sequential([
+        keras.layers.Conv2D(8, 5, strides=2), Doubled(), keras.layers.ReLU(), keras.layers.Flatten(),
+        keras.layers.Dense(num_classes),
+    ])
+"""
 PHOTOGRAPHS = 400  # of some two thousand
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def home(request, tmp_path_factory) -> Path:
+def home(request, tmp_path_factory) -> Iterator[Path]:
     """A folder with a store, and a run trained on photographs of hands."""
     if not ARCHIVE.exists():
         pytest.skip(f"needs the photographs of {ARCHIVE.name}")
@@ -42,10 +63,14 @@ def home(request, tmp_path_factory) -> Path:
     with zipfile.ZipFile(ARCHIVE) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg")))
         archive.extractall(home / "photos", random.Random(0).sample(names, PHOTOGRAPHS))
-    words = [*TRAIN, *MODELS[request.param], f"data.path={home / 'photos'}", f"data.cache={home / 'cache'}"]
-    command = [sys.executable, "-m", "cnnexp", *words]
-    subprocess.run(command, cwd=home, check=True, capture_output=True, timeout=300)
-    return home
+    (home / "own.py").write_text(OWN, encoding="utf-8")
+    for words in MODELS[request.param]:
+        settings = [*TRAIN, f"data.path={home / 'photos'}", f"data.cache={home / 'cache'}"]
+        command = [sys.executable, "-m", "cnnexp", *words, *settings]
+        subprocess.run(command, cwd=home, check=True, capture_output=True, timeout=300)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNEXP_TRUST_CODE", "1")  # of the layer in own.py
+        yield home
 
 
 @contextlib.contextmanager

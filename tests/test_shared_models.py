@@ -7,11 +7,11 @@ import zipfile
 from pathlib import Path
 
 import keras
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 
 from cnnexp.__main__ import main
 from cnnexp.errors import ModelError
@@ -151,10 +151,10 @@ def test_a_server_keeps_what_runs_have_in_common_and_gives_it_back(tmp_path, mon
             with stored.folder() as folder:
                 assert (folder / "model.keras").read_bytes() == model
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        monkeypatch.chdir(tmp_path)
         (output,) = client.get_run(run_id).outputs.model_outputs
-        served = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
-        table = served.predict(pd.DataFrame({"image": [tracking_inputs.png()]}))
+        (tmp_path / "served").mkdir()
+        folder = download_artifacts(f"models:/{output.model_id}", dst_path=str(tmp_path / "served"))
+        table = _load_pyfunc(str(Path(folder) / "data")).predict(pd.DataFrame({"image": [tracking_inputs.png()]}))
         assert len(table["probabilities"][0]) == len(tracking_inputs.CLASS_NAMES)
 
 

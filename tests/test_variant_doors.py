@@ -137,7 +137,9 @@ def test_a_soup_of_runs_is_their_mean_and_says_what_it_brings(inside, run_ids, c
     run = newest()
     assert run.settings["soup"] == "greedy"
     assert {"plain/accuracy", "plain/log_loss", "seconds_per_image"} <= run.metrics.keys()
-    assert re.search(r"The weights are the mean of those of 2 of 2 runs: validation loss|No soup: with the weights", printed)
+    assert re.search(
+        r"The weights are the mean of those of 2 of 2 runs: validation loss|No soup: with the weights", printed
+    )
 
 
 @pytest.mark.slow
