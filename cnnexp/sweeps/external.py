@@ -189,7 +189,7 @@ def _require_code(launcher: Launcher, spec: SweepSpec) -> None:
     if spec.extend and name != "BasicLauncher":
         raise ConfigError(
             f"--extend reaches the runs of hydra/launcher=cnnexp, ray and basic; got a {name}. Leave hydra/launcher "
-            "and hydra.launcher.* out, and runs are started in processes of this machine, as many at a time as you say: "
+            "and hydra.launcher.* out, and runs are started in processes of this machine, so many at a time: "
             "sweep.workers=2. On several machines: hydra/launcher=ray."
         )
 
