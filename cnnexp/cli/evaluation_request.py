@@ -87,7 +87,12 @@ def read_request(target: str, settings: Sequence[str], *, variants: Sequence[Var
         ConfigError: a setting is wrong, or an exported folder is given without data.
 
     """
-    names, settings = separate_runs(target, settings) if variants[0].soup else ([target], settings)
+    names, settings = separate_runs(target, settings)
+    if len(names) > 1 and not variants[0].soup:
+        raise ConfigError(
+            f"evaluate takes one RUN, SWEEP or experiment, which stands for all its runs; got also "
+            f"{' '.join(names[1:])}. To average the weights of several runs, add --soup."
+        )
     requested = changes.parse(settings)
     others, uri = separate_store(requested.others)
     overrides = [*others, str(Override.setting("tracking.uri", uri))]

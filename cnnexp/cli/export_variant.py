@@ -42,7 +42,7 @@ def read_request(target: str, folder: Path, settings: Sequence[str], *, options:
     if wrong := [word for word in others if not Override.parse(word).key.startswith("data.")]:
         raise ConfigError(
             "export takes RUN, DIR, tracking.uri=URI and where the images of the run are, such as data.path=PLACE; "
-            f"got also {' '.join(wrong)}."
+            f"got also {' '.join(wrong)}. Several RUNs become one model with --soup."
         )
     sources = find_sources(names, uri=uri)
     if len(sources) > 1 and not options.soup:
