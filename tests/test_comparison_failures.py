@@ -10,6 +10,7 @@ from scipy import stats
 from cnnexp.comparison import Standing, compare
 from cnnexp.comparison.paired import fisher_exact, mean_interval, t_interval
 from cnnexp.records import Finding
+from cnnexp.report.comparison.wording import effect_sentence
 from support.simulated_runs import simulated_run
 
 BATCHES, RATES, DROPOUTS = ("16", "64"), ("0.001", "0.01"), ("0.0", "0.3")
@@ -156,3 +157,19 @@ def test_an_interval_stays_within_the_range_of_the_metric():
 def test_fisher_s_tea():
     assert fisher_exact(3, 4, 1, 4) == pytest.approx(0.4857142857)  # Fisher 1935, The Design of Experiments, two-sided
     assert fisher_exact(1, 12, 5, 12) == pytest.approx(stats.fisher_exact([[1, 11], [5, 7]]).pvalue)
+
+
+def test_rows_that_differ_are_told_where_a_failure_elsewhere_forbids_the_effect():
+    """Batch 16 is better wherever it learns, often not at a high rate: rows of the low rate still differ."""
+    runs = grid(
+        6,
+        collapses=lambda batch, rate, d, seed: (batch, rate) == ("16", "0.01") and seed < 3,
+        gain=lambda batch, r, d: 0.035 * (batch == "16"),
+    )
+    comparison = compared(runs)
+    effect = next(effect for effect in comparison.effects if effect.setting.name == BATCH)
+    assert effect.difference.contradicted
+    assert effect.difference.standing is Standing.ALIKE
+    assert "no verdict, all runs point the other way" in effect_sentence(effect, comparison.metric)
+    for dropout in DROPOUTS:
+        assert row_of(comparison, "64", "0.001", dropout).standing is Standing.WORSE

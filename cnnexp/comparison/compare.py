@@ -196,13 +196,14 @@ def _control_error_rate(
     """Keep false claims below 5 % over rows and effects together when nothing differs.
 
     With one setting, an effect *is* the difference of two rows, so it gets that comparison's p-value and the two
-    cannot contradict each other. With several, rows are called different only if some effect is.
+    cannot contradict each other. With several, rows are called different only if some effect is more than chance; also
+    one that is not claimed because the runs that learned nothing point the other way.
     """
     if len(varying) == 1 and found:
         place = {row.values[varying[0].name]: index for index, row in enumerate(ranked)}
         return tuple(over_seeds), tuple(_with_row_p_value(effect, adjusted, place) for effect in found)
-    tested = [effect for effect in found if effect.difference.p_adjusted is not None]
-    if tested and all(effect.difference.standing is Standing.ALIKE for effect in tested):
+    tested = [effect.difference for effect in found if effect.difference.p_adjusted is not None]
+    if tested and not any(difference.more_than_chance for difference in tested):
         return tuple(_not_claimed(difference) for difference in over_seeds), tuple(found)
     return tuple(over_seeds), tuple(found)
 

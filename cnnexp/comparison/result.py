@@ -36,11 +36,16 @@ class Difference:
     contradicted: bool = False  # over all runs that finished, the mean points the other way: nothing is claimed
 
     @property
+    def more_than_chance(self) -> bool:
+        """Whether it was tested and is not zero, at ``LEVEL`` over all comparisons of its family."""
+        return self.p_adjusted is not None and self.p_adjusted <= LEVEL
+
+    @property
     def standing(self) -> Standing:
-        """The verdict at ``LEVEL`` over all comparisons of its family."""
+        """The verdict over all comparisons of its family."""
         if self.p_adjusted is None:
             return Standing.UNTESTED
-        if self.p_adjusted > LEVEL or self.contradicted:
+        if not self.more_than_chance or self.contradicted:
             return Standing.ALIKE
         return Standing.BETTER if self.gain.mean > 0 else Standing.WORSE
 

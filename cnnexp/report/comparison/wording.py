@@ -45,7 +45,8 @@ def effect_sentence(effect: Effect, metric: Metric) -> str:
         needed = f"a verdict needs {SEEDS_FOR_A_VERDICT} seeds"
         return f"{level} against {against}: {plain} {unit_text(metric)} ({n}; {needed}{both})"
     if difference.standing is Standing.ALIKE:
-        return f"{level} against {against}: no difference shown, {plain} {unit_text(metric)} ({n}{both})"
+        why = "no verdict, all runs point the other way" if difference.more_than_chance else "no difference shown"
+        return f"{level} against {against}: {why}, {plain} {unit_text(metric)} ({n}{both})"
     return f"{level} {_verb(difference, metric)} against {against} ({n}, {p_text(difference.p_adjusted)}{both})"
 
 

@@ -244,7 +244,7 @@ function controlErrorRate(overSeeds, effects, varying, rows, adjusted) {
     return { overSeeds, effects: same };
   }
   const tested = effects.filter(({ difference }) => difference.pAdjusted !== null);
-  if (tested.length && tested.every(({ difference }) => standingOf(difference) === "alike")) {
+  if (tested.length && tested.every(({ difference }) => difference.pAdjusted > LEVEL)) {
     const notClaimed = (difference) => difference && (difference.pAdjusted === null ? difference : { ...difference, pAdjusted: 1 });
     return { overSeeds: overSeeds.map(([claimed, ofAll]) => [notClaimed(claimed), ofAll]), effects };
   }
