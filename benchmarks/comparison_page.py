@@ -106,8 +106,10 @@ def measured(folder: Path) -> str:
 
 def brushed(browser) -> tuple[list[float], list[float]]:
     """Drag along the first axis five times; return ms that the page took after each, and ms between frames."""
-    browser.place("#parallel .plot")
-    browser.wait("document.querySelector('#parallel .axis-brush .background')")
+    for _ in range(3):  # what comes into view above it moves it
+        browser.place("#parallel .plot")
+        browser.evaluate("new Promise(done => setTimeout(done, 500))")
+        browser.wait("document.documentElement.hasAttribute('data-settled')")
     left, top, width, height = browser.evaluate(
         "(box => [box.x, box.y, box.width, box.height])"
         "(document.querySelector('#parallel .axis-brush .background').getBoundingClientRect())"
@@ -120,13 +122,14 @@ def brushed(browser) -> tuple[list[float], list[float]]:
         )
         x = left + width / 2
         browser.drag((x, top + 0.01 * height), (x, top + part * height), steps=20)
-        browser.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        browser.wait("document.documentElement.hasAttribute('data-settled')")
         seen = browser.evaluate("window.on = false; window.seen")
         gaps = np.diff(seen).tolist()
+        assert browser.evaluate("document.querySelectorAll('.chip').length") == 1
         changes.append(max(gaps))  # the frame in which the brush was let go, and everything was computed again
         frames += sorted(gaps)[:-1]
-        browser.evaluate("document.querySelector('.chip')?.click()")
-        browser.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        browser.evaluate("document.querySelector('.chip').click()")
+        browser.wait("document.documentElement.hasAttribute('data-settled')")
     return changes, frames
 
 

@@ -20,6 +20,9 @@ class Browser:
 
     def __init__(self, folder: Path) -> None:
         self._downloads = folder / "downloads"
+        preferences = folder / "browser" / "Default" / "Preferences"
+        preferences.parent.mkdir(parents=True)
+        preferences.write_text('{"profile": {"default_content_setting_values": {"automatic_downloads": 1}}}')
         self._ids, self._events = 0, []
         read, self._to = os.pipe()
         self._from, write = os.pipe()

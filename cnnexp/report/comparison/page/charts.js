@@ -17,13 +17,19 @@ export async function loadPlotly() {
 }
 
 /** The page's colours, which follow the reader's theme; `series` tells rows apart, `lit` is what is lit up. */
-export function theme() {
+function theme() {
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(`--${name}`).trim();
   const names = ["ink", "quiet", "line", "ground", "card", "well", "best", "good", "bad", "mind", "first", "second"];
   const isDark = parseInt(color("ground").slice(1, 3), 16) < 128;
   const series = isDark ? SERIES_ON_DARK : SERIES;
-  return { ...Object.fromEntries(names.map((name) => [name, color(name)])), series, low: series[1], high: series[0], lit: series[1] };
+  return {
+    ...Object.fromEntries(names.map((name) => [name, color(name)])),
+    series,
+    low: series[1],
+    high: series[0],
+    lit: series[1],
+  };
 }
 
 /** A color of the form #rrggbb with an opacity. */
@@ -33,7 +39,14 @@ export function faded(color, opacity) {
 }
 
 function baseLayout(colors) {
-  const axis = { gridcolor: colors.line, zerolinecolor: colors.line, linecolor: colors.quiet, automargin: true, exponentformat: "e", tickfont: { color: colors.quiet } };
+  const axis = {
+    gridcolor: colors.line,
+    zerolinecolor: colors.line,
+    linecolor: colors.quiet,
+    automargin: true,
+    exponentformat: "e",
+    tickfont: { color: colors.quiet },
+  };
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -41,7 +54,12 @@ function baseLayout(colors) {
     margin: { l: 52, r: 16, t: 12, b: 44 },
     xaxis: axis,
     yaxis: axis,
-    hoverlabel: { namelength: -1, bgcolor: colors.card, bordercolor: colors.line, font: { color: colors.ink, family: getComputedStyle(document.body).fontFamily } },
+    hoverlabel: {
+      namelength: -1,
+      bgcolor: colors.card,
+      bordercolor: colors.line,
+      font: { color: colors.ink, family: getComputedStyle(document.body).fontFamily },
+    },
     showlegend: false,
     dragmode: false,
   };
@@ -59,7 +77,8 @@ function merged(base, own) {
 /** Titles of axes as Plotly takes them. */
 function titled(layout, colors) {
   for (const axis of [layout.xaxis, layout.yaxis]) {
-    if (typeof axis.title === "string") axis.title = { text: axis.title, standoff: 8, font: { size: 12, color: colors.quiet } };
+    if (typeof axis.title === "string")
+      axis.title = { text: axis.title, standoff: 8, font: { size: 12, color: colors.quiet } };
   }
   return layout;
 }
@@ -74,7 +93,11 @@ function titled(layout, colors) {
 export class Chart {
   constructor(name, { draw, height = 340, listen = () => {}, minimum = 0 }) {
     Object.assign(this, { name, draw, height, listen });
-    this.plot = element("div", { class: "plot", role: "img", style: `height:${height}px${minimum ? `;min-width:${minimum}px` : ""}` });
+    this.plot = element("div", {
+      class: "plot",
+      role: "img",
+      style: `height:${height}px${minimum ? `;min-width:${minimum}px` : ""}`,
+    });
     this.empty = element("p", { class: "quiet", hidden: true });
     const offers = [
       ["png", () => this.savePicture()],
@@ -83,7 +106,14 @@ export class Chart {
     ].map(([kind, save]) => button(kind, save, { "aria-label": `download ${name} as ${kind}` }));
     this.offers = element("div", { class: "offers" }, ...(mayDownload() ? offers : []));
     this.key = element("div", { class: "key" });
-    this.node = element("div", { class: "figure" }, element("div", { class: "scroll" }, this.plot), this.empty, this.key, this.offers);
+    this.node = element(
+      "div",
+      { class: "figure" },
+      element("div", { class: "scroll" }, this.plot),
+      this.empty,
+      this.key,
+      this.offers,
+    );
   }
 
   /** Draw what is to be shown now. */
@@ -100,9 +130,18 @@ export class Chart {
     }
     this.shown = figure;
     this.plot.setAttribute("aria-label", figure.label);
-    this.key.replaceChildren(...(figure.key ?? []).map(([color, text]) => element("span", {}, element("i", { style: `background:${color}` }), text)));
+    this.key.replaceChildren(
+      ...(figure.key ?? []).map(([color, text]) =>
+        element("span", {}, element("i", { style: `background:${color}` }), text),
+      ),
+    );
     const layout = titled(merged(merged(baseLayout(colors), { height: this.height }), figure.layout), colors);
-    window.Plotly.react(this.plot, figure.traces, layout, { responsive: true, displayModeBar: false, doubleClick: false, ...figure.config });
+    window.Plotly.react(this.plot, figure.traces, layout, {
+      responsive: true,
+      displayModeBar: false,
+      doubleClick: false,
+      ...figure.config,
+    });
     if (!this.isListening) this.listen(this.plot);
     this.isListening = true;
   }
@@ -123,23 +162,45 @@ export function asCsv(rows) {
     const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text; // a spreadsheet would run it
     return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
-  return [columns, ...rows.map((row) => columns.map((column) => row[column]))].map((line) => line.map(cell).join(",")).join("\n") + "\n";
+  return (
+    [columns, ...rows.map((row) => columns.map((column) => row[column]))]
+      .map((line) => line.map(cell).join(","))
+      .join("\n") + "\n"
+  );
+}
+
+/** Plotly reads a few tags in texts. */
+export function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+const LONGEST = 22; // letters of a tick
+
+/** A level as a tick: short, and as it is written. */
+export function tick(text, longest = LONGEST) {
+  return escaped(text.length > longest ? `${text.slice(0, longest - 6)}…${text.slice(-5)}` : text);
 }
 
 /** A tick for each level of a setting, at its number or its place. */
 export function levelTicks(column, place = (value) => value) {
   const at = column.levels.map((level, index) => [column.numeric ? place(Number(level)) : index, column.texts[index]]);
   const known = at.filter(([value]) => !Number.isNaN(value)); // a run without the setting has no number
-  return { tickvals: known.map(([value]) => value), ticktext: known.map(([, text]) => text) };
+  return { tickvals: known.map(([value]) => value), ticktext: known.map(([, text]) => tick(text)) };
 }
 
 /** The axis of a setting or a metric: numbers, by logarithm where they span decades, or the levels by name. */
 export function axisOf(column, values, title) {
   if ("levels" in column && !column.numeric) {
-    return { title, tickvals: column.levels.map((_, index) => index), ticktext: [...column.texts], range: [-0.5, column.levels.length - 0.5] };
+    return {
+      title,
+      tickvals: column.levels.map((_, index) => index),
+      ticktext: column.texts.map((text) => tick(text)),
+      range: [-0.5, column.levels.length - 0.5],
+    };
   }
   const known = values.filter((value) => value !== null);
-  const isLog = known.length > 1 && Math.min(...known) > 0 && Math.max(...known) / Math.min(...known) >= 8 && "levels" in column;
+  const isLog =
+    known.length > 1 && Math.min(...known) > 0 && Math.max(...known) / Math.min(...known) >= 8 && "levels" in column;
   const few = "levels" in column && column.levels.length <= 8;
   const ticks = few ? levelTicks(column) : {};
   const range = "levels" in column && known.length ? { range: spread(known, isLog) } : {};

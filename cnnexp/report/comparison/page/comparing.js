@@ -1,12 +1,13 @@
-// The comparison of any choice of runs: cnnexp/comparison/{compare,effects,seeds,same_images}.py in the browser.
+// The comparison of any choice of runs: cnnexp/comparison/compare.py and same_images.py in the browser.
 // tests/test_comparison_page_statistics.py compares it with the Python on random tables.
 
 import { bySeed, configurations, varyingSettings } from "#design";
+import { corrected, effectsOf, withPValue } from "#effects";
 import { LEFT_OUT } from "#selection";
-import { accuracyDifference, clipped, holm, mcNemarMidP, mean, meanInterval, tInterval, tPValue } from "#statistics";
+import { adjustedPValues, bothWays, pairedDifferences, scoresOf, signOf } from "#seeds";
+import { accuracyDifference, holm, mcNemarMidP, mean, meanInterval } from "#statistics";
 
-export const SEEDS_FOR_A_VERDICT = 5;
-export const LEVEL = 0.04;
+const LEVEL = 0.04;
 const MODELS_COMPARED = 12;
 
 /** Compare `runs` (indices) in a metric, by the settings in `by`; null where none of them has it. */
@@ -21,7 +22,11 @@ export function compare(data, runs, metricName, by = []) {
   const settings = varyingSettings(data, usable, by);
   const refused = new Set(usable.map((run) => data.runs.images[run])).size > 1;
   const learned = new Set(usable.filter((run) => data.runs.learned_nothing[run] === ""));
-  const withoutScore = placed(runs.filter((run) => !usable.includes(run)), usable, settings);
+  const withoutScore = placed(
+    runs.filter((run) => !usable.includes(run)),
+    usable,
+    settings,
+  );
   const diverged = withoutScore.filter((run) => data.runs.status[run] === "diverged");
   const rows = ranked(data, configurations(usable, settings), settings, objective, diverged);
   const varying = varyingSettings(data, usable);
@@ -46,7 +51,9 @@ export function compare(data, runs, metricName, by = []) {
     tried: { runs: [...usable, ...withoutScore], settings: varyingSettings(data, [...usable, ...withoutScore], by) },
     effects: effects.map((effect) => ({ ...effect, standing: standingOf(effect.difference) })),
     models,
-    rows: rows.map((row, index) => rowOf(data, row, index, { metric, objective, learned, refused, best, overSeeds, models, rows })),
+    rows: rows.map((row, index) =>
+      rowOf(data, row, index, { metric, objective, learned, refused, best, overSeeds, models, rows }),
+    ),
   };
 }
 
@@ -54,7 +61,8 @@ function rowOf(data, row, index, { metric, objective, learned, refused, best, ov
   const thatLearned = row.runs.filter((run) => learned.has(run));
   const counted = thatLearned.length ? thatLearned : row.runs;
   const [claimed, overAllSeeds] = overSeeds[index];
-  const estimate = (runs, column) => column && meanInterval([...bySeed(data, runs, column.values).values()], column.low, column.high);
+  const estimate = (runs, column) =>
+    column && meanInterval([...bySeed(data, runs, column.values).values()], column.low, column.high);
   return {
     ...row,
     bestRun: best[index],
@@ -74,10 +82,6 @@ function rowOf(data, row, index, { metric, objective, learned, refused, best, ov
 function placed(leftOut, usable, settings) {
   const recorded = settings.filter(({ column }) => !usable.some((run) => column.missing.includes(run)));
   return leftOut.filter((run) => recorded.every(({ column }) => !column.missing.includes(run)));
-}
-
-export function signOf(metric) {
-  return metric.lower_is_better ? -1 : 1;
 }
 
 /** What rows are ranked by: the validation number that training watched. */
@@ -123,115 +127,6 @@ function bestRun(data, row, objective) {
   return row.runs.reduce((best, run) => (score(run) > score(best) ? run : best));
 }
 
-/** A row's score under each seed: {all} of the runs that finished, {learned} of those that learned. */
-function scoresOf(data, runs, metric, learned) {
-  return {
-    all: bySeed(data, runs, metric.values),
-    learned: bySeed(data, runs.filter((run) => learned.has(run)), metric.values),
-  };
-}
-
-/** Row minus reference under each seed that both have, counted in both ways. */
-function bothWays(row, reference) {
-  const paired = (way) =>
-    [...row[way]].filter(([seed]) => reference[way].has(seed)).map(([seed, score]) => score - reference[way].get(seed));
-  return { all: paired("all"), learned: paired("learned") };
-}
-
-/** Holm-adjusted tests of pairs of rows with at least five seeds in common: "i j" -> p. */
-function adjustedPValues(scores, isRanked) {
-  const keys = [];
-  const pValues = [];
-  const enough = scores.flatMap((own, index) => (own.all.size >= SEEDS_FOR_A_VERDICT ? [index] : []));
-  for (const [place, i] of enough.entries()) {
-    if (!isRanked && i !== 0) break;
-    for (const j of enough.slice(place + 1)) {
-      const { all, learned } = bothWays(scores[i], scores[j]);
-      const differences = learned.length >= SEEDS_FOR_A_VERDICT ? learned : all;
-      if (differences.length < SEEDS_FOR_A_VERDICT) continue;
-      keys.push(`${i} ${j}`);
-      pValues.push(tPValue(differences));
-    }
-  }
-  const adjusted = holm(pValues);
-  return new Map(keys.map((key, index) => [key, adjusted[index]]));
-}
-
-/** The difference that a verdict is about, and the one over all runs that finished where that is another one. */
-function pairedDifferences({ all, learned }, metric, pAdjusted) {
-  const ofAll = pairedDifference(all, metric, pAdjusted);
-  const areEqual = all.length === learned.length && all.every((value, index) => value === learned[index]);
-  const isOverLearned =
-    !areEqual && learned.length > 0 && (learned.length >= SEEDS_FOR_A_VERDICT || all.length < SEEDS_FOR_A_VERDICT);
-  if (!isOverLearned || ofAll === null) return [ofAll, null];
-  const claimed = pairedDifference(learned, metric, pAdjusted);
-  const contradicted = claimed.gain.mean * ofAll.gain.mean < 0;
-  return [{ ...claimed, basis: "learned", contradicted }, { ...ofAll, pAdjusted: null }];
-}
-
-function pairedDifference(differences, metric, pAdjusted) {
-  if (differences.length === 0) return null;
-  const gains = differences.map((value) => signOf(metric) * value);
-  const gain = clipped(tInterval(gains), metric.low === null || metric.high === null ? null : metric.high - metric.low);
-  return { gain, p: gains.length < 2 ? null : tPValue(gains), pAdjusted, basis: "all", contradicted: false };
-}
-
-/** The effect of every level of a setting against its first, all other settings and the seed held. */
-function effectsOf(data, runs, setting, blockedBy, metric, learned) {
-  const levels = [...new Set(runs.map((run) => setting.column.values[run]))].sort((one, other) => one - other);
-  const others = blockedBy.map(({ column }) => column).filter((column) => column !== setting.column);
-  const those = runs.filter((run) => learned.has(run));
-  return levels.slice(1).flatMap((level) => {
-    const [all, ofLearned] = [runs, those].map((way) => pairedByBlock(data, way, setting.column, [levels[0], level], others, metric));
-    const ways = { all: meanOverBlocks(all), learned: meanOverBlocks(ofLearned) };
-    const [difference, allRuns] = pairedDifferences(ways, metric, null);
-    if (difference === null) return [];
-    const blocks = (difference.basis === "learned" ? ofLearned : all).length;
-    return [{ setting, level, against: levels[0], blocks, difference, allRuns }];
-  });
-}
-
-/** The second of two levels minus the first, for each block of the others: [Map seed -> difference]. */
-function pairedByBlock(data, runs, column, [first, second], others, metric) {
-  const blocks = new Map();
-  for (const run of runs) {
-    const level = column.values[run];
-    if (level !== first && level !== second) continue;
-    const block = [...others.map((other) => other.values[run]), data.runs.images[run]].join(" ");
-    if (!blocks.has(block)) blocks.set(block, new Map());
-    const seeds = blocks.get(block);
-    const seed = data.runs.seed[run];
-    if (!seeds.has(seed)) seeds.set(seed, new Map([[first, []], [second, []]]));
-    seeds.get(seed).get(level).push(metric.values[run]);
-  }
-  return [...blocks.values()]
-    .map((seeds) => new Map([...seeds].filter(([, cell]) => cell.get(first).length && cell.get(second).length)
-      .map(([seed, cell]) => [seed, mean(cell.get(second)) - mean(cell.get(first))])))
-    .filter((seeds) => seeds.size > 0);
-}
-
-function meanOverBlocks(blocks) {
-  const found = new Map();
-  for (const seeds of blocks) {
-    for (const [seed, difference] of seeds) {
-      if (!found.has(seed)) found.set(seed, []);
-      found.get(seed).push(difference);
-    }
-  }
-  return [...found.values()].map(mean);
-}
-
-function corrected(effects) {
-  const testable = effects.filter(({ difference }) => difference.p !== null && difference.gain.n >= SEEDS_FOR_A_VERDICT);
-  const adjusted = holm(testable.map(({ difference }) => difference.p));
-  const pValues = new Map(testable.map((effect, index) => [effect, adjusted[index]]));
-  return effects.map((effect) => withPValue(effect, pValues.get(effect) ?? effect.difference.pAdjusted));
-}
-
-function withPValue(effect, pAdjusted) {
-  return { ...effect, difference: { ...effect.difference, pAdjusted } };
-}
-
 /** Keep false claims below 5 % over rows and effects together when nothing differs. */
 function controlErrorRate(overSeeds, effects, varying, rows, adjusted) {
   if (varying.length === 1 && effects.length) {
@@ -245,14 +140,15 @@ function controlErrorRate(overSeeds, effects, varying, rows, adjusted) {
   }
   const tested = effects.filter(({ difference }) => difference.pAdjusted !== null);
   if (tested.length && tested.every(({ difference }) => difference.pAdjusted > LEVEL)) {
-    const notClaimed = (difference) => difference && (difference.pAdjusted === null ? difference : { ...difference, pAdjusted: 1 });
+    const notClaimed = (difference) =>
+      difference && (difference.pAdjusted === null ? difference : { ...difference, pAdjusted: 1 });
     return { overSeeds: overSeeds.map(([claimed, ofAll]) => [notClaimed(claimed), ofAll]), effects };
   }
   return { overSeeds, effects };
 }
 
 /** better, worse, alike or untested. */
-export function standingOf(difference) {
+function standingOf(difference) {
   if (difference === null || difference.pAdjusted === null) return "untested";
   if (difference.pAdjusted > LEVEL || difference.contradicted) return "alike";
   return difference.gain.mean > 0 ? "better" : "worse";
@@ -275,7 +171,13 @@ function compareModels(data, best, metric) {
   return others.map((run, index) => {
     const [onlyThis, onlyReference] = counts[index];
     const gain = accuracyDifference(onlyThis, onlyReference, data.answers.images);
-    const difference = { gain, p: mcNemarMidP(onlyThis, onlyReference), pAdjusted: adjusted[index], basis: "all", contradicted: false };
+    const difference = {
+      gain,
+      p: mcNemarMidP(onlyThis, onlyReference),
+      pAdjusted: adjusted[index],
+      basis: "all",
+      contradicted: false,
+    };
     return { run, difference, standing: standingOf(difference), onlyThis, onlyReference };
   });
 }

@@ -1,8 +1,7 @@
 // Learning curves: a line and a band a row, from its runs at each epoch.
 
-import { Chart, faded } from "#charts";
+import { Chart, faded, escaped } from "#charts";
 import { choice, element } from "#dom";
-import { escaped } from "#scatter";
 import { quantile, tInterval } from "#statistics";
 
 const ROWS = 8; // as many as there are colours
@@ -21,20 +20,39 @@ export function curvesView(data, state) {
     const isLog = Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= DIVERGED;
     return {
       label: `${name} over epochs of ${groups.map(({ label }) => label).join("; ")}`,
-      rows: traces.filter(({ hoverinfo }) => hoverinfo !== "skip").flatMap((trace) => trace.x.map((epoch, index) => ({ row: trace.name, epoch, [name]: trace.y[index] }))),
+      rows: traces
+        .filter(({ hoverinfo }) => hoverinfo !== "skip")
+        .flatMap((trace) => trace.x.map((epoch, index) => ({ row: trace.name, epoch, [name]: trace.y[index] }))),
       traces,
       key: groups.map(({ label }, index) => [colors.series[index], label]),
       layout: {
-        hovermode: "x unified", hoverdistance: -1, legend: { orientation: "h", y: -0.22 },
-        xaxis: { title: "epoch", hoverformat: "d" }, yaxis: { title: isLog ? `${name} (log axis)` : name, type: isLog ? "log" : "linear" },
+        hovermode: "x unified",
+        hoverdistance: -1,
+        legend: { orientation: "h", y: -0.22 },
+        xaxis: { title: "epoch", hoverformat: "d" },
+        yaxis: { title: isLog ? `${name} (log axis)` : name, type: isLog ? "log" : "linear" },
       },
     };
   };
   const chart = new Chart("learning-curves", { draw, height: 360 });
   const update = (view) => {
     bar.replaceChildren(
-      choice("curve", names.map((name) => [name, name]), nameOf(view), (curve) => state.set({ curve })),
-      choice("band", [["quartiles", "median and quartiles"], ["interval", "mean and 95 % interval"], ["runs", "every run"]], view.state.band, (band) => state.set({ band })),
+      choice(
+        "curve",
+        names.map((name) => [name, name]),
+        nameOf(view),
+        (curve) => state.set({ curve }),
+      ),
+      choice(
+        "band",
+        [
+          ["quartiles", "median and quartiles"],
+          ["interval", "mean and 95 % interval"],
+          ["runs", "every run"],
+        ],
+        view.state.band,
+        (band) => state.set({ band }),
+      ),
     );
     chart.update(view);
   };
@@ -42,7 +60,7 @@ export function curvesView(data, state) {
 }
 
 /** The rows that are lit up, or the first ones. */
-export function drawnGroups(view) {
+function drawnGroups(view) {
   const lit = view.groups.filter((group) => group.runs.some((run) => view.lit.has(run)));
   return (lit.length ? lit : view.groups).slice(0, ROWS);
 }
@@ -53,11 +71,41 @@ function tracesOf(data, view, group, name, color) {
   const label = escaped(group.label);
   const line = { color, width: 2 };
   if (view.state.band === "runs") {
-    return curves.map(([x, y], index) => ({ type: "scatter", mode: "lines", x, y, name: label, legendgroup: label, showlegend: index === 0, line: { color, width: 1.4 }, hovertemplate: "%{y:.4g}" }));
+    return curves.map(([x, y], index) => ({
+      type: "scatter",
+      mode: "lines",
+      x,
+      y,
+      name: label,
+      legendgroup: label,
+      showlegend: index === 0,
+      line: { color, width: 1.4 },
+      hovertemplate: "%{y:.4g}",
+    }));
   }
   const [x, middle, low, high] = bandOf(curves, view.state.band);
-  const edge = (y, more) => ({ type: "scatter", mode: "lines", x, y, legendgroup: label, showlegend: false, hoverinfo: "skip", line: { width: 0, color }, ...more });
-  const median = { type: "scatter", mode: "lines", x, y: middle, name: label, legendgroup: label, line, customdata: low.map((value, index) => [value, high[index]]), hovertemplate: "%{y:.4g} (%{customdata[0]:.4g} to %{customdata[1]:.4g})" };
+  const edge = (y, more) => ({
+    type: "scatter",
+    mode: "lines",
+    x,
+    y,
+    legendgroup: label,
+    showlegend: false,
+    hoverinfo: "skip",
+    line: { width: 0, color },
+    ...more,
+  });
+  const median = {
+    type: "scatter",
+    mode: "lines",
+    x,
+    y: middle,
+    name: label,
+    legendgroup: label,
+    line,
+    customdata: low.map((value, index) => [value, high[index]]),
+    hovertemplate: "%{y:.4g} (%{customdata[0]:.4g} to %{customdata[1]:.4g})",
+  };
   if (curves.length === 1) return [{ ...median, hovertemplate: "%{y:.4g}" }];
   return [edge(low, {}), edge(high, { fill: "tonexty", fillcolor: faded(color, 0.18) }), median];
 }

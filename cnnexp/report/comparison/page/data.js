@@ -5,7 +5,14 @@ export function readData(document) {
   const metrics = new Map(document.metrics.map((metric) => [metric.name, metric]));
   const count = document.runs.id.length;
   const place = new Map(document.runs.id.map((id, index) => [id, index]));
-  return { ...document, settingNamed: settings, metricNamed: metrics, count, place, answers: readAnswers(document.answers) };
+  return {
+    ...document,
+    settingNamed: settings,
+    metricNamed: metrics,
+    count,
+    place,
+    answers: readAnswers(document.answers),
+  };
 }
 
 function readAnswers(answers) {

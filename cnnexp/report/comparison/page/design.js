@@ -26,7 +26,9 @@ function leadingSettings(data, runs) {
 
 /** Whether optimizer.momentum is constant within each optimizer that was compared. */
 function followsChoice(column, varying, runs) {
-  const choice = varying.find((other) => other.name === column.name.slice(0, Math.max(0, column.name.lastIndexOf("."))));
+  const choice = varying.find(
+    (other) => other.name === column.name.slice(0, Math.max(0, column.name.lastIndexOf("."))),
+  );
   if (choice === undefined) return false;
   const pairs = new Set(runs.map((run) => `${choice.values[run]} ${column.values[run]}`));
   return pairs.size === new Set(runs.map((run) => choice.values[run])).size;
@@ -77,5 +79,7 @@ export function bySeed(data, runs, values) {
     if (!found.has(seed)) found.set(seed, []);
     found.get(seed).push(values[run]);
   }
-  return new Map([...found].map(([seed, group]) => [seed, group.reduce((sum, value) => sum + value, 0) / group.length]));
+  return new Map(
+    [...found].map(([seed, group]) => [seed, group.reduce((sum, value) => sum + value, 0) / group.length]),
+  );
 }

@@ -5,7 +5,12 @@ import { isNarrowed } from "#selection";
 
 export function controls(data, state) {
   const bar = element("div", { class: "bar" });
-  const search = element("input", { type: "search", placeholder: "such as adam seed=3", "aria-label": "search runs", value: state.values.search });
+  const search = element("input", {
+    type: "search",
+    placeholder: "such as adam seed=3",
+    "aria-label": "search runs",
+    value: state.values.search,
+  });
   search.addEventListener("input", () => state.set({ search: search.value }));
   const chips = element("div", { class: "chips", role: "status" });
   const panels = element("div", { class: "panels" });
@@ -13,11 +18,22 @@ export function controls(data, state) {
   let built = null;
   const update = (view) => {
     if (search.value !== view.state.search) search.value = view.state.search;
-    const key = JSON.stringify([view.state.metric, view.state.by, view.state.grouped, view.state.hideFailed, view.state.columns, view.state.filters]);
+    const key = JSON.stringify([
+      view.state.metric,
+      view.state.by,
+      view.state.grouped,
+      view.state.hideFailed,
+      view.state.columns,
+      view.state.filters,
+    ]);
     if (built !== key) {
       const open = [...panels.querySelectorAll("details")].map((panel) => panel.open);
       bar.replaceChildren(...barOf(data, view, state, search));
-      panels.replaceChildren(grouping(data, view, state), columnsPanel(data, view, state), filterPanel(data, view, state));
+      panels.replaceChildren(
+        grouping(data, view, state),
+        columnsPanel(data, view, state),
+        filterPanel(data, view, state),
+      );
       [...panels.querySelectorAll("details")].forEach((panel, index) => (panel.open = open[index] ?? false));
       built = key;
     }
@@ -43,7 +59,10 @@ function grouping(data, { settings }, state) {
     const by = data.settings.map((setting) => setting.name).filter((each) => chosen.has(each));
     state.set({ by: by.length ? by : null, sort: null });
   };
-  return panel("Group by", data.settings.map(({ name }) => checkbox(name, chosen.has(name), (isOn) => toggle(name, isOn))));
+  return panel(
+    "Group by",
+    data.settings.map(({ name }) => checkbox(name, chosen.has(name), (isOn) => toggle(name, isOn))),
+  );
 }
 
 function columnsPanel(data, { state: chosen }, state) {
@@ -53,12 +72,19 @@ function columnsPanel(data, { state: chosen }, state) {
     state.set({ columns: [...shown] });
   };
   const names = [...data.metrics, ...data.settings].map(({ name }) => name);
-  return panel("Columns", names.map((name) => checkbox(name, shown.has(name), (isOn) => toggle(name, isOn))));
+  return panel(
+    "Columns",
+    names.map((name) => checkbox(name, shown.has(name), (isOn) => toggle(name, isOn))),
+  );
 }
 
 function filterPanel(data, { state: chosen, metric, comparison }, state) {
-  const levels = data.settings.map((setting) => (setting.levels.length <= 12 ? levelsFilter(setting, chosen, state) : rangeOfLevels(setting, chosen, state)));
-  const metrics = [...new Set([metric, comparison?.objective].filter(Boolean))].map((each) => rangeOfMetric(each, chosen, state));
+  const levels = data.settings.map((setting) =>
+    setting.levels.length <= 12 ? levelsFilter(setting, chosen, state) : rangeOfLevels(setting, chosen, state),
+  );
+  const metrics = [...new Set([metric, comparison?.objective].filter(Boolean))].map((each) =>
+    rangeOfMetric(each, chosen, state),
+  );
   return panel("Filter", [...levels, ...metrics]);
 }
 
@@ -68,29 +94,41 @@ function panel(title, content) {
 
 function levelsFilter(setting, chosen, state) {
   const own = chosen.filters[setting.name]?.levels ?? setting.levels;
-  const boxes = setting.levels.map((level, index) => checkbox(setting.texts[index], own.includes(level), (isOn) => {
-    const kept = setting.levels.filter((each) => (each === level ? isOn : own.includes(each)));
-    state.filter(setting.name, kept.length === setting.levels.length || kept.length === 0 ? null : { levels: kept });
-  }));
+  const boxes = setting.levels.map((level, index) =>
+    checkbox(setting.texts[index], own.includes(level), (isOn) => {
+      const kept = setting.levels.filter((each) => (each === level ? isOn : own.includes(each)));
+      state.filter(setting.name, kept.length === setting.levels.length || kept.length === 0 ? null : { levels: kept });
+    }),
+  );
   return element("fieldset", {}, element("legend", {}, setting.name), ...boxes);
 }
 
 function rangeOfLevels(setting, chosen, state) {
   const own = chosen.filters[setting.name]?.levels.map(Number) ?? [];
-  const change = (low, high) => state.filter(setting.name, low === null && high === null ? null : {
-    levels: setting.levels.filter((level) => (low === null || Number(level) >= low) && (high === null || Number(level) <= high)),
-  });
+  const change = (low, high) =>
+    state.filter(
+      setting.name,
+      low === null && high === null
+        ? null
+        : {
+            levels: setting.levels.filter(
+              (level) => (low === null || Number(level) >= low) && (high === null || Number(level) <= high),
+            ),
+          },
+    );
   return range(setting.name, own.length ? Math.min(...own) : null, own.length ? Math.max(...own) : null, change);
 }
 
 function rangeOfMetric(metric, chosen, state) {
   const [low, high] = chosen.filters[metric.name]?.ranges[0] ?? [null, null];
-  const change = (from, to) => state.filter(metric.name, from === null && to === null ? null : { ranges: [[from ?? -1e300, to ?? 1e300]] });
+  const change = (from, to) =>
+    state.filter(metric.name, from === null && to === null ? null : { ranges: [[from ?? -1e300, to ?? 1e300]] });
   return range(metric.name, low === -1e300 ? null : low, high === 1e300 ? null : high, change);
 }
 
 function range(name, low, high, changed) {
-  const field = (label, value) => element("input", { type: "number", step: "any", value, "aria-label": `${name} ${label}` });
+  const field = (label, value) =>
+    element("input", { type: "number", step: "any", value, "aria-label": `${name} ${label}` });
   const [from, to] = [field("at least", low), field("at most", high)];
   const read = ({ value }) => (value === "" ? null : Number(value));
   for (const input of [from, to]) input.addEventListener("change", () => changed(read(from), read(to)));
@@ -98,7 +136,9 @@ function range(name, low, high, changed) {
 }
 
 function chipsOf(data, view, state) {
-  const chips = Object.entries(view.state.filters).map(([name, filter]) => chip(`${name}: ${filterText(data, name, filter)}`, () => state.filter(name, null)));
+  const chips = Object.entries(view.state.filters).map(([name, filter]) =>
+    chip(`${name}: ${filterText(data, name, filter)}`, () => state.filter(name, null)),
+  );
   if (view.lit.size) chips.push(chip(`lit up: ${view.lit.size}`, () => state.set({ lit: [] })));
   if (view.state.search) chips.push(chip(`search: ${view.state.search}`, () => state.set({ search: "" })));
   const left = isNarrowed(data, view.state) ? [element("span", {}, `${view.runs.length} of ${data.count} runs`)] : [];

@@ -1,6 +1,7 @@
 // The verdict as one sentence of at most 25 words: cnnexp/report/comparison/headline.py in the browser, without
 // interactions, which are looked for among all runs alone.
 
+import { SEEDS_FOR_A_VERDICT } from "#seeds";
 import { fisherExact } from "#statistics";
 import { plural } from "#dom";
 import { amountText, unitText, valueText } from "#wording";
@@ -9,7 +10,6 @@ const MOST_WORDS = 25;
 const MOST_LEVELS = 4; // that are named
 const MOST_SETTINGS = 3;
 const CLAIMED = ["better", "worse"];
-const SEEDS_FOR_A_VERDICT = 5;
 
 /** What the settings do, and how many runs learned nothing or failed. */
 export function headline(data, runs, comparison) {
@@ -121,8 +121,8 @@ function* rowsDiffer(comparison) {
 function* noDifference({ rows, settings }) {
   const differences = rows.map((row) => row.overSeeds).filter((difference) => difference !== null);
   const where = differences.some(({ basis }) => basis === "learned") ? " among runs that learned" : "";
-  const tested = differences.filter(({ pAdjusted }) => pAdjusted !== null).map(({ gain }) => gain.n);
-  const seeds = plural(Math.min(...tested), "seed");
+  const counts = differences.filter(({ pAdjusted }) => pAdjusted !== null).map(({ gain }) => gain.n);
+  const seeds = plural(Math.min(...counts), "seed");
   yield `no difference shown ${between(settings)}${where} (${seeds})`;
   yield `no difference shown between ${rows.length} settings${where} (${seeds})`;
 }
@@ -162,7 +162,12 @@ function* withoutVerdict(comparison) {
 }
 
 function* modelsDiffer(comparison) {
-  const { rows, metric, models: [model] } = comparison;
+  const {
+    rows,
+    metric,
+    settings,
+    models: [model],
+  } = comparison;
   let [one, another] = [rows[1], rows[0]].map((row) => rowWords(comparison, row));
   if (model.standing === "alike") {
     yield `on these images no difference shown between ${one} and ${another}`;
@@ -191,7 +196,9 @@ function shortText(text) {
 function failuresOf(data, runs, { usable, tried }) {
   const isUsable = new Set(usable);
   const counted = (those) => {
-    const nothing = those.filter((run) => (isUsable.has(run) ? data.runs.learned_nothing[run] !== "" : data.runs.status[run] === "diverged")).length;
+    const nothing = those.filter((run) =>
+      isUsable.has(run) ? data.runs.learned_nothing[run] !== "" : data.runs.status[run] === "diverged",
+    ).length;
     const learned = those.filter((run) => isUsable.has(run) && data.runs.learned_nothing[run] === "").length;
     return { nothing, tried: nothing + learned };
   };
@@ -202,8 +209,13 @@ function failuresOf(data, runs, { usable, tried }) {
   const plus = failed ? `, ${failed}` : "";
   const levels = tried.settings.flatMap(({ column }) => levelsThatFail(column, tried.runs, counted));
   const alone = levels.sort((one, other) => one.p - other.p).find(({ others }) => others.nothing === 0);
-  const said = alone ? [`${alone.name} made ${alone.own.nothing} of ${plural(alone.own.tried, "run")} learn nothing${plus}`] : [];
-  return { nothing: all.nothing, said: [...said, `${all.nothing} of ${plural(all.tried, "run")} learned nothing${plus}`] };
+  const said = alone
+    ? [`${alone.name} made ${alone.own.nothing} of ${plural(alone.own.tried, "run")} learn nothing${plus}`]
+    : [];
+  return {
+    nothing: all.nothing,
+    said: [...said, `${all.nothing} of ${plural(all.tried, "run")} learned nothing${plus}`],
+  };
 }
 
 /** The levels of a setting under which runs learned nothing more often than under the others. */

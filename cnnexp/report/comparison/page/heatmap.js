@@ -1,8 +1,8 @@
 // Two settings against each other: the mean of the metric in every cell, and how many runs of it learned nothing.
 
-import { Chart } from "#charts";
+import { Chart, escaped, tick } from "#charts";
 import { choice, element, shortNumber } from "#dom";
-import { endings } from "#table";
+import { endings } from "#columns";
 import { mean } from "#statistics";
 
 export function heatmapView(data, state) {
@@ -11,29 +11,60 @@ export function heatmapView(data, state) {
     const [across, up] = axesOf(view);
     if (up === undefined) return "A heat map takes two settings that differ.";
     const cells = cellsOf(data, view, across, up);
-    const known = cells.flat().map(({ value }) => value).filter((value) => value !== null);
+    const known = cells
+      .flat()
+      .map(({ value }) => value)
+      .filter((value) => value !== null);
     if (known.length === 0) return "No run that is left has the metric.";
-    const scale = [[0, colors.well], [1, colors.high]];
+    const scale = [
+      [0, colors.well],
+      [1, colors.high],
+    ];
     const isFew = across.levels.length * up.levels.length <= 150;
     return {
       label: `${view.metric.name} by ${across.name} and ${up.name}, from ${shortNumber(Math.min(...known))} to ${shortNumber(Math.max(...known))}`,
-      rows: cells.flat().filter(({ value }) => value !== null).map(({ x, y, value, runs, ended }) => ({ [across.name]: across.levels[x], [up.name]: up.levels[y], [view.metric.name]: value, runs, ended })),
-      traces: [{
-        type: "heatmap",
-        z: cells.map((line) => line.map(({ value }) => value)),
-        x: across.levels.map((_, index) => index),
-        y: up.levels.map((_, index) => index),
-        text: cells.map((line) => line.map((cell) => (isFew ? cell.text : ""))),
-        texttemplate: "%{text}",
-        customdata: cells.map((line) => line.map((cell) => cell.hover)),
-        hovertemplate: "%{customdata}<extra></extra>",
-        colorscale: view.metric.lower_is_better ? scale.map(([at], index) => [at, scale[1 - index][1]]) : scale,
-        xgap: 2, ygap: 2, hoverongaps: false,
-        colorbar: { thickness: 10, tickfont: { color: colors.quiet }, outlinewidth: 0 },
-      }],
+      rows: cells
+        .flat()
+        .filter(({ value }) => value !== null)
+        .map(({ x, y, value, runs, ended }) => ({
+          [across.name]: across.levels[x],
+          [up.name]: up.levels[y],
+          [view.metric.name]: value,
+          runs,
+          ended,
+        })),
+      traces: [
+        {
+          type: "heatmap",
+          z: cells.map((line) => line.map(({ value }) => value)),
+          x: across.levels.map((_, index) => index),
+          y: up.levels.map((_, index) => index),
+          text: cells.map((line) => line.map((cell) => (isFew ? cell.text : ""))),
+          texttemplate: "%{text}",
+          customdata: cells.map((line) => line.map((cell) => cell.hover)),
+          hovertemplate: "%{customdata}<extra></extra>",
+          colorscale: view.metric.lower_is_better ? scale.map(([at], index) => [at, scale[1 - index][1]]) : scale,
+          xgap: 2,
+          ygap: 2,
+          hoverongaps: false,
+          colorbar: { thickness: 10, tickfont: { color: colors.quiet }, outlinewidth: 0 },
+        },
+      ],
       layout: {
-        xaxis: { title: across.name, tickvals: across.levels.map((_, index) => index), ticktext: [...across.texts], showgrid: false, zeroline: false },
-        yaxis: { title: up.name, tickvals: up.levels.map((_, index) => index), ticktext: [...up.texts], showgrid: false, zeroline: false },
+        xaxis: {
+          title: across.name,
+          tickvals: across.levels.map((_, index) => index),
+          ticktext: across.texts.map((text) => tick(text)),
+          showgrid: false,
+          zeroline: false,
+        },
+        yaxis: {
+          title: up.name,
+          tickvals: up.levels.map((_, index) => index),
+          ticktext: up.texts.map((text) => tick(text)),
+          showgrid: false,
+          zeroline: false,
+        },
       },
     };
   };
@@ -46,7 +77,9 @@ export function heatmapView(data, state) {
       heat[index] = name;
       state.set({ heat });
     };
-    bar.replaceChildren(...(up ? [choice("across", names, across.name, set(0)), choice("up", names, up.name, set(1))] : []));
+    bar.replaceChildren(
+      ...(up ? [choice("across", names, across.name, set(0)), choice("up", names, up.name, set(1))] : []),
+    );
     chart.update(view);
   };
   return { node: element("div", {}, bar, chart.node), update };
@@ -64,13 +97,22 @@ function cellsOf(data, view, across, up) {
     if (!inCell.has(key)) inCell.set(key, []);
     inCell.get(key).push(run);
   }
-  return up.levels.map((_, y) => across.levels.map((_, x) => {
-    const runs = inCell.get(`${x} ${y}`) ?? [];
-    const values = runs.map((run) => view.metric.values[run]).filter((value) => value !== null);
-    const value = values.length ? mean(values) : null;
-    const ended = endings(data, runs);
-    const text = value === null ? "" : `${shortNumber(value, 3)}${ended ? "<br>×" : ""}`;
-    const hover = [`${across.short} ${across.texts[x]}, ${up.short} ${up.texts[y]}`, `${shortNumber(value)}, ${runs.length} runs`, ended].filter(Boolean).join("<br>");
-    return { x, y, value, runs: runs.length, ended, text, hover };
-  }));
+  return up.levels.map((_, y) =>
+    across.levels.map((_, x) => {
+      const runs = inCell.get(`${x} ${y}`) ?? [];
+      const values = runs.map((run) => view.metric.values[run]).filter((value) => value !== null);
+      const value = values.length ? mean(values) : null;
+      const ended = endings(data, runs);
+      const text = value === null ? "" : `${shortNumber(value, 3)}${ended ? "<br>×" : ""}`;
+      const hover = [
+        `${across.short} ${across.texts[x]}, ${up.short} ${up.texts[y]}`,
+        `${shortNumber(value)}, ${runs.length} runs`,
+        ended,
+      ]
+        .filter(Boolean)
+        .map(escaped)
+        .join("<br>");
+      return { x, y, value, runs: runs.length, ended, text, hover };
+    }),
+  );
 }

@@ -1,7 +1,7 @@
 // Runs in the order in which they began: for a search, how it went; pruned runs are marked as what they are.
 
 import { Chart, levelTicks } from "#charts";
-import { signOf } from "#comparing";
+import { signOf } from "#seeds";
 import { axisValue, columnNamed } from "#data";
 import { element } from "#dom";
 import { hover } from "#scatter";
@@ -21,43 +21,92 @@ export function historyChart(data, state) {
       return best;
     });
     const points = (chosen, name, marker) => ({
-      type: "scatter", mode: "markers", name, x: chosen.map((run) => number.get(run)), y: chosen.map((run) => objective.values[run]), customdata: chosen,
-      text: chosen.map((run) => hover(data, view, run)), hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
+      type: "scatter",
+      mode: "markers",
+      name,
+      x: chosen.map((run) => number.get(run)),
+      y: chosen.map((run) => objective.values[run]),
+      customdata: chosen,
+      text: chosen.map((run) => hover(data, view, run)),
+      hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
       marker: { size: 9, ...marker(chosen) },
     });
     const lit = (chosen, usual) => chosen.map((run) => (view.lit.has(run) ? colors.lit : usual));
     const pruned = runs.filter(isPruned);
     const values = runs.map((run) => objective.values[run]);
-    const isLog = objective.lower_is_better && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= 30;
+    const isLog =
+      objective.lower_is_better && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= 30;
     return {
       label: `${objective.name} of ${runs.length} runs in the order in which they began, ${pruned.length} of them pruned; the best is ${best}`,
-      rows: runs.map((run) => ({ number: number.get(run), run: data.runs.id[run], [objective.name]: objective.values[run], ended: data.runs.status[run] })),
+      rows: runs.map((run) => ({
+        number: number.get(run),
+        run: data.runs.id[run],
+        [objective.name]: objective.values[run],
+        ended: data.runs.status[run],
+      })),
       traces: [
-        { type: "scatter", mode: "lines", name: "best so far", x: finished.map((run) => number.get(run)), y: soFar, line: { color: colors.first, width: 2, shape: "hv" }, hoverinfo: "skip" },
+        {
+          type: "scatter",
+          mode: "lines",
+          name: "best so far",
+          x: finished.map((run) => number.get(run)),
+          y: soFar,
+          line: { color: colors.first, width: 2, shape: "hv" },
+          hoverinfo: "skip",
+        },
         points(finished, "finished", (chosen) => ({ color: lit(chosen, colors.best), opacity: 0.8 })),
-        ...(pruned.length ? [points(pruned, "pruned", (chosen) => ({ color: lit(chosen, colors.quiet), symbol: "triangle-down-open", line: { width: 2 } }))] : []),
+        ...(pruned.length
+          ? [
+              points(pruned, "pruned", (chosen) => ({
+                color: lit(chosen, colors.quiet),
+                symbol: "triangle-down-open",
+                line: { width: 2 },
+              })),
+            ]
+          : []),
       ],
-      key: [[colors.first, "best so far"], [colors.best, "finished"], ...(pruned.length ? [[colors.quiet, "pruned (triangles)"]] : [])],
+      key: [
+        [colors.first, "best so far"],
+        [colors.best, "finished"],
+        ...(pruned.length ? [[colors.quiet, "pruned (triangles)"]] : []),
+      ],
       layout: {
-        hovermode: "closest", legend: { orientation: "h", y: -0.2 },
-        xaxis: { title: "run, in the order of their start", hoverformat: "d" }, yaxis: { title: objective.name.replace("best/", ""), type: isLog ? "log" : "linear" },
+        hovermode: "closest",
+        legend: { orientation: "h", y: -0.2 },
+        xaxis: { title: "run, in the order of their start", hoverformat: "d" },
+        yaxis: { title: objective.name.replace("best/", ""), type: isLog ? "log" : "linear" },
       },
     };
   };
-  const listen = (plot) => plot.on("plotly_click", ({ points }) => points[0].customdata !== undefined && state.toggleLit([points[0].customdata]));
+  const listen = (plot) =>
+    plot.on(
+      "plotly_click",
+      ({ points }) => points[0].customdata !== undefined && state.toggleLit([points[0].customdata]),
+    );
   return new Chart("history", { draw, listen });
 }
 
 /** Whether settings were drawn rather than listed: then nearly every run has a value of its own. */
 export function isSearch(data) {
-  return data.runs.status.includes("pruned") || data.settings.some(({ numeric, levels }) => numeric && levels.length > Math.max(8, data.count / 2));
+  return (
+    data.runs.status.includes("pruned") ||
+    data.settings.some(({ numeric, levels }) => numeric && levels.length > Math.max(8, data.count / 2))
+  );
 }
 
 /** The objective over each setting that was drawn, one small chart beside the other. */
-export function slicesView(data) {
+export function searchView(data) {
   const finished = [...Array(data.count).keys()].filter((run) => data.runs.status[run] === "finished");
-  const names = data.settings.filter(({ values }) => new Set(finished.map((run) => values[run])).size > 1).map(({ name }) => name);
-  const charts = names.map((name) => new Chart(`slice-${name}`, { height: 240, draw: (view, colors) => slice(data, view, colors, columnNamed(data, name)) }));
+  const names = data.settings
+    .filter(({ values }) => new Set(finished.map((run) => values[run])).size > 1)
+    .map(({ name }) => name);
+  const charts = names.map(
+    (name) =>
+      new Chart(`slice-${name}`, {
+        height: 240,
+        draw: (view, colors) => slice(data, view, colors, columnNamed(data, name)),
+      }),
+  );
   const node = element("div", { class: "three" }, ...charts.map((chart) => chart.node));
   return { node, update: (view) => charts.forEach((chart) => chart.update(view)) };
 }
@@ -74,11 +123,35 @@ function slice(data, view, colors, column) {
   const ticks = column.levels.length <= 8 ? levelTicks(column) : { nticks: 5 };
   return {
     label: `${objective.name} over ${column.name} for ${runs.length} runs`,
-    rows: runs.map((run, index) => ({ run: data.runs.id[run], [column.name]: column.levels[column.values[run]], [objective.name]: y[index], ended: data.runs.status[run] })),
-    traces: [{
-      type: "scatter", mode: "markers", x, y, text: runs.map((run) => hover(data, view, run)), hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
-      marker: { size: 8, color: runs.map((run, index) => (view.lit.has(run) ? colors.lit : isPruned[index] ? colors.quiet : colors.best)), symbol: isPruned.map((pruned) => (pruned ? "triangle-down-open" : "circle")), opacity: 0.8 },
-    }],
-    layout: { hovermode: "closest", margin: { t: 6, r: 6, l: 46, b: 42 }, xaxis: { title: column.short, type: isLog ? "log" : "linear", ...ticks }, yaxis: { title: objective.name.replace("best/", ""), type: isLogUp ? "log" : "linear", nticks: 5 } },
+    rows: runs.map((run, index) => ({
+      run: data.runs.id[run],
+      [column.name]: column.levels[column.values[run]],
+      [objective.name]: y[index],
+      ended: data.runs.status[run],
+    })),
+    traces: [
+      {
+        type: "scatter",
+        mode: "markers",
+        x,
+        y,
+        text: runs.map((run) => hover(data, view, run)),
+        hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
+        marker: {
+          size: 8,
+          color: runs.map((run, index) =>
+            view.lit.has(run) ? colors.lit : isPruned[index] ? colors.quiet : colors.best,
+          ),
+          symbol: isPruned.map((pruned) => (pruned ? "triangle-down-open" : "circle")),
+          opacity: 0.8,
+        },
+      },
+    ],
+    layout: {
+      hovermode: "closest",
+      margin: { t: 6, r: 6, l: 46, b: 42 },
+      xaxis: { title: column.short, type: isLog ? "log" : "linear", ...ticks },
+      yaxis: { title: objective.name.replace("best/", ""), type: isLogUp ? "log" : "linear", nticks: 5 },
+    },
   };
 }

@@ -7,7 +7,7 @@ import { element } from "#dom";
 import { curvesView } from "#curves";
 import { findingsView } from "#findings";
 import { heatmapView } from "#heatmap";
-import { historyChart, isSearch, slicesView } from "#history";
+import { historyChart, isSearch, searchView } from "#history";
 import { importanceChart } from "#importance";
 import { pairsView } from "#pairs";
 import { parallelChart } from "#parallel";
@@ -34,10 +34,13 @@ function mount(id, view) {
   place.replaceChildren(view.node);
   section.hidden = false;
   parts.push(part);
-  new IntersectionObserver((entries) => {
-    part.isVisible = entries.at(-1).isIntersecting;
-    drawNext();
-  }, { rootMargin: "300px" }).observe(section);
+  new IntersectionObserver(
+    (entries) => {
+      part.isVisible = entries.at(-1).isIntersecting;
+      drawNext();
+    },
+    { rootMargin: "300px" },
+  ).observe(section);
 }
 
 const verdict = verdictView(data);
@@ -51,7 +54,7 @@ if (data.importance.length) mount("importance", importanceChart(data));
 if (data.answers) mount("pairs", pairsView(data, state));
 if (data.answers) mount("pictures", picturesView(data, state));
 mount("history", historyChart(data, state));
-if (isSearch(data)) mount("slices", slicesView(data));
+if (isSearch(data)) mount("search", searchView(data));
 mount("findings", findingsView(data));
 mount("share", shareView(data));
 
@@ -84,7 +87,8 @@ function draw(part) {
 
 state.subscribe(() => {
   show();
-  if (location.protocol !== "about:") history.replaceState(null, "", toHash(state.values) || location.pathname + location.search);
+  if (location.protocol !== "about:")
+    history.replaceState(null, "", toHash(state.values) || location.pathname + location.search);
 });
 show();
 
@@ -104,7 +108,8 @@ loadPlotly().then(
     show();
   },
   (error) => {
-    for (const plot of document.querySelectorAll(".plot")) plot.replaceChildren(element("p", {}, `Charts cannot be drawn here: ${error.message}.`));
+    for (const plot of document.querySelectorAll(".plot"))
+      plot.replaceChildren(element("p", {}, `Charts cannot be drawn here: ${error.message}.`));
   },
 );
 

@@ -1,8 +1,7 @@
 // Two models on the same images: their confusion matrices, the difference, the scores of each class.
 
-import { Chart } from "#charts";
+import { Chart, escaped, tick } from "#charts";
 import { choice, element, plural } from "#dom";
-import { escaped } from "#scatter";
 
 const WRITTEN = 20; // classes, up to which every cell has its number
 const CLASSES = 40; // in the chart of scores: those that differ most
@@ -19,10 +18,15 @@ export function pairOf(view) {
   const { answers } = view.data;
   const here = (run) => answers.of(run) !== undefined;
   const lit = view.groups.filter(({ runs }) => runs.some((run) => view.lit.has(run)));
-  const best = [...new Set([...lit, ...view.groups])].map((group) => (group.row && here(group.row.bestRun) ? group.row.bestRun : group.runs.find(here))).filter((run) => run !== undefined);
+  const best = [...new Set([...lit, ...view.groups])]
+    .map((group) => (group.row && here(group.row.bestRun) ? group.row.bestRun : group.runs.find(here)))
+    .filter((run) => run !== undefined);
   const usual = [...best, ...answers.runs.filter((run) => !best.includes(run))];
   const [first, second] = view.state.pair ?? [];
-  return [here(first) ? first : usual[0], here(second) ? second : usual.find((run) => run !== (here(first) ? first : usual[0])) ?? usual[0]];
+  return [
+    here(first) ? first : usual[0],
+    here(second) ? second : (usual.find((run) => run !== (here(first) ? first : usual[0])) ?? usual[0]),
+  ];
 }
 
 function confusionOf(data, run) {
@@ -36,25 +40,47 @@ function confusionOf(data, run) {
 export function pairsView(data, state) {
   const bar = element("div", { class: "bar" });
   const names = data.answers.class_names;
-  const matrices = [0, 1, 2].map((place) => new Chart(["confusion-first", "confusion-second", "confusion-difference"][place], {
-    height: 360,
-    draw: (view, colors) => matrixOf(data, view, colors, place),
-  }));
+  const matrices = [0, 1, 2].map(
+    (place) =>
+      new Chart(["confusion-first", "confusion-second", "confusion-difference"][place], {
+        height: 360,
+        draw: (view, colors) => matrixOf(data, view, colors, place),
+      }),
+  );
   const titles = [0, 1, 2].map(() => element("h3"));
-  const scores = new Chart("class-scores", { draw: (view, colors) => scoresOf(data, view, colors), height: 90 + 22 * Math.min(CLASSES, names.length) });
+  const scores = new Chart("class-scores", {
+    draw: (view, colors) => scoresOf(data, view, colors),
+    height: 90 + 22 * Math.min(CLASSES, names.length),
+  });
   const scoreBar = element("div", { class: "bar" });
   const update = (view) => {
     const pair = pairOf(view);
     const options = data.answers.runs.map((run) => [run, modelLabel(view, run)]);
-    const set = (place) => (run) => state.set({ pair: pair.map((own, index) => (index === place ? Number(run) : own)) });
+    const set = (place) => (run) =>
+      state.set({ pair: pair.map((own, index) => (index === place ? Number(run) : own)) });
     bar.replaceChildren(choice("first", options, pair[0], set(0)), choice("second", options, pair[1], set(1)));
     titles[0].textContent = modelLabel(view, pair[0]);
     titles[1].textContent = modelLabel(view, pair[1]);
     titles[2].textContent = "Second minus first: green is better, red worse";
-    scoreBar.replaceChildren(choice("score", [["recall", "recall"], ["precision", "precision"], ["f1", "F1"]], view.state.score, (score) => state.set({ score })));
+    scoreBar.replaceChildren(
+      choice(
+        "score",
+        [
+          ["recall", "recall"],
+          ["precision", "precision"],
+          ["f1", "F1"],
+        ],
+        view.state.score,
+        (score) => state.set({ score }),
+      ),
+    );
     for (const chart of [...matrices, scores]) chart.update(view);
   };
-  const three = element("div", { class: "three" }, ...matrices.map((chart, place) => element("div", {}, titles[place], chart.node)));
+  const three = element(
+    "div",
+    { class: "three" },
+    ...matrices.map((chart, place) => element("div", {}, titles[place], chart.node)),
+  );
   const node = element("div", {}, bar, three, element("h3", {}, "Scores of each class"), scoreBar, scores.node);
   return { node, update };
 }
@@ -64,8 +90,15 @@ function matrixOf(data, view, colors, place) {
   const pair = pairOf(view);
   const [first, second] = pair.map((run) => confusionOf(data, run));
   const isDifference = place === 2;
-  const counts = isDifference ? second.map((line, i) => line.map((count, j) => count - first[i][j])) : [first, second][place];
-  const totals = first.map((line) => Math.max(1, line.reduce((sum, count) => sum + count, 0)));
+  const counts = isDifference
+    ? second.map((line, i) => line.map((count, j) => count - first[i][j]))
+    : [first, second][place];
+  const totals = first.map((line) =>
+    Math.max(
+      1,
+      line.reduce((sum, count) => sum + count, 0),
+    ),
+  );
   // right answers blue and mistakes orange; in the difference, what got better green and worse red
   const shade = (count, i, j) => (isDifference ? (i === j ? count : -count) : i === j ? count : -count) / totals[i];
   const z = counts.map((line, i) => line.map((count, j) => shade(count, i, j)));
@@ -73,18 +106,42 @@ function matrixOf(data, view, colors, place) {
   const [low, high] = isDifference ? [colors.bad, colors.good] : [colors.low, colors.high];
   const written = names.length <= WRITTEN;
   const places = names.map((_, index) => index);
-  const ticks = written ? { tickvals: places, ticktext: names.map((name) => escaped(shortened(name))) } : { showticklabels: false };
+  const ticks = written
+    ? { tickvals: places, ticktext: names.map((name) => tick(name, 14)) }
+    : { showticklabels: false };
   return {
-    label: isDifference ? "difference of the two confusion matrices" : `confusion matrix of ${modelLabel(view, pair[place])}: ${plural(trace(counts), "image")} of ${data.answers.images} right`,
-    rows: counts.flatMap((line, i) => line.flatMap((count, j) => (count ? [{ true: names[i], predicted: names[j], images: count }] : []))),
-    traces: [{
-      type: "heatmap", z, x: places, y: places, zmin: -largest, zmax: largest,
-      colorscale: [[0, low], [0.5, colors.card], [1, high]], showscale: false, xgap: 1, ygap: 1,
-      text: counts.map((line) => line.map((count) => (written && count ? (isDifference && count > 0 ? `+${count}` : String(count)) : ""))),
-      texttemplate: "%{text}",
-      customdata: counts.map((line, i) => line.map((count, j) => `${escaped(names[i])} taken for ${escaped(names[j])}: ${count}`)),
-      hovertemplate: "%{customdata}<extra></extra>",
-    }],
+    label: isDifference
+      ? "difference of the two confusion matrices"
+      : `confusion matrix of ${modelLabel(view, pair[place])}: ${plural(trace(counts), "image")} of ${data.answers.images} right`,
+    rows: counts.flatMap((line, i) =>
+      line.flatMap((count, j) => (count ? [{ true: names[i], predicted: names[j], images: count }] : [])),
+    ),
+    traces: [
+      {
+        type: "heatmap",
+        z,
+        x: places,
+        y: places,
+        zmin: -largest,
+        zmax: largest,
+        colorscale: [
+          [0, low],
+          [0.5, colors.card],
+          [1, high],
+        ],
+        showscale: false,
+        xgap: 1,
+        ygap: 1,
+        text: counts.map((line) =>
+          line.map((count) => (written && count ? (isDifference && count > 0 ? `+${count}` : String(count)) : "")),
+        ),
+        texttemplate: "%{text}",
+        customdata: counts.map((line, i) =>
+          line.map((count, j) => `${escaped(names[i])} taken for ${escaped(names[j])}: ${count}`),
+        ),
+        hovertemplate: "%{customdata}<extra></extra>",
+      },
+    ],
     layout: {
       margin: { l: 40, r: 6, t: 6, b: 40 },
       xaxis: { title: "predicted", ...ticks, tickangle: -45, showgrid: false, zeroline: false },
@@ -97,32 +154,52 @@ function trace(counts) {
   return counts.reduce((sum, line, index) => sum + line[index], 0);
 }
 
-function shortened(name) {
-  return name.length > 14 ? `${name.slice(0, 13)}…` : name;
-}
-
 function scoresOf(data, view, colors) {
   const names = data.answers.class_names;
   const kind = view.state.score;
   const pair = pairOf(view);
   const values = pair.map((run) => classScores(confusionOf(data, run), kind));
-  const order = names.map((_, index) => index)
+  const order = names
+    .map((_, index) => index)
     .filter((index) => values.some((own) => own[index] !== null))
     .sort((one, other) => Math.abs(values[1][one] - values[0][one]) - Math.abs(values[1][other] - values[0][other]))
     .slice(-CLASSES);
-  const label = (index) => escaped(shortened(names[index]));
+  const label = (index) => tick(names[index], 14);
   const y = order.map((_, place) => place);
   const dots = (place, color, symbol) => ({
-    type: "scatter", mode: "markers", name: escaped(modelLabel(view, pair[place])), x: order.map((index) => values[place][index]), y,
-    marker: { size: 10, color, symbol }, customdata: order.map((index) => escaped(names[index])), hovertemplate: "%{customdata}: %{x:.3f}<extra></extra>",
+    type: "scatter",
+    mode: "markers",
+    name: escaped(modelLabel(view, pair[place])),
+    x: order.map((index) => values[place][index]),
+    y,
+    marker: { size: 10, color, symbol },
+    customdata: order.map((index) => escaped(names[index])),
+    hovertemplate: "%{customdata}: %{x:.3f}<extra></extra>",
   });
-  const links = { type: "scatter", mode: "lines", showlegend: false, hoverinfo: "skip", line: { color: colors.line, width: 3 }, x: order.flatMap((index) => [values[0][index], values[1][index], null]), y: y.flatMap((place) => [place, place, null]) };
+  const links = {
+    type: "scatter",
+    mode: "lines",
+    showlegend: false,
+    hoverinfo: "skip",
+    line: { color: colors.line, width: 3 },
+    x: order.flatMap((index) => [values[0][index], values[1][index], null]),
+    y: y.flatMap((place) => [place, place, null]),
+  };
   return {
     label: `${kind} of each class under ${pair.map((run) => modelLabel(view, run)).join(" and ")}`,
-    rows: [...order].reverse().map((index) => ({ class: names[index], [`${kind} first`]: values[0][index], [`${kind} second`]: values[1][index] })),
+    rows: [...order].reverse().map((index) => ({
+      class: names[index],
+      [`${kind} first`]: values[0][index],
+      [`${kind} second`]: values[1][index],
+    })),
     traces: [links, dots(0, colors.first, "circle"), dots(1, colors.second, "diamond")],
     key: [colors.first, colors.second].map((color, place) => [color, modelLabel(view, pair[place])]),
-    layout: { hovermode: "closest", legend: { orientation: "h", y: -0.2 }, xaxis: { title: kind }, yaxis: { tickvals: y, ticktext: order.map(label), range: [-0.7, order.length - 0.3], showgrid: true } },
+    layout: {
+      hovermode: "closest",
+      legend: { orientation: "h", y: -0.2 },
+      xaxis: { title: kind },
+      yaxis: { tickvals: y, ticktext: order.map(label), range: [-0.7, order.length - 0.3], showgrid: true },
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import { shortNumber } from "#dom";
 import { selectedRuns } from "#selection";
 
 const FEW = 200; // lines, up to which they are drawn at twice the resolution
-const EDGE = 1e-9; // of a brush's end, so that a level under it is inside
+const EDGE = 1e-6; // beyond a brush's end, which Plotly sets at a level, within rounding
 
 export function parallelChart(data, state) {
   let axes = [];
@@ -28,25 +28,49 @@ export function parallelChart(data, state) {
     const runs = drawn.filter((run) => axes.every(({ column }) => axisValue(column, run) !== null));
     if (runs.length === 0) return "No run has a value on every axis.";
     const isLit = view.lit.size > 0;
-    const shade = isLit ? runs.map((run) => Number(view.lit.has(run))) : ranks(runs.map((run) => view.metric.values[run]));
+    const shade = isLit
+      ? runs.map((run) => Number(view.lit.has(run)))
+      : ranks(runs.map((run) => view.metric.values[run]));
     return {
       label: `Parallel coordinates of ${runs.length} runs over ${axes.map(({ title }) => title).join(", ")}. The filters above the table do the same as brushing.`,
-      rows: runs.map((run) => ({ run: data.runs.id[run], ...Object.fromEntries(axes.map(({ column }) => [column.name, plain(column, run)])) })),
-      traces: [{
-        type: "parcoords",
-        dimensions: axes.map((axis) => dimensionOf(axis, runs, view.state.filters[axis.column.name])),
-        line: { color: shade, ...(isLit ? { colorscale: [[0, colors.line], [1, colors.lit]], cmin: 0, cmax: 1 } : { colorscale: scaleOf(view.metric, colors) }) },
-        unselected: { line: { color: colors.quiet, opacity: 0.12 } },
-        labelfont: { color: colors.ink, size: 12 },
-        tickfont: { color: colors.ink, size: 11 },
-        rangefont: { color: "rgba(0,0,0,0)", size: 1 },
-        labelangle: axes.length > 6 ? -12 : 0,
-      }],
+      rows: runs.map((run) => ({
+        run: data.runs.id[run],
+        ...Object.fromEntries(axes.map(({ column }) => [column.name, plain(column, run)])),
+      })),
+      traces: [
+        {
+          type: "parcoords",
+          dimensions: axes.map((axis) => dimensionOf(axis, runs, view.state.filters[axis.column.name])),
+          line: {
+            color: shade,
+            ...(isLit
+              ? {
+                  colorscale: [
+                    [0, colors.line],
+                    [1, colors.lit],
+                  ],
+                  cmin: 0,
+                  cmax: 1,
+                }
+              : { colorscale: scaleOf(view.metric, colors) }),
+          },
+          unselected: { line: { color: colors.quiet, opacity: 0.12 } },
+          labelfont: { color: colors.ink, size: 12 },
+          tickfont: { color: colors.ink, size: 11 },
+          rangefont: { color: "rgba(0,0,0,0)", size: 1 },
+          labelangle: axes.length > 6 ? -12 : 0,
+        },
+      ],
       config: { plotGlPixelRatio: runs.length > FEW ? 1 : 2 }, // without a graphics card each pixel counts
       layout: { margin: { l: 64, r: 80, t: axes.length > 6 ? 70 : 46, b: 18 } },
     };
   };
-  const chart = new Chart("parallel-coordinates", { draw, listen, height: 380, minimum: 100 * (data.settings.length + 2) });
+  const chart = new Chart("parallel-coordinates", {
+    draw,
+    listen,
+    height: 380,
+    minimum: 100 * (data.settings.length + 2),
+  });
   const update = (view) => {
     if (!isBrush) chart.update(view);
     isBrush = false;
@@ -87,7 +111,12 @@ function dimensionOf({ column, isLog, title, values }, runs, filter) {
   const known = values.filter((value) => value !== null).map(place);
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const room = "levels" in column && !column.numeric ? 0.5 : 0.04 * (high - low) || 0.5;
-  const dimension = { label: title, values: own, range: [low - room, high + room], ...ticksOf(column, place, low, high, isLog) };
+  const dimension = {
+    label: title,
+    values: own,
+    range: [low - room, high + room],
+    ...ticksOf(column, place, low, high, isLog),
+  };
   if (!("levels" in column) && column.lower_is_better) dimension.range.reverse(); // better is up
   const constraint = filter && constraintOf(column, filter, place, room);
   if (constraint) dimension.constraintrange = constraint;
@@ -98,7 +127,8 @@ function ticksOf(column, place, low, high, isLog) {
   if ("levels" in column && column.levels.length <= 9) return levelTicks(column, place);
   if (!isLog) return {};
   const whole = [];
-  for (let power = Math.floor(low); power <= Math.ceil(high); power++) for (const digit of [1, 3]) whole.push(power + Math.log10(digit));
+  for (let power = Math.floor(low); power <= Math.ceil(high); power++)
+    for (const digit of [1, 3]) whole.push(power + Math.log10(digit));
   const inside = whole.filter((value) => low - 0.02 <= value && value <= high + 0.02);
   return { tickvals: inside, ticktext: inside.map((value) => shortNumber(10 ** value, 1)) };
 }
@@ -106,7 +136,9 @@ function ticksOf(column, place, low, high, isLog) {
 function constraintOf(column, filter, place, room) {
   if (!("levels" in column)) return filter.ranges.map(([low, high]) => [place(Math.max(low, 1e-300)), place(high)]);
   const kept = new Set(filter.levels);
-  const places = column.levels.map((level, index) => [level, column.numeric ? place(Number(level)) : index]).sort((one, other) => one[1] - other[1]);
+  const places = column.levels
+    .map((level, index) => [level, column.numeric ? place(Number(level)) : index])
+    .sort((one, other) => one[1] - other[1]);
   const ranges = [];
   let open = null;
   for (const [level, at] of places) {
@@ -126,12 +158,15 @@ function elsewhere(filters, axes) {
 function brushed({ column, isLog }, constraint, state) {
   const name = column.name;
   if (constraint === null || constraint.length === 0) return state.filter(name, null);
-  const ranges = (typeof constraint[0] === "number" ? [constraint] : constraint).map((range) => [...range].sort((one, other) => one - other));
+  const ranges = (typeof constraint[0] === "number" ? [constraint] : constraint).map((range) =>
+    [...range].sort((one, other) => one - other),
+  );
   const back = (value) => (isLog ? 10 ** value : value);
-  if (!("levels" in column)) return state.filter(name, { ranges: ranges.map(([low, high]) => [back(low), back(high)]) });
+  if (!("levels" in column))
+    return state.filter(name, { ranges: ranges.map(([low, high]) => [back(low), back(high)]) });
   const inside = column.levels.filter((level, index) => {
     const at = column.numeric ? (isLog ? Math.log10(Number(level)) : Number(level)) : index;
-    return ranges.some(([low, high]) => low <= at && at <= high);
+    return ranges.some(([low, high]) => low - EDGE <= at && at <= high + EDGE);
   });
   return state.filter(name, inside.length ? { levels: inside } : null);
 }

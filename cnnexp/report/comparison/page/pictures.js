@@ -18,13 +18,42 @@ export function picturesView(data, state) {
     const opened = data.answers.of(view.state.opened) === undefined ? models[0] : view.state.opened;
     const order = view.state.pictures;
     bar.replaceChildren(
-      choice("images", [["wrong", "that most settings get wrong"], ["disagreement", "about which settings disagree"], ["opened", "that one model gets wrong"]], order, (pictures) => state.set({ pictures })),
-      ...(order === "opened" ? [choice("model", data.answers.runs.map((run) => [run, modelLabel(view, run)]), opened, (run) => state.set({ opened: Number(run) }))] : []),
+      choice(
+        "images",
+        [
+          ["wrong", "that most settings get wrong"],
+          ["disagreement", "about which settings disagree"],
+          ["opened", "that one model gets wrong"],
+        ],
+        order,
+        (pictures) => state.set({ pictures }),
+      ),
+      ...(order === "opened"
+        ? [
+            choice(
+              "model",
+              data.answers.runs.map((run) => [run, modelLabel(view, run)]),
+              opened,
+              (run) => state.set({ opened: Number(run) }),
+            ),
+          ]
+        : []),
     );
     const images = order === "opened" ? mistakesOf(data, opened) : hardest(data, models, order);
     note.textContent = `${plural(images.length, "image")} of ${data.answers.images}; under ${plural(models.length, "model")}, the best run of each combination that is left${view.settings.length ? `, named by ${view.settings.map(({ column }) => column.short).join(" · ")}` : ""}.`;
-    list.replaceChildren(...images.slice(0, shown).map((image) => card(data, view, image, models, order === "opened" ? opened : null)));
-    more.replaceChildren(...(images.length > shown ? [button(`Show ${Math.min(SHOWN, images.length - shown)} more`, () => { shown += SHOWN; update(view); })] : []));
+    list.replaceChildren(
+      ...images.slice(0, shown).map((image) => card(data, view, image, models, order === "opened" ? opened : null)),
+    );
+    more.replaceChildren(
+      ...(images.length > shown
+        ? [
+            button(`Show ${Math.min(SHOWN, images.length - shown)} more`, () => {
+              shown += SHOWN;
+              update(view);
+            }),
+          ]
+        : []),
+    );
   };
   return { node, update };
 }
@@ -32,7 +61,11 @@ export function picturesView(data, state) {
 /** The best run of each row whose answers are here. */
 function modelsOf(view) {
   const { answers } = view.data;
-  const best = view.groups.map((group) => (group.row && answers.of(group.row.bestRun) ? group.row.bestRun : group.runs.find((run) => answers.of(run)))).filter((run) => run !== undefined);
+  const best = view.groups
+    .map((group) =>
+      group.row && answers.of(group.row.bestRun) ? group.row.bestRun : group.runs.find((run) => answers.of(run)),
+    )
+    .filter((run) => run !== undefined);
   return best.length ? best : answers.runs.slice(0, 1);
 }
 
@@ -49,7 +82,9 @@ function hardest(data, models, order) {
 
 function mistakesOf(data, run) {
   const { right, confidence } = data.answers.of(run);
-  return [...Array(data.answers.images).keys()].filter((image) => !right[image]).sort((one, other) => confidence[other] - confidence[one]);
+  return [...Array(data.answers.images).keys()]
+    .filter((image) => !right[image])
+    .sort((one, other) => confidence[other] - confidence[one]);
 }
 
 function card(data, view, image, models, opened) {
@@ -59,15 +94,26 @@ function card(data, view, image, models, opened) {
   const picture = pictures[image]
     ? element("img", { src: pictures[image], alt: `${label}: ${files[image]}`, width: 96, height: 96 })
     : element("span", { class: "missing" }, "no picture here");
-  const lines = [...new Set([...(opened === null ? [] : [opened]), ...models])].map((run) => answer(data, view, image, run));
+  const lines = [...new Set([...(opened === null ? [] : [opened]), ...models])].map((run) =>
+    answer(data, view, image, run),
+  );
   const rest = lines.slice(ROWS);
-  return element("figure", { "data-image": image },
+  return element(
+    "figure",
+    { "data-image": image },
     picture,
-    element("figcaption", {},
-      element("b", {}, label), ` · ${wrong} of ${models.length} wrong`,
+    element(
+      "figcaption",
+      {},
+      element("b", {}, label),
+      ` · ${wrong} of ${models.length} wrong`,
       element("ul", {}, ...lines.slice(0, ROWS)),
-      rest.length ? element("details", {}, element("summary", {}, `${rest.length} more`), element("ul", {}, ...rest)) : null,
-      element("small", {}, files[image])));
+      rest.length
+        ? element("details", {}, element("summary", {}, `${rest.length} more`), element("ul", {}, ...rest))
+        : null,
+      element("small", {}, files[image]),
+    ),
+  );
 }
 
 function answer(data, view, image, run) {
@@ -75,8 +121,20 @@ function answer(data, view, image, run) {
   const said = data.answers.class_names[predicted[image]];
   const sure = `${Math.round((100 * confidence[image]) / 255)} %`;
   const isRight = right[image] === 1;
-  const mark = element("span", { class: isRight ? "right" : "wrong" }, isRight ? "✓ " : "✗ ", isRight ? said : element("s", {}, said), ` ${sure}`);
-  return element("li", {}, mark, " ", element("span", { class: "of", title: modelLabel(view, run) }, levelsOf(view, run)));
+  const mark = element(
+    "span",
+    { class: isRight ? "right" : "wrong" },
+    isRight ? "✓ " : "✗ ",
+    isRight ? said : element("s", {}, said),
+    ` ${sure}`,
+  );
+  return element(
+    "li",
+    {},
+    mark,
+    " ",
+    element("span", { class: "of", title: modelLabel(view, run) }, levelsOf(view, run)),
+  );
 }
 
 /** Such as 0.001 · 0.3: the note above the images says of which settings. */

@@ -1,9 +1,9 @@
 // Any setting or metric against any other, a point a run; dragging a box filters the page.
 
-import { axisOf, Chart } from "#charts";
+import { axisOf, Chart, escaped } from "#charts";
 import { axisValue, columnNamed } from "#data";
 import { choice, element } from "#dom";
-import { endings } from "#table";
+import { endings } from "#columns";
 
 export function scatterView(data, state) {
   const bar = element("div", { class: "bar" });
@@ -12,7 +12,8 @@ export function scatterView(data, state) {
     plot.on("plotly_selected", (event) => {
       if (!event?.range) return;
       const filters = { ...state.values.filters };
-      for (const [axis, range] of Object.entries(event.range)) filters[axes[axis[0]].name] = filterOf(axes[axis[0]], range);
+      for (const [axis, range] of Object.entries(event.range))
+        filters[axes[axis[0]].name] = filterOf(axes[axis[0]], range);
       state.set({ filters });
     });
     plot.on("plotly_click", ({ points }) => state.toggleLit([points[0].customdata]));
@@ -26,27 +27,45 @@ export function scatterView(data, state) {
     const isUseless = (run) => data.runs.status[run] !== "finished" || data.runs.learned_nothing[run] !== "";
     return {
       label: `${y.name} against ${x.name} for ${runs.length} runs`,
-      rows: runs.map((run, index) => ({ run: data.runs.id[run], [x.name]: values.x[index], [y.name]: values.y[index] })),
-      traces: [{
-        type: "scatter", mode: "markers", ...values, customdata: runs,
-        text: runs.map((run) => hover(data, view, run)),
-        hovertemplate: "%{text}<br>%{y:.4g} at %{x}<extra></extra>",
-        marker: {
-          size: 9,
-          symbol: runs.map((run) => (isUseless(run) ? "x-thin-open" : "circle")),
-          color: runs.map((run) => (view.lit.has(run) ? colors.lit : isUseless(run) ? colors.bad : colors.best)),
-          opacity: runs.map((run) => (view.lit.size && !view.lit.has(run) ? 0.25 : 0.75)),
-          line: { width: runs.map((run) => (isUseless(run) ? 2 : 0)) },
+      rows: runs.map((run, index) => ({
+        run: data.runs.id[run],
+        [x.name]: values.x[index],
+        [y.name]: values.y[index],
+      })),
+      traces: [
+        {
+          type: "scatter",
+          mode: "markers",
+          ...values,
+          customdata: runs,
+          text: runs.map((run) => hover(data, view, run)),
+          hovertemplate: "%{text}<br>%{y:.4g} at %{x}<extra></extra>",
+          marker: {
+            size: 9,
+            symbol: runs.map((run) => (isUseless(run) ? "x-thin-open" : "circle")),
+            color: runs.map((run) => (view.lit.has(run) ? colors.lit : isUseless(run) ? colors.bad : colors.best)),
+            opacity: runs.map((run) => (view.lit.size && !view.lit.has(run) ? 0.25 : 0.75)),
+            line: { width: runs.map((run) => (isUseless(run) ? 2 : 0)) },
+          },
         },
-      }],
-      layout: { dragmode: "select", hovermode: "closest", xaxis: axisOf(x, valuesOf(data, x), x.name), yaxis: axisOf(y, valuesOf(data, y), y.name), newselection: { line: { color: colors.ink } } },
+      ],
+      layout: {
+        dragmode: "select",
+        hovermode: "closest",
+        xaxis: axisOf(x, valuesOf(data, x), x.name),
+        yaxis: axisOf(y, valuesOf(data, y), y.name),
+        newselection: { line: { color: colors.ink } },
+      },
     };
   };
   const chart = new Chart("scatter", { draw, listen });
   const names = [...data.settings, ...data.metrics].map(({ name }) => [name, name]);
   const update = (view) => {
     const { x, y } = axesOf(view);
-    bar.replaceChildren(choice("across", names, x.name, (name) => state.set({ x: name })), choice("up", names, y.name, (name) => state.set({ y: name })));
+    bar.replaceChildren(
+      choice("across", names, x.name, (name) => state.set({ x: name })),
+      choice("up", names, y.name, (name) => state.set({ y: name })),
+    );
     chart.update(view);
   };
   return { node: element("div", {}, bar, chart.node), update };
@@ -58,25 +77,26 @@ function valuesOf(data, column) {
 }
 
 function axesOf({ data, state, metric, settings, comparison }) {
-  const first = (settings.find(({ column }) => column.numeric) ?? settings[0])?.column ?? comparison?.objective ?? metric;
+  const first =
+    (settings.find(({ column }) => column.numeric) ?? settings[0])?.column ?? comparison?.objective ?? metric;
   return { x: columnNamed(data, state.x) ?? first, y: columnNamed(data, state.y) ?? metric };
 }
 
 export function hover(data, view, run) {
   const values = view.settings.map(({ column }) => `${column.short}=${column.texts[column.values[run]]}`);
-  return [data.runs.name[run], ...values, `seed=${data.runs.seed[run].slice(0, 12)}`, endings(data, [run])].filter(Boolean).map(escaped).join("<br>");
-}
-
-/** Plotly reads a few tags in texts. */
-export function escaped(text) {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  return [data.runs.name[run], ...values, `seed=${data.runs.seed[run].slice(0, 12)}`, endings(data, [run])]
+    .filter(Boolean)
+    .map(escaped)
+    .join("<br>");
 }
 
 function filterOf(column, range) {
   const [low, high] = [...range].sort((one, other) => one - other);
   if (!("levels" in column)) return { ranges: [[low, high]] };
-  return { levels: column.levels.filter((level, index) => {
-    const at = column.numeric ? Number(level) : index;
-    return low <= at && at <= high;
-  }) };
+  return {
+    levels: column.levels.filter((level, index) => {
+      const at = column.numeric ? Number(level) : index;
+      return low <= at && at <= high;
+    }),
+  };
 }

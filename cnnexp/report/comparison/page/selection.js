@@ -32,7 +32,14 @@ function passes(data, filters, run, except) {
 }
 
 function matches(data, run, words) {
-  const own = [data.runs.name[run], data.runs.id[run], data.runs.status[run], data.runs.learned_nothing[run], data.runs.failure[run], `seed=${data.runs.seed[run]}`];
+  const own = [
+    data.runs.name[run],
+    data.runs.id[run],
+    data.runs.status[run],
+    data.runs.learned_nothing[run],
+    data.runs.failure[run],
+    `seed=${data.runs.seed[run]}`,
+  ];
   for (const setting of data.settings) own.push(`${setting.name}=${levelOf(setting, run)}`);
   const text = own.join(" ").toLowerCase();
   return words.every((word) => text.includes(word));

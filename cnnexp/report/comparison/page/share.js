@@ -8,11 +8,33 @@ export function shareView(data) {
   const command = element("code", {});
   const link = element("code", {});
   const linkLine = element("p", {}, "A link that opens this page at what is chosen now: ", link);
-  const files = element("p", {}, "The runs that are left: ", button("csv", () => download("runs.csv", asCsv(rowsOf(last)), "text/csv")), " ", button("json", () => download("runs.json", JSON.stringify(rowsOf(last), null, 1), "application/json")));
+  const files = element(
+    "p",
+    {},
+    "The runs that are left: ",
+    button("csv", () => download("runs.csv", asCsv(rowsOf(last)), "text/csv")),
+    " ",
+    button("json", () => download("runs.json", JSON.stringify(rowsOf(last), null, 1), "application/json")),
+  );
   const isAlone = location.protocol !== "about:"; // not in the frame of MLflow's viewer, which has no address
   const best = element("code", {});
-  const again = element("div", {}, element("p", {}, "The command that trains the best of them on validation again, with its seed:"), element("pre", {}, best), copy(best));
-  const node = element("div", {}, again, element("p", {}, "The command line that compares the same runs:"), element("pre", {}, command), copy(command), ...(isAlone ? [linkLine, copy(link)] : []), ...(mayDownload() ? [files] : []));
+  const again = element(
+    "div",
+    {},
+    element("p", {}, "The command that trains the best of them on validation again, with its seed:"),
+    element("pre", {}, best),
+    copy(best),
+  );
+  const node = element(
+    "div",
+    {},
+    again,
+    element("p", {}, "The command line that compares the same runs:"),
+    element("pre", {}, command),
+    copy(command),
+    ...(isAlone ? [linkLine, copy(link)] : []),
+    ...(mayDownload() ? [files] : []),
+  );
   let last = null;
   const update = (view) => {
     last = view;
@@ -39,8 +61,13 @@ function copy(source) {
 }
 
 /** The command for the runs that are left: the sweep's own where that is all of them. */
-export function commandOf({ data, state, runs, isWhole }) {
-  const words = ["cnnexp", "compare", ...(isWhole ? data.targets : runs.map((run) => data.runs.id[run].slice(0, 12))), data.store];
+function commandOf({ data, state, runs, isWhole }) {
+  const words = [
+    "cnnexp",
+    "compare",
+    ...(isWhole ? data.targets : runs.map((run) => data.runs.id[run].slice(0, 12))),
+    data.store,
+  ];
   const metric = state.metric ?? data.metric;
   const by = state.by ?? data.by;
   if (metric !== "test/accuracy") words.push("--metric", metric);

@@ -1,6 +1,6 @@
 // What a reader has chosen. One object, replaced at every change; views are told, and the address keeps it.
 
-export const DEFAULTS = {
+const DEFAULTS = {
   metric: null, // compared; null: as the page was made
   by: null, // settings that make a row; null: as the page was made
   grouped: true, // runs that differ by seed alone are one row

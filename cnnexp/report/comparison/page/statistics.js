@@ -17,7 +17,7 @@ function logGamma(x) {
 }
 
 /** The regularized incomplete beta function I_x(a, b), by Lentz's continued fraction. */
-export function incompleteBeta(x, a, b) {
+function incompleteBeta(x, a, b) {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
@@ -44,16 +44,20 @@ export function incompleteBeta(x, a, b) {
 }
 
 /** P(|T| > |t|) of Student's distribution. */
-export function twoSidedT(t, degrees) {
+function twoSidedT(t, degrees) {
   return incompleteBeta(degrees / (degrees + t * t), degrees / 2, 0.5);
 }
 
 const quantiles = new Map();
 
 /** The t that |T| exceeds with probability `level`. */
-export function tQuantile(degrees, level = 1 - CONFIDENCE) {
+function tQuantile(degrees, level = 1 - CONFIDENCE) {
   const key = `${degrees} ${level}`;
-  if (!quantiles.has(key)) quantiles.set(key, solve((t) => twoSidedT(t, degrees) - level));
+  if (!quantiles.has(key))
+    quantiles.set(
+      key,
+      solve((t) => twoSidedT(t, degrees) - level),
+    );
   return quantiles.get(key);
 }
 
@@ -75,7 +79,7 @@ export function mean(values) {
 }
 
 /** The standard deviation with n - 1. */
-export function deviation(values) {
+function deviation(values) {
   const middle = mean(values);
   return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1));
 }
@@ -95,7 +99,8 @@ export function meanInterval(values, low, high) {
   if (plain.low === null || low === null) return plain;
   const { mean: middle, n } = plain;
   const half = (plain.high - plain.low) / 2;
-  if (half === 0 || middle <= low || (high !== null && middle >= high)) return { mean: middle, low: middle, high: middle, n };
+  if (half === 0 || middle <= low || (high !== null && middle >= high))
+    return { mean: middle, low: middle, high: middle, n };
   if (high === null) {
     const factor = Math.exp(half / (middle - low));
     return { mean: middle, low: low + (middle - low) / factor, high: low + (middle - low) * factor, n };

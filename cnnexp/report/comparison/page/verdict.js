@@ -9,12 +9,24 @@ export function verdictView(data) {
   const head = document.getElementById("verdict");
   const whole = [...head.childNodes];
   const update = (view) => {
-    const isOwn = data.running !== null || view.isWhole && view.metric.name === data.metric && JSON.stringify(view.state.by ?? data.by) === JSON.stringify(data.by);
+    const isOwn =
+      data.running !== null ||
+      (view.isWhole &&
+        view.metric.name === data.metric &&
+        JSON.stringify(view.state.by ?? data.by) === JSON.stringify(data.by));
     if (isOwn) return head.replaceChildren(...whole);
-    const why = view.isWhole ? "Computed again for another metric or grouping" : `Computed again for ${plural(view.runs.length, "run")} of ${data.count}, chosen after looking: exploratory`;
+    const why = view.isWhole
+      ? "Computed again for another metric or grouping"
+      : `Computed again for ${plural(view.runs.length, "run")} of ${data.count}, chosen after looking: exploratory`;
     const [answer, ...rest] = sentencesOf(view);
     const caution = chosenByResult(data, view.state)
-      ? [element("p", { class: "caution" }, "These runs were chosen by their results. That makes differences where there are none, so this claims nothing.")]
+      ? [
+          element(
+            "p",
+            { class: "caution" },
+            "These runs were chosen by their results. That makes differences where there are none, so this claims nothing.",
+          ),
+        ]
       : [];
     head.replaceChildren(
       element("div", { class: "eyebrow exploratory" }, `${why}.`),

@@ -17,7 +17,14 @@ export function viewer(data) {
       const runs = selectedRuns(data, state);
       const settings = varyingSettings(data, finished.length ? finished : all, by); // of all runs: columns stay while brushing
       const comparison = compare(data, runs, metric, by);
-      last = { key, runs, settings, comparison, isWhole: runs.length === data.count, groups: groupsOf(data, runs, settings, comparison) };
+      last = {
+        key,
+        runs,
+        settings,
+        comparison,
+        isWhole: runs.length === data.count,
+        groups: groupsOf(data, runs, settings, comparison),
+      };
     }
     return { ...last, data, state, metric: data.metricNamed.get(metric), lit: new Set(state.lit) };
   };

@@ -19,7 +19,9 @@ export function valueText(estimate, metric) {
   if (Math.abs((estimate.low + estimate.high) / 2 - estimate.mean) <= LOPSIDED * half) {
     return `${estimate.mean.toFixed(digits)} ± ${half.toFixed(digits)}`;
   }
-  const [mean, low, high] = [estimate.mean, estimate.low, estimate.high].map((value) => value.toFixed(Math.max(2, digits)));
+  const [mean, low, high] = [estimate.mean, estimate.low, estimate.high].map((value) =>
+    value.toFixed(Math.max(2, digits)),
+  );
   return `${mean} [${low}, ${high}]`;
 }
 
@@ -54,7 +56,7 @@ export function unitText(metric) {
   return metric.is_share ? "points" : `in ${shortMetric(metric.name)}`;
 }
 
-export function shortMetric(name) {
+function shortMetric(name) {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
