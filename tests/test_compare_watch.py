@@ -10,6 +10,7 @@ from cnnexp.__main__ import main
 from cnnexp.cli.ui import free_port
 from cnnexp.cli.watch import WatchedSweep, served
 from cnnexp.tracking.tags import SWEEP_KEY
+from support.browser import CHROMIUM, REASON, Browser
 from support.recorded_runs import Recorder
 
 SETTINGS = {"data": "signs", "model": "small", "optimizer.learning_rate": "0.001"}
@@ -57,6 +58,26 @@ def test_there_is_no_verdict_before_the_end(watched):
     assert read(f"{address}/version") != before
     recorder.client.set_terminated(sweep)
     assert "<h1>Dropout 0.3 beats 0 by 10.0 points" in read(address)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=REASON)
+def test_the_page_follows_the_sweep_and_keeps_what_is_chosen(watched, tmp_path):
+    address, recorder, sweep = watched
+    finish_runs(recorder, sweep)
+    with Browser(tmp_path) as browser:
+        browser.resize(1000)
+        browser.open(address, ready="'ready' in document.documentElement.dataset")
+        browser.click("input[type=search]")
+        browser.type("seed=3")
+        recorder.run("later", {**SETTINGS, "seed": "9"}, {}, parent=sweep, status="RUNNING")
+        browser.wait("document.querySelector('#verdict h1')?.textContent.includes('10 runs ended, 1 under way')")
+        recorder.client.set_terminated(sweep)
+        browser.wait("document.querySelector('.exploratory')")  # the verdict, of what was searched for
+        browser.wait("document.querySelector('input[type=search]').value === 'seed=3'")
+        browser.click(".chip")
+        browser.wait("document.querySelector('#verdict h1')?.textContent.startsWith('Dropout 0.3 beats 0 by')")
+        assert browser.errors() == []
 
 
 def test_the_page_is_for_this_machine_alone(watched):

@@ -1,5 +1,6 @@
 """``cnnexp compare --watch``: the page of a sweep while it runs, served on this machine alone."""
 
+import hashlib
 import json
 import signal
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from cnnexp.cli.ui import free_port
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison.html_page import page, waiting_page
+from cnnexp.report.comparison.page_data import Running
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import plural
@@ -51,18 +53,20 @@ class WatchedSweep:
         self._id, self._uri, self._by, self._metric = sweep_id, uri, by, metric
 
     def version(self) -> str:
-        """Return a text that changes when a run begins or ends."""
-        return json.dumps([self._has_ended(), sorted((run.run_id, run.status) for run in self._runs())])
+        """Return a text that changes when a run begins or ends, or the sweep does."""
+        states = [self._has_ended(), sorted((run.run_id, run.status) for run in self._runs())]
+        return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
     def page(self) -> str:
         """Return the page; without a verdict as long as the sweep runs."""
-        running = None if self._has_ended() else running_sentence(self._runs())
+        version = self.version()  # first: what changes from here on is asked for again
+        running = None if self._has_ended() else Running(running_sentence(self._runs()), version)
         try:
             found = find_and_compare([self._id, f"tracking.uri={self._uri}"], by=self._by, metric=self._metric)
         except ConfigError:  # no run has the metric yet
             if running is None:
                 raise
-            return waiting_page(running)
+            return waiting_page(running.sentence)
         return page(found.comparison, command=found.command, running=running)
 
     def _has_ended(self) -> bool:
@@ -92,6 +96,8 @@ def served(sweep: WatchedSweep, *, port: int) -> ThreadingHTTPServer:
                 self._answer(403, "text/plain", "This page is for this machine alone.")
             elif self.path == "/":
                 self._answer(200, "text/html", sweep.page())
+            elif self.path == "/favicon.ico":  # which browsers ask for
+                self._answer(204, "image/x-icon", "")
             elif self.path == "/version":
                 self._answer(200, "application/json", sweep.version())
             else:

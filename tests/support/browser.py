@@ -88,8 +88,9 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, expression: str, *, seconds: float = 30) -> None:
+        """Wait until an expression is true, also across a page that loads itself again."""
         end = time.monotonic() + seconds
-        while not self.evaluate(f"Boolean({expression})"):
+        while not self.evaluate(f"(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"):
             assert time.monotonic() < end, f"never came true: {expression}; {self.errors()}"
             time.sleep(0.02)
 

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from cnnexp.comparison.result import Comparison
-from cnnexp.report.comparison.page_data import page_data
+from cnnexp.report.comparison.page_data import Running, page_data
 from cnnexp.report.comparison.page_scripts import import_map, packed_plotly, style
 from cnnexp.report.comparison.table_cells import table
 from cnnexp.report.comparison.wording import legend
@@ -12,12 +12,12 @@ from cnnexp.report.pages import template
 _ROWS_WITHOUT_SCRIPTS = 100
 
 
-def page(comparison: Comparison, *, command: str, running: str | None = None) -> str:
+def page(comparison: Comparison, *, command: str, running: Running | None = None) -> str:
     """The whole page; ``command`` makes it again. Everything recorded is escaped.
 
-    What a reader without scripts needs stands in it: the verdict, what to mind, and the table. ``running`` says how far
-    a sweep is that has not ended: instead of a verdict, which would be one of many looks. Such a page renews itself
-    from the server that it came from.
+    What a reader without scripts needs stands in it: the verdict, what to mind, and the table. ``running`` tells of a
+    sweep that has not ended: instead of a verdict, which would be one of many looks. Such a page renews itself from the
+    server that it came from.
     """
     cells = table(comparison)
     data = page_data(comparison, command=command, running=running)

@@ -118,11 +118,19 @@ class ImportanceBar:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A sweep that has not ended, at the moment when its page was made."""
+
+    sentence: str  # how far it is
+    version: str  # is another one when a run has begun or ended since
+
+
+@dataclass(frozen=True, slots=True)
 class PageData:
     """The whole document."""
 
     schema: int
-    running: str | None  # how far the sweep is; None: it has ended, or is none
+    running: Running | None  # None: the sweep has ended, or there is none
     verdict: tuple[str, ...]  # of all runs, as the command line prints it; of a sweep that runs, why there is none
     advice: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -146,10 +154,10 @@ class PageData:
         return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def page_data(comparison: Comparison, *, command: str, running: str | None = None) -> PageData:
+def page_data(comparison: Comparison, *, command: str, running: Running | None = None) -> PageData:
     """Gather what was recorded of the runs of a comparison; large parts are read here, up to the limits above.
 
-    ``running`` says how far a sweep is that has not ended.
+    With ``running``, the page of a sweep that has not ended, there is no verdict.
     """
     compared = [run for row in comparison.rows for run in row.configuration.runs]
     runs = sorted([*compared, *(run for run, _ in comparison.left_out)], key=lambda run: (run.started, run.run_id))
@@ -159,7 +167,7 @@ def page_data(comparison: Comparison, *, command: str, running: str | None = Non
     return PageData(
         schema=SCHEMA,
         running=running,
-        verdict=verdict(comparison) if running is None else (running, _NO_VERDICT),
+        verdict=verdict(comparison) if running is None else (running.sentence, _NO_VERDICT),
         advice=advice_sentences(comparison),
         warnings=comparison.warnings,
         left_out=left_out_sentences(comparison),

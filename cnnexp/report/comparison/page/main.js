@@ -116,12 +116,10 @@ loadPlotly().then(
 // The page of a running sweep asks its server whether a run has begun or ended, and then loads itself again; the address
 // keeps what is chosen.
 if (data.running !== null && location.protocol === "http:") {
-  let version = null;
   setInterval(async () => {
     try {
-      const answer = await (await fetch("/version")).text();
-      if (version !== null && answer !== version) location.reload();
-      version = answer;
+      const version = await (await fetch("/version")).text();
+      if (version !== data.running.version) location.reload();
     } catch {
       // the server has ended: what is shown stays
     }
