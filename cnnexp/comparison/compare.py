@@ -15,8 +15,9 @@ from cnnexp.comparison.interactions import failure_interactions, score_interacti
 from cnnexp.comparison.metric import Metric, metric, validation_objective
 from cnnexp.comparison.paired import Estimate, mean_interval
 from cnnexp.comparison.result import Comparison, Difference, Effect, ModelDifference, Row, Standing
-from cnnexp.comparison.same_images import compare_models, name_of_test
+from cnnexp.comparison.same_images import aligned, compare_models, name_of_test
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
+from cnnexp.comparison.slices import Slice, SliceDifference, slice_differences, slices
 from cnnexp.comparison.tested_images import identify_test_images
 from cnnexp.diagnosis import DIVERGED, has_diverged
 from cnnexp.errors import ConfigError
@@ -54,6 +55,7 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     pairs = untested if refused else compare_over_seeds(scores, compared, adjusted)
     over_seeds, found = _control_error_rate([pair[0] for pair in pairs], found, varying, ranked, adjusted)
     best = [_best_run(row, objective) for row in ranked]
+    parts = ((), ()) if refused else _slices(best)
     finished = frozenset(run.run_id for run in usable)
     tried = varying_settings([*usable, *without_score], by)  # of which some levels may have no score at all
     models = () if refused else compare_models(best[0], best[1:MODELS_COMPARED], compared)
@@ -94,7 +96,18 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
         else score_interactions(
             usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared, learned=learned
         ),
+        slices=parts[0],
+        slice_differences=parts[1],
     )
+
+
+def _slices(best: Sequence[RunSummary]) -> tuple[tuple[Slice, ...], tuple[SliceDifference, ...]]:
+    """Look at parts of the test images: where the best model is weak, and where the next one differs from it."""
+    recorded = best[0].read_predictions()
+    if recorded is None:
+        return (), ()
+    other = best[1].read_predictions() if len(best) > 1 else None
+    return slices(recorded), () if other is None else slice_differences(recorded, aligned(recorded, other))
 
 
 def _placed(

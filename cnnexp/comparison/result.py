@@ -9,6 +9,7 @@ from cnnexp.comparison.design import Configuration, Setting
 from cnnexp.comparison.endings import Endings, LevelEndings, LostRow
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import Estimate
+from cnnexp.comparison.slices import Slice, SliceDifference
 from cnnexp.records import RunSummary
 
 SEEDS_FOR_A_VERDICT = 5
@@ -176,6 +177,8 @@ class Comparison:
     importance: tuple[Importance, ...]  # the largest first
     failure_interactions: tuple[FailureInteraction, ...]
     score_interactions: tuple[ScoreInteraction, ...]  # that are claimed, the largest first
+    slices: tuple[Slice, ...]  # parts of the test images: the best run of the reference row in and outside of them
+    slice_differences: tuple[SliceDifference, ...]  # the best run of the second row against it, in each part
 
     @property
     def reference(self) -> Row:

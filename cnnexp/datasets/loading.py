@@ -196,7 +196,7 @@ def _decode_once(source: DataSource, data: DataConfig, on_progress: OnProgress) 
 def _split(decoded: DecodedDataset, rows: Rows) -> Split:
     manifest = decoded.manifest
     files = tuple(manifest.files[row] for row in rows.tolist())
-    return Split(images=decoded.images, rows=rows, labels=manifest.labels[rows], files=files)
+    return Split(decoded.images, rows, manifest.labels[rows], files, decoded.properties)
 
 
 def content_digest(decoded: DecodedDataset) -> str:

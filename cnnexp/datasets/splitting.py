@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class Split:
     rows: NDArray[np.int64]  # (N,) which of `images` belong to this split, in the fixed order of evaluation
     labels: Labels  # (N,)
     files: tuple[str, ...]  # (N,) path relative to the data folder, or "index-17" where there are no files
+    properties: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)  # (M,) of each: own width, height, group
     larger: Images | None = None  # (M, H2, W2, C) the same images larger, to crop from; None: they are not needed
 
     @property

@@ -24,6 +24,16 @@ def mistakenness(probabilities: Probabilities, labels: Labels) -> NDArray[np.flo
     return np.clip(1 - own, 0, 1).astype(np.float32)
 
 
+def hardness(probabilities: Probabilities) -> NDArray[np.float32]:
+    """Return (n,) how unsure a model is of each image, whatever its label: entropy, 0 is sure, 1 all classes alike."""
+    count = probabilities.shape[1]
+    if count < 2:
+        return np.zeros(len(probabilities), np.float32)
+    likely = np.maximum(probabilities.astype(np.float64), 1e-12)
+    entropy = -(probabilities * np.log(likely)).sum(axis=1) / np.log(count)
+    return np.clip(entropy, 0, 1).astype(np.float32)
+
+
 def contradicted(probabilities: Probabilities, labels: Labels) -> tuple[Rows, Labels]:
     """Return places whose label is contradicted, and the class that is more probable; the largest difference first.
 

@@ -1,6 +1,6 @@
 """The values that travel between modules: frozen, plain, and free of any library but numpy."""
 
-from cnnexp.records.arrays import SPLIT_NAMES, Images, Labels, Probabilities
+from cnnexp.records.arrays import IMAGE_PROPERTIES, SPLIT_NAMES, Images, Labels, Probabilities
 from cnnexp.records.data import DataImage, DataIssue, DataReport, DatasetInfo
 from cnnexp.records.evaluation import ClassScore, Evaluation, Finding, SplitPredictions
 from cnnexp.records.folds import FoldResult, FoldScore, FoldsReport
@@ -22,6 +22,7 @@ from cnnexp.records.training import (
 )
 
 __all__ = [
+    "IMAGE_PROPERTIES",
     "SPLIT_NAMES",
     "Augmentation",
     "ClassScore",

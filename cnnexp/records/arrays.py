@@ -8,3 +8,5 @@ Labels = NDArray[np.int64]  # (N,), index into the class names
 Probabilities = NDArray[np.float32]  # (N, K), rows sum to 1
 
 SPLIT_NAMES = ("train", "validation", "calibration", "test")
+# Columns of recorded predictions that say what an image looks like, or where it belongs.
+IMAGE_PROPERTIES = ("brightness", "contrast", "sharpness", "width", "height", "group", "cluster")

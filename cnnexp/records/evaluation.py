@@ -1,7 +1,7 @@
 """How well a model does on a split, and what is wrong with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,9 @@ class SplitPredictions:
     labels: Labels
     probabilities: Probabilities
     decided: Labels | None = None  # (N,) the answers; None: the most probable classes
+    properties: Mapping[str, NDArray[np.generic]] = field(
+        default_factory=dict
+    )  # (N,) of the images, by IMAGE_PROPERTIES
 
     @property
     def predicted(self) -> Labels:

@@ -1,7 +1,7 @@
 """A run as it is read back from the store that recorded it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ class RecordedPredictions:
     probabilities: Probabilities
     folds: NDArray[np.int64] | None = None  # (N,) the fold that judged each image; None: one model judged all
     decided: Labels | None = None  # (N,) the answers; None: the most probable classes
+    properties: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)  # (N,) by IMAGE_PROPERTIES
 
     @property
     def predicted(self) -> Labels:

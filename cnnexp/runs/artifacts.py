@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnnexp import figures
-from cnnexp.label_errors.mistakenness import mistakenness
+from cnnexp.label_errors.mistakenness import hardness, mistakenness
 from cnnexp.records import (
     SPLIT_NAMES,
     ClassScore,
@@ -116,9 +116,11 @@ def to_parquet(
     content_digest: str,
     folds: Folds | None = None,
 ) -> bytes:
-    """Return a row per image: file, digest, split, label, predicted, correct, confidence, mistakenness, ``p/<class>``.
+    """Return a row per image: file, digest, split, label, predicted, correct, confidence, ..., ``p/<class>``.
 
-    No model of the run was trained on any of these images, so that `mistakenness` ranks labels that may be wrong.
+    No model of the run was trained on any of these images, so that `mistakenness` ranks labels that may be wrong;
+    `hardness` says how unsure the model is, whatever the label. Then come properties of the images, as far as they
+    are known: brightness, contrast, sharpness, width, height, group, and cluster of features (test alone).
     Of a run of folds, whose predictions are all of the split test, a column ``fold`` follows: which one judged it.
 
     Splits are in their usual order, images in the order of the predictions. Names of splits and classes are
@@ -126,7 +128,9 @@ def to_parquet(
     rule by which files become these pixels, and the digest of the whole data set, are in the table's metadata.
     """
     present = [split for split in SPLIT_NAMES if split in predictions]
-    table = pa.concat_tables([_table(split, predictions[split], card["class_names"]) for split in present])
+    table = pa.concat_tables(
+        [_table(split, predictions[split], card["class_names"]) for split in present], promote_options="default"
+    )
     if folds is not None:
         table = table.append_column("fold", pa.array(folds.astype(np.int32)))
     about = {"reading": card["image"], "content_digest": content_digest}
@@ -145,6 +149,8 @@ def _table(split: str, predicted: SplitPredictions, class_names: Sequence[str]) 
         "correct": pa.array(best == predicted.labels),
         "confidence": pa.array(probabilities[np.arange(len(best)), best]),
         "mistakenness": pa.array(mistakenness(probabilities, predicted.labels)),
+        "hardness": pa.array(hardness(probabilities)),
+        **{name: pa.array(values) for name, values in predicted.properties.items()},
     }
     for index, name in enumerate(class_names):
         columns[f"p/{name}"] = pa.array(np.ascontiguousarray(probabilities[:, index]))

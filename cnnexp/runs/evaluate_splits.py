@@ -10,11 +10,13 @@ from scipy.special import softmax
 from cnnexp.config import DecisionConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.datasets.image_digests import image_digests
+from cnnexp.datasets.measured_images import measured
 from cnnexp.diagnosis import Answers
 from cnnexp.evaluation import MINIMUM_IMAGES, evaluate, expected_calibration_error, fit_temperature
 from cnnexp.evaluation.operating_point import decision_metrics
 from cnnexp.portable.decision import Decision, decide
 from cnnexp.records import SPLIT_NAMES, Evaluation, History, Probabilities, SplitPredictions
+from cnnexp.runs.clusters import with_clusters
 from cnnexp.runs.decision import choose_decision
 from cnnexp.runs.split_outputs import Logits, SplitOutputs
 from cnnexp.training import loss_and_accuracy
@@ -74,7 +76,12 @@ def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int, decisio
         ece_uncalibrated=uncalibrated,
         predictions={
             name: _predictions(splits[name], probabilities[name], splits.class_names, chosen)
-            for name in PREDICTED_SPLITS
+            for name in ("validation", "calibration")
+        }
+        | {
+            "test": with_clusters(
+                _predictions(splits.test, probabilities["test"], splits.class_names, chosen), outputs, "test"
+            )
         },
         decision=chosen,
         evaluation=most_probable if chosen is None else evaluate_test(decision=chosen),
@@ -95,7 +102,7 @@ def _predictions(
 ) -> SplitPredictions:
     digests = image_digests(split.images, split.rows.tolist())
     decided = decide(probabilities, class_names, decision)
-    return SplitPredictions(split.files, digests, split.labels, probabilities, decided)
+    return SplitPredictions(split.files, digests, split.labels, probabilities, decided, measured(split))
 
 
 def final_metrics(history: History, evaluated: EvaluatedSplits) -> dict[str, float]:

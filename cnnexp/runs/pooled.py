@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cnnexp.config import DataConfig
 from cnnexp.datasets import InspectedDataset, Split
+from cnnexp.datasets.measured_images import measured
 from cnnexp.datasets.split_rows import split_rows
 from cnnexp.errors import DataError
 from cnnexp.evaluation import MetricResampler, expected_calibration_error
@@ -57,6 +58,7 @@ def pool(results: Sequence[FoldResult], inspected: InspectedDataset, data: DataC
             digests=tuple(digests[place] for place in order.tolist()),
             labels=judged.labels,
             probabilities=calibrated_across(plain, judged.labels, folds),
+            properties=measured(judged),
         ),
         temperature=pooled_temperature(plain, judged.labels),
         ece_uncalibrated=expected_calibration_error(probabilities=plain, labels=judged.labels),
@@ -81,7 +83,7 @@ def _splits_of(result: FoldResult, inspected: InspectedDataset, data: DataConfig
 def _split(inspected: InspectedDataset, rows: Rows) -> Split:
     manifest = inspected.decoded.manifest
     files = tuple(manifest.files[row] for row in rows.tolist())
-    return Split(images=inspected.decoded.images, rows=rows, labels=manifest.labels[rows], files=files)
+    return Split(inspected.decoded.images, rows, manifest.labels[rows], files, inspected.decoded.properties)
 
 
 def _class_counts(inspected: InspectedDataset, rows: Rows) -> tuple[int, ...]:

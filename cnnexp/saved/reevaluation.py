@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.datasets.measured_images import appearance
 from cnnexp.errors import DataError
 from cnnexp.evaluation import evaluate
 from cnnexp.evaluation.operating_point import decision_metrics
@@ -105,6 +106,7 @@ def reevaluate(model: Classifier, images: EvaluationSet, *, change: Change, seed
             labels=labels,
             probabilities=probabilities,
             decided=decide(probabilities, class_names, decision),
+            properties=appearance(pixels),
         ),
         metrics=_metrics(model, evaluation, probabilities, labels, model.reference.p_values(features, pixels)),
         notes=(*images.notes, *class_notes, *seen_notes),

@@ -39,6 +39,12 @@ class DecodedDataset:
     pixel_digest: str  # sha256 (hex) of `images`
     keep: KeepArrays
 
+    @property
+    def properties(self) -> dict[str, NDArray[np.int64]]:
+        """What is known of each image, (N,): its own width and height in pixels, and its group if there are groups."""
+        sides = {side: self.headers[side].astype(np.int64) for side in ("width", "height")}
+        return sides if self.manifest.groups is None else {**sides, "group": self.manifest.groups}
+
 
 def finish(entry: Path, job: DecodeJob, source: DataSource, manifest: Manifest, unreadable: Unreadable) -> None:
     """Turn decoded pixels into a finished entry; `entry.json`, which makes it one, is written when all else is on disk.

@@ -18,11 +18,13 @@ from cnnexp.report.comparison.wording import (
     model_label,
     model_sentence,
     row_label,
+    slice_difference_sentence,
+    slice_sentence,
     unit_text,
 )
 from cnnexp.system.text import plural
 
-_EFFECTS, _INTERACTIONS, _IMPORTANCE = 5, 3, 4  # that are said
+_EFFECTS, _INTERACTIONS, _IMPORTANCE, _SLICES = 5, 3, 4, 3  # that are said
 
 
 def verdict(comparison: Comparison) -> tuple[str, ...]:
@@ -96,6 +98,23 @@ def _best_row(comparison: Comparison) -> str:
     ]
     allowed = _open_range(comparison) if not (standings[Standing.WORSE] or standings[Standing.BETTER]) else ""
     return f"{best}; on test {', '.join(parts) or 'not tested'}.{allowed}"
+
+
+def slice_sentences(comparison: Comparison) -> tuple[str, ...]:
+    """Where the best model is weak or strong, and where the next one differs from it, as far as that is claimed."""
+    best = model_label(comparison, comparison.reference.best_run)
+    claimed = [slice_sentence(one) for one in comparison.slices if one.is_claimed][:_SLICES]
+    between = [slice_difference_sentence(one) for one in comparison.slice_differences if one.is_claimed][:_SLICES]
+    found = []
+    if claimed:
+        found.append(f"{best} by parts of the images: {'; '.join(claimed)}.")
+    elif comparison.slices:
+        looked = plural(len(comparison.slices), "part")
+        found.append(f"{best} is as good on each of {looked} of the images that were looked at, as far as is shown.")
+    if between:
+        other = model_label(comparison, comparison.rows[1].best_run)
+        found.append(f"{other} against {best} on {'; '.join(between)}.")
+    return tuple(found)
 
 
 def reference_words(comparison: Comparison) -> str:

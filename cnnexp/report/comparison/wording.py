@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from cnnexp.comparison.metric import Metric
+from cnnexp.comparison.metric import Metric, metric
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import (
     LEVEL,
@@ -16,9 +16,10 @@ from cnnexp.comparison.result import (
     Row,
     Standing,
 )
+from cnnexp.comparison.slices import Slice, SliceDifference
 from cnnexp.diagnosis import learning_advice
 from cnnexp.records import RunSummary
-from cnnexp.system.text import listed
+from cnnexp.system.text import listed, plural
 
 MARKS = {
     Standing.REFERENCE: "★",
@@ -27,6 +28,7 @@ MARKS = {
     Standing.ALIKE: "≈",
     Standing.UNTESTED: "·",
 }
+ACCURACY = metric("test/accuracy")  # what parts of the images are compared in
 _LOPSIDED = 0.15  # of its half width, by which an interval may be off its middle and still be shown with ±
 _NAMES_SHOWN = 5  # of runs left out, for each reason
 
@@ -72,6 +74,23 @@ def fold_text(by_fold: FoldDifference, metric: Metric) -> str:
     """Return how two runs of the same folds differ from fold to fold."""
     gain = f"{gain_text(by_fold.gain, metric)} {unit_text(metric)}"
     return f"by fold {gain}, better in {by_fold.better_in} of {by_fold.gain.n}"
+
+
+def slice_sentence(one: Slice) -> str:
+    """Such as ``dark images 0.71 against 0.93 (31 of 140 images, p = 0.001)``; p is corrected."""
+    total = one.images + one.other_images
+    return (
+        f"{one.label} {one.accuracy:.2f} against {one.other_accuracy:.2f} "
+        f"({one.images} of {plural(total, 'image')}, {p_text(one.p_adjusted)})"
+    )
+
+
+def slice_difference_sentence(one: SliceDifference, metric: Metric = ACCURACY) -> str:
+    """Such as ``dark images: +8.1 [+1.2, +15.0] points, 0.79 against 0.71 (31 images, p = 0.01)``."""
+    return (
+        f"{one.label}: {gain_text(one.gain, metric)} points, {one.accuracy:.2f} against {one.reference_accuracy:.2f} "
+        f"({plural(one.images, 'image')}, {p_text(one.p_adjusted)})"
+    )
 
 
 def left_out_sentences(comparison: Comparison) -> tuple[str, ...]:

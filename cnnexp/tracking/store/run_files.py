@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 
 import numpy as np
 
-from cnnexp.records import ClassScore, Evaluation, Finding, RecordedPredictions
+from cnnexp.records import IMAGE_PROPERTIES, ClassScore, Evaluation, Finding, RecordedPredictions
 from cnnexp.tracking.store.calls import calling, mlflow_uri
 
 ABOUT = b"cnnexp"  # in the metadata of predictions.parquet: JSON about its data, since version 0.2
@@ -82,6 +82,9 @@ def predictions(artifact_uri: str, *, store: str) -> RecordedPredictions | None:
         folds=np.from_dlpack(table["fold"].combine_chunks())[rows].astype(np.int64)
         if "fold" in table.column_names
         else None,
+        properties={
+            name: np.array(table[name].to_pylist())[rows] for name in IMAGE_PROPERTIES if name in table.column_names
+        },
     )
 
 
