@@ -8,6 +8,8 @@ answers. A trial is one complete call of `compare` on such runs, and its claims 
 
 - no true difference: the share of sweeps with any claim about a setting, rows and effects together, is at most 5 %
   (a difference is claimed at p ≤ 4 %);
+- the same where one run in ten learns nothing, whatever its settings;
+- settings that do nothing whose importance is told from zero;
 - the same equal settings, but corrected only for the comparisons with the best row, which a reader sees: more than 4 %;
 - three points of true difference: the share of sweeps that find it, next to the theoretical power of the paired t-test
   (noncentral t, with the simulated variance of the paired differences);
@@ -16,7 +18,7 @@ answers. A trial is one complete call of `compare` on such runs, and its claims 
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -26,7 +28,7 @@ from cnnexp.comparison import Comparison, Standing, compare
 from cnnexp.comparison.paired import holm, t_p_values
 from cnnexp.comparison.result import LEVEL
 from cnnexp.comparison.seeds import SeedScores
-from cnnexp.records import RecordedPredictions, RunSummary
+from cnnexp.records import Finding, RecordedPredictions, RunSummary
 
 SEED_SD, RUN_SD = 0.006, 0.012  # standard deviations of true accuracy: between seeds, and between runs of one seed
 IMAGES, CLASSES = 600, 10
@@ -60,7 +62,19 @@ def simulated_run(*, settings: dict[str, str], seed: int, quality: float, rng: n
     )  # fmt: skip
 
 
-def simulated_sweep(design: Design, gains: dict[str, float], rng: np.random.Generator) -> list[RunSummary]:
+COLLAPSED = Finding("T1", 3, "collapsed", "It gives one answer.", {}, 0.9, "a lower learning rate")
+
+
+def collapsed(run: RunSummary) -> RunSummary:
+    """Return the run as one that learned nothing: the scores of guessing, and the finding that says so."""
+    metrics = {"best/val_loss": 2.303, "test/accuracy": 0.1}
+    return replace(run, metrics=metrics, read_findings=lambda: (COLLAPSED,))
+
+
+def simulated_sweep(
+    design: Design, gains: dict[str, float], rng: np.random.Generator, *, collapse: float = 0.0
+) -> list[RunSummary]:
+    """Return a sweep of which a share of the runs, whatever their settings, learn nothing."""
     seed_effects = rng.normal(0, SEED_SD, design.seeds)
     runs = []
     for values in product(*design.levels.values()):
@@ -68,7 +82,8 @@ def simulated_sweep(design: Design, gains: dict[str, float], rng: np.random.Gene
         gain = sum(gains.get(value, 0.0) for value in values)
         for seed in range(design.seeds):
             quality = 0.90 + gain + seed_effects[seed] + rng.normal(0, RUN_SD)
-            runs.append(simulated_run(settings=settings, seed=seed, quality=quality, rng=rng))
+            run = simulated_run(settings=settings, seed=seed, quality=quality, rng=rng)
+            runs.append(collapsed(run) if collapse and rng.random() < collapse else run)
     return runs
 
 
@@ -80,15 +95,26 @@ def share(happened: list[bool]) -> str:
 
 def claims_something(comparison: Comparison) -> bool:
     rows = any(row.standing in CLAIMS for row in comparison.rows)
-    return rows or any(effect.difference.standing in CLAIMS for effect in comparison.effects)
+    effects = any(effect.difference.standing in CLAIMS for effect in comparison.effects)
+    return rows or effects or bool(comparison.score_interactions)
 
 
-def false_claims(design: Design, trials: int) -> str:
+def importance_told_from_zero(design: Design, trials: int) -> str:
+    """Return how often a setting that does nothing is said to explain some of the variance between runs."""
+    rng = np.random.default_rng(4)
+    claimed = []
+    for _ in range(trials):
+        found = compare(simulated_sweep(design, {}, rng), metric_name="test/accuracy", by=()).importance
+        claimed.append(any(one.share.told_from_zero for one in found))
+    return share(claimed)
+
+
+def false_claims(design: Design, trials: int, *, collapse: float = 0.0) -> str:
     rng = np.random.default_rng(1)
-    claimed = [
-        claims_something(compare(simulated_sweep(design, {}, rng), metric_name="test/accuracy", by=()))
-        for _ in range(trials)
-    ]
+    claimed = []
+    for _ in range(trials):
+        runs = simulated_sweep(design, {}, rng, collapse=collapse)
+        claimed.append(claims_something(compare(runs, metric_name="test/accuracy", by=())))
     return share(claimed)
 
 
@@ -146,8 +172,6 @@ def false_claims_about_models(metric_name: str, trials: int) -> str:
 
 
 def _with(run: RunSummary, metric_name: str, predictions: RecordedPredictions) -> RunSummary:
-    from dataclasses import replace
-
     return replace(run, metrics={**run.metrics, metric_name: 0.9}, read_predictions=lambda: predictions)
 
 
@@ -157,6 +181,12 @@ def main() -> None:
     trials = parser.parse_args().trials
     found = {
         "false claims about settings": {design.name: false_claims(design, trials) for design in NULL_DESIGNS},
+        "false claims where 10 % of the runs learn nothing": {
+            design.name: false_claims(design, trials, collapse=0.1) for design in (NULL_DESIGNS[0], *NULL_DESIGNS[3:])
+        },
+        "importance of settings that do nothing, told from zero": {
+            design.name: importance_told_from_zero(design, trials) for design in (NULL_DESIGNS[0], *NULL_DESIGNS[3:])
+        },
         "false claims, corrected for the shown comparisons alone": {
             design.name: false_claims_corrected_for_the_shown(design, trials) for design in NULL_DESIGNS[1:3]
         },

@@ -95,7 +95,7 @@ def test_predictions_join_files_labels_and_probabilities_in_order(result, files)
     table = pq.read_table(io.BytesIO(files["predictions.parquet"]))
     names = list(class_names(3))
     assert table.column_names == [
-        "file", "digest", "split", "label", "predicted", "correct", "confidence", "mistakenness",
+        "file", "digest", "split", "label", "predicted", "correct", "confidence", "mistakenness", "hardness",
         *(f"p/{name}" for name in names),
     ]  # fmt: skip
     assert table.num_rows == 6 + 6 + 60

@@ -26,7 +26,13 @@ def compared(store):
 def test_the_tables_have_the_numbers_of_the_csv(compared, store, tmp_path):
     assert main(["compare", "latest", f"tracking.uri={store}", "--csv", str(tmp_path / "all.csv")]) == 0
     lines = list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
-    for kind, table in (("configuration", compared.configurations), ("effect", compared.effects)):
+    tables = {
+        "configuration": compared.configurations,
+        "effect": compared.effects,
+        "importance": compared.importance,
+        "slice": compared.slices,
+    }
+    for kind, table in tables.items():
         expected = [line for line in lines if line["kind"] == kind]
         assert len(table) == len(expected) > 1
         assert list(table["mean"]) == [float(line["mean"]) for line in expected]

@@ -62,6 +62,9 @@ def test_what_fails_only_together_is_found():
     assert (found.setting.name, found.level, found.other.name) == (RATE, "0.01", BATCH)
     assert (list(found.fails_with), list(found.not_with)) == (["16"], ["64"])
     assert not compared(grid(3)).failure_interactions
+    alone = compared(grid(3, collapses=lambda batch, rate, d, seed: rate == "0.01" and (batch, seed) != ("64", 0)))
+    assert not alone.failure_interactions  # the rate fails with both batch sizes
+    assert (alone.by_level[0].level, alone.by_level[0].endings.failures) == ("0.01", 10)
 
 
 def test_an_effect_is_about_the_runs_that_learned_and_all_runs_stand_beside_it():

@@ -123,7 +123,8 @@ def test_the_page_escapes_what_was_recorded(comparison):
 def test_csv_holds_rows_effects_and_models(comparison):
     lines = list(csv.DictReader(io.StringIO(csv_text(comparison))))
     kinds = [line["kind"] for line in lines]
-    assert [kinds.count(kind) for kind in ("configuration", "effect", "model")] == [6, 3, 5]
+    counted = [kinds.count(kind) for kind in ("configuration", "effect", "model", "importance", "slice")]
+    assert counted == [6, 3, 5, 2, 3]  # the parts are the classes
     effect = next(line for line in lines if line["kind"] == "effect" and line["regularization.dropout"] == "0.3")
     assert effect["against"] == "regularization.dropout=0.0"
     assert float(effect["mean"]) == pytest.approx(0.07, abs=0.01)

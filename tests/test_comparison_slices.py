@@ -40,12 +40,12 @@ def test_a_model_that_fails_on_dark_images_is_said_to():
     dark = brightness <= np.quantile(brightness, 0.25)
     right = rng.random(IMAGES) < np.where(dark, 0.6, 0.95)
     first, *rest = slices(recorded(right, brightness=brightness, contrast=rng.uniform(0, 9, IMAGES)))
-    assert (first.property, first.label, first.images) == ("brightness", "dark images", 100)
+    assert (first.by, first.label, first.images) == ("brightness", "dark images", 100)
     assert first.correct == right[dark].sum()
     assert first.difference.high < 0
     assert first.is_claimed
     assert set(first.positions) == set(np.flatnonzero(dark))
-    assert not any(one.is_claimed for one in rest if one.property in ("contrast", "class"))
+    assert not any(one.is_claimed for one in rest if one.by in ("contrast", "class"))
     assert slice_sentence(first).startswith(
         f"dark images {first.accuracy:.2f} against {first.other_accuracy:.2f} (100 of 400"
     )
@@ -86,7 +86,7 @@ def test_a_comparison_says_where_its_best_model_is_weak():
     assert comparison.slices[0].label == "dark images"
     assert '"label": "dark images"' in json_text(comparison)
     old = replace(run, read_predictions=lambda: recorded(right))  # of version 0.1: classes alone
-    assert {one.property for one in compare([old], metric_name="test/accuracy", by=()).slices} == {"class"}
+    assert {one.by for one in compare([old], metric_name="test/accuracy", by=()).slices} == {"class"}
     assert len(verdict(comparison)[0].split()) <= 25
 
 

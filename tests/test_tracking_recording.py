@@ -167,7 +167,11 @@ def test_the_image_grid_has_the_confusion_matrix_and_nothing_foreign(client, fin
 def test_the_model_is_ready_and_has_the_final_metrics(client, finished):
     (output,) = finished.outputs.model_outputs
     model = client.get_logged_model(output.model_id)
-    assert (model.name, str(model.status), model.source_run_id) == ("model", "READY", finished.info.run_id)
+    assert (model.name, str(model.status), model.source_run_id) == (
+        finished.info.run_name,
+        "READY",
+        finished.info.run_id,
+    )
     assert {metric.key: metric.value for metric in model.metrics} == dict(RESULT.metrics)
 
 

@@ -68,7 +68,7 @@ def test_the_ui_serves_the_store_on_loopback(tmp_path):
     views = {tag["key"]: tag["value"] for tag in found["experiment"]["tags"]}
     view = json.loads(views[f"mlflow.sharedViewState.{sweep_id}"])
     assert view["searchFilter"] == f"tags.sweep_id = '{sweep_id}'"
-    assert view["selectedColumns"][:2] == ["params.`optimizer.learning_rate`", "params.`seed`"]
+    assert view["selectedColumns"][2:] == ["params.`optimizer.learning_rate`", "params.`seed`"]
     assert view["compareRunCharts"][0]["selectedParams"] == ["optimizer.learning_rate"]
 
 

@@ -11,8 +11,10 @@ from cnnexp.report.comparison import (
     advice_sentences,
     configuration_lines,
     effect_lines,
+    importance_lines,
     model_lines,
     print_comparison,
+    slice_lines,
     verdict,
 )
 from cnnexp.report.console import text_console
@@ -70,6 +72,16 @@ class ComparedRuns:
     def models(self) -> "pd.DataFrame":
         """The best trained model of each row against the reference's, on the same test images; positive is better."""
         return _table(model_lines(self.comparison))
+
+    @property
+    def importance(self) -> "pd.DataFrame":
+        """The share of the variance between runs that each setting (`against`) explains, 0..1, the largest first."""
+        return _table(importance_lines(self.comparison))
+
+    @property
+    def slices(self) -> "pd.DataFrame":
+        """The accuracy of the best model in each part of the test images (`against`) minus that outside of it."""
+        return _table(slice_lines(self.comparison))
 
     @property
     def left_out(self) -> "pd.DataFrame":

@@ -11,6 +11,8 @@ COMMANDS = (
     "find-lr",
     "predict",
     "preview",
+    "register",
+    "rerun",
     "resume",
     "send",
     "ui",

@@ -422,6 +422,43 @@ def preview(*, settings: tuple[str, ...], html: Path, images: int) -> int:
     return run(settings, html=html, images=images)
 
 
+@commands.command("register")
+@click.argument("run_id", metavar="RUN")
+@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI]")
+@click.option("--name", help="Of the registered model [default: the experiment's].")
+@click.option("--alias", help="That it is loaded by, such as champion; it moves here from another version.")
+@click.option("--uri", help="The store; the same as tracking.uri=URI.")
+def register(*, run_id: str, settings: tuple[str, ...], name: str | None, alias: str | None, uri: str | None) -> int:
+    """Put a run's model into MLflow's registry, if it still gives its recorded answers.
+
+    The version has tags with its scores, the digest of its data, and a signature of its golden samples.
+
+    \b
+    cnnexp register 3f9a2c --alias champion
+    mlflow models serve -m models:/NAME@champion
+    """  # noqa: D301
+    from cnnexp.cli.register import run
+
+    return run(run_id, name=name, alias=alias, uri=_store(settings, uri))
+
+
+@commands.command("rerun")
+@click.argument("run_id", metavar="RUN")
+@click.argument("settings", nargs=-1, metavar="[tracking.uri=URI] [SETTING=VALUE ...]")
+@click.option("--uri", help="The store; the same as tracking.uri=URI.")
+def rerun(*, run_id: str, settings: tuple[str, ...], uri: str | None) -> int:
+    """Repeat a recorded run from its record, and compare the numbers.
+
+    The repetition is recorded beside it. Settings change it, such as data.path where the data have moved.
+
+    Exit code 0: all numbers are the same to the last bit; 1: some differ, and what may explain it is printed.
+    """
+    from cnnexp.cli.rerun import run
+
+    others = [one for one in settings if not one.startswith("tracking.uri=")]
+    return run(run_id, others, uri=_store(settings, uri))
+
+
 @commands.command("resume")
 @click.argument("target", metavar="RUN | SWEEP | latest")
 @click.argument("settings", nargs=-1, metavar="[tracking.uri=URI] [sweep.workers=N ...]")
@@ -459,6 +496,13 @@ def ui(*, settings: tuple[str, ...], uri: str | None, run_id: str | None, port: 
     from cnnexp.cli.ui import run
 
     return run(settings, uri=uri, run_id=run_id, port=port)
+
+
+def _store(settings: tuple[str, ...], uri: str | None) -> str:
+    """Return the store that a command line names, or the configured one."""
+    from cnnexp.cli.targets import separate_store
+
+    return separate_store(settings if uri is None else (*settings, f"tracking.uri={uri}"))[1]
 
 
 def _declare_code_flags() -> None:

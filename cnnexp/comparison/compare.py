@@ -55,7 +55,7 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     pairs = untested if refused else compare_over_seeds(scores, compared, adjusted)
     over_seeds, found = _control_error_rate([pair[0] for pair in pairs], found, varying, ranked, adjusted)
     best = [_best_run(row, objective) for row in ranked]
-    parts = ((), ()) if refused else _slices(best)
+    parts = ((), ()) if refused or not compared.name.startswith("test/") else _slices(best)
     finished = frozenset(run.run_id for run in usable)
     tried = varying_settings([*usable, *without_score], by)  # of which some levels may have no score at all
     models = () if refused else compare_models(best[0], best[1:MODELS_COMPARED], compared)

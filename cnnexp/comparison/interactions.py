@@ -14,7 +14,7 @@ from cnnexp.comparison.paired import fisher_exact, holm, paired_t
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Difference, FailureInteraction, ScoreInteraction
 from cnnexp.records import RunSummary
 
-LEVEL = 0.01  # of all pairs of settings together: beside rows and effects, false claims stay below 5 %
+LEVEL = 0.005  # of all pairs of settings together: beside rows and effects, false claims stay below 5 %
 _MOST_LEVELS = 8  # of a setting
 _LEAST_RUNS = 2  # in a cell that is said to fail, or not to
 _FAILS = 0.5  # share of runs that learned nothing
@@ -25,7 +25,8 @@ def failure_interactions(
 ) -> tuple[FailureInteraction, ...]:
     """Return which level fails with which levels of another setting and never with others; the clearest first.
 
-    Counts of runs, which need no test to be true; what is said is that they were so.
+    Another level of the first setting has to do without failures where it fails, or the other setting alone would
+    explain them. These are counts of runs, which need no test to be true; what is said is that they were so.
     """
     usual = [setting for setting in settings if 1 < len(setting.levels) <= _MOST_LEVELS]
     found: dict[frozenset[str], FailureInteraction] = {}
@@ -51,9 +52,26 @@ def _fails(
     known = {one: cell for one, cell in cells.items() if cell.tried >= _LEAST_RUNS}
     failing = {one: cell for one, cell in known.items() if cell.failures >= max(_LEAST_RUNS, _FAILS * cell.tried)}
     sound = {one: cell for one, cell in known.items() if not cell.failures}
+    elsewhere = [run for run in runs if value_of(run, setting.name) != level]
+    explained = [one for one in failing if not _some_level_learns(elsewhere, setting, other, one, words, finished)]
+    failing = {one: cell for one, cell in failing.items() if one not in explained}
     if not failing or not sound:
         return None
     return FailureInteraction(setting, level, other, failing, sound, fisher_exact(*_sum(failing), *_sum(sound)))
+
+
+def _some_level_learns(
+    runs: Sequence[RunSummary],
+    setting: Setting,
+    other: Setting,
+    other_level: str,
+    words: Mapping[str, str],
+    finished: frozenset[str],
+) -> bool:
+    """Return whether some other level of a setting learns without failures under a level of the other setting."""
+    those = [run for run in runs if value_of(run, other.name) == other_level]
+    cells = (counted((r for r in those if value_of(r, setting.name) == one), words, finished) for one in setting.levels)
+    return any(cell.learned >= _LEAST_RUNS and not cell.failures for cell in cells)
 
 
 def _sum(cells: Mapping[str, Endings]) -> tuple[int, int]:

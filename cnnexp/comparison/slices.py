@@ -31,7 +31,7 @@ Part = NDArray[np.bool_]  # (N,) the images in it
 class Slice:
     """The accuracy of one model on a part of its test images, against all others."""
 
-    property: str  # brightness, contrast, sharpness, size, class, group or cluster
+    by: str  # brightness, contrast, sharpness, size, class, group or cluster
     label: str  # such as "dark images"
     correct: int
     images: int
@@ -62,7 +62,7 @@ class Slice:
 class SliceDifference:
     """The accuracy of one model minus that of another on a part of the same images."""
 
-    property: str
+    by: str
     label: str
     images: int
     accuracy: float

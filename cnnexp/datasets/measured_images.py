@@ -1,5 +1,7 @@
 """What an image looks like in numbers, by which a model's mistakes are sorted, such as its brightness."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,13 +11,13 @@ from cnnexp.records import Images
 _BATCH = 1024  # images measured together
 
 
-def measured(split: Split) -> dict[str, NDArray[np.generic]]:
+def measured(split: Split) -> dict[str, NDArray[Any]]:
     """Return the properties of a split's images, (N,) each; the names are those of `records.IMAGE_PROPERTIES`."""
-    known: dict[str, NDArray[np.generic]] = {name: values[split.rows] for name, values in split.properties.items()}
+    known: dict[str, NDArray[Any]] = {name: values[split.rows] for name, values in split.properties.items()}
     return appearance(split.images, split.rows) | known
 
 
-def appearance(images: Images, rows: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.generic]]:
+def appearance(images: Images, rows: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
     """Return brightness, contrast and sharpness of images (M, H, W, C), or of some rows of them, in grey levels.
 
     Brightness is the mean grey level, 0..255, contrast its standard deviation, sharpness the mean absolute difference

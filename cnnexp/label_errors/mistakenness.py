@@ -31,7 +31,7 @@ def hardness(probabilities: Probabilities) -> NDArray[np.float32]:
         return np.zeros(len(probabilities), np.float32)
     likely = np.maximum(probabilities.astype(np.float64), 1e-12)
     entropy = -(probabilities * np.log(likely)).sum(axis=1) / np.log(count)
-    return np.clip(entropy, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(entropy, 0, 1), np.float32)
 
 
 def contradicted(probabilities: Probabilities, labels: Labels) -> tuple[Rows, Labels]:

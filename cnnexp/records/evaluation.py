@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +59,7 @@ class SplitPredictions:
     labels: Labels
     probabilities: Probabilities
     decided: Labels | None = None  # (N,) the answers; None: the most probable classes
-    properties: Mapping[str, NDArray[np.generic]] = field(
-        default_factory=dict
-    )  # (N,) of the images, by IMAGE_PROPERTIES
+    properties: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # (N,) of the images, by IMAGE_PROPERTIES
 
     @property
     def predicted(self) -> Labels:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class RecordedPredictions:
     probabilities: Probabilities
     folds: NDArray[np.int64] | None = None  # (N,) the fold that judged each image; None: one model judged all
     decided: Labels | None = None  # (N,) the answers; None: the most probable classes
-    properties: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)  # (N,) by IMAGE_PROPERTIES
+    properties: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # (N,) by IMAGE_PROPERTIES
 
     @property
     def predicted(self) -> Labels:

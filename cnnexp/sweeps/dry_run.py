@@ -13,6 +13,7 @@ from cnnexp.report.model_room import ModelSize, room_for_models
 from cnnexp.report.table import Column, print_table
 from cnnexp.sweeps.inspector import DatasetInspector, read_here
 from cnnexp.sweeps.jobs import Grid, Job
+from cnnexp.sweeps.summary import seeds_note
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
 from cnnexp.system.text import as_yaml, plural, printable
@@ -39,6 +40,8 @@ def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingC
     refused = f", {len(grid.refusals)} that cannot be composed" if grid.refusals else ""
     folds = f", {plural(trainings, 'training')} with their folds" if trainings > left else ""
     console.print(f"{plural(total, 'run')}, {len(done)} done, {left} to do{folds}{refused}")
+    if note := seeds_note(spec.varied):
+        print_line(console, Text(f"seeds: {note}"))
     if left:
         example = next(job for job in jobs if job.number not in done)
         alike = runs_like(tracking.uri, experiment=tracking.experiment)

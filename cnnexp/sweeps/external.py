@@ -166,7 +166,7 @@ class ExternalSweep:
         summary = summarize_with_comparison(results, uri=uri, parent_id=parent_id) if finished else summarize(results)
         best = finished and self._tracking.models == "best"
         model = keep_best_model(uri, parent_id, objective=self._settings.objective) if best else []
-        record = self._parent.end(status, summary.description, summary.files)
+        record = self._parent.end(status, summary.description, summary.files, summary.metrics)
         record.wait()
         if results.all:
             report = SweepReport()

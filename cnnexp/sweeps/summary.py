@@ -1,5 +1,6 @@
 """The summary of a sweep: its runs compared, for the terminal and for the parent run in MLflow."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,16 @@ class SweepSummary:
     files: Mapping[str, bytes]  # of the parent run
     trouble: str  # why the runs could not be compared; empty where they were
     comparison: "Comparison | None" = None  # of which the terminal shows the ranking
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What the parent run shows beside its runs, under names of its own: how many learned, and the best setting."""
+        if self.comparison is None:
+            return {}
+        best, endings = self.comparison.reference, self.comparison.endings
+        validation = {} if best.objective is None else {"sweep/best_val_loss": best.objective.mean}
+        counts = {"sweep/runs": endings.total, "sweep/learned_nothing": endings.failures}
+        return {**counts, "sweep/best_test_accuracy": best.score.mean, **validation}
 
 
 def summarize(results: Results) -> SweepSummary:
@@ -66,6 +77,24 @@ def _compared(uri: str, parent_id: str) -> SweepSummary:
         trouble="",
         comparison=comparison,
     )
+
+
+SEEDS_FOR_A_VERDICT = 5  # as `cnnexp.comparison` has it, which imports SciPy
+
+
+def seeds_note(varied: Mapping[str, str]) -> str:
+    """Return, before anything runs, that there will be no verdict about settings; empty where there may be one."""
+    if set(varied) <= {"seed"}:
+        return ""
+    written = varied.get("seed", "0")
+    if not re.fullmatch(r"[\d\s,'\"]+", written):  # such as range(5), or a search
+        found = re.fullmatch(r"range\((\d+)\)", written)
+        seeds = int(found[1]) if found else SEEDS_FOR_A_VERDICT
+    else:
+        seeds = len(set(re.findall(r"\d+", written)))
+    if seeds >= SEEDS_FOR_A_VERDICT:
+        return ""
+    return f"{seeds} for each setting; a verdict about settings needs {SEEDS_FOR_A_VERDICT}: 'seed=range(5)'"
 
 
 def print_end(results: Results, summary: SweepSummary, report: SweepReport, lines: Sequence[tuple[str, str]]) -> None:

@@ -20,6 +20,7 @@ from cnnexp.sweeps.summary import (
     SweepSummary,
     next_steps,
     print_end,
+    seeds_note,
     summarize,
     summarize_with_comparison,
     tell_caller,
@@ -148,6 +149,8 @@ class Sweep:
     def _announce(self, total: int | None) -> None:
         runs = "runs" if total is None else plural(total, "run")
         lines = [("runs", f"{runs}, {self._executor.capacity}"), *self._spec.varied.items()]
+        if note := seeds_note(self._spec.varied):
+            lines.append(("seeds", note))
         store = from_variables(uri=self._tracking.uri, experiment=self._tracking.experiment)
         if store is not None:
             lines.append(("store", store))
@@ -164,7 +167,7 @@ class Sweep:
         complete = status == "FINISHED" and not kept
         summary = self._summary(scheduler.results, complete=complete)
         model = self._keep_best_model() if complete else []
-        record = self._parent.end(status, summary.description, summary.files)
+        record = self._parent.end(status, summary.description, summary.files, summary.metrics)
         record.wait()
         remove_if_empty(self._folder)
         kept += [record] if record.kept_reason is not None else []

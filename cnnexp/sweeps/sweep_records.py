@@ -236,9 +236,11 @@ class ParentRun:
         else:
             self._record.end(self._continued.status)
 
-    def end(self, status: str, description: str, files: Mapping[str, bytes]) -> OwnedRecord:
+    def end(
+        self, status: str, description: str, files: Mapping[str, bytes], metrics: Mapping[str, float]
+    ) -> OwnedRecord:
         """End the parent with a description in Markdown; the caller waits for the delivery of its record."""
-        self._record.add(tags={"mlflow.note.content": description}, files=files)
+        self._record.add(tags={"mlflow.note.content": description}, files=files, metrics=metrics)
         self._record.end(status)
         return self._record
 

@@ -10,6 +10,7 @@ import importlib.metadata
 import io
 import json
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _PACKAGE = "cnnexp_served"  # name of the folder of code inside the model
 _NEEDS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow")
 LARGE_FILES = ("data/model.keras", "data/features.npz")
+_NOT_IN_NAMES = re.compile(r"[/:.%\"']+")  # as MLflow has it
 _EXAMPLES = 2  # images in the input example
 _EXAMPLE_INFO = {
     "type": "dataframe",
@@ -116,7 +118,8 @@ def find_or_create(client: "MlflowClient", *, experiment_id: str, run_id: str) -
         return found
     try:
         with calls.asking_once():
-            return client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+            name = _NOT_IN_NAMES.sub("-", client.get_run(run_id).info.run_name or "").strip("-") or "model"
+            return client.create_logged_model(experiment_id, name=name, source_run_id=run_id)
     except MlflowException:
         found = _find(client, experiment_id, run_id)
         if found is None:

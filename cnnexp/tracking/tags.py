@@ -3,6 +3,7 @@
 RECORD = "cnnexp.record"  # of every run: the folder of the outbox that it was delivered from
 EVALUATES = "cnnexp.evaluates"  # of an evaluation of a saved model: the run, or the exported folder, of that model
 REPAIRS = "cnnexp.repairs"  # of a run that tries a repair: id of the run whose finding advised it
+RERUNS = "cnnexp.reruns"  # of a run that repeats another: id of that one
 PARENT = "mlflow.parentRunId"  # of a run of a sweep: id of the sweep's own run; MLflow's name
 SWEEP_ID = "sweep_id"  # the same id, for the filters of the UI
 SWEEP_KEY = "sweep.key"  # of a sweep: hash of the overrides, the same for the same command

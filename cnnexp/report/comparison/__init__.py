@@ -7,9 +7,11 @@ from cnnexp.report.comparison.exports import (
     configuration_lines,
     csv_text,
     effect_lines,
+    importance_lines,
     json_text,
     markdown_text,
     model_lines,
+    slice_lines,
 )
 from cnnexp.report.comparison.terminal_table import print_comparison
 from cnnexp.report.comparison.verdict import basis, verdict
@@ -22,9 +24,11 @@ __all__ = [
     "csv_text",
     "effect_lines",
     "effect_sentence",
+    "importance_lines",
     "json_text",
     "markdown_text",
     "model_lines",
     "print_comparison",
+    "slice_lines",
     "verdict",
 ]

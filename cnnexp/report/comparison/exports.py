@@ -239,7 +239,7 @@ def json_text(comparison: Comparison) -> str:
             "run": comparison.reference.best_run.run_id,
             "parts": [
                 {
-                    "property": one.property,
+                    "property": one.by,
                     "label": one.label,
                     "images": one.images,
                     "accuracy": one.accuracy,
@@ -254,7 +254,7 @@ def json_text(comparison: Comparison) -> str:
             ],
             "differences": [
                 {
-                    "property": one.property,
+                    "property": one.by,
                     "label": one.label,
                     "images": one.images,
                     "accuracy": one.accuracy,

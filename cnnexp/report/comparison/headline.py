@@ -136,17 +136,20 @@ def _no_difference(comparison: Comparison) -> Iterator[str]:
     differences = [row.over_seeds for row in comparison.rows if row.over_seeds is not None]
     where = f" {_LEARNED}" if any(one.basis == "learned" for one in differences) else ""
     seeds = plural(min(one.gain.n for one in differences if one.p_adjusted is not None), "seed")
-    yield f"no difference shown {between(comparison.settings)}{where} ({seeds})"
-    yield f"no difference shown between {len(comparison.rows)} settings{where} ({seeds})"
+    tested = [row for row in comparison.rows if row.standing is not Standing.UNTESTED]
+    yield f"no difference shown {between(comparison.settings, tested)}{where} ({seeds})"
+    yield f"no difference shown between {len(tested)} settings{where} ({seeds})"
 
 
-def between(settings: Sequence[Setting]) -> str:
-    """Return such as "between dropout 0 and 0.3", or "for batch size and dropout"."""
+def between(settings: Sequence[Setting], tested: Sequence[Row]) -> str:
+    """Return such as "between dropout 0 and 0.3", levels of the rows `tested`, or "for batch size and dropout"."""
     if len(settings) == 1:
         (setting,) = settings
-        if len(setting.levels) > _MOST_LEVELS:
-            return f"between {len(setting.levels)} values of {setting_name(setting)}"
-        return f"between {setting_name(setting)} {_and([level_name(setting, level) for level in setting.levels])}"
+        those = {row.configuration.values[setting.name] for row in tested}
+        levels = [level_name(setting, level) for level in setting.levels if level in those]
+        if len(levels) > _MOST_LEVELS:
+            return f"between {len(levels)} values of {setting_name(setting)}"
+        return f"between {setting_name(setting)} {_and(levels)}"
     if len(settings) > _MOST_SETTINGS:
         return f"for any of {len(settings)} settings"
     return f"for {_and([setting_name(setting) for setting in settings])}"
@@ -185,7 +188,11 @@ def _models_differ(comparison: Comparison) -> Iterator[str]:
         yield "on these images no difference shown"
         return
     if difference.standing is Standing.WORSE:
-        one, another = another, one
+        one, another, other = another, one, comparison.reference
+    if len(comparison.settings) == 1:
+        (setting,) = comparison.settings
+        beaten = comparison.reference if other is not comparison.reference else comparison.rows[1]
+        another = level_name(setting, beaten.configuration.values[setting.name])
     much = f"by {_amount(abs(difference.gain.mean), difference, comparison.metric)} {_unit(comparison.metric)}"
     yield f"on these images {one} beats {another} {much}"
     yield f"on these images one setting beats the other {much}"

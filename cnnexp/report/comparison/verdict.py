@@ -38,7 +38,35 @@ def basis(comparison: Comparison) -> str:
         return comparison.refusals[0]
     if len(comparison.rows) == 1:
         return ""
-    return _tests(comparison) if comparison.enough_seeds else _models_verdict(comparison)[0]
+    if comparison.enough_seeds:
+        return _tests(comparison)
+    return _models_counted(comparison) if len(comparison.models) > 1 else _models_verdict(comparison)[0]
+
+
+def _models_counted(comparison: Comparison) -> str:
+    """How many of the trained models the best one beats, or cannot be told from."""
+    standings = [one.difference.standing for one in comparison.models]
+    parts = [
+        f"{text} {standings.count(standing)}"
+        for standing, text in (
+            (Standing.WORSE, "beats"),
+            (Standing.BETTER, "is beaten by"),
+            (Standing.ALIKE, "cannot be told from"),
+        )
+        if standing in standings
+    ]
+    best = row_words(comparison, comparison.reference)
+    others = plural(len(standings), "other trained model")
+    return f"On the same {_images(comparison)}: of {others}, the best of {best} {', '.join(parts)}."
+
+
+def _images(comparison: Comparison) -> str:
+    """The images that models are compared on, and the test."""
+    first = comparison.models[0]
+    count, folds = first.difference.gain.n, first.by_fold
+    images = f"{count} test images" if folds is None else f"{count} images in {folds.gain.n} folds"
+    test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
+    return f"{images} ({test}{'' if folds is None else ', and by fold'})"
 
 
 def _details(comparison: Comparison) -> tuple[str, ...]:
@@ -167,13 +195,9 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
         best = _upper(row_words(comparison, comparison.reference))
         more = "differs by" if comparison.objective is None else "is"
         return (f"{best} is {reference_words(comparison)}; whether it {more} more than chance cannot be said.",)
-    count = comparison.models[0].difference.gain.n
-    folds = comparison.models[0].by_fold
-    images = f"{count} test images" if folds is None else f"{count} images in {folds.gain.n} folds"
-    test = "McNemar" if comparison.model_test == MCNEMAR else "paired bootstrap"
-    test += "" if folds is None else ", and by fold"
+    images = _images(comparison)
     if len(comparison.models) == 1:
-        return (f"On the same {images} ({test}): {model_sentence(comparison.models[0], comparison)}.",)
+        return (f"On the same {images}: {model_sentence(comparison.models[0], comparison)}.",)
     by_standing = {
         standing: [model_label(comparison, one.run) for one in comparison.models if one.difference.standing is standing]
         for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
@@ -188,7 +212,7 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
         if by_standing[standing]
     ]
     name = model_label(comparison, comparison.reference.best_run)
-    return (f"As trained models on the same {images} ({test}): {name} {', '.join(parts)}.",)
+    return (f"As trained models on the same {images}: {name} {', '.join(parts)}.",)
 
 
 def _too_few_seeds(comparison: Comparison) -> tuple[str, ...]:

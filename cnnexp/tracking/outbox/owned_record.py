@@ -115,10 +115,14 @@ class OwnedRecord:
             if commit.diff:
                 self.writer.file("uncommitted.diff", commit.diff)
 
-    def add(self, *, tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
-        """Record tags and files; only while no other process writes into the record."""
+    def add(
+        self, *, tags: Mapping[str, str], files: Mapping[str, bytes], metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Record tags, files and numbers; only while no other process writes into the record."""
         self.writer.cut_unfinished_line()
         self.writer.append(entries.tags(tags))
+        if metrics:
+            self.writer.append(entries.metrics(metrics, step=0, kind="metrics", notes=[]))
         for name, content in files.items():
             self.writer.file(name, content)
 

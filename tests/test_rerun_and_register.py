@@ -1,0 +1,68 @@
+"""A recorded run repeated from its record, and its model in MLflow's registry."""
+
+from dataclasses import replace
+
+import pytest
+from mlflow import MlflowClient
+
+from cnnexp.cli.rerun import repetition
+from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
+from cnnexp.sweeps import summary
+from cnnexp.tracking.registry import golden_digest
+from support.simulated_runs import simulated_run
+from support.sweep_processes import WORDS, recorded, sweep
+
+
+def test_numbers_that_differ_are_found_with_what_may_explain_it():
+    run = replace(simulated_run(0.9, seed=0, model="small"), metrics={"test/accuracy": 0.9, "seconds/train": 2.0})
+    again = replace(run, metrics={"test/accuracy": 0.9, "seconds/train": 3.0})
+    assert (repetition(run, again).same, repetition(run, again).different) == (1, {})
+    moved = replace(again, metrics={"test/accuracy": 0.8, "updates": 3.0}, data_digest="other")
+    found = repetition(run, moved)
+    assert found.different == {"test/accuracy": (0.9, 0.8), "updates": (None, 3.0)}
+    assert found.changes == ("data d, now other",)
+
+
+def test_five_seeds_are_asked_for_before_anything_runs():
+    assert summary.SEEDS_FOR_A_VERDICT == SEEDS_FOR_A_VERDICT
+    assert summary.seeds_note({"model": "a,b", "seed": "0,1,2"}).startswith("3 for each setting")
+    assert summary.seeds_note({"model": "a,b"}).startswith("1 for each setting")
+    assert not summary.seeds_note({"model": "a,b", "seed": "range(5)"})
+    assert not summary.seeds_note({"seed": "0,1"})
+
+
+def test_a_signature_depends_on_the_samples_and_their_answers():
+    card = {"golden": [{"file": "x", "label": "a"}]}
+    assert golden_digest(card) == golden_digest(dict(card))
+    assert golden_digest(card) != golden_digest({"golden": [{"file": "x", "label": "b"}]})
+
+
+@pytest.mark.slow
+def test_a_run_is_repeated_to_the_last_bit_and_registered_with_an_alias(tmp_path):
+    sweep(*WORDS, "training.batch_size=48", "seed=3", folder=tmp_path, multirun=False)
+    _, (first,) = recorded(tmp_path)
+    printed = " ".join(sweep("rerun", first.run_id[:8], folder=tmp_path, multirun=False).split())
+    assert "numbers are the same to the last bit" in printed
+    _, (_, again) = recorded(tmp_path)
+    assert (again.tags["cnnexp.reruns"], again.params) == (first.run_id, first.params)
+    printed = " ".join(
+        sweep(
+            "rerun", first.run_id[:8], "optimizer.learning_rate=0.01", folder=tmp_path, multirun=False, code=1
+        ).split()
+    )
+    assert "differ" in printed
+    assert "not the same: optimizer.learning_rate 0.001, now 0.01" in printed
+
+    for _ in range(2):  # the second time it is there
+        printed = " ".join(
+            sweep("register", first.run_id, "--alias", "champion", folder=tmp_path, multirun=False).split()
+        )
+    assert "was already version 1 of cnnexp, champion; its golden samples gave the recorded answers" in printed
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    version = client.get_model_version_by_alias("cnnexp", "champion")
+    assert (version.version, version.run_id) in ((1, first.run_id), ("1", first.run_id))
+    assert len(version.tags["cnnexp.golden"]) == 64
+    assert float(version.tags["test/accuracy"]) == pytest.approx(first.metrics["test/accuracy"], rel=1e-5)
+    refused = sweep("register", first.run_id, "--alias", "v2", folder=tmp_path, multirun=False, code=2)
+    assert "--alias" in refused
+    assert len(refused.splitlines()) == 1
