@@ -12,7 +12,7 @@ from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, FoldDifference, Row, Share
 from cnnexp.report.comparison.headline import failure_words, interaction_words
 from cnnexp.report.comparison.table_cells import failed_learning, secondary_metrics, table
-from cnnexp.report.comparison.verdict import slice_sentences, verdict
+from cnnexp.report.comparison.verdict import verdict
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend
 from cnnexp.system.text import markdown, plural, spreadsheet_cell
 
@@ -335,7 +335,6 @@ def markdown_text(comparison: Comparison) -> str:
         parts.append(f"and {plural(len(comparison.rows) - _ROWS_IN_MARKDOWN, 'more row')}")
     parts.append(f"_{legend(comparison)}_")
     parts.append("\n".join(f"- {markdown(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
-    parts.append("\n".join(f"- {markdown(sentence)}" for sentence in slice_sentences(comparison)))
     parts.append("\n".join(f"- {markdown(sentence)}" for sentence in left_out_sentences(comparison)))
     parts.append("\n".join(f"- Advice: {markdown(sentence)}" for sentence in advice_sentences(comparison)))
     parts.append("\n".join(f"- Mind: {markdown(warning)}" for warning in comparison.warnings))

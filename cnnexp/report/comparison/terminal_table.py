@@ -6,7 +6,7 @@ from rich.text import Text
 
 from cnnexp.comparison.result import Comparison, Standing
 from cnnexp.report.comparison.table_cells import TIME, table
-from cnnexp.report.comparison.verdict import slice_sentences, verdict
+from cnnexp.report.comparison.verdict import verdict
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend
 from cnnexp.report.table import Column, print_table
 from cnnexp.system.text import plural, printable
@@ -31,7 +31,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print()
     console.print(Text(printable(legend(comparison)), style="muted"))
     _print_effects(comparison, console)
-    for sentence in (*slice_sentences(comparison), *left_out_sentences(comparison)):
+    for sentence in left_out_sentences(comparison):
         console.print(Text(printable(sentence)))
     for sentence in advice_sentences(comparison):
         console.print(Text.assemble(("Advice:", "attention"), " ", printable(sentence)))

@@ -75,10 +75,12 @@ def _details(comparison: Comparison) -> tuple[str, ...]:
     counts = _counts(comparison)
     failing = [f"{_upper(failure_words(one))}." for one in comparison.failure_interactions[:_INTERACTIONS]]
     if len(comparison.rows) == 1:
-        return (*counts, *failing)
-    if not comparison.enough_seeds:
-        return (*counts, *failing, *_models_verdict(comparison), *_too_few_seeds(comparison))
-    return (*counts, *failing, *_over_seeds(comparison))
+        answer: tuple[str, ...] = ()
+    elif comparison.enough_seeds:
+        answer = _over_seeds(comparison)
+    else:
+        answer = (*_models_verdict(comparison), *_too_few_seeds(comparison))
+    return (*counts, *failing, *answer, *slice_sentences(comparison))
 
 
 def _upper(text: str) -> str:
