@@ -187,11 +187,11 @@ def _models_differ(comparison: Comparison) -> Iterator[str]:
         yield f"on these images no difference shown between {one} and {another}"
         yield "on these images no difference shown"
         return
+    beaten = comparison.reference
     if difference.standing is Standing.WORSE:
-        one, another, other = another, one, comparison.reference
+        one, another, beaten = another, one, other
     if len(comparison.settings) == 1:
         (setting,) = comparison.settings
-        beaten = comparison.reference if other is not comparison.reference else comparison.rows[1]
         another = level_name(setting, beaten.configuration.values[setting.name])
     much = f"by {_amount(abs(difference.gain.mean), difference, comparison.metric)} {_unit(comparison.metric)}"
     yield f"on these images {one} beats {another} {much}"

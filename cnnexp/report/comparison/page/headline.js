@@ -123,13 +123,16 @@ function* noDifference({ rows, settings }) {
   const where = differences.some(({ basis }) => basis === "learned") ? " among runs that learned" : "";
   const counts = differences.filter(({ pAdjusted }) => pAdjusted !== null).map(({ gain }) => gain.n);
   const seeds = plural(Math.min(...counts), "seed");
-  yield `no difference shown ${between(settings)}${where} (${seeds})`;
-  yield `no difference shown between ${rows.length} settings${where} (${seeds})`;
+  const tested = rows.filter(({ standing }) => standing !== "untested");
+  yield `no difference shown ${between(settings, tested)}${where} (${seeds})`;
+  yield `no difference shown between ${tested.length} settings${where} (${seeds})`;
 }
 
-function between(settings) {
+function between(settings, tested) {
   if (settings.length === 1) {
-    const [{ column, levels }] = settings;
+    const [{ column, levels: all }] = settings;
+    const those = new Set(tested.map((row) => column.values[row.runs[0]]));
+    const levels = all.filter((level) => those.has(level));
     if (levels.length > MOST_LEVELS) return `between ${levels.length} values of ${column.words}`;
     return `between ${column.words} ${and(levels.map((level) => column.said[level]))}`;
   }
@@ -174,7 +177,12 @@ function* modelsDiffer(comparison) {
     yield "on these images no difference shown";
     return;
   }
-  if (model.standing === "worse") [one, another] = [another, one];
+  let beaten = rows[0];
+  if (model.standing === "worse") [one, another, beaten] = [another, one, rows[1]];
+  if (settings.length === 1) {
+    const [{ column }] = settings;
+    another = column.said[column.values[beaten.runs[0]]];
+  }
   const much = `by ${amount(Math.abs(model.difference.gain.mean), model.difference, metric)} ${unit(metric)}`;
   yield `on these images ${one} beats ${another} ${much}`;
   yield `on these images one setting beats the other ${much}`;
