@@ -85,7 +85,7 @@ def recorded(folder: Path) -> tuple[dict[str, object], list[str]]:
         for name, curve in curves.items()
     }
     twice = [name for name, curve in values.items() if len({step for step, _ in curve}) != len(curve)]
-    left = [path.name for path in folder.glob("outbox/*")] + [path.name for path in checkpoints(folder, "*")]
+    left = [path.name for path in (*folder.glob("outbox/*"), *checkpoints(folder, "*/*.state"))]
     wrong = {
         f"status {run.info.status}": run.info.status != "FINISHED",
         f"twice: {twice}": bool(twice),
@@ -124,6 +124,8 @@ def main() -> int:
         moments.update(kills)
         if "after its end" not in kills:
             finish(asked.settings, folder)
+        else:  # perhaps before it had removed its state, which no run goes on from
+            shutil.rmtree(folder / "cache" / "cnnexp" / "checkpoints", ignore_errors=True)
         found, wrong = recorded(folder)
         wrong += ["other numbers"] if found != undisturbed else []
         broken += bool(wrong)
