@@ -48,7 +48,7 @@ def main() -> None:
             ignored = {"on_start": lambda _: None, "on_epoch": lambda _: False, "on_progress": lambda *_: None}
             began = time.perf_counter()
             experiment.run(
-                compose_config(["training.patience=null", *overrides]),
+                compose_config(["training.patience=null", "training.threads=1", *overrides]),
                 name="cost",
                 resuming=Resuming(checkpoint=checkpoint),
                 **ignored,
