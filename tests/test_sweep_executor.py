@@ -240,6 +240,7 @@ def test_a_process_runs_the_script_of_its_parent_again_unless_that_is_forbidden(
         (WorkerDied("killed"), 3),
         (Failed("OSError: disk", "", expected=False), 3),
         (Failed("The training loss must stay finite", "", expected=True), 1),
+        (Failed("Memory ran out in training", "", expected=True, memory=True), 3),
     ],
     ids=["died", "unexpected", "expected"],
 )

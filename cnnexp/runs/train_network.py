@@ -160,19 +160,16 @@ class NetworkTraining:
 
     def _shortage(self, trainer: Trainer, config: FitConfig, train: Examples) -> MemoryShortageError:
         """Return the error that says which batches fit."""
-        asked = self.config.training.batch_size
-        begins = f"Memory ran out in training, with training.batch_size={asked}. "
+        asked, step = self.config.training.batch_size, self.config.training.images_per_step
         fitting = training.largest_batch(
             trainer, train, below=min(asked, len(train)), augmentation=config.augmentation, seed=config.seed
         )
+        found = f"Batches of {fitting} fit, which was tried."
         if fitting is None:
-            return MemoryShortageError(
-                begins + "Not even a batch of one image fits: choose a smaller network or images."
-            )
-        accumulate = math.ceil(self.config.training.images_per_step / fitting)
+            fitting, found = max(1, asked // 2), "Half of that takes about half the memory."
         return MemoryShortageError(
-            f"{begins}Batches of {fitting} fit, which was tried: training.batch_size={fitting} trains with them, and "
-            f"training.batch_size={fitting} training.accumulate={accumulate} averages over as many images as now."
+            f"Memory ran out in training, with training.batch_size={asked}. {found} training.batch_size={fitting} "
+            f"training.accumulate={math.ceil(step / fitting)} averages over as many images as now, in smaller batches."
         )
 
     def _trainer(self, model: keras.Model) -> Trainer:
