@@ -128,8 +128,8 @@ def test_what_has_changed_is_named():
 # --- processes
 
 
-def run(*words, folder, code=0, common=WORDS):
-    process = start(*common, *words, folder=folder, multirun=False)
+def run(*words, folder, code=0):
+    process = start(*WORDS, *words, folder=folder, multirun=False)
     printed, _ = process.communicate(timeout=900)
     assert process.returncode == code, printed
     return printed
@@ -237,7 +237,7 @@ def test_a_run_whose_processor_has_changed_is_refused_and_nothing_is_lost(tmp_pa
 @pytest.mark.parametrize(
     "words",
     [
-        ("training.head_epochs=60", "model=pretrained", "model.weights=none", "data.size=[32,32]", "seed=1"),
+        ("model=resnet", "model.width=4", "model.depth=2", "model.units=1", "training.head_epochs=60"),
         ("optimizer.learning_rate=auto", "training.ema=0.9", "training.soup=3"),
         ("data.folds=3",),
     ],
@@ -245,16 +245,15 @@ def test_a_run_whose_processor_has_changed_is_refused_and_nothing_is_lost(tmp_pa
 def test_a_killed_run_of_any_form_ends_with_its_numbers(words, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
-    short = ["training.epochs=3" if "model=pretrained" in words and "epochs" in word else word for word in WORDS]
-    run(*words, folder=other, common=short)
+    run(*words, folder=other)
     expected = numbers_of_all(other)
-    process = start(*short, *words, folder=tmp_path, multirun=False)
+    process = start(*WORDS, *words, folder=tmp_path, multirun=False)
     wait_for(lambda: [one for one in folders(tmp_path) if list(one.glob("*.state"))], seconds=600)
     for pid in [*children(process.pid), process.pid]:
         if b"delivery_process" not in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=300)
-    run(*words, folder=tmp_path, common=short)
+    run(*words, folder=tmp_path)
     assert numbers_of_all(tmp_path) == expected
 
 
