@@ -211,6 +211,12 @@ def test_what_cannot_be_asked_is_refused(options, message, folder, tmp_path, cap
     assert message in capsys.readouterr().err
 
 
+def test_other_kinds_of_model_files_are_refused_with_what_converts_them(folder, tmp_path, capsys):
+    (tmp_path / "model.h5").write_bytes(b"HDF")
+    assert main(["diagnose", str(tmp_path / "model.h5"), "--data", str(folder)]) == 2
+    assert "save('model.keras')" in capsys.readouterr().err
+
+
 def test_class_names_beside_the_model_are_the_order_of_its_outputs(folder, tmp_path, capsys):
     wanted = Preprocessing(channels="rgb", values="0..1", polarity="plain", fit="stretch", kernel="bilinear")
     order = ["red", "amber", "green", "blue"]

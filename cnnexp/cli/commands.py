@@ -182,7 +182,7 @@ def diagnose(  # noqa: PLR0913  an argument an option
     """  # noqa: D301
     from cnnexp.cli.diagnose import diagnose_run
     from cnnexp.cli.diagnose_images import diagnose_images
-    from cnnexp.cli.targets import is_model_file, separate_store
+    from cnnexp.cli.targets import is_model_file, refuse_other_models, separate_store
 
     outputs = {"html": html, "json": json}
     if is_model_file(target):
@@ -204,6 +204,7 @@ def diagnose(  # noqa: PLR0913  an argument an option
             given=given,
         )
         return diagnose_foreign(Path(target), asked, outputs=outputs)
+    refuse_other_models(target)
     foreign = {"--data": data, "--class-names": class_names, "--size": size, "--given": given}
     if wrong := [name for name, value in foreign.items() if value is not None]:
         raise ConfigError(f"{wrong[0]} is for a model file, .keras or .onnx, that is there; got {target}.")

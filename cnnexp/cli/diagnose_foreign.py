@@ -73,13 +73,13 @@ def diagnose_foreign(path: Path, asked: Asked, *, outputs: Outputs) -> int:
     given = None if changes is None else _with(found.wanted.preprocessing, changes)
     findings = judge_given(found.wanted, given)
     require_class(asked.true_label, found.class_names)
-    own, items = usable(found), list(list_images(asked.images, root=asked.root))
-    about = Diagnosis((), None, None)
-    if items:
+    items, about = list(list_images(asked.images, root=asked.root)), Diagnosis((), None, None)
+    own = usable(found) if items or outputs["html"] is not None else None  # asks about all labelled images
+    if own is not None and items:
         about = diagnosed(
             own.classifier, items, mismatches=_mismatches(own), recorded=own.recorded, true_label=asked.true_label
         )
-    if outputs["html"] is not None:
+    if own is not None and outputs["html"] is not None:
         page = images_page(
             str(path),
             own.classifier,

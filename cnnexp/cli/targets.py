@@ -8,10 +8,20 @@ from pathlib import Path
 from cnnexp.config import Override, unquote, values_of
 from cnnexp.config.defaults import default_store, from_variables
 from cnnexp.config.tracking import require_store
+from cnnexp.errors import ConfigError
 from cnnexp.system.text import printable
 
 _STORE = "tracking.uri"
 MODEL_ENDINGS = (".keras", ".onnx")  # of models that cnnexp did not train
+_OF_KERAS = "If you trust it: keras.saving.load_model(FILE).save('model.keras')."
+_OF_TORCH = "In the program that has its code: torch.onnx.export(model, example, 'model.onnx')."
+_CONVERTED = {
+    ".h5": _OF_KERAS,
+    ".hdf5": _OF_KERAS,
+    ".pt": _OF_TORCH,
+    ".pth": _OF_TORCH,
+    ".tflite": "python -m tf2onnx.convert --tflite FILE --output model.onnx",
+}
 _CARD_FILE = "card.json"  # as `cnnexp.portable.card` has it, which imports NumPy
 
 
@@ -46,6 +56,18 @@ def is_exported(target: str) -> bool:
 def is_model_file(target: str) -> bool:
     """Return whether a target is the file of a model, as Keras or an ONNX program writes one."""
     return target.lower().endswith(MODEL_ENDINGS) and Path(target).is_file()
+
+
+def refuse_other_models(target: str) -> None:
+    """Refuse model files of other kinds, with what makes one of them that is read.
+
+    Raises:
+        ConfigError: it is one.
+
+    """
+    ending = Path(target).suffix.lower()
+    if ending in _CONVERTED and Path(target).is_file():
+        raise ConfigError(f"Models are read from .keras and .onnx files; got {target}. {_CONVERTED[ending]}")
 
 
 @contextmanager
