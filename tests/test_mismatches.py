@@ -2,6 +2,8 @@
 
 import functools
 import re
+import subprocess
+import sys
 from dataclasses import asdict
 
 import numpy as np
@@ -219,7 +221,8 @@ def test_a_run_whose_model_carries_too_few_images_reads_those_of_its_data_set(tm
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     store = f"tracking.uri=sqlite:///{tmp_path / 'mlflow.db'}"
     places = (store, f"tracking.artifacts={tmp_path / 'artifacts'}", f"tracking.outbox={tmp_path / 'outbox'}")
-    assert main(["training=smoke", "data.limit=null", *places, "-q"]) == 0
+    line = [sys.executable, "-m", "cnnexp", "training=smoke", "data.limit=null", *places, "-q"]
+    subprocess.run(line, check=True, cwd=tmp_path)
     (reference,) = (tmp_path / "artifacts").rglob(REFERENCE_FILE)
     with np.load(reference) as arrays:
         kept = {name: arrays[name] for name in arrays.files if not name.startswith("held_out")}

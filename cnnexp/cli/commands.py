@@ -175,7 +175,7 @@ def diagnose(  # noqa: PLR0913  an argument an option
     cnnexp diagnose latest --try
     cnnexp diagnose latest photo.jpg --true cat
     cnnexp diagnose 3f9a2c photos/ --html why.html
-    cnnexp diagnose model.onnx --data labelled/ --given rgb,0..1
+    cnnexp diagnose model.onnx --data labelled/
 
     Exit code 0: it was answered; 1: an image could not be read, or the model could not be used; 2: the command line is
     wrong.
