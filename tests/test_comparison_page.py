@@ -12,7 +12,7 @@ from cnnexp.tracking.store.find_runs import find_runs
 from support.browser import CHROMIUM, REASON, Browser
 from support.recorded_runs import Recorder, predictions_file, probabilities, test_labels
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason=REASON)]
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=REASON)
 
 IMAGES = 120
 READY = "['ready', 'settled'].every(name => name in document.documentElement.dataset)"
@@ -129,9 +129,17 @@ def chips(browser) -> str:
     return browser.evaluate("document.querySelector('.chips').textContent")
 
 
+def come_to(browser, selector: str) -> None:
+    """Scroll to a part of the page, also while those above it are drawn and move it."""
+    place = None
+    while place != (place := browser.place(selector)):
+        browser.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        settle(browser)
+
+
 def shown(browser, chart: str) -> None:
     """Scroll to a chart and wait until it is drawn."""
-    browser.place(f"#{chart} .plot")
+    come_to(browser, f"#{chart} .plot")
     browser.wait(f"document.querySelector('#{chart} .plot svg, #{chart} .plot canvas')")
     settle(browser)
 
@@ -144,6 +152,7 @@ def test_the_first_sight_is_the_verdict_of_the_command_line(opened, file):
     assert any("1/7 failed" in row for row in rows(opened))
 
 
+@pytest.mark.slow
 def test_a_click_on_a_heading_sorts(opened):
     opened.click("[data-sort='training.batch_size']")
     first = [row.split("\t")[2] for row in rows(opened)]
@@ -152,6 +161,7 @@ def test_a_click_on_a_heading_sorts(opened):
     assert opened.evaluate("document.querySelector('th[aria-sort]').getAttribute('aria-sort')") == "ascending"
 
 
+@pytest.mark.slow
 def test_search_and_filter_compute_the_verdict_again_and_say_so(opened):
     whole = heading(opened)
     opened.click("input[type=search]")
@@ -164,12 +174,14 @@ def test_search_and_filter_compute_the_verdict_again_and_say_so(opened):
     assert heading(opened) == whole
 
 
+@pytest.mark.slow
 def test_what_failed_can_be_hidden(opened):
     opened.click(".check:last-child input")
     assert "21 of 25 runs" in chips(opened)
     assert "chosen by their results" in opened.evaluate("document.querySelector('#verdict').innerText")
 
 
+@pytest.mark.slow
 def test_another_metric_is_compared(opened):
     choose(opened, ".bar select", "test/macro_f1")
     settle(opened)
@@ -177,6 +189,7 @@ def test_another_metric_is_compared(opened):
     assert "another metric" in opened.evaluate("document.querySelector('#verdict').innerText")
 
 
+@pytest.mark.slow
 def test_a_row_is_lit_up_everywhere_also_by_keyboard(opened):
     opened.evaluate("document.querySelector('#table tbody tr:nth-child(2) .light').focus()")
     opened.key("Enter")
@@ -204,6 +217,7 @@ def test_brushing_an_axis_filters_the_page(opened):
     assert "exploratory" in opened.evaluate("document.querySelector('#verdict').innerText")
 
 
+@pytest.mark.slow
 def test_a_box_in_the_scatter_keeps_what_is_in_it(opened):
     shown(opened, "scatter")
     left, top, width, height = box(opened, "#scatter .nsewdrag")
@@ -212,6 +226,7 @@ def test_a_box_in_the_scatter_keeps_what_is_in_it(opened):
     assert "chosen by their results" in opened.evaluate("document.querySelector('#verdict').innerText")
 
 
+@pytest.mark.slow
 def test_curves_tell_their_values_under_the_mouse(opened):
     shown(opened, "curves")
     x, y = opened.place("#curves .nsewdrag")
@@ -235,12 +250,13 @@ def test_a_row_opens_its_images(opened):
     assert sorted(hardest) == [3, 7, 11]
 
 
+@pytest.mark.slow
 def test_a_link_opens_what_was_chosen(opened, file):
     opened.click("input[type=search]")
     opened.type("batch_size=16")
     settle(opened)
     opened.click("#table tbody tr:nth-child(1)")
-    opened.place("#share")
+    come_to(opened, "#share")
     opened.wait("document.querySelector('#share p code').textContent.includes('lit')")
     link = opened.evaluate("document.querySelector('#share p code').textContent")
     before = (heading(opened), rows(opened))
@@ -251,20 +267,22 @@ def test_a_link_opens_what_was_chosen(opened, file):
     assert opened.evaluate("document.querySelectorAll('tr.lit').length") == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_names_the_runs_that_are_left(opened):
     command = "[...document.querySelectorAll('#share pre')].at(-1).textContent"
-    opened.place("#share")
+    come_to(opened, "#share")
     opened.wait(f"{command}.startsWith('cnnexp compare ')")
     whole = opened.evaluate(command)
     opened.click("input[type=search]")
     opened.type("seed=3")
-    opened.place("#share")
+    come_to(opened, "#share")
     opened.wait(f"{command} !== {json.dumps(whole)}")
     assert len(re.findall(r"\b[0-9a-f]{12}\b", opened.evaluate(command))) == 4
 
 
+@pytest.mark.slow
 def test_each_run_has_its_findings_the_warnings_of_its_data_and_why_it_failed(opened):
-    opened.place("#findings")
+    come_to(opened, "#findings")
     opened.wait("document.querySelector('#findings details')")
     text = opened.evaluate("document.querySelector('#findings').textContent")
     assert "collapsed: 3 of 25 runs" in text
@@ -274,6 +292,7 @@ def test_each_run_has_its_findings_the_warnings_of_its_data_and_why_it_failed(op
     assert "cnnexp data=digits model=small" in text
 
 
+@pytest.mark.slow
 def test_charts_and_table_can_be_taken_along(opened):
     shown(opened, "scatter")
     opened.click("#scatter [aria-label='download scatter as csv']")
@@ -282,13 +301,15 @@ def test_charts_and_table_can_be_taken_along(opened):
     assert opened.downloaded("scatter.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_runs_that_are_left_can_be_taken_along(opened):
-    opened.place("#share")
+    come_to(opened, "#share")
     settle(opened)
     opened.click("#share p:last-child button:nth-of-type(2)")
     assert len(json.loads(opened.downloaded("runs.json").read_text())) == 25
 
 
+@pytest.mark.slow
 def test_it_works_in_the_frame_of_mlflows_viewer(browser, file, tmp_path):
     """A frame with srcdoc that may run scripts and nothing else: no address, no downloads, an origin of its own."""
     frame = tmp_path / "viewer.html"
@@ -308,6 +329,7 @@ def test_it_works_in_the_frame_of_mlflows_viewer(browser, file, tmp_path):
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_levels_that_mean_harm_or_never_end_are_text(browser, tmp_path):
     recorder = Recorder(tmp_path)
     parent = recorder.sweep("hostile")
@@ -337,6 +359,7 @@ def test_levels_that_mean_harm_or_never_end_are_text(browser, tmp_path):
     browser.resize(1400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 800, 1400])
 @pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_wider_than_the_window(browser, file, width, dark, tmp_path):

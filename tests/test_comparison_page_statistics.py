@@ -25,6 +25,7 @@ import { createInterface } from "node:readline";
 import { compare } from "#comparing";
 import { readData } from "#data";
 import { headline } from "#headline";
+import { sliceDifferences, slicesOf } from "#slices";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { document, questions } = JSON.parse(line);
@@ -33,6 +34,10 @@ for await (const line of createInterface({ input: process.stdin })) {
     const found = compare(data, runs.map((id) => data.place.get(id)), metric, by);
     return found && {
       headline: headline(data, runs.map((id) => data.place.get(id)), found),
+      parts: data.answers && data.answers.parts.map(({ label }) => label),
+      slices: data.answers && slicesOf(data.answers, data.answers.runs[0]),
+      sliceDifferences:
+        data.answers?.runs.length > 1 && sliceDifferences(data.answers, ...data.answers.runs.slice(0, 2)),
       refused: found.refused,
       settings: found.settings.map(({ column, confoundedWith }) => [column.name, confoundedWith]),
       rows: found.rows.map((row) => ({
@@ -163,8 +168,10 @@ def answers(tables: int, folder: Path) -> list[tuple[Comparison | None, dict | N
 
 
 def test_random_tables_give_the_same_comparison(tmp_path):
-    for expected, found in answers(40, tmp_path):
+    for expected, found in (answered := answers(40, tmp_path)):
         same(expected, found)
+    for expected, found in answered[::4]:  # the first question of each table is about all runs
+        same_slices(expected, found)
 
 
 @pytest.mark.slow
@@ -214,6 +221,22 @@ def same(expected: Comparison | None, found: dict | None) -> None:
 
 def is_judged_by_seeds(row: Row) -> bool:
     return row.over_seeds is not None and row.over_seeds.p_adjusted is not None
+
+
+def same_slices(expected: Comparison, found: dict) -> None:
+    """Of the best run of the reference row, and against it of the next row's; `expected` is of all runs."""
+    slices = {one.label: one for one in expected.slices}
+    differences = {one.label: one for one in expected.slice_differences}
+    assert set(found["parts"]) == set(slices)
+    for label, own in zip(found["parts"], found["slices"], strict=True):
+        one = slices[label]
+        assert (own["right"], own["images"], own["otherRight"]) == (one.correct, one.images, one.other_correct)
+        same_estimate(one.difference, own["difference"])
+        same_number(one.p_adjusted, own["pAdjusted"])
+    if differences:
+        for label, own in zip(found["parts"], found["sliceDifferences"], strict=True):
+            same_estimate(differences[label].gain, own["gain"])
+            same_number(differences[label].p_adjusted, own["pAdjusted"])
 
 
 def same_difference(expected: Difference | None, found: dict | None) -> None:

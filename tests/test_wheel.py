@@ -31,6 +31,8 @@ def test_the_wheel_contains_package_plugins_and_configuration_and_nothing_else(w
     assert source <= shipped
     templates = {path.name for path in (ROOT / "cnnexp").rglob("*.j2")}
     assert templates <= {Path(name).name for name in names}
+    scripts = {str(path.relative_to(ROOT)) for path in (ROOT / "cnnexp" / "report" / "comparison" / "page").iterdir()}
+    assert scripts <= set(names)
     assert "cnnexp/py.typed" in names
 
 

@@ -19,6 +19,7 @@ from cnnexp.comparison.design import ABSENT, Setting, differing_settings, seed_o
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Importance, Row
 from cnnexp.comparison.same_images import aligned
+from cnnexp.comparison.slices import parts
 from cnnexp.comparison.tested_images import identify_test_images
 from cnnexp.diagnosis import advised_by_siblings, recorded_failure
 from cnnexp.records import RecordedPredictions, RunSummary
@@ -91,6 +92,15 @@ class RunColumns:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePart:
+    """Test images that look alike or belong together."""
+
+    by: str  # such as brightness
+    label: str  # such as dark images
+    images: str  # (images,) a bit for each, the highest of a byte first, base64
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What models said of the test images, in one order of images for all."""
 
@@ -102,6 +112,7 @@ class Answers:
     runs: tuple[int, ...]  # whose answers are here
     predicted: tuple[str, ...]  # of each of them: (images,) class indices, base64
     confidence: tuple[str, ...]  # of each of them: (images,) probability of the answer in 255ths, base64
+    parts: tuple[ImagePart, ...]
     pictures: dict[int, str]  # image -> data URI; the hardest images
 
 
@@ -330,10 +341,15 @@ def _answers(comparison: Comparison, place: dict[str, int]) -> tuple[Answers | N
             runs=tuple(index for index, _ in read),
             predicted=tuple(_packed(one, classes) for one in predicted),
             confidence=tuple(_packed(np.rint(255 * one), 1) for one in confidence),
+            parts=tuple(_part(*part) for part in parts(reference)),
             pictures=_pictures(comparison, reference, predicted),
         ),
         dropped,
     )
+
+
+def _part(by: str, label: str, images: NDArray[np.bool_]) -> ImagePart:
+    return ImagePart(by, label, base64.b64encode(np.packbits(images).tobytes()).decode())
 
 
 def _best_first(rows: Sequence[Row]) -> list[RunSummary]:

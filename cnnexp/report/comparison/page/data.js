@@ -31,7 +31,14 @@ function readAnswers(answers) {
     }
     return decoded.get(run);
   };
-  return { ...answers, labels, of };
+  const parts = answers.parts.map((part) => ({ ...part, images: membersOf(part.images, answers.images) }));
+  return { ...answers, labels, of, parts };
+}
+
+/** The numbers of the images whose bit is set, the highest bit of a byte first. */
+function membersOf(text, count) {
+  const bytes = bytesOf(text);
+  return [...Array(count).keys()].filter((image) => bytes[image >> 3] & (128 >> (image & 7)));
 }
 
 function bytesOf(text) {

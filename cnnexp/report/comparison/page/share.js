@@ -21,7 +21,11 @@ export function shareView(data) {
   const again = element(
     "div",
     {},
-    element("p", {}, "The command that trains the best of them on validation again, with its seed:"),
+    element(
+      "p",
+      {},
+      "The command that repeats the best of them on validation from its record, and compares the numbers:",
+    ),
     element("pre", {}, best),
     copy(best),
   );
@@ -40,7 +44,11 @@ export function shareView(data) {
     last = view;
     command.textContent = commandOf(view);
     again.hidden = !view.comparison?.objective;
-    if (!again.hidden) best.textContent = data.runs.command[view.comparison.rows[0].bestRun];
+    if (!again.hidden)
+      best.textContent = ["cnnexp", "rerun", data.runs.id[view.comparison.rows[0].bestRun].slice(0, 12), data.store]
+        .filter(Boolean)
+        .map(quoted)
+        .join(" ");
     if (isAlone) link.textContent = location.href.split("#")[0] + toHash(view.state);
   };
   return { node, update };

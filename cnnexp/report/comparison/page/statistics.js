@@ -177,3 +177,23 @@ export function fisherExact(hits, tries, otherHits, otherTries) {
   for (let k = Math.max(0, all - otherTries); k <= Math.min(tries, all); k++) if (way(k) <= limit) p += way(k);
   return Math.min(1, p);
 }
+
+/** Share of right answers on some images minus that on others, with Newcombe's interval: comparison/unpaired.py. */
+export function differenceOfShares(right, images, otherRight, otherImages) {
+  const [share, other] = [right / images, otherRight / otherImages];
+  const [low, high] = wilson(share, images);
+  const [otherLow, otherHigh] = wilson(other, otherImages);
+  const mean = share - other;
+  return {
+    mean,
+    low: mean - Math.hypot(share - low, otherHigh - other),
+    high: mean + Math.hypot(high - share, other - otherLow),
+    n: Math.min(images, otherImages),
+  };
+}
+
+function wilson(share, images) {
+  const middle = (share + Z ** 2 / (2 * images)) / (1 + Z ** 2 / images);
+  const half = (Z / (1 + Z ** 2 / images)) * Math.sqrt((share * (1 - share)) / images + Z ** 2 / (4 * images ** 2));
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+}

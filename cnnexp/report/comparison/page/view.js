@@ -2,12 +2,12 @@
 
 import { compare } from "#comparing";
 import { configurations, labelOf, varyingSettings } from "#design";
-import { LEFT_OUT, selectedRuns } from "#selection";
+import { selectedRuns } from "#selection";
 
 /** Compute views of the data for a state: {runs, comparison, rows, settings, metric, lit, ...}. */
 export function viewer(data) {
   const all = [...Array(data.count).keys()];
-  const finished = all.filter((run) => !LEFT_OUT.has(data.runs.status[run]));
+  const recorded = all.filter((run) => data.settings.some(({ missing }) => !missing.includes(run)));
   let last = null;
   return (state) => {
     const metric = state.metric ?? data.metric;
@@ -15,7 +15,7 @@ export function viewer(data) {
     const key = JSON.stringify([state.hideFailed, state.search, state.filters, metric, by]);
     if (last?.key !== key) {
       const runs = selectedRuns(data, state);
-      const settings = varyingSettings(data, finished.length ? finished : all, by); // of all runs: columns stay while brushing
+      const settings = varyingSettings(data, recorded.length ? recorded : all, by); // of all runs: columns stay while brushing
       const comparison = compare(data, runs, metric, by);
       last = {
         key,
