@@ -78,6 +78,7 @@ def test_ctrl_c_once_lets_runs_finish(tmp_path):
     assert "no new runs" in printed
     assert states(tmp_path) == (["KILLED"], ["FINISHED", "FINISHED"])
     here = f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"
+    assert f"resume {recorded(tmp_path)[0][0].run_id[:12]} {here}" in printed
     sweep("resume", "latest", here, "tracking.run_name=again", "data.cache=other", folder=tmp_path, multirun=False)
     assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 4)
 

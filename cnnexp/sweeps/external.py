@@ -170,7 +170,8 @@ class ExternalSweep:
         record.wait()
         if results.all:
             report = SweepReport()
-            print_end(results, summary, report, next_steps(summary, model, uri=uri, parent_id=parent_id))
+            lines = next_steps(summary, model, uri=uri, parent_id=parent_id, stopped=status == "KILLED")
+            print_end(results, summary, report, lines)
         tell_caller(record, uri=uri)
 
     def _results(self) -> Results:

@@ -112,9 +112,9 @@ def print_end(results: Results, summary: SweepSummary, report: SweepReport, line
 
 
 def next_steps(
-    summary: SweepSummary, others: Sequence[tuple[str, str]], *, uri: str, parent_id: str
+    summary: SweepSummary, others: Sequence[tuple[str, str]], *, uri: str, parent_id: str, stopped: bool = False
 ) -> list[tuple[str, str]]:
-    """Return the verdict, `others` and what to type next, with labels."""
+    """Return the verdict, `others` and what to type next, with labels; a sweep that was stopped can be resumed."""
     store = shlex.quote(f"tracking.uri={StoreUri(absolute_uri(uri)).masked}")
     return [
         *([("verdict", summary.verdict)] if summary.verdict else []),
@@ -122,6 +122,7 @@ def next_steps(
         *([("advice", _advice(summary.advice))] if summary.advice else []),
         *([("trouble", summary.trouble)] if summary.trouble else []),
         *others,
+        *([("resume", f"{program()} resume {parent_id[:12]} {store}")] if stopped else []),
         ("compare", f"{program()} compare {parent_id[:12]} {store}"),
         ("open", open_command(uri=absolute_uri(uri), run_id=parent_id)),
     ]

@@ -171,7 +171,7 @@ class Sweep:
         record.wait()
         remove_if_empty(self._folder)
         kept += [record] if record.kept_reason is not None else []
-        self._print_end(scheduler.results, summary, record, kept, model)
+        self._print_end(scheduler.results, summary, record, kept, model, stopped=status == "KILLED")
 
     def _summary(self, results: Results, *, complete: bool) -> SweepSummary:
         """Compare the runs, unless the sweep was stopped or some records had to be kept in the outbox."""
@@ -185,13 +185,20 @@ class Sweep:
         return keep_best_model(self._tracking.uri, self._parent.run_id, objective=self._settings.objective)
 
     def _print_end(
-        self, results: Results, summary: SweepSummary, record: OwnedRecord, kept: list[OwnedRecord], model: Lines
+        self,
+        results: Results,
+        summary: SweepSummary,
+        record: OwnedRecord,
+        kept: list[OwnedRecord],
+        model: Lines,
+        *,
+        stopped: bool,
     ) -> None:
         lines = list(model)
         for one in kept:
             send = f"{program()} send {shlex.quote(str(one.folder))}"
             lines.append(("kept", f"{one.kept_reason} Complete it later: {send}"))
         if record.run_id is not None and record.kept_reason is None:
-            lines = next_steps(summary, lines, uri=self._tracking.uri, parent_id=record.run_id)
+            lines = next_steps(summary, lines, uri=self._tracking.uri, parent_id=record.run_id, stopped=stopped)
         print_end(results, summary, self._report, lines)
         tell_caller(record, uri=self._tracking.uri)
