@@ -14,7 +14,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from cnnexp.config.columns import values
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.errors import ConfigError, ModelError, NonFiniteLossError
 from cnnexp.system import locks
-from cnnexp.system.files import content_of, write_durably
+from cnnexp.system.files import content_of, write_atomically, write_durably
 
 _FINAL = (ConfigError, ModelError, NonFiniteLossError)  # the same command would fail again
 _KEPT = 30 * 24 * 3600  # seconds after its last state for which the folder of a stopped run is kept
@@ -94,7 +94,7 @@ class CheckpointFolder:
 
     def begin(self, record: str) -> None:
         """Note the record that the run is going to have."""
-        self._write(_RUN, {"record": record})
+        self._write(_RUN, {"record": record}, write_durably)
 
     @property
     def has_state(self) -> bool:
@@ -109,7 +109,7 @@ class CheckpointFolder:
 
     def note_origin(self, origin: Mapping[str, Any]) -> None:
         """Keep what the states that follow come from."""
-        self._write(_ORIGIN, origin)
+        self._write(_ORIGIN, origin, write_atomically)  # a sweep of many small runs waits for no disk
 
     def restart(self) -> None:
         """Forget the state: the run is begun anew."""
@@ -140,10 +140,10 @@ class CheckpointFolder:
         if self._lock is not None:
             self._lock.close()
 
-    def _write(self, name: str, contents: Mapping[str, Any]) -> None:
+    def _write(self, name: str, contents: Mapping[str, Any], write: Callable[[Path, bytes], None]) -> None:
         if self.path is not None:
             with suppress(OSError):  # a full disk: the run cannot be resumed, which is no reason to stop it
-                write_durably(self.path / name, json.dumps(contents).encode())
+                write(self.path / name, json.dumps(contents).encode())
 
 
 def is_kept(record: str, *, cache: str | None) -> bool:
