@@ -50,7 +50,7 @@ export function slicesView(data) {
   const table = element(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": "parts of the test images" },
-    element("table", {}, head, body),
+    element("table", { class: "parts" }, head, body),
   );
   const note = element("p", { class: "quiet" });
   const update = (view) => {
@@ -60,18 +60,7 @@ export function slicesView(data) {
     const least = (index) => Math.min(own[0][index].p, own[1][index].p, gains[index].p);
     const order = data.answers.parts.map((_, index) => index).sort((one, other) => least(one) - least(other));
     note.textContent = `First: ${modelLabel(view, pair[0])}. Second: ${modelLabel(view, pair[1])}. Both are chosen above. p is corrected over all ${order.length} parts; bold is more than chance.`;
-    const titles = [
-      "part",
-      "images",
-      "first, in it",
-      "outside",
-      "",
-      "second, in it",
-      "outside",
-      "",
-      "second minus first, points",
-      "",
-    ];
+    const titles = ["part", "images", "first", "elsewhere", "p", "second", "elsewhere", "p", "second − first", "p"];
     head.replaceChildren(
       element(
         "tr",
