@@ -13,7 +13,7 @@ from cnnexp.models.names import LOGITS
 from cnnexp.records import Images, NetworkFacts
 
 MOST_IMAGES = 64
-MOST_VALUES = 2**22  # of the images together: large ones are few
+MOST_VALUES = 2**20  # of the images together: large ones are few, six of 224 × 224 pixels
 # What has no kernel and is no activation, by the name of its class. Unknown ones count as activations.
 _LINEAR = (
     *("Pooling", "Flatten", "Dropout", "Add", "Average", "Concatenate", "Reshape", "Permute", "Padding", "Cropping"),

@@ -112,9 +112,11 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
             return rank([*asked.findings, *run.recorded])
         probes = _Probes(run, compose, splits, pretrained, trained)
         findings = _merged(run.recorded, asked.findings, refuted=asked.refuted)
+        on_progress("looking at its structure", 0, 1)
         structure = probe_structure(
             config, splits, pretrained, trained, train=probes.train, accuracy=probes.accuracy, epochs=run.epochs
         )
+        on_progress("looking at its structure", 1, 1)
         found = () if structure.finding is None else (structure.finding,)
         findings = _merged(findings, found, refuted=structure.refuted)
         if _may_be_settings(findings, run.metrics, refuted=structure.refuted):
