@@ -14,6 +14,7 @@ from cnnexp.records import Images, NetworkFacts
 
 MOST_IMAGES = 64
 MOST_VALUES = 2**20  # of the images together: large ones are few, six of 224 × 224 pixels
+FEWEST_UNITS = 4  # of which it says something that all are silent
 # What has no kernel and is no activation, by the name of its class. Unknown ones count as activations.
 _LINEAR = (
     *("Pooling", "Flatten", "Dropout", "Add", "Average", "Concatenate", "Reshape", "Permute", "Padding", "Cropping"),
@@ -131,6 +132,8 @@ def _activated(layer: Any) -> Any:  # noqa: ANN401 - a layer, a tensor
 
 
 def _dead_share(values: NDArray[np.float32]) -> float:
+    if values.shape[-1] < FEWEST_UNITS:
+        return 0.0
     return float((np.abs(values).reshape(-1, values.shape[-1]).max(axis=0) == 0).mean())
 
 
