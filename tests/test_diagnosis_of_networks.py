@@ -1,6 +1,7 @@
 """What the structure of a network and of its loss shows, and what its trained weights say when they are asked again."""
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -184,3 +185,24 @@ def test_a_network_that_multiplies_its_pixels_is_repaired_in_a_short_training(tm
     assert first["id"] == "P1"
     assert first["evidence"]["gain_low"] > 0.1
     assert first["confidence"] > 0.9
+
+
+@pytest.mark.slow  # a training of seconds and the probes of a run, each in a process of its own, as a person types them
+def test_a_person_finds_the_learning_rate(tmp_path):
+    """Nothing has fixed the threads when the probes begin, and `auto` is another number with other settings."""
+    wrong = ["optimizer.learning_rate=0.00001", "training.epochs=4", "training.batch_size=512", "data.limit=800"]
+    ran, diagnosed = (
+        subprocess.run(
+            [sys.executable, "-m", "cnnexp", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        for words in (wrong, ["diagnose", "latest"])
+    )
+    assert ran.returncode == diagnosed.returncode == 0, ran.stderr + diagnosed.stderr
+    assert "not probed" not in diagnosed.stdout + diagnosed.stderr
+    assert "learning rate too low" in diagnosed.stdout
+    assert "Tried: at a learning rate of" in diagnosed.stdout

@@ -35,7 +35,9 @@ from cnnexp.runs.probes.one_batch import learn_one_batch
 from cnnexp.runs.probes.short_training import ShortTraining, Start, train_briefly
 from cnnexp.runs.probes.structure import probe_structure
 from cnnexp.runs.probes.trained_network import TrainedNetwork, load_trained, refit_head
+from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.starting_network import starting_network
+from cnnexp.training import configure_tensorflow
 
 SECONDS = 40.0  # of all short trainings; reading the images and building networks come on top
 ONE_BATCH_SECONDS = 6.0
@@ -104,13 +106,15 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
         return tuple(run.recorded)
     with starting_network(config) as pretrained:
         splits, _ = experiment.load(config, pretrained, on_progress)
+        threads = resolve(config, splits, pretrained=pretrained).threads
+        configure_tensorflow(threads=threads, seed=config.seed)  # before the first network computes anything
         trained = None if run.model is None else load_trained(run.model, splits)
         on_progress("asking the network again", 0, 1)
         asked = ask_again(run.predictions, run.metrics, splits, trained)
         on_progress("asking the network again", 1, 1)
         if asked.is_another_run:  # nothing else that is seen now is about it
             return rank([*asked.findings, *run.recorded])
-        probes = _Probes(run, compose, splits, pretrained, trained)
+        probes = _Probes(run, _on_threads(compose, threads), splits, pretrained, trained)
         findings = _merged(run.recorded, asked.findings, refuted=asked.refuted)
         on_progress("looking at its structure", 0, 1)
         structure = probe_structure(
@@ -122,6 +126,11 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
         if _may_be_settings(findings, run.metrics, refuted=structure.refuted):
             findings = _try_settings(probes, findings, on_progress)
         return rank(_with_head(findings, trained, seed=config.seed, accuracy=probes.accuracy))
+
+
+def _on_threads(compose: Compose, threads: int) -> Compose:
+    """Compose with the threads that this process has: `auto` may be others where a setting is changed."""
+    return lambda changed: compose([*changed, f"training.threads={threads}"])
 
 
 def _merged(before: Sequence[Finding], found: Sequence[Finding], *, refuted: Sequence[str]) -> list[Finding]:
