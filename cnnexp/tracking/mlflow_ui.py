@@ -131,7 +131,10 @@ def sweep_view(sweep_id: str, varied: Sequence[str]) -> str:
         ],
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": [_coordinates(varied), _bars(), *(_curve(name) for name in _CURVES)],
-        "compareRunSections": [_section(_RESULTS, "What varied and what came out"), _section(_COURSE, "Curves")],
+        "compareRunSections": [
+            _section(_RESULTS, "What varied and what came out", columns=1),  # or the axes stand on each other
+            _section(_COURSE, "Curves", columns=2),
+        ],
         "isAccordionReordered": True,
     }
     return json.dumps(state, separators=(",", ":"))
@@ -158,5 +161,5 @@ def _curve(name: str) -> Mapping[str, Any]:
     return _chart("LINE", name, _COURSE, metricKey=name, selectedMetricKeys=[name], **axes, **empty)
 
 
-def _section(key: str, name: str) -> Mapping[str, Any]:
-    return {"uuid": key, "name": name, "display": True, "isReordered": True}
+def _section(key: str, name: str, *, columns: int) -> Mapping[str, Any]:
+    return {"uuid": key, "name": name, "display": True, "isReordered": True, "columns": columns}
