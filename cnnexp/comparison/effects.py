@@ -14,6 +14,7 @@ from cnnexp.comparison.seeds import BothWays, paired_differences
 from cnnexp.records import RunSummary
 
 Block = tuple[str, ...]  # the other settings' values, and what else must be equal
+Cells = Mapping[str, Mapping[Block, Mapping[str, list[float]]]]  # level -> block -> seed -> scores
 Differences = Mapping[Block, Mapping[str, float]]  # block -> seed -> level minus reference level
 
 
@@ -34,27 +35,21 @@ def effects(
     all effects. Where five seeds have pairs of runs that both `learned` (their ids), an effect is about these. A level
     that was never run with everything else equal to a run of the first has no effect to show.
     """
-    found = [
-        effect
-        for setting in settings
-        for level in setting.levels[1:]
-        if (effect := _effect(runs, setting, level, blocked_by, images, metric, learned)) is not None
-    ]
+    those = [run for run in runs if run.run_id in learned]
+    found = []
+    for setting in settings:
+        others = [other.name for other in blocked_by if other.name != setting.name]
+        cells = [cells_of(way, setting.name, others, images, metric) for way in (runs, those)]
+        effects_of_levels = (_effect(cells, setting, level, others, metric) for level in setting.levels[1:])
+        found += [effect for effect in effects_of_levels if effect is not None]
     return _corrected(found)
 
 
 def _effect(
-    runs: Sequence[RunSummary],
-    setting: Setting,
-    level: str,
-    blocked_by: Sequence[Setting],
-    images: Mapping[str, str],
-    metric: Metric,
-    learned: Container[str],
+    cells: Sequence[Cells], setting: Setting, level: str, others: Sequence[str], metric: Metric
 ) -> Effect | None:
-    others = [other.name for other in blocked_by if other.name != setting.name]
-    ways = (runs, [run for run in runs if run.run_id in learned])
-    blocks = [paired_by_block(way, setting.name, (setting.levels[0], level), others, images, metric) for way in ways]
+    """Return the effect of a level by the cells of all runs, and of those that learned."""
+    blocks = [paired_by_block(way, (setting.levels[0], level)) for way in cells]
     difference, all_runs = paired_differences(BothWays(*map(mean_over_blocks, blocks)), metric, None)
     if difference is None:
         return None
@@ -72,27 +67,29 @@ def mean_over_blocks(blocks: Differences) -> NDArray[np.float64]:
     return np.array([np.mean(values) for values in by_seed.values()])
 
 
-def paired_by_block(
-    runs: Sequence[RunSummary],
-    name: str,
-    levels: tuple[str, str],
-    others: Sequence[str],
-    images: Mapping[str, str],
-    metric: Metric,
-) -> Differences:
-    """Return the second of two levels of a setting minus the first, for each block of the others and each seed."""
-    cells: dict[Block, dict[str, dict[str, list[float]]]] = {}
+def cells_of(
+    runs: Sequence[RunSummary], name: str, others: Sequence[str], images: Mapping[str, str], metric: Metric
+) -> Cells:
+    """Sort the scores of runs by level of a setting, block of the others, and seed."""
+    cells: dict[str, dict[Block, dict[str, list[float]]]] = {}
     for run in runs:
-        if value_of(run, name) in levels:
-            block = (*(value_of(run, other) for other in others), images[run.run_id])
-            seed = cells.setdefault(block, {}).setdefault(seed_of(run), {})
-            seed.setdefault(value_of(run, name), []).append(run.metrics[metric.name])
-    first, second = levels
+        block = (*(value_of(run, other) for other in others), images[run.run_id])
+        seeds = cells.setdefault(value_of(run, name), {}).setdefault(block, {})
+        seeds.setdefault(seed_of(run), []).append(run.metrics[metric.name])
+    return cells
+
+
+def paired_by_block(cells: Cells, levels: tuple[str, str]) -> Differences:
+    """Return the second of two levels of a setting minus the first, for each block of the others and each seed."""
+    first, second = (cells.get(level, {}) for level in levels)
     paired = {
         block: {
-            seed: float(np.mean(cell[second]) - np.mean(cell[first])) for seed, cell in seeds.items() if len(cell) == 2
+            seed: float(np.mean(scores) - np.mean(first[block][seed]))
+            for seed, scores in seeds.items()
+            if seed in first[block]
         }
-        for block, seeds in cells.items()
+        for block, seeds in second.items()
+        if block in first
     }
     return {block: seeds for block, seeds in paired.items() if seeds}
 

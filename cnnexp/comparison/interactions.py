@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from cnnexp.comparison.design import Setting, value_of
-from cnnexp.comparison.effects import Differences, paired_by_block
+from cnnexp.comparison.effects import Differences, cells_of, paired_by_block
 from cnnexp.comparison.endings import Endings, counted
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.paired import fisher_exact, holm, paired_t
@@ -96,12 +96,13 @@ def score_interactions(
     those = [run for run in runs if run.run_id in learned]
     found = []
     for setting, other in combinations(usual, 2):
+        held = [one.name for one in blocked_by if one.name != setting.name]
+        if other.name not in held:
+            continue
+        place = held.index(other.name)
+        cells = cells_of(those, setting.name, held, images, metric)
         for level in setting.levels[1:]:
-            held = [one.name for one in blocked_by if one.name != setting.name]
-            blocks = paired_by_block(those, setting.name, (setting.levels[0], level), held, images, metric)
-            place = held.index(other.name) if other.name in held else None
-            if place is None:
-                continue
+            blocks = paired_by_block(cells, (setting.levels[0], level))
             for other_level in other.levels[1:]:
                 one = _contrast(setting, level, other, other_level, blocks, place, metric)
                 if one is not None:
