@@ -2,7 +2,9 @@
 // tests/test_comparison_page_statistics.py compares it with the Python on random tables.
 
 import { bySeed, configurations, varyingSettings } from "#design";
+import { byLevel, counter } from "#endings";
 import { corrected, effectsOf, withPValue } from "#effects";
+import { failureInteractions, scoreInteractions } from "#interactions";
 import { LEFT_OUT } from "#selection";
 import { adjustedPValues, bothWays, pairedDifferences, scoresOf, signOf } from "#seeds";
 import { accuracyDifference, holm, mcNemarMidP, mean, meanInterval } from "#statistics";
@@ -39,6 +41,9 @@ export function compare(data, runs, metricName, by = []) {
   });
   ({ overSeeds, effects } = controlErrorRate(overSeeds, effects, varying, rows, adjusted));
   const best = rows.map((row) => bestRun(data, row, objective));
+  const both = [...usable, ...withoutScore];
+  const tried = { runs: both, settings: varyingSettings(data, both, by) };
+  const counted = counter(data, usable);
   const models = refused || data.running !== null ? [] : compareModels(data, best, metric);
   if (data.running !== null) overSeeds = overSeeds.map(() => [null, null]); // no verdict before the end of a sweep
   return {
@@ -48,7 +53,19 @@ export function compare(data, runs, metricName, by = []) {
     settings,
     refused,
     usable,
-    tried: { runs: [...usable, ...withoutScore], settings: varyingSettings(data, [...usable, ...withoutScore], by) },
+    tried,
+    counted,
+    byLevel: byLevel(tried, counted),
+    failureInteractions: failureInteractions(tried, counted),
+    scoreInteractions: refused
+      ? []
+      : scoreInteractions(
+          data,
+          usable.filter((run) => learned.has(run)),
+          settings,
+          varying,
+          metric,
+        ),
     effects: effects.map((effect) => ({ ...effect, standing: standingOf(effect.difference) })),
     models,
     rows: rows.map((row, index) =>

@@ -20,41 +20,32 @@ export function effectsOf(data, runs, setting, blockedBy, metric, learned) {
   });
 }
 
-/** The second of two levels minus the first, for each block of the others: [Map seed -> difference]. */
-function pairedByBlock(data, runs, column, [first, second], others, metric) {
+/** The second of two levels minus the first, for each block of the others: [{block, seeds: Map seed -> difference}]. */
+export function pairedByBlock(data, runs, column, [first, second], others, metric) {
   const blocks = new Map();
   for (const run of runs) {
     const level = column.values[run];
     if (level !== first && level !== second) continue;
-    const block = [...others.map((other) => other.values[run]), data.runs.images[run]].join(" ");
-    if (!blocks.has(block)) blocks.set(block, new Map());
-    const seeds = blocks.get(block);
+    const block = [...others.map((other) => other.values[run]), data.runs.images[run]];
+    const key = block.join(" ");
+    if (!blocks.has(key)) blocks.set(key, { block, cells: new Map() });
+    const { cells } = blocks.get(key);
     const seed = data.runs.seed[run];
-    if (!seeds.has(seed))
-      seeds.set(
-        seed,
-        new Map([
-          [first, []],
-          [second, []],
-        ]),
-      );
-    seeds.get(seed).get(level).push(metric.values[run]);
+    if (!cells.has(seed)) cells.set(seed, [[], []]);
+    cells.get(seed)[Number(level === second)].push(metric.values[run]);
   }
+  const difference = ([own, other]) => mean(other) - mean(own);
   return [...blocks.values()]
-    .map(
-      (seeds) =>
-        new Map(
-          [...seeds]
-            .filter(([, cell]) => cell.get(first).length && cell.get(second).length)
-            .map(([seed, cell]) => [seed, mean(cell.get(second)) - mean(cell.get(first))]),
-        ),
-    )
-    .filter((seeds) => seeds.size > 0);
+    .map(({ block, cells }) => {
+      const whole = [...cells].filter(([, [own, other]]) => own.length && other.length);
+      return { block, seeds: new Map(whole.map(([seed, cell]) => [seed, difference(cell)])) };
+    })
+    .filter(({ seeds }) => seeds.size > 0);
 }
 
 function meanOverBlocks(blocks) {
   const found = new Map();
-  for (const seeds of blocks) {
+  for (const { seeds } of blocks) {
     for (const [seed, difference] of seeds) {
       if (!found.has(seed)) found.set(seed, []);
       found.get(seed).push(difference);

@@ -1,8 +1,6 @@
-// The verdict as one sentence of at most 25 words: cnnexp/report/comparison/headline.py in the browser, without
-// interactions, which are looked for among all runs alone.
+// The verdict as one sentence of at most 25 words: cnnexp/report/comparison/headline.py in the browser.
 
 import { SEEDS_FOR_A_VERDICT } from "#seeds";
-import { fisherExact } from "#statistics";
 import { plural } from "#dom";
 import { amountText, unitText, valueText } from "#wording";
 
@@ -69,9 +67,17 @@ function* answers(comparison) {
 
 function* overSeeds(comparison) {
   const claimed = claimedEffects(comparison);
-  if (claimed.length) yield* beats(claimed[0], comparison.metric);
+  const turned = comparison.scoreInteractions.find(({ gainWith, gainWithout }) => gainWith * gainWithout < 0);
+  if (turned !== undefined && (claimed.length === 0 || concerns(turned, claimed[0]))) {
+    yield interactionWords(turned, comparison.metric);
+    yield `what ${turned.setting.column.words} does depends on ${turned.other.column.words}`;
+  } else if (claimed.length) yield* beats(claimed[0], comparison.metric);
   else if (comparison.rows.some(({ standing }) => CLAIMED.includes(standing))) yield* rowsDiffer(comparison);
   else yield* noDifference(comparison);
+}
+
+function concerns({ setting, other }, effect) {
+  return [setting.column, other.column].includes(effect.setting.column);
 }
 
 /** The effects that are more than chance, the largest first. */
@@ -201,40 +207,43 @@ function shortText(text) {
 }
 
 /** What is said of runs that learned nothing or failed, the fullest first: {nothing, said}. */
-function failuresOf(data, runs, { usable, tried }) {
-  const isUsable = new Set(usable);
-  const counted = (those) => {
-    const nothing = those.filter((run) =>
-      isUsable.has(run) ? data.runs.learned_nothing[run] !== "" : data.runs.status[run] === "diverged",
-    ).length;
-    const learned = those.filter((run) => isUsable.has(run) && data.runs.learned_nothing[run] === "").length;
-    return { nothing, tried: nothing + learned };
-  };
+function failuresOf(data, runs, { counted, byLevel, failureInteractions }) {
   const broken = runs.filter((run) => ["failed", "killed"].includes(data.runs.status[run])).length;
   const failed = broken ? `${broken} of ${plural(runs.length, "run")} failed` : "";
   const all = counted(runs);
   if (!all.nothing) return { nothing: 0, said: [failed] };
-  const plus = failed ? `, ${failed}` : "";
-  const levels = tried.settings.flatMap(({ column }) => levelsThatFail(column, tried.runs, counted));
-  const alone = levels.sort((one, other) => one.p - other.p).find(({ others }) => others.nothing === 0);
-  const said = alone
-    ? [`${alone.name} made ${alone.own.nothing} of ${plural(alone.own.tried, "run")} learn nothing${plus}`]
-    : [];
-  return {
-    nothing: all.nothing,
-    said: [...said, `${all.nothing} of ${plural(all.tried, "run")} learned nothing${plus}`],
-  };
+  const alone = byLevel.find(({ others }) => others.nothing === 0);
+  const said = [
+    ...failureInteractions.slice(0, 1).map(failsWith),
+    ...(alone ? [made(levelWords(alone.column, alone.level), alone.own)] : []),
+    `${all.nothing} of ${plural(all.tried, "run")} learned nothing`,
+  ];
+  return { nothing: all.nothing, said: said.map((text) => (failed ? `${text}, ${failed}` : text)) };
 }
 
-/** The levels of a setting under which runs learned nothing more often than under the others. */
-function levelsThatFail(column, runs, counted) {
-  const levels = [...new Set(runs.map((run) => column.values[run]))].sort((one, other) => one - other);
-  if (levels.length < 2 || levels.length > 12) return [];
-  return levels.flatMap((level) => {
-    const own = counted(runs.filter((run) => column.values[run] === level));
-    const others = counted(runs.filter((run) => column.values[run] !== level));
-    if (!own.nothing || !others.tried || own.nothing * others.tried <= others.nothing * own.tried) return [];
-    const p = fisherExact(own.nothing, own.tried, others.nothing, others.tried);
-    return [{ name: `${column.words} ${column.said[level]}`, own, others, p }];
-  });
+function failsWith({ setting, level, other, failsWith: levels, nothing, tried }) {
+  const others = and(levels.map((each) => other.column.said[each]));
+  return made(`${levelWords(setting.column, level)} with ${other.column.words} ${others}`, { nothing, tried });
+}
+
+function made(what, { nothing, tried }) {
+  return `${what} made ${nothing} of ${plural(tried, "run")} learn nothing`;
+}
+
+function levelWords(column, level) {
+  return `${column.words} ${column.said[level]}`;
+}
+
+/** Such as "dropout 0.3 gains 5.0 points with model vgg but loses 2.0 with small (5 seeds)". */
+export function interactionWords(one, metric) {
+  const gains = [one.gainWith, one.gainWithout];
+  const verbs = gains.map((gain) => (gain >= 0 ? "gains" : "loses"));
+  const amounts = gains.map((gain) => amount(Math.abs(gain), one.difference, metric));
+  const joined = verbs[0] === verbs[1] ? "and" : "but";
+  const { column } = one.other;
+  const seeds = plural(one.difference.gain.n, "seed");
+  return (
+    `${levelWords(one.setting.column, one.level)} ${verbs[0]} ${amounts[0]} ${unit(metric)} with ` +
+    `${levelWords(column, one.otherLevel)} ${joined} ${verbs[1]} ${amounts[1]} with ${column.said[one.otherAgainst]} (${seeds})`
+  );
 }

@@ -2,7 +2,7 @@
 
 import { element, plural } from "#dom";
 import { chosenByResult } from "#selection";
-import { claimedEffects, headline } from "#headline";
+import { claimedEffects, headline, interactionWords } from "#headline";
 import { effectSentence } from "#wording";
 
 export function verdictView(data) {
@@ -41,5 +41,10 @@ export function verdictView(data) {
 function sentencesOf({ comparison, data, runs }) {
   if (comparison === null) return ["No run that is left can be compared."];
   const effects = comparison.refused ? [] : claimedEffects(comparison).slice(0, 5);
-  return [headline(data, runs, comparison), ...effects.map((effect) => effectSentence(effect, comparison.metric))];
+  const interactions = comparison.scoreInteractions.slice(0, 3).map((one) => interactionWords(one, comparison.metric));
+  return [
+    headline(data, runs, comparison),
+    ...effects.map((effect) => effectSentence(effect, comparison.metric)),
+    ...interactions.map((words) => `${words[0].toUpperCase()}${words.slice(1)}.`),
+  ];
 }
