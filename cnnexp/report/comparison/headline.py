@@ -183,16 +183,16 @@ def _models_differ(comparison: Comparison) -> Iterator[str]:
     other = next((row for row in comparison.rows[1:] if row.best_run is model.run), comparison.rows[1])
     one, another = (row_words(comparison, row) for row in (other, comparison.reference))
     difference = model.difference
-    if difference.standing is Standing.ALIKE:
-        yield f"on these images no difference shown between {one} and {another}"
-        yield "on these images no difference shown"
-        return
     beaten = comparison.reference
     if difference.standing is Standing.WORSE:
         one, another, beaten = another, one, other
     if len(comparison.settings) == 1:
         (setting,) = comparison.settings
         another = level_name(setting, beaten.configuration.values[setting.name])
+    if difference.standing is Standing.ALIKE:
+        yield f"on these images no difference shown between {one} and {another}"
+        yield "on these images no difference shown"
+        return
     much = f"by {_amount(abs(difference.gain.mean), difference, comparison.metric)} {_unit(comparison.metric)}"
     yield f"on these images {one} beats {another} {much}"
     yield f"on these images one setting beats the other {much}"

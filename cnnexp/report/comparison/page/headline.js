@@ -178,16 +178,16 @@ function* modelsDiffer(comparison) {
     models: [model],
   } = comparison;
   let [one, another] = [rows[1], rows[0]].map((row) => rowWords(comparison, row));
-  if (model.standing === "alike") {
-    yield `on these images no difference shown between ${one} and ${another}`;
-    yield "on these images no difference shown";
-    return;
-  }
   let beaten = rows[0];
   if (model.standing === "worse") [one, another, beaten] = [another, one, rows[1]];
   if (settings.length === 1) {
     const [{ column }] = settings;
     another = column.said[column.values[beaten.runs[0]]];
+  }
+  if (model.standing === "alike") {
+    yield `on these images no difference shown between ${one} and ${another}`;
+    yield "on these images no difference shown";
+    return;
   }
   const much = `by ${amount(Math.abs(model.difference.gain.mean), model.difference, metric)} ${unit(metric)}`;
   yield `on these images ${one} beats ${another} ${much}`;
