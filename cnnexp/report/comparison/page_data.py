@@ -193,7 +193,7 @@ def page_data(comparison: Comparison, *, command: str, running: Running | None =
         importance=tuple(_importance(one) for one in comparison.importance),
         curves=curves,
         answers=answers,
-        dropped=(*dropped, *shortened),
+        dropped=(*dropped, *shortened, *_unread_findings(runs)),
     )
 
 
@@ -272,6 +272,13 @@ def _runs(comparison: Comparison, runs: Sequence[RunSummary]) -> RunColumns:
 def _status(reason: str | None) -> str:
     """A run without the metric has finished: its table says which numbers it has."""
     return "finished" if reason is None or reason.startswith("no finite") else reason
+
+
+def _unread_findings(runs: Sequence[RunSummary]) -> list[str]:
+    unread = len(runs) - _FINDINGS
+    return (
+        [f"Findings are of the first {_FINDINGS} runs; those of {unread} others were not read."] if unread > 0 else []
+    )
 
 
 def _data_warnings(runs: Sequence[RunSummary]) -> tuple[tuple[tuple[str, str], ...], ...]:
