@@ -67,6 +67,81 @@ def predicted(target, files, folder):
     return json.loads(output.read_text(encoding="utf-8"))
 
 
+NETWORK = ["model=resnet", "model.width=4", "model.depth=2"]
+
+
+@pytest.fixture(scope="module")
+def run_ids(home):
+    """The trained run, and others: continued from it twice, with other splits, and of another network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        ids = {"RUN": newest().run_id}
+        further = {
+            "ONE": [*WISH, "model=from_run", f"model.run={ids['RUN']}", "seed=1"],
+            "TWO": [*WISH, "model=from_run", f"model.run={ids['RUN']}", "seed=2"],
+            "SPLIT": [*NETWORK, "data.split_seed=5"],
+            "FLAT": [*WISH, "model=small", "model.width=4"],
+        }
+        for name, words in further.items():
+            assert main([*TRAIN, *words]) == 0
+            ids[name] = newest().run_id
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("evaluate RUN --soup", 2, "got one run. Name a sweep over seeds, or several runs: RUN RUN RUN --soup"),
+        ("evaluate RUN RUN --soup", 2, "got one run"),
+        ("evaluate RUN SPLIT --soup", 2, "same images in the same splits, scaled alike; those of RUN and SPLIT differ"),
+        ("evaluate RUN FLAT --soup", 2, "must have the same layers; those of RUN and FLAT differ"),
+        ("evaluate RUN ONE --tta 4", 2, "got also ONE. To average the weights of several runs, add --soup"),
+        ("evaluate FLAT --size 16,16", 2, "trained at 12 × 12, cannot take 16 × 16"),
+        ("evaluate RUN --size 4", 2, "--size must be height and width in pixels"),
+        ("evaluate RUN --tta 40", 2, "The views of --tta 40 must differ"),
+        ("evaluate RUN --tta flip data.mirror=false", 2, "data.mirror=false says that a mirrored image may"),
+        ("evaluate RUN --tta flip data.path=nowhere", 2, "there is no nowhere"),
+        ("evaluate RUN --tta flip data.path=more", 1, "are others or have other splits: "),
+        ("evaluate folder --tta flip data=folder data.path=photos", 2, "Name the run instead of the folder"),
+        ("evaluate RUN nobody --soup", 2, "nobody"),
+        ("export RUN ONE out --tta 4", 2, "got also out. Several RUNs become one model with --soup"),
+        ("export RUN out --tta 2,4", 2, "export writes one model; got --tta 2,4. Name one of them: --tta 4"),
+        ("export RUN out --tta flip training.epochs=3", 2, "got also training.epochs=3"),
+        ("export RUN out --soup", 2, "got one run"),
+        ("export RUN --soup", 2, "Missing argument 'DIR'"),
+        ("export folder out --tta flip", 2, "Name the run instead of the folder"),
+        ("export RUN photos --tta flip", 2, "needs a folder of its own; photos is there already"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_one_line(inside, run_ids, capfd, command, code, message):
+    if "folder --tta" in command and not (inside / "folder").exists():
+        assert main(["export", run_ids["RUN"], "folder"]) == 0
+    if "data.path=more" in command:
+        (inside / "more").mkdir(exist_ok=True)
+        for file in sorted(inside.glob("photos/*/*.png"))[1:]:
+            (inside / "more" / file.parent.name).mkdir(exist_ok=True)
+            (inside / "more" / file.parent.name / file.name).write_bytes(file.read_bytes())
+    capfd.readouterr()
+    assert main([run_ids.get(word, word) for word in command.split()]) == code
+    said = " ".join(capfd.readouterr().err.split())
+    for name, run_id in run_ids.items():
+        said = said.replace(run_id, name).replace(run_id[:12], name)
+    assert message in said
+    assert "Traceback" not in said
+    assert not (inside / "out").exists()
+
+
+def test_a_soup_of_runs_is_their_mean_and_says_what_it_brings(inside, run_ids, capfd):
+    assert main(["evaluate", run_ids["ONE"], run_ids["TWO"], "--soup"]) == 0
+    printed = " ".join(capfd.readouterr().out.split())
+    run = newest()
+    assert run.settings["soup"] == "greedy"
+    assert {"plain/accuracy", "plain/log_loss", "seconds_per_image"} <= run.metrics.keys()
+    assert re.search(
+        r"The weights are the mean of those of 2 of 2 runs: validation loss|No soup: with the weights", printed
+    )
+
+
 @pytest.mark.slow
 def test_every_door_of_a_model_of_views_gives_one_answer(inside, tmp_path, capfd):
     first = trained_run()

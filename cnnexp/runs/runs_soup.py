@@ -86,6 +86,5 @@ def _note(ranked: list[str], members: tuple[str, ...], tried: tuple[float, ...],
     return (
         f"No soup: with the weights of any other run the {metric} gets worse, {value(nearest)} at best; run "
         f"{members[0][:12]} alone has {value(tried[0])}, and its weights are taken. Networks that start from different "
-        "random weights have no useful mean; runs that start from the same trained ones may: model=pretrained, or "
-        "model=from_run."
+        "random weights have no useful mean, be it those of a new head; runs that continue one run may: model=from_run."
     )
