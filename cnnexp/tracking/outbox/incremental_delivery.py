@@ -16,6 +16,8 @@ from cnnexp.tracking.outbox.record_folder import Progress, remove
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before the next attempt after one, two, and more that failed
 _PATIENCE_OPENING = 60.0  # seconds for which a store may fail before it has the run; then training would be in vain
 _PATIENCE_ENDED = 30.0  # seconds for which it may fail at the end, while somebody waits
+TAKEN = "Another process is delivering the record."
+ENDLESS = "The record has no end."
 RELEASE = 1.0  # seconds in which the kernel releases the locks of a process that died
 
 
@@ -68,7 +70,10 @@ class IncrementalDelivery:
 
     def _attempt(self) -> None:
         if self._delivery is None:
-            self._lock.enter_context(locked_folder(self._folder, patience=0.0))
+            try:
+                self._lock.enter_context(locked_folder(self._folder, patience=0.0))
+            except TimeoutError:
+                raise TrackingError(TAKEN) from None
             self._delivery = Delivery.load(self._folder)
         self._complete = self._delivery.advance()
         if self._complete:
@@ -88,7 +93,7 @@ class IncrementalDelivery:
         if self._complete:
             yield self._answer("delivered", run_id=self._run_id)
         elif self._ended:
-            yield self._answer("kept", reason="The record has no end.")
+            yield self._answer("kept", reason=ENDLESS)
 
     def _failed(self, error: Exception) -> Iterator[Answer]:
         now = time.monotonic()

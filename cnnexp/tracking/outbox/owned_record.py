@@ -16,7 +16,7 @@ from cnnexp.system.locks import locked_folder
 from cnnexp.system.secrets import masked
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
-from cnnexp.tracking.outbox.incremental_delivery import RELEASE
+from cnnexp.tracking.outbox.incremental_delivery import ENDLESS, RELEASE, TAKEN
 from cnnexp.tracking.outbox.record_folder import Opening, RecordWriter
 from cnnexp.tracking.provenance import Commit, source_tags
 from cnnexp.tracking.store.connection import absolute_location, absolute_uri
@@ -164,7 +164,7 @@ def deliver_orphans(outbox: Path, *, tags: Collection[str]) -> None:
     """Deliver records with one of the tags whose process died; what the store does not take stays there."""
     for folder, opening in _records(outbox):
         if not opening.tags.keys().isdisjoint(tags) and not _is_owned(folder):
-            PendingDelivery(folder).wait()
+            deliver_left(outbox, folder.name)
 
 
 def deliver_left(outbox: Path, key: str) -> str | None:
@@ -174,17 +174,18 @@ def deliver_left(outbox: Path, key: str) -> str | None:
         TrackingError: the file system has no locks.
 
     """
-    folder = outbox.absolute() / key
-    with suppress(OSError, TimeoutError), locked_folder(folder, patience=PATIENCE):
-        pass  # its own delivery process may be at it
-    released = time.monotonic() + RELEASE
-    while (folder / "run.json").exists() and _is_owned(folder) and time.monotonic() < released:
+    folder, end = outbox.absolute() / key, time.monotonic() + PATIENCE
+    reason: str | None = None
+    while (folder / "run.json").exists() and time.monotonic() < end:
+        with suppress(OSError, TimeoutError), locked_folder(folder, patience=PATIENCE):
+            pass  # the delivery process of the one that died is at it
+        pending = PendingDelivery(folder)
+        pending.wait()
+        reason = pending.kept_reason
+        if reason not in (TAKEN, ENDLESS):  # the other process was faster, or its owner is not quite dead
+            break
         time.sleep(RELEASE / 10)
-    if not (folder / "run.json").exists():
-        return None
-    pending = PendingDelivery(folder)
-    pending.wait()
-    return pending.kept_reason
+    return reason if (folder / "run.json").exists() else None
 
 
 def _is_owned(folder: Path) -> bool:
