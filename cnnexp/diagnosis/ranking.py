@@ -25,6 +25,7 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "P2": _ON_TRAINING | {"T5", "T6"},
     **dict.fromkeys(("P3", "P4", "P5", "P6", "P7", "P9", "D2"), _ON_TEST),
     "P8": _ON_TEST | {"T3"},
+    UNKNOWN: frozenset({"E3"}),
     "S1": frozenset({UNKNOWN}),
     "S2": frozenset({UNKNOWN}),
     "S3": frozenset({"E1", "E3", UNKNOWN}),
