@@ -16,7 +16,7 @@ NONE = -1
 def with_clusters(predictions: SplitPredictions, outputs: SplitOutputs, split: str) -> SplitPredictions:
     """Return the predictions of a split with the property `cluster` of its images, from 0; -1 for those not looked at.
 
-    K-means on the features of the last layer but one; without it where the split is small.
+    K-means on the features of the last layer but one; without it where the split is small, or a network sees fewer kinds.
     """
     count = len(predictions.labels)
     clusters = min(_CLUSTERS, count // _LEAST)
@@ -26,6 +26,8 @@ def with_clusters(predictions: SplitPredictions, outputs: SplitOutputs, split: s
 
     positions = np.unique(np.linspace(0, count - 1, min(count, _MOST)).astype(np.int64))
     features = outputs.features(split, positions)
+    if len(np.unique(features, axis=0)) < clusters:  # a collapsed network sees all images alike
+        return predictions
     found = np.full(count, NONE, np.int32)
     found[positions] = KMeans(clusters, n_init=1, random_state=0).fit_predict(features.astype(np.float64))
     return dataclasses.replace(predictions, properties={**predictions.properties, "cluster": found})
