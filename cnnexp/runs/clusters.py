@@ -16,7 +16,7 @@ NONE = -1
 def with_clusters(predictions: SplitPredictions, outputs: SplitOutputs, split: str) -> SplitPredictions:
     """Return the predictions of a split with the property `cluster` of its images, from 0; -1 for those not looked at.
 
-    K-means on the features of the last layer but one; without it where the split is small, or the network has collapsed.
+    K-means on the features of the last layer but one; without it where the split is small or the network collapsed.
     """
     count = len(predictions.labels)
     clusters = min(_CLUSTERS, count // _LEAST)
