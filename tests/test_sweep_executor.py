@@ -242,7 +242,7 @@ def test_a_process_runs_the_script_of_its_parent_again_unless_that_is_forbidden(
         (Failed("The training loss must stay finite", "", expected=True), 1),
         (Failed("Memory ran out in training", "", expected=True, memory=True), 3),
     ],
-    ids=["died", "unexpected", "expected"],
+    ids=["died", "unexpected", "expected", "memory"],
 )
 def test_what_is_attempted_again(ended, attempts):
     count = Attempts(retries=2)
