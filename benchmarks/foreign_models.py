@@ -184,11 +184,10 @@ def network(classes: int, *, channels_first: bool):
 def diagnosed(path: Path, labelled: Path) -> dict:
     from cnnexp.__main__ import main as cnnexp
 
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        code = cnnexp(["diagnose", str(path), "--data", str(labelled), "--json"])
-    assert code == 0, printed.getvalue()
-    return json.loads(printed.getvalue())["foreign"]
+    answer = path.with_suffix(".json")
+    code = cnnexp(["diagnose", str(path), "--data", str(labelled), f"--json={answer}"])
+    assert code == 0
+    return json.loads(answer.read_text())["foreign"]
 
 
 def verdict(step: dict | None, true: str) -> str:
