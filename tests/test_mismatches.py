@@ -14,7 +14,7 @@ from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
 from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.image.confirm import suspect
-from cnnexp.diagnosis.image.detector import fit_detector
+from cnnexp.diagnosis.image.detector import fit_detector, recognized
 from cnnexp.diagnosis.image.kinds import KINDS, OTHER, kinds_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
 from cnnexp.diagnosis.image.sets import suspect_set
@@ -240,3 +240,9 @@ def test_a_run_whose_model_carries_too_few_images_reads_those_of_its_data_set(tm
     assert found["images"][0]["clean_p"] < 0.05
     assert main(["diagnose", str(reference.parent), str(photo)]) == 0
     assert "0 travel with it" in capsys.readouterr().err
+
+
+def test_kinds_that_one_image_tells_are_known_before_any_is_asked():
+    known = recognized(detector()[0])
+    assert set(known) == set(SOME)
+    assert min(known["inverted"], known["too dark"], known["noise"]) > 0.9
