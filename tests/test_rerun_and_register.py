@@ -9,6 +9,7 @@ from cnnexp.cli.rerun import repetition
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
 from cnnexp.sweeps import summary
 from cnnexp.tracking.registry import golden_digest
+from support.faulty_server import free_port, mlflow_server
 from support.simulated_runs import simulated_run
 from support.sweep_processes import WORDS, recorded, sweep
 
@@ -66,3 +67,19 @@ def test_a_run_is_repeated_to_the_last_bit_and_registered_with_an_alias(tmp_path
     refused = sweep("register", first.run_id, "--alias", "v2", folder=tmp_path, multirun=False, code=2)
     assert "--alias" in refused
     assert len(refused.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_server_keeps_the_registry_too(tmp_path):
+    port = free_port()
+    store = f"tracking.uri=http://127.0.0.1:{port}"
+    with mlflow_server(tmp_path, port):
+        sweep(*WORDS, store, folder=tmp_path, multirun=False)
+        printed = sweep(
+            "register", "latest", store, "--name", "digits", "--alias", "champion", folder=tmp_path, multirun=False
+        )
+        assert "version 1 of digits, champion" in " ".join(printed.split())
+        client = MlflowClient(f"http://127.0.0.1:{port}")
+        version = client.get_model_version_by_alias("digits", "champion")
+        assert len(version.tags["cnnexp.golden"]) == 64
+        assert client.get_logged_model(version.model_id).source_run_id == version.run_id
