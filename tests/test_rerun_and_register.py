@@ -82,4 +82,4 @@ def test_a_server_keeps_the_registry_too(tmp_path):
         client = MlflowClient(f"http://127.0.0.1:{port}")
         version = client.get_model_version_by_alias("digits", "champion")
         assert len(version.tags["cnnexp.golden"]) == 64
-        assert client.get_logged_model(version.model_id).source_run_id == version.run_id
+        assert client.get_logged_model(version.source.removeprefix("models:/")).source_run_id == version.run_id

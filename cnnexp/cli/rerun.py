@@ -19,7 +19,7 @@ from cnnexp.report.table import Column, print_table
 from cnnexp.sweeps.context import SweepContext
 from cnnexp.system.text import listed, plural, printable
 from cnnexp.tracking.recorded_model import recorded_config
-from cnnexp.tracking.store.find_runs import find_runs
+from cnnexp.tracking.store.find_runs import find_runs, newest_with_tag
 from cnnexp.tracking.tags import COMMIT, EVALUATES, RERUNS, SWEEP_EXTEND
 from cnnexp.train import train
 
@@ -67,7 +67,7 @@ def run(target: str, settings: Sequence[str], *, uri: str) -> int:
         ]
         context = SweepContext(tags={RERUNS: recorded.run_id})
         train(compose_config(overrides), overrides=_shown(overrides, recorded), sweep=context, folder=Path())
-    again = max(find_runs([name], uri=uri), key=lambda one: one.started)
+    again = newest_with_tag(uri, RERUNS, recorded.run_id)
     found = repetition(recorded, again)
     _print(found, recorded, again)
     return 1 if found.different else 0

@@ -15,7 +15,7 @@ from cnnexp.report.console import open_console
 from cnnexp.report.run.findings import is_override
 from cnnexp.sweeps.context import SweepContext
 from cnnexp.system.text import printable
-from cnnexp.tracking.store.find_runs import find_runs
+from cnnexp.tracking.store.find_runs import newest_with_tag
 from cnnexp.tracking.tags import REPAIRS
 from cnnexp.train import train
 
@@ -44,7 +44,7 @@ def try_repair(run: RunSummary, *, overrides: Sequence[str], uri: str) -> None:
     changed = changed_overrides(overrides, repair)
     changed += [*(str(Override.setting(key, value)) for key, value in recorded.items())]
     train(compose_config(changed), overrides=changed, sweep=SweepContext(tags={REPAIRS: run.run_id}), folder=Path())
-    repaired = max(find_runs([name], uri=uri), key=lambda one: one.started)
+    repaired = newest_with_tag(uri, REPAIRS, run.run_id)
     difference = compare_models(run, [repaired], metric(METRIC))
     open_console().print(printable(verdict(finding, difference[0] if difference else None)))
 

@@ -76,6 +76,11 @@ def runs_of(uri: str, parent_id: str) -> Sequence[StoredRun]:
     return _runs(uri, lambda store: store.children(parent_id))
 
 
+def newest_with_tag(uri: str, tag: str, value: str) -> RunSummary:
+    """Return the run with this value of a tag that was started last; there is one. Its name may be that of others."""
+    return find_runs([_runs(uri, lambda store: store.tagged(tag, value))[0].run_id], uri=uri)[0]
+
+
 def runs_of_folds(uri: str, *, folds: int, experiment: str) -> Sequence[StoredRun]:
     """Return the runs of so many folds of an experiment, newest first."""
     found = _runs(uri, lambda store: store.tagged(FOLDS, str(folds)))
