@@ -65,6 +65,8 @@ def resumed_run(config: ExperimentConfig, *, name: str, overrides: Sequence[str]
     try:
         return _in_store(folder, config, named, name=name, overrides=overrides)
     except BaseException:
+        if folder.record is None:  # a new one
+            folder.remove()
         folder.release()
         raise
 
