@@ -137,4 +137,4 @@ def test_the_ranking_cuts_no_number(columns):
     assert len(lines) == 9
     assert max(map(len, lines)) <= columns
     assert "0.001, 0, 16" in lines[3]
-    assert all("0.9" in line for line in lines[1:-2])
+    assert all(re.search(r"0\.[89]\d+", line) for line in lines[1:-2])
