@@ -15,19 +15,19 @@ const LOPSIDED = 0.15; // of its half width, by which an interval may be off its
 export function valueText(estimate, metric) {
   const half = halfWidth(estimate);
   const digits = digitsOf(half, mostDigits(estimate, metric));
-  if (half === null) return estimate.mean.toFixed(digits);
+  if (half === null) return fixed(estimate.mean, digits);
   if (Math.abs((estimate.low + estimate.high) / 2 - estimate.mean) <= LOPSIDED * half) {
-    return `${estimate.mean.toFixed(digits)} ± ${half.toFixed(digits)}`;
+    return `${fixed(estimate.mean, digits)} ± ${fixed(half, digits)}`;
   }
   const [mean, low, high] = [estimate.mean, estimate.low, estimate.high].map((value) =>
-    value.toFixed(Math.max(2, digits)),
+    fixed(value, Math.max(2, digits)),
   );
   return `${mean} [${low}, ${high}]`;
 }
 
 /** The mean alone, with as many digits as its interval leaves it. */
 export function meanText(estimate, metric) {
-  return estimate.mean.toFixed(Math.max(2, digitsOf(halfWidth(estimate), mostDigits(estimate, metric))));
+  return fixed(estimate.mean, Math.max(2, digitsOf(halfWidth(estimate), mostDigits(estimate, metric))));
 }
 
 function mostDigits({ mean }, metric) {
@@ -48,7 +48,7 @@ export function gainText(estimate, metric) {
 /** A difference without its unit: points for shares; `half` decides the digits. */
 export function amountText(value, metric, { signed = false, half = null } = {}) {
   const factor = metric.is_share ? 100 : 1;
-  const text = (factor * value).toFixed(digitsOf(half === null ? null : factor * half, metric.is_share ? 2 : 4));
+  const text = fixed(factor * value, digitsOf(half === null ? null : factor * half, metric.is_share ? 2 : 4));
   return signed && value >= 0 ? `+${text}` : text;
 }
 
@@ -62,7 +62,7 @@ function shortMetric(name) {
 
 export function pText(p) {
   if (p === null) return "";
-  return p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`;
+  return p < 0.001 ? "p < 0.001" : `p = ${fixed(p, 3)}`;
 }
 
 function halfWidth({ low, high }) {
@@ -84,4 +84,13 @@ export function effectSentence({ setting: { column }, level, against, difference
   const both = allRuns === null ? "" : `, of runs that learned; of all: ${gainText(allRuns.gain, metric)}`;
   const who = `${column.name}=${column.texts[level]} ${standing === "better" ? gains : costs} ${much}`;
   return `${who} against ${column.texts[against]} (n = ${gain.n}, ${pText(difference.pAdjusted)}${both}).`;
+}
+
+/** A number with so many digits, exact halves to the even digit, as Python rounds them. */
+function fixed(value, digits) {
+  const exact = Math.abs(value).toFixed(digits + 30);
+  const kept = exact.slice(0, exact.length - 30).replace(/\.$/, "");
+  const isHalf = /^50*$/.test(exact.slice(-30));
+  if (!isHalf || Number(kept.at(-1)) % 2) return value.toFixed(digits);
+  return value < 0 ? `-${kept}` : kept;
 }
