@@ -72,7 +72,9 @@ def training(tmp_path):
         records.append(
             OwnedRecord.begin(config.tracking, run_name="run", parameters={}, config_yaml=None, tags={}, commit=None)
         )
-        return TrainTask("run", config, None, records[-1].folder, environment or {}, False, run_command(config, words))
+        return TrainTask(
+            "run", config, None, records[-1].folder, environment or {}, False, run_command(config, words), "key"
+        )
 
     yield task
     for record in records:
