@@ -179,7 +179,7 @@ def all_settings() -> Mapping[str, Setting]:
 
     The option chosen for a group goes by the group's name: ``optimizer``.
     """
-    return _described(extended.added_types())
+    return _described(tuple((field.name, types_of(field.name)) for field in fields(ExperimentConfig)))
 
 
 def names_affecting(*effects: str) -> tuple[str, ...]:
@@ -188,10 +188,8 @@ def names_affecting(*effects: str) -> tuple[str, ...]:
 
 
 @cache
-def _described(_added: tuple[type, ...]) -> Mapping[str, Setting]:
-    """Describe all settings anew where options were added; a comparison asks for each run."""
-    groups = [field.name for field in fields(ExperimentConfig)]
-    return MappingProxyType(dict(pair for group in groups for pair in _of_group(group, types_of(group))))
+def _described(groups: tuple[tuple[str, tuple[type, ...]], ...]) -> Mapping[str, Setting]:
+    return MappingProxyType(dict(pair for group, owners in groups for pair in _of_group(group, owners)))
 
 
 def _of_group(group: str, owners: tuple[type, ...]) -> Iterator[tuple[str, Setting]]:

@@ -115,11 +115,6 @@ def added(group: str) -> Mapping[str, type[Extended]]:
     return TABLE.get(group, {})
 
 
-def added_types() -> tuple[type[Extended], ...]:
-    """Return the classes of all options that were added."""
-    return tuple(owner for options in TABLE.values() for owner in options.values())
-
-
 def code_files(extensions: Iterable[Extension]) -> dict[str, str]:
     """Return the text of all files that options need, under the names by which they are recorded and saved."""
     return {f"{FOLDER}/{path}": text for one in extensions for path, text in one.code.files.items()}
