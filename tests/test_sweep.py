@@ -43,7 +43,7 @@ def test_runs_are_children_of_the_parent_and_say_what_varied(swept):
 def test_the_parent_begins_with_the_verdict(swept):
     folder, printed, (parent,), _ = swept
     lines = parent.tags["mlflow.note.content"].splitlines()
-    assert lines[0] == "**Learning rate 100 made 2 of 2 runs learn nothing; a verdict on scores needs 5 seeds, not 1.**"
+    assert lines[0] == "**4 of 4 runs learned nothing; a verdict on scores needs 5 seeds, not 1.**"
     assert any(line.startswith("On the same 359 test images (McNemar): batch\\_size=") for line in lines)
     header = next(line for line in lines if line.startswith("|"))
     assert header.startswith("|  | batch_size | seeds | learned | val_loss |")
