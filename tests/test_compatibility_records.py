@@ -13,9 +13,7 @@ PROBABILITIES = {"rel": 0.02, "abs": 0.02}
 REFERENCE = ["model.reference_bytes"]
 ADDED = {  # since that version
     "run": {"artifacts": ["run.html", "log.txt"], "tags": ["sweep.words"], "parameters": REFERENCE},
-    "parent": {
-        "metrics": ["sweep/best_test_accuracy", "sweep/best_val_loss", "sweep/learned_nothing", "sweep/runs"]
-    },
+    "parent": {"metrics": ["sweep/best_test_accuracy", "sweep/best_val_loss", "sweep/learned_nothing", "sweep/runs"]},
     "child": {"artifacts": ["run.html", "log.txt"], "parameters": REFERENCE},
     "failed": {"artifacts": ["log.txt"], "parameters": REFERENCE},
 }
