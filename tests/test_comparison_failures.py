@@ -176,3 +176,12 @@ def test_rows_that_differ_are_told_where_a_failure_elsewhere_forbids_the_effect(
     assert "no verdict, all runs point the other way" in effect_sentence(effect, comparison.metric)
     for dropout in DROPOUTS:
         assert row_of(comparison, "64", "0.001", dropout).standing is Standing.WORSE
+
+
+def test_rows_that_differ_are_told_where_two_settings_cancel_each_other():
+    """Neither batch nor rate does anything on average; together they do."""
+    comparison = compared(grid(6, gain=lambda batch, rate, d: -0.03 * ((batch == "16") != (rate == "0.001"))))
+    assert all(effect.difference.standing is Standing.ALIKE for effect in comparison.effects)
+    assert comparison.score_interactions
+    for dropout in DROPOUTS:
+        assert row_of(comparison, "64", "0.001", dropout).standing is Standing.WORSE

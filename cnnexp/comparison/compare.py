@@ -14,7 +14,15 @@ from cnnexp.comparison.importance import importance
 from cnnexp.comparison.interactions import failure_interactions, score_interactions
 from cnnexp.comparison.metric import Metric, metric, validation_objective
 from cnnexp.comparison.paired import Estimate, mean_interval
-from cnnexp.comparison.result import Comparison, Difference, Effect, ModelDifference, Row, Standing
+from cnnexp.comparison.result import (
+    Comparison,
+    Difference,
+    Effect,
+    ModelDifference,
+    Row,
+    ScoreInteraction,
+    Standing,
+)
 from cnnexp.comparison.same_images import aligned, compare_models, name_of_test
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values, compare_over_seeds
 from cnnexp.comparison.slices import Slice, SliceDifference, slice_differences, slices
@@ -53,7 +61,14 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     adjusted = adjusted_p_values(scores, ranked=objective is not None)
     untested = ((None, None),) * len(ranked)
     pairs = untested if refused else compare_over_seeds(scores, compared, adjusted)
-    over_seeds, found = _control_error_rate([pair[0] for pair in pairs], found, varying, ranked, adjusted)
+    together = (
+        ()
+        if refused
+        else score_interactions(
+            usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared, learned=learned
+        )
+    )
+    over_seeds, found = _control_error_rate([pair[0] for pair in pairs], found, together, varying, ranked, adjusted)
     best = [_best_run(row, objective) for row in ranked]
     parts = ((), ()) if refused or not compared.name.startswith("test/") else _slices(best)
     finished = frozenset(run.run_id for run in usable)
@@ -91,11 +106,7 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
         lost=_lost(without_score, ranked, tried, ended, finished),
         importance=() if refused else importance(usable, settings=varying, metric=compared, learned=learned),
         failure_interactions=failure_interactions([*usable, *without_score], tried, ended, finished),
-        score_interactions=()
-        if refused
-        else score_interactions(
-            usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared, learned=learned
-        ),
+        score_interactions=together,
         slices=parts[0],
         slice_differences=parts[1],
     )
@@ -202,6 +213,7 @@ def _best_run(row: Configuration, objective: Metric | None) -> RunSummary:
 def _control_error_rate(
     over_seeds: Sequence[Difference | None],
     found: Sequence[Effect],
+    together: Sequence[ScoreInteraction],
     varying: Sequence[Setting],
     ranked: Sequence[Configuration],
     adjusted: Mapping[tuple[int, int], float],
@@ -209,14 +221,14 @@ def _control_error_rate(
     """Keep false claims below 5 % over rows and effects together when nothing differs.
 
     With one setting, an effect *is* the difference of two rows, so it gets that comparison's p-value and the two
-    cannot contradict each other. With several, rows are called different only if some effect is more than chance; also
-    one that is not claimed because the runs that learned nothing point the other way.
+    cannot contradict each other. With several, rows are called different only if some effect is more than chance, also
+    one that is not claimed because the runs that learned nothing point the other way, or if settings matter `together`.
     """
     if len(varying) == 1 and found:
         place = {row.values[varying[0].name]: index for index, row in enumerate(ranked)}
         return tuple(over_seeds), tuple(_with_row_p_value(effect, adjusted, place) for effect in found)
     tested = [effect.difference for effect in found if effect.difference.p_adjusted is not None]
-    if tested and not any(difference.more_than_chance for difference in tested):
+    if tested and not together and not any(difference.more_than_chance for difference in tested):
         return tuple(_not_claimed(difference) for difference in over_seeds), tuple(found)
     return tuple(over_seeds), tuple(found)
 

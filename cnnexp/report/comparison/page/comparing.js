@@ -39,7 +39,16 @@ export function compare(data, runs, metricName, by = []) {
     if (refused || index === 0) return [null, null];
     return pairedDifferences(bothWays(own, scores[0]), metric, adjusted.get(`0 ${index}`) ?? null);
   });
-  ({ overSeeds, effects } = controlErrorRate(overSeeds, effects, varying, rows, adjusted));
+  const together = refused
+    ? []
+    : scoreInteractions(
+        data,
+        usable.filter((run) => learned.has(run)),
+        settings,
+        varying,
+        metric,
+      );
+  ({ overSeeds, effects } = controlErrorRate(overSeeds, effects, together, varying, rows, adjusted));
   const best = rows.map((row) => bestRun(data, row, objective));
   const both = [...usable, ...withoutScore];
   const tried = { runs: both, settings: varyingSettings(data, both, by) };
@@ -57,15 +66,7 @@ export function compare(data, runs, metricName, by = []) {
     counted,
     byLevel: byLevel(tried, counted),
     failureInteractions: failureInteractions(tried, counted),
-    scoreInteractions: refused
-      ? []
-      : scoreInteractions(
-          data,
-          usable.filter((run) => learned.has(run)),
-          settings,
-          varying,
-          metric,
-        ),
+    scoreInteractions: together,
     effects: effects.map((effect) => ({ ...effect, standing: standingOf(effect.difference) })),
     models,
     rows: rows.map((row, index) =>
@@ -145,7 +146,7 @@ function bestRun(data, row, objective) {
 }
 
 /** Keep false claims below 5 % over rows and effects together when nothing differs. */
-function controlErrorRate(overSeeds, effects, varying, rows, adjusted) {
+function controlErrorRate(overSeeds, effects, together, varying, rows, adjusted) {
   if (varying.length === 1 && effects.length) {
     const { column } = varying[0];
     const place = new Map(rows.map((row, index) => [column.values[row.runs[0]], index]));
@@ -156,7 +157,7 @@ function controlErrorRate(overSeeds, effects, varying, rows, adjusted) {
     return { overSeeds, effects: same };
   }
   const tested = effects.filter(({ difference }) => difference.pAdjusted !== null);
-  if (tested.length && tested.every(({ difference }) => difference.pAdjusted > LEVEL)) {
+  if (tested.length && !together.length && tested.every(({ difference }) => difference.pAdjusted > LEVEL)) {
     const notClaimed = (difference) =>
       difference && (difference.pAdjusted === null ? difference : { ...difference, pAdjusted: 1 });
     return { overSeeds: overSeeds.map(([claimed, ofAll]) => [notClaimed(claimed), ofAll]), effects };
