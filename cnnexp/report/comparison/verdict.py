@@ -29,7 +29,8 @@ _EFFECTS, _INTERACTIONS, _IMPORTANCE, _SLICES = 5, 3, 4, 3  # that are said
 
 def verdict(comparison: Comparison) -> tuple[str, ...]:
     """The answer first, in at most 25 words, then what it is based on."""
-    return (headline(comparison), *_details(comparison))
+    answer = headline(comparison)
+    return (answer, *(sentence for sentence in _details(comparison) if sentence.rstrip(".") not in answer))
 
 
 def basis(comparison: Comparison) -> str:

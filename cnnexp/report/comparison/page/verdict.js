@@ -42,9 +42,13 @@ function sentencesOf({ comparison, data, runs }) {
   if (comparison === null) return ["No run that is left can be compared."];
   const effects = comparison.refused ? [] : claimedEffects(comparison).slice(0, 5);
   const interactions = comparison.scoreInteractions.slice(0, 3).map((one) => interactionWords(one, comparison.metric));
+  const answer = headline(data, runs, comparison);
   return [
-    headline(data, runs, comparison),
+    answer,
     ...effects.map((effect) => effectSentence(effect, comparison.metric)),
-    ...interactions.map((words) => `${words[0].toUpperCase()}${words.slice(1)}.`),
+    ...interactions
+      .map((words) => `${words[0].toUpperCase()}${words.slice(1)}`)
+      .filter((words) => !answer.includes(words))
+      .map((words) => `${words}.`),
   ];
 }
