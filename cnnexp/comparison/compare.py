@@ -190,7 +190,8 @@ def _ranked(
 
     def worse(row: Configuration) -> float:
         finished = [-objective.sign * value for value in row.by_seed(objective).values()]
-        return float(np.mean([*finished, *[worst] * len(_of(row, diverged))]))
+        mean = np.mean([*finished, *[worst] * len(_of(row, diverged))])
+        return float(f"{mean:.12g}")  # equal means are equal in whatever order they were added
 
     return tuple(sorted(rows, key=worse))
 

@@ -129,7 +129,8 @@ function ranked(data, rows, settings, objective, diverged) {
   const isOf = (run, row) => settings.every(({ column }) => column.values[run] === column.values[row.runs[0]]);
   const worse = (row) => {
     const finished = [...bySeed(data, row.runs, objective.values).values()].map(cost);
-    return mean([...finished, ...diverged.filter((run) => isOf(run, row)).map(() => worst)]);
+    const all = [...finished, ...diverged.filter((run) => isOf(run, row)).map(() => worst)];
+    return Number(mean(all).toPrecision(12)); // equal means are equal in whatever order they were added
   };
   return rows
     .map((row) => [worse(row), row])
