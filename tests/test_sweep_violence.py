@@ -12,6 +12,22 @@ from support.sweep_processes import WORDS, begun, kill, recorded, start, sweep, 
 
 LONG = [*WORDS, "training.epochs=40"]  # about two seconds
 
+SLOW = """
+import time
+from pathlib import Path
+
+import numpy as np
+from cnnexp.extend import Dataset, data
+
+
+@data("slow")
+def slow(settings):
+    Path("reading").touch()
+    time.sleep(3)
+    images = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 1), np.uint8)
+    return Dataset(images=images, labels=np.arange(200) % 4)
+"""
+
 
 def finish(process, code):
     printed, _ = process.communicate(timeout=300)
@@ -85,8 +101,9 @@ def test_ctrl_c_once_lets_runs_finish(tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_while_the_data_are_read_begins_no_run(tmp_path):
-    process = start(*LONG, "seed=0,1,2,3", folder=tmp_path)
-    wait_for(lambda: workers(process.pid))  # the first one reads
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    process = start("--extend=slow.py", "data=slow", *LONG, "data.limit=null", "seed=0,1,2,3", folder=tmp_path)
+    wait_for((tmp_path / "reading").exists)
     kill(process.pid, signal.SIGINT)
     assert "no new runs" in finish(process, 130)
     assert states(tmp_path) == (["KILLED"], [])
