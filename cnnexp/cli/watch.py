@@ -12,7 +12,7 @@ from cnnexp.cli.ui import free_port
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison.html_page import page, waiting_page
-from cnnexp.report.comparison.page_data import Running
+from cnnexp.report.comparison.page_document import Running
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import plural

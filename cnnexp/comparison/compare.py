@@ -1,7 +1,6 @@
 """From run summaries to a comparison, one step a function."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from cnnexp.comparison.data_sets import with_data_sets
 from cnnexp.comparison.design import Configuration, Setting, configurations, seed_of, value_of, varying_settings
 from cnnexp.comparison.effects import effects
 from cnnexp.comparison.endings import LEARNED, Endings, LostRow, by_level, counted, run_endings
+from cnnexp.comparison.error_rate import control_error_rate
 from cnnexp.comparison.fairness import refusals, warnings
 from cnnexp.comparison.importance import importance
 from cnnexp.comparison.interactions import failure_interactions, score_interactions
@@ -17,10 +17,8 @@ from cnnexp.comparison.paired import Estimate, mean_interval
 from cnnexp.comparison.result import (
     Comparison,
     Difference,
-    Effect,
     ModelDifference,
     Row,
-    ScoreInteraction,
     Standing,
 )
 from cnnexp.comparison.same_images import aligned, compare_models, name_of_test
@@ -68,7 +66,7 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
             usable, settings=settings, blocked_by=varying, images=images.keys, metric=compared, learned=learned
         )
     )
-    over_seeds, found = _control_error_rate([pair[0] for pair in pairs], found, together, varying, ranked, adjusted)
+    over_seeds, found = control_error_rate([pair[0] for pair in pairs], found, together, varying, ranked, adjusted)
     best = [_best_run(row, objective) for row in ranked]
     parts = ((), ()) if refused or not compared.name.startswith("test/") else _slices(best)
     finished = frozenset(run.run_id for run in usable)
@@ -209,42 +207,6 @@ def _best_run(row: Configuration, objective: Metric | None) -> RunSummary:
     if objective is None:
         return min(row.runs, key=seed_of)
     return max(row.runs, key=lambda run: objective.sign * run.metrics[objective.name])
-
-
-def _control_error_rate(
-    over_seeds: Sequence[Difference | None],
-    found: Sequence[Effect],
-    together: Sequence[ScoreInteraction],
-    varying: Sequence[Setting],
-    ranked: Sequence[Configuration],
-    adjusted: Mapping[tuple[int, int], float],
-) -> tuple[tuple[Difference | None, ...], tuple[Effect, ...]]:
-    """Keep false claims below 5 % over rows and effects together when nothing differs.
-
-    With one setting, an effect *is* the difference of two rows, so it gets that comparison's p-value and the two
-    cannot contradict each other. With several, rows are called different only if some effect is more than chance, also
-    one that is not claimed because the runs that learned nothing point the other way, or if settings matter `together`.
-    """
-    if len(varying) == 1 and found:
-        place = {row.values[varying[0].name]: index for index, row in enumerate(ranked)}
-        return tuple(over_seeds), tuple(_with_row_p_value(effect, adjusted, place) for effect in found)
-    tested = [effect.difference for effect in found if effect.difference.p_adjusted is not None]
-    if tested and not together and not any(difference.more_than_chance for difference in tested):
-        return tuple(_not_claimed(difference) for difference in over_seeds), tuple(found)
-    return tuple(over_seeds), tuple(found)
-
-
-def _with_row_p_value(effect: Effect, adjusted: Mapping[tuple[int, int], float], place: Mapping[str, int]) -> Effect:
-    low, high = sorted((place[effect.level], place[effect.against]))
-    if (low, high) not in adjusted:
-        return effect
-    return replace(effect, difference=replace(effect.difference, p_adjusted=adjusted[low, high]))
-
-
-def _not_claimed(difference: Difference | None) -> Difference | None:
-    if difference is None or difference.p_adjusted is None:
-        return difference
-    return replace(difference, p_adjusted=1.0)
 
 
 def _row(

@@ -4,6 +4,7 @@ They are asked for before any rate or number of epochs is blamed, because both l
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,10 +204,7 @@ def detect_stale_statistics(run: RunEvidence) -> Finding | None:
     gap, low, high = combination_interval([1, -1], [then, run.train_accuracy], images)
     if gap < STALE or low < SURELY_STALE:
         return None
-    return Finding(
-        id="M7",
-        cause=2,
-        title=NAMES["M7"],
+    return _stale(
         sentence=(
             f"In training {then:.1%} of the training images were answered right, and the same network answers "
             f"{run.train_accuracy:.1%} of them right afterwards ({100 * gap:.1f} points fewer, 99 % interval "
@@ -215,7 +213,6 @@ def detect_stale_statistics(run: RunEvidence) -> Finding | None:
         ),
         evidence={"train_accuracy_in_training": then, "train_accuracy": run.train_accuracy, "gap_low": low},
         confidence=CONFIDENCE,
-        repair=STATISTICS,
     )
 
 
@@ -225,10 +222,7 @@ def fresh_statistics_finding(stored: NDArray[np.bool_], fresh: NDArray[np.bool_]
     rise = (gained - dropped) / max(len(stored), 1)
     if rise < LEAST_RISE or binomtest(gained, gained + dropped, alternative="greater").pvalue >= P_VALUE:
         return None
-    return Finding(
-        id="M7",
-        cause=2,
-        title=NAMES["M7"],
+    return _stale(
         sentence=(
             f"With the statistics of batch normalization computed anew from training images, {fresh.mean():.1%} of the "
             f"validation images are right, and {stored.mean():.1%} with those that the network has stored: these are "
@@ -237,5 +231,16 @@ def fresh_statistics_finding(stored: NDArray[np.bool_], fresh: NDArray[np.bool_]
         ),
         evidence={"accuracy_stored": float(stored.mean()), "accuracy_fresh": float(fresh.mean())},
         confidence=CONFIRMED,
+    )
+
+
+def _stale(*, sentence: str, evidence: Mapping[str, float], confidence: float) -> Finding:
+    return Finding(
+        id="M7",
+        cause=2,
+        title=NAMES["M7"],
+        sentence=sentence,
+        evidence=evidence,
+        confidence=confidence,
         repair=STATISTICS,
     )

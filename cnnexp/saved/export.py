@@ -13,8 +13,9 @@ from cnnexp.portable import user_code
 from cnnexp.portable.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card
 from cnnexp.portable.classifier import load_keras
 from cnnexp.saved.export_readme import README_FILE, readme
+from cnnexp.saved.onnx_packages import WRITING, require_onnx
 from cnnexp.saved.prediction import open_model
-from cnnexp.saved.to_onnx import require_onnx, write_onnx
+from cnnexp.saved.to_onnx import write_onnx
 from cnnexp.saved.write_tflite import TFLiteFile, write_tflite
 
 READER = "reader"  # the package of the folder
@@ -47,7 +48,7 @@ def export(
     """
     require_new_folder(target)
     if onnx:
-        require_onnx()
+        require_onnx("--onnx", WRITING)
     model = open_model(source)
     splits = None if quantize_on is None else quantize_on(model.card)
     target.parent.mkdir(parents=True, exist_ok=True)

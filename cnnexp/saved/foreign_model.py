@@ -5,23 +5,22 @@ No code of a file is executed: Keras loads it in safe mode, without lambdas, and
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.errors import ConfigError, ModelError
+from cnnexp.errors import ModelError
 from cnnexp.models import HeatMapper, heat_mapper
 from cnnexp.portable.card import UnfitModelError
 from cnnexp.portable.classifier import load_keras
 from cnnexp.portable.forward import compiled, with_features
+from cnnexp.saved.onnx_packages import READING, require_onnx
 
 if TYPE_CHECKING:
     import keras
 
-_ONNX_PACKAGES = ("onnx", "onnxruntime")
 _CHUNK = 64  # images at once
 _TYPES = {
     "tensor(float)": "float32",
@@ -151,22 +150,8 @@ def _keras_run(path: Path, model: "keras.Model", dtype: str) -> Run:
     return run
 
 
-def require_onnx() -> None:
-    """Refuse ONNX files without the packages that read them.
-
-    Raises:
-        ConfigError: some are missing.
-
-    """
-    if missing := [name for name in _ONNX_PACKAGES if find_spec(name) is None]:
-        raise ConfigError(
-            f"An ONNX file needs {' and '.join(_ONNX_PACKAGES)}; missing: {', '.join(missing)}. "
-            "Install them: pip install 'cnnexp[onnx]'."
-        )
-
-
 def _open_onnx(path: Path) -> ForeignModel:
-    require_onnx()
+    require_onnx("An ONNX file", READING)
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -3,33 +3,16 @@
 import contextlib
 import io
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from cnnexp.errors import ConfigError
 from cnnexp.portable.card import Card
 from cnnexp.records import Images, Probabilities
 from cnnexp.saved.conversion import require_recorded_answers
 
 ONNX_FILE = "model.onnx"
-_PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
-
-
-def require_onnx() -> None:
-    """Refuse to begin without the packages that a conversion needs.
-
-    Raises:
-        ConfigError: some are missing.
-
-    """
-    if missing := [name for name in _PACKAGES if find_spec(name) is None]:
-        raise ConfigError(
-            f"--onnx needs {', '.join(_PACKAGES)}; missing: {', '.join(missing)}. "
-            "Install them: pip install 'cnnexp[onnx]'."
-        )
 
 
 def write_onnx(folder: Path, model: keras.Model, card: Card) -> None:

@@ -8,11 +8,11 @@ from cnnexp.report.comparison.exports import (
     csv_text,
     effect_lines,
     importance_lines,
-    json_text,
     markdown_text,
     model_lines,
     slice_lines,
 )
+from cnnexp.report.comparison.json_document import json_text
 from cnnexp.report.comparison.terminal_table import print_comparison
 from cnnexp.report.comparison.verdict import basis, verdict
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence

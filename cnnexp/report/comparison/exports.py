@@ -1,16 +1,12 @@
-"""A comparison as CSV, JSON and Markdown."""
+"""A comparison as CSV and as Markdown."""
 
 import csv
-import dataclasses
 import io
-import json
 from typing import Any
 
 from cnnexp.comparison.design import seed_of
-from cnnexp.comparison.endings import Endings
-from cnnexp.comparison.paired import Estimate
-from cnnexp.comparison.result import Comparison, Difference, Effect, FoldDifference, Row, Share
-from cnnexp.report.comparison.headline import failure_words, interaction_words
+from cnnexp.comparison.result import Comparison, Row
+from cnnexp.report.comparison.json_document import difference_numbers, estimate_numbers
 from cnnexp.report.comparison.table_cells import failed_learning, secondary_metrics, table
 from cnnexp.report.comparison.verdict import verdict
 from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend
@@ -53,13 +49,13 @@ def configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
             **row.configuration.values,
             "against": "",
             "metric": comparison.metric.name,
-            **_estimate(row.score),
+            **estimate_numbers(row.score),
             "p": None if row.over_seeds is None else row.over_seeds.p,
             "p_adjusted": None if row.over_seeds is None else row.over_seeds.p_adjusted,
             "standing": row.standing.value,
             **_objective(comparison, row),
             **(
-                {f"gain {key}": value for key, value in _estimate(row.over_seeds.gain).items()}
+                {f"gain {key}": value for key, value in estimate_numbers(row.over_seeds.gain).items()}
                 if row.over_seeds
                 else {}
             ),
@@ -69,7 +65,7 @@ def configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
             "learned": row.endings.learned,
             "learned_nothing": row.endings.failures,
             "not_finished": sum(row.endings.not_finished.values()),
-            **{f"of all runs {key}": value for key, value in _estimate(row.score_all).items()},
+            **{f"of all runs {key}": value for key, value in estimate_numbers(row.score_all).items()},
             "seeds": " ".join(sorted({seed_of(run) for run in row.configuration.runs})),
             "runs": " ".join(run.run_id for run in row.configuration.runs),
         }
@@ -80,7 +76,7 @@ def configuration_lines(comparison: Comparison) -> list[dict[str, Any]]:
 def _objective(comparison: Comparison, row: Row) -> dict[str, float | int | None]:
     if comparison.objective is None or row.objective is None:
         return {}
-    return {f"{comparison.objective.name} {key}": value for key, value in _estimate(row.objective).items()}
+    return {f"{comparison.objective.name} {key}": value for key, value in estimate_numbers(row.objective).items()}
 
 
 def effect_lines(comparison: Comparison) -> list[dict[str, Any]]:
@@ -91,7 +87,7 @@ def effect_lines(comparison: Comparison) -> list[dict[str, Any]]:
             effect.setting.name: effect.level,
             "against": f"{effect.setting.name}={effect.against}",
             "metric": comparison.metric.name,
-            **_difference(effect.difference),
+            **difference_numbers(effect.difference),
         }
         for effect in comparison.effects
     ]
@@ -106,7 +102,7 @@ def model_lines(comparison: Comparison) -> list[dict[str, Any]]:
             **{name: model.run.settings.get(name) for name in comparison.reference.configuration.values},
             "against": reference,
             "metric": comparison.metric.name,
-            **_difference(model.difference),
+            **difference_numbers(model.difference),
             "runs": model.run.run_id,
         }
         for model in comparison.models
@@ -138,7 +134,7 @@ def slice_lines(comparison: Comparison) -> list[dict[str, Any]]:
             "kind": "slice",
             "against": one.label,
             "metric": "test/accuracy",
-            **_estimate(one.difference),
+            **estimate_numbers(one.difference),
             "p": one.p,
             "p_adjusted": one.p_adjusted,
             "standing": "claimed" if one.is_claimed else "no difference shown",
@@ -146,185 +142,6 @@ def slice_lines(comparison: Comparison) -> list[dict[str, Any]]:
         }
         for one in comparison.slices
     ]
-
-
-def _estimate(estimate: Estimate) -> dict[str, float | int | None]:
-    return {"n": estimate.n, "mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-
-
-def _difference(difference: Difference) -> dict[str, Any]:
-    return {
-        **_estimate(difference.gain),
-        "p": difference.p,
-        "p_adjusted": difference.p_adjusted,
-        "standing": difference.standing.value,
-        "basis": difference.basis,
-    }
-
-
-def json_text(comparison: Comparison) -> str:
-    """The whole comparison as JSON; differences are positive when better, unknown numbers null."""
-    content = {
-        "verdict": verdict(comparison),
-        "metric": comparison.metric.name,
-        "objective": None if comparison.objective is None else comparison.objective.name,
-        "settings": [
-            {"name": s.name, "levels": s.levels, "moves_with": s.confounded_with} for s in comparison.settings
-        ],
-        "rows": [_row(row) for row in comparison.rows],
-        "effects": [_effect(effect, comparison) for effect in comparison.effects],
-        "models": {
-            "test": comparison.model_test,
-            "reference": comparison.reference.best_run.run_id,
-            "differences": [
-                {
-                    "run": model.run.run_id,
-                    **_difference(model.difference),
-                    "only_this_right": model.only_this_right,
-                    "only_reference_right": model.only_reference_right,
-                    **_by_fold(model.by_fold),
-                }
-                for model in comparison.models
-            ],
-        },
-        "endings": _endings(comparison.endings),
-        "lost": [
-            {"settings": one.values, "runs": [run.run_id for run in one.runs], "endings": _endings(one.endings)}
-            for one in comparison.lost
-        ],
-        "failures": {
-            "by_level": [
-                {
-                    "setting": one.setting.name,
-                    "level": one.level,
-                    "endings": _endings(one.endings),
-                    "others": _endings(one.others),
-                    "p": one.p,
-                }
-                for one in comparison.by_level
-            ],
-            "interactions": [
-                {
-                    "setting": one.setting.name,
-                    "level": one.level,
-                    "other": one.other.name,
-                    "fails_with": {level: _endings(cell) for level, cell in one.fails_with.items()},
-                    "not_with": {level: _endings(cell) for level, cell in one.not_with.items()},
-                    "p": one.p,
-                    "sentence": failure_words(one),
-                }
-                for one in comparison.failure_interactions
-            ],
-        },
-        "importance": [
-            {"setting": one.setting.name, "share": _share(one.share), "learned": one.learned and _share(one.learned)}
-            for one in comparison.importance
-        ],
-        "interactions": [
-            {
-                "setting": one.setting.name,
-                "level": one.level,
-                "against": one.against,
-                "other": one.other.name,
-                "other_level": one.other_level,
-                "other_against": one.other_against,
-                "gain_with": one.gain_with,
-                "gain_without": one.gain_without,
-                **_difference(one.difference),
-                "sentence": interaction_words(one, comparison.metric),
-            }
-            for one in comparison.score_interactions
-        ],
-        "slices": {
-            "run": comparison.reference.best_run.run_id,
-            "parts": [
-                {
-                    "property": one.by,
-                    "label": one.label,
-                    "images": one.images,
-                    "accuracy": one.accuracy,
-                    "other_images": one.other_images,
-                    "other_accuracy": one.other_accuracy,
-                    "low": one.difference.low,
-                    "high": one.difference.high,
-                    "p": one.p,
-                    "p_adjusted": one.p_adjusted,
-                }
-                for one in comparison.slices
-            ],
-            "differences": [
-                {
-                    "property": one.by,
-                    "label": one.label,
-                    "images": one.images,
-                    "accuracy": one.accuracy,
-                    "reference_accuracy": one.reference_accuracy,
-                    **_estimate(one.gain),
-                    "p": one.p,
-                    "p_adjusted": one.p_adjusted,
-                }
-                for one in comparison.slice_differences
-            ],
-        },
-        "left_out": [{"run": run.run_id, "name": run.name, "reason": reason} for run, reason in comparison.left_out],
-        **_if_any("advice", advice_sentences(comparison)),
-        "refusals": comparison.refusals,
-        "warnings": comparison.warnings,
-    }
-    return json.dumps(content, indent=2, ensure_ascii=False)
-
-
-def _by_fold(found: FoldDifference | None) -> dict[str, Any]:
-    if found is None:
-        return {}
-    return {"by_fold": {**_estimate(found.gain), "p": found.p, "better_in": found.better_in}}
-
-
-def _endings(endings: Endings) -> dict[str, Any]:
-    return {
-        "learned": endings.learned,
-        "learned_nothing": endings.learned_nothing,
-        "not_finished": endings.not_finished,
-    }
-
-
-def _share(share: Share) -> dict[str, Any]:
-    return {**dataclasses.asdict(share), "told_from_zero": share.told_from_zero}
-
-
-def _if_any(name: str, value: object) -> dict[str, Any]:
-    """Return a key of the JSON document that is there only where it says something."""
-    return {name: value} if value else {}
-
-
-def _row(row: Row) -> dict[str, Any]:
-    return {
-        "settings": row.configuration.values,
-        "runs": [run.run_id for run in row.configuration.runs],
-        "seeds": row.seeds,
-        "standing": row.standing.value,
-        "objective": None if row.objective is None else _estimate(row.objective),
-        "score": _estimate(row.score),
-        "score_of_all_runs": _estimate(row.score_all),
-        "gain": None if row.over_seeds is None else _difference(row.over_seeds),
-        **_if_any("gain_of_all_runs", row.over_all_seeds and _difference(row.over_all_seeds)),
-        "endings": _endings(row.endings),
-        "means": row.means,
-        **_if_any("failed_learning", failed_learning(row)),
-    }
-
-
-def _effect(effect: Effect, comparison: Comparison) -> dict[str, Any]:
-    return {
-        "setting": effect.setting.name,
-        "level": effect.level,
-        "against": effect.against,
-        **_difference(effect.difference),
-        "blocks": effect.blocks,
-        "reversed_in": effect.reversed_in,
-        **_if_any("of_all_runs", effect.all_runs and _difference(effect.all_runs)),
-        "sentence": effect_sentence(effect, comparison.metric),
-    }
 
 
 def markdown_text(comparison: Comparison) -> str:

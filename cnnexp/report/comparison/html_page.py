@@ -3,7 +3,8 @@
 from markupsafe import Markup
 
 from cnnexp.comparison.result import Comparison
-from cnnexp.report.comparison.page_data import Running, page_data
+from cnnexp.report.comparison.page_data import page_data
+from cnnexp.report.comparison.page_document import Running
 from cnnexp.report.comparison.page_scripts import import_map, packed_plotly, style
 from cnnexp.report.comparison.table_cells import table
 from cnnexp.report.comparison.wording import legend

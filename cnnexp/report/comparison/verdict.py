@@ -1,6 +1,6 @@
 """The verdict of a comparison: one sentence, then what it rests on; the same in terminal, page, Markdown and MLflow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Comparison, Difference, Importance, Standing
 from cnnexp.comparison.same_images import MCNEMAR
@@ -25,6 +25,11 @@ from cnnexp.report.comparison.wording import (
 from cnnexp.system.text import plural
 
 _EFFECTS, _INTERACTIONS, _IMPORTANCE, _SLICES = 5, 3, 4, 3  # that are said
+_RELATIONS = {  # of the best one to another, by the standing of that other
+    Standing.WORSE: "better than",
+    Standing.BETTER: "worse than",
+    Standing.ALIKE: "not distinguishable from",
+}
 
 
 def verdict(comparison: Comparison) -> tuple[str, ...]:
@@ -114,21 +119,18 @@ def _over_seeds(comparison: Comparison) -> tuple[str, ...]:
 
 def _best_row(comparison: Comparison) -> str:
     best = f"{_upper(reference_words(comparison))}: {row_words(comparison, comparison.reference)}"
-    standings = {
+    labels = {
         standing: [row_label(comparison, row) for row in comparison.rows if row.standing is standing]
-        for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
+        for standing in _RELATIONS
     }
-    parts = [
-        f"{text} {_some(standings[standing])}"
-        for standing, text in (
-            (Standing.WORSE, "better than"),
-            (Standing.BETTER, "worse than"),
-            (Standing.ALIKE, "not distinguishable from"),
-        )
-        if standings[standing]
-    ]
-    allowed = _open_range(comparison) if not (standings[Standing.WORSE] or standings[Standing.BETTER]) else ""
+    parts = _related(labels)
+    allowed = _open_range(comparison) if not (labels[Standing.WORSE] or labels[Standing.BETTER]) else ""
     return f"{best}; on test {', '.join(parts) or 'not tested'}.{allowed}"
+
+
+def _related(labels: Mapping[Standing, Sequence[str]]) -> list[str]:
+    """Return what the best one is to the others, by their standing against it."""
+    return [f"{relation} {_some(labels[standing])}" for standing, relation in _RELATIONS.items() if labels[standing]]
 
 
 def slice_sentences(comparison: Comparison) -> tuple[str, ...]:
@@ -201,21 +203,12 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
     images = _images(comparison)
     if len(comparison.models) == 1:
         return (f"On the same {images}: {model_sentence(comparison.models[0], comparison)}.",)
-    by_standing = {
+    labels = {
         standing: [model_label(comparison, one.run) for one in comparison.models if one.difference.standing is standing]
-        for standing in (Standing.WORSE, Standing.BETTER, Standing.ALIKE)
+        for standing in _RELATIONS
     }
-    parts = [
-        f"{text} {_some(by_standing[standing])}"
-        for standing, text in (
-            (Standing.WORSE, "is better than"),
-            (Standing.BETTER, "is worse than"),
-            (Standing.ALIKE, "cannot be told from"),
-        )
-        if by_standing[standing]
-    ]
     name = model_label(comparison, comparison.reference.best_run)
-    return (f"As trained models on the same {images}: {name} {', '.join(parts)}.",)
+    return (f"As trained models on the same {images}: {name} is {', '.join(_related(labels))}.",)
 
 
 def _too_few_seeds(comparison: Comparison) -> tuple[str, ...]:

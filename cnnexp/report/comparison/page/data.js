@@ -1,4 +1,4 @@
-// The document of cnnexp/report/comparison/page_data.py, with columns found by name and answers decoded.
+// The document of cnnexp/report/comparison/page_document.py, with columns found by name and answers decoded.
 
 export function readData(document) {
   const settings = new Map(document.settings.map((setting) => [setting.name, setting]));
