@@ -24,6 +24,7 @@ from cnnexp.tracking.tags import COMMIT, EVALUATES, RERUNS, SWEEP_EXTEND
 from cnnexp.train import train
 
 _TIMES = "seconds/"  # of no number that training again should repeat
+_AGAIN = " again"  # after the name of the first run, however often it is repeated
 _USED = ("threads", "precision")  # settings of training that were auto: what they became
 _SHOWN = 12  # numbers that differ
 
@@ -52,7 +53,7 @@ def run(target: str, settings: Sequence[str], *, uri: str) -> int:
     content = recorded_config(recorded.run_id, uri=uri)
     if content is None:
         raise ConfigError(f"A run is repeated from its config.yaml; {recorded.name} ({recorded.run_id}) has none.")
-    name = f"{recorded.name} again"
+    name = f"{recorded.name.removesuffix(_AGAIN)}{_AGAIN}"
     where = {"tracking.uri": uri, "tracking.experiment": recorded.experiment, "tracking.run_name": name}
     with with_code([f"{EXTEND}={one}" for one in _code(recorded)]):
         overrides = [
