@@ -31,6 +31,7 @@ from cnnexp.config import ExperimentConfig, values_of
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import caller, quiet, streams
+from cnnexp.system.devices import require_gpu
 from cnnexp.system.resources import allow_open_files
 from cnnexp.system.signals import StopRequest
 from cnnexp.system.text import printable
@@ -90,6 +91,7 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     print_title(name)  # before what takes seconds to import
     from cnnexp.runs.pretrained import find_pretrained
 
+    require_gpu(config.training.device)
     find_pretrained(config.model)  # weights that are missing are no reason to wait for TensorFlow, or to record a run
     from cnnexp.report.run import RunReport
 

@@ -10,7 +10,7 @@ import compatibility as contract
 # enlarge that, and an image on the border then counts as another class.
 PROBABILITIES = {"rel": 0.02, "abs": 0.02}
 
-REFERENCE = ["model.reference_bytes"]
+REFERENCE = ["model.reference_bytes", "used.device"]
 ADDED = {  # since that version
     "run": {"artifacts": ["run.html", "log.txt"], "tags": ["sweep.words"], "parameters": REFERENCE},
     "parent": {"metrics": ["sweep/best_test_accuracy", "sweep/best_val_loss", "sweep/learned_nothing", "sweep/runs"]},

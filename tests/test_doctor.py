@@ -5,6 +5,7 @@ import pytest
 from cnnexp.cli import doctor
 from cnnexp.runs.checkpoint_folder import CheckpointFolder
 from cnnexp.system.cgroup import available_memory, memory_limit
+from cnnexp.system.devices import Opened
 from cnnexp.system.gpus import find_gpus
 from test_cgroup import written
 
@@ -20,8 +21,8 @@ def said(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
-    def of(files, *settings):
-        code = doctor.run(settings, root=written(tmp_path / "root", files))
+    def of(files, *settings, smi="", opened=Opened((), "12.5.1")):
+        code = doctor.run(settings, root=written(tmp_path / "root", files), smi=lambda: smi, ask=lambda: opened)
         return capsys.readouterr().out, code
 
     return of
@@ -37,7 +38,7 @@ def said(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_the_gpus_of_a_machine(files, names, driver, others, tmp_path):
-    found = find_gpus(written(tmp_path, files))
+    found = find_gpus(written(tmp_path, files), smi=str)
     assert (found.names, found.driver, found.others) == (names, driver, others)
 
 
@@ -63,6 +64,29 @@ def test_nothing_is_in_the_way_on_a_plain_machine(said):
 def test_a_gpu_without_a_driver_is_in_the_way(said):
     printed, code = said(ONE)
     assert "NVIDIA L4; driver not loaded" in printed
+    assert code == 1
+
+
+def test_what_each_gpu_would_do_is_said(said):
+    smi = "GPU-1, NVIDIA L4, 23034, 8.9, 550.54.14\nGPU-2, Tesla T4, 15360, 7.5, 550.54.14"
+    opened = Opened((("NVIDIA L4", (8, 9)), ("Tesla T4", (7, 5))), "12.5.1", "9")
+    printed, code = said({}, smi=smi, opened=opened)
+    assert code == 0, printed
+    for text in (
+        "NVIDIA L4, Tesla T4; driver 550.54.14, TensorFlow for CUDA 12.5.1 and cuDNN 9",
+        "gpu:0     NVIDIA L4, 24.2 GB; there training.precision=auto is bfloat16 for large networks",
+        "gpu:1     Tesla T4, 16.1 GB; there training.precision=auto is float32",
+        "with training.device=auto it trains on the NVIDIA L4",
+    ):
+        assert text in printed
+    printed, code = said({}, "training.device=gpu:2", smi=smi, opened=opened)
+    assert "training.device=gpu:2 needs a GPU that TensorFlow opens" in printed
+    assert code == 1
+
+
+def test_a_gpu_that_tensorflow_does_not_open_is_in_the_way(said):
+    printed, code = said({**ONE, **DRIVER})
+    assert "The NVIDIA L4 of this machine is not used: " in printed
     assert code == 1
 
 

@@ -1,10 +1,11 @@
-"""``cnnexp doctor``: what runs would use here, and what is in their way; TensorFlow is not imported."""
+"""``cnnexp doctor``: what runs would use here, and what is in their way.
+
+TensorFlow is asked in a process of its own, and only where there is a GPU.
+"""
 
 import os
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -12,11 +13,12 @@ from rich.text import Text
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets.cache.folder import cache_folder, entries
-from cnnexp.errors import CnnexpError
+from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.report.console import open_console
 from cnnexp.runs.checkpoint_folder import StoppedRuns
-from cnnexp.runs.resolved_settings import BFLOAT16_FLAGS
+from cnnexp.runs.resolved_settings import BFLOAT16_FLAGS, has_bfloat16
 from cnnexp.system import cgroup, gpus, resources
+from cnnexp.system.devices import VISIBLE, Device, Devices, Gpu, Opened, ask_tensorflow, find_devices, made_up
 from cnnexp.system.files import at_home
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import file_size, plural, printable
@@ -26,12 +28,20 @@ LITTLE_ROOM = 2 * 10**9  # free bytes below which a run may fail
 Row = tuple[str, str, bool]  # label, text, whether something is in the way of a run
 
 
-def run(settings: Sequence[str], *, root: Path = Path("/")) -> int:
+def run(
+    settings: Sequence[str],
+    *,
+    root: Path = Path("/"),
+    smi: Callable[[], str] = gpus.query_smi,
+    ask: Callable[[], Opened] = ask_tensorflow,
+) -> int:
     """Print what runs with these settings would use; return 1 where something is in their way, else 0.
 
-    `root` is where /proc and /sys are.
+    `root` is where /proc, /sys and /dev are, `smi` what nvidia-smi prints there, and `ask` what TensorFlow opens.
     """
-    rows = list(_rows(compose_config(settings), root))
+    present = gpus.find_gpus(root, smi)
+    there = made_up(os.environ) or find_devices(present, os.environ, ask)
+    rows = list(_rows(compose_config(settings), root, present, there))
     console = open_console()
     for label, text, wrong in rows:
         style = "attention" if wrong else ""
@@ -39,10 +49,11 @@ def run(settings: Sequence[str], *, root: Path = Path("/")) -> int:
     return int(any(wrong for *_, wrong in rows))
 
 
-def _rows(config: ExperimentConfig, root: Path) -> Iterator[Row]:
+def _rows(config: ExperimentConfig, root: Path, present: gpus.Gpus, there: Devices) -> Iterator[Row]:
     yield from _processor(root)
     yield from _memory(root)
-    yield from _devices(gpus.find_gpus(root))
+    yield from _devices(present, there)
+    yield from _use(config, there)
     yield "versions", ", ".join(f"{name} {number}" for name, number in resources.versions().items()), False
     yield from _store(config)
     yield from _cache(config)
@@ -58,8 +69,7 @@ def _processor(root: Path) -> Iterator[Row]:
         False,
     )
     native = [flag for flag in BFLOAT16_FLAGS if flag in resources.processor_flags()]
-    how = f"bfloat16 for large networks ({', '.join(native)})" if native else "float32: it has no native bfloat16"
-    yield "precision", f"training.precision=auto is {how}", False
+    yield "", f"there training.precision=auto is {_auto_precision(', '.join(native))}", False
 
 
 def _memory(root: Path) -> Iterator[Row]:
@@ -69,23 +79,48 @@ def _memory(root: Path) -> Iterator[Row]:
         yield "memory", f"{file_size(free)} available{within}", False
 
 
-def _devices(found: gpus.Gpus) -> Iterator[Row]:
-    if not found.names:
-        others = f"{plural(found.others, 'GPU')} that TensorFlow's packages cannot use; " if found.others else ""
+def _auto_precision(native: str) -> str:
+    return f"bfloat16 for large networks ({native})" if native else "float32: it has no native bfloat16"
+
+
+def _devices(present: gpus.Gpus, there: Devices) -> Iterator[Row]:
+    """Say what stands here, and of each GPU that TensorFlow opens what it would do."""
+    if not present.cards and not there.gpus:
+        others = f"{plural(present.others, 'GPU')} that TensorFlow's packages cannot use; " if present.others else ""
         yield "devices", f"{others}no NVIDIA GPU: runs train on the processor", False
         return
-    names = ", ".join(found.names)
-    yield "devices", f"{names}; driver {found.driver or 'not loaded'}", found.driver is None
-    try:
-        version(gpus.CUDA_PACKAGE)
-    except PackageNotFoundError:
-        text = (
-            f"TensorFlow opens no GPU without CUDA's packages: {sys.executable} -m pip install 'tensorflow[and-cuda]'"
-        )
-        yield "", text, True
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    drivers = f"driver {there.driver or 'not loaded'}"
+    built = "" if there.cuda is None else f", TensorFlow for CUDA {there.cuda}"
+    cudnn = "" if there.cudnn is None else f" and cuDNN {there.cudnn}"
+    yield "devices", f"{', '.join(present.names) or 'made up by a test'}; {drivers}{built}{cudnn}", False
+    for number, gpu in enumerate(there.gpus):
+        yield f"gpu:{number}", _abilities(gpu), False
+    if there.problem is not None:
+        yield "", there.problem, True
+    hidden = os.environ.get(VISIBLE)
     if hidden is not None:
-        yield "", f"CUDA_VISIBLE_DEVICES={hidden} leaves runs these alone", hidden in ("", "-1")
+        yield "", f"{VISIBLE}={hidden} leaves runs {plural(len(there.gpus), 'GPU')}", not there.gpus
+
+
+def _abilities(gpu: Gpu) -> str:
+    memory = "" if gpu.memory is None else f", {file_size(gpu.memory)}"
+    known = "unknown" if gpu.capability is None else f"{gpu.capability[0]}.{gpu.capability[1]}"
+    native = f"compute capability {known}" if has_bfloat16(Device((gpu,))) else ""
+    return f"{gpu.name}{memory}; there training.precision=auto is {_auto_precision(native)}"
+
+
+def _use(config: ExperimentConfig, there: Devices) -> Iterator[Row]:
+    """Say what a run with these settings would compute on."""
+    asked = config.training.device
+    try:
+        device = Device.choose(asked, there)
+    except ConfigError as error:
+        yield "run", str(error), True
+        return
+    what = f"the {device.name}" if device.gpus else "the processor"
+    yield "run", f"with training.device={asked} it trains on {what}", False
+    if len(there.gpus) > 1 and device.gpus:
+        yield "sweep", f"its runs have {plural(len(there.gpus), 'GPU')}, each one of its own", False
 
 
 def _store(config: ExperimentConfig) -> Iterator[Row]:

@@ -63,6 +63,7 @@ def run(target: str, settings: Sequence[str], *, uri: str) -> int:
                 for one in _USED
                 if f"used.{one}" in recorded.settings
             ),
+            *_device(recorded),
             *settings,
             *(str(Override.setting(key, value)) for key, value in where.items()),
         ]
@@ -72,6 +73,12 @@ def run(target: str, settings: Sequence[str], *, uri: str) -> int:
     found = repetition(recorded, again)
     _print(found, recorded, again)
     return 1 if found.different else 0
+
+
+def _device(recorded: RunSummary) -> list[str]:
+    """Return the override for the kind of device that a run has used; a run of earlier versions does not say."""
+    used = recorded.settings.get("used.device")
+    return [] if used is None else [f"training.device={'cpu' if used == 'cpu' else 'gpu'}"]
 
 
 def _one_run(target: str, uri: str) -> RunSummary:
@@ -122,7 +129,7 @@ def _facts(recorded: RunSummary, again: RunSummary) -> list[tuple[str, str | Non
     ]
 
 
-_AUTO = frozenset(f"training.{name}" for name in _USED)  # given as what they had become
+_AUTO = frozenset(f"training.{name}" for name in (*_USED, "device"))  # given as what they had become
 
 
 def _print(found: Repetition, recorded: RunSummary, again: RunSummary) -> None:

@@ -9,9 +9,9 @@ from cnnexp.comparison.design import Configuration, Setting, seed_of
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT
 from cnnexp.comparison.tested_images import TestedImages
-from cnnexp.config import names_affecting
+from cnnexp.config import all_settings, names_affecting
 from cnnexp.records import RunSummary
-from cnnexp.system.text import listed, plural
+from cnnexp.system.text import as_yaml, listed, plural
 
 _STEPS_RATIO = 1.25  # below, early stopping alone explains the difference
 
@@ -132,7 +132,11 @@ def _different_machines(runs: Sequence[RunSummary], named: set[str]) -> list[str
 def _machine_values(runs: Sequence[RunSummary], name: str) -> list[str]:
     """What ``auto`` became, where it is recorded; else what was asked for."""
     used = f"used.{name.rpartition('.')[2]}"
-    return _values(runs, used) or _values(runs, name)
+    found = _values(runs, used)
+    setting = all_settings()[name]
+    if found and setting.has_unhashed and not all(used in run.settings for run in runs):  # some are older than it
+        found = sorted({*found, as_yaml(setting.unhashed)})
+    return found or _values(runs, name)
 
 
 def _selected_on_test(runs: Sequence[RunSummary]) -> str | None:

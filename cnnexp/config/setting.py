@@ -48,6 +48,7 @@ class Setting:
     column: Column = "always"  # of a comparison: always, or only where a run sets it itself; never: nor a parameter
     short: str | None = None  # label in run names; None: the setting's own name; empty: not named
     neutral: Any = _NO_NEUTRAL  # value that means "as before this setting existed"
+    unhashed: Any = _NO_NEUTRAL  # what the neutral value comes to for runs that are those of before
 
     @property
     def is_recorded(self) -> bool:
@@ -65,13 +66,18 @@ class Setting:
         return self.neutral is not _NO_NEUTRAL
 
     @property
+    def has_unhashed(self) -> bool:
+        """Whether its neutral value is decided for each run."""
+        return self.unhashed is not _NO_NEUTRAL
+
+    @property
     def varies_runs(self) -> bool:
         """Whether a comparison may ask what it changes: repetitions and places answer nothing."""
         return self.affects in _RECORDED and self.affects != "chance"
 
     def in_run_hash(self, value: object) -> bool:
         """Tell whether two runs that differ in this value are different runs; null is a setting that is not in use."""
-        return self.affects in _LEARNED and value is not None and not self.is_neutral(value)
+        return self.affects in _LEARNED and value not in (None, self.unhashed) and not self.is_neutral(value)
 
     def in_sweep_hash(self, value: object) -> bool:
         """Tell whether two sweeps that differ in this value are different sweeps."""
@@ -88,15 +94,17 @@ def setting(
     column: Column = "always",
     short: str | None = None,
     neutral: object = _NO_NEUTRAL,
+    unhashed: object = _NO_NEUTRAL,
     required: bool = False,
 ) -> Any:  # noqa: ANN401 - what `dataclasses.field` returns
     """Declare what a field of a `settings` class affects, such as the machine, and how it is shown.
 
     A setting that is added to a program whose runs are recorded takes a `neutral` value, at which it stays out of run
     and sweep hashes: what was run before is then still the same run. YAML files of users that were written before, and
-    do not name it, have that value, unless it is `required`: older than its namesake in another class of its group.
+    do not name it, have that value, unless it is `required`: older than its namesake in another class of its group. Where
+    the neutral value is decided for each run, such as auto, `unhashed` is the decision that stays out of run hashes.
     """
-    metadata = {_KEY: Setting(affects=affects, column=column, short=short, neutral=neutral)}
+    metadata = {_KEY: Setting(affects=affects, column=column, short=short, neutral=neutral, unhashed=unhashed)}
     if required or neutral is _NO_NEUTRAL:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(metadata=metadata, default=neutral)

@@ -1,3 +1,5 @@
+import re
+
 from cnnexp.config.setting import one_of, setting, settings, within
 from cnnexp.errors import ConfigError
 
@@ -20,7 +22,10 @@ class TrainingConfig:
     freeze: int | str = setting(column="if set", neutral="none")  # none | backbone | how many of the first blocks
     head_epochs: int = setting(column="if set", neutral=0)  # of the head alone, before `epochs`
     threads: int | str = setting(affects="machine", column="if set", short="")  # cores; auto: docs/performance.md
-    precision: str = setting(affects="machine", column="if set")  # float32 | bfloat16 | auto: see docs/performance.md
+    precision: str = setting(affects="machine", column="if set")  # float32 | tf32 | bfloat16 | auto: docs/devices.md
+    # auto | cpu | gpu | gpu:1: see docs/devices.md; a run on the processor is the one that it was without this setting.
+    device: str = setting(affects="machine", column="if set", short="", neutral="auto", unhashed="cpu")
+    deterministic: bool = setting(affects="machine", column="if set", neutral=True)  # the same seed, the same numbers
     # Seconds between two states that are saved; auto: each epoch, and each minute of a long one; None: none is saved.
     checkpoint_every: float | str | None = setting(affects="execution", neutral="auto")
     resume: str = setting(affects="command", neutral="auto")  # auto: the newest equal run that stopped; never; its id
@@ -54,7 +59,16 @@ class TrainingConfig:
                 raise ConfigError(f"training.threads must be auto or a whole number from 1; got {self.threads!r}.")
         else:
             within("training.threads", self.threads, 1, 1024)
-        one_of("training.precision", self.precision, ("float32", "bfloat16", "auto"))
+        one_of("training.precision", self.precision, ("float32", "tf32", "bfloat16", "auto"))
+        if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", self.device):
+            raise ConfigError(
+                "training.device must be auto, cpu, gpu, or a GPU by its number, such as gpu:1; cnnexp doctor lists "
+                f"them. Got {self.device!r}."
+            )
+        if self.precision == "tf32" and self.device == "cpu":
+            raise ConfigError(
+                "training.precision=tf32 is a GPU's; with training.device=cpu choose float32, bfloat16 or auto."
+            )
         if isinstance(self.checkpoint_every, str):
             if self.checkpoint_every != "auto":
                 raise ConfigError(

@@ -6,6 +6,7 @@ needs Keras on TensorFlow, NumPy and Pillow.
 
 import os
 import platform
+import sys
 import zipfile
 from dataclasses import dataclass
 from functools import cache
@@ -43,16 +44,31 @@ def load(folder: Path) -> Classifier:
         UnfitModelError: A file is missing, damaged or of another card, or answers differ; the message says which.
 
     """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # before TensorFlow starts: not all memory of a GPU
     card = Card.from_json(_content(folder, CARD_FILE))
     for name in (MODEL_FILE, REFERENCE_FILE):
         _require_unchanged(folder, name, card)
     network = _load_network(folder / MODEL_FILE, card)
+    _multiply_in_all_bits()
     reference = _load_reference(folder, card)
     classifier = Classifier(
         card=card, reference=reference, forward=forward_of(network, at_once=card.images_at_once), network=network
     )
-    golden.replay(card, lambda pixels: classifier.forward(pixels)[0], same_machine=card.made_on == machine())
+    here = machine()
+    golden.replay(
+        card,
+        lambda pixels: classifier.forward(pixels)[0],
+        same_machine=card.made_on == here,
+        tolerance=golden.ELSEWHERE if "device" in here else None,  # its libraries choose how they sum by what is faster
+    )
     return classifier
+
+
+def _multiply_in_all_bits() -> None:
+    """Have GPUs multiply float32 as it is; TensorFlow's default are numbers of fewer bits, which give other answers."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def load_keras(path: Path) -> "keras.Model":
@@ -79,9 +95,21 @@ def load_keras(path: Path) -> "keras.Model":
 def machine() -> dict[str, str]:
     """Return what the answers of a model depend on, beside its files."""
     libraries = {name: _version(name) for name in ("tensorflow", "keras", "numpy")}
-    return {"processor": _processor(), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "unset"), "reader": READER} | (
-        libraries
-    )
+    device = {} if (gpu := _gpu()) is None else {"device": gpu}
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "unset")
+    return {"processor": _processor(), "onednn": onednn, "reader": READER, **device, **libraries}
+
+
+def _gpu() -> str | None:
+    """Return the model of the GPU that TensorFlow computes on; None: it computes on the processor, or not at all."""
+    if "tensorflow" not in sys.modules:
+        return None
+    import tensorflow as tf
+
+    seen = tf.config.get_visible_devices("GPU")
+    if not seen:
+        return None
+    return str(tf.config.experimental.get_device_details(seen[0]).get("device_name", "GPU"))
 
 
 def _version(name: str) -> str:

@@ -51,6 +51,7 @@ def main() -> int:
 def _import_tensorflow() -> None:
     """Import TensorFlow without what it prints about itself and about GPUs that are not there."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or it would take all memory of a GPU
     stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

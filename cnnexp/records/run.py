@@ -27,12 +27,13 @@ class RunInfo:
     parameters: int  # trainable weights of the model
     learning_rate: float  # after batch scaling, before the schedule
     threads: int
-    precision: str  # as resolved
+    precision: str  # as resolved: float32 | tf32 | bfloat16
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
     steps_per_epoch: int
     notes: tuple[str, ...]
     found: FoundLearningRate | None = None  # None: the learning rate was set by hand
     head_parameters: int | None = None  # weights of the head, where it alone is trained; None: others are, too
+    device: str = "cpu"  # or the models of its GPUs
     reference_bytes: int = 0  # about, of the images and features that are stored beside the model
 
 

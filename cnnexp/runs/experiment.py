@@ -125,7 +125,7 @@ def run(
             evaluated,
             is_unlike=unlike_by(trained.outputs, card.reference, splits.test, p=card.card.thresholds.unlike_p),
         ),
-        environment=resources.environment(threads=settings.threads, precision=settings.precision),
+        environment=settings.environment,
         code=code,
     )
 
@@ -181,7 +181,9 @@ def prepare(
     checkpoint: Checkpoint = NOT_SAVED,
 ) -> tuple[keras.Model, NetworkTraining, FoundLearningRate | None]:
     """Return a network that this run has not trained yet, what will train it, and the learning rate if it was found."""
-    configure_tensorflow(threads=settings.threads, seed=config.seed)
+    configure_tensorflow(
+        threads=settings.threads, seed=config.seed, device=settings.device, deterministic=settings.deterministic
+    )
     graphs = _own_graphs(config, graphs)
     build = partial(untrained_model, config, splits, settings, pretrained)
     model = starting_model(config, splits, settings, pretrained, networks=graphs.networks)
@@ -236,7 +238,8 @@ def run_info(
         precision=settings.precision,
         augmentation=str(settings.augmentation),
         steps_per_epoch=settings.steps_per_epoch,
-        notes=(*splits.notes, *rate_notes(found)),
+        device=settings.device.name,
+        notes=(*splits.notes, *settings.notes, *rate_notes(found)),
         found=found,
         head_parameters=model.get_layer(LOGITS).count_params() if config.training.freeze == "backbone" else None,
         reference_bytes=reference_bytes(splits, length=int(model.get_layer(LOGITS).input.shape[-1])),

@@ -82,7 +82,9 @@ def prepare_final(
     It is trained on their schedule and has no validation split of its own: nothing stops it or chooses an epoch.
     """
     if config.data.final == "mean":
-        configure_tensorflow(threads=settings.threads, seed=config.seed)
+        configure_tensorflow(
+            threads=settings.threads, seed=config.seed, device=settings.device, deterministic=settings.deterministic
+        )
         model = mean_model(results)
         return FinalTraining(
             config=config, settings=settings, model=model, found=None, splits=splits, network_training=None

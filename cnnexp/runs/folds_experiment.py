@@ -149,7 +149,7 @@ def run(
             evaluated,
             is_unlike=_never_unlike,
         ),
-        environment=resources.environment(threads=settings.threads, precision=settings.precision),
+        environment=settings.environment,
         code=code,
         folds=FoldsReport(
             scores=fold_scores(results, pooled),

@@ -13,8 +13,9 @@ from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.system import resources
 
 # What a training cannot go on with to the same numbers, or to any that mean something.
-_NEEDED = ("data", "weights", "processor", "threads", "precision", "oneDNN")
+_NEEDED = ("data", "weights", "processor", "threads", "precision", "oneDNN", "device", "deterministic")
 _IN_WORDS = {"data": "digest of the data", "weights": "digest of the weights it started from"}
+_UNNAMED = {"device": "the processor", "deterministic": "true"}  # where nothing is said, as before there were others
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def origin_of(
     config: ExperimentConfig, splits: Splits, settings: ResolvedSettings, pretrained: PretrainedNetwork | None
 ) -> dict[str, str]:
     """Return what the numbers of a run come from, name -> plain text."""
-    environment = resources.environment(threads=settings.threads, precision=settings.precision)
+    environment = settings.environment
     flags = hashlib.sha256(" ".join(sorted(resources.processor_flags())).encode()).hexdigest()[:8]
     return {
         "data": splits.digest[:12],
@@ -38,17 +39,25 @@ def origin_of(
         "threads": str(settings.threads),
         "precision": settings.precision,
         "oneDNN": environment["onednn"],
+        **_of_device(settings, environment),
         **{f"code of {one}": one.code.digest[:8] for one in extensions_of(config)},
         **environment["versions"],
     }
 
 
+def _of_device(settings: ResolvedSettings, environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is other than the processor, and other than deterministic."""
+    of_gpus = {"device": settings.device.name, "driver": str(environment.get("driver"))} if settings.device.gpus else {}
+    return of_gpus | ({} if settings.deterministic else {"deterministic": "false"})
+
+
 def changes(before: Mapping[str, Any], now: Mapping[str, str]) -> Changes:
     """Return what has changed."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    unnamed = {name: _UNNAMED.get(name, "none") for name in names}
     texts = {
-        name: f"{_IN_WORDS.get(name, name)} {now.get(name, 'none')} instead of {before.get(name, 'none')}"
-        for name in names
+        name: f"{_IN_WORDS.get(name, name)} {now.get(name, none)} instead of {before.get(name, none)}"
+        for name, none in unnamed.items()
     }
     return Changes(
         fatal=tuple(texts[name] for name in names if name in _NEEDED),

@@ -1,14 +1,14 @@
 """Resolved settings: what ``auto`` and settings that depend on the data come to; without Keras.
 
-The numbers of a run depend on threads and precision, so `auto` follows from shapes and processor flags only, never from
-a timing or from how busy the machine is: the same run gives the same numbers, alone or in a sweep. A sweep resolves
-them by the same function, because they are part of the run hash.
+The numbers of a run depend on device, threads and precision, so `auto` follows from shapes, processor flags and devices
+only, never from a timing or from how busy the machine is: the same run gives the same numbers, alone or in a sweep. A
+sweep resolves them by the same functions, because they are part of the run hash.
 """
 
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from cnnexp.config import (
     OptimizerConfig,
     ZooModelConfig,
 )
+from cnnexp.errors import ConfigError
 from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
-from cnnexp.system import resources
+from cnnexp.system import devices, resources
+from cnnexp.system.devices import Device
 
 if TYPE_CHECKING:
     from cnnexp.datasets import Split, Splits
@@ -45,18 +47,38 @@ FEW_FEATURES = 2_000
 # Instruction sets with native bfloat16 multiply-add; without one it is emulated and slower than float32.
 BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
 
+BFLOAT16_CAPABILITY = (8, 0)  # CUDA's compute capability from which a GPU has it natively (Ampere); TF32, too
+
+GPU_THREADS = 1  # of the processor beside a GPU: it starts operations; images are gathered in a thread of their own
+
+_PROCESSOR = Device()
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvedSettings:
     """The settings of a run as resolved for its data and this machine."""
 
     threads: int
-    precision: str  # float32 | bfloat16
+    precision: str  # float32 | tf32 | bfloat16
     learning_rate: float  # after batch scaling, before the schedule; NaN: it is not found yet
     steps_per_epoch: int
     augmentation: Augmentation
     statistics: "ChannelStatistics"  # of the training images
     scaling: Scaling
+    device: Device = _PROCESSOR
+    deterministic: bool = True
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the run is computed with, in full."""
+        return resources.environment(
+            threads=self.threads, precision=self.precision, device=self.device, deterministic=self.deterministic
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of it: why a GPU that stands here is not used."""
+        return () if self.device.note is None else (self.device.note,)
 
 
 def resolve(
@@ -65,8 +87,9 @@ def resolve(
     """Resolve ``auto``, and what depends on the training split; `pretrained` is the network that a run starts from."""
     height, width, _ = splits.spec.shape
     images_per_step, images = config.training.images_per_step, len(splits.train)
+    device = Device.choose(config.training.device, devices.devices())
     threads, precision = resolve_execution(
-        config, images=images, height=height, width=width, cores=resources.cores(), pretrained=pretrained
+        config, images=images, height=height, width=width, cores=resources.cores(), pretrained=pretrained, device=device
     )
     statistics = channel_statistics(splits.train)
     return ResolvedSettings(
@@ -77,6 +100,8 @@ def resolve(
         augmentation=resolve_augmentation(config.augmentation, config.data, splits.spec),
         statistics=statistics,
         scaling=fit_scaling(config.data.scaling, statistics) if pretrained is None else pretrained.scaling,
+        device=device,
+        deterministic=config.training.deterministic,
     )
 
 
@@ -88,8 +113,9 @@ def resolve_execution(
     width: int,
     cores: int,
     pretrained: PretrainedNetwork | None = None,
+    device: Device = _PROCESSOR,
 ) -> tuple[int, str]:
-    """Return the threads and the precision, ``float32`` or ``bfloat16``, that a run computes with.
+    """Return the threads and the precision, ``float32``, ``tf32`` or ``bfloat16``, that a run computes with.
 
     Args:
         config: Both may be ``auto``, which goes by the size of the largest feature map of one step.
@@ -98,14 +124,22 @@ def resolve_execution(
         width: The same.
         cores: The number of cores that one run may use.
         pretrained: The network that the run starts from, if any.
+        device: What the run computes on.
+
+    Raises:
+        ConfigError: the device does not have the precision.
 
     """
     work = int(min(config.training.batch_size, images) * height * width * _values_per_pixel(config, pretrained))
     if config.training.freeze == "backbone":  # the head is trained on features, which are always float32
         few = images <= FEW_FEATURES
-        return resolve_threads(config.training.threads, work=0 if few else work, cores=cores), "float32"
-    threads = resolve_threads(config.training.threads, work=work, cores=cores)
-    return threads, resolve_precision(config.training.precision, work=work)
+        return _resolve_threads(config.training.threads, device, work=0 if few else work, cores=cores), "float32"
+    threads = _resolve_threads(config.training.threads, device, work=work, cores=cores)
+    return threads, resolve_precision(config.training.precision, work=work, device=device)
+
+
+def _resolve_threads(threads: int | str, device: Device, *, work: int, cores: int) -> int:
+    return resolve_threads(threads, work=work, cores=GPU_THREADS if device.gpus else cores)
 
 
 def _values_per_pixel(config: ExperimentConfig, pretrained: PretrainedNetwork | None) -> float:
@@ -126,12 +160,35 @@ def resolve_threads(threads: int | str, *, work: int, cores: int) -> int:
     return 1 if work < SMALL_WORK else cores
 
 
-def resolve_precision(precision: str, *, work: int) -> str:
-    """Return ``float32`` or ``bfloat16``; ``auto`` is bfloat16 for large work on a processor that has it natively."""
+def resolve_precision(precision: str, *, work: int, device: Device = _PROCESSOR) -> str:
+    """Return ``float32``, ``tf32`` or ``bfloat16``; ``auto`` is bfloat16 for large work on a device that has it natively.
+
+    Raises:
+        ConfigError: ``tf32`` on a device that does not have it.
+
+    """
+    if precision == "tf32" and not _has_tensor_cores(device):
+        where = f"the {device.name}" if device.gpus else "the processor"
+        raise ConfigError(
+            "training.precision=tf32 needs a GPU of compute capability 8.0 or higher; the run would train on "
+            f"{where}. Choose float32, bfloat16 or auto."
+        )
     if precision != "auto":
         return precision
-    native = any(flag in resources.processor_flags() for flag in BFLOAT16_FLAGS)
-    return "bfloat16" if native and work >= SMALL_WORK else "float32"
+    return "bfloat16" if has_bfloat16(device) and work >= SMALL_WORK else "float32"
+
+
+def has_bfloat16(device: Device) -> bool:
+    """Return whether a device has bfloat16 natively."""
+    if device.gpus:
+        return _has_tensor_cores(device)
+    return any(flag in resources.processor_flags() for flag in BFLOAT16_FLAGS)
+
+
+def _has_tensor_cores(device: Device) -> bool:
+    """Return whether all GPUs of a device multiply in bfloat16 and TF32."""
+    known = [gpu.capability for gpu in device.gpus]
+    return bool(known) and all(one is not None and one >= BFLOAT16_CAPABILITY for one in known)
 
 
 def scaled_learning_rate(optimizer: OptimizerConfig, *, batch_size: int) -> float:

@@ -51,8 +51,8 @@ class Resuming:
         before = self.folder.origin
         changed = None if before is None else changes(before, origin)
         notes = []
-        if changed is not None and changed.fatal:
-            reason = listed(changed.fatal)
+        if changed is not None and (fatal := (*changed.fatal, *self._unrepeatable(before or {}, origin))):
+            reason = listed(fatal)
             if not self.restarts:
                 raise CheckpointError(
                     "A run goes on from where it was stopped only to the same numbers, and this one cannot: "
@@ -64,6 +64,12 @@ class Resuming:
             notes = [f"Changed since the run was stopped, which may change its numbers: {listed(changed.others)}."]
         self.folder.note_origin(origin)
         return dataclasses.replace(splits, notes=(*splits.notes, *notes))
+
+
+    def _unrepeatable(self, *origins: Mapping[str, str]) -> tuple[str, ...]:
+        """Return that the same seed gives other numbers, where a run is to go on and always was like that."""
+        same = all(one.get("deterministic") == "false" for one in origins)
+        return ("it has training.deterministic=false",) if same and not self.checkpoint.finish else ()
 
 
 def _warn(error: OSError) -> None:

@@ -61,6 +61,10 @@ class NetworkTraining:
             DataError: the cache folder cannot keep the features of the images.
 
         """
+        with training.products_in(self.settings.precision):
+            return self._train(model)
+
+    def _train(self, model: keras.Model) -> TrainedNetwork:
         if self.config.training.freeze == "backbone":
             return self._train_frozen(self._in_float32(model))
         history = None
@@ -98,7 +102,7 @@ class NetworkTraining:
             return self._in_float32(model), before
         trainer = self.graphs.reuse(self._trainer(model))
         history = self._fit(trainer, self._fit_config, self.splits.train.to_crop, self.splits.validation, before=before)
-        if self.settings.precision == "float32":
+        if self.settings.precision != "bfloat16":
             return trainer.network, history
         return self._in_float32(trainer.network.model), history
 
@@ -242,7 +246,7 @@ class NetworkTraining:
 
     def _in_float32(self, model: keras.Model) -> Network:
         """Return a network of the same weights that computes in float32, as networks are evaluated and saved."""
-        if self.settings.precision == "float32":
+        if self.settings.precision != "bfloat16":
             return self.graphs.reuse(Network(model))
         network = self.graphs.reuse(Network(self.build("float32")))
         network.model.set_weights(model.get_weights())

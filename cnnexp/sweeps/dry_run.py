@@ -16,6 +16,7 @@ from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.summary import seeds_note
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
+from cnnexp.system.devices import devices
 from cnnexp.system.text import as_yaml, plural, printable
 from cnnexp.tracking.store.find_runs import runs_like
 from cnnexp.tracking.store.stored_run import StoredRun
@@ -54,8 +55,8 @@ def _done(jobs: Sequence[Job], previous: PreviousRuns) -> set[int]:
     """Return the numbers of finished runs; data are read only where there are any."""
     if not previous.finished:
         return set()
-    inspector, cores = DatasetInspector(read_here), resources.cores()
-    hashes = {job.number: inspector.resolve(job.config, cores=cores).run_hash for job in jobs}
+    inspector, cores, there = DatasetInspector(read_here), resources.cores(), devices()
+    hashes = {job.number: inspector.resolve(job.config, cores=cores, devices=there).run_hash for job in jobs}
     return {number for number, run_hash in hashes.items() if run_hash in previous.finished}
 
 

@@ -21,6 +21,7 @@ from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.summary import next_steps, print_end, summarize, summarize_with_comparison, tell_caller
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep, describe_varied
 from cnnexp.system import resources
+from cnnexp.system.devices import devices
 from cnnexp.system.text import one_line, plural
 from cnnexp.tracking.store.find_runs import runs_of
 from cnnexp.tracking.store.stored_run import StoredRun
@@ -132,7 +133,7 @@ class ExternalSweep:
         """Execute jobs as one batch; return what each returned, None for one that was done before or is a duplicate."""
         launched: dict[int, list[str]] = {}
         for job, search in jobs:
-            run_hash = self._inspector.resolve(job.config, cores=resources.cores()).run_hash
+            run_hash = self._inspector.resolve(job.config, cores=resources.cores(), devices=devices()).run_hash
             self._hashes[job.number] = run_hash
             if run_hash in self._jobs:
                 continue

@@ -18,6 +18,7 @@ from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.scheduler import Scheduler
 from cnnexp.sweeps.sweep_records import PreviousRuns, tags_to_resume
 from cnnexp.system import resources
+from cnnexp.system.devices import devices
 from cnnexp.system.files import at_home, remove_if_empty
 from cnnexp.tracking import deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
@@ -83,7 +84,7 @@ def run_folds(
     report = SweepReport()
     limit = config.sweep.workers if isinstance(config.sweep.workers, int) else None
     forkserver.start()
-    executor = ProcessExecutor(cores=resources.cores(), limit=limit)
+    executor = ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices())
     job = Job(number=0, overrides=tuple(overrides), varied={}, config=config, name=name, environment={})
     scheduler = Scheduler(
         settings=config.sweep,

@@ -14,6 +14,7 @@ from cnnexp.sweeps.attempts import Attempts
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import Executor, InspectTask, Message, WorkerHandle
 from cnnexp.sweeps.run_hash import hash_run, resolve
+from cnnexp.system.devices import Devices
 
 _TIMEOUT = 0.5  # seconds to wait for messages before checking whether to give up
 
@@ -22,7 +23,7 @@ _TIMEOUT = 0.5  # seconds to wait for messages before checking whether to give u
 class ResolvedRun:
     """A run whose data are known."""
 
-    config: ExperimentConfig  # with threads and precision decided
+    config: ExperimentConfig  # with device, threads and precision decided
     run_hash: str  # equal where everything is equal that can change the result
     data_digest: str
 
@@ -52,21 +53,21 @@ class DatasetInspector:
             raise known
         return known
 
-    def resolve(self, config: ExperimentConfig, *, cores: int) -> ResolvedRun:
-        """Return a run with its hash; `cores` are the most that it can have.
+    def resolve(self, config: ExperimentConfig, *, cores: int, devices: Devices) -> ResolvedRun:
+        """Return a run with its hash; `cores` are the most that it can have, and `devices` those that there are.
 
         A run that continues from another gets that one's id: a name may soon mean one of this sweep.
 
         Raises:
             DataError: its data are missing, unreadable, or unsuitable.
             ModelError: so are the weights that it starts from.
-            ConfigError: the network takes no such images.
+            ConfigError: the network takes no such images, or there is no such device.
 
         """
         config = pinned(config)
         with starting_network(config) as pretrained:
             info = self.inspect(data_for(config.data, pretrained))
-            resolved = resolve(config, info, cores=cores, pretrained=pretrained)
+            resolved = resolve(config, info, cores=cores, devices=devices, pretrained=pretrained)
             return ResolvedRun(resolved, hash_run(resolved, info, pretrained=pretrained), info.digest)
 
 

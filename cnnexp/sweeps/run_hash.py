@@ -9,6 +9,7 @@ from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_s
 from cnnexp.config.columns import extensions_of, values
 from cnnexp.records import DatasetInfo, PretrainedNetwork
 from cnnexp.runs.resolved_settings import resolve_execution
+from cnnexp.system.devices import Device, Devices
 
 # Hydra's own settings that change how and where a sweep is carried out, not which runs it has.
 _HYDRA_EXECUTION = ("hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials", "hydra.verbose")
@@ -16,9 +17,22 @@ _HYDRA_COMMAND = ("hydra.sweep",)  # the folder is named by the time of the comm
 
 
 def resolve(
-    config: ExperimentConfig, info: DatasetInfo, *, cores: int, pretrained: PretrainedNetwork | None = None
+    config: ExperimentConfig,
+    info: DatasetInfo,
+    *,
+    cores: int,
+    devices: Devices,
+    pretrained: PretrainedNetwork | None = None,
 ) -> ExperimentConfig:
-    """Return the configuration with threads and precision decided; `cores` are all there are for one run."""
+    """Return the configuration with device, threads and precision decided.
+
+    `cores` are all there are for one run, and `devices` all there are for the sweep.
+
+    Raises:
+        ConfigError: there is no such device, or it does not have the precision.
+
+    """
+    device = Device.choose(config.training.device, devices)
     threads, precision = resolve_execution(
         config,
         images=_training_images(config.data, info),
@@ -26,10 +40,10 @@ def resolve(
         width=info.width,
         cores=cores,
         pretrained=pretrained,
+        device=device,
     )
-    return dataclasses.replace(
-        config, training=dataclasses.replace(config.training, threads=threads, precision=precision)
-    )
+    used = dataclasses.replace(config.training, threads=threads, precision=precision, device=device.kind)
+    return dataclasses.replace(config, training=used)
 
 
 def _training_images(data: DataConfig, info: DatasetInfo) -> int:

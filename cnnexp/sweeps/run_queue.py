@@ -83,7 +83,7 @@ class RunQueue:
         self._folds.kill_unfinished()
 
     def _resolved(self, config: ExperimentConfig) -> ResolvedRun:
-        return self._inspector.resolve(config, cores=self._executor.cores)
+        return self._inspector.resolve(config, cores=self._executor.cores, devices=self._executor.devices)
 
     def _next_job(self) -> Job | None:
         while True:

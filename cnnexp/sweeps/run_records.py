@@ -28,7 +28,7 @@ class SweepRun:
 
     job: Job
     run_hash: str  # empty: its data could not be read
-    config: ExperimentConfig  # of the job, with threads and precision decided
+    config: ExperimentConfig  # of the job, with device, threads and precision decided
     data_digest: str
     attempts: Attempts
     parent: Parent  # that it is recorded under

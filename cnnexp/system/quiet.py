@@ -4,7 +4,7 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,15 +19,22 @@ ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a bar for each small file that a server keeps
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing leaves the machine unasked
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # memory of a GPU as it is needed, instead of all of it at once
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # GPUs have the numbers that nvidia-smi gives them
     "GIT_PYTHON_REFRESH": "quiet",  # a missing git is no reason for a warning
 }
 
 # TensorFlow prints these before it reads TF_CPP_MIN_LOG_LEVEL, or at any level: announcements and, on a machine
-# without a GPU, complaints that it has none.
-_ANNOUNCEMENT = re.compile(
-    r"^(I\d{4} |WARNING: All log messages before absl::InitializeLog|To enable the following instructions:"
-    r"|[WE]\d{4} .*(cuda|CUDA|cuInit|cuDNN|cuBLAS|cuFFT|GPU|TensorRT))"
+# without a GPU, complaints that it has none. What is said about GPUs is kept for `devices`, which says it where there
+# is one.
+_ABOUT_GPUS = re.compile(
+    r"^([WE]\d{4} |\d{4}-\d\d-\d\d [\d:.]+: [IWE] ).*(cuda|CUDA|cuInit|cuDNN|cuBLAS|cuFFT|GPU|TensorRT)"
+    r"|^Skipping registering GPU devices"
 )
+_ANNOUNCEMENT = re.compile(
+    r"^(I\d{4} |WARNING: All log messages before absl::InitializeLog|To enable the following instructions:)"
+)
+_said_about_gpus: list[str] = []
 
 
 def set_environment() -> None:
@@ -73,8 +80,15 @@ def without_announcements() -> Iterator[None]:
             os.close(stderr)
             captured.seek(0)
             for line in captured.read().decode(errors="replace").splitlines():
-                if not _ANNOUNCEMENT.match(line):
+                if _ABOUT_GPUS.match(line):
+                    _said_about_gpus.append(line.partition("] ")[2])
+                elif not _ANNOUNCEMENT.match(line):
                     print(line, file=sys.stderr)
+
+
+def messages_about_gpus() -> Sequence[str]:
+    """Return what TensorFlow has said about GPUs in this process, without time and place."""
+    return _said_about_gpus
 
 
 @cache
@@ -84,6 +98,8 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    # In float32 a model gives the same answers on every device; a training that wants TF32 asks for it.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     tf.get_logger().addFilter(_is_not_about_retracing)
 
 

@@ -3,7 +3,7 @@
 from cnnexp.training.batch_memory import SHORT_OF_MEMORY, largest_batch
 from cnnexp.training.batches import Examples
 from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint
-from cnnexp.training.determinism import configure_tensorflow, random_state_kept
+from cnnexp.training.determinism import configure_tensorflow, products_in, random_state_kept
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
@@ -50,6 +50,7 @@ __all__ = [
     "loss_and_accuracy",
     "loss_facts",
     "plain_features",
+    "products_in",
     "random_state_kept",
     "require_zip_date",
     "to_bytes",

@@ -3,21 +3,28 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import numpy as np
 import tensorflow as tf
 
 from cnnexp.errors import ConfigError
+from cnnexp.system.devices import Device
 
 
-def configure_tensorflow(*, threads: int, seed: int) -> None:
-    """Fix threads, determinism and every random seed; call before anything else of TensorFlow runs.
+_PROCESSOR = Device()
+_deterministic: list[bool] = []  # whether operations of this process are, once that is fixed
+
+
+def configure_tensorflow(
+    *, threads: int, seed: int, device: Device = _PROCESSOR, deterministic: bool = True
+) -> None:
+    """Fix threads, device, determinism and every random seed; call before anything else of TensorFlow runs.
 
     Raises:
-        ConfigError: if TensorFlow already runs in this process with another number of threads.
+        ConfigError: if TensorFlow already runs in this process with another number of threads, or on another device.
 
     """
+    _make_visible(device)
     current = tf.config.threading.get_intra_op_parallelism_threads()
     if current != threads:
         try:
@@ -28,20 +35,56 @@ def configure_tensorflow(*, threads: int, seed: int) -> None:
                 f"TensorFlow fixes its threads at the start of a process: this one runs on {current or 'all'}, the run "
                 f"asks for training.threads={threads}. Start it in a process of its own."
             ) from error
-    _make_deterministic()
+    _fix_determinism(deterministic)
     random.seed(seed)  # where Keras takes the seeds of initial weights and of dropout from
     np.random.seed(seed)
 
 
-@cache
-def _make_deterministic() -> None:
-    """Fix what is fixed once per process: TensorFlow's own seed must be set, although nothing here draws from it.
+def _make_visible(device: Device) -> None:
+    """Have TensorFlow place operations on the GPUs of a device alone; it takes memory there as it needs it."""
+    found = tf.config.list_physical_devices("GPU")
+    wanted = [found[gpu.index] for gpu in device.gpus if not gpu.made_up]
+    if tf.config.get_visible_devices("GPU") == wanted:
+        return
+    try:
+        tf.config.set_visible_devices(wanted, "GPU")
+    except RuntimeError as error:
+        raise ConfigError(
+            f"TensorFlow fixes its devices at the start of a process: this one does not compute on {device.name}, as "
+            "the run asks. Start it in a process of its own."
+        ) from error
 
-    Setting it again for every run would discard all compiled graphs, and tracing them again takes as long as the first
-    time.
+
+def _fix_determinism(deterministic: bool) -> None:
+    """Fix whether operations are deterministic, once per process.
+
+    TensorFlow's own seed must be set, although nothing here draws from it. Setting it again for every run would discard
+    all compiled graphs, and tracing them again takes as long as the first time.
+
+    Raises:
+        ConfigError: an earlier run of this process has fixed it otherwise.
+
     """
-    tf.random.set_seed(0)
-    tf.config.experimental.enable_op_determinism()
+    if not _deterministic:
+        tf.random.set_seed(0)
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+        _deterministic.append(deterministic)
+    if _deterministic != [deterministic]:
+        raise ConfigError(
+            "Whether TensorFlow is deterministic is fixed at the start of a process; a run with "
+            f"training.deterministic={str(deterministic).lower()} needs a process of its own here."
+        )
+
+
+@contextmanager
+def products_in(precision: str) -> Iterator[None]:
+    """Have GPUs multiply float32 in TF32 within the block where `precision` is ``tf32``; otherwise in all bits."""
+    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 @contextmanager

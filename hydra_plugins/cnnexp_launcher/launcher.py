@@ -30,9 +30,10 @@ class CnnexpLauncher(Launcher):
         from cnnexp.sweeps.executors import forkserver
         from cnnexp.sweeps.executors.process_executor import ProcessExecutor
         from cnnexp.system import resources
+        from cnnexp.system.devices import devices
 
         forkserver.start()
-        return ProcessExecutor(cores=resources.cores(), limit=limit)
+        return ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices())
 
 
 class RayLauncher(CnnexpLauncher):

@@ -58,9 +58,16 @@ def header_rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) ->
         ("regularization", _regularization(settings["regularization"])),
         ("augmentation", info.augmentation),
         ("training", _training(info, settings["training"])),
-        ("machine", f"{plural(info.threads, 'thread')}, {info.precision}, seed {settings['seed']}"),
+        ("machine", _machine(info, settings)),
         *_store(settings["tracking"]),
     ]
+
+
+def _machine(info: RunInfo, settings: Mapping[str, Any]) -> str:
+    """Name the device, and how it computes."""
+    device = "processor" if info.device == "cpu" else printable(info.device)
+    varies = "" if settings["training"]["deterministic"] else ", not deterministic"
+    return f"{device}, {plural(info.threads, 'thread')}, {info.precision}, seed {settings['seed']}{varies}"
 
 
 def _store(tracking: Mapping[str, Any]) -> list[tuple[str, str]]:

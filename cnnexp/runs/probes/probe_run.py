@@ -106,8 +106,9 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
         return tuple(run.recorded)
     with starting_network(config) as pretrained:
         splits, _ = experiment.load(config, pretrained, on_progress)
-        threads = resolve(config, splits, pretrained=pretrained).threads
-        configure_tensorflow(threads=threads, seed=config.seed)  # before the first network computes anything
+        resolved = resolve(config, splits, pretrained=pretrained)
+        threads = resolved.threads
+        configure_tensorflow(threads=threads, seed=config.seed, device=resolved.device)  # before the first network computes anything
         trained = None if run.model is None else load_trained(run.model, splits)
         on_progress("asking the network again", 0, 1)
         asked = ask_again(run.predictions, run.metrics, splits, trained)

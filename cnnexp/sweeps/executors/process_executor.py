@@ -13,11 +13,14 @@ from cnnexp.datasets.cache.checksums import Verified
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import forkserver, process_worker, protocol
 from cnnexp.sweeps.executors.protocol import FINAL_MESSAGES, Message, Task
+from cnnexp.system.devices import Devices
 from cnnexp.system.text import plural
 
 # Seconds to wait before each attempt to fork a process. A killed process counts as running until its memory has been
 # given back, which takes a while for hundreds of megabytes.
 _PAUSES = (0.0, 0.05, 0.2, 1.0, 4.0)
+
+NO_GPU = Devices()
 
 
 @dataclass(eq=False, slots=True)
@@ -50,8 +53,16 @@ class ProcessExecutor:
 
     remote = False
 
-    def __init__(self, *, cores: int, limit: int | None, max_memory: int = process_worker.MAX_MEMORY) -> None:
+    def __init__(
+        self,
+        *,
+        cores: int,
+        limit: int | None,
+        devices: Devices = NO_GPU,
+        max_memory: int = process_worker.MAX_MEMORY,
+    ) -> None:
         self.cores = cores
+        self.devices = devices
         self._limit = limit
         self._max_memory = max_memory
         self._busy: list[ProcessHandle] = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.records import DatasetInfo, EpochValues, FoldResult, FoldsSummary, RunCommand, RunInfo
+from cnnexp.system.devices import Devices
 
 if TYPE_CHECKING:
     from cnnexp.datasets.cache.checksums import Verified
@@ -162,6 +163,10 @@ class Executor(Protocol):
     @property
     def cores(self) -> int:
         """Most cores that one run can have."""
+
+    @property
+    def devices(self) -> Devices:
+        """What runs can compute on beside processors."""
 
     @property
     def capacity(self) -> str:

@@ -85,6 +85,7 @@ def resolved(info: RunInfo) -> dict[str, Parameter]:
         "used.learning_rate": info.learning_rate,
         "used.threads": info.threads,
         "used.precision": info.precision,
+        "used.device": info.device,
         "used.augmentation": info.augmentation,
         "model.trainable_weights": info.parameters,
         "model.reference_bytes": info.reference_bytes,
@@ -116,7 +117,8 @@ def describe_info(info: RunInfo) -> str:
         [
             f"**{markdown(info.data_name)}**: {plural(len(info.class_names), 'class')} ({counts}); "
             f"{plural(info.parameters, 'weight')}, "
-            f"learning rate {info.learning_rate:g}, {info.precision}, {plural(info.threads, 'thread')}.",
+            f"learning rate {info.learning_rate:g}, {info.precision}, {plural(info.threads, 'thread')}"
+            f"{'' if info.device == 'cpu' else f', {markdown(info.device)}'}.",
             *_bullets("Notes", map(markdown, info.notes)),
         ]
     )
