@@ -28,6 +28,7 @@ SMI = (
 A100, OLD = Gpu("A100", 0, "0", 40 * 2**30, (8, 0)), Gpu("V100", 0, "0", 16 * 2**30, (7, 0))
 THREE = find_gpus(smi=lambda: SMI)
 OPENED = Opened((("NVIDIA A100-SXM4-40GB", (8, 0)), ("NVIDIA A100-SXM4-40GB", (8, 0))), "12.5.1", "9")
+NONE = Devices()
 INFO = DatasetInfo("d1", 64, 64, (500, 500))
 
 
@@ -104,7 +105,7 @@ def test_what_tensorflow_opens_is_found_among_what_stands_here():
             Opened((), "12.5.1", messages=("failed call to cuInit: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",)),
             True,
             True,
-            "does not start (failed call to cuInit: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH). Its version must be able to run",
+            "does not start (failed call to cuInit: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH). Its version must be able to",
         ),
         (Opened((), "12.5.1", messages=("Cannot dlopen some GPU libraries.",)), True, True, "none (Cannot dlopen some"),
     ],
@@ -167,7 +168,7 @@ def test_precision_and_threads_follow_the_device():
 
 
 def test_the_hash_of_a_run_has_its_device_only_where_that_is_not_the_processor():
-    def hashed(*overrides, devices=Devices()):
+    def hashed(*overrides, devices=NONE):
         config = resolve(compose_config([*overrides, "training.precision=float32"]), INFO, cores=1, devices=devices)
         return config.training.device, hash_run(config, INFO)
 

@@ -11,6 +11,7 @@ from test_cgroup import written
 
 GPU = "proc/driver/nvidia/gpus/0000:0{}:00.0/information"
 DRIVER = {"proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22\nGCC 12"}
+NONE_OPENED = Opened((), "12.5.1")
 ONE = {GPU.format(1): "Model: \t\t NVIDIA L4\nIRQ:   42"}
 
 
@@ -21,7 +22,7 @@ def said(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
-    def of(files, *settings, smi="", opened=Opened((), "12.5.1")):
+    def of(files, *settings, smi="", opened=NONE_OPENED):
         code = doctor.run(settings, root=written(tmp_path / "root", files), smi=lambda: smi, ask=lambda: opened)
         return capsys.readouterr().out, code
 

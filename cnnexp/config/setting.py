@@ -101,8 +101,8 @@ def setting(
 
     A setting that is added to a program whose runs are recorded takes a `neutral` value, at which it stays out of run
     and sweep hashes: what was run before is then still the same run. YAML files of users that were written before, and
-    do not name it, have that value, unless it is `required`: older than its namesake in another class of its group. Where
-    the neutral value is decided for each run, such as auto, `unhashed` is the decision that stays out of run hashes.
+    do not name it, have that value, unless it is `required`: older than its namesake in another class of its group.
+    Where the neutral value is decided for each run, as auto is, `unhashed` is the decision that stays out of the hash.
     """
     metadata = {_KEY: Setting(affects=affects, column=column, short=short, neutral=neutral, unhashed=unhashed)}
     if required or neutral is _NO_NEUTRAL:

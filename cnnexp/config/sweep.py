@@ -7,6 +7,7 @@ class SweepConfig:
     """How the runs of a sweep are carried out; nothing here changes what one of them learns."""
 
     workers: int | str = setting(affects="execution")  # runs at a time; auto: as many as the cores hold
+    per_gpu: int | str = setting(affects="execution", neutral="auto")  # runs that share a GPU; auto: as many as fit
     retries: int = setting(affects="execution")  # for a run that was killed, ran out of memory or took too long
     time_limit: float | None = setting(affects="execution")  # seconds one attempt may take; None: as long as it needs
     zip: list[str] = setting(affects="sweep")  # settings whose lists are walked together instead of combined
@@ -22,6 +23,11 @@ class SweepConfig:
                 raise ConfigError(f"sweep.workers must be auto or a whole number from 1; got {self.workers!r}.")
         else:
             within("sweep.workers", self.workers, 1, 1024)
+        if isinstance(self.per_gpu, str):
+            if self.per_gpu != "auto":
+                raise ConfigError(f"sweep.per_gpu must be auto or a whole number from 1; got {self.per_gpu!r}.")
+        else:
+            within("sweep.per_gpu", self.per_gpu, 1, 64)
         within("sweep.retries", self.retries, 0, 100)
         within("sweep.time_limit", self.time_limit, 0, above=True)
         one_of("sweep.objective", self.objective, ("best/val_loss", "best/val_accuracy"))

@@ -161,7 +161,7 @@ def resolve_threads(threads: int | str, *, work: int, cores: int) -> int:
 
 
 def resolve_precision(precision: str, *, work: int, device: Device = _PROCESSOR) -> str:
-    """Return ``float32``, ``tf32`` or ``bfloat16``; ``auto`` is bfloat16 for large work on a device that has it natively.
+    """Return ``float32``, ``tf32`` or ``bfloat16``; ``auto``: bfloat16 for large work on a device that has it natively.
 
     Raises:
         ConfigError: ``tf32`` on a device that does not have it.

@@ -65,7 +65,6 @@ class Resuming:
         self.folder.note_origin(origin)
         return dataclasses.replace(splits, notes=(*splits.notes, *notes))
 
-
     def _unrepeatable(self, *origins: Mapping[str, str]) -> tuple[str, ...]:
         """Return that the same seed gives other numbers, where a run is to go on and always was like that."""
         same = all(one.get("deterministic") == "false" for one in origins)

@@ -84,7 +84,8 @@ def run_folds(
     report = SweepReport()
     limit = config.sweep.workers if isinstance(config.sweep.workers, int) else None
     forkserver.start()
-    executor = ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices())
+    per_gpu = config.sweep.per_gpu if isinstance(config.sweep.per_gpu, int) else None
+    executor = ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices(), per_gpu=per_gpu)
     job = Job(number=0, overrides=tuple(overrides), varied={}, config=config, name=name, environment={})
     scheduler = Scheduler(
         settings=config.sweep,

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cnnexp.config import DataConfig, ExperimentConfig, Override, Setting, all_settings, names_affecting
 from cnnexp.config.columns import extensions_of, values
@@ -13,6 +14,7 @@ from cnnexp.system.devices import Device, Devices
 
 # Hydra's own settings that change how and where a sweep is carried out, not which runs it has.
 _HYDRA_EXECUTION = ("hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials", "hydra.verbose")
+_SHAPING = ("data", "model", "training", "augmentation")  # groups that memory depends on
 _HYDRA_COMMAND = ("hydra.sweep",)  # the folder is named by the time of the command
 
 
@@ -66,6 +68,14 @@ def hash_run(config: ExperimentConfig, info: DatasetInfo, *, pretrained: Pretrai
     code = {str(one): one.code.digest for one in extensions_of(config)}
     weights = {} if pretrained is None else {"weights": pretrained.digest}
     return _hash({"settings": settings, "data": info.digest, **weights, **({"code": code} if code else {})})
+
+
+def memory_form(config: ExperimentConfig) -> dict[str, Any]:
+    """Return what runs over the same data have in common that take as much memory of a device."""
+    settings = {name: value for name, setting, value in values(config) if setting.in_run_hash(value)}
+    return {
+        name: value for name, value in settings.items() if name.partition(".")[0] in _SHAPING or name == "optimizer"
+    }
 
 
 def hash_sweep(overrides: Sequence[str], *, experiment: str, settings: str, varied: Mapping[str, str]) -> str:

@@ -42,6 +42,7 @@ class RunQueue:
         self._is_idle = is_idle
         self._is_stopping = is_stopping
         self._returned: list[SweepRun] = []
+        self._told = False  # that a GPU which stands here is not used
         self._folds = FoldsRuns(records, report, resolve=self._resolved, retries=retries)
 
     @property
@@ -83,7 +84,11 @@ class RunQueue:
         self._folds.kill_unfinished()
 
     def _resolved(self, config: ExperimentConfig) -> ResolvedRun:
-        return self._inspector.resolve(config, cores=self._executor.cores, devices=self._executor.devices)
+        devices = self._executor.devices
+        if config.training.device == "auto" and devices.problem is not None and not self._told:
+            self._told = True
+            self._report.note(devices.problem, attention=True)
+        return self._inspector.resolve(config, cores=self._executor.cores, devices=devices)
 
     def _next_job(self) -> Job | None:
         while True:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnnexp.compose import columns, other_settings, to_yaml
 from cnnexp.config import ExperimentConfig
@@ -11,8 +11,10 @@ from cnnexp.report.run.folds import headline
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.runs.checkpoint_folder import hashed
 from cnnexp.sweeps.attempts import Attempts
+from cnnexp.sweeps.executors.leases import GpuNeed
 from cnnexp.sweeps.jobs import Job, JobSource
 from cnnexp.sweeps.results import Result, Results
+from cnnexp.sweeps.run_hash import memory_form
 from cnnexp.sweeps.sweep_records import Parent, PreviousRuns, describe_varied
 from cnnexp.system.secrets import masked
 from cnnexp.tracking import OwnedRecord
@@ -45,6 +47,20 @@ class SweepRun:
     def threads(self) -> int:
         """Cores it computes on."""
         return int(self.config.training.threads)
+
+    @property
+    def gpu(self) -> GpuNeed | None:
+        """The GPU that it computes on; None: the processor."""
+        if self.config.training.device != "gpu":
+            return None
+        number = self.job.config.training.device.partition(":")[2]
+        return GpuNeed(hashed([self.data_digest, memory_form(self.config)]), int(number) if number else None)
+
+    @property
+    def config_here(self) -> ExperimentConfig:
+        """Its configuration for a process of this machine, with the device decided: the process sees only that."""
+        device = self.config.training.device
+        return replace(self.job.config, training=replace(self.job.config.training, device=device))
 
     @property
     def checkpoint(self) -> str:

@@ -10,6 +10,7 @@ from cnnexp.config import SweepConfig
 from cnnexp.report.model_room import ModelSize
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.executors import protocol
+from cnnexp.sweeps.executors.leases import GpuNeed
 from cnnexp.sweeps.executors.protocol import Executor, Message, TrainTask, WorkerHandle
 from cnnexp.sweeps.inspector import DatasetInspector, ExecutorReader
 from cnnexp.sweeps.jobs import JobSource
@@ -44,6 +45,7 @@ class Scheduler:
         self._report = report
         self._folder = folder
         self._running: dict[WorkerHandle, SweepRun] = {}
+        self._last_gpu: GpuNeed | None = None  # of the run that was started last
         self._interrupts = Interrupts(report.note)
         self._records = RunRecords(source, report, objective=settings.objective)
         reader = ExecutorReader(
@@ -95,7 +97,7 @@ class Scheduler:
 
     def _start_runs(self) -> bool:
         """Start runs while there is room; return whether more may follow."""
-        while not self._interrupts.stop_requested and (self._queue.is_independent or self._executor.has_room(1)):
+        while not self._interrupts.stop_requested and (self._queue.is_independent or self._has_room_for_any()):
             if (run := self._queue.next_run()) is None:
                 return False
             if self._interrupts.stop_requested or not self._has_room(run):  # interrupted meanwhile
@@ -104,18 +106,23 @@ class Scheduler:
             self._start(run)
         return not self._interrupts.stop_requested
 
+    def _has_room_for_any(self) -> bool:
+        """Return whether a run can start that computes on what the last one does."""
+        return self._executor.has_room(1, self._last_gpu)
+
     def _has_room(self, run: SweepRun) -> bool:
         if self._running and (run.alone or any(one.alone for one in self._running.values())):
             return False
-        return self._executor.has_room(run.threads)
+        return self._executor.has_room(run.threads, run.gpu)
 
     def _start(self, run: SweepRun) -> None:
         self._records.begin(run)
+        self._last_gpu = run.gpu
         job = run.job
         worker = self._executor.start(
             TrainTask(
                 name=job.name,
-                config=run.config if self._executor.remote else job.config,
+                config=run.config if self._executor.remote else run.config_here,
                 digest=run.data_digest if self._executor.remote else None,
                 record=run.record.folder,
                 environment=job.environment,
@@ -127,6 +134,7 @@ class Scheduler:
             log=self._folder / f"{job.number:04}-{readable(job.name)}.log",
             threads=run.threads,
             time_limit=self._settings.time_limit,
+            gpu=run.gpu,
         )
         self._running[worker] = run
         self._report.started(job.key, job.name, epochs=job.config.training.all_epochs)

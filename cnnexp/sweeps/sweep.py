@@ -36,8 +36,11 @@ Lines = list[tuple[str, str]]  # label and text
 class ExecutorLauncher(Protocol):
     """One of cnnexp's own launchers."""
 
-    def executor(self, *, limit: int | None, notify: Callable[[str], None]) -> Executor:
-        """Return what executes the runs, at most `limit` at a time; `notify` prints a sentence for the user."""
+    def executor(self, *, limit: int | None, per_gpu: int | None, notify: Callable[[str], None]) -> Executor:
+        """Return what executes the runs, at most `limit` at a time and `per_gpu` on a GPU; None: as many as fit.
+
+        `notify` prints a sentence for the user.
+        """
 
 
 class Sweep:
@@ -81,7 +84,8 @@ class Sweep:
         print_title(spec.name)  # before anything that takes time
         report = SweepReport()
         limit = settings.workers if isinstance(settings.workers, int) else None
-        executor = launcher.executor(limit=limit, notify=report.note)
+        per_gpu = settings.per_gpu if isinstance(settings.per_gpu, int) else None
+        executor = launcher.executor(limit=limit, per_gpu=per_gpu, notify=report.note)
         previous, parent = begin_sweep(tracking, spec, resume=settings.resume)
         sweep = cls(
             spec,

@@ -7,9 +7,11 @@ be forked.
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -168,14 +170,14 @@ def find_devices(present: gpus.Gpus, environment: Mapping[str, str], ask: Callab
     if not present.cards or not tokens:
         return Devices(driver=present.driver)
     if present.driver is None:
-        return Devices(problem=_not_used(present, "no NVIDIA driver is loaded", "Install one: nvidia-smi must list it."))
+        return Devices(
+            problem=_not_used(present, "no NVIDIA driver is loaded", "Install one: nvidia-smi must list it.")
+        )
     opened = ask()
     if not opened.gpus:
         reason, cure = why_none(opened, present, has_packages=_has_cuda_packages())
         return Devices(problem=_not_used(present, reason, cure), driver=present.driver, cuda=opened.cuda)
-    return Devices(
-        _matched(opened, present, tokens), driver=present.driver, cuda=opened.cuda, cudnn=opened.cudnn
-    )
+    return Devices(_matched(opened, present, tokens), driver=present.driver, cuda=opened.cuda, cudnn=opened.cudnn)
 
 
 def why_none(opened: Opened, present: gpus.Gpus, *, has_packages: bool) -> tuple[str, str]:
@@ -197,7 +199,7 @@ def why_none(opened: Opened, present: gpus.Gpus, *, has_packages: bool) -> tuple
     return (
         f"TensorFlow opens none{said}",
         "See all that it says: TF_CPP_MAX_VLOG_LEVEL=3 python -c 'import tensorflow as tf; "
-        'tf.config.list_physical_devices()\'',
+        "tf.config.list_physical_devices()'",
     )
 
 
@@ -256,6 +258,25 @@ def ask_tensorflow() -> Opened:
         answer["cudnn"],
         tuple(answer["messages"]),
     )
+
+
+def peak_memory() -> int | None:
+    """Return how many bytes of its first GPU TensorFlow has held at most since this was asked last; None: it has none.
+
+    Of a GPU that is made up it is what the process has held. TensorFlow must have started.
+    """
+    found = devices().gpus
+    if not found:
+        return None
+    if found[0].made_up:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    import tensorflow as tf
+
+    with suppress(ValueError):  # the run computed on the processor
+        peak = int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+        tf.config.experimental.reset_memory_stats("GPU:0")
+        return peak
+    return None
 
 
 def opened_here() -> Opened:

@@ -10,14 +10,11 @@ import tensorflow as tf
 from cnnexp.errors import ConfigError
 from cnnexp.system.devices import Device
 
-
 _PROCESSOR = Device()
 _deterministic: list[bool] = []  # whether operations of this process are, once that is fixed
 
 
-def configure_tensorflow(
-    *, threads: int, seed: int, device: Device = _PROCESSOR, deterministic: bool = True
-) -> None:
+def configure_tensorflow(*, threads: int, seed: int, device: Device = _PROCESSOR, deterministic: bool = True) -> None:
     """Fix threads, device, determinism and every random seed; call before anything else of TensorFlow runs.
 
     Raises:

@@ -25,7 +25,7 @@ class CnnexpLauncher(Launcher):
 
         return launch(self, self.context, self.config, job_overrides, initial_job_idx)
 
-    def executor(self, *, limit: int | None, notify: Callable[[str], None]) -> "Executor":
+    def executor(self, *, limit: int | None, per_gpu: int | None, notify: Callable[[str], None]) -> "Executor":
         """Return an executor on this machine; its fork server is started already."""
         from cnnexp.sweeps.executors import forkserver
         from cnnexp.sweeps.executors.process_executor import ProcessExecutor
@@ -33,7 +33,7 @@ class CnnexpLauncher(Launcher):
         from cnnexp.system.devices import devices
 
         forkserver.start()
-        return ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices())
+        return ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices(), per_gpu=per_gpu)
 
 
 class RayLauncher(CnnexpLauncher):
@@ -42,10 +42,10 @@ class RayLauncher(CnnexpLauncher):
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def executor(self, *, limit: int | None, notify: Callable[[str], None]) -> "Executor":
+    def executor(self, *, limit: int | None, per_gpu: int | None, notify: Callable[[str], None]) -> "Executor":
         """Join the cluster and return an executor on it."""
         from cnnexp.sweeps.executors import ray_cluster
         from cnnexp.sweeps.executors.ray_executor import RayExecutor
 
         ray_cluster.join(self.address)
-        return RayExecutor(limit=limit, notify=notify)
+        return RayExecutor(limit=limit, per_gpu=per_gpu, notify=notify)

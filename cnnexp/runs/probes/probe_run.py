@@ -108,7 +108,9 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
         splits, _ = experiment.load(config, pretrained, on_progress)
         resolved = resolve(config, splits, pretrained=pretrained)
         threads = resolved.threads
-        configure_tensorflow(threads=threads, seed=config.seed, device=resolved.device)  # before the first network computes anything
+        configure_tensorflow(
+            threads=threads, seed=config.seed, device=resolved.device
+        )  # before the first network computes anything
         trained = None if run.model is None else load_trained(run.model, splits)
         on_progress("asking the network again", 0, 1)
         asked = ask_again(run.predictions, run.metrics, splits, trained)

@@ -12,6 +12,7 @@ from pathlib import Path
 from cnnexp.datasets.cache.checksums import Verified
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import forkserver, process_worker, protocol
+from cnnexp.sweeps.executors.leases import GpuLeases, GpuNeed
 from cnnexp.sweeps.executors.protocol import FINAL_MESSAGES, Message, Task
 from cnnexp.system.devices import Devices
 from cnnexp.system.text import plural
@@ -31,6 +32,8 @@ class ProcessHandle:
     connection: Connection
     cores: int  # that its TensorFlow computes on
     log: Path
+    place: int | None = None  # of the GPU that it sees, among those of the executor; None: none
+    need: GpuNeed | None = None  # of its task, or of the last one
     ends_at: float | None = None  # monotonic seconds; None: no time limit
     time_limit: float | None = None
     retiring: bool = False  # takes no other task
@@ -49,6 +52,10 @@ class ProcessExecutor:
 
     A process that has finished its task is used again for a task with as many threads: TensorFlow has started there,
     and its compiled graphs may be reused. `max_memory` is the bytes after whose use it is replaced.
+
+    Each run that needs a GPU gets one of `devices`, to itself or shared by `per_gpu` of them: see `GpuLeases`. Its
+    process sees no other, for as long as it lives; all others see none. Without `devices` every process sees what this
+    one does.
     """
 
     remote = False
@@ -59,10 +66,13 @@ class ProcessExecutor:
         cores: int,
         limit: int | None,
         devices: Devices = NO_GPU,
+        per_gpu: int | None = None,
         max_memory: int = process_worker.MAX_MEMORY,
     ) -> None:
         self.cores = cores
         self.devices = devices
+        self._leases = GpuLeases(devices.gpus, per_gpu=per_gpu)
+        self._per_gpu = per_gpu
         self._limit = limit
         self._max_memory = max_memory
         self._busy: list[ProcessHandle] = []
@@ -76,23 +86,36 @@ class ProcessExecutor:
     @property
     def capacity(self) -> str:
         """How many runs are executed at a time, for the user."""
-        return (
-            f"as many at a time as fit {plural(self.cores, 'core')}"
-            if self._limit is None
-            else f"{self._limit} at a time"
-        )
+        if self._limit is not None:
+            return f"{self._limit} at a time"
+        return f"as many at a time as fit {plural(self.cores, 'core')}{self._gpus_in_words}"
 
-    def has_room(self, threads: int) -> bool:
+    @property
+    def _gpus_in_words(self) -> str:
+        if not self.devices.gpus:
+            return ""
+        sharing = "several on one where its memory allows" if self._per_gpu is None else f"{self._per_gpu} on each"
+        return f" and {plural(len(self.devices.gpus), 'GPU')}, {sharing}"
+
+    def has_room(self, threads: int, gpu: GpuNeed | None = None) -> bool:
         """Return whether a run with that many threads can start; when nothing runs, any can."""
         if not self._busy:
             return True
+        if gpu is not None and self.devices.gpus and not self._leases.places_for(gpu):
+            return False
         if self._limit is not None:
             return len(self._busy) < self._limit
         return sum(worker.cores for worker in self._busy) + threads <= self.cores
 
-    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> ProcessHandle:
+    def start(
+        self, task: Task, *, log: Path, threads: int, time_limit: float | None, gpu: GpuNeed | None = None
+    ) -> ProcessHandle:
         """Give a task to an idle process that fits it, or to a new one."""
-        worker = self._idle_for(task, threads) or self._fork(threads)
+        place = None if gpu is None or not self.devices.gpus else self._place_for(gpu, threads)
+        worker = self._idle_for(task, threads, place, gpu) or self._fork(threads, place)
+        if gpu is not None and place is not None:
+            self._leases.take(place, gpu)
+            worker.need = gpu
         worker.log, worker.time_limit = log, time_limit
         worker.ends_at = None if time_limit is None else time.monotonic() + time_limit
         with suppress(OSError):  # it has just died, which `receive` is about to report
@@ -100,27 +123,47 @@ class ProcessExecutor:
         self._busy.append(worker)
         return worker
 
-    def _idle_for(self, task: Task, threads: int) -> ProcessHandle | None:
-        """Return an idle process that fits the task; where others are idle, end one of them to free its memory."""
+    def _place_for(self, gpu: GpuNeed, threads: int) -> int:
+        """Return the GPU for a run: one with room where a process that fits is idle, else the emptiest one."""
+        places = self._leases.places_for(gpu)
+        waiting = (one.place for one in self._idle if one.cores == threads and one.need == gpu)
+        return next((place for place in waiting if place in places), places[0])
+
+    def _idle_for(self, task: Task, threads: int, place: int | None, gpu: GpuNeed | None) -> ProcessHandle | None:
+        """Return an idle process that fits the task.
+
+        Where others are idle, end one of them to free its memory, and those on the same GPU, of which they still hold
+        some.
+        """
         for worker in [one for one in self._idle if not one.process.is_alive()]:
             self._end(worker)
-        fitting = [worker for worker in self._idle if worker.cores == threads and not task.needs_own_process]
-        if fitting:
-            self._idle.remove(fitting[-1])
-            return fitting[-1]
-        for worker in self._idle[:1]:
+        alike = [one for one in self._idle if (one.cores, one.place) == (threads, place) and not task.needs_own_process]
+        fitting = [one for one in alike if place is None or one.need == gpu]
+        chosen = fitting[-1] if fitting else None
+        if chosen is not None:
+            self._idle.remove(chosen)
+        beside = [one for one in self._idle if place is not None and one.place == place]
+        for worker in beside or (self._idle[:1] if chosen is None else []):
             self._end(worker)
-        return None
+        return chosen
 
-    def _fork(self, threads: int) -> ProcessHandle:
+    def _visible(self, place: int | None) -> str | None:
+        """Return the CUDA_VISIBLE_DEVICES of a process; None: as it is here."""
+        if not self.devices.gpus:
+            return None
+        return "-1" if place is None else self.devices.gpus[place].token
+
+    def _fork(self, threads: int, place: int | None) -> ProcessHandle:
         """Fork a process from the fork server; start a new server where that has died, probably for lack of memory."""
         for pause in _PAUSES:
             time.sleep(pause)
             context = forkserver.start()
             ours, theirs = context.Pipe()
-            process = context.Process(
-                target=process_worker.serve, args=(theirs,), kwargs={"max_memory": self._max_memory}, daemon=True
-            )
+            how = {
+                "max_memory": self._max_memory if place is None else process_worker.MAX_MEMORY_WITH_GPU,
+                "visible": self._visible(place),
+            }
+            process = context.Process(target=process_worker.serve, args=(theirs,), kwargs=how, daemon=True)
             try:
                 process.start()
             except (EOFError, OSError):
@@ -128,7 +171,7 @@ class ProcessExecutor:
                 continue
             finally:
                 theirs.close()
-            return ProcessHandle(process, ours, threads, Path())
+            return ProcessHandle(process, ours, threads, Path(), place)
         raise SweepError(
             "A run needs a process, and none can be started: the fork server ends again and again, probably because "
             "memory ran out. sweep.workers=1 takes less; rerun the command to resume the sweep."
@@ -168,6 +211,8 @@ class ProcessExecutor:
                 if isinstance(message, protocol.FilesVerified):
                     self.verified.update(message.files)
                     continue
+                if isinstance(message, protocol.Finished) and message.gpu_memory and worker.need is not None:
+                    self._leases.measured(worker.need, message.gpu_memory)
                 final = isinstance(message, FINAL_MESSAGES)
                 if final:
                     self._release(worker)
@@ -187,8 +232,13 @@ class ProcessExecutor:
             self._end(worker)
         else:
             self._busy.remove(worker)
+            self._give_back(worker)
             self._idle.append(worker)
             remove_if_empty(worker.log)
+
+    def _give_back(self, worker: ProcessHandle) -> None:
+        if worker.place is not None and worker.need is not None:
+            self._leases.give_back(worker.place, worker.need)
 
     def _end(self, worker: ProcessHandle) -> None:
         worker.process.kill()
@@ -198,6 +248,7 @@ class ProcessExecutor:
             self._idle.remove(worker)
         else:
             self._busy.remove(worker)
+            self._give_back(worker)
             remove_if_empty(worker.log)
 
 

@@ -24,6 +24,7 @@ from cnnexp.records import EpochValues, FoldsSummary, RunInfo, RunResult
 from cnnexp.runs.checkpoint_folder import CheckpointFolder
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import InspectTask, Message, Task, TrainTask
+from cnnexp.system.devices import VISIBLE, peak_memory
 from cnnexp.system.text import one_line
 
 if TYPE_CHECKING:
@@ -33,14 +34,19 @@ if TYPE_CHECKING:
 
 # A worker that has ever held more than this takes no other task: memory is given back for certain only by its end.
 MAX_MEMORY = 3 * 2**29  # bytes
+MAX_MEMORY_WITH_GPU = 3 * 2**31  # CUDA's libraries are some gigabytes, and starting them takes many seconds
 
 
-def serve(connection: Connection, *, max_memory: int) -> None:
+def serve(connection: Connection, *, max_memory: int, visible: str | None) -> None:
     """Execute tasks; each comes with its log and verified files, and is answered by messages, the last of them final.
+
+    `visible` is what CUDA_VISIBLE_DEVICES is to be, which CUDA reads when it starts; None: it stays as it is.
 
     Returns never: the process ends when the sweep kills it or closes the connection. A worker that takes no other task
     says so with `protocol.Retiring` before its final message.
     """
+    if visible is not None:
+        os.environ[VISIBLE] = visible
     from cnnexp.training import GraphCache  # and with it Keras, which the sweep's own process never imports
 
     sweep, graphs = _SweepConnection(connection), GraphCache()
@@ -169,7 +175,7 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
         folder.keep_after(error)
         raise
     folder.remove()
-    return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning)
+    return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning, peak_memory())
 
 
 def _recorded(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cnnexp.config import DataConfig, ExperimentConfig
 from cnnexp.records import DatasetInfo, EpochValues, FoldResult, FoldsSummary, RunCommand, RunInfo
+from cnnexp.sweeps.executors.leases import GpuNeed
 from cnnexp.system.devices import Devices
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class TrainTask:
 
     @property
     def needs_own_process(self) -> bool:
-        """Whether its process may run nothing else: libraries read environment variables when they are loaded."""
-        return bool(self.environment)
+        """Whether its process may run nothing else: what libraries fix when they are loaded is another there."""
+        return bool(self.environment) or not self.config.training.deterministic
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Finished:
     metrics: Mapping[str, float]
     pruned_after: int | None  # epoch; None: the run was not pruned
     failed_learning: str | None  # how, such as "collapsed"; None: it learned
+    gpu_memory: int | None = None  # bytes that it held of its GPU at most; None: it had none
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +174,16 @@ class Executor(Protocol):
     def capacity(self) -> str:
         """How many runs are executed at a time, for the user."""
 
-    def has_room(self, threads: int) -> bool:
+    def has_room(self, threads: int, gpu: GpuNeed | None = None) -> bool:
         """Return whether a run with that many threads can start now; where it cannot, make room for it to come."""
 
-    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> WorkerHandle:
-        """Start a task, whether there is room or not, in a worker whose TensorFlow computes on `threads` cores."""
+    def start(
+        self, task: Task, *, log: Path, threads: int, time_limit: float | None, gpu: GpuNeed | None = None
+    ) -> WorkerHandle:
+        """Start a task, whether there is room or not, in a worker whose TensorFlow computes on `threads` cores.
+
+        With `gpu` it sees one GPU and no other, else none.
+        """
 
     def receive(self, *, timeout: float) -> Iterator[tuple[WorkerHandle, Message]]:
         """Yield the messages that arrive within `timeout` seconds; the last one of each task is a final message."""

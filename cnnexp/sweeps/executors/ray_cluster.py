@@ -1,10 +1,14 @@
-"""Joins the Ray cluster that executes a sweep, and asks how many cores it has."""
+"""Joins the Ray cluster that executes a sweep, and asks which cores and GPUs it has."""
 
 import socket
+from collections.abc import Mapping
 
 from cnnexp.errors import ConfigError, SweepError
+from cnnexp.system.devices import Devices, Gpu
 from cnnexp.system.text import one_line
 
+_ACCELERATOR = "accelerator_type:"  # how Ray names the models of a node's GPUs among its resources
+_WITHOUT_BFLOAT16 = ("K80", "P4", "P100", "T4", "V100")  # of Ray's names; the others are of compute capability 8 on
 _REACH_SECONDS = 6.0  # for the head to answer; Ray itself would try for more than a minute
 
 
@@ -52,7 +56,23 @@ def _reach(address: str) -> None:
 
 def cores_of_nodes() -> list[int]:
     """Return the cores of each node that offers any."""
+    resources = _resources_of_nodes()
+    return [int(offered["CPU"]) for offered in resources if "CPU" in offered and offered["CPU"] >= 1]
+
+
+def devices_of_nodes() -> Devices:
+    """Return the GPUs that all nodes offer, by what Ray knows of them: a model, and no memory."""
+    return Devices(tuple(gpu for offered in _resources_of_nodes() for gpu in gpus_of(offered)))
+
+
+def gpus_of(offered: Mapping[str, float]) -> list[Gpu]:
+    """Return the GPUs of a node that offers these resources."""
+    model = next((name.removeprefix(_ACCELERATOR) for name in offered if name.startswith(_ACCELERATOR)), None)
+    capability = None if model is None or model in _WITHOUT_BFLOAT16 else (8, 0)
+    return [Gpu(model or "GPU", number, str(number), None, capability) for number in range(int(offered.get("GPU", 0)))]
+
+
+def _resources_of_nodes() -> list[Mapping[str, float]]:
     import ray
 
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [int(offered["CPU"]) for offered in resources if "CPU" in offered and offered["CPU"] >= 1]
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import ray_cluster, ray_worker
+from cnnexp.sweeps.executors.leases import GpuNeed
 from cnnexp.sweeps.executors.process_executor import remove_if_empty
 from cnnexp.sweeps.executors.protocol import (
     FINAL_MESSAGES,
@@ -25,6 +26,7 @@ from cnnexp.sweeps.executors.protocol import (
     WorkerDied,
 )
 from cnnexp.system import resources
+from cnnexp.system.devices import Devices
 from cnnexp.system.text import plural
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class ActorHandle:
 
     actor: Any  # Ray's handle of a `RayWorker`
     threads: int
+    has_gpu: bool = False
     node: str | None = None  # None: Ray has no place for it yet
     destinations: Mapping[str, Path] | None = None  # here, of the files of its task; None: it has no task
     temporary: bool = False  # for one task that takes no cores
@@ -54,13 +57,15 @@ class RayExecutor:
     """All Ray actors of a sweep; an `Executor`.
 
     At most one of them waits for a place, so that a sweep takes no more of a cluster than it has runs for. With `limit`
-    None there are as many as Ray finds places for. `notify` prints a sentence for the user.
+    None there are as many as Ray finds places for; a run that needs a GPU has one, or shares it with `per_gpu` runs in
+    all. `notify` prints a sentence for the user.
     """
 
     remote = True
 
-    def __init__(self, *, limit: int | None, notify: Callable[[str], None]) -> None:
+    def __init__(self, *, limit: int | None, per_gpu: int | None, notify: Callable[[str], None]) -> None:
         self._limit = limit
+        self._per_gpu = per_gpu
         self._notify = notify
         self._actors: list[ActorHandle] = []
         self._pending: dict[Any, ActorHandle] = {}  # by Ray's reference to its first answer
@@ -72,31 +77,43 @@ class RayExecutor:
         """Cores of the smallest node that has any; asked once, for the whole sweep."""
         return min(ray_cluster.cores_of_nodes(), default=resources.cores())
 
+    @cached_property
+    def devices(self) -> Devices:
+        """The GPUs of all nodes; asked once, for the whole sweep."""
+        return ray_cluster.devices_of_nodes()
+
     @property
     def capacity(self) -> str:
         """How many runs are executed at a time, for the user."""
         if self._limit is not None:
             return f"{self._limit} at a time"
         cores = ray_cluster.cores_of_nodes()
-        return f"as many at a time as fit {plural(sum(cores), 'core')} of {plural(len(cores), 'Ray node')}"
+        gpus = f" and {plural(len(self.devices.gpus), 'GPU')}" if self.devices.gpus else ""
+        return f"as many at a time as fit {plural(sum(cores), 'core')}{gpus} of {plural(len(cores), 'Ray node')}"
 
-    def has_room(self, threads: int) -> bool:
-        """Return whether an idle actor has so many cores; where none has, ask Ray for one."""
+    def has_room(self, threads: int, gpu: GpuNeed | None = None) -> bool:
+        """Return whether an idle actor has so many cores, and a GPU if one is needed; else ask Ray for one."""
+        with_gpu = gpu is not None
         if self._limit is not None and sum(one.destinations is not None for one in self._actors) >= self._limit:
             return False
-        if self._idle_with(threads) is not None:
+        if self._idle_with(threads, with_gpu=with_gpu) is not None:
             return True
-        for one in [one for one in self._actors if one.threads < threads and one.destinations is None]:
-            if not one.excluded:
-                self._kill(one)  # or it would keep the cores that the larger one is waiting for
+        for one in [one for one in self._actors if one.destinations is None]:
+            if not one.excluded and (one.threads < threads or one.has_gpu != with_gpu):
+                self._kill(one)  # or it would keep what the other one is waiting for
         if not self._pending:
-            self._request(threads)
+            self._request(threads, with_gpu=with_gpu)
         self._report_waiting()
         return False
 
-    def start(self, task: Task, *, log: Path, threads: int, time_limit: float | None) -> ActorHandle:
+    def start(
+        self, task: Task, *, log: Path, threads: int, time_limit: float | None, gpu: GpuNeed | None = None
+    ) -> ActorHandle:
         """Start a task in an idle actor, the first one, or a temporary one that takes no cores."""
-        one = self._idle_with(threads) or self._request(threads, temporary=bool(self._actors))
+        with_gpu = gpu is not None
+        one = self._idle_with(threads, with_gpu=with_gpu)
+        if one is None:
+            one = self._request(threads, with_gpu=with_gpu, temporary=bool(self._actors))
         one.destinations = {ray_worker.LOG: log}
         if isinstance(task, TrainTask):
             one.destinations[ray_worker.RECORD] = task.record
@@ -122,17 +139,21 @@ class RayExecutor:
             self._kill(one)
         return busy
 
-    def _idle_with(self, threads: int) -> ActorHandle | None:
-        """Return the smallest idle actor with so many cores."""
+    def _idle_with(self, threads: int, *, with_gpu: bool) -> ActorHandle | None:
+        """Return the smallest idle actor with so many cores, and a GPU or none."""
         idle = [one for one in self._actors if one.node and one.destinations is None and not one.excluded]
-        return min((one for one in idle if one.threads >= threads), key=lambda one: one.threads, default=None)
+        fitting = (one for one in idle if one.threads >= threads and one.has_gpu == with_gpu)
+        return min(fitting, key=lambda one: one.threads, default=None)
 
-    def _request(self, threads: int, *, temporary: bool = False) -> ActorHandle:
+    def _request(self, threads: int, *, with_gpu: bool = False, temporary: bool = False) -> ActorHandle:
+        """Ask Ray for an actor; one with a GPU, or a share of one, sees no other, and one without sees none."""
         import ray
 
-        options = {"num_cpus": 0 if temporary else threads, "max_restarts": 0, "max_task_retries": 0}
+        options: dict[str, float] = {"num_cpus": 0 if temporary else threads, "max_restarts": 0, "max_task_retries": 0}
+        if with_gpu:
+            options["num_gpus"] = 1 / (self._per_gpu or 1)
         actor = ray.remote(**options, scheduling_strategy="SPREAD")(ray_worker.RayWorker).remote(threads)
-        one = ActorHandle(actor, threads, temporary=temporary)
+        one = ActorHandle(actor, threads, has_gpu=with_gpu, temporary=temporary)
         self._actors.append(one)
         if not temporary:
             self._pending[actor.introduce.remote(ray_worker.versions())] = one
@@ -200,7 +221,9 @@ class RayExecutor:
         if since is not None and not self._polled and time.monotonic() - since > _LONG_WAIT:
             (one,) = self._pending.values()
             more = " and has the data" if any(other.excluded for other in self._actors) else ""
-            self._notify(f"Waiting for a Ray node that can spare training.threads={plural(one.threads, 'core')}{more}.")
+            gpu = " and a GPU" if one.has_gpu else ""
+            needed = f"training.threads={plural(one.threads, 'core')}{gpu}"
+            self._notify(f"Waiting for a Ray node that can spare {needed}{more}.")
             self._waiting_since = None
 
 
