@@ -87,11 +87,11 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     from cnnexp.runs.starting_network import pinned
 
     config = pinned(config)
+    require_gpu(config.training.device)
     name = config.tracking.run_name or run_name(config, overrides)
     print_title(name)  # before what takes seconds to import
     from cnnexp.runs.pretrained import find_pretrained
 
-    require_gpu(config.training.device)
     find_pretrained(config.model)  # weights that are missing are no reason to wait for TensorFlow, or to record a run
     from cnnexp.report.run import RunReport
 

@@ -37,7 +37,7 @@ def default():
         ("training", {"epochs": 0}, "training.epochs must be at least 1 and at most 100000; got 0."),
         ("training", {"monitor": "test/accuracy"}, "training.monitor must be one of val/loss, val/accuracy"),
         ("training", {"threads": "many"}, "training.threads must be auto or a whole number from 1; got 'many'."),
-        ("training", {"precision": "float16"}, "training.precision must be one of float32, bfloat16, auto"),
+        ("training", {"precision": "float16"}, "training.precision must be one of float32, tf32, bfloat16, auto"),
     ],
 )
 def test_a_value_that_breaks_a_rule_is_refused_by_name(default, group, changes, rule):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 
@@ -117,7 +118,8 @@ def test_why_no_gpu_is_opened_and_what_to_do(opened, packages, files, said):
 
 def test_this_tensorflow_says_in_another_process_what_it_opens():
     command = [sys.executable, "-m", "cnnexp.system.devices"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    heard = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"}
+    done = subprocess.run(command, env=heard, capture_output=True, text=True, check=True, timeout=300)
     answer = json.loads(done.stdout)
     assert answer["cuda"] is None or answer["cuda"][0].isdigit()
     if not answer["gpus"] and answer["cuda"]:

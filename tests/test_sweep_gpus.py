@@ -101,6 +101,13 @@ def test_gpus_of_a_ray_node_are_those_that_ray_knows():
     assert found(CPU=8.0, GPU=2.0, accelerator_type__A100=1.0) == [("A100", (8, 0))] * 2
     assert found(GPU=1.0, accelerator_type__T4=1.0) == [("T4", None)]
     assert found(GPU=1.0) == [("GPU", None)]
+    for model, capability in {
+        "L4": (8, 0),
+        "GeForce-RTX-4090": (8, 0),
+        "GeForce-RTX-2080-Ti": None,
+        "P100": None,
+    }.items():
+        assert found(**{"GPU": 1.0, f"accelerator_type__{model}": 1.0}) == [(model, capability)]
 
 
 # --- processes

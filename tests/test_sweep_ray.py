@@ -1,11 +1,12 @@
 """Sweeps on a Ray cluster of two nodes, recorded by a server on PostgreSQL."""
 
+import json
 import re
 
 import pytest
 
 from cnnexp.sweeps.executors.ray_worker import FolderTail, append_chunks
-from support.cluster import kill_tree, site
+from support.cluster import kill_tree, ray_cluster, site
 from support.image_folders import write_classes
 from support.sweep_processes import WORDS, kill, start, sweep, table, wait_for
 from support.sweep_processes import recorded as recorded_here
@@ -48,6 +49,22 @@ def test_a_cluster_that_is_not_there_begins_no_sweep(tmp_path, address, code, me
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gpus", "words", "seen"), [(2, [], {"0", "1"}), (1, ["sweep.per_gpu=2"], {"0"})])
+def test_each_run_has_the_gpu_that_ray_gave_it(gpus, words, seen, tmp_path, monkeypatch):
+    """The GPUs are made up, on the node and for Ray, which only counts them."""
+    pytest.importorskip("ray", reason="needs the extra cnnexp[ray]")
+    monkeypatch.setenv("CNNEXP_GPUS", json.dumps([{"name": "Made-up GPU"}] * gpus))
+    with ray_cluster(cores=2, gpus=gpus) as ray:
+        place = ["hydra/launcher=ray", f"hydra.launcher.address={ray.address}"]
+        printed = sweep(*LONG, "seed=0,1", "training.threads=1", *words, *place, folder=tmp_path)
+    assert f"fit 2 cores and {gpus} GPU" in printed
+    _, runs = recorded_here(tmp_path)
+    assert [run.params["used.device"] for run in runs] == ["Made-up GPU"] * 2
+    files = tmp_path.glob("mlartifacts/**/environment.json")
+    assert {json.loads(file.read_text())["cuda_visible_devices"] for file in files} == seen
 
 
 @pytest.fixture(scope="module")

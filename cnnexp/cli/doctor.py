@@ -89,10 +89,10 @@ def _devices(present: gpus.Gpus, there: Devices) -> Iterator[Row]:
         others = f"{plural(present.others, 'GPU')} that TensorFlow's packages cannot use; " if present.others else ""
         yield "devices", f"{others}no NVIDIA GPU: runs train on the processor", False
         return
-    drivers = f"driver {there.driver or 'not loaded'}"
+    driver = f"{', '.join(present.names)}; driver {there.driver or 'not loaded'}"
     built = "" if there.cuda is None else f", TensorFlow for CUDA {there.cuda}"
     cudnn = "" if there.cudnn is None else f" and cuDNN {there.cudnn}"
-    yield "devices", f"{', '.join(present.names) or 'made up by a test'}; {drivers}{built}{cudnn}", False
+    yield "devices", f"{driver if present.cards else 'made up by a test'}{built}{cudnn}", False
     for number, gpu in enumerate(there.gpus):
         yield f"gpu:{number}", _abilities(gpu), False
     if there.problem is not None:
@@ -119,8 +119,8 @@ def _use(config: ExperimentConfig, there: Devices) -> Iterator[Row]:
         return
     what = f"the {device.name}" if device.gpus else "the processor"
     yield "run", f"with training.device={asked} it trains on {what}", False
-    if len(there.gpus) > 1 and device.gpus:
-        yield "sweep", f"its runs have {plural(len(there.gpus), 'GPU')}, each one of its own", False
+    if len(there.gpus) > 1 and device.gpus and ":" not in asked:
+        yield "", f"a sweep trains on all {len(there.gpus)} of them, a run on each", False
 
 
 def _store(config: ExperimentConfig) -> Iterator[Row]:

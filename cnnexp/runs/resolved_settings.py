@@ -23,6 +23,7 @@ from cnnexp.config import (
 )
 from cnnexp.errors import ConfigError
 from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
+from cnnexp.runs.environment import environment
 from cnnexp.system import devices, resources
 from cnnexp.system.devices import Device
 
@@ -71,7 +72,7 @@ class ResolvedSettings:
     @property
     def environment(self) -> dict[str, Any]:
         """What the run is computed with, in full."""
-        return resources.environment(
+        return environment(
             threads=self.threads, precision=self.precision, device=self.device, deterministic=self.deterministic
         )
 

@@ -8,13 +8,11 @@ be forked.
 import json
 import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 from cnnexp.errors import ConfigError
@@ -235,6 +233,8 @@ def _card(token: str, present: gpus.Gpus) -> gpus.Card | None:
 
 
 def _has_cuda_packages() -> bool:
+    from importlib.metadata import PackageNotFoundError, version  # only a machine with a GPU needs it
+
     try:
         version(CUDA_PACKAGE)
     except PackageNotFoundError:
@@ -246,9 +246,12 @@ def ask_tensorflow() -> Opened:
     """Return what TensorFlow opens: asked in this process where it is imported, else in another."""
     if "tensorflow" in sys.modules:
         return opened_here()
+    import subprocess
+
     command = [sys.executable, "-m", "cnnexp.system.devices"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=True)
+        said = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"}  # what it says about GPUs, whatever the user wants to see
+        done = subprocess.run(command, env=said, capture_output=True, text=True, timeout=_PATIENCE, check=True)
         answer = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         return Opened((), cuda="?", messages=(f"a process that asks it failed: {error}",))

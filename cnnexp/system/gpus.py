@@ -3,7 +3,6 @@
 import csv
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +43,8 @@ def query_smi() -> str:
     program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path="/usr/lib/wsl/lib")
     if program is None:
         return ""
+    import subprocess  # only a machine with a GPU needs it
+
     command = [program, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"]
     with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)

@@ -5,10 +5,8 @@ import platform
 import resource
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from cnnexp.system.cgroup import cpu_quota
-from cnnexp.system.devices import VISIBLE, Device, devices
 
 # Packages that the numbers of a run depend on.
 PACKAGES = ("cnnexp", "tensorflow", "keras", "numpy", "scikit-learn", "scipy", "mlflow", "hydra-core", "pillow")
@@ -55,33 +53,3 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version  # only a run needs it
 
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-
-
-def environment(*, threads: int, precision: str, device: Device, deterministic: bool) -> dict[str, Any]:
-    """Return the contents of ``environment.json``: what a run was computed with."""
-    return {
-        "versions": versions(),
-        "platform": platform.platform(),
-        "processor": processor_name(),
-        "cores": cores(),
-        "threads": threads,
-        "precision": precision,
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "unset"),
-        "deterministic": deterministic,
-        "device": device.name,
-        **(_gpus(device, tf32=precision == "tf32") if device.gpus else {}),
-    }
-
-
-def _gpus(device: Device, *, tf32: bool) -> dict[str, Any]:
-    """Return what the GPUs of a run are, and what drives them."""
-    found = devices()
-    return {
-        "gpus": [{"name": gpu.name, "memory": gpu.memory, "capability": gpu.capability} for gpu in device.gpus],
-        "made_up": any(gpu.made_up for gpu in device.gpus),
-        "tf32": tf32,
-        "driver": found.driver,
-        "cuda": found.cuda,
-        "cudnn": found.cudnn,
-        VISIBLE.lower(): os.environ.get(VISIBLE, "unset"),
-    }

@@ -51,16 +51,17 @@ class RayCluster:
         self._folder = folder
         self._processes = []
 
-    def head(self):
+    def head(self, *, cores=1, gpus=0):
         words = ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self._folder}"]
-        return self._start(*words, "--node-ip-address=127.0.0.1", HOME=str(self.home))
+        offered = [f"--num-cpus={cores}", f"--num-gpus={gpus}"]
+        return self._start(*words, *offered, "--node-ip-address=127.0.0.1", HOME=str(self.home))
 
     def node(self, **environment):
-        return self._start(f"--address={self.address}", "--node-ip-address=127.0.0.1", **environment)
+        return self._start(f"--address={self.address}", "--num-cpus=1", "--node-ip-address=127.0.0.1", **environment)
 
     def _start(self, *words, **environment):
         log = self._folder / f"{len(self._processes)}.log"
-        command = [*RAY, "start", *words, "--num-cpus=1", "--object-store-memory=100000000", "--block"]
+        command = [*RAY, "start", *words, "--object-store-memory=100000000", "--block"]
         with log.open("w") as file:
             process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **environment})
         self._processes.append(process)
@@ -73,8 +74,8 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster():
-    """Begin a head, for which this process and those it starts have the token."""
+def ray_cluster(**offered):
+    """Begin a head, for which this process and those it starts have the token; `offered` are its cores and GPUs."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # sockets in it must have short names
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
@@ -84,7 +85,7 @@ def ray_cluster():
         patch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # or fonts are listed again for every new home
         cluster = RayCluster(folder)
         try:
-            cluster.head()
+            cluster.head(**offered)
             yield cluster
         finally:
             cluster.end()

@@ -1,5 +1,6 @@
 """Joins the Ray cluster that executes a sweep, and asks which cores and GPUs it has."""
 
+import re
 import socket
 from collections.abc import Mapping
 
@@ -8,7 +9,8 @@ from cnnexp.system.devices import Devices, Gpu
 from cnnexp.system.text import one_line
 
 _ACCELERATOR = "accelerator_type:"  # how Ray names the models of a node's GPUs among its resources
-_WITHOUT_BFLOAT16 = ("K80", "P4", "P100", "T4", "V100")  # of Ray's names; the others are of compute capability 8 on
+# Of Ray's names of models those of compute capability 8.0 and higher, such as A100, L4, H200, GeForce-RTX-4090.
+_AMPERE_ON = re.compile(r"(A|L|H|B|GB|GH)\d+\w*|GeForce-RTX-[3-9]\d{3}.*|RTX-(A|PRO).*|RTX-.*Ada.*")
 _REACH_SECONDS = 6.0  # for the head to answer; Ray itself would try for more than a minute
 
 
@@ -68,7 +70,7 @@ def devices_of_nodes() -> Devices:
 def gpus_of(offered: Mapping[str, float]) -> list[Gpu]:
     """Return the GPUs of a node that offers these resources."""
     model = next((name.removeprefix(_ACCELERATOR) for name in offered if name.startswith(_ACCELERATOR)), None)
-    capability = None if model is None or model in _WITHOUT_BFLOAT16 else (8, 0)
+    capability = (8, 0) if model is not None and _AMPERE_ON.fullmatch(model) else None
     return [Gpu(model or "GPU", number, str(number), None, capability) for number in range(int(offered.get("GPU", 0)))]
 
 
