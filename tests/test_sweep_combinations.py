@@ -15,7 +15,9 @@ from cnnexp.records import DatasetInfo
 from cnnexp.sweeps.combinations import combinations, from_jobs
 from cnnexp.sweeps.jobs import Composer, Grid
 from cnnexp.sweeps.run_hash import hash_run, hash_sweep, resolve
+from cnnexp.system.devices import Devices
 
+NONE = Devices()  # beside the processor
 INFO = DatasetInfo(digest="d1", height=8, width=8, class_counts=(500, 488))
 
 
@@ -74,7 +76,7 @@ def test_jobs_of_another_sweeper_differ_in_what_varies():
 
 
 def run_hash(*overrides, info=INFO):
-    return hash_run(resolve(compose_config(overrides), info, cores=2), info)
+    return hash_run(resolve(compose_config(overrides), info, cores=2, devices=NONE), info)
 
 
 @pytest.mark.parametrize(
@@ -114,14 +116,14 @@ def test_other_data_make_another_run():
     ids=str,
 )
 def test_threads_are_decided_by_the_work_and_the_cores_there_are(overrides, threads):
-    assert resolve(compose_config(overrides), INFO, cores=7).training.threads == threads
+    assert resolve(compose_config(overrides), INFO, cores=7, devices=NONE).training.threads == threads
 
 
 @pytest.mark.parametrize(("overrides", "threads"), [([], 7), (["data.imbalance=100"], 1)], ids=str)
 def test_threads_are_decided_by_the_images_that_an_imbalance_leaves(overrides, threads):
     info = DatasetInfo(digest="d1", height=8, width=8, class_counts=(100,) * 10)
     config = compose_config(["training.batch_size=1000", "data.limit=null", *overrides])
-    assert resolve(config, info, cores=7).training.threads == threads
+    assert resolve(config, info, cores=7, devices=NONE).training.threads == threads
 
 
 def test_a_sweep_is_known_by_its_overrides_and_not_by_how_it_is_executed():
