@@ -8,7 +8,18 @@ import pytest
 from cnnexp.datasets import Split, Splits
 from cnnexp.images import ImageSpec
 from cnnexp.records import Augmentation
-from cnnexp.runs.gallery import EACH_WAY, PAIRS, SEEN, TOP_LOSSES, build_gallery, images_of, most_confused, top_losses
+from cnnexp.runs.gallery import (
+    EACH_WAY,
+    KINDS_EPOCHS,
+    KINDS_IMAGES,
+    PAIRS,
+    SEEN,
+    TOP_LOSSES,
+    build_gallery,
+    images_of,
+    most_confused,
+    top_losses,
+)
 from cnnexp.training import as_seen, first_of_each_class
 from cnnexp.training.batches import batches
 from cnnexp.training.epoch_order import order_of
@@ -162,6 +173,17 @@ def test_each_class_begins_with_its_first_image_of_the_epoch():
     for label in range(4):
         first = [position for position in order if train.labels[position] == label][:3]
         assert positions[train.labels[positions] == label].tolist() == first
+
+
+def test_each_kind_of_change_that_is_made_is_shown_alone_and_no_other():
+    mixing = replace(BASIC, zoom=0.0, mixup=0.2)
+    kinds = gallery_of(splits(), augmentation=mixing).kinds
+    assert [name for name, _ in kinds.alone] == ["flip", "shift 0.1", "mixup 0.2"]
+    assert all(images.shape == (KINDS_EPOCHS, KINDS_IMAGES, 8, 8, 3) for _, images in kinds.alone)
+    flipped = dict(kinds.alone)["flip"]
+    sides = [kinds.plain, kinds.plain[:, :, ::-1]]
+    assert all(any((one == side[place]).all() for side in sides) for row in flipped for place, one in enumerate(row))
+    assert gallery_of(splits(), augmentation=NONE).kinds.alone == ()
 
 
 def test_the_same_seed_shows_the_same_images():

@@ -20,6 +20,7 @@ from support.sample_records import (
     evaluation,
     gallery,
     history,
+    kinds,
     run_command,
     run_result,
 )
@@ -160,6 +161,19 @@ def test_it_says_whether_training_images_were_augmented(result):
     assert "which were not augmented; seed 0" in told("none")
 
 
+def test_each_kind_of_augmentation_is_shown_alone_where_there_is_one(result):
+    shown = kinds(shape=(8, 8, 1), count=12)
+    page = Page(run_page(replace(result, gallery=replace(result.gallery, kinds=shown)), run_command()))
+    names = [name for name, _ in shown.alone]
+    assert names == [str(one) for one in shown.augmentation.kinds]
+    assert [one["alt"] for one in page.attributes("img")[-13:]] == ["plain training images", *names]
+    assert "mixup 0.2Two images blended;" in " ".join(page.texts("figcaption"))
+    assert "The same 8 training images each time: a column is one image, a row one epoch." in page.texts("p")
+    without = Page(run_page(result, run_command()))
+    assert "Each kind of change alone" in page.texts("h3")
+    assert "Each kind of change alone" not in without.texts("h3")
+
+
 def test_a_right_answer_has_no_second_class(result):
     right = PredictedImage(np.zeros((8, 8, 1), np.uint8), "a.png", 3, 3, 0.4, 0.4, unlike=False)
     shown = replace(result, gallery=replace(result.gallery, top_losses=(right,), confused=()))
@@ -214,6 +228,11 @@ def test_a_page_of_usual_images_is_at_most_a_megabyte(classes, shape):
     )
     way = replace(whole.confused[0][0], images=(image,) * 4)
     full = replace(full, confused=((way, way),) * 6, seen_labels=np.repeat(np.arange(classes), 8))
+    shown = kinds(shape=(1, 1, 1), count=12)
+    eight = np.stack([pixels] * 8)
+    full = replace(
+        full, kinds=replace(shown, plain=eight, alone=tuple((name, np.stack([eight] * 2)) for name, _ in shown.alone))
+    )
     assert len(run_page(replace(run_result(names), gallery=full), run_command())) < 1_000_000
 
 

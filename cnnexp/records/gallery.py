@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.records.arrays import Images, Labels
+from cnnexp.records.preview import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,4 @@ class Gallery:
     seen: Images  # some training images of each class, augmented as they were in the first epoch
     seen_labels: Labels
     seen_files: tuple[str, ...]
+    kinds: Preview  # some training images plain, and after each kind of change alone

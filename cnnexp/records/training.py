@@ -91,6 +91,11 @@ class Augmentation:
         """Whether an image is mixed with another one, and its label with it."""
         return bool(self.mixup or self.cutmix)
 
+    @property
+    def unmixed(self) -> "Augmentation":
+        """The same without mixing."""
+        return replace(self, mixup=0, cutmix=0)
+
     def __bool__(self) -> bool:
         return bool(self.kinds)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class CachedFeatures:
 
         They are not mixed with one another: that would need mixed labels.
         """
-        train, augmentation = self.splits.train, replace(self.augmentation, mixup=0, cutmix=0)
+        train, augmentation = self.splits.train, self.augmentation.unmixed
         if not augmentation:
             return FeatureSplit(self.of("train"), train.labels)
         about = {"augmentation": asdict(augmentation), "batch": VIEW_BATCH, "seed": VIEW_SEED}

@@ -255,13 +255,14 @@ def gallery(
     is_unlike: IsUnlike,
 ) -> Gallery:
     """Return the images of the run's page."""
+    frozen = config.training.freeze == "backbone"  # then views of images are trained on, which are not mixed
     return build_gallery(
         splits,
         evaluated.predictions["test"].probabilities,
         evaluated.predictions["test"].predicted,
         evaluated.evaluation.confusion,
         is_unlike=is_unlike,
-        augmentation=settings.augmentation,
+        augmentation=settings.augmentation.unmixed if frozen else settings.augmentation,
         batch_size=config.training.images_per_step,
         sampling=config.training.sampling,
         seed=config.seed,

@@ -13,6 +13,7 @@ from cnnexp import training
 from cnnexp.datasets import Split, Splits
 from cnnexp.portable.reference import TrainingReference
 from cnnexp.records import Augmentation, Confusion, Gallery, Labels, PredictedImage, Probabilities
+from cnnexp.runs.preview import build_preview
 from cnnexp.runs.split_outputs import SplitOutputs
 
 TOP_LOSSES = 24
@@ -21,6 +22,7 @@ EACH_WAY = 4  # images of a pair, in each direction
 SEEN = 96  # training images in all, equally many of each class
 SEEN_EACH = (2, 8)  # of a class: at least, so that fewer classes are shown where there are many, and at most
 SEEN_BYTES = 2**25  # of training images, at most
+KINDS_IMAGES, KINDS_EPOCHS = 8, 2  # in which each kind of change is shown alone
 _CHUNK = 16  # images that go through the network together
 
 Positions = NDArray[np.int64]  # of images in their split
@@ -76,6 +78,7 @@ def build_gallery(
         ),
         seen_labels=splits.train.labels[seen],
         seen_files=tuple(splits.train.files[position] for position in seen.tolist()),
+        kinds=build_preview(splits, augmentation, images=KINDS_IMAGES, seed=seed, epochs=KINDS_EPOCHS),
     )
 
 

@@ -7,11 +7,13 @@ from cnnexp.augmentation import Batch, augment_batch
 from cnnexp.datasets import Split, Splits
 from cnnexp.records import Augmentation, Preview
 
-EPOCHS = 3  # of each kind
+EPOCHS = 3  # of each kind, where a page shows nothing else
 MOST_BYTES = 2**24  # of all images that are shown in one epoch
 
 
-def build_preview(splits: Splits, augmentation: Augmentation, *, images: int, seed: int) -> Preview:
+def build_preview(
+    splits: Splits, augmentation: Augmentation, *, images: int, seed: int, epochs: int = EPOCHS
+) -> Preview:
     """Return some training images plain, with each kind of change alone, and with all together.
 
     They are one batch, so images that are mixed are mixed with each other; what is drawn follows from `seed`.
@@ -24,7 +26,7 @@ def build_preview(splits: Splits, augmentation: Augmentation, *, images: int, se
 
     def in_epochs(change: Augmentation) -> NDArray[np.uint8]:
         count = len(positions)
-        batches = [Batch(seed=seed, epoch=epoch, number=0, count=count) for epoch in range(1, EPOCHS + 1)]
+        batches = [Batch(seed=seed, epoch=epoch, number=0, count=count) for epoch in range(1, epochs + 1)]
         return np.stack([augment_batch(larger, labels, change, batch)[0] for batch in batches])
 
     return Preview(

@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from cnnexp.compose import compose_config
 from cnnexp.records import (
+    Augmentation,
     ClassScore,
     Confusion,
     DataImage,
@@ -21,6 +22,7 @@ from cnnexp.records import (
     Gallery,
     History,
     PredictedImage,
+    Preview,
     RunCommand,
     RunInfo,
     RunResult,
@@ -219,7 +221,41 @@ def gallery(names: Sequence[str], *, shape: tuple[int, int, int] = (8, 8, 1), ea
     pair = (Confusion(0, 1, 7, tuple(images[:1])), Confusion(1, 0, 0, tuple(images[1:2])))
     labels = np.repeat(np.arange(len(names)), each)
     files = tuple(f"train/{names[label]}/{number}.png" for number, label in enumerate(labels.tolist()))
-    return Gallery(top_losses=tuple(images), confused=(pair,), seen=pixels, seen_labels=labels, seen_files=files)
+    return Gallery(
+        top_losses=tuple(images),
+        confused=(pair,),
+        seen=pixels,
+        seen_labels=labels,
+        seen_files=files,
+        kinds=kinds(shape=shape, count=0),
+    )
+
+
+def kinds(*, shape: tuple[int, int, int], count: int) -> Preview:
+    """Noise: eight images, plain and after the first so many kinds of augmentation=mix, in two epochs."""
+    pixels = np.random.default_rng(1).integers(0, 256, (8, *shape), dtype=np.uint8)
+    mix = Augmentation(
+        flip=True,
+        shift=0.1,
+        zoom=0.1,
+        rotation=10,
+        crop=0.6,
+        brightness=0.2,
+        contrast=0.2,
+        saturation=0.2,
+        policy="trivial_augment",
+        erasing=0.25,
+        mixup=0.2,
+        cutmix=1,
+    )
+    return Preview(
+        plain=pixels,
+        class_names=tuple("abcdefgh"),
+        files=tuple(f"train/{name}.png" for name in "abcdefgh"),
+        augmentation=mix,
+        alone=tuple((name, np.stack([pixels, pixels])) for name in [*mix.kinds][:count]),
+        together=None,
+    )
 
 
 def run_command() -> RunCommand:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from cnnexp.records import ClassScore, Gallery, PredictedImage, RunCommand, RunResult
+from cnnexp.report.kinds import grid, kinds_alone
 from cnnexp.report.learning_rate import rate_chart
 from cnnexp.report.matrix import confusion_matrix
 from cnnexp.report.pages import picture, template, tiled
@@ -34,6 +35,7 @@ MOST_CLASSES = 100  # in the table; of more, those of the lowest F1
 _MOST_DRAWN = 40  # classes of a confusion matrix with a cell that can be pointed at; of more it is a picture
 _SIDE = 128  # pixels of an image, as the style shows it at most
 _STRIP = 48  # pixels of the images in a strip
+_KIND = 320  # pixels of a picture of several images after one kind of change, as the style shows it at most
 _BLUE, _ORANGE = (0, 114, 178), (213, 94, 0)  # of the diagonal, of the mistakes
 
 
@@ -91,6 +93,8 @@ def run_page(result: RunResult, command: RunCommand) -> str:
         image_source=_image_source,
         probability=probability_text,
         strips=strips(result.gallery, names),
+        kinds=kinds_alone(result.gallery.kinds, side=_KIND),
+        plain=grid(result.gallery.kinds.plain[None], _KIND),
         judged="test image" if result.folds is None else "judged image",
         fold_headings=folds.HEADINGS,
         fold_rows=[] if result.folds is None else folds.fold_rows(result.folds),
