@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnexp.cli.ui import free_port, serving
+from cnnexp.cli.ui import free_port, link_host, serving
 from cnnexp.errors import TargetError, TrackingError
 from cnnexp.tracking import mlflow_ui, recording
 from cnnexp.tracking.receipt import Receipt
@@ -100,6 +100,30 @@ def shown(address: str, folder: Path) -> str:
     page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     page = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return re.sub(r"\s*<[^>]*>\s*", "|", page)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "variable", "host"),
+    [
+        (["127.0.0.1", "::1"], None, "cnnexp.localhost"),
+        (["127.0.0.1", "10.0.0.7"], None, "127.0.0.1"),  # a name server that answers to every name
+        ([], None, "127.0.0.1"),
+        (["127.0.0.1"], "SSH_CONNECTION", "127.0.0.1"),
+        (["127.0.0.1"], "MLFLOW_SERVER_ALLOWED_HOSTS", "127.0.0.1"),
+    ],
+)
+def test_links_have_a_name_of_their_own_where_a_browser_knows_it(monkeypatch, addresses, variable, host):
+    def resolve(*_, **__):
+        if not addresses:
+            raise OSError("unknown name")
+        return [(0, 0, 0, "", (address, 0)) for address in addresses]
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    for name in ("SSH_CONNECTION", "MLFLOW_SERVER_ALLOWED_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
+    if variable is not None:
+        monkeypatch.setenv(variable, "anything")
+    assert link_host() == host
 
 
 @contextmanager

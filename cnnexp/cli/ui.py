@@ -1,5 +1,12 @@
-"""``cnnexp ui``: MLflow's own UI on the store that runs are recorded in, for one person on this machine."""
+"""``cnnexp ui``: MLflow's own UI on the store that runs are recorded in, for one person on this machine.
 
+The UI opens the pane of its assistant by itself at a first visit, where the address says localhost, 127.0.0.1 or ::1;
+its script asks for nothing else, no setting of the server and none of a view (MLflow 3.17). The pane covers a quarter
+of the table. So the server also answers to a name of its own, which browsers and most resolvers take for this machine
+(RFC 6761), and links have that name where it is known here.
+"""
+
+import ipaddress
 import os
 import signal
 import socket
@@ -19,15 +26,26 @@ from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.streams import print_required
 
 _HOST = "127.0.0.1"
+_NAME = "cnnexp.localhost"
 _FIRST_PORT = 5000  # MLflow's own
 _PORTS = 100  # how many are tried
 _START_SECONDS = 60.0  # a server that takes longer to start will not
+_RESOLVE_SECONDS = 2.0  # a name server that is out of reach takes longer
 _END_SECONDS = 10.0  # a server that takes longer to end is killed
+
+# Hosts that MLflow answers to: those of this machine and of private networks, as by default, and the name above.
+_ALLOWED_HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"
+_HOSTS = (
+    *(f"{host}{port}" for host in ("localhost", _HOST, "0.0.0.0", _NAME) for port in ("", ":*")),
+    *("[::1]", "[[]::1]:*", "192.168.*", "10.*", "fc00:*", "fd00:*"),
+    *(f"172.{number}.*" for number in range(16, 32)),
+)
 
 # What the user has set takes precedence.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # for evaluating language models: five more processes
+    _ALLOWED_HOSTS: ",".join(_HOSTS),
     "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",  # nothing a user of MLflow can change
 }
 
@@ -54,7 +72,7 @@ def run(settings: Sequence[str], *, uri: str | None, run_id: str | None, port: i
     _require_store(uri)
     port = port or free_port()
     with raising_on_sigterm(signal.SIGHUP), serving(uri, port) as server:
-        print_required(f"Open {_link(_address(port), run_id)}")
+        print_required(f"Open {_link(_address(port), run_id).replace(_HOST, link_host(), 1)}")
         return server.wait()
 
 
@@ -62,6 +80,25 @@ def _link(server: str, run_id: str | None) -> str:
     from cnnexp.tracking import mlflow_ui  # with NumPy, which the refusal of an empty store spares
 
     return mlflow_ui.link(server, run_id)
+
+
+def link_host() -> str:
+    """Return the name that keeps MLflow's assistant closed; the plain address where a browser may not know the name.
+
+    Over SSH the browser is on another machine.
+    """
+    if "SSH_CONNECTION" in os.environ or _ALLOWED_HOSTS in os.environ:
+        return _HOST
+    found: list[str] = []
+    asking = threading.Thread(target=_resolve, args=(_NAME, found), name="cnnexp-resolver", daemon=True)
+    asking.start()
+    asking.join(timeout=_RESOLVE_SECONDS)
+    return _NAME if found and all(ipaddress.ip_address(one).is_loopback for one in found) else _HOST
+
+
+def _resolve(name: str, found: list[str]) -> None:
+    with suppress(OSError):
+        found += {str(address[0]) for *_, address in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
 
 
 def _address(port: int) -> str:
@@ -115,10 +152,11 @@ def serving(uri: str, port: int) -> "Iterator[subprocess.Popen[str]]":
     connection.reach(uri)
     address = mlflow_uri(uri)
     store = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_REGISTRY_STORE_URI": address}  # arguments are seen by all
+    origin = {"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{_NAME}:{port}"}
     arguments = ["--host", _HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", *arguments],
-        env={**_ENVIRONMENT, **os.environ, **store},
+        env={**_ENVIRONMENT, **origin, **os.environ, **store},
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",

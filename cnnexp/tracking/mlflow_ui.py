@@ -26,6 +26,9 @@ _VIEW_TAG = "mlflow.sharedViewState."  # of the experiment; the view's key follo
 _OBJECTIVE, _SCORE = "best/val_loss", "test/accuracy"
 _CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
 _RESULTS, _COURSE = "cnnexp-results", "cnnexp-course"  # sections of charts
+_FIRST_COLUMNS = {"attributes.`Run Name`": 150, "runDateAndNestInfo": 110}  # pixels; MLflow's own: 190 and 150
+_LAST_COLUMN = "duration"
+_LETTER, _MARGIN, _NARROWEST, _WIDEST = 7, 34, 70, 150  # pixels of a letter and around the name of a column
 _SECONDS = 10.0  # for an answer of the server
 _TOKEN = "MLFLOW_TRACKING_TOKEN"
 
@@ -118,17 +121,20 @@ def sweep_view(sweep_id: str, varied: Sequence[str]) -> str:
     """Return the view of a sweep as the UI reads it.
 
     It shows the sweep's runs, best on validation first, with columns for the results and the settings that varied, the
-    seed last, and charts of both. What MLflow cannot be told by a view: names and digits of columns, and that its
-    assistant stays closed, which opens once on a first visit.
+    seed last, as narrow as their names allow, and charts of both. What MLflow cannot be told by a view: names and
+    digits of columns, and that its assistant stays closed (see `cnnexp.cli.ui`).
     """
+    columns = [
+        *(f"metrics.`{name}`" for name in (_SCORE, _OBJECTIVE)),
+        *(f"params.`{name}`" for name in sorted(varied, key=lambda name: name == "seed")),
+    ]
     state = {
         "searchFilter": f"tags.{SWEEP_ID} = '{sweep_id}'",
         "orderByKey": f"metrics.`{_OBJECTIVE}`",
         "orderByAsc": True,
-        "selectedColumns": [
-            *(f"metrics.`{name}`" for name in (_SCORE, _OBJECTIVE)),
-            *(f"params.`{name}`" for name in sorted(varied, key=lambda name: name == "seed")),
-        ],
+        "selectedColumns": columns,
+        "columnOrder": [*_FIRST_COLUMNS, *columns, _LAST_COLUMN],
+        "columnWidths": {**_FIRST_COLUMNS, **{name: _width(name) for name in columns}},
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": [_coordinates(varied), _bars(), *(_curve(name) for name in _CURVES)],
         "compareRunSections": [
@@ -138,6 +144,12 @@ def sweep_view(sweep_id: str, varied: Sequence[str]) -> str:
         "isAccordionReordered": True,
     }
     return json.dumps(state, separators=(",", ":"))
+
+
+def _width(column: str) -> int:
+    """Return the pixels of a column whose name can be read, up to a bound."""
+    name = column.partition("`")[2].rstrip("`")
+    return min(_WIDEST, max(_NARROWEST, _LETTER * len(name) + _MARGIN))
 
 
 def _chart(kind: str, name: str, section: str, **more: object) -> Mapping[str, Any]:
