@@ -15,6 +15,7 @@ from cnnexp.report.comparison import advice_sentences, basis, markdown_text, ver
 from cnnexp.report.comparison.headline import MOST_WORDS
 from cnnexp.report.comparison.html_page import page
 from cnnexp.report.comparison.ranking import print_ranking
+from cnnexp.report.comparison.wording import model_label, row_label
 from cnnexp.report.console import THEME
 from cnnexp.report.sweep_progress import SCREEN, SweepReport
 from cnnexp.sweeps.results import Results
@@ -138,3 +139,12 @@ def test_the_ranking_cuts_no_number(columns):
     assert max(map(len, lines)) <= columns
     assert "0.001, 0, 16" in lines[3]
     assert all(re.search(r"0\.[89]\d+", line) for line in lines[1:-2])
+
+
+def test_seeds_without_a_setting_are_called_by_what_they_share():
+    runs = [simulated_run(0.9 + seed / 100, seed=seed, model="baseline-smoke") for seed in (0, 1)]
+    comparison = compare(runs, metric_name="test/accuracy", by=())
+    assert row_label(comparison, comparison.rows[0]) == "2 seeds of baseline-smoke"
+    assert model_label(comparison, runs[1]) == "baseline-smoke-s1"
+    repeated = compare([runs[0], replace(runs[0], run_id="again")], metric_name="test/accuracy", by=())
+    assert row_label(repeated, repeated.rows[0]) == "2 runs of baseline-smoke"

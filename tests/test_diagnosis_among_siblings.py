@@ -96,6 +96,30 @@ def test_runs_with_other_settings_are_no_siblings():
     assert advised_by_siblings(TOO_LOW, runs[0], runs[:2]) == TOO_LOW
 
 
+def test_settings_of_which_the_same_failed_share_a_sentence():
+    runs = [
+        recorded(rate, failure, regularization__dropout=str(dropout))
+        for dropout in range(10)
+        for rate, failure in ((0.1, "collapsed"), (0.01, None))
+    ]
+    assert learning_advice(runs) == (
+        "10 of 20 runs learned nothing (learning rate 0.1 collapsed) under 10 combinations of the other settings: "
+        "0.01 learned. Next: optimizer.learning_rate=0.01",
+    )
+    other = recorded(0.001, seed=5, regularization__dropout="3")  # is the best under this dropout
+    assert learning_advice([*runs, other])[0].endswith(
+        "Next: optimizer.learning_rate=0.01 (under 9), optimizer.learning_rate=0.001 (under 1)"
+    )
+
+
+def test_a_search_in_which_much_failed_has_few_sentences():
+    runs = [recorded(0.1 + number / 1000, "collapsed", regularization__dropout=str(number)) for number in range(300)]
+    sentences = learning_advice(runs)
+    assert len(sentences) == 6
+    assert sentences[-1].startswith("295 of 295 runs with 295 other combinations of settings learned nothing, too")
+    assert sentences[-1].endswith("from 0.105 to 0.399")
+
+
 def test_other_findings_and_unknown_words_stay_as_they_are():
     other = replace(TOO_LOW, id="M2")
     runs = [recorded(0.01, "collapsed"), recorded(0.1)]

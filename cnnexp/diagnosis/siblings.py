@@ -5,6 +5,7 @@ siblings, the runs that differ from it in nothing but learning rate and seed, co
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,8 @@ _IS_TOO_HIGH = {failure.how: failure.too_high for failure in FAILURES}
 _CLOSE = 4.0  # times: learning rates nearer to each other than this leave nothing to try between them
 _STEP = 10.0  # times: beyond the learning rates that were tried
 _MOST_NAMED = 5  # learning rates
+_MOST_SENTENCES = 5
+_MOST_REPAIRS = 3  # in one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +78,65 @@ def advised_by_siblings(finding: Finding, run: RunSummary, runs: Iterable[RunSum
 
 
 def learning_advice(runs: Sequence[RunSummary]) -> tuple[str, ...]:
-    """Return one sentence for each setting of which some runs learned nothing: how, and what to try instead."""
+    """Return what to try instead of settings of which some runs learned nothing, in at most six sentences.
+
+    Settings under which the same learning rates failed share a sentence; those of which most runs failed come first.
+    """
     families: dict[frozenset[tuple[str, str]], list[RunSummary]] = {}
     for run in runs:
         families.setdefault(_family(run), []).append(run)
-    return tuple(sentence for family in families.values() if (sentence := _sentence(family)))
+    alike: dict[str, list[_Failed]] = {}
+    for family in families.values():
+        if (failed := _failed(family)) is not None:
+            alike.setdefault(failed.named, []).append(failed)
+    groups = sorted(alike.values(), key=lambda group: -sum(one.count for one in group))
+    said, others = groups[:_MOST_SENTENCES], groups[_MOST_SENTENCES:]
+    return (*map(_sentence, said), *([_others(others)] if others else []))
 
 
-def _sentence(family: Sequence[RunSummary]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Runs that differ in nothing but learning rate and seed, of which some learned nothing."""
+
+    named: str  # which learning rates failed, and how
+    learning_rates: tuple[float, ...]
+    count: int
+    tried: int
+    advice: Advice
+
+
+def _failed(family: Sequence[RunSummary]) -> _Failed | None:
     trials = [trial for run in family if (trial := _trial(run)) is not None]
     failed = sorted({(trial.learning_rate, trial.failure) for trial in trials if trial.failure is not None})
     if not failed:
-        return ""
-    named = listed((f"{rate:g} {failure}" for rate, failure in failed), most=_MOST_NAMED)
-    advice = advise(trials, epochs=_epochs(family[0]))
-    count = sum(trial.failure is not None for trial in trials)
-    what = f"{count} of {plural(len(trials), 'run')} learned nothing (learning rate {named})"
-    return f"{what}: {advice.reason}. Next: {advice.repair}"
+        return None
+    return _Failed(
+        named=listed((f"{rate:g} {failure}" for rate, failure in failed), most=_MOST_NAMED),
+        learning_rates=tuple(rate for rate, _ in failed),
+        count=sum(trial.failure is not None for trial in trials),
+        tried=len(trials),
+        advice=advise(trials, epochs=_epochs(family[0])),
+    )
+
+
+def _sentence(group: Sequence[_Failed]) -> str:
+    count, tried = sum(one.count for one in group), sum(one.tried for one in group)
+    what = f"{count} of {plural(tried, 'run')} learned nothing (learning rate {group[0].named})"
+    if len(group) > 1:
+        what = f"{what} under {len(group)} combinations of the other settings"
+    advised = Counter(one.advice for one in group)
+    if len(advised) == 1:
+        return f"{what}: {group[0].advice.reason}. Next: {group[0].advice.repair}"
+    repairs = Counter(one.advice.repair for one in group).most_common()
+    return f"{what}. Next: {listed((f'{repair} (under {n})' for repair, n in repairs), most=_MOST_REPAIRS)}"
+
+
+def _others(groups: Sequence[Sequence[_Failed]]) -> str:
+    those = [one for group in groups for one in group]
+    rates = sorted({rate for one in those for rate in one.learning_rates})
+    count, tried = sum(one.count for one in those), sum(one.tried for one in those)
+    what = f"{count} of {plural(tried, 'run')} with {plural(len(those), 'other combination')} of settings"
+    return f"{what} learned nothing, too, at learning rates from {rates[0]:g} to {rates[-1]:g}"
 
 
 def _trial(run: RunSummary) -> Trial | None:

@@ -9,7 +9,7 @@ from cnnexp.comparison.result import Comparison, Row, Standing
 from cnnexp.config import all_settings
 from cnnexp.report.comparison.headline import level_name
 from cnnexp.report.comparison.table_cells import NONE, counts_both_ways, failed_learning
-from cnnexp.report.comparison.wording import MARKS, mean_text, short_names, value_text
+from cnnexp.report.comparison.wording import MARKS, mean_text, name_of_runs, short_names, value_text
 from cnnexp.system.text import plural, printable
 
 _LEAST_ROWS = 3
@@ -47,7 +47,7 @@ def _cells(
     known = all_settings() if narrow else {}
     names = [known[name].short if name in known else None for name in short]
     words = (name or short[one.name].replace("_", " ") for name, one in zip(names, settings, strict=True))
-    header = ["", ", ".join(words) or "run"]
+    header = ["", ", ".join(words) or "name"]
     header += [
         *(["learned"] if both else ["runs"] if several else []),
         comparison.metric.name,
@@ -57,7 +57,7 @@ def _cells(
     cells = []
     for row in rows:
         values = row.configuration.values
-        label = ", ".join(level_name(one, values[one.name]) for one in settings) or row.best_run.name
+        label = ", ".join(level_name(one, values[one.name]) for one in settings) or name_of_runs(row.configuration.runs)
         endings = row.endings
         count = [f"{endings.learned}/{endings.tried}"] if both else [str(endings.tried)] if several else []
         score = value_text(row.score, comparison.metric) if endings.learned else NONE

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison, Row
-from cnnexp.report.comparison.wording import MARKS, gain_text, mean_text, short_names, unit_text, value_text
+from cnnexp.report.comparison.wording import (
+    MARKS,
+    gain_text,
+    mean_text,
+    name_of_runs,
+    short_names,
+    unit_text,
+    value_text,
+)
 
 TIME = "train s"
 NONE = "–"  # in place of the score of runs that learned, where none did
@@ -23,7 +31,7 @@ def table(comparison: Comparison) -> Table:
     """One row a configuration, in the comparison's order: only settings that differ, then what came out."""
     names = [setting.name for setting in comparison.settings]
     short = short_names(names)
-    settings = [short[name] for name in names] or ["run"]
+    settings = [short[name] for name in names] or ["name"]
     numeric = [setting.is_numeric for setting in comparison.settings] or [False]
     lower = " (lower is better)" if comparison.metric.lower_is_better else ""
     columns = [
@@ -47,7 +55,10 @@ def table(comparison: Comparison) -> Table:
 def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
     return (
         f"{MARKS[row.standing]} {failed_learning(row)}".rstrip(),
-        *([one.text(row.configuration.values[one.name]) for one in comparison.settings] or [row.best_run.name]),
+        *(
+            [one.text(row.configuration.values[one.name]) for one in comparison.settings]
+            or [name_of_runs(row.configuration.runs)]
+        ),
         str(row.seeds),
         *([f"{row.endings.learned}/{row.endings.tried}"] if counts_both_ways(comparison) else []),
         *(

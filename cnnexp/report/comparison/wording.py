@@ -1,8 +1,10 @@
 """The sentences of a comparison, the same in the terminal, the page and MLflow."""
 
 import math
+import re
 from collections.abc import Sequence
 
+from cnnexp.comparison.design import seed_of
 from cnnexp.comparison.metric import Metric, metric
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import (
@@ -130,13 +132,23 @@ def row_label(comparison: Comparison, row: Row) -> str:
     short = short_names([setting.name for setting in comparison.settings])
     values = row.configuration.values
     label = ", ".join(f"{short[one.name]}={one.text(values[one.name])}" for one in comparison.settings)
-    return label or row.best_run.name
+    return label or name_of_runs(row.configuration.runs)
+
+
+def name_of_runs(runs: Sequence[RunSummary]) -> str:
+    """Return what several runs are called where no setting tells them from others, such as "2 seeds of baseline"."""
+    if len(runs) == 1:
+        return runs[0].name
+    seeds = {seed_of(run) for run in runs}
+    stems = {re.sub(rf"[-_ ]*s(eed)?[-_=]?{re.escape(seed_of(run))}$", "", run.name) for run in runs}
+    what = plural(len(runs), "seed") if len(seeds) == len(runs) else plural(len(runs), "run")
+    return f"{what} of {stems.pop()}" if len(stems) == 1 else f"{what}, such as {runs[0].name}"
 
 
 def model_label(comparison: Comparison, run: RunSummary) -> str:
-    """A trained model by its settings, with its seed if it is one of several; the run's name where it is in no row."""
+    """A trained model by its settings, with its seed if it is one of several; else by its run's name."""
     for row in comparison.rows:
-        if run in row.configuration.runs:
+        if comparison.settings and run in row.configuration.runs:
             several = len(row.configuration.runs) > 1 and "seed" in run.settings
             return (
                 f"{row_label(comparison, row)}, seed={run.settings['seed']}" if several else row_label(comparison, row)

@@ -1,5 +1,6 @@
 // The columns of the table, of rows that fold seeds and of single runs.
 
+import { nameOfRuns } from "#design";
 import { shortNumber } from "#dom";
 import { mean } from "#statistics";
 import { gainText, MARKS, meanText, unitText, valueText } from "#wording";
@@ -15,10 +16,10 @@ export function groupColumns(view) {
       ? []
       : [
           {
-            key: "run",
-            title: "run",
-            text: ({ runs }) => data.runs.name[runs[0]],
-            sortBy: ({ runs }) => data.runs.name[runs[0]],
+            key: "name",
+            title: "name",
+            text: ({ runs }) => nameOfRuns(data, runs),
+            sortBy: ({ runs }) => nameOfRuns(data, runs),
           },
         ]),
     {

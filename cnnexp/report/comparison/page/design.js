@@ -1,6 +1,7 @@
 // What was varied, and which runs are the same setting under another seed: cnnexp/comparison/design.py in the browser.
 
 import { levelOf } from "#data";
+import { plural } from "#dom";
 
 /** The settings that differ between `runs`: [{column, confoundedWith, levels}]; with `by`, those alone, in its order. */
 export function varyingSettings(data, runs, by = []) {
@@ -66,9 +67,22 @@ export function configurations(runs, settings) {
 }
 
 /** The name of a row: its settings that differ, such as dropout=0.3, learning_rate=0.001. */
-export function labelOf(data, settings, run) {
-  const parts = settings.map(({ column }) => `${column.short}=${column.texts[column.values[run]]}`);
-  return parts.join(", ") || data.runs.name[run];
+export function labelOf(data, settings, runs) {
+  const parts = settings.map(({ column }) => `${column.short}=${column.texts[column.values[runs[0]]]}`);
+  return parts.join(", ") || nameOfRuns(data, runs);
+}
+
+/** What several runs are called where no setting tells them from others, such as "2 seeds of baseline". */
+export function nameOfRuns(data, runs) {
+  const names = runs.map((run) => data.runs.name[run]);
+  if (runs.length === 1) return names[0];
+  const seeds = runs.map((run) => data.runs.seed[run]);
+  const literally = (text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const stems = new Set(
+    names.map((name, index) => name.replace(new RegExp(`[-_ ]*s(eed)?[-_=]?${literally(seeds[index])}$`), "")),
+  );
+  const what = plural(runs.length, new Set(seeds).size === runs.length ? "seed" : "run");
+  return stems.size === 1 ? `${what} of ${[...stems][0]}` : `${what}, such as ${names[0]}`;
 }
 
 /** The mean of `values` over the runs of each seed. */

@@ -8,6 +8,7 @@ const CLASSES = 40; // in the chart of scores: those that differ most
 
 /** A model by its row and seed. */
 export function modelLabel(view, run) {
+  if (view.settings.length === 0) return view.data.runs.name[run];
   const group = view.groups.find(({ runs }) => runs.includes(run));
   const label = group?.label ?? view.data.runs.name[run];
   return (group?.runs.length ?? 1) > 1 ? `${label}, seed=${view.data.runs.seed[run].slice(0, 12)}` : label;

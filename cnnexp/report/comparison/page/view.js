@@ -47,7 +47,7 @@ function groupsOf(data, runs, settings, comparison) {
   const ordered = [...ranked, ...groups.filter((group) => group.row === undefined)];
   ordered.forEach((group, index) => {
     group.index = index;
-    group.label = labelOf(data, settings, group.runs[0]);
+    group.label = labelOf(data, settings, group.runs);
   });
   return ordered;
 }
