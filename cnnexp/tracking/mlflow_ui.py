@@ -26,9 +26,9 @@ _VIEW_TAG = "mlflow.sharedViewState."  # of the experiment; the view's key follo
 _OBJECTIVE, _SCORE = "best/val_loss", "test/accuracy"
 _CURVES = ("val/loss", "val/accuracy", "train/loss", "train/accuracy")
 _RESULTS, _COURSE = "cnnexp-results", "cnnexp-course"  # sections of charts
-_FIRST_COLUMNS = {"attributes.`Run Name`": 150, "runDateAndNestInfo": 110}  # pixels; MLflow's own: 190 and 150
+_FIRST_COLUMNS = {"attributes.`Run Name`": 130, "runDateAndNestInfo": 105}  # pixels; MLflow's own: 190 and 150
 _LAST_COLUMN = "duration"
-_LETTER, _MARGIN, _NARROWEST, _WIDEST = 7, 34, 70, 150  # pixels of a letter and around the name of a column
+_LETTER, _MARGIN, _NARROWEST, _WIDEST = 6, 30, 70, 150  # pixels of a letter and around the name of a column
 _SECONDS = 10.0  # for an answer of the server
 _TOKEN = "MLFLOW_TRACKING_TOKEN"
 
