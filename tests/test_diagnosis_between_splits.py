@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from scipy import ndimage
 
 from cnnexp.diagnosis import RunImages, Sample, diagnose
 from cnnexp.diagnosis.between_splits import name_change
@@ -98,13 +99,63 @@ def test_other_labels_are_no_change_of_pixels():
 def test_blur_that_no_change_undoes_is_named_by_making_it_again():
     worse = changed(blurred)
 
-    def needs_detail(images):
+    def needs_some(images):
         """Right only where neighbouring pixels differ as they do in sharp images."""
-        detail = np.abs(np.diff(images.astype(float), axis=2)).mean(axis=(1, 2, 3))
-        return np.where(detail > 11, predict(images), 0)
+        return np.where(sharp(images) > 11, predict(images), 0)
 
-    found = name_change(better=BETTER, worse=worse, predict=needs_detail, seed=0)
+    found = name_change(better=BETTER, worse=worse, predict=needs_some, seed=0)
     assert (found.candidate.id, found.candidate.undoes) == ("D2", False)
+
+
+def sharp(images):
+    return np.abs(np.diff(images.astype(float), axis=2)).mean(axis=(1, 2, 3))
+
+
+def needs_detail(images):
+    """Right only where neighbouring pixels differ as they do in sharp images, and are no noise."""
+    return np.where((sharp(images) > 11) & (sharp(images) < 28), predict(images), 0)
+
+
+def noisy(deviation):
+    return lambda x: as_bytes(x + np.random.default_rng(8).normal(0, deviation, x.shape))
+
+
+# The properties by which splits may differ, in other strengths than above, and than those that are tried.
+PROPERTIES = {
+    "gain": (lambda x: as_bytes(x * 0.45), "P9", "darker"),
+    "a smaller gain": (lambda x: as_bytes(x * 0.17), "P9", "darker"),
+    "offset": (lambda x: as_bytes(x - 60.0), "P9", "darker"),
+    "a positive offset": (lambda x: as_bytes(x + 80.0), "P9", "brighter"),
+    "gamma": (lambda x: as_bytes(255 * (x / 255) ** 0.4), "P9", "brighter"),
+    "gamma above 1": (lambda x: as_bytes(255 * (x / 255) ** 2), "P9", "darker"),
+    "warm light": (lambda x: as_bytes(x * np.array([2.2, 0.6, 0.3])), "P9", "cast"),
+    "cold light": (lambda x: as_bytes(x * np.array([0.3, 0.9, 2.4])), "P9", "cast"),
+    "blur": (lambda x: as_bytes(ndimage.gaussian_filter(x.astype(float), (0, 0.8, 0.8, 0))), "D2", "blurred"),
+    "stronger blur": (lambda x: as_bytes(ndimage.uniform_filter(x.astype(float), (0, 5, 5, 0))), "D2", "blurred"),
+    "noise": (noisy(30), "D3", "noisy"),
+    "stronger noise": (noisy(50), "D3", "noisy"),
+    "a quarter turn to the right": (lambda x: np.rot90(x, 3, axes=(1, 2)), "P8", "turned a quarter to the right"),
+    "tilted": (
+        lambda x: as_bytes(
+            ndimage.rotate(x.astype(float), 33, axes=(2, 1), reshape=False, order=1, mode="nearest"),
+        ),
+        "P8",
+        "tilted to the left",
+    ),
+    "green first": (lambda x: x[..., [1, 2, 0]], "P5", "another order"),
+    "green last": (lambda x: x[..., [0, 2, 1]], "P5", "another order"),
+    "polarity": (lambda x: ~x, "P6", "inverted"),
+}
+
+
+@pytest.mark.parametrize(("change", "fault", "title"), PROPERTIES.values(), ids=PROPERTIES)
+def test_a_property_that_differs_is_named_whatever_its_strength(change, fault, title):
+    sees = needs_detail if fault in ("D2", "D3") else predict
+    found = name_change(better=BETTER, worse=changed(change), predict=sees, seed=0)
+    assert found is not None
+    assert (found.candidate.id, title in found.candidate.title) == (fault, True), found.candidate.title
+    if found.candidate.undoes:
+        assert found.after > found.before + 0.02
 
 
 def test_a_run_asks_for_images_only_where_a_split_is_worse_and_the_change_explains_the_gap():

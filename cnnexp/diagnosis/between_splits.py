@@ -27,6 +27,7 @@ AGREE = 0.75  # of the distance of the pixels before, that may be left where lev
 EVEN = 1.5  # times the distance of two halves of the better split, that may be left where all is undone
 REPRODUCED = 0.05  # accuracy by which the same change of the better split may miss that of the worse one, and ...
 AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
+TILTS = (10, 20, 30, 45)  # degrees to either side
 SIMPLER = 0.02  # of the distance: a change with one number more must agree so much better
 
 Predict = Callable[[Images], Labels]
@@ -146,6 +147,10 @@ def _candidates(found: Fit, images: Images) -> Iterator[Candidate]:
     if images.shape[-1] == 3:
         swap = "exchange its channels: image = image[..., ::-1]; OpenCV reads blue first"
         yield _undo("P5", "with red and blue exchanged", "red and blue exchanged", swap, changes.swap_channels)
+        for order in ((1, 2, 0), (2, 0, 1), (0, 2, 1), (1, 0, 2)):
+            back = f"image = image[..., {list(order)}]"
+            title = "with channels in another order"
+            yield _undo("P5", title, back, f"put its channels in order: {back}", changes.reorder_channels(order))
     yield from _orientations()
     yield from _levels(found)
     yield from _sizes()
@@ -175,6 +180,11 @@ def _orientations() -> Iterator[Candidate]:
         ("with rows and columns exchanged", "rows and columns exchanged", changes.transpose),
     ):
         yield _undo("P8", title, how, turned, change)
+    for degrees in TILTS:
+        for side, other, angle in (("left", "right", -degrees), ("right", "left", degrees)):
+            title, how = f"tilted to the {side}", f"turned by {degrees}° to the {other}"
+            straight = "take it upright, as the training images are, or train with augmentation.rotation"
+            yield _undo("P8", title, how, straight, changes.tilt(angle), numbers=1)
 
 
 def _levels(found: Fit) -> Iterator[Candidate]:

@@ -7,7 +7,7 @@ what is random: noise, places, and the strength of a `ranged` change.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,11 @@ def swap_channels(images: Images, _: Generator) -> Images:
     return np.ascontiguousarray(images[..., ::-1])
 
 
+def reorder_channels(order: Sequence[int]) -> Transform:
+    """Return channel `order[i]` as channel i."""
+    return lambda images, _: np.ascontiguousarray(images[..., list(order)])
+
+
 def invert(images: Images, _: Generator) -> Images:
     """Return 255 - x."""
     return 255 - images
@@ -96,6 +101,24 @@ def invert(images: Images, _: Generator) -> Images:
 def turn(quarters: int) -> Transform:
     """Return quarter turns to the left; images that are not square are resized back to their shape."""
     return lambda images, _: resized(np.rot90(images, quarters, axes=(1, 2)), images.shape[1:3])
+
+
+def tilt(degrees: float) -> Transform:
+    """Return images turned to the left by an angle about their middle; the edge is repeated in the corners."""
+
+    def change(images: Images, _: Generator) -> Images:
+        rows, columns = images.shape[1:3]
+        y, x = np.meshgrid(np.arange(rows) - (rows - 1) / 2, np.arange(columns) - (columns - 1) / 2, indexing="ij")
+        cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+        down = np.clip(cosine * y + sine * x + (rows - 1) / 2, 0, rows - 1)
+        across = np.clip(cosine * x - sine * y + (columns - 1) / 2, 0, columns - 1)
+        top, left = np.minimum(down.astype(int), rows - 2), np.minimum(across.astype(int), columns - 2)
+        below, right = (down - top)[..., None].astype(np.float32), (across - left)[..., None].astype(np.float32)
+        upper = images[:, top, left] * (1 - right) + images[:, top, left + 1] * right
+        lower = images[:, top + 1, left] * (1 - right) + images[:, top + 1, left + 1] * right
+        return to_bytes(upper * (1 - below) + lower * below)
+
+    return change
 
 
 def mirror(images: Images, _: Generator) -> Images:
@@ -111,6 +134,11 @@ def flip(images: Images, _: Generator) -> Images:
 def transpose(images: Images, _: Generator) -> Images:
     """Return rows and columns exchanged."""
     return resized(images.swapaxes(1, 2), images.shape[1:3])
+
+
+def transverse(images: Images, generator: Generator) -> Images:
+    """Return images mirrored at the diagonal from the lower left to the upper right."""
+    return turn(2)(transpose(images, generator), generator)
 
 
 def resized(images: Images, shape: tuple[int, ...], kernel: Image.Resampling = Image.Resampling.BILINEAR) -> Images:
