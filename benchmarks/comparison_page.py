@@ -122,7 +122,7 @@ def brushed(browser) -> tuple[list[float], list[float]]:
         )
         x = left + width / 2
         browser.drag((x, top + 0.01 * height), (x, top + part * height), steps=20)
-        browser.wait("document.documentElement.hasAttribute('data-settled')")
+        browser.wait("document.querySelector('.chip') && document.documentElement.hasAttribute('data-settled')")
         seen = browser.evaluate("window.on = false; window.seen")
         gaps = np.diff(seen).tolist()
         assert browser.evaluate("document.querySelectorAll('.chip').length") == 1

@@ -1,6 +1,8 @@
 """``cnnexp compare --watch``: the page of a sweep that still runs, over HTTP."""
 
+import re
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -12,6 +14,7 @@ from cnnexp.cli.watch import WatchedSweep, served
 from cnnexp.tracking.tags import SWEEP_KEY
 from support.browser import CHROMIUM, REASON, Browser
 from support.recorded_runs import Recorder
+from support.sweep_processes import recorded, start
 
 SETTINGS = {"data": "signs", "model": "small", "optimizer.learning_rate": "0.001"}
 
@@ -78,6 +81,51 @@ def test_the_page_follows_the_sweep_and_keeps_what_is_chosen(watched, tmp_path):
         browser.click(".chip")
         browser.wait("document.querySelector('#verdict h1')?.textContent.startsWith('Dropout 0.3 beats 0 by')")
         assert browser.errors() == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=REASON)
+def test_a_sweep_is_watched_while_it_trains(tmp_path):
+    """Two processes and a browser: numbers move, there is no verdict before the end, and then there is."""
+    words = [
+        "data=digits",
+        "model=small",
+        "training.epochs=4",
+        "optimizer.learning_rate=0.0003,0.003",
+        "seed=0,1,2,3,4",
+    ]
+    training = start(*words, folder=tmp_path)
+    until(lambda: recorded(tmp_path)[0])
+    watching = start(recorded(tmp_path)[0][0].run_id, "--watch", folder=tmp_path, command="compare")
+    try:
+        address = re.search(r"http://[^ ]+", watching.stdout.readline())[0]
+        seen = set()
+        with Browser(tmp_path) as browser:
+            browser.resize(1000)
+            browser.open(address, ready="document.querySelector('h1')")
+            while "The sweep runs" in (text := browser.evaluate("document.body?.innerText || 'The sweep runs'")):
+                assert training.poll() in (None, 0), training.stdout.read()
+                if "No verdict before its end" in text:  # and not a page that loads, or waits for the first number
+                    assert not any(claim in text for claim in ("beats", "told from zero", "p =", "p <"))
+                    seen.add(browser.evaluate("document.querySelector('#table tbody').innerText"))
+                time.sleep(0.5)
+            assert len(seen) >= 3  # numbers moved
+            assert not any(mark in rows for rows in seen for mark in "▼▲≈")
+            heading = browser.evaluate("document.querySelector('h1').textContent")
+            assert re.match("Learning rate|No difference shown", heading), heading
+            browser.wait("document.querySelectorAll('#table tbody tr').length === 2")
+            assert browser.errors() == []
+    finally:
+        for process in (watching, training):
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def until(condition, *, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def test_the_page_is_for_this_machine_alone(watched):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from cnnexp.report.comparison.html_page import page
 from cnnexp.tracking.store.find_runs import find_runs
 from support.browser import CHROMIUM, REASON, Browser
 from support.recorded_runs import Recorder, predictions_file, probabilities, test_labels
+from support.simulated_runs import simulated_run
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=REASON)
 
@@ -121,6 +124,7 @@ def rows(browser) -> list[str]:
 
 
 def heading(browser) -> str:
+    settle(browser)
     return browser.evaluate("document.querySelector('#verdict h1').textContent")
 
 
@@ -175,6 +179,35 @@ def test_search_and_filter_compute_the_verdict_again_and_say_so(opened):
 
 
 @pytest.mark.slow
+def test_what_is_not_of_the_runs_that_are_left_says_so(opened):
+    differences = "[...document.querySelectorAll('#differences tbody tr')].map(row => row.innerText)"
+    bars = "document.querySelector('#importance .plot').data[0].y"
+    scopes = "[...document.querySelectorAll('.scope')].map(scope => scope.offsetParent !== null)"
+    come_to(opened, "#differences")
+    assert len(opened.evaluate(differences)) == 2
+    shown(opened, "importance")
+    assert len(opened.evaluate(bars)) == 2
+    assert opened.evaluate(scopes) == 3 * [False]
+    opened.click("input[type=search]")
+    opened.type("batch_size=64")
+    come_to(opened, "#differences")
+    (row,) = opened.evaluate(differences)
+    assert row.startswith(("≈", "▼", "▲"))
+    assert "learning_rate=0.03" in row
+    shown(opened, "importance")
+    assert opened.evaluate(bars) == ["optimizer.learning_rate"]
+    assert opened.evaluate(scopes) == 3 * [True]  # advice, what to mind, and what was left out
+
+
+@pytest.mark.slow
+def test_a_question_leads_to_its_answer(opened):
+    opened.click(".ways button:last-child")
+    opened.wait("document.querySelector('#share pre')?.textContent.startsWith('cnnexp rerun ')")
+    top = opened.evaluate("document.querySelector('#share').closest('section').getBoundingClientRect().top")
+    assert 0 <= top < 900
+
+
+@pytest.mark.slow
 def test_what_failed_can_be_hidden(opened):
     opened.click(".check:last-child input")
     assert "21 of 25 runs" in chips(opened)
@@ -215,6 +248,44 @@ def test_brushing_an_axis_filters_the_page(opened):
     opened.wait("document.querySelector('.chip')")
     assert len(rows(opened)) == 2
     assert "exploratory" in opened.evaluate("document.querySelector('#verdict').innerText")
+
+
+@pytest.mark.slow
+def test_no_frame_of_a_brush_takes_long_with_a_thousand_runs(browser, tmp_path):
+    """A generous limit: this machine may be busy. `benchmarks/comparison_page.py` says what frames take."""
+    written = tmp_path / "thousand.html"
+    written.write_text(
+        page(compare([*thousand_runs()], metric_name="test/accuracy", by=()), command="cnnexp compare x")
+    )
+    browser.open(f"file://{written}", ready=READY)
+    shown(browser, "parallel")
+    left, top, width, height = box(browser, "#parallel .axis-brush .background")
+    browser.evaluate(
+        "window.seen = []; window.on = true; requestAnimationFrame(function next(time) {"
+        "seen.push(time); if (on) requestAnimationFrame(next); }); 0"
+    )
+    x = left + width / 2
+    browser.drag((x, top + 0.02 * height), (x, top + 0.6 * height), steps=20)
+    browser.wait("document.querySelector('.chip')")
+    assert "600 of 1000 runs" in chips(browser)
+    frames = np.diff(browser.evaluate("window.on = false; window.seen")).tolist()
+    assert statistics.median(frames) < 150, frames
+    assert max(frames) < 500, frames
+    assert browser.errors() == []
+
+
+def thousand_runs():
+    rng = np.random.default_rng(0)
+    for number in range(1000):
+        combination, seed = divmod(number, 10)
+        score = float(np.clip(rng.normal(0.9 - 0.03 * (combination % 2), 0.01), 0, 1))
+        settings = {
+            "training.batch_size": ("16", "64")[combination % 2],
+            "optimizer.learning_rate": ("0.001", "0.01", "0.003", "0.0003", "0.03")[combination // 2 % 5],
+            "regularization.dropout": f"{combination // 10 / 10:.1f}",
+        }
+        run = simulated_run(score, seed=seed, **settings)
+        yield replace(run, run_id=f"{number:032x}", started=float(number))
 
 
 @pytest.mark.slow

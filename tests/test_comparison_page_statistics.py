@@ -13,8 +13,9 @@ from cnnexp.comparison import compare
 from cnnexp.comparison.result import Comparison, Difference, Row
 from cnnexp.errors import ConfigError
 from cnnexp.records import Finding, RecordedPredictions, RunSummary
-from cnnexp.report.comparison.headline import headline
+from cnnexp.report.comparison.headline import failure_words, headline
 from cnnexp.report.comparison.page_data import page_data
+from cnnexp.report.comparison.wording import name_of_runs
 
 ROOT = Path(__file__).parents[1]
 MODULES = ROOT / "cnnexp" / "report" / "comparison" / "page"
@@ -24,8 +25,11 @@ SCRIPT = """
 import { createInterface } from "node:readline";
 import { compare } from "#comparing";
 import { readData } from "#data";
-import { headline } from "#headline";
+import { nameOfRuns } from "#design";
+import { failureWords, headline } from "#headline";
 import { sliceDifferences, slicesOf } from "#slices";
+import { finished } from "#steps";
+import { importanceOf } from "#variance";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { document, questions } = JSON.parse(line);
@@ -38,9 +42,12 @@ for await (const line of createInterface({ input: process.stdin })) {
       slices: data.answers && slicesOf(data.answers, data.answers.runs[0]),
       sliceDifferences:
         data.answers?.runs.length > 1 && sliceDifferences(data.answers, ...data.answers.runs.slice(0, 2)),
+      failures: found.failureInteractions.map(failureWords),
+      importance: finished(importanceOf(found)),
       refused: found.refused,
       settings: found.settings.map(({ column, confoundedWith }) => [column.name, confoundedWith]),
       rows: found.rows.map((row) => ({
+        name: nameOfRuns(data, row.runs),
         runs: row.runs.map((run) => data.runs.id[run]), best: data.runs.id[row.bestRun], standing: row.standing,
         score: row.score, scoreAll: row.scoreAll, gain: row.overSeeds, gainAll: row.overAllSeeds,
       })),
@@ -188,6 +195,8 @@ def test_a_thousand_tables_give_the_same_comparison(tmp_path):
     assert any(row["gain"] and row["gain"]["contradicted"] for row in rows)
     assert any(expected.score_interactions for expected, _ in answered if expected)
     assert any(expected.failure_interactions for expected, _ in answered if expected)
+    units = {own["unit"] for _, found in answered if found for own in found["importance"]}
+    assert units == {"seeds", "runs"}
     assert any(found["models"] for _, found in answered if found)
     assert any(moves for _, found in answered if found for _, moves in found["settings"])
     assert any(expected.left_out for expected, _ in answered if expected)
@@ -206,6 +215,7 @@ def same(expected: Comparison | None, found: dict | None) -> None:
     for row, own in zip(expected.rows, found["rows"], strict=True):
         assert sorted(own["runs"]) == sorted(run.run_id for run in row.configuration.runs)
         assert own["best"] == row.best_run.run_id
+        assert own["name"] == name_of_runs(row.configuration.runs)
         resampled = expected.metric.name != "test/accuracy" and not is_judged_by_seeds(row)  # images: not in a page
         standing = "untested" if resampled else words.get(row.standing.value, row.standing.value)
         assert own["standing"] == ("reference" if row is expected.rows[0] and not expected.refusals else standing)
@@ -218,10 +228,22 @@ def same(expected: Comparison | None, found: dict | None) -> None:
         assert own["blocks"] == effect.blocks
         same_difference(effect.difference, own["difference"])
         same_difference(effect.all_runs, own["allRuns"])
+    assert found["failures"] == [failure_words(one) for one in expected.failure_interactions]
+    same_importance(expected, found["importance"])
     if expected.metric.name == "test/accuracy":
         for model, own in zip(expected.models, found["models"], strict=True):
             assert (own["run"], own["only"]) == (model.run.run_id, [model.only_this_right, model.only_reference_right])
             same_difference(model.difference, own["difference"])
+
+
+def same_importance(expected: Comparison, found: list[dict]) -> None:
+    bars = {one.setting.name: one.share for one in expected.importance}
+    assert {own["setting"] for own in found} == set(bars)
+    for own in found:
+        share = bars[own["setting"]]
+        assert (own["unit"], own["told_from_zero"]) == (share.unit, share.told_from_zero)
+        for part in ("value", "low", "high"):
+            assert own[part] == pytest.approx(getattr(share, part), rel=1e-4, abs=1e-6)
 
 
 def is_judged_by_seeds(row: Row) -> bool:

@@ -18,6 +18,7 @@ from cnnexp.tracking.receipt import Receipt
 from cnnexp.tracking.run_page import page_of
 from cnnexp.tracking.tags import PARENT, SWEEP_ID, SWEEP_KEY, VARIED
 from support import tracking_inputs
+from support.browser import Browser
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -89,6 +90,23 @@ def test_a_browser_shows_the_runs_of_a_sweep_and_the_curves_of_a_run(tmp_path):
     curves = ["größe-0.1", "train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate"]
     assert [curve for curve in curves if curve not in run] == []
     assert "signs" in experiments
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs a browser: there is no {CHROMIUM}")
+def test_mlflows_assistant_stays_closed_under_the_name_in_links(tmp_path):
+    """Fails when MLflow opens the pane by another rule: correct `link_host` in cli/ui.py, and docs/compare.md."""
+    sweep_id, _ = record_sweep(tmp_path)
+    column = "[...document.querySelectorAll('.ag-header-cell')].find(cell => cell.innerText.includes('learning_rate'))"
+    with served(tmp_path) as server, Browser(tmp_path) as browser:
+        browser.resize(1400)
+        link = mlflow_ui.link(server, sweep_id)
+        browser.open(link.replace("127.0.0.1", "cnnexp.localhost"))
+        browser.wait("document.body.innerText.includes('matching runs')", seconds=60)
+        assert "MLflow Assistant" not in browser.evaluate("document.body.innerText")
+        assert browser.evaluate(f"{column}.getBoundingClientRect().right < innerWidth")
+        browser.open(link)
+        browser.wait("document.body.innerText.includes('MLflow Assistant')", seconds=60)
 
 
 def shown(address: str, folder: Path) -> str:

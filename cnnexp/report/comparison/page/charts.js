@@ -87,8 +87,8 @@ function titled(layout, colors) {
  * A chart with its controls, description and downloads.
  *
  * `draw(view, colors)` returns {traces, layout, config, label, rows, key}, or a sentence where there is nothing to show:
- * `label` says in words what the chart shows, `rows` are the drawn numbers as objects, `key` is [color, text] of what
- * colours mean.
+ * `label` says in words what the chart shows, `rows` are its numbers as objects, `note` is what a reader should know,
+ * `key` is [color, text] of what colours mean.
  */
 export class Chart {
   constructor(name, { draw, height = 340, listen = () => {}, minimum = 0 }) {
@@ -99,6 +99,7 @@ export class Chart {
       style: `height:${height}px${minimum ? `;min-width:${minimum}px` : ""}`,
     });
     this.empty = element("p", { class: "quiet", hidden: true });
+    this.note = element("p", { class: "quiet" });
     const offers = [
       ["png", () => this.savePicture()],
       ["csv", () => download(`${name}.csv`, asCsv(this.shown.rows), "text/csv")],
@@ -111,6 +112,7 @@ export class Chart {
       { class: "figure" },
       element("div", { class: "scroll" }, this.plot),
       this.empty,
+      this.note,
       this.key,
       this.offers,
     );
@@ -130,6 +132,7 @@ export class Chart {
     }
     this.shown = figure;
     this.plot.setAttribute("aria-label", figure.label);
+    this.note.textContent = figure.note ?? "";
     this.key.replaceChildren(
       ...(figure.key ?? []).map(([color, text]) =>
         element("span", {}, element("i", { style: `background:${color}` }), text),

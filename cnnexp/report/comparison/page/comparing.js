@@ -8,12 +8,18 @@ import { failureInteractions, scoreInteractions } from "#interactions";
 import { LEFT_OUT } from "#selection";
 import { adjustedPValues, bothWays, pairedDifferences, scoresOf, signOf } from "#seeds";
 import { accuracyDifference, holm, mcNemarMidP, mean, meanInterval } from "#statistics";
+import { finished } from "#steps";
 
 const LEVEL = 0.04;
 const MODELS_COMPARED = 12;
 
 /** Compare `runs` (indices) in a metric, by the settings in `by`; null where none of them has it. */
 export function compare(data, runs, metricName, by = []) {
+  return finished(comparing(data, runs, metricName, by));
+}
+
+/** The same in steps: a generator that returns the comparison. */
+export function* comparing(data, runs, metricName, by = []) {
   const metric = data.metricNamed.get(metricName);
   const objective = validationObjective(data, runs);
   const needed = [metric, ...(objective === null ? [] : [data.metricNamed.get("best/val_loss")])];
@@ -32,16 +38,19 @@ export function compare(data, runs, metricName, by = []) {
   const diverged = withoutScore.filter((run) => data.runs.status[run] === "diverged");
   const rows = ranked(data, configurations(usable, settings), settings, objective, diverged);
   const varying = varyingSettings(data, usable);
-  let effects = corrected(settings.flatMap((setting) => effectsOf(data, usable, setting, varying, metric, learned)));
+  yield;
+  const found = [];
+  for (const setting of settings) found.push(...(yield* effectsOf(data, usable, setting, varying, metric, learned)));
+  let effects = corrected(found);
   const scores = rows.map((row) => scoresOf(data, row.runs, metric, learned));
-  const adjusted = adjustedPValues(scores, objective !== null);
+  const adjusted = yield* adjustedPValues(scores, objective !== null);
   let overSeeds = scores.map((own, index) => {
     if (refused || index === 0) return [null, null];
     return pairedDifferences(bothWays(own, scores[0]), metric, adjusted.get(`0 ${index}`) ?? null);
   });
   const together = refused
     ? []
-    : scoreInteractions(
+    : yield* scoreInteractions(
         data,
         usable.filter((run) => learned.has(run)),
         settings,
@@ -53,19 +62,22 @@ export function compare(data, runs, metricName, by = []) {
   const both = [...usable, ...withoutScore];
   const tried = { runs: both, settings: varyingSettings(data, both, by) };
   const counted = counter(data, usable);
+  yield;
   const models = refused || data.running !== null ? [] : compareModels(data, best, metric);
   if (data.running !== null) overSeeds = overSeeds.map(() => [null, null]); // no verdict before the end of a sweep
+  const failures = yield* failureInteractions(tried, counted);
   return {
     data,
     metric,
     objective,
     settings,
+    varying,
     refused,
     usable,
     tried,
     counted,
     byLevel: byLevel(tried, counted),
-    failureInteractions: failureInteractions(tried, counted),
+    failureInteractions: failures,
     scoreInteractions: together,
     effects: effects.map((effect) => ({ ...effect, standing: standingOf(effect.difference) })),
     models,

@@ -54,3 +54,22 @@ export function download(name, content, type = "text/plain") {
 export function mayDownload() {
   return window.origin !== "null" || window.parent === window;
 }
+
+const WHILE = 3000; // ms for which a section is followed
+
+/** Scroll to a section, and follow it while what comes into view above it is drawn and moves it. */
+export function comeTo(section) {
+  const end = performance.now() + WHILE;
+  let still = 0; // frames
+  const stop = () => (still = Infinity);
+  for (const kind of ["wheel", "touchmove", "keydown"]) addEventListener(kind, stop, { once: true, passive: true });
+  const follow = () => {
+    if (still > 2 || performance.now() > end) return;
+    const before = section.getBoundingClientRect().top;
+    section.scrollIntoView();
+    const isStill = Math.abs(section.getBoundingClientRect().top - before) < 1;
+    still = isStill && document.documentElement.hasAttribute("data-settled") ? still + 1 : 0;
+    requestAnimationFrame(follow);
+  };
+  requestAnimationFrame(follow);
+}

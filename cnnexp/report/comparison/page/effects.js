@@ -3,21 +3,24 @@
 import { pairedDifferences, SEEDS_FOR_A_VERDICT } from "#seeds";
 import { holm, mean } from "#statistics";
 
-/** The effect of every level of a setting against its first, all other settings and the seed held. */
-export function effectsOf(data, runs, setting, blockedBy, metric, learned) {
+/** The effect of every level of a setting against its first, all other settings and the seed held; in steps. */
+export function* effectsOf(data, runs, setting, blockedBy, metric, learned) {
   const levels = [...new Set(runs.map((run) => setting.column.values[run]))].sort((one, other) => one - other);
   const others = blockedBy.map(({ column }) => column).filter((column) => column !== setting.column);
   const those = runs.filter((run) => learned.has(run));
-  return levels.slice(1).flatMap((level) => {
+  const found = [];
+  for (const level of levels.slice(1)) {
+    yield;
     const [all, ofLearned] = [runs, those].map((way) =>
       pairedByBlock(data, way, setting.column, [levels[0], level], others, metric),
     );
     const ways = { all: meanOverBlocks(all), learned: meanOverBlocks(ofLearned) };
     const [difference, allRuns] = pairedDifferences(ways, metric, null);
-    if (difference === null) return [];
+    if (difference === null) continue;
     const blocks = (difference.basis === "learned" ? ofLearned : all).length;
-    return [{ setting, level, against: levels[0], blocks, difference, allRuns }];
-  });
+    found.push({ setting, level, against: levels[0], blocks, difference, allRuns });
+  }
+  return found;
 }
 
 /** The second of two levels minus the first, for each block of the others: [{block, seeds: Map seed -> difference}]. */

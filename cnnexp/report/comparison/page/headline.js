@@ -226,6 +226,14 @@ function failsWith({ setting, level, other, failsWith: levels, nothing, tried })
   return made(`${levelWords(setting.column, level)} with ${other.column.words} ${others}`, { nothing, tried });
 }
 
+/** Such as "rate 0.01 fails with batch size 16 (3 of 6 runs learned nothing), not with 64 (0 of 6 runs)". */
+export function failureWords({ setting, level, other, failsWith: levels, nothing, tried, notWith }) {
+  const group = (those, counts) =>
+    `${and(those.map((each) => other.column.said[each]))} (${counts.nothing} of ${plural(counts.tried, "run")}`;
+  const [fails, learns] = [group(levels, { nothing, tried }), group(notWith.levels, notWith)];
+  return `${levelWords(setting.column, level)} fails with ${other.column.words} ${fails} learned nothing), not with ${learns})`;
+}
+
 function made(what, { nothing, tried }) {
   return `${what} made ${nothing} of ${plural(tried, "run")} learn nothing`;
 }

@@ -1,44 +1,57 @@
-// How much of the differences between runs each setting explains by itself, as the command line computes it.
+// How much of the differences between runs each setting explains by itself, for the runs that are left.
 
 import { Chart } from "#charts";
+import { importanceOf } from "#variance";
 
-export function importanceChart(data) {
-  const bars = [...data.importance].reverse(); // the largest on top
-  const draw = (view, colors) => ({
-    label: `Share of the variance of ${data.metric} that each setting explains: ${data.importance.map(words).join("; ")}`,
-    rows: data.importance,
-    traces: [
-      {
-        type: "scatter",
-        mode: "markers",
-        x: bars.map(({ value }) => 100 * value),
-        y: bars.map(({ setting }) => setting),
-        error_x: {
-          type: "data",
-          symmetric: false,
-          thickness: 3,
-          width: 0,
-          color: colors.quiet,
-          array: bars.map(({ value, high }) => 100 * (high - value)),
-          arrayminus: bars.map(({ value, low }) => 100 * (value - low)),
+const ROOM = 34; // pixels of a setting
+
+export function importanceView(data) {
+  let bars = [];
+  const draw = (view, colors) => {
+    if (bars.length === 0) return "No variance between the runs that are left to tell chance by.";
+    const shown = [...bars].reverse(); // the largest on top
+    const told = (one, other) => shown.map((bar) => (bar.told_from_zero ? one : other));
+    return {
+      label: `Share of the variance of ${view.metric.name} that each setting explains: ${bars.map(words).join("; ")}`,
+      rows: bars,
+      traces: [
+        {
+          type: "scatter",
+          mode: "markers",
+          x: shown.map(({ value }) => 100 * value),
+          y: shown.map(({ setting }) => setting),
+          error_x: {
+            type: "data",
+            symmetric: false,
+            thickness: 3,
+            width: 0,
+            color: colors.quiet,
+            array: shown.map(({ value, high }) => 100 * (high - value)),
+            arrayminus: shown.map(({ value, low }) => 100 * (value - low)),
+          },
+          marker: {
+            size: 11,
+            color: told(colors.best, colors.card),
+            line: { width: 2, color: told(colors.best, colors.quiet) },
+          },
+          text: shown.map(words),
+          hovertemplate: "%{text}<extra></extra>",
         },
-        marker: {
-          size: 11,
-          color: bars.map((bar) => (bar.told_from_zero ? colors.best : colors.card)),
-          line: { width: 2, color: bars.map((bar) => (bar.told_from_zero ? colors.best : colors.quiet)) },
-        },
-        text: bars.map(words),
-        hovertemplate: "%{text}<extra></extra>",
+      ],
+      layout: {
+        hovermode: "closest",
+        margin: { r: 30 },
+        xaxis: { title: "% of the variance", range: [-2, 102], zeroline: true },
+        yaxis: { type: "category", autorange: true },
       },
-    ],
-    layout: {
-      hovermode: "closest",
-      margin: { r: 30 },
-      xaxis: { title: "% of the variance", range: [-2, 102], zeroline: true },
-      yaxis: { type: "category" },
-    },
-  });
-  return new Chart("importance", { draw, height: 90 + 34 * bars.length });
+    };
+  };
+  const chart = new Chart("importance", { draw, height: 90 + ROOM * data.importance.length });
+  const update = function* (view) {
+    bars = view.comparison === null ? [] : yield* importanceOf(view.comparison);
+    chart.update(view);
+  };
+  return { node: chart.node, update };
 }
 
 function words({ setting, value, low, high, told_from_zero, unit }) {

@@ -11,14 +11,15 @@ const MOST_LEVELS = 8; // of a setting
 const LEAST_RUNS = 2; // in a cell that is said to fail, or not to
 const FAILS = 0.5; // share of runs that learned nothing
 
-/** Which level fails with which levels of another setting and never with others; the clearest first. */
-export function failureInteractions({ runs, settings }, counted) {
+/** Which level fails with which levels of another setting and never with others; the clearest first; in steps. */
+export function* failureInteractions({ runs, settings }, counted) {
   const usual = settings.filter(({ levels }) => 1 < levels.length && levels.length <= MOST_LEVELS);
   const found = new Map();
   for (const setting of usual) {
     for (const other of usual.filter((each) => each !== setting)) {
       const pair = [setting.column.name, other.column.name].sort().join(" ");
       for (const level of setting.levels) {
+        yield;
         const one = failsWith(runs, setting, level, other, counted);
         if (one !== null && (!found.has(pair) || order(one.p, found.get(pair).p) < 0)) found.set(pair, one);
       }
@@ -45,7 +46,9 @@ function failsWith(runs, setting, level, other, counted) {
   if (failing.length === 0 || sound.length === 0) return null;
   const [fails, learns] = [failing, sound].map(summed);
   const p = fisherExact(fails.nothing, fails.tried, learns.nothing, learns.tried);
-  return { setting, level, other, failsWith: failing.map(([each]) => each), ...fails, p };
+  const levelsOf = (cells) => cells.map(([each]) => each);
+  const notWith = { levels: levelsOf(sound), ...learns };
+  return { setting, level, other, failsWith: levelsOf(failing), notWith, ...fails, p };
 }
 
 /** Whether some other level of the setting learns without failures there, so that the other setting does not explain them. */
@@ -61,16 +64,17 @@ function summed(cells) {
   return { nothing: sum("nothing"), tried: sum("tried") };
 }
 
-/** Where the gain of a level differs with a level of another setting, that are claimed, the largest first. */
-export function scoreInteractions(data, runs, settings, blockedBy, metric) {
+/** Where the gain of a level differs with a level of another setting, that are claimed, the largest first; in steps. */
+export function* scoreInteractions(data, runs, settings, blockedBy, metric) {
   const usual = settings.filter(({ levels }) => 1 < levels.length && levels.length <= MOST_LEVELS);
   const found = [];
-  usual.forEach((setting, index) => {
+  for (const [index, setting] of usual.entries()) {
     const held = blockedBy.map(({ column }) => column).filter((column) => column !== setting.column);
     for (const other of usual.slice(index + 1)) {
       const place = held.indexOf(other.column);
       if (place < 0) continue;
       for (const level of setting.levels.slice(1)) {
+        yield;
         const blocks = pairedByBlock(data, runs, setting.column, [setting.levels[0], level], held, metric);
         for (const otherLevel of other.levels.slice(1)) {
           const one = contrast(setting, level, other, otherLevel, blocks, place, metric);
@@ -78,7 +82,7 @@ export function scoreInteractions(data, runs, settings, blockedBy, metric) {
         }
       }
     }
-  });
+  }
   const adjusted = holm(found.map(({ p }) => p));
   const claimed = new Map();
   const largest = found.map((one, index) => ({ ...one, pAdjusted: adjusted[index] }));

@@ -2,9 +2,12 @@
 
 import { Chart, escaped, tick } from "#charts";
 import { choice, element, plural } from "#dom";
+import { accuracyDifference, mcNemarMidP } from "#statistics";
+import { gainText, pText } from "#wording";
 
 const WRITTEN = 20; // classes, up to which every cell has its number
 const CLASSES = 40; // in the chart of scores: those that differ most
+const ACCURACY = { name: "test/accuracy", is_share: true };
 
 /** A model by its row and seed. */
 export function modelLabel(view, run) {
@@ -40,6 +43,7 @@ function confusionOf(data, run) {
 
 export function pairsView(data, state) {
   const bar = element("div", { class: "bar" });
+  const summary = element("p", {});
   const names = data.answers.class_names;
   const matrices = [0, 1, 2].map(
     (place) =>
@@ -60,6 +64,7 @@ export function pairsView(data, state) {
     const set = (place) => (run) =>
       state.set({ pair: pair.map((own, index) => (index === place ? Number(run) : own)) });
     bar.replaceChildren(choice("first", options, pair[0], set(0)), choice("second", options, pair[1], set(1)));
+    summary.textContent = summaryOf(data, pair);
     titles[0].textContent = modelLabel(view, pair[0]);
     titles[1].textContent = modelLabel(view, pair[1]);
     titles[2].textContent = "Second minus first: green is better, red worse";
@@ -82,8 +87,34 @@ export function pairsView(data, state) {
     { class: "three" },
     ...matrices.map((chart, place) => element("div", {}, titles[place], chart.node)),
   );
-  const node = element("div", {}, bar, three, element("h3", {}, "Scores of each class"), scoreBar, scores.node);
+  const node = element("div", {}, bar, summary, three, element("h3", {}, "Scores of each class"), scoreBar, scores.node);
   return { node, update };
+}
+
+/** What two models get wrong, and whether one is better on these images. */
+function summaryOf(data, pair) {
+  const [first, second] = pair.map((run) => data.answers.of(run).right);
+  const images = data.answers.images;
+  const counts = { both: 0, first: 0, second: 0 }; // wrong
+  for (let image = 0; image < images; image++) {
+    if (!first[image] && !second[image]) counts.both += 1;
+    else if (!first[image]) counts.first += 1;
+    else if (!second[image]) counts.second += 1;
+  }
+  const wrong = [counts.both + counts.first, counts.both + counts.second];
+  const often = pair.map((run, place) => `${mostOften(data, run)} by the ${["first", "second"][place]}`).join(", ");
+  const said = `Of ${plural(images, "image")} the first gets ${wrong[0]} wrong, the second ${wrong[1]}, both ${counts.both}. Most often ${often}.`;
+  if (data.running !== null) return said; // nothing is tested before the end of a sweep
+  const gain = gainText(accuracyDifference(counts.first, counts.second, images), ACCURACY);
+  const p = pText(mcNemarMidP(counts.first, counts.second));
+  return `${said} Second minus first: ${gain} points (McNemar, ${p}, of these two models alone).`;
+}
+
+function mostOften(data, run) {
+  const names = data.answers.class_names;
+  const mistakes = confusionOf(data, run).flatMap((line, i) => line.map((count, j) => [i === j ? 0 : count, i, j]));
+  const [count, i, j] = mistakes.reduce((most, one) => (one[0] > most[0] ? one : most));
+  return count ? `${names[i]} is taken for ${names[j]} (${count})` : "nothing is mistaken";
 }
 
 function matrixOf(data, view, colors, place) {

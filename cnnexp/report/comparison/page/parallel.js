@@ -4,8 +4,10 @@ import { Chart, levelTicks } from "#charts";
 import { axisValue, spansDecades } from "#data";
 import { shortNumber } from "#dom";
 import { selectedRuns } from "#selection";
+import { afterFrame } from "#steps";
 
 const FEW = 200; // lines, up to which they are drawn at twice the resolution
+const MOST = 300; // lines: without a graphics card a brush waits for each of them
 const EDGE = 1e-6; // beyond a brush's end, which Plotly sets at a level, within rounding
 
 export function parallelChart(data, state) {
@@ -15,25 +17,32 @@ export function parallelChart(data, state) {
     plot.on("plotly_restyle", ([changes]) => {
       for (const key of Object.keys(changes)) {
         const found = /^dimensions\[(\d+)\]\.constraintrange$/.exec(key);
-        if (found) {
+        if (!found) continue;
+        const [axis, constraint] = [axes[Number(found[1])], changes[key]?.[0] ?? null];
+        afterFrame(() => {
           isBrush = true;
-          brushed(axes[Number(found[1])], changes[key]?.[0] ?? null, state);
-        }
+          brushed(axis, constraint, state);
+        });
       }
     });
   };
   const draw = (view, colors) => {
     axes = axesOf(view);
     const drawn = selectedRuns(data, { ...view.state, filters: elsewhere(view.state.filters, axes) });
-    const runs = drawn.filter((run) => axes.every(({ column }) => axisValue(column, run) !== null));
-    if (runs.length === 0) return "No run has a value on every axis.";
+    const all = drawn.filter((run) => axes.every(({ column }) => axisValue(column, run) !== null));
+    if (all.length === 0) return "No run has a value on every axis.";
+    const runs = thinned(all, view);
     const isLit = view.lit.size > 0;
     const shade = isLit
       ? runs.map((run) => Number(view.lit.has(run)))
       : ranks(runs.map((run) => view.metric.values[run]));
     return {
-      label: `Parallel coordinates of ${runs.length} runs over ${axes.map(({ title }) => title).join(", ")}. The filters above the table do the same as brushing.`,
-      rows: runs.map((run) => ({
+      label: `Parallel coordinates of ${all.length} runs over ${axes.map(({ title }) => title).join(", ")}. The filters above the table do the same as brushing.`,
+      note:
+        runs.length < all.length
+          ? `${runs.length} of ${all.length} runs are drawn: those lit up, and the others evenly from the best to the worst. A brush is for all.`
+          : "",
+      rows: all.map((run) => ({
         run: data.runs.id[run],
         ...Object.fromEntries(axes.map(({ column }) => [column.name, plain(column, run)])),
       })),
@@ -76,6 +85,15 @@ export function parallelChart(data, state) {
     isBrush = false;
   };
   return { node: chart.node, update };
+}
+
+/** All runs, or as many as can be drawn while a reader brushes. */
+function thinned(runs, view) {
+  if (runs.length <= MOST) return runs;
+  const ranked = [...runs].sort((one, other) => view.metric.values[one] - view.metric.values[other]);
+  const kept = new Set(runs.filter((run) => view.lit.has(run)));
+  for (let place = 0; place < MOST; place++) kept.add(ranked[Math.round((place * (ranked.length - 1)) / (MOST - 1))]);
+  return runs.filter((run) => kept.has(run));
 }
 
 /** The place of each value among all, 0..1: one run that learned nothing does not take the colours of the others. */

@@ -40,7 +40,7 @@ export function picturesView(data, state) {
         : []),
     );
     const images = order === "opened" ? mistakesOf(data, opened) : hardest(data, models, order);
-    note.textContent = `${plural(images.length, "image")} of ${data.answers.images}; under ${plural(models.length, "model")}, the best run of each combination that is left${view.settings.length ? `, named by ${view.settings.map(({ column }) => column.short).join(" · ")}` : ""}.`;
+    note.textContent = `${plural(images.length, "image")} of ${data.answers.images}; under ${plural(models.length, "model")}, the best run of each combination that is left and learned${view.settings.length ? `, named by ${view.settings.map(({ column }) => column.short).join(" · ")}` : ""}.`;
     list.replaceChildren(
       ...images.slice(0, shown).map((image) => card(data, view, image, models, order === "opened" ? opened : null)),
     );
@@ -58,15 +58,16 @@ export function picturesView(data, state) {
   return { node, update };
 }
 
-/** The best run of each row whose answers are here. */
+/** The best run of each row whose answers are here; those that learned nothing only where there are no others. */
 function modelsOf(view) {
-  const { answers } = view.data;
+  const { answers, runs } = view.data;
   const best = view.groups
     .map((group) =>
       group.row && answers.of(group.row.bestRun) ? group.row.bestRun : group.runs.find((run) => answers.of(run)),
     )
     .filter((run) => run !== undefined);
-  return best.length ? best : answers.runs.slice(0, 1);
+  const learned = best.filter((run) => runs.learned_nothing[run] === "");
+  return [learned, best, answers.runs.slice(0, 1)].find(({ length }) => length > 0);
 }
 
 function hardest(data, models, order) {

@@ -28,13 +28,14 @@ export function bothWays(row, reference) {
   return { all: paired("all"), learned: paired("learned") };
 }
 
-/** Holm-adjusted tests of pairs of rows with at least five seeds in common: "i j" -> p. */
-export function adjustedPValues(scores, isRanked) {
+/** Holm-adjusted tests of pairs of rows with at least five seeds in common: "i j" -> p; in steps. */
+export function* adjustedPValues(scores, isRanked) {
   const keys = [];
   const pValues = [];
   const enough = scores.flatMap((own, index) => (own.all.size >= SEEDS_FOR_A_VERDICT ? [index] : []));
   for (const [place, i] of enough.entries()) {
     if (!isRanked && i !== 0) break;
+    yield;
     for (const j of enough.slice(place + 1)) {
       const { all, learned } = bothWays(scores[i], scores[j]);
       const differences = learned.length >= SEEDS_FOR_A_VERDICT ? learned : all;

@@ -8,7 +8,7 @@ const LANCZOS = [
   -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
 ];
 
-function logGamma(x) {
+export function logGamma(x) {
   if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
   let sum = 0.99999999999980993;
   LANCZOS.forEach((coefficient, index) => (sum += coefficient / (x + index)));
@@ -17,7 +17,7 @@ function logGamma(x) {
 }
 
 /** The regularized incomplete beta function I_x(a, b), by Lentz's continued fraction. */
-function incompleteBeta(x, a, b) {
+export function incompleteBeta(x, a, b) {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);

@@ -1,7 +1,7 @@
 // The table: one row a combination of settings (folds its seeds) or one row a run.
 
 import { groupColumns, runColumns } from "#columns";
-import { button, element, plural } from "#dom";
+import { button, comeTo, element, plural } from "#dom";
 import { STANDINGS } from "#wording";
 
 const SHOWN = 200; // rows that are in the document at once
@@ -120,7 +120,7 @@ function opener(run, row, view, state) {
   const show = (event) => {
     event.stopPropagation();
     state.set({ pictures: "opened", opened: run });
-    document.getElementById("pictures").closest("section").scrollIntoView();
+    comeTo(document.getElementById("pictures").closest("section"));
   };
   return button("images", show, {
     class: "open",

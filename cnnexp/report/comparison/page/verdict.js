@@ -1,9 +1,12 @@
 // The verdict: of all runs as the command line prints it; of a choice of runs computed here, marked as exploratory.
 
 import { element, plural } from "#dom";
+import { endings } from "#columns";
 import { chosenByResult } from "#selection";
-import { claimedEffects, headline, interactionWords } from "#headline";
+import { claimedEffects, failureWords, headline, interactionWords } from "#headline";
 import { effectSentence } from "#wording";
+
+const MOST_INTERACTIONS = 3; // that are said
 
 export function verdictView(data) {
   const head = document.getElementById("verdict");
@@ -35,20 +38,48 @@ export function verdictView(data) {
       ...caution,
     );
   };
-  return { update };
+  /** Dim the old verdict while a new one is computed for longer than a frame. */
+  const wait = (isComputing) => head.toggleAttribute("data-waiting", isComputing);
+  return { update, wait };
 }
 
 function sentencesOf({ comparison, data, runs }) {
   if (comparison === null) return ["No run that is left can be compared."];
   const effects = comparison.refused ? [] : claimedEffects(comparison).slice(0, 5);
-  const interactions = comparison.scoreInteractions.slice(0, 3).map((one) => interactionWords(one, comparison.metric));
+  const interactions = comparison.scoreInteractions.slice(0, MOST_INTERACTIONS);
   const answer = headline(data, runs, comparison);
   return [
     answer,
+    ...countsOf(data, runs),
+    ...comparison.failureInteractions.slice(0, MOST_INTERACTIONS).map((one) => sentence(failureWords(one))),
+    ...modelsElsewhere(comparison),
     ...effects.map((effect) => effectSentence(effect, comparison.metric)),
     ...interactions
-      .map((words) => `${words[0].toUpperCase()}${words.slice(1)}`)
-      .filter((words) => !answer.includes(words))
-      .map((words) => `${words}.`),
+      .map((one) => sentence(interactionWords(one, comparison.metric)))
+      .filter((words) => !answer.includes(words.slice(0, -1))),
   ];
+}
+
+function sentence(words) {
+  return `${words[0].toUpperCase()}${words.slice(1)}.`;
+}
+
+/** How many runs learned, and what became of the others; nothing where all learned. */
+function countsOf(data, runs) {
+  const found = new Map();
+  for (const run of runs) {
+    const how = endings(data, [run]) || "learned";
+    found.set(how, (found.get(how) ?? 0) + 1);
+  }
+  const learned = found.get("learned") ?? 0;
+  found.delete("learned");
+  const others = [...found].map(([how, count]) => `, ${count} ${how}`).join("");
+  return others ? [`${plural(runs.length, "run")}: ${learned} learned${others}.`] : [];
+}
+
+/** Single models are tested on their images where the metric is one that the page has a test for. */
+function modelsElsewhere({ rows, metric, data }) {
+  const areSingle = rows.length > 1 && rows[0].runs.length === 1;
+  if (!areSingle || !data.answers || metric.name === "test/accuracy") return [];
+  return [`Trained models are tested here in test/accuracy, in ${metric.name} on the command line alone.`];
 }

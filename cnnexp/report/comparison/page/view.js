@@ -1,22 +1,22 @@
 // What the views draw, computed once for every change of the state.
 
-import { compare } from "#comparing";
+import { comparing } from "#comparing";
 import { configurations, labelOf, varyingSettings } from "#design";
 import { selectedRuns } from "#selection";
 
-/** Compute views of the data for a state: {runs, comparison, rows, settings, metric, lit, ...}. */
+/** Compute views of the data for a state, in steps: {runs, comparison, groups, settings, metric, lit, ...}. */
 export function viewer(data) {
   const all = [...Array(data.count).keys()];
   const recorded = all.filter((run) => data.settings.some(({ missing }) => !missing.includes(run)));
   let last = null;
-  return (state) => {
+  return function* (state) {
     const metric = state.metric ?? data.metric;
     const by = state.by ?? data.by;
     const key = JSON.stringify([state.hideFailed, state.search, state.filters, metric, by]);
     if (last?.key !== key) {
       const runs = selectedRuns(data, state);
       const settings = varyingSettings(data, recorded.length ? recorded : all, by); // of all runs: columns stay while brushing
-      const comparison = compare(data, runs, metric, by);
+      const comparison = yield* comparing(data, runs, metric, by);
       last = {
         key,
         runs,

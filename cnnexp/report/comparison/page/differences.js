@@ -1,0 +1,71 @@
+// What each setting does: every level against the first, all other settings and the seed held, for the runs that are left.
+
+import { element, plural } from "#dom";
+import { SEEDS_FOR_A_VERDICT } from "#seeds";
+import { gainText, MARKS, pText, unitText } from "#wording";
+
+const MOST_LEVELS = 12; // of a setting: more, as a search draws them, are not compared one by one
+
+export function differencesView() {
+  const head = element("thead");
+  const body = element("tbody");
+  const note = element("p", { class: "quiet" });
+  const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": "differences between levels" };
+  const node = element("div", {}, element("div", region, element("table", { class: "parts" }, head, body)), note);
+  const update = ({ comparison }) => {
+    const effects = comparison === null || comparison.refused ? [] : comparison.effects.filter(isShown);
+    const both = effects.some(({ allRuns }) => allRuns !== null);
+    const unit = comparison === null ? "" : unitText(comparison.metric);
+    const titles = ["", "setting", "against", `gain, ${unit}`, ...(both ? ["of all runs"] : []), "seeds", "", "verdict"];
+    head.replaceChildren(
+      element("tr", {}, ...titles.map((title, index) => element("th", { scope: "col", class: numeric(index) }, title))),
+    );
+    body.replaceChildren(...effects.map((effect) => row(effect, comparison.metric, both)));
+    head.parentElement.hidden = effects.length === 0;
+    note.textContent = noteOf(comparison, effects);
+  };
+  return { node, update };
+}
+
+function numeric(index) {
+  return index === 3 || index === 4 ? "n" : null;
+}
+
+function isShown({ setting }) {
+  return setting.levels.length <= MOST_LEVELS;
+}
+
+function row({ setting: { column }, level, against, difference, allRuns, standing }, metric, both) {
+  const cells = [
+    MARKS[standing],
+    `${column.short}=${column.texts[level]}`,
+    column.texts[against],
+    gainText(difference.gain, metric),
+    ...(both ? [allRuns === null ? "" : gainText(allRuns.gain, metric)] : []),
+    String(difference.gain.n),
+    pText(difference.pAdjusted),
+    verdictOf(difference, standing, metric),
+  ];
+  return element(
+    "tr",
+    { class: standing },
+    ...cells.map((text, index) => element("td", { class: numeric(index) }, text)),
+  );
+}
+
+function verdictOf({ contradicted, gain }, standing, metric) {
+  const change = metric.is_share ? ["gains", "costs"] : ["improves", "worsens"];
+  if (standing === "better") return change[0];
+  if (standing === "worse") return change[1];
+  if (standing === "untested") return `a verdict needs ${SEEDS_FOR_A_VERDICT} seeds, not ${gain.n}`;
+  return contradicted ? "no verdict: all runs point the other way" : "no difference shown";
+}
+
+function noteOf(comparison, effects) {
+  if (comparison === null) return "No run that is left can be compared.";
+  if (comparison.refused) return "These runs were tested on different images.";
+  const many = comparison.settings.filter(({ levels }) => levels.length > MOST_LEVELS).length;
+  const drawn = many ? ` ${plural(many, "setting")} of many levels: see their importance.` : "";
+  if (effects.length) return `No difference shown is not no difference: the interval says what remains possible.${drawn}`;
+  return `Nothing that differs in one setting alone.${drawn}`;
+}

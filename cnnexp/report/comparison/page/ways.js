@@ -1,0 +1,23 @@
+// The questions that a reader comes with, and where the page answers them.
+
+import { button, comeTo, element } from "#dom";
+
+const QUESTIONS = [
+  ["Which setting is best?", "table"],
+  ["Does a setting matter?", "differences"],
+  ["Which runs failed, and why?", "findings"],
+  ["What do two models get wrong?", "pairs"],
+  ["Which images are hard?", "pictures"],
+  ["How do I repeat the best?", "share"],
+];
+
+/** Buttons, not links: the address of the page keeps what is chosen. */
+export function waysView() {
+  const sectionOf = (id) => document.getElementById(id).closest("section");
+  const ways = QUESTIONS.map(([question, id]) => [button(question, () => comeTo(sectionOf(id))), id]);
+  const node = element("nav", { class: "bar ways", "aria-label": "questions" }, ...ways.map(([way]) => way));
+  const update = () => {
+    for (const [way, id] of ways) way.hidden = sectionOf(id).hidden;
+  };
+  return { node, update };
+}
