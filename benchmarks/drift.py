@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import measuring
-from violence import processes
+from killed_sweep import processes
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support.sweep_processes import WORDS, start, wait_for  # as the tests read them

@@ -1,149 +1,70 @@
-"""A run that is killed at random moments and gone on with by the same command, against an undisturbed one.
+"""Runs or sweeps that are killed at random moments and gone on with by the same command, against undisturbed ones.
 
-    python benchmarks/kills.py [--rounds 50] [--seed 0] [SETTINGS ...]
+    python benchmarks/kills.py [--sweeps] [--rounds 50] [--seed 0] [--results FILE] [SETTINGS ...]
 
-In each round the process of a run gets SIGKILL at a random moment; in every fourth round at the moment at which it
-writes a state. Half of the rounds kill the second process, too. Then the same command is run to its end. Afterwards
-there must be one run, FINISHED, with every metric of an epoch once, nothing undelivered and no checkpoint, and all
-metrics except times must equal those of the undisturbed run. If not, the exit code is 1 and the folder of that round is
-kept. Sweeps are killed by violence.py.
+What a round is stands in `killed_run` and `killed_sweep`. With `--results` each round is a line of that file, and those
+that it has are not done again: the same command goes on where it was stopped. The exit code is 1 if a round lost
+anything; its folder is then kept.
 """
 
 import argparse
-import os
+import json
 import random
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+import killed_run
+import killed_sweep
 import measuring
-from mlflow import MlflowClient
-from mlflow.entities import Run
-
-SETTINGS = ["data.limit=1000", "training.epochs=100", "training.patience=null"]
-PATIENCE = 900  # seconds a run may take
-EPOCH = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")
-
-
-def start(settings: list[str], folder: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-    command = [sys.executable, "-m", "cnnexp", *settings]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def checkpoints(folder: Path, pattern: str) -> list[Path]:
-    return list((folder / "cache" / "cnnexp" / "checkpoints").glob(pattern))
-
-
-def strike(process: subprocess.Popen[str], folder: Path, *, moment: float, writing: bool) -> str:
-    """Kill a run, at a moment or when it writes a state after that; return when it was."""
-    time.sleep(moment)
-    while writing and process.poll() is None and not checkpoints(folder, "*/*.state.part"):
-        time.sleep(0.0005)
-    saved = bool(checkpoints(folder, "*/*.state"))
-    if process.poll() is not None:
-        process.communicate()
-        return "after its end"
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=PATIENCE)
-    if has_finished(folder):
-        return "after its end"
-    return "while a state was written" if writing else "with a state" if saved else "before its first state"
-
-
-def has_finished(folder: Path) -> bool:
-    """Return whether a run had recorded its end when it was killed; the same command then begins another one."""
-    while list(folder.glob("outbox/*/status.json")):
-        time.sleep(0.2)  # its delivery process completes it
-    runs = runs_of(folder) if (folder / "mlflow.db").exists() and not list(folder.glob("outbox/*")) else []
-    return any(run.info.status == "FINISHED" for run in runs)
-
-
-def runs_of(folder: Path) -> list[Run]:
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    experiment = client.get_experiment_by_name("cnnexp")
-    return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
-
-
-def recorded(folder: Path) -> tuple[dict[str, object], list[str]]:
-    """Return what the store has of the only run, times aside, and what is wrong with it."""
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    runs = runs_of(folder)
-    if len(runs) != 1:
-        return {}, [f"{len(runs)} runs, {[run.info.status for run in runs]}"]
-    (run,) = runs
-    curves = {name: client.get_metric_history(run.info.run_id, name) for name in EPOCH}
-    values = {
-        name: [(one.step, one.value) for one in sorted(curve, key=lambda one: one.step)]
-        for name, curve in curves.items()
-    }
-    twice = [name for name, curve in values.items() if len({step for step, _ in curve}) != len(curve)]
-    left = [path.name for path in (*folder.glob("outbox/*"), *checkpoints(folder, "*/*.state"))]
-    wrong = {
-        f"status {run.info.status}": run.info.status != "FINISHED",
-        f"twice: {twice}": bool(twice),
-        f"left: {left}": bool(left),
-    }
-    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("seconds/")}
-    return {**values, **metrics}, [text for text, holds in wrong.items() if holds]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("settings", nargs="*", default=SETTINGS)
+    parser.add_argument("settings", nargs="*", help="of the runs, instead of small ones")
+    parser.add_argument("--sweeps", action="store_true", help="kill processes of sweeps")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--results", type=Path, help="file of the rounds; those in it are not done again")
     asked = parser.parse_args()
-    chance = random.Random(asked.seed)
+    kind = killed_sweep if asked.sweeps else killed_run
+    settings = asked.settings or kind.SETTINGS
     base = Path(tempfile.mkdtemp(prefix="kills-"))
     print(measuring.machine(), flush=True)
-    (base / "undisturbed").mkdir()
+    rounds = read(asked.results)
     began = time.monotonic()
-    finish(asked.settings, base / "undisturbed")
+    undisturbed = kind.undisturbed(settings, folder=base / "undisturbed")
     duration = time.monotonic() - began
-    undisturbed, wrong = recorded(base / "undisturbed")
-    print(f"undisturbed: {duration:.1f} s; {wrong or 'as it should be'}", flush=True)
-    moments: Counter[str] = Counter()
-    broken = 0
-    for number in range(1, asked.rounds + 1):
+    print(f"undisturbed: {duration:.1f} s; {len(rounds)} rounds were done before", flush=True)
+    for number in range(len(rounds), asked.rounds):
         folder = base / str(number)
-        folder.mkdir()
-        kills = []
-        for _ in range(1 + number % 2):
-            moment = chance.uniform(0.3, duration)
-            kills.append(strike(start(asked.settings, folder), folder, moment=moment, writing=number % 4 == 0))
-            if kills[-1] == "after its end":
-                break
-        moments.update(kills)
-        if "after its end" not in kills:
-            finish(asked.settings, folder)
-        else:  # perhaps before it had removed its state, which no run goes on from
-            shutil.rmtree(folder / "cache" / "cnnexp" / "checkpoints", ignore_errors=True)
-        found, wrong = recorded(folder)
-        wrong += ["other numbers"] if found != undisturbed else []
-        broken += bool(wrong)
+        chance = random.Random(f"{asked.seed} {number}")
+        killed, wrong = kind.round_of(settings, number, undisturbed, folder=folder, chance=chance, duration=duration)
+        rounds.append({"killed": killed, "wrong": wrong})
+        if asked.results is not None:
+            with asked.results.open("a") as file:
+                file.write(f"{json.dumps(rounds[-1])}\n")
         outcome = "; ".join(wrong) + f"; see {folder}" if wrong else "passed"
-        print(f"{number:3} killed {', then '.join(kills)}: {outcome}", flush=True)
+        print(f"{number + 1:3} killed {', then '.join(killed)}: {outcome}", flush=True)
         if not wrong:
             shutil.rmtree(folder)
-    print(f"{asked.rounds - broken} of {asked.rounds} rounds passed; {dict(moments)}")
+    broken = sum(bool(one["wrong"]) for one in rounds)
+    counted = Counter(what for one in rounds for what in one["killed"])
+    killed_in_all = ", ".join(f"{what} {count}" for what, count in counted.most_common())
+    print(f"{len(rounds) - broken} of {len(rounds)} rounds passed; killed: {killed_in_all}")
     if not broken:
         shutil.rmtree(base)
     return 1 if broken else 0
 
 
-def finish(settings: list[str], folder: Path) -> None:
-    process = start(settings, folder)
-    printed, _ = process.communicate(timeout=PATIENCE)
-    if process.returncode:
-        raise SystemExit(f"The run failed in {folder}:\n{printed}")
+def read(results: Path | None) -> list[dict[str, list[str]]]:
+    """Return the rounds that were done before."""
+    if results is None or not results.exists():
+        return []
+    return [json.loads(line) for line in results.read_text().splitlines()]
 
 
 if __name__ == "__main__":

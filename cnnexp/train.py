@@ -149,6 +149,8 @@ def _recorded(
                     config,
                     resumed.folder,
                     restarts=resumed.key is None,
+                    note=report.note,
+                    warn=report.warn,
                     stop=StopRequest(report.note, text=STOPPING),
                 ),
             )

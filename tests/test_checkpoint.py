@@ -15,6 +15,7 @@ from cnnexp.records import Augmentation
 from cnnexp.system.signals import StopRequest, Terminated
 from cnnexp.training import Checkpoint, GraphCache, SavedState, saved_state
 from cnnexp.training.saved_state import read_state, write_state
+from support.full_disk import small_disk
 from test_recipes import MOVED, trainer, weights_of
 from test_training import fit_config, stripes
 
@@ -44,7 +45,7 @@ RECIPES = {
 }
 
 
-def fitted(recipe, *, graphs, checkpoint=training.NOT_SAVED, stop_at=None, number=signal.SIGINT):
+def fitted(recipe, *, graphs, checkpoint=training.NOT_SAVED, stop_at=None, number=signal.SIGINT, validation=VALIDATION):
     """Train; with `stop_at`, send this process a signal after the graph call that makes so many more steps, or all."""
     overrides, of_trainer, settings = RECIPES[recipe]
     made = graphs.reuse(trainer(*overrides, **of_trainer))
@@ -60,7 +61,7 @@ def fitted(recipe, *, graphs, checkpoint=training.NOT_SAVED, stop_at=None, numbe
         made,
         config,
         train=TRAIN,
-        validation=VALIDATION,
+        validation=validation,
         on_epoch=lambda values: bool(seen.append(values)),
         on_steps=on_steps,
         checkpoint=checkpoint,
@@ -91,6 +92,41 @@ def test_a_stopped_training_goes_on_to_the_same_bits(recipe, tmp_path):
         assert [one.val_loss for one in again] == [one.val_loss for one in seen], "every epoch is reported again"
         for one, other in zip(resumed, weights, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+class Interrupting:
+    """Validation images, at the second reading of which, after the first epoch, this process gets Ctrl-C."""
+
+    def __init__(self, examples):
+        self.rows, self.labels = examples.rows, examples.labels
+        self._images = examples.images
+        self._read = 0
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def images(self):
+        self._read += 1
+        if self._read == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return self._images
+
+
+@pytest.mark.parametrize("recipe", ["plain", "dropout, EMA, soup, augmentation"])
+def test_a_training_is_stopped_within_its_validation(recipe, tmp_path):
+    graphs = GraphCache()
+    weights, history, *_ = fitted(recipe, graphs=graphs)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(
+            recipe, graphs=graphs, checkpoint=Checkpoint(tmp_path, stop=asked()), validation=Interrupting(VALIDATION)
+        )
+    saved = Checkpoint(tmp_path).load("rest")
+    assert saved.numbers["epochs"] == []
+    assert saved.numbers["step"] == history.steps / 6, "all of the first epoch"
+    resumed, of_resumed, *_ = fitted(recipe, graphs=graphs, checkpoint=Checkpoint(tmp_path))
+    assert without_times(of_resumed) == without_times(history)
+    assert all(np.array_equal(one, other) for one, other in zip(resumed, weights, strict=True))
 
 
 def test_a_training_is_stopped_again_and_again(tmp_path):
@@ -167,11 +203,43 @@ def test_a_state_is_read_as_it_was_written(tmp_path):
 
 
 def test_a_state_that_cannot_be_written_is_said_once_and_training_goes_on(tmp_path):
-    errors = []
-    checkpoint = Checkpoint(tmp_path / "gone", every=0.0, on_failure=errors.append)
+    warnings = []
+    checkpoint = Checkpoint(tmp_path / "gone", every=0.0, warn=warnings.append)
     for _ in range(2):
         checkpoint.save("rest", lambda: SavedState({}, []))
-    assert len(errors) == 1
+    (said,) = warnings
+    assert "cannot be saved: No such file or directory. The training goes on" in said
+
+
+def test_a_full_disk_loses_no_state(tmp_path):
+    def state(value):
+        return lambda: SavedState({"step": value}, [np.full(100_000, value)])
+
+    warnings = []
+    with small_disk(tmp_path / "disk", megabytes=2) as disk:
+        checkpoint = Checkpoint(disk.folder, warn=warnings.append)
+        checkpoint.save("rest", state(1))
+        disk.fill()
+        checkpoint.save("rest", state(2))
+        checkpoint.save("rest", state(3))
+        assert len(warnings) == 1
+        assert "cannot be saved: No space left on device" in warnings[0]
+        saved = checkpoint.load("rest")
+        assert (saved.numbers["step"], saved.arrays[0][0]) == (1, 1)
+        assert sorted(one.name for one in disk.folder.iterdir()) == ["filler", "rest.state"], "no part of another one"
+        disk.free()
+        checkpoint.save("rest", state(4))
+        assert checkpoint.load("rest").numbers["step"] == 4
+
+
+def test_a_damaged_state_is_said(tmp_path):
+    (tmp_path / "rest.state").write_bytes(b"half")
+    warnings = []
+    checkpoint = Checkpoint(tmp_path, warn=warnings.append)
+    assert checkpoint.load("head") is None
+    assert not warnings
+    assert checkpoint.load("rest") is None
+    assert "is damaged" in warnings[0]
 
 
 def test_saving_takes_no_more_than_its_share_of_the_time(tmp_path, monkeypatch):

@@ -312,6 +312,7 @@ def test_more_classes_than_an_epoch_has_images_of_each_is_no_fault():
     ("override", "message"),
     [
         ("training.accumulate=0", "training.accumulate must be at least 1"),
+        ("training.accumulate=some", "training.accumulate must be auto or a whole number from 1; got 'some'"),
         ("training.ema=1", "training.ema must be above 0 and below 1"),
         ("optimizer.clip_norm=0", "optimizer.clip_norm must be above 0"),
         ("training.sampling=even", "training.sampling must be one of shuffled, balanced"),

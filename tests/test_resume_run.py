@@ -1,5 +1,6 @@
 """A run that was killed or stopped goes on in the same MLflow run; real processes, and the folder between them."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,10 +13,17 @@ import pytest
 from mlflow import MlflowClient
 
 from cnnexp.compose import compose_config
+from cnnexp.datasets import inspect_dataset, trainable_splits
 from cnnexp.errors import CheckpointError, NonFiniteLossError
 from cnnexp.runs.checkpoint_folder import CheckpointFolder, is_kept, key_of
-from cnnexp.runs.origin import changes
-from support.sweep_processes import children, recorded, start, wait_for
+from cnnexp.runs.origin import changes, origin_of
+from cnnexp.runs.resolved_settings import resolve
+from cnnexp.runs.resuming import Resuming
+from cnnexp.sweeps.context import SweepContext
+from cnnexp.sweeps.resumed_run import resumed_run
+from support.faulty_server import free_port, kill_group, mlflow_server
+from support.full_disk import small_disk
+from support.sweep_processes import children, recorded, runs_in, start, wait_for
 
 WORDS = ["data.limit=600", "training.epochs=60", "training.patience=null"]
 EPOCH = ("train/loss", "val/loss", "val/accuracy", "learning_rate")
@@ -125,6 +133,106 @@ def test_what_has_changed_is_named():
     assert found.others == ("keras 3.2 instead of 3.1", "code of my 1 instead of none")
 
 
+@pytest.fixture(scope="module")
+def splits():
+    data = compose_config(["data.limit=100"]).data
+    return trainable_splits(inspect_dataset(data, seed=0, on_progress=lambda *_: None, strict=True), data)
+
+
+def origin(splits, *overrides):
+    made = compose_config(list(overrides))
+    return origin_of(made, splits, resolve(made, splits, pretrained=None), None)
+
+
+@pytest.fixture
+def stopped_with(tmp_path):
+    """Return a function: origin of a saved state -> what goes on from it, as a single run and as one of a sweep."""
+    folders = []
+
+    def made(before):
+        for restarts in (False, True):
+            folders.append(CheckpointFolder.new(config(tmp_path), "key"))
+            (folders[-1].path / "rest.state").write_bytes(b"")
+            folders[-1].note_origin(before)
+            said = []
+            resuming = Resuming.by(config(tmp_path), folders[-1], restarts=restarts, note=said.append, warn=said.append)
+            yield resuming, said
+
+    yield made
+    for folder in folders:
+        folder.release()
+
+
+@pytest.mark.parametrize(
+    "name", ["data", "weights", "processor", "threads", "precision", "oneDNN", "device", "deterministic"]
+)
+def test_what_numbers_cannot_do_without_is_refused_or_begun_anew(name, splits, stopped_with):
+    now = origin(splits)
+    (single, _), (swept, said) = stopped_with({**now, name: "another"})
+    with pytest.raises(CheckpointError, match="instead of another"):
+        single.checked(splits, now)
+    assert single.folder.has_state
+    (note,) = swept.checked(splits, now).notes[len(splits.notes) :]
+    assert note.startswith("Begun anew")
+    assert said == [note], "a sweep shows no header with notes"
+    assert not swept.folder.has_state
+
+
+@pytest.mark.parametrize("name", ["python", "cnnexp", "tensorflow", "keras", "numpy", "code of model=mine"])
+def test_what_else_has_changed_is_noted(name, splits, stopped_with):
+    now = origin(splits)
+    for resuming, _ in stopped_with({**now, name: "another"}):
+        (note,) = resuming.checked(splits, now).notes[len(splits.notes) :]
+        assert f"{name} {now.get(name, 'none')} instead of another" in note
+        assert resuming.folder.has_state
+
+
+def test_nothing_is_said_where_nothing_has_changed(splits, stopped_with):
+    for resuming, said in stopped_with(origin(splits)):
+        assert resuming.checked(splits, origin(splits)).notes == splits.notes
+        assert not said
+
+
+def test_the_origin_tells_data_threads_and_precision_apart(splits):
+    now = origin(splits)
+    other = dataclasses.replace(splits, digest="of others")
+    assert changes(now, origin(other)).fatal
+    assert changes(now, origin(splits, "training.threads=7")).fatal
+    assert changes(now, origin(splits, "training.precision=bfloat16")).fatal
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]"])
+def test_files_that_a_power_cut_left_empty_end_no_command(content, splits, stopped_with, tmp_path):
+    now = origin(splits)
+    for resuming, _ in stopped_with(now):
+        (resuming.folder.path / "origin.json").write_bytes(content)
+        assert "cannot be read" in resuming.checked(splits, now).notes[-1]
+        assert not resuming.folder.has_state
+    ((single, _), _) = stopped_with(now)
+    (single.folder.path / "run.json").write_bytes(content)
+    assert single.folder.record is None
+    single.folder.release()
+    assert not is_kept("record", cache=str(tmp_path))
+
+
+def test_resume_never_leaves_a_stopped_run_alone(tmp_path):
+    def resumed(*overrides):
+        store = f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"
+        made = config(tmp_path, store, f"tracking.outbox={tmp_path}/outbox", *overrides)
+        return resumed_run(made, name="run", overrides=[], context=SweepContext(tags={}))
+
+    stopped = resumed().folder
+    (stopped.path / "rest.state").write_bytes(b"")
+    stopped.release()
+    other = resumed("training.resume=never").folder
+    assert other.path != stopped.path
+    assert stopped.has_state
+    other.remove()
+    again = resumed().folder
+    assert again.path == stopped.path
+    again.release()
+
+
 # --- processes
 
 
@@ -135,11 +243,12 @@ def run(*words, folder, code=0):
     return printed
 
 
-def numbers(folder):
+def numbers(folder, uri=None):
     """Every value that does not depend on the clock; each metric of an epoch is there once."""
-    _, runs = recorded(folder)
+    uri = f"sqlite:///{folder}/mlflow.db" if uri is None else uri
+    _, runs = runs_in(uri)
     assert [run.status for run in runs] == ["FINISHED"]
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client = MlflowClient(uri)
     curves = {
         name: [(one.step, one.value) for one in client.get_metric_history(runs[0].run_id, name)] for name in EPOCH
     }
@@ -180,6 +289,7 @@ def test_the_same_command_goes_on_with_a_killed_run(tmp_path, undisturbed):
     stopped(tmp_path, signal.SIGKILL)
     printed = run(folder=tmp_path)
     assert "training.resume=never starts another run" in printed
+    assert "Its saved state is used" in printed
     assert numbers(tmp_path) == undisturbed
     assert not list(tmp_path.glob("outbox/*"))
     assert not folders(tmp_path)
@@ -255,6 +365,52 @@ def test_a_killed_run_of_any_form_ends_with_its_numbers(words, tmp_path):
     process.communicate(timeout=300)
     run(*words, folder=tmp_path)
     assert numbers_of_all(tmp_path) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_a_full_cache_folder_ends_no_run(tmp_path, undisturbed):
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        disk.fill()
+        printed = run(f"data.cache={disk.folder}", folder=tmp_path)
+    assert printed.count("The state of this run cannot be saved: No space left on device.") == 1
+    assert numbers(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_a_run_whose_whole_disk_is_full_goes_on_when_there_is_room(tmp_path, undisturbed):
+    with small_disk(tmp_path / "disk", megabytes=64) as disk:
+        cache = f"data.cache={disk.folder / 'cache'}"
+        process = start(*WORDS, cache, folder=disk.folder, multirun=False)
+        wait_for(lambda: list(disk.folder.glob("cache/checkpoints/*/rest.state")), seconds=300)
+        disk.fill()
+        printed, _ = process.communicate(timeout=300)
+        assert process.returncode == 1, printed
+        disk.free()
+        assert "training.resume=never starts another run" in run(cache, folder=disk.folder)
+        assert numbers(disk.folder) == undisturbed
+        assert not list(disk.folder.glob("cache/checkpoints/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_a_run_whose_server_is_lost_goes_on_when_it_is_back(tmp_path, undisturbed):
+    port = free_port()
+    store = f"tracking.uri=http://127.0.0.1:{port}"
+    with mlflow_server(tmp_path, port) as server:
+        process = start(*WORDS, store, folder=tmp_path, multirun=False)
+        wait_for(lambda: [one for one in folders(tmp_path) if list(one.glob("rest.state"))], seconds=300)
+        kill_group(server)
+        process.kill()
+        process.communicate(timeout=60)
+    assert "127.0.0.1" in run(store, folder=tmp_path, code=1)
+    (folder,) = folders(tmp_path)
+    assert list(folder.glob("*.state")), "nothing is lost"
+    with mlflow_server(tmp_path, port):
+        assert "Its saved state is used" in run(store, folder=tmp_path)
+        assert numbers(tmp_path, f"http://127.0.0.1:{port}") == undisturbed
+    assert not list(tmp_path.glob("outbox/*"))
 
 
 def numbers_of_all(folder):

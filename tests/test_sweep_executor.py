@@ -1,7 +1,9 @@
 """The processes of a sweep: used again for what they fit, and only for that."""
 
 import dataclasses
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from cnnexp.sweeps.executors.protocol import (
     Failed,
     Finished,
     InspectTask,
+    Noted,
     Progressed,
     TrainTask,
     WorkerDied,
@@ -186,6 +189,59 @@ def test_a_run_is_pruned_when_answered_so_but_not_after_its_last_epoch(
     assert ("test/accuracy" in received[-1].metrics) == (pruned is None)
 
 
+def attempt(executor, task, tmp_path, *, killed=False):
+    """Return what an attempt at a run reports; `killed`: its process is, once it has reported an epoch and a state."""
+    worker = begin(executor, task, tmp_path)
+    received = []
+    while len(executor):
+        for _, message in executor.receive(timeout=60):
+            received.append(message)
+            if killed and isinstance(message, EpochEnded) and list(tmp_path.glob("cache/checkpoints/*/rest.state")):
+                os.kill(worker.process.pid, signal.SIGKILL)
+    assert isinstance(received[-1], WorkerDied if killed else Finished), received[-1]
+    return received
+
+
+def first_steps(received):
+    """Return how many epochs are done when an attempt first reports steps."""
+    first = next(one for one in received if isinstance(one, Progressed) and one.stage == "training")
+    return first.done / (first.total / 300)
+
+
+def said(received):
+    return " ".join(one.text for one in received if isinstance(one, Noted))
+
+
+@pytest.mark.slow
+def test_another_attempt_starts_from_the_state_or_says_that_it_cannot(executor, training, tmp_path):
+    words = ["training.epochs=300", "training.patience=null", f"data.cache={tmp_path / 'cache'}"]
+    undisturbed = attempt(executor, training(*words, "training.checkpoint_every=null"), tmp_path)
+    expected = _without_seconds(undisturbed[-1].metrics)
+
+    attempt(executor, training(*words), tmp_path, killed=True)
+    resumed = attempt(executor, training(*words), tmp_path)
+    assert first_steps(resumed) > 1
+    assert re.search(r"saved state is used: \d+ epochs are done", said(resumed))
+    assert _without_seconds(resumed[-1].metrics) == expected
+    epochs = [one.values.epoch for one in resumed if isinstance(one, EpochEnded)]
+    assert epochs == list(range(1, 301)), "each is reported once, those before the state, too"
+    assert not list(tmp_path.glob("cache/checkpoints/*"))
+
+    attempt(executor, training(*words), tmp_path, killed=True)
+    (origin,) = tmp_path.glob("cache/checkpoints/*/origin.json")
+    origin.write_text(json.dumps(json.loads(origin.read_text()) | {"processor": "another"}))
+    restarted = attempt(executor, training(*words), tmp_path)
+    assert first_steps(restarted) <= 1
+    assert "Begun anew" in said(restarted)
+    assert "instead of another" in said(restarted)
+    assert _without_seconds(restarted[-1].metrics) == expected
+
+    attempt(executor, training(*words), tmp_path, killed=True)
+    lower = attempt(executor, training(*words, "training.precision=bfloat16"), tmp_path)
+    assert first_steps(lower) <= 1
+    assert "precision bfloat16 instead of float32" in said(lower)
+
+
 def test_runs_of_one_process_come_out_as_if_each_had_its_own(executor, training, tmp_path):
     settings = [["seed=3"], ["optimizer.learning_rate=0.01"], ["regularization.dropout=0.2"], ["seed=3"]]
 
@@ -242,14 +298,15 @@ def test_a_process_runs_the_script_of_its_parent_again_unless_that_is_forbidden(
         (WorkerDied("killed"), 3),
         (Failed("OSError: disk", "", expected=False), 3),
         (Failed("The training loss must stay finite", "", expected=True), 1),
-        (Failed("Memory ran out in training", "", expected=True, memory=True), 3),
+        (Failed("Memory ran out in training", "", expected=True, memory=True), 2),
+        (WorkerDied("killed by the kernel", memory=True), 2),
     ],
-    ids=["died", "unexpected", "expected", "memory"],
+    ids=["died", "unexpected", "expected", "memory", "killed"],
 )
 def test_what_is_attempted_again(ended, attempts):
     count = Attempts(retries=2)
     while count.another_after(ended):
-        count.begin_another()
+        count.begin_another(alone=ended.memory)
     assert count.number == attempts
 
 

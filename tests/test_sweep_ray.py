@@ -98,16 +98,20 @@ def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine(here, second, tmp_p
 
 
 @pytest.mark.slow
-def test_a_node_that_dies_costs_a_retry(here, second, tmp_path):
-    process = start(*LONG, "seed=0,1", *here.words("killed"), folder=tmp_path)
-    wait_for(lambda: len(here.busy("killed")) == 2, seconds=600)
+def test_a_run_of_a_node_that_dies_goes_on_from_its_state_on_another(here, second, tmp_path):
+    words = [*LONG, "seed=0,1", f"data.cache={tmp_path}/cache"]  # a folder that both nodes reach
+    process = start(*words, *here.words("killed"), folder=tmp_path)
+    wait_for(lambda: len(list(tmp_path.glob("cache/checkpoints/*/rest.state"))) == 2, seconds=600)
     kill_tree(second)
     printed, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, printed
     assert printed.count("It is tried again.") == 1
+    assert printed.count("Its saved state is used") == 1
     (parent,), runs = here.recorded("killed")
     assert [run.status for run in (parent, *runs)] == ["FINISHED"] * 3
     assert sorted(run.tags.get("attempts", "1") for run in runs) == ["1", "2"]
+    sweep(*words, folder=tmp_path)
+    assert table(runs) == table(recorded_here(tmp_path)[1])
 
 
 @pytest.mark.slow

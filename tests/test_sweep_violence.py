@@ -11,6 +11,7 @@ import pytest
 from support.sweep_processes import WORDS, begun, kill, recorded, start, sweep, table, wait_for, workers
 
 LONG = [*WORDS, "training.epochs=40"]  # about two seconds
+SAVED = [*WORDS, "training.epochs=150", "seed=0,1,2"]  # long enough for states to be saved
 
 SLOW = """
 import time
@@ -134,13 +135,35 @@ def test_ctrl_c_on_the_terminal_reaches_only_the_sweep(tmp_path):
     assert states(tmp_path) == (["KILLED"], ["FINISHED", "FINISHED"])
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    sweep(*SAVED, folder=folder)
+    return table(recorded(folder)[1])
+
+
+def states_saved(folder):
+    return list(folder.glob("cache/cnnexp/checkpoints/*/rest.state"))
+
+
 @pytest.mark.slow
-def test_resuming_after_the_sweep_itself_was_killed(tmp_path):
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    sweep(*LONG, "seed=0,1,2", folder=whole)
-    process = start(*LONG, "seed=0,1,2", folder=tmp_path)
-    wait_for(lambda: len(begun(tmp_path)) == 2)
+def test_a_retried_run_goes_on_from_its_state(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    process = start(*SAVED, folder=tmp_path)
+    wait_for(lambda: len(states_saved(tmp_path)) == 2)
+    kill(workers(process.pid)[0])
+    printed = finish(process, 0)
+    assert "It is tried again" in printed
+    assert printed.count("Its saved state is used") == 1
+    assert table(recorded(tmp_path)[1]) == undisturbed
+    assert not states_saved(tmp_path)
+
+
+@pytest.mark.slow
+def test_resuming_after_the_sweep_itself_was_killed(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    process = start(*SAVED, folder=tmp_path)
+    wait_for(lambda: len(states_saved(tmp_path)) == 2)
     running = workers(process.pid)
     kill(process.pid)
     process.communicate(timeout=60)
@@ -148,15 +171,16 @@ def test_resuming_after_the_sweep_itself_was_killed(tmp_path):
     wait_for(lambda: "RUNNING" not in states(tmp_path)[0] + states(tmp_path)[1], seconds=20)
     printed = sweep("resume", "latest", folder=tmp_path, multirun=False)
     assert "resuming" in printed
+    assert printed.count("Its saved state is used") == 2
     assert states(tmp_path) == (["FINISHED"], ["FINISHED"] * 3)
-    assert table(recorded(tmp_path)[1]) == table(recorded(whole)[1])
+    assert table(recorded(tmp_path)[1]) == undisturbed
 
 
 @pytest.mark.slow
 def test_violence_at_random_moments():
     """A few rounds of the benchmark, which does fifty."""
-    script = Path(__file__).parents[1] / "benchmarks" / "violence.py"
-    command = [sys.executable, str(script), "--rounds", "4", "--seed", "1"]
+    script = Path(__file__).parents[1] / "benchmarks" / "kills.py"
+    command = [sys.executable, str(script), "--sweeps", "--rounds", "4", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 of 4 rounds passed" in done.stdout

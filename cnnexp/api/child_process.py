@@ -119,7 +119,7 @@ class ChildProcess:
         if ended is None and not self._interrupts:
             raise CnnexpError(
                 f"The process of the run must end by itself; it ended with {_meaning(code)}. What it had recorded by "
-                "then is in MLflow. Was it out of memory? Try a smaller training.batch_size or data.size."
+                "then is in MLflow. Was it out of memory? Try training.accumulate=auto, or a smaller data.size."
             )
         if ended is None or ended.interrupted:
             raise KeyboardInterrupt

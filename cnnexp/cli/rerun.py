@@ -64,6 +64,7 @@ def run(target: str, settings: Sequence[str], *, uri: str) -> int:
                 if f"used.{one}" in recorded.settings
             ),
             *_device(recorded),
+            *_parts(recorded),
             *settings,
             *(str(Override.setting(key, value)) for key, value in where.items()),
         ]
@@ -89,6 +90,15 @@ def _one_run(target: str, uri: str) -> RunSummary:
     if EVALUATES in runs[0].tags:
         raise TargetError(f"rerun repeats a training; {runs[0].name} evaluates a model: cnnexp evaluate does it again.")
     return runs[0]
+
+
+def _parts(recorded: RunSummary) -> list[str]:
+    """Return the parts that a batch was divided into where training.accumulate was auto."""
+    found = int(recorded.settings.get("used.accumulate", 1))
+    if found == 1:
+        return ["training.accumulate=1"] if "used.accumulate" in recorded.settings else []
+    size = int(recorded.settings["training.batch_size"]) // found
+    return [f"training.batch_size={size}", f"training.accumulate={found}"]
 
 
 def _shown(overrides: Sequence[str], recorded: RunSummary) -> list[str]:

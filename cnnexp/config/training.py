@@ -16,7 +16,8 @@ class TrainingConfig:
     keep: str = setting(column="if set")  # which epoch's weights the model ends with: best | last
     class_weight: str  # none | balanced: weigh each class by the inverse of its frequency
     sampling: str = setting(column="if set", neutral="shuffled")  # shuffled | balanced: of each class as many images
-    accumulate: int = setting(column="if set", neutral=1)  # batches whose gradients are averaged into one step
+    # Batches whose gradients are averaged into one step; auto: the parts of a batch, as many as memory needs.
+    accumulate: int | str = setting(column="if set", neutral=1)
     ema: float | None = setting(column="if set", neutral=None)  # decay of the average of weights; None: no average
     soup: int = setting(column="if set", neutral=1)  # best epochs whose weights may be averaged; 1: those of the best
     freeze: int | str = setting(column="if set", neutral="none")  # none | backbone | how many of the first blocks
@@ -44,7 +45,7 @@ class TrainingConfig:
                 "training.sampling=balanced and training.class_weight=balanced would each make up for rare classes, "
                 "which then count twice; choose one of them."
             )
-        within("training.accumulate", self.accumulate, 1, 65_536)
+        self._check_accumulate()
         within("training.ema", self.ema, 0, 1, above=True, below=True)
         within("training.soup", self.soup, 1, 100)
         if self.soup > 1 and self.keep == "last":
@@ -81,12 +82,23 @@ class TrainingConfig:
     @property
     def images_per_step(self) -> int:
         """How many images one step of the optimizer averages over."""
-        return self.batch_size * self.accumulate
+        return self.batch_size * (1 if isinstance(self.accumulate, str) else self.accumulate)
+
+    @property
+    def micro_batch(self) -> int | None:
+        """How many of them have their gradient computed at a time; None: all."""
+        return self.batch_size if self.images_per_step > self.batch_size else None
 
     @property
     def balances_classes(self) -> bool:
         """Whether rare classes count as much as common ones, by weight or by sampling."""
         return "balanced" in (self.class_weight, self.sampling)
+
+    def _check_accumulate(self) -> None:
+        if not isinstance(self.accumulate, str):
+            within("training.accumulate", self.accumulate, 1, 65_536)
+        elif self.accumulate != "auto":
+            raise ConfigError(f"training.accumulate must be auto or a whole number from 1; got {self.accumulate!r}.")
 
     def _check_freeze(self) -> None:
         counted = isinstance(self.freeze, int) and self.freeze >= 1

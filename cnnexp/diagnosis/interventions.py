@@ -62,7 +62,8 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
         yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy")
     if regularization["dropout"] or regularization["l1"] or regularization["l2"]:
         yield Intervention("M3", ("regularization=none",), "without regularization")
-    images = training["batch_size"] * training["accumulate"]
+    parts = training["accumulate"]  # auto: of a batch, which it makes no larger
+    images = training["batch_size"] * (parts if isinstance(parts, int) else 1)
     if images <= TINY_BATCH or images >= HUGE_BATCH:
         size = (f"training.batch_size={USUAL_BATCH}", "training.accumulate=1")
         yield Intervention("T5" if images <= TINY_BATCH else "T6", size, f"with {USUAL_BATCH} images a step")

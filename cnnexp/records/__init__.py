@@ -12,6 +12,7 @@ from cnnexp.records.run import FoldsSummary, PrunedRun, RunCommand, RunInfo, Run
 from cnnexp.records.training import (
     Augmentation,
     EpochValues,
+    FoundAccumulation,
     FoundLearningRate,
     History,
     LearningRateCurve,
@@ -39,6 +40,7 @@ __all__ = [
     "FoldScore",
     "FoldsReport",
     "FoldsSummary",
+    "FoundAccumulation",
     "FoundLearningRate",
     "Gallery",
     "History",

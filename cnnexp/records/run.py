@@ -9,7 +9,7 @@ from cnnexp.records.data import DataReport
 from cnnexp.records.evaluation import Evaluation, Finding, SplitPredictions
 from cnnexp.records.folds import FoldsReport
 from cnnexp.records.gallery import Gallery
-from cnnexp.records.training import FoundLearningRate, History
+from cnnexp.records.training import FoundAccumulation, FoundLearningRate, History
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class RunInfo:
     steps_per_epoch: int
     notes: tuple[str, ...]
     found: FoundLearningRate | None = None  # None: the learning rate was set by hand
+    accumulation: FoundAccumulation | None = None  # None: it was set by hand
     head_parameters: int | None = None  # weights of the head, where it alone is trained; None: others are, too
     device: str = "cpu"  # or the models of its GPUs
     reference_bytes: int = 0  # about, of the images and features that are stored beside the model

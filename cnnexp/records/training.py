@@ -160,6 +160,15 @@ class FoundLearningRate:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundAccumulation:
+    """What ``training.accumulate=auto`` came to."""
+
+    batch_size: int  # images whose gradient is computed at a time
+    accumulate: int  # of such batches make a step
+    too_large: int | None  # the next larger batch that divides a step, which did not fit; None: a whole step fits
+
+
+@dataclass(frozen=True, slots=True)
 class OutputStatistics:
     """How much the outputs of a network depend on the image, over the images of a split.
 

@@ -14,7 +14,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,11 @@ def hashed(value: object) -> str:
 class CheckpointFolder:
     """The folder of one run; without a path, nothing is kept."""
 
-    def __init__(self, path: Path | None = None, lock: IO[str] | None = None) -> None:
+    def __init__(
+        self, path: Path | None = None, lock: IO[str] | None = None, *, failure: OSError | None = None
+    ) -> None:
         self.path = path
+        self.failure = failure  # why nothing can be kept
         self._lock = lock
 
     @classmethod
@@ -69,8 +72,8 @@ class CheckpointFolder:
                 if (record is None or _record(path) == record) and (lock := _held(path)) is not None:
                     return cls(path, lock)
             return cls.new(config, key)
-        except OSError:
-            return cls()
+        except OSError as error:
+            return cls(failure=error)
 
     @classmethod
     def new(cls, config: ExperimentConfig, key: str) -> Self:
@@ -83,9 +86,9 @@ class CheckpointFolder:
             _remove_forgotten(base)
             path.mkdir(parents=True, mode=0o700)
             return cls(path, _held(path))
-        except OSError:
+        except OSError as error:
             shutil.rmtree(path, ignore_errors=True)
-            return cls()
+            return cls(failure=error)
 
     @property
     def record(self) -> str | None:
@@ -93,8 +96,14 @@ class CheckpointFolder:
         return None if self.path is None else _record(self.path)
 
     def begin(self, record: str) -> None:
-        """Note the record that the run is going to have."""
-        self._write(_RUN, {"record": record}, write_durably)
+        """Note the record that the run is going to have; where that fails, nothing is kept."""
+        if self.path is None or self.record == record:
+            return
+        try:
+            write_durably(self.path / _RUN, json.dumps({"record": record}).encode())
+        except OSError as error:  # a full disk: the run cannot be resumed, which is no reason to stop it
+            self.remove()
+            self.path, self.failure = None, error
 
     @property
     def has_state(self) -> bool:
@@ -103,13 +112,15 @@ class CheckpointFolder:
 
     @property
     def origin(self) -> dict[str, Any] | None:
-        """What the state comes from; None: there is none."""
-        content = None if self.path is None else content_of(self.path / _ORIGIN)
-        return None if content is None or not self.has_state else json.loads(content)
+        """What the state comes from; None: there is none, or it cannot be read."""
+        return None if self.path is None or not self.has_state else _read(self.path / _ORIGIN)
 
     def note_origin(self, origin: Mapping[str, Any]) -> None:
         """Keep what the states that follow come from."""
-        self._write(_ORIGIN, origin, write_atomically)  # a sweep of many small runs waits for no disk
+        if self.path is not None:
+            with suppress(OSError):  # without it, no state is gone on from
+                # Not durably: a sweep of many small runs waits for no disk.
+                write_atomically(self.path / _ORIGIN, json.dumps(origin).encode())
 
     def restart(self) -> None:
         """Forget the state: the run is begun anew."""
@@ -139,11 +150,6 @@ class CheckpointFolder:
         """Let another process have the folder."""
         if self._lock is not None:
             self._lock.close()
-
-    def _write(self, name: str, contents: Mapping[str, Any], write: Callable[[Path, bytes], None]) -> None:
-        if self.path is not None:
-            with suppress(OSError):  # a full disk: the run cannot be resumed, which is no reason to stop it
-                write(self.path / name, json.dumps(contents).encode())
 
 
 def is_kept(record: str, *, cache: str | None) -> bool:
@@ -212,5 +218,12 @@ def _held(path: Path) -> IO[str] | None:
 
 
 def _record(path: Path) -> str | None:
-    content = content_of(path / _RUN)
-    return None if content is None else str(json.loads(content)["record"])
+    return (_read(path / _RUN) or {}).get("record")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return what a file says; None: it is not there, or a power cut has left it empty or damaged."""
+    with suppress(ValueError):
+        found = json.loads(content_of(path) or b"")
+        return found if isinstance(found, dict) else None
+    return None

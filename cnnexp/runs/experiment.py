@@ -21,6 +21,7 @@ from cnnexp.records import (
     SPLIT_NAMES,
     DataReport,
     EpochValues,
+    FoundAccumulation,
     FoundLearningRate,
     Gallery,
     PretrainedNetwork,
@@ -30,6 +31,7 @@ from cnnexp.records import (
 )
 from cnnexp.runs.decision import require_decidable
 from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, final_metrics, soup_notes
+from cnnexp.runs.found_accumulation import accumulation_notes, find_accumulation, with_accumulation
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.images_to_crop import with_images_to_crop
@@ -86,7 +88,7 @@ def run(
         checkpoint=resuming.checkpoint,
     )
     config, settings = network_training.config, network_training.settings
-    info = run_info(config, splits, settings, model, name, found)
+    info = run_info(config, splits, settings, model, name, found, network_training.accumulation)
     on_start(info)
     facts = None if pretrained is not None else examine_network(model, first_images(splits))
     before = {} if facts is None else fingerprints(model)
@@ -180,7 +182,12 @@ def prepare(
     on_progress: Callable[[str, int, int], None],
     checkpoint: Checkpoint = NOT_SAVED,
 ) -> tuple[keras.Model, NetworkTraining, FoundLearningRate | None]:
-    """Return a network that this run has not trained yet, what will train it, and the learning rate if it was found."""
+    """Return a network that this run has not trained yet, what will train it, and the learning rate if it was found.
+
+    The configuration of what will train it has what was found in place of `auto`.
+    """
+    accumulation = find_accumulation(config, checkpoint, on_progress)  # before this process needs memory itself
+    config = with_accumulation(config, accumulation)
     configure_tensorflow(
         threads=settings.threads, seed=config.seed, device=settings.device, deterministic=settings.deterministic
     )
@@ -198,6 +205,7 @@ def prepare(
         on_epoch=on_epoch,
         on_progress=on_progress,
         checkpoint=checkpoint,
+        accumulation=accumulation,
     )
     if not is_searched(config):
         return model, network_training, None
@@ -218,6 +226,7 @@ def run_info(
     model: keras.Model,
     name: str,
     found: FoundLearningRate | None,
+    accumulation: FoundAccumulation | None,
 ) -> RunInfo:
     """Return what is known of the run before its first step."""
     classes = len(splits.class_names)
@@ -239,8 +248,9 @@ def run_info(
         augmentation=str(settings.augmentation),
         steps_per_epoch=settings.steps_per_epoch,
         device=settings.device.name,
-        notes=(*splits.notes, *settings.notes, *rate_notes(found)),
+        notes=(*splits.notes, *settings.notes, *accumulation_notes(accumulation), *rate_notes(found)),
         found=found,
+        accumulation=accumulation,
         head_parameters=model.get_layer(LOGITS).count_params() if config.training.freeze == "backbone" else None,
         reference_bytes=reference_bytes(splits, length=int(model.get_layer(LOGITS).input.shape[-1])),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.models import mean_of
-from cnnexp.records import EpochValues, FoldResult, FoundLearningRate, History, PretrainedNetwork
+from cnnexp.records import EpochValues, FoldResult, FoundAccumulation, FoundLearningRate, History, PretrainedNetwork
 from cnnexp.runs import experiment
 from cnnexp.runs.pooled import median_epochs
 from cnnexp.runs.resolved_settings import ResolvedSettings
@@ -55,6 +55,11 @@ class FinalTraining:
     found: FoundLearningRate | None
     splits: Splits
     network_training: NetworkTraining | None  # None: the model is the mean of the folds'
+
+    @property
+    def accumulation(self) -> FoundAccumulation | None:
+        """Into how many parts its batches are divided, if that was searched for."""
+        return None if self.network_training is None else self.network_training.accumulation
 
     def train(self) -> FinalModel:
         """Train the model; leave a mean as it is."""

@@ -103,7 +103,7 @@ def run(
         checkpoint=resuming.checkpoint,
     )
     config, settings = prepared.config, prepared.settings
-    info = experiment.run_info(config, splits, settings, prepared.model, name, prepared.found)
+    info = experiment.run_info(config, splits, settings, prepared.model, name, prepared.found, prepared.accumulation)
     on_start(info)
     final = prepared.train()
     network = final.network

@@ -7,7 +7,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.diagnosis import failed_learning
 from cnnexp.records import EpochValues, FoldResult, RunCommand, RunInfo
 from cnnexp.runs import folds_experiment
-from cnnexp.runs.record_run import Outcome, Report, code_of, logged, record_result
+from cnnexp.runs.record_run import Outcome, Report, code_of, logged, record_result, shortage_as_error
 from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
@@ -42,7 +42,7 @@ def record_folds(
             log.info(info, asdict(config))
             recorder.info(info)
 
-        with starting_network(config) as pretrained:
+        with shortage_as_error(), starting_network(config) as pretrained:
             result = folds_experiment.run(
                 config,
                 results,

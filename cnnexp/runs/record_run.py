@@ -9,6 +9,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.config.columns import extensions_of
 from cnnexp.config.extended import code_files
 from cnnexp.diagnosis import failed_learning
+from cnnexp.errors import MemoryShortageError
 from cnnexp.records import EpochValues, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.report.run.log import RunLog
 from cnnexp.runs import artifacts, experiment
@@ -16,7 +17,7 @@ from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.tracking import Recorder
 from cnnexp.tracking.kept_models import train_again
-from cnnexp.training import GraphCache
+from cnnexp.training import GraphCache, is_memory_shortage
 
 LOG = "log.txt"
 
@@ -81,7 +82,7 @@ def record_run(
             recorder.check()
             return should_prune(values)
 
-        with starting_network(config) as pretrained:
+        with shortage_as_error(), starting_network(config) as pretrained:
             result = experiment.run(
                 config,
                 pretrained=pretrained,
@@ -98,6 +99,20 @@ def record_run(
         record_result(result, config, command=command, recorder=recorder)
     report.result(result)
     return Outcome(result.metrics, pruned_after=None, failed_learning=failed_learning(result.findings))
+
+
+@contextmanager
+def shortage_as_error() -> Iterator[None]:
+    """Raise an error in one line where memory runs out beside the steps of a training, which have their own."""
+    try:
+        yield
+    except Exception as error:
+        if not is_memory_shortage(error):
+            raise
+        raise MemoryShortageError(
+            "Memory ran out before or after the steps of the training: while images were read, or the model was "
+            "evaluated or saved. Try fewer or smaller images (data.limit, data.size), or a machine with more memory."
+        ) from error
 
 
 def record_result(result: RunResult, config: ExperimentConfig, *, command: RunCommand, recorder: Recorder) -> None:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,17 +11,18 @@ import keras
 import numpy as np
 
 from cnnexp import training
-from cnnexp.config import AUTO, ExperimentConfig, Extended, FocalLossConfig, ScheduleConfig
+from cnnexp.config import AUTO, ExperimentConfig, Extended, FocalLossConfig, ScheduleConfig, TrainingConfig
 from cnnexp.config.columns import extensions_of
 from cnnexp.datasets import Splits
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.errors import MemoryShortageError
 from cnnexp.models import copy_of_head, load_head, rate_factors, trained_variables
-from cnnexp.records import Augmentation, EpochValues, History, LearningRateCurve
+from cnnexp.records import Augmentation, EpochValues, FoundAccumulation, History, LearningRateCurve
+from cnnexp.runs.batch_trials import divisors, largest_that_fits
 from cnnexp.runs.cached_features import CachedFeatures
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.runs.split_outputs import OutputsOfFeatures, OutputsOfImages, SplitOutputs
-from cnnexp.training import NOT_SAVED, Checkpoint, Examples, FitConfig, GraphCache, Network, Trainer
+from cnnexp.training import NOT_SAVED, Checkpoint, Examples, FitConfig, GraphCache, MicroBatch, Network, Trainer
 
 # Of the first stage. A head is one layer, whose loss is convex: Adam comes near its minimum at any moderate rate, and a
 # rate that suits a whole network says nothing about it. A sweep of learning rates with training.freeze=backbone shows
@@ -51,6 +53,7 @@ class NetworkTraining:
     on_epoch: Callable[[EpochValues], bool]
     on_progress: Callable[[str, int, int], None]
     checkpoint: Checkpoint = NOT_SAVED
+    accumulation: FoundAccumulation | None = None  # None: it was set by hand; the config has what was found
 
     def train(self, model: keras.Model) -> TrainedNetwork:
         """Train an untrained model, or one with the weights of another training.
@@ -85,22 +88,36 @@ class NetworkTraining:
     def _range_test(
         self, model: keras.Model, train: Examples, *, augmentation: Augmentation, views: int
     ) -> LearningRateCurve:
-        return training.find_learning_rate(
-            self.graphs.reuse(self._trainer(model)),
-            train,
+        trainer = self.graphs.reuse(self._trainer(model, self.config.training.micro_batch))
+        with self._shortage_as_error(trainer, train, augmentation):
+            return training.find_learning_rate(
+                trainer,
+                train,
+                batch_size=self.config.training.images_per_step,
+                sampling=self.config.training.sampling,
+                augmentation=augmentation,
+                seed=self.config.seed,
+                views=views,
+                on_steps=partial(self.on_progress, "finding the learning rate"),
+            )
+
+    def fitting_batches(self, model: keras.Model, sizes: Sequence[int]) -> Iterator[int]:
+        """Yield those of `sizes` whose gradient fits into memory at a time, see `training.fitting_batches`."""
+        return training.fitting_batches(
+            partial(self._trainer, model),
+            self.splits.train.to_crop,
+            sizes,
             batch_size=self.config.training.images_per_step,
             sampling=self.config.training.sampling,
-            augmentation=augmentation,
+            augmentation=self.settings.augmentation,
             seed=self.config.seed,
-            views=views,
-            on_steps=partial(self.on_progress, "finding the learning rate"),
         )
 
     def _train_unfrozen(self, model: keras.Model, before: History | None) -> tuple[Network, History]:
         """Train all that is not frozen, on images."""
         if before is not None and before.pruned:
             return self._in_float32(model), before
-        trainer = self.graphs.reuse(self._trainer(model))
+        trainer = self.graphs.reuse(self._trainer(model, self.config.training.micro_batch))
         history = self._fit(trainer, self._fit_config, self.splits.train.to_crop, self.splits.validation, before=before)
         if self.settings.precision != "bfloat16":
             return trainer.network, history
@@ -116,7 +133,7 @@ class NetworkTraining:
         if self.config.training.head_epochs:
             head, history = self._train_head(features)
         if history is None or not history.pruned:
-            trainer = self.graphs.reuse(self._trainer(copy_of_head(head.model)))
+            trainer = self.graphs.reuse(self._trainer(copy_of_head(head.model), self.config.training.micro_batch))
             head, history = self._fit_head(trainer, self._fit_config, features, before=history)
         load_head(network.model, source=head.model)
         return TrainedNetwork(network, history, OutputsOfFeatures(head, features.of))
@@ -148,7 +165,7 @@ class NetworkTraining:
     def _fit(
         self, trainer: Trainer, config: FitConfig, train: Examples, validation: Examples, *, before: History | None
     ) -> History:
-        try:
+        with self._shortage_as_error(trainer, train, config.augmentation):
             return training.fit(
                 trainer,
                 config,
@@ -159,24 +176,33 @@ class NetworkTraining:
                 before=before,
                 checkpoint=self.checkpoint,
             )
-        except training.SHORT_OF_MEMORY as error:
-            raise self._shortage(trainer, config, train) from error
 
-    def _shortage(self, trainer: Trainer, config: FitConfig, train: Examples) -> MemoryShortageError:
-        """Return the error that says which batches fit."""
-        asked, step = self.config.training.batch_size, self.config.training.images_per_step
-        fitting = training.largest_batch(
-            trainer, train, below=min(asked, len(train)), augmentation=config.augmentation, seed=config.seed
-        )
-        found = f"Batches of {fitting} fit, which was tried."
-        if fitting is None:
-            fitting, found = max(1, asked // 2), "Half of that takes about half the memory."
-        return MemoryShortageError(
-            f"Memory ran out in training, with training.batch_size={asked}. {found} training.batch_size={fitting} "
-            f"training.accumulate={math.ceil(step / fitting)} averages over as many images as now, in smaller batches."
-        )
+    @contextmanager
+    def _shortage_as_error(self, trainer: Trainer, train: Examples, augmentation: Augmentation) -> Iterator[None]:
+        """Raise an error that says which batches fit, where memory runs out within the block."""
+        try:
+            yield
+        except Exception as error:
+            if not training.is_memory_shortage(error):
+                raise
+            fitting = self._largest_batch(trainer, train, augmentation)
+            raise _shortage(self.config.training, fitting) from error
 
-    def _trainer(self, model: keras.Model) -> Trainer:
+    def _largest_batch(self, trainer: Trainer, train: Examples, augmentation: Augmentation) -> int | None:
+        """Return the largest batch that fits, below that of the settings; 0: none; None: it cannot be tried."""
+        settings = self.config.training
+        below = min(settings.batch_size, len(train))
+        on_device = training.largest_batch_on_device(
+            trainer, train, below=below, augmentation=augmentation, seed=self.config.seed
+        )
+        if on_device is not None:
+            return on_device
+        if train.images is not self.splits.train.to_crop.images:  # but features, of which any batch is small
+            return None
+        self.on_progress("trying what fits into memory", 0, 1)
+        return largest_that_fits(self.config, [size for size in divisors(settings.images_per_step) if size < below])
+
+    def _trainer(self, model: keras.Model, micro_batch: MicroBatch) -> Trainer:
         """Return the trainer of the second stage, of a whole model or of a head."""
         settings, optimizer = self.config.training, self.config.optimizer
         freeze = "none" if settings.freeze == "backbone" else settings.freeze  # then `model` is a head
@@ -192,7 +218,7 @@ class NetworkTraining:
             trained=trained_variables(model, freeze=freeze),
             # Batches are small and few: the statistics of a trained backbone are better than theirs.
             backbone_training=freeze == "none" and not self.starts_from_weights,
-            micro_batch=settings.batch_size if settings.accumulate > 1 else None,
+            micro_batch=micro_batch,
             ema=settings.ema,
             mixed=settings.freeze != "backbone" and self.settings.augmentation.mixes,
         )
@@ -251,3 +277,21 @@ class NetworkTraining:
         network = self.graphs.reuse(Network(self.build("float32")))
         network.model.set_weights(model.get_weights())
         return network
+
+
+def _shortage(settings: TrainingConfig, fitting: int | None) -> MemoryShortageError:
+    """Return the error that says which batches fit; 0: none; None: it is not known."""
+    ran_out = f"Memory ran out in training, with training.batch_size={settings.batch_size}."
+    if fitting == 0:
+        return MemoryShortageError(
+            f"{ran_out} Not even one image at a time fits, which was tried. Try smaller images (data.size), a smaller "
+            "network, or a machine with more memory."
+        )
+    found = f"Batches of {fitting} fit, which was tried."
+    if fitting is None:
+        fitting, found = max(1, settings.batch_size // 2), "Half of that takes about half the memory."
+    return MemoryShortageError(
+        f"{ran_out} {found} training.batch_size={fitting} "
+        f"training.accumulate={math.ceil(settings.images_per_step / fitting)} averages over as many images as now, in "
+        "smaller batches; training.accumulate=auto tries what fits before a run begins."
+    )

@@ -68,7 +68,7 @@ class Result:
             status="pruned" if PRUNED in run.tags else run.status,
             metrics=run.metrics,
             learning_rate=None if rate is None else float(rate),
-            batch_size=None if batch is None else int(batch) * int(run.settings.get("training.accumulate", 1)),
+            batch_size=None if batch is None else int(batch) * _parts(run.settings.get("training.accumulate", "1")),
             batch_scaling=run.params.get("optimizer.batch_scaling", "none"),
             seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
             reason="",
@@ -83,6 +83,11 @@ class Result:
         pruned = ", pruned" if self.status == "pruned" else ""
         failed = f"{self.failed_learning}: " if self.failed_learning else ""
         return f"{failed}{scores} (epoch {self.metrics['best/epoch']:.0f}{took}{pruned})"
+
+
+def _parts(accumulate: str) -> int:
+    """Return how many batches make a step; auto divides one."""
+    return int(accumulate) if accumulate.isdigit() else 1
 
 
 def rank(metrics: Mapping[str, float], objective: str) -> float:

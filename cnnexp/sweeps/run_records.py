@@ -35,7 +35,6 @@ class SweepRun:
     attempts: Attempts
     parent: Parent  # that it is recorded under
     previous: PreviousRuns  # under the same parent
-    alone: bool = False  # memory ran out: nothing else runs beside the next attempt
     started: float = 0.0  # monotonic seconds
     info: RunInfo | None = None
     folds: tuple[FoldResult, ...] | None = None  # of a run of folds, when all of them have ended
@@ -168,7 +167,7 @@ class RunRecords:
             self._ended.append(run.record)
         else:
             run.record.remove_model()  # its folds are under it
-        self._report.retried(run.job.key, run.job.name, reason, alone=run.alone)
+        self._report.retried(run.job.key, run.job.name, reason, alone=run.attempts.alone)
 
     def refuse(self, reason: str) -> None:
         """Note a combination that cannot be composed."""

@@ -46,6 +46,7 @@ class Scheduler:
         self._folder = folder
         self._running: dict[WorkerHandle, SweepRun] = {}
         self._last_gpu: GpuNeed | None = None  # of the run that was started last
+        self._warnings: set[str] = set()  # that were printed
         self._interrupts = Interrupts(report.note)
         self._records = RunRecords(source, report, objective=settings.objective)
         reader = ExecutorReader(
@@ -111,7 +112,7 @@ class Scheduler:
         return self._executor.has_room(1, self._last_gpu)
 
     def _has_room(self, run: SweepRun) -> bool:
-        if self._running and (run.alone or any(one.alone for one in self._running.values())):
+        if self._running and (run.attempts.alone or any(one.attempts.alone for one in self._running.values())):
             return False
         return self._executor.has_room(run.threads, run.gpu)
 
@@ -158,6 +159,8 @@ class Scheduler:
                 prune = self._source.should_prune(number, values)
                 if self._source.prunes:
                     worker.answer(prune)
+            case protocol.Noted(text, attention):
+                self._note(run, text, attention=attention)
             case protocol.FoldsPooled(summary):
                 run.summary = summary
             case protocol.Finished(metrics, pruned_after, failed_learning):
@@ -172,15 +175,24 @@ class Scheduler:
     def _retry_or_end(self, run: SweepRun, ended: protocol.Failed | protocol.WorkerDied) -> None:
         if not run.attempts.another_after(ended):
             traceback = ended.traceback if isinstance(ended, protocol.Failed) else ""
-            self._records.fail(run, ended.reason, traceback)
+            reason = ended.reason
+            if ended.memory and run.attempts.alone and isinstance(ended, protocol.WorkerDied):
+                reason += " Nothing ran beside it. training.accumulate=auto tries how many images fit at a time."
+            self._records.fail(run, reason, traceback)
             if run.job.fold is not None:
-                self._queue.fold_ended(run, failure=ended.reason)
+                self._queue.fold_ended(run, failure=reason)
         elif self._interrupts.stop_requested:
             self._records.kill(run)
         else:
-            run.alone = ended.memory
+            run.attempts.begin_another(alone=ended.memory)
             self._restart(run, ended.reason)
-            run.attempts.begin_another()
+
+    def _note(self, run: SweepRun, text: str, *, attention: bool) -> None:
+        """Print what a run says, a warning that others have, too, once."""
+        if not attention or text not in self._warnings:
+            self._report.note(f"{run.job.name}: {text}", attention=attention)
+        if attention:
+            self._warnings.add(text)
 
     def _restart(self, run: SweepRun, reason: str) -> None:
         self._records.discard(run, reason)

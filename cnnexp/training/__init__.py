@@ -1,8 +1,8 @@
 """Training: many steps in one graph call, one order of images for each (seed, epoch), the best weights kept."""
 
-from cnnexp.training.batch_memory import SHORT_OF_MEMORY, largest_batch
+from cnnexp.training.batch_memory import fitting_batches, is_memory_shortage, largest_batch_on_device
 from cnnexp.training.batches import Examples
-from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint
+from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint, cannot_save
 from cnnexp.training.determinism import configure_tensorflow, products_in, random_state_kept
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
@@ -17,12 +17,11 @@ from cnnexp.training.rate_finder import LOWEST_RATE, find_learning_rate
 from cnnexp.training.saved_state import SavedState
 from cnnexp.training.schedules import Plateau, learning_rates
 from cnnexp.training.soup import Soup, Weights, greedy_soup
-from cnnexp.training.trainer import Trainer
+from cnnexp.training.trainer import MicroBatch, Trainer
 
 __all__ = [
     "LOWEST_RATE",
     "NOT_SAVED",
-    "SHORT_OF_MEMORY",
     "Checkpoint",
     "Examples",
     "FeatureSplit",
@@ -30,6 +29,7 @@ __all__ = [
     "FrozenNetworks",
     "GraphCache",
     "Loss",
+    "MicroBatch",
     "Network",
     "Plateau",
     "SavedState",
@@ -39,13 +39,16 @@ __all__ = [
     "as_seen",
     "balanced_class_weights",
     "build_optimizer",
+    "cannot_save",
     "configure_tensorflow",
     "find_learning_rate",
     "first_of_each_class",
     "fit",
+    "fitting_batches",
     "fold_temperature",
     "greedy_soup",
-    "largest_batch",
+    "is_memory_shortage",
+    "largest_batch_on_device",
     "learning_rates",
     "loss_and_accuracy",
     "loss_facts",

@@ -9,7 +9,9 @@ import tensorflow as tf
 Gradients = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]]
 
 
-def accumulated(gradients: Gradients, variables: Sequence[keras.Variable], *, micro_batch: int) -> Gradients:
+def accumulated(
+    gradients: Gradients, variables: Sequence[keras.Variable], *, micro_batch: int | tf.Variable
+) -> Gradients:
     """Return a function like `gradients` that calls it for every `micro_batch` images of its batch.
 
     Each micro-batch counts by its images, so the last one may be smaller. Batch normalization is the exception to "the

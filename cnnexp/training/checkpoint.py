@@ -4,8 +4,8 @@ A training has stages, each of which has a file in the folder: see `fit` for wha
 """
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from cnnexp.system.signals import StopRequest
@@ -14,6 +14,18 @@ from cnnexp.training.saved_state import SavedState, State, read_state, write_sta
 MOST = 0.02  # share of the time that saving may take
 OFTEN = 60.0  # seconds after which a state within an epoch is saved
 _FIRST_SECONDS, _FIRST_SPEED = 0.02, 100e6  # what the first saving is expected to take, and bytes a second
+
+
+DAMAGED = "The saved state of this run is damaged, or another version of cnnexp wrote it."
+
+
+def cannot_save(error: Exception) -> str:
+    """Return what is to be said where a state cannot be written; it is the same for all runs with this error."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return (
+        f"The state of this run cannot be saved: {reason}. The training goes on; if it is stopped, it can be "
+        "resumed from the state before, if there is one."
+    )
 
 
 class Checkpoint:
@@ -26,7 +38,8 @@ class Checkpoint:
         every: float | None = None,
         stop: StopRequest | None = None,
         finish: bool = False,
-        on_failure: Callable[[OSError], None] = lambda _: None,
+        note: Callable[[str], None] = lambda _: None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Take the folder that it is in.
 
@@ -35,7 +48,9 @@ class Checkpoint:
             every: Seconds between two states; None: at the end of each epoch, and each minute of a long one.
             stop: What asks the training to stop after a step; None: nothing does.
             finish: The training ends with the state that is there.
-            on_failure: Called once where a state cannot be written; the training goes on.
+            note: Gets what the user is to know, a sentence.
+            warn: Gets what is wrong: a state that cannot be read, and once that one cannot be written; the training
+                goes on in either case.
 
         """
         self.folder = folder
@@ -43,13 +58,27 @@ class Checkpoint:
         self.spent = 0.0  # seconds, on saving
         self._every = every
         self._stop = stop
-        self._on_failure = on_failure
+        self.note = note
+        self._warn = warn
+        self._has_failed = False  # which was said
         self._began = self._last = time.monotonic()
         self._expected: float | None = None  # seconds that saving takes; None: it was not done yet
 
     def load(self, stage: str) -> SavedState | None:
-        """Return the state of a stage; None: there is none."""
-        return None if self.folder is None else read_state(self._file(stage, self.folder))
+        """Return the state of a stage; None: there is none that can be read."""
+        if self.folder is None:
+            return None
+        file = self._file(stage, self.folder)
+        state = read_state(file)
+        if state is None and file.exists():
+            self._warn(f"{DAMAGED} What it held is done again.")
+        return state
+
+    def restart(self) -> None:
+        """Forget the states of all stages."""
+        for file in [] if self.folder is None else list(self.folder.glob("*.state")):
+            with suppress(OSError):
+                file.unlink()
 
     def save_if_due(self, stage: str, state: State, size: Callable[[], int], *, epoch_ended: bool) -> None:
         """Save the state of a stage, of about `size` bytes, if it is time to and does not take too much of it."""
@@ -57,15 +86,16 @@ class Checkpoint:
             self.save(stage, state)
 
     def save(self, stage: str, state: State) -> None:
-        """Save the state of a stage now."""
+        """Save the state of a stage now; where that fails, the one before is still there."""
         if self.folder is None:
             return
         began = time.monotonic()
         try:
             write_state(self._file(stage, self.folder), state())
-        except OSError as error:
-            self._on_failure(error)
-            self._on_failure = lambda _: None
+        except (OSError, MemoryError) as error:
+            if not self._has_failed:
+                self._warn(cannot_save(error))
+            self._has_failed = True
         self._last = time.monotonic()
         self._expected = self._last - began
         self.spent += self._expected
@@ -85,9 +115,23 @@ class Checkpoint:
 
     def stop_if_asked(self, stage: str, state: State) -> None:
         """Save the state and raise KeyboardInterrupt, or `Terminated`, where one of them was asked for."""
+        with self.saved_if_stopped(stage, state):
+            self.raise_if_asked()
+
+    def raise_if_asked(self) -> None:
+        """Raise KeyboardInterrupt, or `Terminated`, where one of them was asked for."""
         if self._stop is not None and self._stop.requested is not None:
-            self.save(stage, state)
             raise self._stop.requested
+
+    @contextmanager
+    def saved_if_stopped(self, stage: str, state: State) -> Iterator[None]:
+        """Save the state where `raise_if_asked` ends the block; where a second Ctrl-C does, there is no time for it."""
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            if self._stop is not None and interrupt is self._stop.requested:
+                self.save(stage, state)
+            raise
 
     @staticmethod
     def _file(stage: str, folder: Path) -> Path:

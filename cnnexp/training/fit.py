@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cnnexp.errors import CheckpointError, NonFiniteLossError
 from cnnexp.evaluation import output_statistics
 from cnnexp.records import Augmentation, EpochValues, History, Labels
+from cnnexp.system.text import plural
 from cnnexp.training.batches import Examples, batches
 from cnnexp.training.best_weights import BestWeights
 from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint
@@ -90,6 +91,8 @@ def fit(
     )
     if (saved := checkpoint.load(config.stage)) is not None:
         course.restore(saved, trainer)
+        if not course.over or config.epochs_after == 0:
+            checkpoint.note(f"Its saved state is used: {plural(len(course.epochs), 'epoch is', 'epochs are')} done.")
         for values in course.epochs[earlier:]:
             on_epoch(values)
     if checkpoint.finish:
@@ -98,6 +101,8 @@ def fit(
     first_step = (len(course.epochs) - earlier) * steps_per_epoch + course.step
     ordered = iter(_batches(config, train, first_step=first_step))
     state, size = partial(course.saved, trainer), partial(course.size, trainer)
+    if not course.over:
+        trainer.trace()  # Ctrl-C does not wait for that
     with checkpoint.stopping_after_step():
         while not course.over:
             epoch = len(course.epochs) + 1
@@ -106,8 +111,8 @@ def fit(
                 on_steps((epoch - 1) * steps_per_epoch + done, final * steps_per_epoch)
                 checkpoint.stop_if_asked(config.stage, state)
                 checkpoint.save_if_due(config.stage, state, size, epoch_ended=False)
-            with trainer.averaged():
-                logits = network.logits(validation.images, validation.rows)
+            with checkpoint.saved_if_stopped(config.stage, state), trainer.averaged():
+                logits = network.logits(validation.images, validation.rows, on_batch=checkpoint.raise_if_asked)
                 values = _values_of_epoch(course, logits, train, validation, float(learning_rates[-1]))
                 course.best.update(values, network.model)
                 course.penalties.append(network.penalty())

@@ -3,7 +3,7 @@
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,18 @@ class Network:
         """The forward pass in the form of a saved model, and with its numbers: probabilities and features."""
         return forward_by(self._as_saved, image_shape=self.model.input_shape[1:])
 
-    def logits(self, images: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(
+        self, images: NDArray[Any], rows: NDArray[np.int64], *, on_batch: Callable[[], None] = lambda: None
+    ) -> NDArray[np.float32]:
         """Return the logits (N, K) float32 of rows (N,) of images (M, H, W, C) uint8, in the order of the rows.
 
-        The network of a head takes features (M, F) float32 instead of images.
+        The network of a head takes features (M, F) float32 instead of images. `on_batch` is called after each batch,
+        and may end it by an exception.
         """
-        chunks = [outputs[2].numpy() for outputs in self._outputs(images, rows)]
+        chunks = []
+        for outputs in self._outputs(images, rows):
+            chunks.append(outputs[2].numpy())
+            on_batch()
         return np.concatenate(chunks) if chunks else np.zeros((0, self.model.output_shape[-1]), np.float32)
 
     def features(self, images: Images, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -18,6 +19,8 @@ from cnnexp.training.losses import Loss
 from cnnexp.training.network import Network
 from cnnexp.training.weight_average import WeightAverage
 
+MicroBatch: TypeAlias = int | tf.Variable | None  # images whose gradient is computed at a time; None: all of a batch
+
 
 class Trainer:
     """A network, its optimizer and its loss; calling it makes training steps."""
@@ -30,7 +33,7 @@ class Trainer:
         *,
         trained: Sequence[keras.Variable] | None = None,
         backbone_training: bool = True,
-        micro_batch: int | None = None,
+        micro_batch: MicroBatch = None,
         ema: float | None = None,
         mixed: bool = False,
     ) -> None:
@@ -42,7 +45,7 @@ class Trainer:
             loss: What is minimized, beside the penalties of the network.
             trained: The variables that change, of the model's trainable ones; None: all of these.
             backbone_training: Whether the backbone computes as training does, see `SplitModel.logits`.
-            micro_batch: Images whose gradient is computed at a time; None: all of a batch.
+            micro_batch: Images whose gradient is computed at a time; a variable where they are being tried.
             ema: Decay of the average of the weights, see `WeightAverage`; None: there is none.
             mixed: The labels of its batches are mixed, see `augmentation.mixed_labels`.
 
@@ -104,6 +107,10 @@ class Trainer:
         """Leave the network with its averaged weights, where an average is kept."""
         if self._average is not None:
             self._average.load_into_network()
+
+    def trace(self) -> None:
+        """Trace the graph of the steps, which the first of them would do, for seconds; nothing changes."""
+        self._graph.get_concrete_function()
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

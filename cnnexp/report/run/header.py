@@ -139,7 +139,8 @@ def _optimizer(info: RunInfo, settings: Mapping[str, Any]) -> str:
 
 def _learning_rate(info: RunInfo, optimizer: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     rate = f"learning rate {info.learning_rate:g}"
-    images = training["batch_size"] * training["accumulate"]
+    size, parts = _batches(info, training)
+    images = size * parts
     if optimizer["batch_scaling"] != "none" and images != optimizer["reference_batch_size"]:
         ratio = f"{images}/{optimizer['reference_batch_size']}"
         factor = f"sqrt({ratio})" if optimizer["batch_scaling"] == "sqrt" else ratio
@@ -171,9 +172,16 @@ def _training(info: RunInfo, training: Mapping[str, Any]) -> str:
     kept = "" if training["keep"] == "best" else f", keeps the {training['keep']}"
     head = f"{plural(training['head_epochs'], 'epoch')} of the head, then " if training["head_epochs"] else ""
     epochs = f"{head}{plural(training['epochs'], 'epoch')} of {plural(info.steps_per_epoch, 'step')}"
-    batch = f"batch {training['batch_size']}" + (f" × {n}" if (n := training["accumulate"]) > 1 else "")
+    size, parts = _batches(info, training)
+    batch = f"batch {size}" + (f" × {parts}" if parts > 1 else "") + (", found" if info.accumulation else "")
     recipes = "".join(f", {recipe}" for recipe in _recipes(training))
     return f"{epochs}, {batch}{stop}{kept}{recipes}{_frozen(training['freeze'])}"
+
+
+def _batches(info: RunInfo, training: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many images a batch has, and how many of them make a step, as they were found or set."""
+    found = info.accumulation
+    return (training["batch_size"], training["accumulate"]) if found is None else (found.batch_size, found.accumulate)
 
 
 def _frozen(freeze: str | int) -> str:

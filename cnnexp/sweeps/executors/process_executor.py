@@ -23,6 +23,14 @@ _PAUSES = (0.0, 0.05, 0.2, 1.0, 4.0)
 
 NO_GPU = Devices()
 
+# Signals that end a process without memory: from the kernel, and from libraries that get none.
+_OF_MEMORY = {
+    signal.SIGKILL: ", most likely because memory ran out",
+    signal.SIGABRT: ", perhaps because memory ran out",
+    signal.SIGSEGV: ", perhaps because memory ran out",
+    signal.SIGBUS: ", perhaps because memory ran out",
+}
+
 
 @dataclass(eq=False, slots=True)
 class ProcessHandle:
@@ -224,7 +232,7 @@ class ProcessExecutor:
         if dead:
             self._end(worker)
             code = worker.process.exitcode
-            yield worker, protocol.WorkerDied(_cause_of_death(code), memory=code == -signal.SIGKILL)
+            yield worker, protocol.WorkerDied(_cause_of_death(code), memory=code is not None and -code in _OF_MEMORY)
 
     def _release(self, worker: ProcessHandle) -> None:
         """Let a process wait for its next task, unless it is retiring."""
@@ -262,5 +270,5 @@ def _cause_of_death(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"Its process ended with exit code {exitcode} and without a message."
     name = signal.Signals(-exitcode).name
-    hint = ", most likely because memory ran out" if name == "SIGKILL" else ""
+    hint = _OF_MEMORY.get(signal.Signals(-exitcode), "")
     return f"Its process was ended by {name}{hint}."

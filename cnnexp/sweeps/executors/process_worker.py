@@ -112,6 +112,12 @@ class _SweepConnection:
     def progress(self, stage: str, done: int, total: int) -> None:
         self.send(protocol.Progressed(stage, done, total))
 
+    def note(self, text: str) -> None:
+        self.send(protocol.Noted(text, attention=False))
+
+    def warn(self, text: str) -> None:
+        self.send(protocol.Noted(text, attention=True))
+
     def epoch(self, values: EpochValues) -> None:
         """Sent by `send_epoch` or `should_prune`."""
 
@@ -184,7 +190,7 @@ def _recorded(
     """Do a run: an ordinary one, or what is left of a run of folds when all of them have ended."""
     from cnnexp.runs.resuming import Resuming
 
-    resuming = Resuming.by(task.config, folder, restarts=True)
+    resuming = Resuming.by(task.config, folder, restarts=True, note=sweep.note, warn=sweep.warn)
     if task.folds is None:
         from cnnexp.runs.record_run import record_run
 

@@ -76,6 +76,14 @@ class FoldsPooled:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """The run has something to say to the user."""
+
+    text: str
+    attention: bool  # it is a warning; one is enough where many runs have the same
+
+
+@dataclass(frozen=True, slots=True)
 class RecordGrew:
     """The run has written more into its record."""
 
@@ -143,6 +151,7 @@ Message = (
     | RecordGrew
     | DatasetInspected
     | FoldsPooled
+    | Noted
     | Finished
     | Failed
     | WorkerDied

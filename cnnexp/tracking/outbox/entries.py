@@ -87,6 +87,7 @@ def resolved(info: RunInfo) -> dict[str, Parameter]:
         "used.precision": info.precision,
         "used.device": info.device,
         "used.augmentation": info.augmentation,
+        **({} if info.accumulation is None else {"used.accumulate": info.accumulation.accumulate}),
         "model.trainable_weights": info.parameters,
         "model.reference_bytes": info.reference_bytes,
         **({} if info.head_parameters is None else {"model.head_weights": info.head_parameters}),
