@@ -30,11 +30,11 @@ def gpus(count, memory=8 * GIB):
 def test_each_run_has_a_gpu_of_its_own_until_its_peak_is_known(count):
     leases = GpuLeases(gpus(count), per_gpu=None)
     for place in range(count):
-        assert leases.places_for(NEED)[0] == place
-        leases.take(place, NEED)
+        assert leases.places_for(NEED)[0] == (place,)
+        leases.take((place,), NEED)
     assert leases.places_for(NEED) == []
-    leases.give_back(count - 1, NEED)
-    assert leases.places_for(NEED) == [count - 1]
+    leases.give_back((count - 1,), NEED)
+    assert leases.places_for(NEED) == [(count - 1,)]
 
 
 def test_as_many_share_a_gpu_as_their_peaks_fit():
@@ -42,22 +42,22 @@ def test_as_many_share_a_gpu_as_their_peaks_fit():
     leases.measured(NEED, 1 * GIB)
     shared = 0
     while leases.places_for(NEED):
-        leases.take(0, NEED)
+        leases.take((0,), NEED)
         shared += 1
     assert shared == 4  # each takes 1.25 GiB and the context of its process
-    leases.give_back(0, NEED)
+    leases.give_back((0,), NEED)
     assert leases.places_for(OTHER) == [], "its peak is unknown"
     leases.measured(OTHER, 3 * GIB)
     assert leases.places_for(OTHER) == []
-    leases.give_back(0, NEED)
-    leases.give_back(0, NEED)
-    assert leases.places_for(OTHER) == [0]
+    leases.give_back((0,), NEED)
+    leases.give_back((0,), NEED)
+    assert leases.places_for(OTHER) == [(0,)]
 
 
 def test_a_gpu_whose_memory_is_unknown_is_not_shared():
     leases = GpuLeases(gpus(1, memory=None), per_gpu=None)
     leases.measured(NEED, GIB)
-    leases.take(0, NEED)
+    leases.take((0,), NEED)
     assert leases.places_for(NEED) == []
 
 
@@ -67,15 +67,27 @@ def test_runs_share_a_gpu_as_they_are_told_and_the_emptiest_comes_first():
     while places := leases.places_for(NEED):
         leases.take(places[0], NEED)
         taken.append(places[0])
-    assert taken == [0, 1, 0, 1]
+    assert taken == [(0,), (1,), (0,), (1,)]
 
 
 def test_a_run_that_names_its_gpu_waits_for_that():
     leases = GpuLeases(gpus(4), per_gpu=1)
     second = GpuNeed("small", number=1)
-    leases.take(1, second)
+    leases.take((1,), second)
     assert leases.places_for(second) == []
-    assert leases.places_for(NEED) == [0, 2, 3]
+    assert leases.places_for(NEED) == [(0,), (2,), (3,)]
+
+
+def test_a_run_on_all_gpus_has_them_to_itself():
+    leases, every = GpuLeases(gpus(2), per_gpu=2), GpuNeed("small", every=True)
+    leases.take((0,), NEED)
+    assert leases.places_for(every) == []
+    leases.give_back((0,), NEED)
+    assert leases.places_for(every) == [(0, 1)]
+    leases.take((0, 1), every)
+    assert leases.places_for(NEED) == leases.places_for(every) == []
+    leases.give_back((0, 1), every)
+    assert len(leases.places_for(NEED)) == 2
 
 
 def test_what_a_run_needs_follows_from_its_settings():
@@ -87,6 +99,7 @@ def test_what_a_run_needs_follows_from_its_settings():
 
     assert need(device="cpu") is None
     assert need("training.device=gpu:1").number == 1
+    assert need("training.strategy=mirrored").every
     assert need() == need("seed=3") == need("optimizer.learning_rate=0.5") == need("regularization.dropout=0.5")
     assert len({need().form, need("training.batch_size=64").form, need("model=vgg").form}) == 3
 

@@ -26,6 +26,7 @@ class TrainingConfig:
     precision: str = setting(affects="machine", column="if set")  # float32 | tf32 | bfloat16 | auto: docs/devices.md
     # auto | cpu | gpu | gpu:1: see docs/devices.md; a run on the processor is the one that it was without this setting.
     device: str = setting(affects="machine", column="if set", short="", neutral="auto", unhashed="cpu")
+    strategy: str = setting(affects="machine", column="if set", neutral="none")  # none | mirrored: on all GPUs at once
     deterministic: bool = setting(affects="machine", column="if set", neutral=True)  # the same seed, the same numbers
     # Seconds between two states that are saved; auto: each epoch, and each minute of a long one; None: none is saved.
     checkpoint_every: float | str | None = setting(affects="execution", neutral="auto")
@@ -65,6 +66,12 @@ class TrainingConfig:
             raise ConfigError(
                 "training.device must be auto, cpu, gpu, or a GPU by its number, such as gpu:1; cnnexp doctor lists "
                 f"them. Got {self.device!r}."
+            )
+        one_of("training.strategy", self.strategy, ("none", "mirrored"))
+        if self.strategy == "mirrored" and ":" in self.device:
+            raise ConfigError(
+                "training.strategy=mirrored trains on all GPUs: with it training.device is auto or gpu, got "
+                f"{self.device}."
             )
         if self.precision == "tf32" and self.device == "cpu":
             raise ConfigError(

@@ -35,6 +35,7 @@ class RunInfo:
     accumulation: FoundAccumulation | None = None  # None: it was set by hand
     head_parameters: int | None = None  # weights of the head, where it alone is trained; None: others are, too
     device: str = "cpu"  # or the models of its GPUs
+    devices: int = 1  # that share each batch
     reference_bytes: int = 0  # about, of the images and features that are stored beside the model
 
 

@@ -248,6 +248,7 @@ def run_info(
         augmentation=str(settings.augmentation),
         steps_per_epoch=settings.steps_per_epoch,
         device=settings.device.name,
+        devices=1 if config.training.freeze == "backbone" else max(1, len(settings.device.gpus)),
         notes=(*splits.notes, *settings.notes, *accumulation_notes(accumulation), *rate_notes(found)),
         found=found,
         accumulation=accumulation,

@@ -88,7 +88,8 @@ def resolve(
     """Resolve ``auto``, and what depends on the training split; `pretrained` is the network that a run starts from."""
     height, width, _ = splits.spec.shape
     images_per_step, images = config.training.images_per_step, len(splits.train)
-    device = Device.choose(config.training.device, devices.devices())
+    mirrored = config.training.strategy == "mirrored"
+    device = Device.choose(config.training.device, devices.devices(), mirrored=mirrored)
     threads, precision = resolve_execution(
         config, images=images, height=height, width=width, cores=resources.cores(), pretrained=pretrained, device=device
     )

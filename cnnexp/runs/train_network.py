@@ -221,6 +221,7 @@ class NetworkTraining:
             micro_batch=micro_batch,
             ema=settings.ema,
             mixed=settings.freeze != "backbone" and self.settings.augmentation.mixes,
+            devices=[] if settings.freeze == "backbone" else training.device_names(self.settings.device),
         )
 
     @property

@@ -34,7 +34,7 @@ def resolve(
         ConfigError: there is no such device, or it does not have the precision.
 
     """
-    device = Device.choose(config.training.device, devices)
+    device = Device.choose(config.training.device, devices, mirrored=config.training.strategy == "mirrored")
     threads, precision = resolve_execution(
         config,
         images=_training_images(config.data, info),

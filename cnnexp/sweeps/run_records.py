@@ -53,7 +53,9 @@ class SweepRun:
         if self.config.training.device != "gpu":
             return None
         number = self.job.config.training.device.partition(":")[2]
-        return GpuNeed(hashed([self.data_digest, memory_form(self.config)]), int(number) if number else None)
+        form = hashed([self.data_digest, memory_form(self.config)])
+        every = self.config.training.strategy == "mirrored"
+        return GpuNeed(form, int(number) if number else None, every)
 
     @property
     def config_here(self) -> ExperimentConfig:

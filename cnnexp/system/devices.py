@@ -16,13 +16,15 @@ from functools import cache
 from typing import Any, Self
 
 from cnnexp.errors import ConfigError
-from cnnexp.system import gpus, quiet
+from cnnexp.system import gpus as hardware
+from cnnexp.system import quiet
 from cnnexp.system.text import plural
 
 MADE_UP = "CNNEXP_GPUS"  # environment variable of tests: GPUs, as JSON, whose work the processor does
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 CUDA_PACKAGE = "nvidia-cudnn-cu12"  # one of those without which TensorFlow opens no GPU
 _PATIENCE = 120.0  # seconds for another process to import TensorFlow
+_ONE_IS_NOT_MIRRORED = "training.strategy=mirrored needs two GPUs; with fewer it changes nothing."
 _HIDDEN = ("", "-1", "none", "NoDevFiles")
 
 
@@ -80,8 +82,8 @@ class Device:
         return self.gpus[0].name if count == 1 else f"{count} × {' and '.join(sorted({g.name for g in self.gpus}))}"
 
     @classmethod
-    def choose(cls, asked: str, devices: Devices) -> Self:
-        """Return what `training.device` means here.
+    def choose(cls, asked: str, devices: Devices, *, mirrored: bool = False) -> Self:
+        """Return what `training.device` means here: one GPU, or if `mirrored` all of them.
 
         Raises:
             ConfigError: it names a GPU that TensorFlow does not open.
@@ -90,10 +92,12 @@ class Device:
         if asked == "cpu":
             return cls()
         if asked == "auto":
-            return cls(devices.gpus[:1], None if devices.gpus else devices.problem)
+            gpus = devices.gpus if mirrored else devices.gpus[:1]
+            few = _ONE_IS_NOT_MIRRORED if mirrored and len(gpus) < 2 else None
+            return cls(gpus, few if gpus else devices.problem or few)
         number = int(asked.partition(":")[2] or 0)
         if number < len(devices.gpus):
-            return cls((devices.gpus[number],))
+            return cls(devices.gpus if mirrored else (devices.gpus[number],))
         raise ConfigError(f"training.device={asked} needs a GPU that TensorFlow opens; {_what_there_is(devices)}")
 
 
@@ -112,14 +116,14 @@ def require_gpu(asked: str) -> None:
         ConfigError: there is none.
 
     """
-    if asked not in ("auto", "cpu") and MADE_UP not in os.environ and not gpus.find_gpus().cards:
+    if asked not in ("auto", "cpu") and MADE_UP not in os.environ and not hardware.find_gpus().cards:
         Device.choose(asked, Devices())
 
 
 @cache
 def devices() -> Devices:
     """Return the devices of this process, asked once."""
-    return made_up(os.environ) or find_devices(gpus.find_gpus(), os.environ, ask_tensorflow)
+    return made_up(os.environ) or find_devices(hardware.find_gpus(), os.environ, ask_tensorflow)
 
 
 def made_up(environment: Mapping[str, str]) -> Devices | None:
@@ -159,7 +163,7 @@ def visible_tokens(environment: Mapping[str, str], *, count: int) -> list[str]:
     return tokens
 
 
-def find_devices(present: gpus.Gpus, environment: Mapping[str, str], ask: Callable[[], Opened]) -> Devices:
+def find_devices(present: hardware.Gpus, environment: Mapping[str, str], ask: Callable[[], Opened]) -> Devices:
     """Return the devices of a machine with these GPUs; `ask` says what TensorFlow opens.
 
     It is not asked where the answer is known: no GPU, none that this process may see, or no driver.
@@ -178,7 +182,7 @@ def find_devices(present: gpus.Gpus, environment: Mapping[str, str], ask: Callab
     return Devices(_matched(opened, present, tokens), driver=present.driver, cuda=opened.cuda, cudnn=opened.cudnn)
 
 
-def why_none(opened: Opened, present: gpus.Gpus, *, has_packages: bool) -> tuple[str, str]:
+def why_none(opened: Opened, present: hardware.Gpus, *, has_packages: bool) -> tuple[str, str]:
     """Return why TensorFlow opens no GPU although a driver is loaded, and what to do."""
     pip = f"{sys.executable} -m pip install"
     if opened.cuda is None:
@@ -201,13 +205,13 @@ def why_none(opened: Opened, present: gpus.Gpus, *, has_packages: bool) -> tuple
     )
 
 
-def _not_used(present: gpus.Gpus, reason: str, cure: str) -> str:
+def _not_used(present: hardware.Gpus, reason: str, cure: str) -> str:
     one = len(present.cards) == 1
     which = f"The {present.names[0]}" if one else f"{plural(len(present.cards), 'GPU')} ({', '.join(present.names)})"
     return f"{which} of this machine {'is' if one else 'are'} not used: {reason}. {cure}"
 
 
-def _matched(opened: Opened, present: gpus.Gpus, tokens: Sequence[str]) -> tuple[Gpu, ...]:
+def _matched(opened: Opened, present: hardware.Gpus, tokens: Sequence[str]) -> tuple[Gpu, ...]:
     """Return the GPUs that TensorFlow opens with what the driver says of them.
 
     TensorFlow leaves some out, such as a small one beside a large one, and keeps the order: each is the next one of its
@@ -225,7 +229,7 @@ def _matched(opened: Opened, present: gpus.Gpus, tokens: Sequence[str]) -> tuple
     return tuple(found)
 
 
-def _card(token: str, present: gpus.Gpus) -> gpus.Card | None:
+def _card(token: str, present: hardware.Gpus) -> hardware.Card | None:
     """Return the card that a number, or the beginning of a UUID, names."""
     if token.isdecimal():
         return present.cards[int(token)] if int(token) < len(present.cards) else None

@@ -3,7 +3,7 @@
 from cnnexp.training.batch_memory import fitting_batches, is_memory_shortage, largest_batch_on_device
 from cnnexp.training.batches import Examples
 from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint, cannot_save
-from cnnexp.training.determinism import configure_tensorflow, products_in, random_state_kept
+from cnnexp.training.determinism import configure_tensorflow, device_names, products_in, random_state_kept
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
@@ -41,6 +41,7 @@ __all__ = [
     "build_optimizer",
     "cannot_save",
     "configure_tensorflow",
+    "device_names",
     "find_learning_rate",
     "first_of_each_class",
     "fit",

@@ -40,16 +40,32 @@ def configure_tensorflow(*, threads: int, seed: int, device: Device = _PROCESSOR
 def _make_visible(device: Device) -> None:
     """Have TensorFlow place operations on the GPUs of a device alone; it takes memory there as it needs it."""
     found = tf.config.list_physical_devices("GPU")
+    made_up = [gpu for gpu in device.gpus if gpu.made_up]
     wanted = [found[gpu.index] for gpu in device.gpus if not gpu.made_up]
-    if tf.config.get_visible_devices("GPU") == wanted:
-        return
     try:
-        tf.config.set_visible_devices(wanted, "GPU")
+        if len(made_up) > 1:
+            _divide_processor(len(made_up))
+        if tf.config.get_visible_devices("GPU") != wanted:
+            tf.config.set_visible_devices(wanted, "GPU")
     except RuntimeError as error:
         raise ConfigError(
             f"TensorFlow fixes its devices at the start of a process: this one does not compute on {device.name}, as "
             "the run asks. Start it in a process of its own."
         ) from error
+
+
+def _divide_processor(count: int) -> None:
+    """Have TensorFlow take the processor for so many devices, which stand in for GPUs that are made up."""
+    (processor,) = tf.config.list_physical_devices("CPU")
+    parts = [tf.config.LogicalDeviceConfiguration()] * count
+    if len(tf.config.get_logical_device_configuration(processor) or ()) != count:
+        tf.config.set_logical_device_configuration(processor, parts)
+
+
+def device_names(device: Device) -> list[str]:
+    """Return how TensorFlow calls the GPUs of a device that has several; none for one, or for the processor."""
+    kind = "CPU" if any(gpu.made_up for gpu in device.gpus) else "GPU"
+    return [f"{kind}:{number}" for number in range(len(device.gpus))] if len(device.gpus) > 1 else []
 
 
 def _fix_determinism(deterministic: bool) -> None:

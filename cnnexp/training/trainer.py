@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cnnexp.models import SplitModel, split, with_fast_layers
 from cnnexp.training.accumulation import Gradients, accumulated
 from cnnexp.training.batches import label_spec
+from cnnexp.training.data_parallel import on_devices
 from cnnexp.training.losses import Loss
 from cnnexp.training.network import Network
 from cnnexp.training.weight_average import WeightAverage
@@ -36,6 +37,7 @@ class Trainer:
         micro_batch: MicroBatch = None,
         ema: float | None = None,
         mixed: bool = False,
+        devices: Sequence[str] = (),
     ) -> None:
         """Prepare training.
 
@@ -48,6 +50,7 @@ class Trainer:
             micro_batch: Images whose gradient is computed at a time; a variable where they are being tried.
             ema: Decay of the average of the weights, see `WeightAverage`; None: there is none.
             mixed: The labels of its batches are mixed, see `augmentation.mixed_labels`.
+            devices: The names of those that compute a batch together; none: the one that TensorFlow chooses.
 
         """
         self._trained = list(network.model.trainable_variables if trained is None else trained)
@@ -61,6 +64,7 @@ class Trainer:
         self._parts = SplitModel(with_fast_layers(parts.features, training=backbone_training), parts.head)
         self._backbone_training = backbone_training
         self._mixed = mixed
+        self._devices = tuple(devices)
         inputs, (label_type, label_shape) = network.model.inputs[0], label_spec(mixed=mixed)
         batches = tf.data.IteratorSpec(
             (tf.TensorSpec(inputs.shape, inputs.dtype), tf.TensorSpec(label_shape, label_type))
@@ -169,11 +173,18 @@ class Trainer:
         compute: Gradients = self._gradients
         if self._micro_batch is not None:
             compute = accumulated(compute, self._trained, micro_batch=self._micro_batch)
+        if self._devices:
+            compute = on_devices(compute, self._statistics, devices=self._devices)
         loss, correct, gradients = compute(images, labels)
         self._optimizer.apply(gradients, self._trained)
         if self._average is not None:
             self._average.update(self._optimizer.iterations)
         return loss, correct
+
+    @property
+    def _statistics(self) -> list[keras.Variable]:
+        """What a step changes beside weights and random states: the statistics of batch normalization."""
+        return [one for one in self.network.model.non_trainable_variables if tf.as_dtype(one.dtype).is_floating]
 
     def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:

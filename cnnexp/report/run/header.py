@@ -174,6 +174,8 @@ def _training(info: RunInfo, training: Mapping[str, Any]) -> str:
     epochs = f"{head}{plural(training['epochs'], 'epoch')} of {plural(info.steps_per_epoch, 'step')}"
     size, parts = _batches(info, training)
     batch = f"batch {size}" + (f" × {parts}" if parts > 1 else "") + (", found" if info.accumulation else "")
+    if info.devices > 1:
+        batch += f" ({size * parts / info.devices:g} on each of {info.devices} devices)"
     recipes = "".join(f", {recipe}" for recipe in _recipes(training))
     return f"{epochs}, {batch}{stop}{kept}{recipes}{_frozen(training['freeze'])}"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from cnnexp.datasets.cache.checksums import Verified
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import forkserver, process_worker, protocol
-from cnnexp.sweeps.executors.leases import GpuLeases, GpuNeed
+from cnnexp.sweeps.executors.leases import GpuLeases, GpuNeed, Place
 from cnnexp.sweeps.executors.protocol import FINAL_MESSAGES, Message, Task
 from cnnexp.system.devices import Devices
 from cnnexp.system.text import plural
@@ -40,7 +40,7 @@ class ProcessHandle:
     connection: Connection
     cores: int  # that its TensorFlow computes on
     log: Path
-    place: int | None = None  # of the GPU that it sees, among those of the executor; None: none
+    place: Place | None = None  # the GPUs that it sees, among those of the executor; None: none
     need: GpuNeed | None = None  # of its task, or of the last one
     ends_at: float | None = None  # monotonic seconds; None: no time limit
     time_limit: float | None = None
@@ -131,13 +131,13 @@ class ProcessExecutor:
         self._busy.append(worker)
         return worker
 
-    def _place_for(self, gpu: GpuNeed, threads: int) -> int:
+    def _place_for(self, gpu: GpuNeed, threads: int) -> Place:
         """Return the GPU for a run: one with room where a process that fits is idle, else the emptiest one."""
         places = self._leases.places_for(gpu)
         waiting = (one.place for one in self._idle if one.cores == threads and one.need == gpu)
         return next((place for place in waiting if place in places), places[0])
 
-    def _idle_for(self, task: Task, threads: int, place: int | None, gpu: GpuNeed | None) -> ProcessHandle | None:
+    def _idle_for(self, task: Task, threads: int, place: Place | None, gpu: GpuNeed | None) -> ProcessHandle | None:
         """Return an idle process that fits the task.
 
         Where others are idle, end one of them to free its memory, and those on the same GPU, of which they still hold
@@ -150,18 +150,18 @@ class ProcessExecutor:
         chosen = fitting[-1] if fitting else None
         if chosen is not None:
             self._idle.remove(chosen)
-        beside = [one for one in self._idle if place is not None and one.place == place]
+        beside = [one for one in self._idle if not set(place or ()).isdisjoint(one.place or ())]
         for worker in beside or (self._idle[:1] if chosen is None else []):
             self._end(worker)
         return chosen
 
-    def _visible(self, place: int | None) -> str | None:
+    def _visible(self, place: Place | None) -> str | None:
         """Return the CUDA_VISIBLE_DEVICES of a process; None: as it is here."""
         if not self.devices.gpus:
             return None
-        return "-1" if place is None else self.devices.gpus[place].token
+        return "-1" if place is None else ",".join(self.devices.gpus[number].token for number in place)
 
-    def _fork(self, threads: int, place: int | None) -> ProcessHandle:
+    def _fork(self, threads: int, place: Place | None) -> ProcessHandle:
         """Fork a process from the fork server; start a new server where that has died, probably for lack of memory."""
         for pause in _PAUSES:
             time.sleep(pause)

@@ -67,6 +67,11 @@ def devices_of_nodes() -> Devices:
     return Devices(tuple(gpu for offered in _resources_of_nodes() for gpu in gpus_of(offered)))
 
 
+def gpus_of_each_node() -> list[int]:
+    """Return how many GPUs each node offers."""
+    return [int(offered.get("GPU", 0)) for offered in _resources_of_nodes()]
+
+
 def gpus_of(offered: Mapping[str, float]) -> list[Gpu]:
     """Return the GPUs of a node that offers these resources."""
     model = next((name.removeprefix(_ACCELERATOR) for name in offered if name.startswith(_ACCELERATOR)), None)

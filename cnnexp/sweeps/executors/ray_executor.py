@@ -5,6 +5,7 @@ processes of this machine: Ray restarts no actor and repeats no task.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class ActorHandle:
 
     actor: Any  # Ray's handle of a `RayWorker`
     threads: int
-    has_gpu: bool = False
+    gpus: float = 0
     node: str | None = None  # None: Ray has no place for it yet
     destinations: Mapping[str, Path] | None = None  # here, of the files of its task; None: it has no task
     temporary: bool = False  # for one task that takes no cores
@@ -93,16 +94,16 @@ class RayExecutor:
 
     def has_room(self, threads: int, gpu: GpuNeed | None = None) -> bool:
         """Return whether an idle actor has so many cores, and a GPU if one is needed; else ask Ray for one."""
-        with_gpu = gpu is not None
+        gpus = self._gpus_for(gpu)
         if self._limit is not None and sum(one.destinations is not None for one in self._actors) >= self._limit:
             return False
-        if self._idle_with(threads, with_gpu=with_gpu) is not None:
+        if self._idle_with(threads, gpus) is not None:
             return True
         for one in [one for one in self._actors if one.destinations is None]:
-            if not one.excluded and (one.threads < threads or one.has_gpu != with_gpu):
+            if not one.excluded and (one.threads < threads or one.gpus != gpus):
                 self._kill(one)  # or it would keep what the other one is waiting for
         if not self._pending:
-            self._request(threads, with_gpu=with_gpu)
+            self._request(threads, gpus)
         self._report_waiting()
         return False
 
@@ -110,10 +111,8 @@ class RayExecutor:
         self, task: Task, *, log: Path, threads: int, time_limit: float | None, gpu: GpuNeed | None = None
     ) -> ActorHandle:
         """Start a task in an idle actor, the first one, or a temporary one that takes no cores."""
-        with_gpu = gpu is not None
-        one = self._idle_with(threads, with_gpu=with_gpu)
-        if one is None:
-            one = self._request(threads, with_gpu=with_gpu, temporary=bool(self._actors))
+        gpus = self._gpus_for(gpu)
+        one = self._idle_with(threads, gpus) or self._request(threads, gpus, temporary=bool(self._actors))
         one.destinations = {ray_worker.LOG: log}
         if isinstance(task, TrainTask):
             one.destinations[ray_worker.RECORD] = task.record
@@ -139,21 +138,27 @@ class RayExecutor:
             self._kill(one)
         return busy
 
-    def _idle_with(self, threads: int, *, with_gpu: bool) -> ActorHandle | None:
-        """Return the smallest idle actor with so many cores, and a GPU or none."""
+    def _gpus_for(self, gpu: GpuNeed | None) -> float:
+        """Return how many GPUs a run asks Ray for: a share of one, one, or as many as a node has."""
+        if gpu is None:
+            return 0
+        return max(ray_cluster.gpus_of_each_node()) if gpu.every else 1 / (self._per_gpu or 1)
+
+    def _idle_with(self, threads: int, gpus: float) -> ActorHandle | None:
+        """Return the smallest idle actor with so many cores, and just so many GPUs."""
         idle = [one for one in self._actors if one.node and one.destinations is None and not one.excluded]
-        fitting = (one for one in idle if one.threads >= threads and one.has_gpu == with_gpu)
+        fitting = (one for one in idle if one.threads >= threads and one.gpus == gpus)
         return min(fitting, key=lambda one: one.threads, default=None)
 
-    def _request(self, threads: int, *, with_gpu: bool = False, temporary: bool = False) -> ActorHandle:
-        """Ask Ray for an actor; one with a GPU, or a share of one, sees no other, and one without sees none."""
+    def _request(self, threads: int, gpus: float, *, temporary: bool = False) -> ActorHandle:
+        """Ask Ray for an actor; one with GPUs sees no others."""
         import ray
 
         options: dict[str, float] = {"num_cpus": 0 if temporary else threads, "max_restarts": 0, "max_task_retries": 0}
-        if with_gpu:
-            options["num_gpus"] = 1 / (self._per_gpu or 1)
+        if gpus:
+            options["num_gpus"] = gpus
         actor = ray.remote(**options, scheduling_strategy="SPREAD")(ray_worker.RayWorker).remote(threads)
-        one = ActorHandle(actor, threads, has_gpu=with_gpu, temporary=temporary)
+        one = ActorHandle(actor, threads, gpus=gpus, temporary=temporary)
         self._actors.append(one)
         if not temporary:
             self._pending[actor.introduce.remote(ray_worker.versions())] = one
@@ -221,7 +226,7 @@ class RayExecutor:
         if since is not None and not self._polled and time.monotonic() - since > _LONG_WAIT:
             (one,) = self._pending.values()
             more = " and has the data" if any(other.excluded for other in self._actors) else ""
-            gpu = " and a GPU" if one.has_gpu else ""
+            gpu = f" and {plural(math.ceil(one.gpus), 'GPU')}" if one.gpus else ""
             needed = f"training.threads={plural(one.threads, 'core')}{gpu}"
             self._notify(f"Waiting for a Ray node that can spare {needed}{more}.")
             self._waiting_since = None
