@@ -74,7 +74,7 @@ def test_a_run_has_all_gpus_if_it_is_mirrored():
     assert Device.choose("gpu", two, mirrored=True).gpus == two.gpus
     assert Device.choose("cpu", two, mirrored=True).gpus == ()
     assert "needs two GPUs" in str(Device.choose("auto", Devices(two.gpus[:1]), mirrored=True).note)
-    with pytest.raises(ConfigError, match="trains on all GPUs: with it training.device is auto or gpu, got gpu:1"):
+    with pytest.raises(ConfigError, match=r"trains on all GPUs: with it training\.device is auto or gpu, got gpu:1"):
         compose_config(["training.strategy=mirrored", "training.device=gpu:1"])
 
 

@@ -113,13 +113,13 @@ def _use(config: ExperimentConfig, there: Devices) -> Iterator[Row]:
     """Say what a run with these settings would compute on."""
     asked = config.training.device
     try:
-        device = Device.choose(asked, there)
+        device = Device.choose(asked, there, mirrored=config.training.strategy == "mirrored")
     except ConfigError as error:
         yield "run", str(error), True
         return
     what = f"the {device.name}" if device.gpus else "the processor"
     yield "run", f"with training.device={asked} it trains on {what}", False
-    if len(there.gpus) > 1 and device.gpus and ":" not in asked:
+    if len(there.gpus) > len(device.gpus) > 0 and ":" not in asked:
         yield "", f"a sweep trains on all {len(there.gpus)} of them, a run on each", False
 
 
