@@ -6,6 +6,7 @@ of its colours one matrix. `benchmarks/augmentation.py` measures what each costs
 """
 
 from cnnexp.augmentation.batch import augment_batch, augment_one
+from cnnexp.augmentation.geometry import draw_maps
 from cnnexp.augmentation.streams import Batch
 
-__all__ = ["Batch", "augment_batch", "augment_one"]
+__all__ = ["Batch", "augment_batch", "augment_one", "draw_maps"]

@@ -96,6 +96,11 @@ class Augmentation:
         """The same without mixing."""
         return replace(self, mixup=0, cutmix=0)
 
+    @property
+    def only_moves(self) -> bool:
+        """Whether pixels are moved at most: their values are not changed but by reading between them."""
+        return not (self.recolors or self.mixes or self.erasing or self.own is not None or self.policy != "none")
+
     def __bool__(self) -> bool:
         return bool(self.kinds)
 

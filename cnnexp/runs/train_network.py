@@ -165,6 +165,7 @@ class NetworkTraining:
     def _fit(
         self, trainer: Trainer, config: FitConfig, train: Examples, validation: Examples, *, before: History | None
     ) -> History:
+        config = dataclasses.replace(config, on_device=self._keeps_on_device(train, config))
         with self._shortage_as_error(trainer, train, config.augmentation):
             return training.fit(
                 trainer,
@@ -187,6 +188,11 @@ class NetworkTraining:
                 raise
             fitting = self._largest_batch(trainer, train, augmentation)
             raise _shortage(self.config.training, fitting) from error
+
+    def _keeps_on_device(self, train: Examples, config: FitConfig) -> bool:
+        """Return whether a GPU has room for the training images, and makes the batches of them."""
+        gpus = self.settings.device.gpus
+        return len(gpus) == 1 and training.fits_device(train, config.augmentation, memory=gpus[0].memory)
 
     def _largest_batch(self, trainer: Trainer, train: Examples, augmentation: Augmentation) -> int | None:
         """Return the largest batch that fits, below that of the settings; 0: none; None: it cannot be tried."""

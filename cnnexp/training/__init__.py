@@ -4,6 +4,7 @@ from cnnexp.training.batch_memory import fitting_batches, is_memory_shortage, la
 from cnnexp.training.batches import Examples
 from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint, cannot_save
 from cnnexp.training.determinism import configure_tensorflow, device_names, products_in, random_state_kept
+from cnnexp.training.device_images import fits_device
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
@@ -45,6 +46,7 @@ __all__ = [
     "find_learning_rate",
     "first_of_each_class",
     "fit",
+    "fits_device",
     "fitting_batches",
     "fold_temperature",
     "greedy_soup",

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +16,7 @@ from cnnexp.errors import CheckpointError, NonFiniteLossError
 from cnnexp.evaluation import output_statistics
 from cnnexp.records import Augmentation, EpochValues, History, Labels
 from cnnexp.system.text import plural
-from cnnexp.training.batches import Examples, batches
+from cnnexp.training.batches import Examples, batches, plans
 from cnnexp.training.best_weights import BestWeights
 from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint
 from cnnexp.training.course import Course
@@ -42,6 +43,7 @@ class FitConfig:
     soup: int = 1  # of how many best epochs the weights are averaged, where that does not lower `monitor`
     views: int = 1  # of each training image, one after another: epoch 1 takes the first, see `batches`
     epochs_after: int = 0  # of the stages that follow
+    on_device: bool = False  # the training images are kept in the memory of the device
     stage: str = "rest"  # its name in the checkpoint
     # At most so many steps in one graph call; between two calls Python handles Ctrl-C and the progress display.
     steps_per_execution: int = 64
@@ -101,9 +103,12 @@ def fit(
     first_step = (len(course.epochs) - earlier) * steps_per_epoch + course.step
     ordered = iter(_batches(config, train, first_step=first_step))
     state, size = partial(course.saved, trainer), partial(course.size, trainer)
-    if not course.over:
-        trainer.trace()  # Ctrl-C does not wait for that
-    with checkpoint.stopping_after_step():
+    with ExitStack() as stack:
+        if config.on_device:
+            stack.enter_context(trainer.holding(train, config.augmentation))
+        if not course.over:
+            trainer.trace()  # Ctrl-C does not wait for that
+        stack.enter_context(checkpoint.stopping_after_step())
         while not course.over:
             epoch = len(course.epochs) + 1
             learning_rates = config.learning_rates[epoch - earlier - 1] * config.plateau.factor
@@ -144,6 +149,16 @@ def fit(
 
 
 def _batches(config: FitConfig, train: Examples, *, first_step: int) -> tf.data.Dataset:
+    if config.on_device:
+        return plans(
+            train,
+            batch_size=config.batch_size,
+            epochs=len(config.learning_rates),
+            sampling=config.sampling,
+            augmentation=config.augmentation,
+            seed=config.seed,
+            first_step=first_step,
+        )
     return batches(
         train,
         batch_size=config.batch_size,

@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property
-from typing import TypeAlias
+from functools import cached_property, partial
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -13,9 +13,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from cnnexp.models import SplitModel, split, with_fast_layers
+from cnnexp.records import Augmentation
 from cnnexp.training.accumulation import Gradients, accumulated
-from cnnexp.training.batches import label_spec
+from cnnexp.training.batches import Examples, label_spec, moves_images
 from cnnexp.training.data_parallel import on_devices
+from cnnexp.training.device_images import DeviceImages
 from cnnexp.training.losses import Loss
 from cnnexp.training.network import Network
 from cnnexp.training.weight_average import WeightAverage
@@ -69,10 +71,38 @@ class Trainer:
         batches = tf.data.IteratorSpec(
             (tf.TensorSpec(inputs.shape, inputs.dtype), tf.TensorSpec(label_shape, label_type))
         )
+        self._fed = self._traced(self._run, batches)
+        self._on_device: tuple[DeviceImages, Any] | None = None  # the images of the last training there, and its graph
+        self._holds = False  # whether the next steps take these
+
+    @staticmethod
+    def _traced(run: Callable[..., tuple[tf.Tensor, ...]], batches: tf.data.IteratorSpec) -> Any:  # noqa: ANN401
         learning_rates, sums = tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.float32)
-        self._graph = tf.function(
-            self._run, input_signature=[batches, learning_rates, sums, sums], jit_compile=False, autograph=False
+        return tf.function(
+            run, input_signature=[batches, learning_rates, sums, sums], jit_compile=False, autograph=False
         )
+
+    @property
+    def _graph(self) -> Any:  # noqa: ANN401 - TensorFlow has no types
+        """What makes the next steps."""
+        return self._on_device[1] if self._on_device is not None and self._holds else self._fed
+
+    @contextmanager
+    def holding(self, train: Examples, augmentation: Augmentation) -> Iterator[None]:
+        """Keep images on the device within the block; what the trainer is given there are `plans` of batches."""
+        size, moves = augmentation.size or train.images.shape[1:3], moves_images(train, augmentation)
+        if self._on_device is None or not self._on_device[0].is_like(train, size=size, moves=moves):
+            images = DeviceImages(train, size=size, moves=moves)
+            plans = tf.data.IteratorSpec((tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, 8), tf.float32)))
+            self._on_device = images, self._traced(partial(self._run_on_device, images), plans)
+        else:
+            self._on_device[0].load(train)
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+            self._on_device[0].clear()
 
     @property
     def signature(self) -> str:
@@ -168,6 +198,32 @@ class Trainer:
             unfinished, body, (0, first_loss, first_correct, 0.0), parallel_iterations=1
         )
         return state
+
+    def _run_on_device(
+        self,
+        images: DeviceImages,
+        plans: Iterator[tuple[tf.Tensor, tf.Tensor]],
+        learning_rates: tf.Tensor,
+        first_loss: tf.Tensor,
+        first_correct: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
+        """Make all steps, and return after which one the loss was not finite: the host waits for none of them."""
+
+        def body(
+            done: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor, last: tf.Tensor, made: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
+            batch, labels = images.batch(*next(plans))
+            self._optimizer.learning_rate.assign(learning_rates[done])
+            batch_loss, batch_correct = self._step(batch, labels)
+            size = tf.cast(tf.shape(labels)[0], tf.float32)
+            goes_on = tf.math.is_finite(last)
+            last, made = tf.where(goes_on, batch_loss, last), tf.where(goes_on, made + 1, made)
+            return done + 1, loss + batch_loss * size, correct + batch_correct, last, made
+
+        count = tf.shape(learning_rates)[0]
+        state = (0, first_loss, first_correct, 0.0, tf.constant(0, tf.int64))
+        _, loss, correct, last, made = tf.while_loop(lambda done, *_: done < count, body, state, parallel_iterations=1)
+        return made, loss, correct, last
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         compute: Gradients = self._gradients
