@@ -15,13 +15,14 @@ from cnnexp.config import AUTO, ExperimentConfig, Extended, FocalLossConfig, Sch
 from cnnexp.config.columns import extensions_of
 from cnnexp.datasets import Splits
 from cnnexp.datasets.cache.folder import cache_folder
-from cnnexp.errors import MemoryShortageError
+from cnnexp.errors import MemoryShortageError, ModelError
 from cnnexp.models import copy_of_head, load_head, rate_factors, trained_variables
 from cnnexp.records import Augmentation, EpochValues, FoundAccumulation, History, LearningRateCurve
 from cnnexp.runs.batch_trials import divisors, largest_that_fits
 from cnnexp.runs.cached_features import CachedFeatures
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.runs.split_outputs import OutputsOfFeatures, OutputsOfImages, SplitOutputs
+from cnnexp.system.text import first_line
 from cnnexp.training import NOT_SAVED, Checkpoint, Examples, FitConfig, GraphCache, MicroBatch, Network, Trainer
 
 # Of the first stage. A head is one layer, whose loss is convex: Adam comes near its minimum at any moderate rate, and a
@@ -89,7 +90,7 @@ class NetworkTraining:
         self, model: keras.Model, train: Examples, *, augmentation: Augmentation, views: int
     ) -> LearningRateCurve:
         trainer = self.graphs.reuse(self._trainer(model, self.config.training.micro_batch))
-        with self._shortage_as_error(trainer, train, augmentation):
+        with self._with_advice(trainer, train, augmentation):
             return training.find_learning_rate(
                 trainer,
                 train,
@@ -166,7 +167,7 @@ class NetworkTraining:
         self, trainer: Trainer, config: FitConfig, train: Examples, validation: Examples, *, before: History | None
     ) -> History:
         config = dataclasses.replace(config, on_device=self._keeps_on_device(train, config))
-        with self._shortage_as_error(trainer, train, config.augmentation):
+        with self._with_advice(trainer, train, config.augmentation):
             return training.fit(
                 trainer,
                 config,
@@ -179,11 +180,16 @@ class NetworkTraining:
             )
 
     @contextmanager
-    def _shortage_as_error(self, trainer: Trainer, train: Examples, augmentation: Augmentation) -> Iterator[None]:
-        """Raise an error that says which batches fit, where memory runs out within the block."""
+    def _with_advice(self, trainer: Trainer, train: Examples, augmentation: Augmentation) -> Iterator[None]:
+        """Raise an error that says what to do where memory runs out within the block, or an operation is refused."""
         try:
             yield
         except Exception as error:
+            if training.has_no_deterministic_form(error):
+                raise ModelError(
+                    "With training.deterministic=true every operation must have a deterministic form, and one of this "
+                    f"network has none here: {first_line(error)} Leave it out, or set training.deterministic=false."
+                ) from error
             if not training.is_memory_shortage(error):
                 raise
             fitting = self._largest_batch(trainer, train, augmentation)

@@ -3,7 +3,13 @@
 from cnnexp.training.batch_memory import fitting_batches, is_memory_shortage, largest_batch_on_device
 from cnnexp.training.batches import Examples
 from cnnexp.training.checkpoint import NOT_SAVED, Checkpoint, cannot_save
-from cnnexp.training.determinism import configure_tensorflow, device_names, products_in, random_state_kept
+from cnnexp.training.determinism import (
+    configure_tensorflow,
+    device_names,
+    has_no_deterministic_form,
+    products_in,
+    random_state_kept,
+)
 from cnnexp.training.device_images import fits_device
 from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
@@ -50,6 +56,7 @@ __all__ = [
     "fitting_batches",
     "fold_temperature",
     "greedy_soup",
+    "has_no_deterministic_form",
     "is_memory_shortage",
     "largest_batch_on_device",
     "learning_rates",

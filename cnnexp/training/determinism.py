@@ -90,6 +90,11 @@ def _fix_determinism(deterministic: bool) -> None:
         )
 
 
+def has_no_deterministic_form(error: Exception) -> bool:
+    """Return whether TensorFlow refuses an operation because its device computes it in no fixed order."""
+    return isinstance(error, tf.errors.UnimplementedError) and "determinis" in str(error).lower()
+
+
 @contextmanager
 def products_in(precision: str) -> Iterator[None]:
     """Have GPUs multiply float32 in TF32 within the block where `precision` is ``tf32``; otherwise in all bits."""
