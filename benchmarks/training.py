@@ -46,6 +46,7 @@ ROWS = {
     "baseline": Row(("model=baseline",), 32, 128, 8),
     "vgg": Row(("model=vgg",), 32, 128, 4),
     "resnet": Row(("model=resnet",), 32, 128, 4),
+    "airbench": Row(("model=airbench",), 32, 128, 2),
     "lite0": Row(("model=pretrained", "model.weights=none"), 224, 32, 1, fine_tuned=True),
 }
 

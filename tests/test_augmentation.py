@@ -17,9 +17,12 @@ from cnnexp.augmentation.pixelwise import PIXELWISE, pixelwise
 from cnnexp.augmentation.policy import Operations, apply_pixelwise, available
 from cnnexp.augmentation.resampling import images_of, planes_of, resampled
 from cnnexp.compose import compose_config
+from cnnexp.datasets import Split
 from cnnexp.images import ImageSpec
 from cnnexp.records import Augmentation
 from cnnexp.runs.resolved_settings import resolve_augmentation
+from cnnexp.training import as_seen
+from cnnexp.training.batches import batches
 
 NONE = Augmentation(flip=False, shift=0.0, zoom=0.0)
 ALONE = {
@@ -398,3 +401,63 @@ def test_the_kinds_together_are_the_whole():
     for name, alone in mix.kinds.items():
         assert len(alone.kinds) == 1, name
         assert (augment_batch(images, labels_of(images), alone, batch(8))[0] != images).any() or "erasing" in name
+
+
+# --- in turn
+
+
+def orientations(train, *, epochs, seed, batch_size=16):
+    """Return for each epoch which of the images (N,) are mirrored; labels say which image it is."""
+    change = replace(NONE, flip=True, alternates=True)
+    read = batches(train, batch_size=batch_size, epochs=epochs, sampling="shuffled", augmentation=change, seed=seed)
+    mirrored = np.full((epochs, len(train)), -1)
+    for step, (images, labels) in enumerate(read.as_numpy_iterator()):
+        for image, label in zip(images, labels, strict=True):
+            plain = train.images[train.rows[label]]
+            assert (image == plain).all() != (image == plain[:, ::-1]).all()
+            mirrored[step // -(-len(train) // batch_size), label] = (image != plain).any()
+    assert (mirrored >= 0).all()
+    return mirrored
+
+
+def test_with_flips_in_turn_every_image_has_the_other_side_in_the_next_epoch():
+    count = 100
+    train = Split(noise(2 * count), np.arange(count) * 2, np.arange(count), ("",) * count)
+    first, second, third, fourth = orientations(train, epochs=4, seed=3)
+    np.testing.assert_array_equal(second, 1 - first)
+    np.testing.assert_array_equal(third, first)
+    np.testing.assert_array_equal(fourth, second)
+    assert 30 < first.sum() < 70
+    assert (orientations(train, epochs=1, seed=4)[0] != first).any()
+    np.testing.assert_array_equal(orientations(train, epochs=1, seed=3, batch_size=7)[0], first)
+
+
+def test_flips_in_turn_are_shown_as_they_were_and_resolved_from_the_settings():
+    train = Split(noise(40), np.arange(40), np.arange(40) % 4, ("",) * 40)
+    change = replace(NONE, flip=True, alternates=True)
+    seen = as_seen(train, np.arange(40), batch_size=16, sampling="shuffled", augmentation=change, seed=5)
+    by_label = Split(train.images, train.rows, np.arange(40), train.files)
+    mirrored = orientations(by_label, epochs=1, seed=5)[0]
+    for image, plain, is_mirrored in zip(seen, train.images, mirrored, strict=True):
+        np.testing.assert_array_equal(image, plain[:, ::-1] if is_mirrored else plain)
+    config = compose_config(["augmentation.flip=alternate"])
+    spec = ImageSpec(8, 8, "grey", "stretch", "bilinear", antialias=True, background=0)
+    assert str(resolve_augmentation(config.augmentation, config.data, spec)).startswith("alternating flip, shift 0.1")
+
+
+def test_whole_pixels_are_moved_alike_often_and_keep_every_value():
+    images = noise(400, (8, 12))
+    moved, _ = changed(images, shift=0.25, whole_pixels=True)
+    found = []
+    for image, result in zip(images, moved, strict=True):
+        fits = [
+            (down, right)
+            for down in range(-2, 3)
+            for right in range(-3, 4)
+            if (result == image[np.clip(np.arange(8) + down, 0, 7)][:, np.clip(np.arange(12) + right, 0, 11)]).all()
+        ]
+        assert len(fits) == 1
+        found += fits
+    counts = np.bincount([7 * (down + 2) + right + 3 for down, right in found], minlength=35)
+    assert counts.min() > 0
+    assert counts.max() < 30  # about 11 each

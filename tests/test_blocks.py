@@ -36,7 +36,7 @@ def names(model):
     return [[layer.name for layer in block if layer.weights] for block in backbone_blocks(model)]
 
 
-@pytest.mark.parametrize("name", ["baseline", "small", "alexnet", "vgg", "resnet"])
+@pytest.mark.parametrize("name", ["baseline", "small", "alexnet", "vgg", "resnet", "airbench"])
 def test_blocks_have_every_layer_of_the_backbone_once(name):
     model = network(name)
     own = [layer.name for block in backbone_blocks(model) for layer in block]

@@ -31,9 +31,9 @@ FILES = sorted(file for group in [*OPTIONS, "shared"] for file in (CONF / group)
 
 CONTRACT = {
     "data": {"digits", "fashion_mnist", "mnist", "cifar10", "folder"},
-    "model": {"baseline", "regularized", "small", "alexnet", "vgg", "resnet", "pretrained", "from_run"},
+    "model": {"baseline", "regularized", "small", "alexnet", "vgg", "resnet", "airbench", "pretrained", "from_run"},
     "optimizer": {"sgd", "adam", "adamw", "rmsprop"},
-    "schedule": {"constant", "step", "exponential", "cosine", "warmup_cosine", "one_cycle", "plateau"},
+    "schedule": {"constant", "step", "exponential", "linear", "cosine", "warmup_cosine", "one_cycle", "plateau"},
     "regularization": {"none", "dropout", "l1", "l2", "dropout_l2", "label_smoothing"},
     "augmentation": {"none", "basic", "strong", "mix"},
     "training": {"default", "finetune", "smoke"},

@@ -10,7 +10,7 @@ from cnnexp.config.defaults import CONF
 
 ROOT = CONF.parent / "experiments"
 QUESTIONS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-UNMEASURED = {"transfer", "finetune"}  # presets whose runs have not been made yet: they promise no number
+UNMEASURED = {"transfer", "finetune", "cifar10_94"}  # presets whose runs are not made yet: they promise no number
 MEASURED = [question for question in QUESTIONS if question not in UNMEASURED]
 HEADINGS = ("Question", "Command", "Minutes", "Expect")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?![\w])")
@@ -67,7 +67,7 @@ def number(text):
 
 def test_presets_and_folders_correspond():
     assert sorted(folder.name for folder in ROOT.iterdir() if folder.is_dir()) == QUESTIONS
-    assert len(QUESTIONS) == 10
+    assert len(QUESTIONS) == 11
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

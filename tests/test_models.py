@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from cnnexp.config import AlexNetConfig, PlainModelConfig, ResNetConfig, VggConfig
+from cnnexp.config import AirbenchConfig, AlexNetConfig, PlainModelConfig, ResNetConfig, VggConfig
 from cnnexp.models import LOGITS, Regularization, build_model
 from cnnexp.records import Scaling
 from cnnexp.training import Network, fold_temperature, to_bytes
@@ -14,6 +14,7 @@ ARCHITECTURES = [
     AlexNetConfig(name="alexnet", width=16, depth=5, dense=32),
     VggConfig(name="vgg", width=8, depth=4, convolutions=2, dense=32),
     ResNetConfig(name="resnet", width=8, depth=3, units=1),
+    AirbenchConfig(name="airbench", width=8, depth=3, whitening=2),
 ]
 
 

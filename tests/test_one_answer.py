@@ -29,6 +29,7 @@ TRAIN = ["data=folder", "data.on_bad_file=skip"]
 BASELINE = ["training=smoke", "data.size=[32,32]"]
 MODELS = {  # the runs that are trained one after another, the last of which is asked
     "baseline": [BASELINE],
+    "airbench": [["model=airbench", "model.width=8", "training=smoke", "data.size=[32,32]"]],
     "pretrained": [["model=pretrained", "data.size=[64,64]", "data.limit=40", "training.epochs=1"]],
     "extended": [["--extend", "own.py", "model=own", "training=smoke", "data.size=[40,40]"]],
     "from_run": [BASELINE, ["model=from_run", "model.run=latest", "training=smoke", "training.epochs=2"]],

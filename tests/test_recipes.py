@@ -262,6 +262,24 @@ def test_muon_orthogonalizes_kernels_and_leaves_the_rest_to_adamw():
             np.testing.assert_allclose(weight.numpy(), by_adamw.numpy(), atol=1e-6)
 
 
+def test_with_a_fixed_norm_muon_turns_kernels_by_the_learning_rate_and_adamw_has_a_rate_of_its_own():
+    made = trainer("optimizer=muon", "optimizer.fixed_norm=true", "optimizer.adam_factor=0.5")
+    peer = trainer("optimizer=adamw")
+    before = {weight.path: weight.numpy() for weight in made.network.model.weights}
+    next(walk(made, learning_rate=0.02))
+    next(walk(peer, learning_rate=0.01))
+    for weight, by_adamw in zip(made.network.model.weights, peer.network.model.weights, strict=True):
+        first = before[weight.path]
+        if weight.path in ("convolution_1/kernel", "dense_1/kernel"):
+            begins = first * np.sqrt(first.shape[-1]) / np.linalg.norm(first)
+            sizes = np.linalg.svd((begins - weight.numpy()).reshape(-1, first.shape[-1]), compute_uv=False) / 0.02
+            alive = sizes[sizes > 0.1]  # units that are dead have no gradient
+            assert len(alive) > 1
+            assert 0.5 < alive.min() <= alive.max() < 1.4, weight.path
+        else:  # but for weight decay, which goes by the learning rate of the kernels
+            np.testing.assert_allclose(weight.numpy(), by_adamw.numpy(), atol=1e-4)
+
+
 def test_muon_leaves_depthwise_kernels_to_adamw():
     depthwise = keras.Variable(np.ones((3, 3, 8, 1)), name="depthwise")
     kernel = keras.Variable(np.ones((3, 3, 8, 4)), name="kernel")

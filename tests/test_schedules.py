@@ -4,6 +4,7 @@ import pytest
 from cnnexp.config import (
     CosineScheduleConfig,
     ExponentialScheduleConfig,
+    LinearScheduleConfig,
     OneCycleScheduleConfig,
     PlateauScheduleConfig,
     ScheduleConfig,
@@ -34,6 +35,11 @@ def test_step_falls_at_the_epoch_not_before():
 def test_exponential_loses_its_factor_over_each_epoch():
     values = flat(ExponentialScheduleConfig(name="exponential", factor=0.81), epochs=2, steps=2)
     np.testing.assert_allclose(values, np.array([1, 0.9, 0.81, 0.729]) * 0.1, rtol=1e-6)
+
+
+def test_linear_falls_by_the_same_step_to_its_final_share():
+    values = flat(LinearScheduleConfig(name="linear", final=0.2), epochs=5, steps=1)
+    np.testing.assert_allclose(values, [0.1, 0.08, 0.06, 0.04, 0.02], rtol=1e-6)
 
 
 def test_cosine_begins_at_the_full_learning_rate_and_ends_at_its_final_share():

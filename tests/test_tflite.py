@@ -174,7 +174,7 @@ def test_a_network_of_color_images_is_the_same_in_both_forms():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["small", "baseline", "regularized", "alexnet", "vgg", "resnet"])
+@pytest.mark.parametrize("name", ["small", "baseline", "regularized", "alexnet", "vgg", "resnet", "airbench"])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (29, 40, 3)])
 def test_every_network_is_the_same_in_both_forms(name, shape):
     require_both_forms(name, shape, COLOR if shape[-1] == 3 else Scaling("unit", (1 / 255,), (0.0,)))

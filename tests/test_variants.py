@@ -56,7 +56,7 @@ def logits_of(model, images):
 VIEWS = [view(), view(mirrored=True), view(down=2, right=-1), view(mirrored=True, down=-1, right=3)]
 
 
-@pytest.mark.parametrize("name", ["baseline", "resnet"])
+@pytest.mark.parametrize("name", ["baseline", "resnet", "airbench"])
 def test_a_model_of_views_gives_the_mean_of_their_logits_also_from_its_file(name, tmp_path):
     model, images = network(name), noise()
     averaged = with_views(model, VIEWS)

@@ -60,6 +60,32 @@ def resnet() -> nn.Module:
     return nn.Sequential(*stem, *units, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES))
 
 
+def airbench() -> nn.Module:
+    """A whitening convolution, whose kernel is not trained, and three blocks; features are divided by their root."""
+    first = nn.Conv2d(3, 24, 2)
+    first.weight.requires_grad = False
+    layers: list[nn.Module] = [first, nn.GELU()]
+    for before, filters in ((24, 64), (64, 256), (256, 256)):
+        layers += [nn.Conv2d(before, filters, 3, padding=1, bias=False), nn.MaxPool2d(2), *_normalized_gelu(filters)]
+        layers += [nn.Conv2d(filters, filters, 3, padding=1, bias=False), *_normalized_gelu(filters)]
+    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), _Scaled(1 / 16), nn.Linear(256, CLASSES))
+
+
+def _normalized_gelu(filters: int) -> list[nn.Module]:
+    normalization = nn.BatchNorm2d(filters, momentum=0.4)
+    normalization.weight.requires_grad = False
+    return [normalization, nn.GELU()]
+
+
+class _Scaled(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self._factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self._factor
+
+
 def lite0() -> nn.Module:
     """EfficientNet-Lite0 as it is fine-tuned: batch normalization uses its stored statistics."""
     model = timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)
@@ -73,7 +99,7 @@ def main() -> None:
     name, *shape, precision, mode = sys.argv[1:]
     side, batch, steps = map(int, shape)
     torch.manual_seed(0)
-    model = {"baseline": baseline, "vgg": vgg, "resnet": resnet, "lite0": lite0}[name]()
+    model = {"baseline": baseline, "vgg": vgg, "resnet": resnet, "airbench": airbench, "lite0": lite0}[name]()
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8).contiguous(

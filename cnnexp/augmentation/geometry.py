@@ -22,7 +22,7 @@ def draw_maps(augmentation: Augmentation, batch: Batch, *, source: Size, size: S
     """Draw the map of each image, from output pixels of `size` to pixels of `source`; None where none is needed."""
     maps: list[Maps] = []
     if augmentation.flip or augmentation.shift or augmentation.zoom:
-        maps.append(_flip_shift_zoom(augmentation, batch.random(GEOMETRY), batch.count, size))
+        maps.append(_flip_shift_zoom(augmentation, batch, size))
     if augmentation.rotation:
         degrees = batch.random(ROTATION).uniform(-augmentation.rotation, augmentation.rotation, batch.count)
         maps.append(about_center(rotations(np.radians(degrees)), size))
@@ -55,11 +55,15 @@ def rotations(radians: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.stack([cos, -sin], axis=1), np.stack([sin, cos], axis=1)], axis=1)
 
 
-def _flip_shift_zoom(augmentation: Augmentation, random: np.random.Generator, count: int, size: Size) -> Maps:
-    height, width = size
+def _flip_shift_zoom(augmentation: Augmentation, batch: Batch, size: Size) -> Maps:
+    (height, width), count, random = size, batch.count, batch.random(GEOMETRY)
     scale = 1 + random.uniform(-augmentation.zoom, augmentation.zoom, count)
-    direction = np.where(random.random(count) < 0.5, -1.0, 1.0) if augmentation.flip else np.ones(count)
-    move = random.uniform(-augmentation.shift, augmentation.shift, (count, 2)) * (width, height)
+    direction = np.where(_mirrored(augmentation, batch, random), -1.0, 1.0)
+    if augmentation.whole_pixels:
+        farthest = np.floor(augmentation.shift * np.array([width, height]) + 1e-9).astype(np.int64)
+        move = random.integers(-farthest, farthest + 1, (count, 2)).astype(np.float64)
+    else:
+        move = random.uniform(-augmentation.shift, augmentation.shift, (count, 2)) * (width, height)
     center_x, center_y = (width - 1) / 2, (height - 1) / 2
     maps = np.zeros((count, 2, 3))
     maps[:, 0, 0] = scale * direction
@@ -67,6 +71,13 @@ def _flip_shift_zoom(augmentation: Augmentation, random: np.random.Generator, co
     maps[:, 1, 1] = scale
     maps[:, 1, 2] = center_y - scale * center_y + move[:, 1]
     return maps
+
+
+def _mirrored(augmentation: Augmentation, batch: Batch, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Return (count,) which images are mirrored: by chance, or each in every other epoch (Jordan 2024)."""
+    if not augmentation.flip:
+        return np.zeros(batch.count, bool)
+    return batch.in_turn() if augmentation.alternates else random.random(batch.count) < 0.5
 
 
 def _crop(smallest: float, random: np.random.Generator, count: int, *, source: Size, size: Size) -> Maps:

@@ -30,6 +30,7 @@ from cnnexp.config.experiment import (
 from cnnexp.config.extended import Extended
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
+    AirbenchConfig,
     AlexNetConfig,
     FromRunConfig,
     ModelConfig,
@@ -46,6 +47,7 @@ from cnnexp.config.optimizer import (
     AdamWConfig,
     CosineScheduleConfig,
     ExponentialScheduleConfig,
+    LinearScheduleConfig,
     MuonConfig,
     OneCycleScheduleConfig,
     OptimizerConfig,
@@ -68,6 +70,7 @@ __all__ = [
     "VARIANTS",
     "AdamConfig",
     "AdamWConfig",
+    "AirbenchConfig",
     "AlexNetConfig",
     "AugmentationConfig",
     "BuiltinDataConfig",
@@ -81,6 +84,7 @@ __all__ = [
     "FocalLossConfig",
     "FolderDataConfig",
     "FromRunConfig",
+    "LinearScheduleConfig",
     "LossConfig",
     "ModelConfig",
     "MuonConfig",

@@ -14,9 +14,10 @@ class AugmentationConfig:
     """Random changes to training images; never part of the saved model."""
 
     name: str = setting(affects="label")
-    flip: str = setting(column="if set")  # auto: left-right where data.mirror allows it; always; never
+    flip: str = setting(column="if set")  # auto: left-right where data.mirror allows it; always; alternate; never
     shift: float = setting(column="if set")  # largest move in each direction, as a share of the side
     zoom: float = setting(column="if set")  # largest relative change of size, in or out
+    whole_pixels: bool = setting(column="if set", neutral=False)  # shifts are by whole pixels, which blur nothing
     rotation: float = setting(column="if set", neutral=0.0)  # largest angle in degrees, in both directions
     crop: float = setting(column="if set", neutral=1.0)  # smallest share of the area that a random crop keeps
     crop_from: float = setting(column="if set", neutral=1.0)  # sides of the images cropped, in those of the network's
@@ -34,7 +35,7 @@ class AugmentationConfig:
     cutmix: float = setting(column="if set", neutral=0.0)  # the same for CutMix; 0: no CutMix
 
     def __post_init__(self) -> None:
-        one_of("augmentation.flip", self.flip, ("auto", "always", "never"))
+        one_of("augmentation.flip", self.flip, ("auto", "always", "alternate", "never"))
         within("augmentation.shift", self.shift, 0, 0.5)
         within("augmentation.zoom", self.zoom, 0, 0.5)
         within("augmentation.rotation", self.rotation, 0, 180)

@@ -10,6 +10,7 @@ from cnnexp.config.data import BuiltinDataConfig, DataConfig, FolderDataConfig, 
 from cnnexp.config.decision import DecisionConfig
 from cnnexp.config.loss import FocalLossConfig, LossConfig
 from cnnexp.config.model import (
+    AirbenchConfig,
     AlexNetConfig,
     FromRunConfig,
     ModelConfig,
@@ -24,6 +25,7 @@ from cnnexp.config.optimizer import (
     AdamWConfig,
     CosineScheduleConfig,
     ExponentialScheduleConfig,
+    LinearScheduleConfig,
     MuonConfig,
     OneCycleScheduleConfig,
     OptimizerConfig,
@@ -114,6 +116,7 @@ VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have dif
         "alexnet": AlexNetConfig,
         "vgg": VggConfig,
         "resnet": ResNetConfig,
+        "airbench": AirbenchConfig,
         "pretrained": PretrainedConfig,
         "from_run": FromRunConfig,
     },
@@ -128,6 +131,7 @@ VARIANTS: dict[str, dict[str, type]] = {  # of the groups whose options have dif
         "constant": ScheduleConfig,
         "step": StepScheduleConfig,
         "exponential": ExponentialScheduleConfig,
+        "linear": LinearScheduleConfig,
         "cosine": CosineScheduleConfig,
         "warmup_cosine": WarmupCosineScheduleConfig,
         "one_cycle": OneCycleScheduleConfig,

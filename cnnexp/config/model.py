@@ -68,6 +68,17 @@ class ResNetConfig(ZooModelConfig):
 
 
 @settings
+class AirbenchConfig(ZooModelConfig):
+    """A whitening convolution, then pairs of 3×3 convolutions with batch normalization, after Jordan 2024."""
+
+    whitening: int  # side in pixels of the patches that the first convolution whitens
+
+    def __post_init__(self) -> None:
+        ZooModelConfig.__post_init__(self)
+        within("model.whitening", self.whitening, 2, 5)
+
+
+@settings
 class PretrainedConfig(ModelConfig):
     """A network that was trained on ImageNet, with a new head; docs/pretrained.md."""
 

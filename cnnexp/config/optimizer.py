@@ -81,6 +81,8 @@ class MuonConfig(OptimizerConfig):
     beta_2: float = setting(column="if set")
     epsilon: float = setting(column="if set")
     weight_decay: float
+    adam_factor: float = setting(column="if set", neutral=1.0)  # the learning rate of AdamW, in that of the kernels
+    fixed_norm: bool = setting(column="if set", neutral=False)  # kernels keep the norm √filters: steps only turn them
 
     def __post_init__(self) -> None:
         OptimizerConfig.__post_init__(self)
@@ -89,6 +91,7 @@ class MuonConfig(OptimizerConfig):
         within("optimizer.beta_2", self.beta_2, 0, 1, below=True)
         within("optimizer.epsilon", self.epsilon, 0, 1, above=True)
         within("optimizer.weight_decay", self.weight_decay, 0, 1)
+        within("optimizer.adam_factor", self.adam_factor, 0, 1000, above=True)
 
 
 @settings
@@ -133,6 +136,16 @@ class ExponentialScheduleConfig(ScheduleConfig):
 
     def __post_init__(self) -> None:
         within("schedule.factor", self.factor, 0, 1, above=True)
+
+
+@settings
+class LinearScheduleConfig(ScheduleConfig):
+    """A straight line from the rate down to `final` times the rate."""
+
+    final: float
+
+    def __post_init__(self) -> None:
+        within("schedule.final", self.final, 0, 1)
 
 
 @settings

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnexp.models.network_repairs import drawn_again, trainable_again, with_activations, without_saturation
     from cnnexp.models.regularization import Regularization
     from cnnexp.models.variants import at_size, with_views
+    from cnnexp.models.whitening import whiten
 
 _OWNERS = {
     "with_activations": "network_repairs",
@@ -44,6 +45,7 @@ _OWNERS = {
     "trained_variables": "blocks",
     "with_fast_layers": "fast_layers",
     "with_views": "variants",
+    "whiten": "whitening",
 }
 __all__ = [
     "LOGITS",
@@ -69,6 +71,7 @@ __all__ = [
     "split",
     "trainable_again",
     "trained_variables",
+    "whiten",
     "with_activations",
     "with_fast_layers",
     "with_views",

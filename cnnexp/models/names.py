@@ -5,3 +5,4 @@ LOGITS = "logits"  # the last dense layer, whose input are the features
 PROBABILITIES = "probabilities"  # the last, a softmax
 RAW = "uint8_pixels_0_to_255"  # the input
 SCALING_LAYER = "scaling"  # the first, of uint8 pixels
+WHITENING = "whitening"  # a convolution whose kernel is fitted to training images, where there is one

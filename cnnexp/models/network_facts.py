@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.models.names import LOGITS
+from cnnexp.models.names import LOGITS, WHITENING
 from cnnexp.records import Images, NetworkFacts
 
 MOST_IMAGES = 64
@@ -56,8 +56,9 @@ def examine_network(model: keras.Model, images: Images) -> NetworkFacts:
 
 
 def fingerprints(model: keras.Model) -> Fingerprints:
-    """Return a number for the weights of each hidden layer with a kernel."""
-    return {layer.name: zlib.adler32(np.ascontiguousarray(_kernel(layer)).tobytes()) for layer in _hidden(model)}
+    """Return a number for the weights of each hidden layer with a kernel that is to be trained."""
+    trained = (layer for layer in _hidden(model) if layer.name != WHITENING)
+    return {layer.name: zlib.adler32(np.ascontiguousarray(_kernel(layer)).tobytes()) for layer in trained}
 
 
 def after_training(facts: NetworkFacts, *, before: Fingerprints, model: keras.Model) -> NetworkFacts:

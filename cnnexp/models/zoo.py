@@ -9,9 +9,11 @@ from typing import Any
 import keras
 from keras import layers
 
-from cnnexp.config import AlexNetConfig, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
+from cnnexp.config import AirbenchConfig, AlexNetConfig, ModelConfig, PlainModelConfig, ResNetConfig, VggConfig
 from cnnexp.errors import ConfigError
+from cnnexp.models.names import WHITENING
 from cnnexp.models.regularization import Regularization
+from cnnexp.models.whitening import begin_as_identity
 
 
 def zoo_layers(
@@ -33,6 +35,8 @@ def zoo_layers(
             return _vgg(make, config, x)
         case ResNetConfig():
             return _resnet(make, config, x)
+        case AirbenchConfig():
+            return _airbench(make, config, x)
         case _:
             raise ConfigError(f"model must be one of the options under conf/model; got {config.name!r}.")
 
@@ -88,6 +92,20 @@ def _residual(make: "_LayerMaker", x: keras.KerasTensor, filters: int, *, stride
     return make.add(y, shortcut)
 
 
+def _airbench(make: "_LayerMaker", config: AirbenchConfig, x: keras.KerasTensor) -> keras.KerasTensor:
+    """A whitening convolution, see `whitening`, then blocks: a convolution, pooling, and another convolution.
+
+    Features are the largest value of each map. They are divided by √F, so that the first answers are near 1/K.
+    """
+    x = make.gelu(make.whitening(x, config.whitening))
+    for block in range(config.depth):
+        filters = config.width * (4 if block else 1)
+        x = make.normalized_gelu(make.max_pool(make.identity_conv(x, filters)))
+        x = make.normalized_gelu(make.identity_conv(x, filters))
+    x = layers.GlobalMaxPooling2D(dtype=make.policy, name="largest")(x)
+    return layers.Rescaling(x.shape[-1] ** -0.5, dtype=make.policy, name="features")(x)
+
+
 class _LayerMaker:
     """Makes layers with one penalty and one precision, named by kind and number, such as ``dense_2``."""
 
@@ -126,6 +144,38 @@ class _LayerMaker:
             return x
         x = layers.BatchNormalization(**self._common("normalization"))(x)
         return layers.Activation(activation, **self._common("activation"))(x) if activation else x
+
+    def whitening(self, x: keras.KerasTensor, side: int) -> keras.KerasTensor:
+        """A convolution whose kernel is no weight that is trained; its bias is."""
+        filters = 2 * side * side * x.shape[-1]
+        layer = layers.Conv2D(filters, side, dtype=self.policy, name=WHITENING)
+        x = layer(x)
+        layer.kernel.trainable = False
+        return x
+
+    def identity_conv(self, x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        """A 3×3 convolution without a bias that begins by handing its channels on."""
+        layer = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
+            kernel_regularizer=self._regularization.kernel(),
+            **self._common("convolution"),
+        )
+        x = layer(x)
+        begin_as_identity(layer)
+        return x
+
+    def normalized_gelu(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Batch normalization without a scale, whose statistics follow within a few steps, and GELU."""
+        common = self._common("normalization")
+        return self.gelu(layers.BatchNormalization(momentum=0.6, epsilon=1e-5, scale=False, **common)(x))
+
+    def gelu(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The activation x · Φ(x)."""
+        return layers.Activation("gelu", **self._common("activation"))(x)
 
     def max_pool(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Halve the image, unless a side is already a single pixel."""

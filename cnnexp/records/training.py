@@ -62,7 +62,7 @@ class OwnChange(Protocol):
 class Augmentation:
     """The random changes of training images, resolved for the data; false if there are none."""
 
-    flip: bool  # mirror left-right, half of the time
+    flip: bool  # mirror left-right, half of the time, or in turn
     shift: float  # largest move in each direction, as a share of the side
     zoom: float  # largest relative change of size
     rotation: float = 0  # largest angle in degrees
@@ -80,6 +80,8 @@ class Augmentation:
     mixup: float = 0  # alpha; 0: no mixup
     cutmix: float = 0  # alpha; 0: no CutMix
     own: OwnChange | None = None  # of the user's code; None: there is none
+    alternates: bool = False  # each image is mirrored in every other epoch, where images are mirrored
+    whole_pixels: bool = False  # shifts are by whole pixels
 
     @property
     def recolors(self) -> bool:
@@ -107,13 +109,16 @@ class Augmentation:
     @property
     def kinds(self) -> "dict[str, Augmentation]":
         """Each kind of change alone, as it is used here, by its name and strength."""
-        none = Augmentation(flip=False, shift=0, zoom=0, size=self.size)
+        none = Augmentation(flip=False, shift=0, zoom=0, size=self.size, whole_pixels=self.whole_pixels)
         alone = {
             f"{name} {getattr(self, name):g}": replace(none, **{name: getattr(self, name)})
             for name in _STRENGTHS
             if getattr(self, name) != getattr(none, name)
         }
-        kinds = {"flip": replace(none, flip=True), **alone} if self.flip else alone
+        mirrored = {
+            "alternating flip" if self.alternates else "flip": replace(none, flip=True, alternates=self.alternates)
+        }
+        kinds = {**mirrored, **alone} if self.flip else alone
         if self.own is not None:
             kinds |= {self.own.extension.name: replace(none, own=self.own)}
         if self.policy == "none":

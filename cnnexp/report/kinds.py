@@ -10,6 +10,7 @@ from cnnexp.report.pages import picture, tiled
 
 _SENTENCES = {
     "flip": "Mirrored left and right, half of the time.",
+    "alternating": "Mirrored left and right in every other epoch.",
     "shift": "Moved by at most this share of the side; the edge is repeated.",
     "zoom": "Larger or smaller by at most this share.",
     "rotation": "Turned by at most so many degrees, in both directions.",

@@ -26,7 +26,9 @@ def build_preview(
 
     def in_epochs(change: Augmentation) -> NDArray[np.uint8]:
         count = len(positions)
-        batches = [Batch(seed=seed, epoch=epoch, number=0, count=count) for epoch in range(1, epochs + 1)]
+        batches = [
+            Batch(seed=seed, epoch=epoch, number=0, count=count, positions=positions) for epoch in range(1, epochs + 1)
+        ]
         return np.stack([augment_batch(larger, labels, change, batch)[0] for batch in batches])
 
     return Preview(

@@ -215,7 +215,9 @@ def resolve_augmentation(config: AugmentationConfig, data: DataConfig, spec: "Im
     names = {field.name for field in dataclasses.fields(AugmentationConfig)} - {"name", "flip", "crop_from"}
     others = {name: getattr(config, name) for name in names}
     resolved = {
-        "flip": config.flip == "always" or (config.flip == "auto" and data.mirror and config.name != "none"),
+        "flip": config.flip in ("always", "alternate")
+        or (config.flip == "auto" and data.mirror and config.name != "none"),
+        "alternates": config.flip == "alternate",
         "size": (spec.height, spec.width) if config.crop_from > 1 else None,
         "policy_jitter": data.jitter if config.policy_jitter is None else config.policy_jitter,
     }

@@ -3,9 +3,9 @@
 import keras
 
 from cnnexp import training
-from cnnexp.config import ExperimentConfig, Extended
+from cnnexp.config import AirbenchConfig, ExperimentConfig, Extended
 from cnnexp.datasets import Splits
-from cnnexp.models import Regularization, build_model, set_pretrained_weights
+from cnnexp.models import Regularization, build_model, set_pretrained_weights, whiten
 from cnnexp.records import PretrainedNetwork
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.training import FrozenNetworks
@@ -25,7 +25,20 @@ def starting_model(
         ModelError: the weights do not fit the network, or it answers wrong with them.
 
     """
+    model = _first_weights(config, splits, settings, pretrained, networks=networks)
+    if isinstance(config.model, AirbenchConfig):
+        whiten(model, splits.train.images, splits.train.rows)
+    return model
 
+
+def _first_weights(
+    config: ExperimentConfig,
+    splits: Splits,
+    settings: ResolvedSettings,
+    pretrained: PretrainedNetwork | None,
+    *,
+    networks: FrozenNetworks,
+) -> keras.Model:
     def start() -> keras.Model:
         model = untrained_model(config, splits, settings, pretrained, settings.precision)
         with training.random_state_kept():  # the first time in a process, weights are proven by a network of their own

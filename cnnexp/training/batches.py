@@ -147,7 +147,8 @@ class _Source:
         self._begin(epoch + 1)
         first = number * self._batch_size
         positions = self._order[first : first + self._batch_size]
-        return positions, Batch(seed=self._seed, epoch=self._epoch, number=number, count=len(positions))
+        batch = Batch(seed=self._seed, epoch=self._epoch, number=number, count=len(positions), positions=positions)
+        return positions, batch
 
     def __call__(self, step: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
         positions, batch = self._batch(step)

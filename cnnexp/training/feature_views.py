@@ -53,8 +53,9 @@ def view_features(
 ) -> None:
     """Write the features of augmented views of training images into an array (views × N, F), see `FeatureSplit`."""
     for start in range(0, len(into), VIEW_BATCH):
-        places = np.arange(start, min(start + VIEW_BATCH, len(into))) % len(train)
-        batch = Batch(seed=VIEW_SEED, epoch=1, number=start // VIEW_BATCH, count=len(places))
+        places = np.arange(start, min(start + VIEW_BATCH, len(into)))
+        batch = Batch(seed=VIEW_SEED, epoch=1, number=start // VIEW_BATCH, count=len(places), positions=places)
+        places = places % len(train)
         images, _ = augment_batch(train.images[train.rows[places]], train.labels[places], augmentation, batch)
         features = np.concatenate(list(network.features(images, np.arange(len(images)))))
         into[start : start + len(places)] = features

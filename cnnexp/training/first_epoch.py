@@ -33,6 +33,6 @@ def as_seen(
     seen = np.empty((len(positions), *size, train.images.shape[-1]), np.uint8)
     for place, (number, index) in enumerate(zip(*np.divmod(first_places(order, positions), batch_size), strict=True)):
         members = order[number * batch_size : (number + 1) * batch_size]
-        batch = Batch(seed=seed, epoch=1, number=int(number), count=len(members))
+        batch = Batch(seed=seed, epoch=1, number=int(number), count=len(members), positions=members)
         seen[place] = augment_one(train.images, train.rows[members], int(index), augmentation, batch)
     return seen

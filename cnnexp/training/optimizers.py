@@ -36,6 +36,8 @@ def build_optimizer(config: OptimizerConfig, *, learning_rate: float) -> keras.O
                 epsilon=config.epsilon,
                 weight_decay=decay,
                 adam_weight_decay=decay,
+                adam_lr_ratio=config.adam_factor,
+                fixed_norm=config.fixed_norm,
                 exclude_layers=[LOGITS],
                 **common,
             )

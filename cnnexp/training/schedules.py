@@ -7,6 +7,7 @@ from cnnexp.config import (
     CosineScheduleConfig,
     ExponentialScheduleConfig,
     Extended,
+    LinearScheduleConfig,
     OneCycleScheduleConfig,
     PlateauScheduleConfig,
     ScheduleConfig,
@@ -38,21 +39,24 @@ def _factors(
     """Return the factor of each step, 1 for the full learning rate; `epoch` is fractional, `progress` is 0..1."""
     match schedule:
         case StepScheduleConfig(every=every, factor=factor):
-            return np.power(factor, np.floor(epoch / every))
+            factors = np.power(factor, np.floor(epoch / every))
         case ExponentialScheduleConfig(factor=factor):
-            return np.power(factor, epoch)
+            factors = np.power(factor, epoch)
+        case LinearScheduleConfig(final=final):
+            factors = 1 + (final - 1) * progress
         case WarmupCosineScheduleConfig(warmup_epochs=warmup, final=final):
             rising = (epoch + epoch[1] if len(epoch) > 1 else epoch + 1) / warmup
             falling = _cosine((epoch - warmup) / max(epochs - warmup, 1e-9), 1.0, final)
-            return np.where(epoch < warmup, np.minimum(rising, 1.0), falling)
+            factors = np.where(epoch < warmup, np.minimum(rising, 1.0), falling)
         case CosineScheduleConfig(final=final):
-            return _cosine(progress, 1.0, final)
+            factors = _cosine(progress, 1.0, final)
         case OneCycleScheduleConfig(rise=rise, start=start, final=final):
             up = _cosine(progress / rise, start, 1.0)
             down = _cosine((progress - rise) / (1 - rise), 1.0, final)
-            return np.where(progress < rise, up, down)
+            factors = np.where(progress < rise, up, down)
         case _:
-            return np.ones_like(epoch)
+            factors = np.ones_like(epoch)
+    return factors
 
 
 def _own_factors(schedule: Extended, epoch: NDArray[np.float64], epochs: int) -> NDArray[np.float64]:
