@@ -1,5 +1,6 @@
 """Shows what a sweep would do, without doing it."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.summary import seeds_note
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
-from cnnexp.system.devices import devices
+from cnnexp.system.devices import Device, devices
 from cnnexp.system.text import as_yaml, plural, printable
 from cnnexp.tracking.store.find_runs import runs_like
 from cnnexp.tracking.store.stored_run import StoredRun
@@ -88,6 +89,17 @@ def _shapes_network(name: str) -> bool:
     return name in ("data", "data.size") or name.partition(".")[0] == "model"
 
 
+def _places_on_gpus(example: Job, settings: SweepConfig) -> float:
+    """Return how many runs have a GPU at a time, where `auto` measures none yet; infinite for runs that need none."""
+    training, there = example.config.training, devices()
+    if not Device.choose(training.device, there).gpus:
+        return math.inf
+    if training.strategy == "mirrored":
+        return 1
+    gpus = 1 if ":" in training.device else len(there.gpus)
+    return gpus * (settings.per_gpu if isinstance(settings.per_gpu, int) else 1)
+
+
 def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: SweepConfig) -> str:
     """Estimate the time by the recorded runs of the same data, model and most epochs."""
     config = example.config
@@ -102,10 +114,11 @@ def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: 
         listed = ", ".join(f"{key}={value}" for key, value in wanted.items())
         return f"no estimate of the time: the store has no finished run with {listed}"
     threads = int(alike[0].params["used.threads"])
-    auto = max(1, resources.cores() // threads)
+    auto = min(max(1, resources.cores() // threads), _places_on_gpus(example, settings))
     at_a_time = settings.workers if isinstance(settings.workers, int) else auto
-    minutes = statistics.median(seconds) * left / min(at_a_time, left) / 60
+    at_a_time = int(min(at_a_time, left))
+    minutes = statistics.median(seconds) * left / at_a_time / 60
     return (
         f"about {minutes:.1f} minutes: {statistics.median(seconds):.1f} s a run (median of {len(seconds)} alike), "
-        f"{min(at_a_time, left)} at a time"
+        f"{at_a_time} at a time"
     )
