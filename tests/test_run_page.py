@@ -217,7 +217,9 @@ def smooth(shape):
     return np.stack(planes, axis=-1).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("classes", "shape"), [(2, (28, 28, 1)), (10, (32, 32, 3)), (10, (512, 512, 3))])
+@pytest.mark.parametrize(
+    ("classes", "shape"), [(2, (28, 28, 1)), (10, (32, 32, 3)), (10, (64, 64, 3)), (10, (512, 512, 3))]
+)
 def test_a_page_of_usual_images_is_at_most_a_megabyte(classes, shape):
     names = class_names(classes)
     pixels = smooth(shape)

@@ -13,7 +13,7 @@ from cnnexp.system.text import plural, printable
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-_EXACT = 64  # pixels of the shorter side, up to which every pixel of a picture is kept
+_EXACT = 64  # pixels of the shorter side, up to which every pixel of a picture is kept that is shown at its size
 _QUALITY = 85  # of the JPEG of a larger picture
 _ORANGE = (255, 120, 0)
 _STRONGEST = 0.85  # opacity of the hottest place
@@ -58,7 +58,7 @@ def picture(pixels: NDArray[np.uint8], *, side: int | None = None) -> str:
 
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     file = io.BytesIO()
-    if side is None or min(image.size) <= _EXACT:
+    if side is None or (min(image.size) <= _EXACT and max(image.size) <= side):
         image.save(file, "PNG")
         return _data_uri("image/png", file)
     image.thumbnail((side, side), reducing_gap=2.0)
