@@ -66,10 +66,11 @@ class StopRequest:
     The block raises at its end what was asked for and not raised by then. No effect in other threads than the main one.
     """
 
-    def __init__(self, report: Callable[[str], None], *, text: str) -> None:
-        """Report `text` when an end is asked for."""
+    def __init__(self, report: Callable[[str], None], *, text: str, patient: bool = False) -> None:
+        """Report `text` when an end is asked for; one that is `patient` is not hurried by being asked again."""
         self._report = report
         self._text = text
+        self._patient = patient
         self.requested: KeyboardInterrupt | None = None  # what is to be raised
 
     def __enter__(self) -> Self:
@@ -86,6 +87,8 @@ class StopRequest:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         asked = Terminated("SIGTERM") if number == signal.SIGTERM else KeyboardInterrupt()
         if self.requested is not None:
+            if self._patient:
+                return
             raise asked
         self.requested = asked
         # In a thread: the interrupted code may hold a lock that reporting needs.

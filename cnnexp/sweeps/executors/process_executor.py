@@ -20,6 +20,7 @@ from cnnexp.system.text import plural
 # Seconds to wait before each attempt to fork a process. A killed process counts as running until its memory has been
 # given back, which takes a while for hundreds of megabytes.
 _PAUSES = (0.0, 0.05, 0.2, 1.0, 4.0)
+_GRACE = 5.0  # seconds for the state of each training to be saved; Docker gives ten for everything, Slurm thirty
 
 NO_GPU = Devices()
 
@@ -198,8 +199,14 @@ class ProcessExecutor:
             yield worker, protocol.WorkerDied(f"It took longer than sweep.time_limit={worker.time_limit:g} seconds.")
 
     def kill_all(self) -> list[ProcessHandle]:
-        """Kill every process at once and return those that had a task."""
+        """Kill every process and return those that had a task; what they train is saved after its step before."""
         busy = list(self._busy)
+        for worker in busy:
+            with suppress(OSError):  # it has just died
+                worker.process.terminate()
+        latest = time.monotonic() + _GRACE
+        for worker in busy:
+            worker.process.join(max(0.0, latest - time.monotonic()))
         for worker in [*busy, *self._idle]:
             self._end(worker)
         return busy

@@ -25,6 +25,7 @@ from cnnexp.runs.checkpoint_folder import CheckpointFolder
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import InspectTask, Message, Task, TrainTask
 from cnnexp.system.devices import VISIBLE, peak_memory
+from cnnexp.system.signals import StopRequest, Terminated
 from cnnexp.system.text import one_line
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
         outcome = _recorded(task, sweep, recorder, graphs, folder)
     except BaseException as error:
         folder.keep_after(error)
+        if isinstance(error, Terminated):  # by the sweep, whose records say so
+            raise SystemExit(error.exit_code) from None
         raise
     folder.remove()
     return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning, peak_memory())
@@ -190,7 +193,8 @@ def _recorded(
     """Do a run: an ordinary one, or what is left of a run of folds when all of them have ended."""
     from cnnexp.runs.resuming import Resuming
 
-    resuming = Resuming.by(task.config, folder, restarts=True, note=sweep.note, warn=sweep.warn)
+    stop = StopRequest(lambda _: None, text="", patient=True)
+    resuming = Resuming.by(task.config, folder, restarts=True, stop=stop, note=sweep.note, warn=sweep.warn)
     if task.folds is None:
         from cnnexp.runs.record_run import record_run
 
