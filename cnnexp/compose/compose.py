@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.refusals import explain, no_folder, set_by_option, unknown_setting, without_schema
 from cnnexp.compose.schemas import ROOT, VARIANTS, register, register_added
-from cnnexp.config import ExperimentConfig, Override, as_number, numbers_or_words, variants
+from cnnexp.config import ExperimentConfig, Override, SlurmConfig, as_number, numbers_or_words, variants
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 
@@ -109,6 +109,21 @@ def to_typed(cfg: DictConfig) -> ExperimentConfig:
         raise explain(error) from error
     assert isinstance(config, ExperimentConfig)
     return config
+
+
+def slurm_settings(cfg: DictConfig) -> SlurmConfig:
+    """Return what `hydra/launcher=slurm` asks Slurm for; `cfg` is as Hydra hands it to a launcher.
+
+    Raises:
+        ConfigError: a value is out of range.
+
+    """
+    try:
+        settings = OmegaConf.to_object(cfg.hydra.launcher)
+    except OmegaConfBaseException as error:
+        raise explain(error) from error
+    assert isinstance(settings, SlurmConfig)
+    return settings
 
 
 def _refuse_forced(cfg: DictConfig) -> None:

@@ -34,6 +34,7 @@ def register() -> None:
         for name, variant in options.items():
             store.store(group=f"schema/{group}", name=name, node=variant)
     store.store(group="schema", name="experiment", node=_root())
+    store.store(group="schema/launcher", name="slurm", node=config.SlurmConfig)
 
 
 def register_added() -> None:

@@ -60,6 +60,7 @@ from cnnexp.config.optimizer import (
 )
 from cnnexp.config.override import Override, quote, unquote, values_of
 from cnnexp.config.setting import PATHS, Setting
+from cnnexp.config.slurm import SlurmConfig
 from cnnexp.config.sweep import SweepConfig
 from cnnexp.config.tracking import TrackingConfig
 from cnnexp.config.training import TrainingConfig
@@ -101,6 +102,7 @@ __all__ = [
     "ScheduleConfig",
     "Setting",
     "SgdConfig",
+    "SlurmConfig",
     "StepScheduleConfig",
     "SweepConfig",
     "TableDataConfig",

@@ -19,7 +19,7 @@ from cnnexp.system.text import printable
 
 SCREEN = 24  # lines of the smallest usual terminal, with that of the prompt
 HANGING = 12  # columns
-COPIED = ("compare", "open", "kept", "page")  # lines that hold a command or an address
+COPIED = ("compare", "open", "kept", "page", "watch", "cancel", "resume")  # lines that hold a command or an address
 MOST_RUNNING = 12  # runs shown at a time
 
 
@@ -80,9 +80,9 @@ class SweepReport:
         if total is not None:
             self._bar.update(self._task, total=total + more)
 
-    def started(self, run: Hashable, name: str, *, epochs: int) -> None:
+    def started(self, run: Hashable, name: str, *, epochs: int, stage: str = "starting") -> None:
         """Show a run that begins."""
-        self._running[run] = _Running(name, epochs, "starting", None)
+        self._running[run] = _Running(name, epochs, stage, None)
 
     def stage(self, run: Hashable, stage: str, done: int, total: int) -> None:
         """Show how far a stage of a run is."""
@@ -133,6 +133,12 @@ class SweepReport:
         line = f"        ! {printable(name)}  {printable(reason)} It is tried again."
         line += " Nothing runs beside it." if alone else ""
         print_line(self._console, Text(line, style="attention"), hanging=8)
+
+    def stopped(self, run: Hashable, name: str, reason: str) -> None:
+        """Print that a run was stopped by others than the sweep; it may go on later."""
+        self._running.pop(run, None)
+        line = Text(f"        ! {printable(name)}  {printable(reason)}", style="attention")
+        print_line(self._console, line, hanging=8)
 
     def skipped(self, best: str) -> None:
         """Count a run as done without a line: it was done before."""

@@ -3,9 +3,9 @@
 import contextlib
 import io
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -23,6 +23,7 @@ from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begi
 from cnnexp.system import resources
 from cnnexp.system.devices import devices
 from cnnexp.system.text import one_line, plural
+from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.store.find_runs import runs_of
 from cnnexp.tracking.store.stored_run import StoredRun
 from cnnexp.tracking.tags import PRUNED, RECORD, RUN_HASH, VARIED
@@ -162,27 +163,50 @@ class ExternalSweep:
         )
 
     def _close(self, status: str) -> None:
-        results, uri, parent_id = self._results(), self._tracking.uri, self._parent.run_id
-        finished = status == "FINISHED"
-        summary = summarize_with_comparison(results, uri=uri, parent_id=parent_id) if finished else summarize(results)
-        best = finished and self._tracking.models == "best"
-        model = keep_best_model(uri, parent_id, objective=self._settings.objective) if best else []
-        record = self._parent.end(status, summary.description, summary.files, summary.metrics)
-        record.wait()
-        if results.all:
-            report = SweepReport()
-            lines = next_steps(summary, model, uri=uri, parent_id=parent_id, stopped=status == "KILLED")
-            print_end(results, summary, report, lines)
-        tell_caller(record, uri=uri)
+        objective, uri = self._settings.objective, self._tracking.uri
+        results = recorded_results(list(self._jobs.values()), objective, uri=uri, parent_id=self._parent.run_id)
+        close(self._parent, results, status, self._tracking, objective)
 
-    def _results(self) -> Results:
-        """Return the results that the store has: the runs report to nobody else."""
-        jobs = {describe_varied(job.varied): job for job in self._jobs.values()}
-        results = Results(self._settings.objective)
-        for run in runs_of(self._tracking.uri, self._parent.run_id):
-            if (text := run.tags[VARIED]) in jobs:
-                results.add(Result.from_store(jobs[text].number, jobs[text].name, jobs[text].varied, run))
-        return results
+
+class KnownRun(Protocol):
+    """A run of a sweep, as much as its result needs."""
+
+    @property
+    def number(self) -> int:
+        """From 0, in the order of the sweep."""
+
+    @property
+    def name(self) -> str:
+        """As it is recorded."""
+
+    @property
+    def varied(self) -> Mapping[str, str]:
+        """Setting -> value, of those that differ between runs."""
+
+
+def recorded_results(runs: Sequence[KnownRun], objective: str, *, uri: str, parent_id: str) -> Results:
+    """Return the results that the store has of runs that report to nobody else."""
+    known = {describe_varied(run.varied): run for run in runs}
+    results = Results(objective)
+    for stored in runs_of(uri, parent_id):
+        if (run := known.get(stored.tags[VARIED])) is not None:
+            results.add(Result.from_store(run.number, run.name, run.varied, stored))
+    return results
+
+
+def close(parent: ParentRun, results: Results, status: str, tracking: TrackingConfig, objective: str) -> OwnedRecord:
+    """Compare the runs of a sweep if it is finished, end its parent, and print what came out and what to type next."""
+    uri, parent_id, finished = tracking.uri, parent.run_id, status == "FINISHED"
+    summary = summarize_with_comparison(results, uri=uri, parent_id=parent_id) if finished else summarize(results)
+    best = finished and tracking.models == "best"
+    model = keep_best_model(uri, parent_id, objective=objective) if best else []
+    record = parent.end(status, summary.description, summary.files, summary.metrics)
+    record.wait()
+    if results.all:
+        lines = next_steps(summary, model, uri=uri, parent_id=parent_id, stopped=status == "KILLED")
+        print_end(results, summary, SweepReport(), lines)
+    tell_caller(record, uri=uri)
+    return record
 
 
 def _require_code(launcher: Launcher, spec: SweepSpec) -> None:
@@ -190,9 +214,9 @@ def _require_code(launcher: Launcher, spec: SweepSpec) -> None:
     name = type(launcher).__name__
     if spec.extend and name != "BasicLauncher":
         raise ConfigError(
-            f"--extend reaches the runs of hydra/launcher=cnnexp, ray and basic; got a {name}. Leave hydra/launcher "
-            "and hydra.launcher.* out, and runs are started in processes of this machine, so many at a time: "
-            "sweep.workers=2. On several machines: hydra/launcher=ray."
+            f"--extend reaches the runs of hydra/launcher=cnnexp, ray, slurm and basic; got a {name}. Leave "
+            "hydra/launcher and hydra.launcher.* out, and runs are started in processes of this machine, so many at a "
+            "time: sweep.workers=2. On several machines: hydra/launcher=ray or slurm."
         )
 
 

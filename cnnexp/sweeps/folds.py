@@ -82,7 +82,7 @@ class FoldsRuns:
         self._records.begin(run)
         parent = FoldsParent(run.record, run.parent.commit)
         uri = run.job.config.tracking.uri
-        continued = run.previous.folds_to_continue(run.run_hash)
+        continued = run.previous.to_continue(run.run_hash)
         previous = NONE_BEFORE if continued is None else previous_runs_of(continued, uri)
         begun = _Begun(run, set(range(1, folds + 1)))
         self._begun[run.job.number] = begun

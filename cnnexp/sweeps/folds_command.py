@@ -6,7 +6,6 @@ from pathlib import Path
 
 from cnnexp.config import ExperimentConfig
 from cnnexp.errors import SweepError
-from cnnexp.records import EpochValues
 from cnnexp.report.console import open_console
 from cnnexp.report.run.header import print_header
 from cnnexp.report.run.terminal import print_folds_result
@@ -14,7 +13,7 @@ from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.context import SweepContext
 from cnnexp.sweeps.executors import forkserver
 from cnnexp.sweeps.executors.process_executor import ProcessExecutor
-from cnnexp.sweeps.jobs import Job
+from cnnexp.sweeps.jobs import Job, OneJob
 from cnnexp.sweeps.scheduler import Scheduler
 from cnnexp.sweeps.sweep_records import PreviousRuns, tags_to_resume
 from cnnexp.system import resources
@@ -26,27 +25,6 @@ from cnnexp.tracking.receipt import Receipt, delivered, wait_for_delivery
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import runs_of_folds
 from cnnexp.tracking.tags import FOLD, FOLDS, PARENT, RUN_HASH, VARIED
-
-
-class _OneJob:
-    """The run of folds as the source of all jobs; a `JobSource`."""
-
-    prunes = False
-    independent = True
-
-    def __init__(self, job: Job) -> None:
-        self._left = [job]
-
-    def next_job(self) -> Job | None:
-        """Return the job, once."""
-        return self._left.pop() if self._left else None
-
-    def should_prune(self, number: int, values: EpochValues) -> bool:
-        """Prune nothing."""
-        return False
-
-    def run_ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
-        """Learn nothing."""
 
 
 class _Above:
@@ -89,7 +67,7 @@ def run_folds(
     job = Job(number=0, overrides=tuple(overrides), varied={}, config=config, name=name, environment={})
     scheduler = Scheduler(
         settings=config.sweep,
-        source=_OneJob(job),
+        source=OneJob(job),
         parent=_Above(context, overrides),
         previous=_previous(config, context),
         executor=executor,

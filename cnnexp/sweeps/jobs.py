@@ -129,6 +129,27 @@ class Grid:
         """Learn nothing."""
 
 
+class OneJob:
+    """A single job, composed already; a `JobSource`."""
+
+    prunes = False
+    independent = True
+
+    def __init__(self, job: Job) -> None:
+        self._left = [job]
+
+    def next_job(self) -> Job | None:
+        """Return the job, once."""
+        return self._left.pop() if self._left else None
+
+    def should_prune(self, number: int, values: EpochValues) -> bool:
+        """Prune nothing."""
+        return False
+
+    def run_ended(self, number: int, metrics: Mapping[str, float] | None, *, pruned: bool) -> None:
+        """Learn nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Composed:
     task: DictConfig  # what a task function gets

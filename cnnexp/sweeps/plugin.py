@@ -23,6 +23,7 @@ from cnnexp.system.store_uri import StoreUri
 if TYPE_CHECKING:
     from cnnexp.sweeps.search import Search
     from cnnexp.sweeps.sweep import ExecutorLauncher
+    from hydra_plugins.cnnexp_launcher.launcher import SlurmLauncher
 
 
 def sweep(
@@ -50,6 +51,15 @@ def sweep(
 
         composer.check(runs, preset=params.keys())
         dry_run.show(grid, spec, settings, tracking, total=len(runs))
+        if _is_slurm(launcher):
+            from cnnexp.sweeps.slurm import submit
+
+            submit.show(launcher.settings, settings, name=spec.name, folder=_folder(config).absolute(), total=len(runs))
+    elif _is_slurm(launcher):
+        from cnnexp.sweeps.slurm import submit
+
+        composer.check(runs, preset=params.keys())
+        submit.run(launcher.settings, grid, spec, settings, tracking, _folder(config).absolute())
     elif _is_ours(launcher):
         from cnnexp.sweeps.sweep import Sweep
 
@@ -84,6 +94,11 @@ def search(
     settings, tracking = composer.execution_settings
     parsed = {override.key_or_group: override for override in parse(overrides, params)}
     lists = {key: override for key, override in parsed.items() if override.is_sweep_override()}
+    if _is_slurm(launcher):
+        raise ConfigError(
+            "hydra/sweeper=optuna chooses each run by those before it, and hydra/launcher=slurm queues all runs at "
+            "once. Search within one allocation, with hydra/launcher left out, or on several nodes: hydra/launcher=ray."
+        )
     _check_search(settings, lists, n_trials)
     _refuse_pruned_folds(settings, config.data)
     spec = sweep_spec(config, values_of([str(override.input_line) for override in lists.values()]), tracking)
@@ -208,7 +223,12 @@ def _journal(tracking: TrackingConfig) -> str:
 
 def _is_ours(launcher: Launcher) -> "TypeGuard[ExecutorLauncher]":
     """Return whether a launcher is one of those that come with cnnexp."""
-    return type(launcher).__module__.startswith("hydra_plugins.cnnexp_launcher")
+    return type(launcher).__module__.startswith("hydra_plugins.cnnexp_launcher") and not _is_slurm(launcher)
+
+
+def _is_slurm(launcher: Launcher) -> "TypeGuard[SlurmLauncher]":
+    """Return whether a launcher is the one of Slurm."""
+    return type(launcher).__name__ == "SlurmLauncher"
 
 
 def _folder(config: DictConfig) -> Path:

@@ -71,7 +71,7 @@ class Result:
             batch_size=None if batch is None else int(batch) * _parts(run.settings.get("training.accumulate", "1")),
             batch_scaling=run.params.get("optimizer.batch_scaling", "none"),
             seconds=None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
-            reason="",
+            reason=run.tags.get("failure", ""),
             run_id=run.run_id,
         )
 
@@ -141,7 +141,7 @@ class Results:
     def best_summary(self) -> str:
         """The best run so far in one line; empty where there is none."""
         best = self.ranked[:1]
-        return f"{best[0].name}: {best[0].summary}" if best and best[0].metrics else ""
+        return f"{best[0].name}: {best[0].summary}" if best and "best/val_loss" in best[0].metrics else ""
 
     def is_beaten(self, result: Result) -> bool:
         """Return whether a run that this command has finished is as good as another run."""

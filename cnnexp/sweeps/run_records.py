@@ -81,11 +81,12 @@ class SweepRun:
     def begin_record(self) -> None:
         """Begin a record under the parent; it replaces that of an earlier command in which the run did not finish.
 
-        The record of a run of folds is continued instead, because its finished folds are under it.
+        Where that is continued, as a run of folds is because its finished folds are under it, the run stays the same.
         """
         config, previous = self.job.config, self.previous
-        continued = previous.folds_to_continue(self.run_hash) if config.data.has_folds else None
-        unfinished = None if config.data.has_folds else previous.unfinished.get(describe_varied(self.job.varied))
+        continued = previous.to_continue(self.run_hash)
+        repeated = continued is None and not config.data.has_folds
+        unfinished = previous.unfinished.get(describe_varied(self.job.varied)) if repeated else None
         self._record = OwnedRecord.begin(
             config.tracking,
             run_name=self.job.name,

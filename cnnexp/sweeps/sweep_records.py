@@ -16,6 +16,7 @@ from cnnexp.config import Override, Setting, TrackingConfig, all_settings, as_nu
 from cnnexp.config.extended import all_added
 from cnnexp.errors import SweepError
 from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
+from cnnexp.system import slurm
 from cnnexp.system.files import at_home
 from cnnexp.system.secrets import without_secrets
 from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
@@ -23,7 +24,19 @@ from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import runs_of, sweeps_with
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import FOLDS, PARENT, RECORD, RUN_HASH, SWEEP_EXTEND, SWEEP_ID, SWEEP_KEY, SWEEP_WORDS, VARIED
+from cnnexp.tracking.tags import (
+    FOLDS,
+    PARENT,
+    RECORD,
+    RUN_HASH,
+    SLURM_FOLDER,
+    SLURM_JOBS,
+    SWEEP_EXTEND,
+    SWEEP_ID,
+    SWEEP_KEY,
+    SWEEP_WORDS,
+    VARIED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +114,12 @@ class PreviousRuns:
     parent: StoredRun | None  # None: this is the first command
     finished: Mapping[str, StoredRun]  # by run hash
     unfinished: Mapping[str, StoredRun]  # by `describe_varied`; they are repeated, and then deleted
+    continues: bool = False  # a run that was stopped is continued instead
 
-    def folds_to_continue(self, run_hash: str) -> StoredRun | None:
-        """Return the unfinished run of folds with this hash: it is continued, and its finished folds are kept."""
-        found = (run for run in self.unfinished.values() if FOLDS in run.tags and run.tags[RUN_HASH] == run_hash)
-        return next(found, None)
+    def to_continue(self, run_hash: str) -> StoredRun | None:
+        """Return the unfinished run with this hash if it is continued, as runs of folds are, whose folds are kept."""
+        found = (run for run in self.unfinished.values() if run.tags[RUN_HASH] == run_hash)
+        return next((run for run in found if FOLDS in run.tags or (self.continues and run.status != "FAILED")), None)
 
 
 def find_previous_runs(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> PreviousRuns:
@@ -159,7 +173,22 @@ def begin_sweep(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> "t
         )
     deliver_orphans(outbox, tags=(SWEEP_ID, SWEEP_KEY, FOLDS))
     previous = find_previous_runs(tracking, spec, resume=resume)
+    if previous.parent is not None:
+        _refuse_queued(previous.parent)
     return previous, ParentRun.begin(tracking, spec, continued=previous.parent)
+
+
+def _refuse_queued(parent: StoredRun) -> None:
+    """Refuse a sweep that waits or runs in the queue of Slurm."""
+    jobs = [int(number) for number in parent.tags.get(SLURM_JOBS, "").split()]
+    if jobs and slurm.are_queued(jobs):
+        *runs, comparison = jobs
+        listed = ",".join(map(str, jobs))
+        raise SweepError(
+            "A sweep can be executed once at a time; this one is in the queue of Slurm, its comparison as job "
+            f"{comparison}. Watch it: squeue --jobs={listed}. Stop it: scancel {' '.join(map(str, runs))}. Or start "
+            "another sweep: sweep.resume=never."
+        )
 
 
 class Parent(Protocol):
@@ -222,12 +251,13 @@ class ParentRun:
 
     def tags(self, *, varied: Mapping[str, str], run_hash: str) -> dict[str, str]:
         """Return the tags of one of its runs."""
-        return {
-            PARENT: self.run_id,
-            SWEEP_ID: self.run_id,
-            VARIED: describe_varied(varied),
-            RUN_HASH: run_hash,
-        }
+        return tags_under(self.run_id, varied=varied, run_hash=run_hash)
+
+    def hand_over(self, jobs: Sequence[int], folder: Path) -> OwnedRecord:
+        """Let go of the parent, which the jobs of Slurm go on with, the last of them ending it."""
+        self._record.add(tags={SLURM_JOBS: " ".join(map(str, jobs)), SLURM_FOLDER: str(folder)}, files={})
+        self._record.hand_over()
+        return self._record
 
     def discard(self) -> None:
         """Remove the parent of a sweep that cannot begin; leave one that is continued as it was."""
@@ -243,6 +273,11 @@ class ParentRun:
         self._record.add(tags={"mlflow.note.content": description}, files=files, metrics=metrics)
         self._record.end(status)
         return self._record
+
+
+def tags_under(parent_id: str, *, varied: Mapping[str, str], run_hash: str) -> dict[str, str]:
+    """Return the tags of a run under a parent run."""
+    return {PARENT: parent_id, SWEEP_ID: parent_id, VARIED: describe_varied(varied), RUN_HASH: run_hash}
 
 
 def describe_varied(varied: Mapping[str, str]) -> str:

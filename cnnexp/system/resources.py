@@ -14,10 +14,15 @@ PACKAGES = ("cnnexp", "tensorflow", "keras", "numpy", "scikit-learn", "scipy", "
 
 @cache
 def cores() -> int:
-    """Return how many cores this process may use: by its affinity, and by the share of its container, rounded down."""
+    """Return how many cores this process may use.
+
+    By its affinity, by the share of its container, rounded down, and by what Slurm has given to its task, which a
+    cluster need not enforce.
+    """
     by_affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cpu_quota()
-    return by_affinity if quota is None else max(1, min(by_affinity, int(quota)))
+    quota, given = cpu_quota(), os.environ.get("SLURM_CPUS_PER_TASK", "")
+    limits = [*([int(quota)] if quota is not None else []), *([int(given)] if given.isdecimal() else [])]
+    return max(1, min([by_affinity, *limits]))
 
 
 def allow_open_files(*, most: int = 1024) -> int:

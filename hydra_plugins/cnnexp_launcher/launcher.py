@@ -49,3 +49,25 @@ class RayLauncher(CnnexpLauncher):
 
         ray_cluster.join(self.address)
         return RayExecutor(limit=limit, per_gpu=per_gpu, notify=notify)
+
+
+class SlurmLauncher(Launcher):
+    """Executes runs as a job array of Slurm, which goes on without the process that began it."""
+
+    def __init__(self, **_settings: object) -> None:
+        """Leave the settings to `setup`, which has their type."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take the settings from what Hydra hands over."""
+        from cnnexp.compose import slurm_settings
+
+        self.settings = slurm_settings(config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Refuse the jobs of another sweeper, which waits for what they return."""
+        from cnnexp.errors import ConfigError
+
+        raise ConfigError(
+            "hydra/launcher=slurm carries out sweeps of cnnexp's own sweeper, hydra/sweeper=cnnexp; another one waits "
+            "for each run. Leave hydra/sweeper out, or take hydra/launcher=ray."
+        )

@@ -75,7 +75,8 @@ class Delivery:
                 return False
             self._send_files(client)
             run.delete_ghosts()
-            client.set_terminated(self.run_id, ending.status, ending.ended)
+            if ending.status != record_folder.RUNNING:
+                client.set_terminated(self.run_id, ending.status, ending.ended)
         return True
 
     def _send_entries(self, client: "MlflowClient", *, complete: bool) -> None:

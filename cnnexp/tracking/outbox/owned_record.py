@@ -17,7 +17,7 @@ from cnnexp.system.secrets import masked
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
 from cnnexp.tracking.outbox.incremental_delivery import ENDLESS, RELEASE, TAKEN
-from cnnexp.tracking.outbox.record_folder import Opening, RecordWriter
+from cnnexp.tracking.outbox.record_folder import RUNNING, Opening, RecordWriter
 from cnnexp.tracking.provenance import Commit, source_tags
 from cnnexp.tracking.store.connection import absolute_location, absolute_uri
 from cnnexp.tracking.tags import COMMIT
@@ -131,6 +131,10 @@ class OwnedRecord:
         self.writer.cut_unfinished_line()
         self.writer.end(status)
         self.delivery.notify(ended=True)
+
+    def hand_over(self) -> None:
+        """Let go of a record whose run goes on in other processes, which end it: it stays RUNNING."""
+        self.end(RUNNING)
 
     def discard(self) -> None:
         """Give up a broken attempt that is repeated: nothing of it stays in the store."""

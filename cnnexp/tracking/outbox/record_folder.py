@@ -32,6 +32,7 @@ from cnnexp.system import locks
 from cnnexp.system.files import write_atomically
 
 JOURNAL = "journal.jsonl"
+RUNNING = "RUNNING"  # status of a record whose run goes on in other processes
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RESERVE = "reserve"
@@ -59,7 +60,7 @@ class Opening:
 class Ending:
     """How the run ended."""
 
-    status: str  # FINISHED | FAILED | KILLED
+    status: str  # FINISHED | FAILED | KILLED | RUNNING: other processes go on with the run, and end it
     ended: int  # milliseconds since 1970
     discarded: bool = False  # a broken attempt that is repeated: its run is deleted
     died: bool = False  # its process died without recording an end, perhaps while it wrote what came out
