@@ -67,7 +67,7 @@ def number(text):
 
 def test_presets_and_folders_correspond():
     assert sorted(folder.name for folder in ROOT.iterdir() if folder.is_dir()) == QUESTIONS
-    assert len(QUESTIONS) == 11
+    assert len(QUESTIONS) == 12
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
