@@ -137,8 +137,10 @@ def test_labels_are_checked_by_the_predictions_of_folds(folded, monkeypatch, cap
     assert main(["check-data", *data, "--labels-from", run.run_id[:12], "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["checks"][-1] == "labels against the predictions of the folds"
-    assert main(["check-data", *data, "--labels-from", folds_of(run, runs)[0].run_id[:12]]) == 1
-    assert "--labels-from takes a run of folds" in capsys.readouterr().err
+    assert main(["check-data", *data, "--labels-from", folds_of(run, runs)[0].run_id[:12], "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["checks"][-1] == "labels of the test images against the predictions of a run"
+    assert "Only the 30 test images of the run were judged, of 90" in said.err
     assert main(["check-data", "--labels-from", run.run_id[:12]]) == 1
     assert "of its 90 images" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from cnnexp.cli.code_flags import flags_given
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.compose import compose_config
 from cnnexp.config import ExperimentConfig
-from cnnexp.data_check import check, with_labels_of_folds
+from cnnexp.data_check import check, with_labels_of_run
 from cnnexp.datasets import InspectedDataset, inspect_dataset
 from cnnexp.errors import DataError, TargetError
 from cnnexp.records import DataReport, Probabilities, RecordedPredictions
@@ -23,6 +23,7 @@ from cnnexp.report.run import reading_shown
 from cnnexp.runs.pretrained import data_for
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.system import quiet
+from cnnexp.system.streams import print_error
 from cnnexp.system.text import listed, plural
 from cnnexp.tracking.store.find_runs import find_runs
 
@@ -30,12 +31,13 @@ from cnnexp.tracking.store.find_runs import find_runs
 def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels: bool, labels_from: str | None) -> int:
     """Check the data set that the settings name and print the report; return 1 if it makes a run meaningless.
 
-    `labels_from` names a run of folds, in the store of the settings, whose predictions are compared with the labels.
+    `labels_from` names a run, in the store of the settings, whose predictions for images that it was not trained on are
+    compared with their labels: all of them where it has folds, else its test images.
 
     Raises:
         ConfigError: a setting is wrong, or a file cannot be written.
         TargetError: `labels_from` is no run.
-        DataError: the run has no folds, or they judged other images.
+        DataError: the run recorded no predictions, or it judged other images.
 
     """
     refuse_to_mix({"html": html, "json": json})
@@ -52,7 +54,10 @@ def run(settings: Sequence[str], *, html: Path | None, json: Path | None, labels
     )
     if judged is not None:
         rows, probabilities = _matched(judged, inspected)
-        report = with_labels_of_folds(report, inspected, rows=rows, probabilities=probabilities)
+        folds = judged.folds is not None
+        report = with_labels_of_run(report, inspected, rows=rows, probabilities=probabilities, folds=folds)
+        if not folds:
+            print_error(_some_judged(len(rows), inspected))
     if html is not None:
         text = page(report, inspected.decoded.images, command=_repeated(settings, labels, labels_from))
         write_document(text, html, option="--html")
@@ -83,18 +88,27 @@ def _silent(_done: int, _total: int) -> None:
 
 
 def _judged(target: str, *, uri: str) -> RecordedPredictions:
-    """Return the predictions of the folds of a run."""
+    """Return the predictions of a run, for images that the model which answered was not trained on."""
     found = find_runs([target], uri=uri)
     if len(found) > 1:
         ids = listed(f"{run.run_id[:12]} ({run.name})" for run in found)
         raise TargetError(f"--labels-from takes one run; {target!r} is {len(found)} runs. Name one of them: {ids}.")
     predictions = found[0].read_predictions()
-    if predictions is None or predictions.folds is None:
+    if predictions is None:
         raise DataError(
-            f"--labels-from takes a run of folds, each image of which is judged by a model that was not trained on it; "
-            f"{target!r} is none. Train one with data.folds=5, or leave the model out: --labels."
+            f"--labels-from takes a run that recorded its predictions; {target!r} did not. Train one with "
+            "data.folds=5, or leave the model out: --labels."
         )
     return predictions
+
+
+def _some_judged(count: int, inspected: InspectedDataset) -> str:
+    """Say which labels were asked about, and how to ask about all."""
+    total = sum(len(rows) for rows in inspected.rows.values())
+    return (
+        f"Only the {count:,} test images of the run were judged, of {total:,}: the others took part in making its "
+        "model. A run of folds judges all: train one with data.folds=5."
+    )
 
 
 def _matched(judged: RecordedPredictions, inspected: InspectedDataset) -> tuple[NDArray[np.int64], Probabilities]:
@@ -110,7 +124,7 @@ def _matched(judged: RecordedPredictions, inspected: InspectedDataset) -> tuple[
     kept = [place for place, name in enumerate(named) if name in places]
     if judged.class_names != manifest.class_names or 2 * len(kept) < len(named):
         raise DataError(
-            f"--labels-from takes a run whose folds judged these images; of its {plural(len(named), 'image')} "
+            f"--labels-from takes a run that judged these images; of its {plural(len(named), 'image')} "
             f"{len(kept):,} are in {inspected.origin} under the same name and label. Name the data of that run."
         )
     return np.array([places[named[place]] for place in kept], np.int64), judged.probabilities[kept]

@@ -56,7 +56,7 @@ def cache(*, arguments: tuple[str, ...]) -> int:
     is_flag=True,
     help="Also look for labels that out-of-fold predictions contradict; with model=pretrained, by its features.",
 )
-@click.option("--labels-from", metavar="RUN", help="The same by the predictions of a run of folds (data.folds=5).")
+@click.option("--labels-from", metavar="RUN", help="The same by a run: its test images, or all with data.folds=5.")
 def check_data(
     *, settings: tuple[str, ...], html: Path | None, json: Path | None, labels: bool, labels_from: str | None
 ) -> int:

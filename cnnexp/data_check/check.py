@@ -67,17 +67,19 @@ def check(
     )
 
 
-def with_labels_of_folds(
-    report: DataReport, inspected: InspectedDataset, *, rows: Rows, probabilities: Probabilities
+def with_labels_of_run(
+    report: DataReport, inspected: InspectedDataset, *, rows: Rows, probabilities: Probabilities, folds: bool
 ) -> DataReport:
-    """Return a report with the labels that a run of folds contradicts.
+    """Return a report with the labels that a run contradicts.
 
-    `probabilities` (n, K) are of the images `rows` (n,), each by a model that was not trained on it.
+    `probabilities` (n, K) are of the images `rows` (n,), each by a model that was not trained on it: those of `folds`,
+    or one that judged its test images.
     """
     from cnnexp.data_check import label_issues  # scikit-learn takes a second
 
     contradicted = label_issues.contradicted_by(inspected, rows=rows, probabilities=probabilities)
-    return replace(report, issues=(*report.issues, *contradicted), checks=(*report.checks, label_issues.BY_FOLDS))
+    check = label_issues.BY_FOLDS if folds else label_issues.BY_RUN
+    return replace(report, issues=(*report.issues, *contradicted), checks=(*report.checks, check))
 
 
 def _issues(dataset: CheckedDataset, few_images: int, uneven: float, balanced: bool) -> Iterator[DataIssue]:

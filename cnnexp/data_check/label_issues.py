@@ -5,7 +5,8 @@ of the nearest images has the label. The last condition is a second opinion: whe
 contradicts every image in between. Hard images are candidates, too, so this is a list to look through and nothing else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from cnnexp.portable.reference import normalized
 from cnnexp.records import DataIssue, Images, Labels
 from cnnexp.system.text import plural
 
-BY_FOLDS = "labels against the predictions of the folds"  # name of the check
+BY_FOLDS = "labels against the predictions of the folds"  # names of the checks
+BY_RUN = "labels of the test images against the predictions of a run"
 SIDE = 16  # pixels an image is averaged to
 LEAST_LIFT = 0.5  # of the way from chance to perfect accuracy; a model below it is not trusted
 
@@ -41,20 +43,26 @@ def label_issues(dataset: CheckedDataset, images: Images, features: Features | N
     classes, labels = np.unique(dataset.labels[rows], return_inverse=True)
     values = averaged(images, rows) if features is None else normalized(features[rows])
     probabilities = (by_pixels if features is None else by_features)(values, labels)
-    yield from _contradicted(dataset, rows, labels, classes, values, probabilities)
+    alone = partial(among_others, values, labels=labels)
+    yield from _contradicted(dataset, rows, labels, classes, alone, probabilities)
 
 
 def contradicted_by(
     inspected: InspectedDataset, *, rows: Rows, probabilities: NDArray[np.floating]
 ) -> Iterator[DataIssue]:
-    """Report images whose label the models of a run's folds contradict, the clearest first.
+    """Report images whose label a run's model, or those of its folds, contradict, the clearest first.
 
     `probabilities` (n, K) are of the images `rows` (n,), each by a model that was not trained on it.
     """
-    dataset, labels = CheckedDataset.of(inspected), inspected.decoded.manifest.labels[rows]
-    features = averaged(inspected.decoded.images, rows)
+    dataset, labels = CheckedDataset.of(inspected), inspected.decoded.manifest.labels
+    among = np.union1d(dataset.used(), rows)  # images that were not judged are neighbours all the same
+    features = averaged(inspected.decoded.images, among)
+
+    def alone(places: Rows) -> NDArray[np.bool_]:
+        return among_others(features, np.searchsorted(among, rows[places]), labels=labels[among])
+
     classes = np.arange(len(dataset.class_names))
-    yield from _contradicted(dataset, rows, labels, classes, features, np.asarray(probabilities, np.float64))
+    yield from _contradicted(dataset, rows, labels[rows], classes, alone, np.asarray(probabilities, np.float64))
 
 
 def _contradicted(
@@ -62,17 +70,20 @@ def _contradicted(
     rows: Rows,
     labels: Labels,
     classes: Rows,
-    features: Features,
+    alone: Callable[[Rows], NDArray[np.bool_]],
     probabilities: Probabilities,
 ) -> Iterator[DataIssue]:
-    """Report the rows (n,) whose label is contradicted; `classes` are what labels and columns stand for."""
+    """Report the rows (n,) whose label is contradicted; `classes` are what labels and columns stand for.
+
+    `alone` tells for places whether no neighbour has the label, see `among_others`.
+    """
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
     chance = float(np.bincount(labels).max() / len(labels))
     if accuracy < chance + LEAST_LIFT * (1 - chance):
         return
     places, better = contradicted(probabilities, labels)
-    alone = among_others(features, places, labels)
-    places, better = places[alone], better[alone]
+    kept = alone(places)
+    places, better = places[kept], better[kept]
     if len(places):
         yield DataIssue(
             id="L1",
@@ -99,7 +110,7 @@ def averaged(images: Images, rows: Rows) -> Features:
     return features
 
 
-def among_others(features: Features, places: Rows, labels: Labels) -> NDArray[np.bool_]:
+def among_others(features: Features, places: Rows, *, labels: Labels) -> NDArray[np.bool_]:
     """Return for each place whether none of its nearest neighbours has its label."""
     if not len(places):
         return np.zeros(0, bool)

@@ -13,7 +13,7 @@ from cnnexp import training
 from cnnexp.config import ExperimentConfig
 from cnnexp.config.columns import extensions_of
 from cnnexp.config.extended import code_files
-from cnnexp.data_check import check, summary, with_labels_of_folds
+from cnnexp.data_check import check, summary, with_labels_of_run
 from cnnexp.datasets import Splits, inspect_dataset, trainable_splits
 from cnnexp.diagnosis import RunEvidence, diagnose, not_assessed
 from cnnexp.evaluation import evaluate
@@ -74,7 +74,7 @@ def run(
     splits = trainable_splits(inspected, data)
     refuse_trained_images(pretrained, splits)
     pooled = pool(results, inspected, data, seed=config.seed)
-    report = with_labels_of_folds(
+    report = with_labels_of_run(
         check(
             inspected,
             few_images=data.few_images,
@@ -85,6 +85,7 @@ def run(
         inspected,
         rows=pooled.judged.rows,
         probabilities=pooled.predictions.probabilities,
+        folds=True,
     )
     about_network = notes_on(pretrained, inspected, config.data)
     splits = dataclasses.replace(splits, notes=(*splits.notes, *about_network, *summary(report)))
