@@ -3,6 +3,7 @@
 digits     scikit-learn's, 8×8 grey, ten classes             signs      hand signs, 32×32 colour, ten classes
 cifar_a    CIFAR-10, airplane to deer, 32×32 colour          cifar_b    CIFAR-10, dog to truck
 fashion_a  Fashion-MNIST, classes 0 to 4, 28×28 grey         fashion_b  Fashion-MNIST, classes 5 to 9
+                                                             signs_224  hand signs, 224×224 colour, of images only
 
 Images are uint8 (N, H, W, C), labels int64 (N,). Splits are stratified and fixed by `seed`, so that two runs of one
 seed see the same images.
@@ -20,6 +21,7 @@ SPLITS = ("train", "val", "calibration", "test")
 SHARES = (0.5, 0.125, 0.125, 0.25)
 IMAGES = 2400  # of each data set, as far as it has so many
 SIDE = 32  # pixels to which photographs of hands are reduced
+LARGE_SIDE, LARGE_IMAGES = 224, 1200  # the same for a backbone: 180 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def _pool(name: str, places: Places) -> tuple[tuple[str, ...], NDArray[np.uint8]
         return _fashion(first=0 if name == "fashion_a" else 5)
     if name == "signs":
         return _folders(_required(places.signs, "--signs FOLDER"), slice(None))
+    if name == "signs_224":
+        return _folders(_required(places.signs, "--signs FOLDER"), slice(None), side=LARGE_SIDE, most=LARGE_IMAGES)
     wanted = slice(0, 5) if name == "cifar_a" else slice(5, 10)
     return _folders(_required(places.cifar10, "--cifar10 FOLDER") / "train", wanted)
 
@@ -124,16 +128,18 @@ def _fashion(*, first: int) -> tuple[tuple[str, ...], NDArray[np.uint8], NDArray
     )
 
 
-def _folders(folder: Path, wanted: slice) -> tuple[tuple[str, ...], NDArray[np.uint8], NDArray[np.int64]]:
-    """Read a folder of class folders; as many files of each class as are needed, at most 32×32 pixels."""
+def _folders(
+    folder: Path, wanted: slice, *, side: int = SIDE, most: int = IMAGES
+) -> tuple[tuple[str, ...], NDArray[np.uint8], NDArray[np.int64]]:
+    """Read a folder of class folders; as many files of each class as are needed, resized to side×side pixels."""
     from PIL import Image
 
     classes = sorted(path for path in folder.iterdir() if path.is_dir())[wanted]
     images, labels = [], []
     for label, path in enumerate(classes):
-        for file in sorted(path.iterdir())[: IMAGES // len(classes)]:
+        for file in sorted(path.iterdir())[: most // len(classes)]:
             with Image.open(file) as image:
-                images.append(np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)))
+                images.append(np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BOX)))
             labels.append(label)
     return tuple(path.name for path in classes), np.stack(images), np.array(labels, np.int64)
 

@@ -10,8 +10,10 @@ counts as listed, whatever its order. Faults that the product has no name for co
 
 import argparse
 import json
+import math
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,11 @@ from benchmarks.faults.image_faults import FAULTS, foreign
 from benchmarks.faults.image_table import SCORES, score
 from benchmarks.faults.intervals import wilson
 from cnnexp.diagnosis.image.detector import recognized
+from cnnexp.portable.classifier import Classifier
 from cnnexp.saved import ListedImage, open_model
-from cnnexp.saved.held_out import travelling
+from cnnexp.saved.held_out import HeldOut, travelling
 from cnnexp.saved.image_diagnosis import diagnose_images
-from cnnexp.saved.mismatches import mismatches_of
+from cnnexp.saved.mismatches import Mismatches, mismatches_of
 from cnnexp.system import quiet
 
 SET = 20
@@ -42,52 +45,81 @@ def main() -> None:
     asked = parser.parse_args()
     quiet.set_environment()
     quiet.import_tensorflow()
-    rows = measure(asked.model, asked.subjects, asked.foreign, each=asked.each, clean=asked.clean)
+    model = open_model(asked.model)
+    held_out = travelling(model)
+    assert held_out is not None, "too few images travel with this model"
+    rows = list(measure(model, held_out, asked.subjects, asked.foreign, each=asked.each, clean=asked.clean))
     if asked.json:
         asked.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print_rows(rows)
 
 
-def measure(folder: Path, subjects: Path, others: Sequence[Path], *, each: int, clean: int) -> list[dict]:
-    """Return a row for each fault: what was named for each image and each set."""
-    model = open_model(folder)
-    held_out = travelling(model)
-    assert held_out is not None, "too few images travel with this model"
+def measure(
+    model: Classifier,
+    held_out: HeldOut,
+    subjects: Path,
+    others: Sequence[Path],
+    *,
+    each: int,
+    clean: int,
+    known: Sequence[dict] = (),
+    until: float = math.inf,
+) -> Iterator[dict]:
+    """Yield a row for each fault: what was named for each image and each set.
+
+    Rows that are `known` are not made again. After `until`, by `time.monotonic`, no other one is begun.
+    """
     mismatches = mismatches_of(model, held_out, on_fit=lambda: None)
-    known = recognized(mismatches.detector)
+    told = recognized(mismatches.detector)
+    done = {row["fault"]: row for row in known}
+    for name, kind, right, images in _cases(model, subjects, others, each=each, clean=clean):
+        if name in done:
+            yield done[name]
+        elif time.monotonic() < until:
+            singles, sets = _diagnosed(model, mismatches, images)
+            yield {
+                "fault": name,
+                "kind": kind,
+                "right": list(right),
+                "identifiable": max((told.get(one, 1.0) for one in right), default=1.0),
+                "images": singles,
+                "sets": sets,
+            }
+
+
+Case = tuple[str, str, Sequence[str], Sequence[np.ndarray]]  # name, kind, right names, images
+
+
+def _cases(model: Classifier, subjects: Path, others: Sequence[Path], *, each: int, clean: int) -> Iterator[Case]:
+    """Yield the images of each fault, always the same ones, whatever is done with them."""
     colour = model.card.image.color == "rgb"
     generator = np.random.default_rng(16)
     images = _images(subjects, max(each, clean), colour, generator)
-
-    def diagnosed(name: str, kind: str, right: Sequence[str], given: Sequence[np.ndarray]) -> dict:
-        with tempfile.TemporaryDirectory() as temporary:
-            items = [_saved(Path(temporary) / f"{place}.png", image) for place, image in enumerate(given)]
-            singles, sets = [], []
-            for start in range(0, len(items), SET):
-                chosen = items[start : start + SET]
-                found = diagnose_images(model, chosen, mismatches=mismatches, recorded=None, true_label=None)
-                singles += [_named(image.verdict) for image in found.images]
-                if len(chosen) == SET and found.together is not None:
-                    sets.append(_named(found.together.verdict))
-        told = max((known.get(name, 1.0) for name in right), default=1.0)
-        return {
-            "fault": name,
-            "kind": kind,
-            "right": list(right),
-            "identifiable": told,
-            "images": singles,
-            "sets": sets,
-        }
-
-    rows = [diagnosed("none", "clean", (), images[:clean])]
+    yield "none", "clean", (), images[:clean]
     for fault in FAULTS:
         if colour or not fault.colour:
             changed = [np.ascontiguousarray(fault.inject(image, generator)) for image in images[:each]]
-            rows.append(diagnosed(fault.name, "named" if fault.right else "unnamed", fault.right, changed))
+            yield fault.name, "named" if fault.right else "unnamed", fault.right, changed
     strangers = {name: list(given) for name, given in foreign(colour, generator).items()}
     strangers |= {str(other.parent.name): _images(other, each, colour, generator) for other in others}
-    rows += [diagnosed(name, "foreign", (), given[:each]) for name, given in strangers.items()]
-    return rows
+    for name, given in strangers.items():
+        yield name, "foreign", (), given[:each]
+
+
+def _diagnosed(
+    model: Classifier, mismatches: Mismatches, images: Sequence[np.ndarray]
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Return what is named for each image, and for each set of them."""
+    singles, sets = [], []
+    with tempfile.TemporaryDirectory() as temporary:
+        items = [_saved(Path(temporary) / f"{place}.png", image) for place, image in enumerate(images)]
+        for start in range(0, len(items), SET):
+            chosen = items[start : start + SET]
+            found = diagnose_images(model, chosen, mismatches=mismatches, recorded=None, true_label=None)
+            singles += [_named(image.verdict) for image in found.images]
+            if len(chosen) == SET and found.together is not None:
+                sets.append(_named(found.together.verdict))
+    return singles, sets
 
 
 def _images(folder: Path, count: int, colour: bool, generator: np.random.Generator) -> list[np.ndarray]:
