@@ -144,10 +144,12 @@ def test_what_was_tried_is_shown_with_what_undoing_it_brings():
     first = candidate("inverted", share=0.9, undone_p=0.6)
     second = candidate("blurred", share=0.004, undone_p=None, typical_p=0.01)
     third = candidate("swapped", share=0.1, undone_p=0.001)
-    found = Suspicion(clean_p=0.001, kind_p=0.002, is_beyond=True, candidates=(first, second, third))
+    found = Suspicion(clean_p=0.001, kind_p=0.002, named_p=0.002, is_beyond=True, candidates=(first, second, third))
     rows = tried(found)
     assert [(row.kind, row.share, row.undone) for row in rows] == [
         ("inverted", "90 %", "60 %"), ("blurred", "< 1 %", ""), ("swapped", "10 %", "< 1 %"),
     ]  # fmt: skip
     assert [row.outcome for row in rows] == ["named", "excluded", "excluded"]
-    assert tried(replace(found, clean_p=0.4)) == []
+    assert tried(replace(found, clean_p=0.4, named_p=0.4, is_beyond=False)) == []
+    nearly = replace(second, restored_p=0.3)
+    assert tried(replace(found, candidates=(first, nearly)))[1].undone == "30 %"

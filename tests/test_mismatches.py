@@ -4,7 +4,7 @@ import functools
 import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,17 +13,21 @@ from scipy import ndimage
 from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
 from cnnexp.diagnosis.image import changes
-from cnnexp.diagnosis.image.confirm import suspect
+from cnnexp.diagnosis.image.confirm import Candidate, Suspicion, suspect
 from cnnexp.diagnosis.image.detector import fit_detector, recognized
 from cnnexp.diagnosis.image.kinds import KINDS, OTHER, kinds_for
+from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after, undoing, views_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
+from cnnexp.diagnosis.image.restore import RESTORES, Usual
 from cnnexp.diagnosis.image.sets import suspect_set
-from cnnexp.diagnosis.image.simulation import simulate
+from cnnexp.diagnosis.image.simulation import described_views, simulate
 from cnnexp.diagnosis.image.stability import stability
-from cnnexp.diagnosis.image.verdict import judge_set
+from cnnexp.diagnosis.image.verdict import ImageEvidence, judge, judge_set
+from cnnexp.records import Finding
 from support import trained_model
 
-SOME = ("inverted", "upside down", "too dark", "blurred", "noise", OTHER)
+VIEWED = tuple(name for name in views_for(3) if name != CLEAN)
+SOME = (*VIEWED, "too dark", "blurred", "noise", OTHER)
 
 
 def scenes(count, seed):
@@ -49,14 +53,20 @@ def detector():
 
 
 def named(images):
-    found, chosen = detector()
-    return [[one.kind for one in suspicion.named] for suspicion in suspect(images, found, chosen, pixel_numbers)]
+    found, _ = detector()
+    usual = Usual.of(scenes(120, seed=0))
+
+    def restored(place, kind):
+        return pixel_numbers(RESTORES[kind](images[place : place + 1], usual))
+
+    views = described_views(images, pixel_numbers)
+    return [[one.kind for one in suspicion.named] for suspicion in suspect(views, found, restored)]
 
 
 def together(images):
     found, chosen = detector()
     labels = np.arange(120) % 3
-    return suspect_set(images, found, chosen, pixel_numbers, labels, seed=0), chosen
+    return suspect_set(described_views(images, pixel_numbers), found, labels, seed=0), chosen
 
 
 FAULTS = {
@@ -114,12 +124,83 @@ def test_every_kind_keeps_shape_and_type_and_changes_something(channels):
             assert (changed != images).any(), kind.name
 
 
-def test_every_inverse_undoes_its_kind():
-    images = scenes(3, seed=9)
-    for kind in KINDS:
-        for undo in kind.undo:
-            changed = kind.forms[0](images, np.random.default_rng(0))
-            assert (undo(changed, np.random.default_rng(0)) == images).all(), kind.name
+def test_every_view_is_a_kind_and_one_view_undoes_it():
+    images, generator = scenes(3, seed=9), np.random.default_rng(0)
+    kinds, views = {kind.name: kind for kind in KINDS}, views_for(3)
+    for name in VIEWED:
+        (form,) = kinds[name].forms
+        assert (form(images, generator) == views[name](images, generator)).all()
+        assert (views[undoing(name)](form(images, generator), generator) == images).all(), name
+
+
+def test_a_restored_image_has_usual_levels_colours_and_no_frame():
+    images, generator = scenes(20, seed=11), np.random.default_rng(0)
+    usual = Usual.of(images)
+    dark = RESTORES["too dark"](changes.affine(0.3, 0)(images, generator), usual)
+    assert abs(dark.mean() - images.mean()) < 3
+    red = RESTORES["colour cast"](changes.channel_gains(1.0, 0.5, 0.7)(images, generator), usual)
+    assert np.allclose(red.mean(axis=(0, 1, 2)) / red.mean(), images.mean(axis=(0, 1, 2)) / images.mean(), atol=0.05)
+    framed = changes.pad(0.5, 1.0, 0)(images, generator)
+    opened = RESTORES["padded"](framed, usual)
+    assert np.abs(opened.astype(float) - images).mean() < 0.4 * np.abs(framed.astype(float) - images).mean()
+    assert (RESTORES["padded"](np.zeros_like(images), usual) == 0).all()
+    assert set(RESTORES) <= {kind.name for kind in KINDS}
+
+
+def test_what_is_wrong_in_more_than_one_way_is_not_named_after_one_of_them():
+    rng = np.random.default_rng(12)
+    patterns = rng.integers(0, 2, (20, 16, 16, 1)).repeat(3, axis=3).astype(np.uint8) * 60
+    assert not any(named(patterns))
+
+
+def test_a_grey_file_is_only_grey_where_it_looks_like_ordinary_images_without_colour():
+    grey = Finding(id="I3", cause=5, title="grey", sentence="", evidence={}, confidence=0.9, repair="", declared=True)
+    found = Candidate(kind="grey", share=0.95, share_p=0.5, typical_p=0.5, undone_p=None)
+    suspicion = Suspicion(clean_p=0.001, kind_p=0.002, named_p=0.002, is_beyond=True, candidates=(found,))
+    image = evidence_of(suspicion, facts=(grey,))
+    assert judge(image, KINDS) is grey
+    shoe = replace(suspicion, candidates=(replace(found, typical_p=0.004),))
+    assert judge(replace(image, suspicion=shoe), KINDS).id == "I1"
+    assert judge(replace(image, suspicion=None), KINDS) is grey
+
+
+def evidence_of(suspicion, facts=()):
+    return ImageEvidence(
+        facts=facts, label="a", probability=0.9, prediction_set=("a",), true_label=None, p_value=0.5, unlike_p=0.01,
+        record=None, neighbours=[], suspicion=suspicion,
+    )  # fmt: skip
+
+
+def test_a_kind_that_is_not_all_that_is_wrong_makes_an_image_unlike_the_training_images():
+    padded = Candidate(kind="padded", share=0.95, share_p=0.5, typical_p=0.5, undone_p=None, restored_p=0.5)
+    suspicion = Suspicion(clean_p=0.001, kind_p=0.002, named_p=0.002, is_beyond=True, candidates=(padded,))
+    image = evidence_of(suspicion)
+    assert judge(image, KINDS).title == "padded"
+    other = replace(suspicion, candidates=(replace(padded, restored_p=0.001),))
+    verdict = judge(replace(image, suspicion=other), KINDS)
+    assert verdict.id == "I1"
+    assert "as if it stands in an even frame, but with that undone it stays as unlike" in verdict.sentence
+
+
+def test_two_turns_make_a_third_one():
+    assert (after("turned left", "turned left"), after("turned left", "turned right")) == ("upside down", CLEAN)
+    assert {after(view, "mirrored") for view in TURNS} == set(TURNS)
+
+
+def test_the_votes_of_all_views_tell_a_turn_that_the_image_alone_does_not():
+    """A weak sense of where up is: one unit of log-odds for the true turn, and noise of one unit."""
+    rng, names = np.random.default_rng(0), list(TURNS)
+    columns = {name: place for place, name in enumerate(names)}
+
+    def seen(turn):
+        log_posterior = rng.normal(0, 1, (400, len(names)))
+        log_posterior[:, columns[turn]] += 1
+        return log_posterior
+
+    views = {view: seen(after(view, "flipped")) for view in TURNS}
+    alone = (views[CLEAN].argmax(axis=1) == columns["flipped"]).mean()
+    together = (Orbit(columns).votes(views).turns.argmax(axis=1) == columns["flipped"]).mean()
+    assert (alone < 0.5, together > 0.8) == (True, True), (alone, together)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (16, 24, 3), (33, 20, 3)])
@@ -149,7 +230,7 @@ def test_the_detector_of_a_model_is_fitted_once_and_kept(tmp_path, monkeypatch):
     assert fits == [1]
     assert (first.labels == second.labels).all()
     images = model.reference.held_out[:5]
-    asked = [one.detector.assess(one.describe(255 - images)) for one in (first, second)]
+    asked = [one.detector.assess(described_views(255 - images, one.describe)) for one in (first, second)]
     assert np.allclose(asked[0].share, asked[1].share, atol=0.02)
     (kept,) = (tmp_path / "cnnexp" / "diagnosis").iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])

@@ -9,7 +9,9 @@ import numpy as np
 from cnnexp.diagnosis.image.class_record import ClassRecord, class_record
 from cnnexp.diagnosis.image.confirm import Suspicion, suspect
 from cnnexp.diagnosis.image.file_facts import TrainingFacts, judge_file
+from cnnexp.diagnosis.image.restore import RESTORES
 from cnnexp.diagnosis.image.sets import FEWEST, SetSuspicion, suspect_set
+from cnnexp.diagnosis.image.simulation import Values, described_views
 from cnnexp.diagnosis.image.stability import stability
 from cnnexp.diagnosis.image.verdict import ImageEvidence, judge, judge_set
 from cnnexp.errors import ConfigError
@@ -83,14 +85,15 @@ def diagnose_images(
     predictions = list(predict(model, items, coverage=COVERAGE, neighbours=NEIGHBOURS))
     stacked = [prediction.pixels for prediction in predictions if prediction.pixels is not None]
     pixels = np.stack(stacked) if stacked else np.empty((0, *model.card.image.shape), np.uint8)
-    suspicions = iter(_suspicions(pixels, mismatches))
+    views = None if mismatches is None or not len(pixels) else described_views(pixels, mismatches.describe)
+    suspicions = iter(_suspicions(pixels, views, mismatches))
     stable = iter(stability(pixels, _answering(model)) if len(pixels) else [])
     diagnose = partial(_diagnose, model, training_facts(model), mismatches, recorded, true_label)
     images = tuple(
         _unread(prediction) if prediction.answer is None else diagnose(item, prediction, next(suspicions), next(stable))
         for item, prediction in zip(items, predictions, strict=True)
     )
-    return Diagnosis(images, _together(pixels, mismatches), None if mismatches is None else mismatches.fitted_on)
+    return Diagnosis(images, _together(views, mismatches), None if mismatches is None else mismatches.fitted_on)
 
 
 def require_class(true_label: str | None, names: Sequence[str]) -> None:
@@ -107,19 +110,23 @@ def require_class(true_label: str | None, names: Sequence[str]) -> None:
         )
 
 
-def _suspicions(pixels: Images, mismatches: Mismatches | None) -> Sequence[Suspicion | None]:
-    if mismatches is None or not len(pixels):
+def _suspicions(pixels: Images, views: Values | None, mismatches: Mismatches | None) -> Sequence[Suspicion | None]:
+    if mismatches is None or views is None:
         return [None] * len(pixels)
-    return suspect(pixels, mismatches.detector, mismatches.kinds, mismatches.describe)
+    describe, usual = mismatches.describe, mismatches.usual
+
+    def restored(place: int, kind: str) -> Values:
+        return describe(RESTORES[kind](pixels[place : place + 1], usual))
+
+    return suspect(views, mismatches.detector, restored)
 
 
-def _together(pixels: Images, mismatches: Mismatches | None) -> SetDiagnosis | None:
-    if mismatches is None or len(pixels) < FEWEST:
+def _together(views: Values | None, mismatches: Mismatches | None) -> SetDiagnosis | None:
+    """Judge all images together, by their described views (V, N, D)."""
+    if mismatches is None or views is None or views.shape[1] < FEWEST:
         return None
-    chosen = pixels[np.unique(np.linspace(0, len(pixels) - 1, MOST_TOGETHER).astype(np.int64))]
-    found = suspect_set(
-        chosen, mismatches.detector, mismatches.kinds, mismatches.describe, mismatches.labels, seed=_SEED
-    )
+    chosen = views[:, np.unique(np.linspace(0, views.shape[1] - 1, MOST_TOGETHER).astype(np.int64))]
+    found = suspect_set(chosen, mismatches.detector, mismatches.labels, seed=_SEED)
     return SetDiagnosis(suspicion=found, verdict=judge_set(found, mismatches.kinds))
 
 

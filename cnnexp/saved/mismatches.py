@@ -16,6 +16,7 @@ from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.diagnosis.image.detector import Detector, Gaussians, fit_detector
 from cnnexp.diagnosis.image.kinds import Kind, kinds_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
+from cnnexp.diagnosis.image.restore import Usual
 from cnnexp.diagnosis.image.simulation import Describe, Values, simulate
 from cnnexp.errors import ModelError
 from cnnexp.portable.card import MODEL_FILE, REFERENCE_FILE, digest_of
@@ -24,7 +25,7 @@ from cnnexp.records import Images, Labels
 from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 9  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 10  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
 _CHUNK = 256  # images through the network at once
@@ -39,6 +40,7 @@ class Mismatches:
 
     detector: Detector
     labels: Labels  # (n,) of the ordinary images that it was fitted on
+    usual: Usual  # what is usual among these
     kinds: tuple[Kind, ...]
     describe: Describe
     fitted_on: str  # what these images are
@@ -66,7 +68,7 @@ def mismatches_of(model: Classifier, held_out: HeldOut, *, on_fit: Callable[[], 
 
 def _fit(
     held_out: HeldOut, kinds: tuple[Kind, ...], describe: Describe, on_fit: Callable[[], None]
-) -> tuple[Detector, Labels]:
+) -> tuple[Detector, Labels, Usual]:
     images, labels = held_out.read()
     if len(images) < FEWEST:
         raise ModelError(
@@ -75,7 +77,7 @@ def _fit(
         )
     on_fit()
     simulated = simulate(images, kinds, describe, seed=_SEED)
-    return fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1]), labels
+    return fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1]), labels, Usual.of(images)
 
 
 def _describer(model: Classifier) -> Describe:
@@ -97,49 +99,64 @@ def _describer(model: Classifier) -> Describe:
     return describe
 
 
-def _to_bytes(detector: Detector, labels: Labels) -> bytes:
+def _to_bytes(detector: Detector, labels: Labels, usual: Usual) -> bytes:
     of_kinds: dict[str, Any] = {name: np.concatenate(getattr(detector, name)) for name in _OF_KINDS}
     file = io.BytesIO()
     np.savez(
         file,
         names=np.array(detector.names),
+        views=np.array(detector.views),
         kind_of=detector.kind_of,
         **{name: getattr(detector.gaussians, name) for name in _GAUSSIANS},
         temperature=np.float64(detector.temperature),
+        vote_temperatures=np.array(detector.vote_temperatures),
         rows=detector.rows.astype(np.float16),
         row_kinds=detector.row_kinds,
         clean_scores=detector.clean_scores,
         clean_firsts=detector.clean_firsts,
         posteriors=detector.posteriors.astype(np.float32),
         row_forms=detector.row_forms,
+        clean_rows=detector.clean_rows,
+        alone=detector.alone,
         pixel_numbers=np.int64(detector.pixel_numbers),
         **of_kinds,
         counts=np.array([len(part) for part in detector.apart]),
         labels=labels,
+        clean_evidence=detector.clean_evidence,
+        restored=np.concatenate(detector.restored),
+        restored_counts=np.array([len(part) for part in detector.restored]),
+        usual=np.array([usual.mean, usual.deviation, usual.colour, *usual.channels]),
     )
     return file.getvalue()
 
 
-def _read(content: bytes | None) -> tuple[Detector, Labels] | None:
-    """Return a kept detector and the labels of its ordinary images; None: there is none, or it is damaged."""
+def _read(content: bytes | None) -> tuple[Detector, Labels, Usual] | None:
+    """Return a kept detector, labels and usual numbers of its ordinary images; None: there is none, or damaged."""
     if content is None:
         return None
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             detector = Detector(
                 names=tuple(arrays["names"].tolist()),
+                views=tuple(arrays["views"].tolist()),
                 kind_of=arrays["kind_of"],
                 gaussians=Gaussians(**{name: arrays[name] for name in _GAUSSIANS}),
                 temperature=float(arrays["temperature"]),
+                vote_temperatures=tuple(arrays["vote_temperatures"].tolist()),
                 rows=arrays["rows"].astype(np.float32),
                 row_kinds=arrays["row_kinds"],
                 clean_scores=arrays["clean_scores"],
                 clean_firsts=arrays["clean_firsts"],
                 posteriors=arrays["posteriors"].astype(np.float64),
                 row_forms=arrays["row_forms"],
+                clean_rows=arrays["clean_rows"],
+                alone=arrays["alone"],
                 pixel_numbers=int(arrays["pixel_numbers"]),
                 **{name: tuple(np.split(arrays[name], np.cumsum(arrays["counts"])[:-1])) for name in _OF_KINDS},
+                clean_evidence=arrays["clean_evidence"],
+                restored=tuple(np.split(arrays["restored"], np.cumsum(arrays["restored_counts"])[:-1])),
             )
-            return detector, arrays["labels"]
+            mean, deviation, colour, *channels = arrays["usual"].tolist()
+            return detector, arrays["labels"], Usual(mean, deviation, np.array(channels), colour)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return None

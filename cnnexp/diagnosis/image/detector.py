@@ -1,8 +1,9 @@
 """Which kind of mismatch an image shows: simulated kinds told apart by Gaussians, and how unusual that is for each.
 
 One Gaussian for each form of each kind with a common covariance (linear discriminant analysis with subclasses: Hastie &
-Tibshirani 1996), so that a kind is a mixture. All limits are conformal ranks among simulated images which the Gaussians
-they are ranked by were not fitted on: the fit is repeated without each fifth of the source images.
+Tibshirani 1996), so that a kind is a mixture. What can be undone exactly is told by all views, see `orbit`. All limits
+are conformal ranks among simulated images which the Gaussians they are ranked by were not fitted on: the fit is
+repeated without each fifth of the source images.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import logsumexp
 
-from cnnexp.diagnosis.image.kinds import CLEAN
+from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after, undoing
 from cnnexp.diagnosis.image.simulation import Simulated, Values
 
 ACCUSE_P = 0.01  # share of ordinary images that are accused, at most; naming them needs more
@@ -28,6 +29,7 @@ NEIGHBOUR = 3  # which of the nearest simulated images tells how typical an imag
 TEMPERATURES = np.geomspace(1, 16, 17)  # Gaussians of dependent numbers are too sure of themselves
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +83,9 @@ class Evidence:
     typical_p: Floats  # (N, K) share of simulated images of each kind that are as far from all others of it
     share: Floats  # (N, K) of all that is not clean, 0..1; that of clean is 0
     share_p: Floats  # (N, K) share of simulated images of each kind that are given as little of it
+    odds: Floats  # (N,) log-odds of any kind against clean
+    undone_p: Floats  # (N, K) share of clean images that look as much changed as this one undone; NaN: no inverse
+    undone: Floats  # (V, N, K) log posteriors of the views alone, without votes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,9 +93,11 @@ class Detector:
     """What was fitted once for a model."""
 
     names: tuple[str, ...]  # (K,) kinds; the first one is clean
+    views: tuple[str, ...]  # (V,) of these, those that are views; the first one is clean
     kind_of: NDArray[np.int64]  # (F,) the kind of each form
     gaussians: Gaussians
     temperature: float
+    vote_temperatures: tuple[float, float]  # see `Orbit`
     rows: Values  # (R, D) whitened simulated images
     row_kinds: NDArray[np.int64]  # (R,)
     clean_scores: Floats  # (n,) log-odds of any kind against clean, of clean images
@@ -101,11 +108,21 @@ class Detector:
     shares: tuple[Floats, ...]  # K sorted shares that images of a kind are given of it
     posteriors: Floats  # (R, K) log posteriors of the simulated images, by Gaussians that were fitted without them
     row_forms: NDArray[np.int64]  # (R,)
+    clean_rows: NDArray[np.int64]  # (n,) of the R: the clean images of which all views are known
+    alone: Floats  # (n, K) log posteriors of these without votes
+    clean_evidence: Floats  # (n, 3) share, typical_p and share_p of the first kind of each of them
+    restored: tuple[
+        Floats, ...
+    ]  # K sorted log-odds that restored images of a kind are changed; empty: it has no inverse
 
-    def assess(self, values: Values) -> Evidence:
-        """Return the evidence of described images (N, D)."""
-        rows = self.gaussians.whitened(values)
-        log_posterior = kind_posteriors(self.gaussians.log_likelihoods(rows), self.kind_of, self.temperature)
+    def assess(self, views: Values) -> Evidence:
+        """Return the evidence of images by their described views (V, N, D)."""
+        whitened = [self.gaussians.whitened(values) for values in views]
+        alone = np.stack(
+            [kind_posteriors(self.gaussians.log_likelihoods(one), self.kind_of, self.temperature) for one in whitened]
+        )
+        rows, orbit = whitened[0], Orbit(_places(self.names, self.views), self.vote_temperatures)
+        log_posterior = orbit.divide(alone[0], orbit.votes(dict(zip(self.views, alone, strict=True))))
         share = not_clean_shares(log_posterior)
         odds = _changed_odds(log_posterior)
         typical_p = np.stack([self._typical_p(rows, kind) for kind in range(len(self.names))], axis=1)
@@ -116,7 +133,18 @@ class Detector:
             typical_p=typical_p,
             share=share,
             share_p=np.stack([_rank_low(share[:, k], known) for k, known in enumerate(self.shares)], axis=1),
+            odds=odds,
+            undone_p=self._undone_p(alone),
+            undone=alone,
         )
+
+    def _undone_p(self, alone: Floats) -> Floats:
+        known = np.sort(_changed_odds(self.alone))
+        found = np.full(alone.shape[1:], np.nan)
+        for kind in self.views[1:]:
+            odds = _changed_odds(alone[self.views.index(undoing(kind))])
+            found[:, self.names.index(kind)] = _rank_high(odds, known)
+        return found
 
     def _kind_p(self, odds: Floats, first: NDArray[np.int64]) -> Floats:
         """Return (N,) shares of clean images; those that look grey by nature say nothing about one that looks dark."""
@@ -124,6 +152,16 @@ class Detector:
         as_much = self.clean_scores >= odds[:, None] - MARGIN
         share: Floats = ((alike & as_much).sum(axis=1) + 1) / (len(self.clean_scores) + 1)
         return share
+
+    def restored_p(self, kind: int, values: Values) -> Floats:
+        """Return (N,) the share of simulated images of a kind that look as much changed when it is undone as these.
+
+        `values` (N, D) describe images in which it was undone.
+        """
+        alone = kind_posteriors(
+            self.gaussians.log_likelihoods(self.gaussians.whitened(values)), self.kind_of, self.temperature
+        )
+        return _rank_high(_changed_odds(alone), self.restored[kind])
 
     def _typical_p(self, rows: Values, kind: int) -> Floats:
         apart = _apart(rows, self.rows[self.row_kinds == kind], self.pixel_numbers)
@@ -213,7 +251,7 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
     assert names[0] == CLEAN
     kind_of = np.array([names.index(name) for name in simulated.names])
     count, kinds = len(simulated.names), kind_of[simulated.forms]
-    likelihoods = np.empty((len(kinds), count))
+    likelihoods, restored = np.empty((len(kinds), count)), np.empty((len(simulated.restored), count))
     apart = np.empty((len(kinds), 3))
     folds = simulated.sources % FOLDS
     for fold in range(FOLDS):
@@ -221,33 +259,92 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
         fitted = fit_gaussians(simulated.values[inside], simulated.forms[inside], count)
         rows = fitted.whitened(simulated.values)
         likelihoods[outside] = fitted.log_likelihoods(rows[outside])
+        of_fold = folds[simulated.restored_rows] == fold
+        restored[of_fold] = fitted.log_likelihoods(fitted.whitened(simulated.restored[of_fold]))
         for kind in range(len(names)):
             asked, known = outside[kinds[outside] == kind], inside[kinds[inside] == kind]
             apart[asked] = _apart(rows[asked], rows[known], pixel_numbers)
     temperature = _temperature(likelihoods, kind_of, kinds)
-    posteriors = kind_posteriors(likelihoods, kind_of, temperature)
+    alone = kind_posteriors(likelihoods, kind_of, temperature)
+    views = simulated.names[: len(simulated.views)]
+    posteriors, vote_temperatures = _with_votes(alone, names, views, simulated.views)
     shares = not_clean_shares(posteriors)
     of_kind = [kinds == kind for kind in range(len(names))]
     sorted_apart = tuple(np.sort(apart[chosen], axis=0) for chosen in of_kind)
     final = fit_gaussians(simulated.values, simulated.forms, count)
+    rows = final.whitened(simulated.values)
+    clean = simulated.views[0]
+    restored_odds = _changed_odds(kind_posteriors(restored, kind_of, temperature))
+    sorted_oddity = tuple(np.sort(_oddity(apart[own], known)) for own, known in zip(of_kind, sorted_apart, strict=True))
+    sorted_shares = tuple(np.sort(shares[chosen, kind]) for kind, chosen in enumerate(of_kind))
     return Detector(
         names=names,
+        views=views,
         kind_of=kind_of,
         gaussians=final,
         temperature=temperature,
-        rows=final.whitened(simulated.values),
+        vote_temperatures=vote_temperatures,
+        rows=rows,
         row_kinds=kinds,
-        clean_scores=_changed_odds(posteriors[kinds == 0]),
-        clean_firsts=shares[kinds == 0].argmax(axis=1),
+        clean_scores=_changed_odds(posteriors[clean]),
+        clean_firsts=shares[clean].argmax(axis=1),
         pixel_numbers=pixel_numbers,
         apart=sorted_apart,
-        oddity=tuple(
-            np.sort(_oddity(apart[chosen], known)) for chosen, known in zip(of_kind, sorted_apart, strict=True)
-        ),
-        shares=tuple(np.sort(shares[chosen, kind]) for kind, chosen in enumerate(of_kind)),
+        oddity=sorted_oddity,
+        shares=sorted_shares,
         posteriors=posteriors,
         row_forms=simulated.forms,
+        clean_rows=clean,
+        alone=alone[clean],
+        clean_evidence=_of_first_kinds(
+            clean, shares, rows, kinds, sorted_apart, sorted_oddity, sorted_shares, pixel_numbers
+        ),
+        restored=tuple(np.sort(restored_odds[kinds[simulated.restored_rows] == kind]) for kind in range(len(names))),
     )
+
+
+def _of_first_kinds(
+    clean: Ints,
+    shares: Floats,
+    rows: Values,
+    kinds: Ints,
+    apart: tuple[Floats, ...],
+    oddity: tuple[Floats, ...],
+    sorted_shares: tuple[Floats, ...],
+    pixel_numbers: int,
+) -> Floats:
+    """Return (n, 3) share, typical_p and share_p of the most probable kind of clean rows (n,)."""
+    first = shares[clean].argmax(axis=1)
+    found = np.stack([shares[clean, first], np.zeros(len(clean)), np.zeros(len(clean))], axis=1)
+    for kind in np.unique(first).tolist():
+        own = first == kind
+        off = _oddity(_apart(rows[clean[own]], rows[kinds == kind], pixel_numbers), apart[kind])
+        found[own, 1] = _rank_low(off, oddity[kind])
+        found[own, 2] = _rank_low(found[own, 0], sorted_shares[kind])
+    return found
+
+
+def _places(names: tuple[str, ...], views: tuple[str, ...]) -> dict[str, int]:
+    return {view: names.index(view) for view in views}
+
+
+def _with_votes(
+    alone: Floats, names: tuple[str, ...], views: tuple[str, ...], rows: Ints
+) -> tuple[Floats, tuple[float, float]]:
+    """Return log posteriors (R, K) with the votes of all views, and their temperatures; `rows` (V, n) are the views."""
+    orbit, row_of = Orbit(_places(names, views)), dict(zip(views, rows, strict=True))
+    found = {}
+    for kind in views:  # the views of an image that was changed are other rows of the same source
+        seen = {CLEAN: row_of[kind], kind: row_of[CLEAN]}
+        if kind in TURNS:
+            seen = {view: row_of[after(view, kind)] for view in TURNS}
+        if kind == CLEAN:
+            seen = row_of
+        found[kind] = orbit.votes({view: alone[places] for view, places in seen.items()})
+    orbit, divided = orbit.tempered(found), alone.copy()
+    for kind, cast in found.items():
+        divided[row_of[kind]] = orbit.divide(alone[row_of[kind]], cast)
+    return divided, orbit.temperatures
 
 
 def _temperature(likelihoods: Floats, kind_of: NDArray[np.int64], kinds: NDArray[np.int64]) -> float:

@@ -1,6 +1,7 @@
-"""The kinds of mismatch that are simulated: each with its name, how it is made, how it is undone, and its repair.
+"""The kinds of mismatch that are simulated: each with its name, how it is made, and its repair.
 
-Every kind has several strengths and forms, because what happened to an image is never the one that was simulated.
+Every kind has several strengths and forms, because what happened to an image is never the one that was simulated. What
+can be undone exactly is a view in `orbit`, too.
 """
 
 from dataclasses import dataclass
@@ -23,11 +24,9 @@ class Kind:
     forms: tuple[Transform, ...]
     what: str  # a clause: "its red and blue channels are exchanged"
     repair: str
-    undo: tuple[Transform, ...] = ()  # each may restore the image; empty: information is lost
     colour: bool = False  # of images with three channels only
 
 
-CLEAN = "clean"
 OTHER = "other"
 
 KINDS = (
@@ -36,7 +35,6 @@ KINDS = (
         (t.swap_channels,),
         "red and blue are exchanged",
         "The program that wrote or passed the image has blue first (OpenCV does): image = image[..., ::-1].",
-        undo=(t.swap_channels,),
         colour=True,
     ),
     Kind(
@@ -66,49 +64,48 @@ KINDS = (
         (t.invert,),
         "dark and bright are exchanged",
         "Invert it: image = 255 - image.",
-        undo=(t.invert,),
     ),
     Kind(
         "turned left",
         (t.turn(1),),
         "it is turned a quarter to the left",
         "Turn it a quarter to the right, or keep its EXIF orientation when it is saved.",
-        undo=(t.turn(3),),
     ),
     Kind(
         "turned right",
         (t.turn(3),),
         "it is turned a quarter to the right",
         "Turn it a quarter to the left, or keep its EXIF orientation when it is saved.",
-        undo=(t.turn(1),),
     ),
     Kind(
         "upside down",
         (t.turn(2),),
         "it is upside down",
         "Turn it by half, or keep its EXIF orientation when it is saved.",
-        undo=(t.turn(2),),
     ),
     Kind(
         "mirrored",
         (t.mirror,),
         "left and right are exchanged",
         "Mirror it back: front cameras store mirrored images.",
-        undo=(t.mirror,),
     ),
     Kind(
         "flipped",
         (t.flip,),
         "top and bottom are exchanged",
         "Flip it: image = image[::-1]. Some formats store the lowest row first.",
-        undo=(t.flip,),
     ),
     Kind(
         "transposed",
         (t.transpose,),
         "rows and columns are exchanged",
         "Exchange the axes: image = image.swapaxes(0, 1); NumPy has rows first.",
-        undo=(t.transpose,),
+    ),
+    Kind(
+        "transverse",
+        (t.transverse,),
+        "it is mirrored at its diagonal from the lower left to the upper right",
+        "Mirror it back, or keep its EXIF orientation (7) when it is saved.",
     ),
     Kind(
         "padded",
@@ -151,7 +148,7 @@ KINDS = (
             r(lambda by: t.affine(1, -by), (45, 80)),
             r(lambda by: t.affine(1, -by), (80, 130)),
         ),
-        "it is much darker",
+        "it is much darker than training images are",
         "Expose longer, or train with augmentation.brightness.",
     ),
     Kind(
@@ -164,7 +161,7 @@ KINDS = (
             r(lambda by: t.affine(1, by), (45, 80)),
             r(lambda by: t.affine(1, by), (80, 130)),
         ),
-        "it is much brighter",
+        "it is much brighter than training images are",
         "Expose shorter, or train with augmentation.brightness.",
     ),
     Kind(

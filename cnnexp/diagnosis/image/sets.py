@@ -7,10 +7,11 @@ from scipy.special import logsumexp
 from scipy.stats import trim_mean
 
 from cnnexp.diagnosis.image.confirm import LISTED, POSSIBLE_P, TYPICAL_P
-from cnnexp.diagnosis.image.detector import Detector, Evidence, Floats, log_odds
-from cnnexp.diagnosis.image.kinds import OTHER, Kind
-from cnnexp.diagnosis.image.simulation import Describe
-from cnnexp.records import Images, Labels
+from cnnexp.diagnosis.image.detector import Detector, Floats, log_odds
+from cnnexp.diagnosis.image.kinds import OTHER
+from cnnexp.diagnosis.image.orbit import undoing
+from cnnexp.diagnosis.image.simulation import Values
+from cnnexp.records import Labels
 
 FEWEST = 5  # images of a set; fewer are judged one by one
 DRAWS = 2_000  # sets of ordinary images that a set is compared with: p-values in steps of 0.0005
@@ -82,34 +83,34 @@ class SetSuspicion:
         return possible[:1] if possible[0].share >= NAMED else possible if len(possible) <= LISTED else ()
 
 
-def suspect_set(
-    images: Images, detector: Detector, kinds: tuple[Kind, ...], describe: Describe, clean_labels: Labels, *, seed: int
-) -> SetSuspicion:
-    """Return what is suspected of N images together; `clean_labels` are those of the detector's clean images."""
-    evidence = detector.assess(describe(images))
-    ordinary = _ordinary_sets(detector.posteriors[detector.row_forms == 0], clean_labels, len(images), seed)
-    clean_p = ordinary.p_value(evidence)
+def suspect_set(views: Values, detector: Detector, clean_labels: Labels, *, seed: int) -> SetSuspicion:
+    """Return what is suspected of N images together, by their described views (V, N, D).
+
+    `clean_labels` are those of the images that the detector was fitted on.
+    """
+    evidence, count, labels = detector.assess(views), views.shape[1], clean_labels[detector.clean_rows]
+    ordinary = _ordinary_sets(detector.posteriors[detector.clean_rows], labels, count, seed)
+    ordinary_alone = _ordinary_sets(detector.alone, labels, count, seed)
     shares = set_shares(evidence.log_posterior)
     order = (1 + np.argsort(-shares[1:], kind="stable")[:CANDIDATES]).tolist()
-    undo = {kind.name: kind.undo for kind in kinds}
 
     def candidate(kind: int) -> SetCandidate:
-        changes = undo[detector.names[kind]] if clean_p <= SUSPECT_P else ()
-        generator = np.random.default_rng(seed)
-        typical = evidence.typical_p[:, kind]
+        name, typical = detector.names[kind], evidence.typical_p[:, kind]
+        undone = evidence.undone[detector.views.index(undoing(name))] if name in detector.views else None
         return SetCandidate(
-            kind=detector.names[kind],
+            kind=name,
             share=float(shares[kind]),
-            share_p=_share_p(shares[kind], detector, kind, len(images), seed),
+            share_p=_share_p(shares[kind], detector, kind, count, seed),
             typical=float(typical.mean()),
             explained=int((typical >= TYPICAL_P).sum()),
-            undone_p=max(
-                (ordinary.p_value(detector.assess(describe(change(images, generator)))) for change in changes),
-                default=None,
-            ),
+            undone_p=None if undone is None else ordinary_alone.p_value(undone),
         )
 
-    return SetSuspicion(images=len(images), clean_p=clean_p, candidates=tuple(candidate(kind) for kind in order))
+    return SetSuspicion(
+        images=count,
+        clean_p=ordinary.p_value(evidence.log_posterior),
+        candidates=tuple(candidate(kind) for kind in order),
+    )
 
 
 def _share_p(share: float, detector: Detector, kind: int, size: int, seed: int) -> float:
@@ -140,9 +141,9 @@ class _OrdinarySets:
     deviation: Floats  # (K,)
     highest: Floats  # (DRAWS,) sorted
 
-    def p_value(self, evidence: Evidence) -> float:
+    def p_value(self, log_posterior: Floats) -> float:
         """Return the share of ordinary sets whose highest kind stands out as much (Westfall & Young 1993, max t)."""
-        score = float(self._standing_out(_mean_odds(evidence.log_posterior)[None])[0])
+        score = float(self._standing_out(_mean_odds(log_posterior)[None])[0])
         return float((len(self.highest) - np.searchsorted(self.highest, score) + 1) / (len(self.highest) + 1))
 
     def _standing_out(self, odds: Floats) -> Floats:

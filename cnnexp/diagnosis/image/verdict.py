@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnnexp.diagnosis.image.class_record import ClassRecord
-from cnnexp.diagnosis.image.confirm import Candidate, Suspicion
+from cnnexp.diagnosis.image.confirm import POSSIBLE_P, Candidate, Suspicion
 from cnnexp.diagnosis.image.kinds import Kind
 from cnnexp.diagnosis.image.sets import ACCUSE_P, SetSuspicion
 from cnnexp.records import Finding
 
 CERTAIN = 0.9  # confidence from which a fact of the file alone explains the answer
 LIKELY = 0.5  # confidence from which a fact of the file is offered as a reason why an image is unlike all others
+SIMULATED_FACTS = frozenset({"grey"})  # facts of files that are kinds of mismatch, too
 WEAK_RECALL = 0.7  # below, errors on a class say more about the class than about one image
 
 
@@ -41,38 +42,53 @@ def judge(image: ImageEvidence, kinds: Sequence[Kind]) -> Finding:
 
     `kinds` are those that were simulated.
     """
-    certain = [fact for fact in image.facts if fact.confidence >= CERTAIN]
+    certain = [fact for fact in image.facts if fact.confidence >= CERTAIN and not _is_not_all(fact, image.suspicion)]
     if certain:
         return certain[0]
     if image.suspicion is not None and (named := image.suspicion.named):
         return _mismatch(named, image.suspicion, kinds)
     accused = image.suspicion is not None and image.suspicion.is_accused
-    return _unlike(image) if image.is_unlike or accused else _ordinary(image)
+    return _unlike(image, kinds) if image.is_unlike or accused else _ordinary(image)
+
+
+def _is_not_all(fact: Finding, suspicion: Suspicion | None) -> bool:
+    """Return whether images that are ordinary but for a fact of the file look otherwise: a grey shoe among hands."""
+    if suspicion is None or not suspicion.is_accused or fact.title not in SIMULATED_FACTS:
+        return False
+    own = next((one for one in suspicion.candidates if one.kind == fact.title), None)
+    return own is None or own.typical_p < POSSIBLE_P
 
 
 def _mismatch(named: Sequence[Candidate], suspicion: Suspicion, kinds: Sequence[Kind]) -> Finding:
     evidence = {
         "clean_p": suspicion.clean_p,
         "kind_p": suspicion.kind_p,
+        "named_p": suspicion.named_p,
         "share": named[0].share,
         "typical_p": named[0].typical_p,
     }
     if (restored := named[0].undone_p) is not None:
         evidence["undone_p"] = restored
-    proof = f"Of ordinary images {_small(suspicion.kind_p)} look so" + (
+    if (nearly := named[0].restored_p) is not None:
+        evidence["restored_p"] = nearly
+    proof = f"Of ordinary images {_small(min(suspicion.kind_p, suspicion.named_p))} look so" + (
         f", and with the change undone it looks as {restored:.0%} of them do."
         if restored is not None
         else "; training images changed in this way look like it."
     )
-    return named_finding([one.kind for one in named], kinds, proof=proof, evidence=evidence, what="Most probably")
+    return named_finding([one.kind for one in named], kinds, proof=proof, evidence=evidence)
 
 
 def named_finding(
-    names: Sequence[str], kinds: Sequence[Kind], *, proof: str, evidence: dict[str, float], what: str
+    names: Sequence[str], kinds: Sequence[Kind], *, proof: str, evidence: dict[str, float], of_each: bool = False
 ) -> Finding:
-    """Return the finding of one kind, or of several that cannot be separated, the most probable first."""
+    """Return the finding of one kind, or of several that cannot be separated, the most probable first.
+
+    `of_each`: it is said of each image of a set.
+    """
     by_name = {kind.name: kind for kind in kinds}
-    reasons = " or ".join(by_name[name].what for name in names)
+    whats = [_of_each(by_name[name].what) if of_each else by_name[name].what for name in names]
+    reasons, what = " or ".join(whats), "The same is wrong with all of them:" if of_each else "Most probably"
     return Finding(
         id="I3",
         cause=5,
@@ -85,13 +101,20 @@ def named_finding(
     )
 
 
+def _of_each(what: str) -> str:
+    """Return a clause about it as one about each image."""
+    if what.startswith("it "):
+        return f"each {what.removeprefix('it ')}"
+    return f"the {what.removeprefix('its ')}" if what.startswith("its ") else what
+
+
 def _small(share: float) -> str:
     if share < 0.001:
         return "fewer than 0.1%"
     return f"at most {share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
-def _unlike(image: ImageEvidence) -> Finding:
+def _unlike(image: ImageEvidence, kinds: Sequence[Kind]) -> Finding:
     accused = image.suspicion is not None and image.suspicion.is_accused
     p = min(
         image.p_value if image.p_value is not None else 1.0,
@@ -99,7 +122,7 @@ def _unlike(image: ImageEvidence) -> Finding:
     )
     known = [fact for fact in image.facts if fact.confidence >= LIKELY]
     hint = f" What is known of the file may explain it: {known[0].title}." if known else ""
-    looked = " None of the mismatches that were tried explains it." if image.suspicion is not None else ""
+    looked = "" if image.suspicion is None else _looked(image.suspicion, kinds)
     return Finding(
         id="I1",
         cause=5,
@@ -110,6 +133,15 @@ def _unlike(image: ImageEvidence) -> Finding:
         confidence=1 - p,
         repair="Add images like it to the training data, or do not ask this network about them.",
     )
+
+
+def _looked(suspicion: Suspicion, kinds: Sequence[Kind]) -> str:
+    """Say that mismatches do not explain an image, and which one only seems to: undoing it leaves the image unlike."""
+    first = suspicion.candidates[0]
+    if first.restored_p is None or first.is_possible:
+        return " None of the mismatches that were tried explains it."
+    what = next(kind.what for kind in kinds if kind.name == first.kind)
+    return f" It looks as if {what}, but with that undone it stays as unlike, so that is not all."
 
 
 def judge_set(found: SetSuspicion, kinds: Sequence[Kind]) -> Finding:
@@ -124,9 +156,7 @@ def judge_set(found: SetSuspicion, kinds: Sequence[Kind]) -> Finding:
             proof += f" With the change undone, they look as {first.undone_p:.0%} of ordinary sets do."
         evidence = {"clean_p": found.clean_p, "share": first.share, "typical": first.typical}
         names = [one.kind for one in found.named]
-        return named_finding(
-            names, kinds, proof=proof, evidence=evidence, what="These images have one thing in common:"
-        )
+        return named_finding(names, kinds, proof=proof, evidence=evidence, of_each=True)
     if found.is_accused:
         return Finding(
             id="I1",

@@ -44,6 +44,7 @@ def _image(image: ImageDiagnosis) -> dict[str, Any]:
         "facts": [_finding(fact) for fact in image.facts],
         "clean_p": None if suspicion is None else suspicion.clean_p,
         "kind_p": None if suspicion is None else suspicion.kind_p,
+        "named_p": None if suspicion is None else suspicion.named_p,
         "candidates": [] if suspicion is None else _candidates(suspicion.candidates, suspicion.named),
         "stability": image.stable,
         "nearest": [{"file": file, "label": label} for file, label in image.nearest],

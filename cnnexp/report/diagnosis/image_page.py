@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from cnnexp.diagnosis.image.confirm import Suspicion
+from cnnexp.diagnosis.image.confirm import Candidate, Suspicion
 from cnnexp.images import UnreadableImageError, upright
 from cnnexp.models import HeatMap, HeatMapper
 from cnnexp.portable.classifier import Classifier
@@ -38,7 +38,7 @@ class Tried:
     kind: str
     share: str  # of all that is not ordinary about the image
     typical: str  # of the simulated images of the kind, those that are as far from the others
-    undone: str  # of ordinary images, those that look as little ordinary as this one undone; empty: no inverse
+    undone: str  # of ordinary images, or restored ones of the kind, those that look as little so as this one undone
     outcome: str  # named | possible | excluded
 
 
@@ -115,11 +115,16 @@ def tried(suspicion: Suspicion) -> list[Tried]:
             kind=one.kind,
             share=_share(one.share),
             typical=_share(one.typical_p),
-            undone="" if one.undone_p is None else _share(one.undone_p),
+            undone="" if (undone := _undone_p(one)) is None else _share(undone),
             outcome="named" if one in suspicion.named else "possible" if one.is_possible else "excluded",
         )
         for one in suspicion.candidates
     ]
+
+
+def _undone_p(one: Candidate) -> float | None:
+    """Return what undoing a kind brings, exactly or as well as can be."""
+    return one.restored_p if one.undone_p is None else one.undone_p
 
 
 def _share(value: float) -> str:

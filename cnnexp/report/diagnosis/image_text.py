@@ -2,6 +2,7 @@
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from cnnexp.diagnosis.image.confirm import Suspicion
@@ -49,7 +50,13 @@ def print_image(console: Console, image: ImageDiagnosis) -> None:
         return
     print_verdict(console, image.verdict)
     for label, text in _rows(image, answer):
-        console.print(Text.assemble("  ", (f"{label:<10}", "label"), text), soft_wrap=not console.is_terminal)
+        if console.is_terminal:
+            row = Table.grid(padding=(0, 1))
+            row.add_column(min_width=9)
+            row.add_row(Text(label, style="label"), Text(text))
+            console.print(Padding(row, (0, 0, 0, 2)))
+        else:
+            console.print(f"  {label:<10}{text}", soft_wrap=True, markup=False, highlight=False)
     console.print()
 
 
@@ -93,6 +100,7 @@ def _tried(suspicion: Suspicion) -> str:
         return f"{suspicion.clean_p:.0%} of ordinary images look more changed than it: no mismatch"
     parts = []
     for one in suspicion.candidates[:3]:
-        undone = "" if one.undone_p is None else f", undone p = {one.undone_p:.2g}"
+        restored = one.restored_p if one.undone_p is None else one.undone_p
+        undone = "" if restored is None else f", undone p = {restored:.2g}"
         parts.append(f"{one.kind} {one.share:.0%} (typical p = {one.typical_p:.2g}{undone})")
     return "; ".join(parts)
