@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cnnexp.compose import parameters
-from cnnexp.config import SweepConfig, TrackingConfig
+from cnnexp.config import SlurmConfig, SweepConfig, TrackingConfig
 from cnnexp.report.console import open_console, print_line
 from cnnexp.report.model_room import ModelSize, room_for_models
 from cnnexp.report.table import Column, print_table
@@ -28,12 +28,23 @@ _REFERENCE = "model.reference_bytes"  # another, which runs of earlier versions 
 MOST_ROWS = 200  # runs that are listed
 
 
-def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingConfig, *, total: int) -> None:
-    """Print the runs with the settings that differ, how many are done, and about how long the others take."""
+def show(
+    grid: Grid,
+    spec: SweepSpec,
+    settings: SweepConfig,
+    tracking: TrackingConfig,
+    *,
+    total: int,
+    slurm: SlurmConfig | None = None,
+) -> None:
+    """Print the runs with the settings that differ, how many are done, and about how long the others take.
+
+    `slurm` is what each run asks for where Slurm carries out the sweep.
+    """
     console = open_console()
     previous = find_previous_runs(tracking, spec, resume=settings.resume)
     jobs = list(grid)
-    done = _done(jobs, previous)
+    done = _done(jobs, previous, slurm)
     _print_runs(console, jobs, done, list(spec.varied))
     for refusal in grid.refusals:
         print_line(console, Text(f"not composed: {printable(refusal)}", style="attention"))
@@ -47,16 +58,17 @@ def show(grid: Grid, spec: SweepSpec, settings: SweepConfig, tracking: TrackingC
     if left:
         example = next(job for job in jobs if job.number not in done)
         alike = runs_like(tracking.uri, experiment=tracking.experiment)
-        console.print(_estimate(example, alike, trainings, settings))
+        console.print(_estimate(example, alike, trainings, settings, slurm))
         if room := _room(example, alike, trainings, kept=tracking.models):
             console.print(room)
 
 
-def _done(jobs: Sequence[Job], previous: PreviousRuns) -> set[int]:
+def _done(jobs: Sequence[Job], previous: PreviousRuns, slurm: SlurmConfig | None) -> set[int]:
     """Return the numbers of finished runs; data are read only where there are any."""
     if not previous.finished:
         return set()
-    inspector, cores, there = DatasetInspector(read_here), resources.cores(), devices()
+    inspector = DatasetInspector(read_here)
+    cores, there = (resources.cores(), devices()) if slurm is None else (slurm.cpus, slurm.devices)
     hashes = {job.number: inspector.resolve(job.config, cores=cores, devices=there).run_hash for job in jobs}
     return {number for number, run_hash in hashes.items() if run_hash in previous.finished}
 
@@ -100,7 +112,9 @@ def _places_on_gpus(example: Job, settings: SweepConfig) -> float:
     return gpus * (settings.per_gpu if isinstance(settings.per_gpu, int) else 1)
 
 
-def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: SweepConfig) -> str:
+def _estimate(
+    example: Job, recorded: Sequence[StoredRun], left: int, settings: SweepConfig, slurm: SlurmConfig | None
+) -> str:
     """Estimate the time by the recorded runs of the same data, model and most epochs."""
     config = example.config
     wanted = {
@@ -113,6 +127,9 @@ def _estimate(example: Job, recorded: Sequence[StoredRun], left: int, settings: 
     if not seconds:
         listed = ", ".join(f"{key}={value}" for key, value in wanted.items())
         return f"no estimate of the time: the store has no finished run with {listed}"
+    if slurm is not None and not isinstance(settings.workers, int):
+        median = f"{statistics.median(seconds):.1f} s a run (median of {len(seconds)} alike)"
+        return f"{median}, and as many at a time as Slurm finds room for"
     threads = int(alike[0].params["used.threads"])
     auto = min(max(1, resources.cores() // threads), _places_on_gpus(example, settings))
     at_a_time = settings.workers if isinstance(settings.workers, int) else auto

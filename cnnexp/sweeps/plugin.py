@@ -50,11 +50,12 @@ def sweep(
         from cnnexp.sweeps import dry_run
 
         composer.check(runs, preset=params.keys())
-        dry_run.show(grid, spec, settings, tracking, total=len(runs))
-        if _is_slurm(launcher):
+        slurm = launcher.settings if _is_slurm(launcher) else None
+        dry_run.show(grid, spec, settings, tracking, total=len(runs), slurm=slurm)
+        if slurm is not None:
             from cnnexp.sweeps.slurm import submit
 
-            submit.show(launcher.settings, settings, name=spec.name, folder=_folder(config).absolute(), total=len(runs))
+            submit.show(slurm, settings, name=spec.name, folder=_folder(config).absolute(), total=len(runs))
     elif _is_slurm(launcher):
         from cnnexp.sweeps.slurm import submit
 

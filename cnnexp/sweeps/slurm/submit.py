@@ -19,7 +19,6 @@ from cnnexp.sweeps.slurm.sweep_folder import PlannedRun, SweepPlan
 from cnnexp.sweeps.summary import seeds_note, tell_caller
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep
 from cnnexp.system import slurm
-from cnnexp.system.devices import Devices, Gpu
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import plural
 from cnnexp.tracking.store.connection import absolute_uri
@@ -114,12 +113,11 @@ def _planned(
 
     """
     inspector = DatasetInspector(read_here)
-    devices = Devices(tuple(Gpu("GPU", number, str(number)) for number in range(slurm_settings.gpus)))  # of any model
     runs: dict[str, PlannedRun] = {}
     left: dict[int, Job] = {}
     for job in grid:
         try:
-            resolved = inspector.resolve(job.config, cores=slurm_settings.cpus, devices=devices)
+            resolved = inspector.resolve(job.config, cores=slurm_settings.cpus, devices=slurm_settings.devices)
         except DataError as error:
             if not runs:
                 raise
