@@ -102,7 +102,7 @@ def test_mlflows_assistant_stays_closed_under_the_name_in_links(tmp_path):
         browser.resize(1400)
         link = mlflow_ui.link(server, sweep_id)
         browser.open(link.replace("127.0.0.1", "cnnexp.localhost"))
-        browser.wait("document.body.innerText.includes('matching runs')", seconds=60)
+        browser.wait(f"document.body.innerText.includes('matching runs') && {column}", seconds=60)
         assert "MLflow Assistant" not in browser.evaluate("document.body.innerText")
         assert browser.evaluate(f"{column}.getBoundingClientRect().right < innerWidth")
         browser.open(link)

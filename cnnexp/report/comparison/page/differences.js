@@ -44,7 +44,7 @@ function row({ setting: { column }, level, against, difference, allRuns, standin
     ...(both ? [allRuns === null ? "" : gainText(allRuns.gain, metric)] : []),
     String(difference.gain.n),
     pText(difference.pAdjusted),
-    verdictOf(difference, standing, metric),
+    verdictOf(difference, standing),
   ];
   return element(
     "tr",
@@ -53,10 +53,8 @@ function row({ setting: { column }, level, against, difference, allRuns, standin
   );
 }
 
-function verdictOf({ contradicted, gain }, standing, metric) {
-  const change = metric.is_share ? ["gains", "costs"] : ["improves", "worsens"];
-  if (standing === "better") return change[0];
-  if (standing === "worse") return change[1];
+function verdictOf({ contradicted, gain }, standing) {
+  if (standing === "better" || standing === "worse") return standing;
   if (standing === "untested") return `a verdict needs ${SEEDS_FOR_A_VERDICT} seeds, not ${gain.n}`;
   return contradicted ? "no verdict: all runs point the other way" : "no difference shown";
 }
