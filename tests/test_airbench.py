@@ -15,7 +15,11 @@ from cnnexp.models.names import WHITENING
 from cnnexp.models.whitening import second_moments, whitening_kernel
 from cnnexp.records import Scaling
 from cnnexp.runs import experiment
+from cnnexp.runs.starting_network import starting_network
+from cnnexp.saved import open_model
+from cnnexp.saved.export import export
 from cnnexp.training import Network, Trainer, configure_tensorflow
+from support import trained_model
 from test_training import fit_config, loss, stripes
 
 NARROW = ["model=airbench", "model.width=8", "model.depth=2"]
@@ -164,3 +168,19 @@ def test_its_file_is_plain_keras(result, tmp_path):
     command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "(1, 10)" in done.stdout
+
+
+def test_it_is_exported_also_as_onnx_and_continued_from(result, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra cnnexp[onnx]")
+    source, target = trained_model.write(tmp_path / "model", result), tmp_path / "exported"
+    export(source, target, onnx=True)
+    pixels = trained_model.digits()[0][:50, ..., None]
+    session = onnxruntime.InferenceSession(str(target / "model.onnx"))
+    (given,) = session.run(None, {session.get_inputs()[0].name: pixels})
+    np.testing.assert_allclose(given, open_model(target).forward(pixels)[0], atol=1e-4)
+    config = compose_config(["model=from_run", f"model.run={target}", "training=smoke", "training.head_epochs=0"])
+    with starting_network(config) as pretrained:
+        again = trained(config, pretrained)
+    first, second = kernel_of(loaded(result, tmp_path)), kernel_of(loaded(again, tmp_path))
+    assert (first != second).any()  # from there on it is a convolution like the others
+    assert np.abs(first - second).max() < 0.1 * np.abs(first).max()

@@ -4,6 +4,7 @@ import contextlib
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,6 +23,7 @@ def write_onnx(folder: Path, model: keras.Model, card: Card) -> None:
         ModelError: it answers differently.
 
     """
+    _teach_erfc()
     model.predict_on_batch(np.zeros((1, *card.image.shape), np.uint8))  # otherwise the export finds no function
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras tests whether NumPy has np.object
@@ -36,3 +38,19 @@ def write_onnx(folder: Path, model: keras.Model, card: Card) -> None:
         return probabilities
 
     require_recorded_answers(ONNX_FILE, card, predict)
+
+
+def _teach_erfc() -> None:
+    """Let tf2onnx, up to 1.17 at least, convert the complementary error function, of which GELU is made: 1 - erf."""
+    from tf2onnx.handler import tf_op
+    from tf2onnx.utils import make_name
+
+    def erfc(graph: Any, node: Any, **_: object) -> None:  # noqa: ANN401 - of tf2onnx, which has no types
+        (output,), types, shapes = node.output, [graph.get_dtype(node.output[0])], [graph.get_shape(node.output[0])]
+        graph.remove_node(node.name)
+        erf = graph.make_node("Erf", node.input, dtypes=types, shapes=shapes)
+        one = graph.make_const(make_name("one"), np.array(1, np.float32))
+        subtracted = [one.output[0], erf.output[0]]
+        graph.make_node("Sub", subtracted, name=node.name, outputs=[output], dtypes=types, shapes=shapes)
+
+    tf_op.register_handler(erfc, 9, ["Erfc"], "", {})
