@@ -11,6 +11,7 @@ from cnnexp.compose import compose_config
 from cnnexp.config.defaults import options
 from cnnexp.diagnosis import failed_learning
 from cnnexp.errors import NonFiniteLossError
+from cnnexp.portable.reference import TrainingReference
 from cnnexp.runs import experiment
 from cnnexp.runs.starting_network import starting_network
 
@@ -81,6 +82,17 @@ def test_with_fewer_than_a_hundred_calibration_images_no_temperature_is_fitted()
     assert any("at least 100 calibration images" in note for note in result.notes)
     assert result.metrics["temperature"] == 1
     assert result.metrics["test/ece"] == pytest.approx(result.metrics["test/ece_uncalibrated"])
+
+
+def test_with_few_calibration_images_those_of_validation_say_what_is_a_usual_distance():
+    few, enough = run("data.calibration=0.04"), run("data.calibration=0.1")
+    counts = {name: len(result.predictions[name].labels) for result in (few,) for name in result.predictions}
+    reference = TrainingReference.from_bytes(few.features_file)
+    assert counts["calibration"] < 100 < counts["calibration"] + counts["validation"] == len(reference.distances)
+    assert len(reference.label_scores) == counts["calibration"]  # prediction sets are of calibration alone
+    assert few.card["thresholds"]["unlike_distance"] is not None
+    alone = TrainingReference.from_bytes(enough.features_file)
+    assert len(alone.distances) == len(enough.predictions["calibration"].labels) >= 100
 
 
 def test_a_class_missing_from_the_test_split_is_noted(tmp_path):

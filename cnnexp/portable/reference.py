@@ -64,7 +64,8 @@ class TrainingReference:
     feature_gaussians: ClassGaussians  # fitted on more training images than the R above
     appearance_gaussians: ClassGaussians  # of the same images, see `appearance`
     label_scores: NDArray[np.float32]  # (n,) sorted, 1 - probability of the true class of each calibration image
-    distances: NDArray[np.float32]  # (m,) sorted, of calibration images to the training images; m at most n
+    # (m,) sorted, of calibration images to the training images; where they are few, of validation images, too
+    distances: NDArray[np.float32]
     # (T,) the beginnings of the sha256 of the pixels of all training images; None: recorded by an earlier version.
     trained_on: NDArray[np.uint64] | None = None
     # (V, H, W, C) images that no weight was trained on, as the model takes them; None: an earlier version, or none.

@@ -49,6 +49,7 @@ SIZED_FILES = 200  # training files whose headers are read: all aspect ratios of
 CALIBRATION_ROWS = 2_000  # calibration images with a distance: p-values in steps of 0.0005
 COVERAGES = (0.8, 0.9, 0.95, 0.99)  # with a threshold in the card
 UNLIKE_P = 0.01  # at most this share of ordinary images is reported as unlike the training data
+_FEWEST_DISTANCES = 100  # with fewer, no image can have so small a p-value
 
 Rows = NDArray[np.int64]
 FeaturesOf = Callable[[str, Rows], Features]  # normalized (n, F), by the name of a split and positions (n,) in it
@@ -148,11 +149,11 @@ def build_reference(
     )
     kept = evenly_by_class(train.labels[places], REFERENCE_BYTES // _bytes(splits, features))
     shown = places[kept]
-    label_probabilities, measured = (
-        (calibration.label_probabilities, calibration.distances)
-        if isinstance(calibration, OutOfFoldScores)
-        else _calibration_scores(splits.calibration, features_of, calibration, by_features, by_appearance)
-    )
+    if isinstance(calibration, OutOfFoldScores):
+        label_probabilities, measured = calibration.label_probabilities, calibration.distances
+    else:
+        label_probabilities = calibration[np.arange(len(splits.calibration)), splits.calibration.labels]
+        measured = _usual_distances(splits, features_of, by_features, by_appearance)
     room = min(HELD_OUT_ROWS, HELD_OUT_BYTES // math.prod(splits.spec.shape))
     held_out, held_out_labels = (
         (None, None)
@@ -211,18 +212,22 @@ def held_out_images(calibration: Split, validation: Split, *, most: int) -> tupl
     return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
 
 
-def _calibration_scores(
-    held_out: Split,
-    features_of: FeaturesOf,
-    probabilities: Probabilities,
-    by_features: ClassGaussians,
-    by_appearance: ClassGaussians,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the probability of the true class of each calibration image, and the distances of some of them."""
-    true = probabilities[np.arange(len(held_out)), held_out.labels]
-    measured = _evenly(len(held_out), CALIBRATION_ROWS)
-    pixels = held_out.images[held_out.rows[measured]]
-    return true, distances(features_of("calibration", measured), pixels, by_features, by_appearance)
+def _usual_distances(
+    splits: Splits, features_of: FeaturesOf, by_features: ClassGaussians, by_appearance: ClassGaussians
+) -> NDArray[np.float32]:
+    """Return (m,) how far images that no weight was trained on are from the training images.
+
+    Those of calibration; where they are too few to call any image unlike, those of validation, too, which chose the
+    epoch at most.
+    """
+    names = ("calibration",) if len(splits.calibration) >= _FEWEST_DISTANCES else ("calibration", "validation")
+    found = [np.empty(0, np.float32)]
+    for name in names:
+        rows = _evenly(len(splits[name]), CALIBRATION_ROWS)
+        pixels = splits[name].images[splits[name].rows[rows]]
+        if len(rows):
+            found.append(distances(features_of(name, rows), pixels, by_features, by_appearance))
+    return np.concatenate(found)
 
 
 def _bytes(splits: Splits, features: Features) -> int:

@@ -54,7 +54,9 @@ def model_note(model: Classifier, *, coverage: float) -> str:
         notes.append(f"the prediction sets hold every class, because {count} calibration images say too little")
     images = len(model.reference.distances)
     if 1 / (images + 1) >= model.card.thresholds.unlike_p:
-        notes.append(f"{images} calibration images are too few to call an image unlike the training data")
+        notes.append(
+            f"{images} images that it was not trained on are too few to call an image unlike the training data"
+        )
     return f"note: {'; '.join(notes)}." if notes else ""
 
 
