@@ -71,6 +71,7 @@ def test_findings_and_card_are_written_whole(result, files):
         "alternatives": [],
         "files": [],
         "declared": False,
+        "basis": "",
     }
     assert strictly(files["card.json"]) == {
         "class_names": list(class_names(3)),

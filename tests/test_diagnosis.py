@@ -2,6 +2,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -405,7 +406,7 @@ def test_the_classes_validation_lacks_are_named():
 def test_several_findings_come_surest_first():
     found = diagnose(run(**(OVERFITTED | RARE_LOST | {"confidences": np.full(440, 0.999, np.float32)})))
 
-    assert [finding.id for finding in found][:2] == ["E1", "M2"]
+    assert {finding.id for finding in found[:2]} == {"E1", "M2"}
     assert [finding.confidence for finding in found] == sorted((f.confidence for f in found), reverse=True)
 
 
@@ -528,3 +529,47 @@ def test_a_network_that_is_too_sure_of_the_test_images_alone_has_another_kind_of
     weak = {"evaluation": test, "confidences": np.full(400, 0.97, np.float32), "val_images": 400}
     assert [one.id for one in diagnose(run(**weak))] == ["E3"]
     assert "E3" not in [one.id for one in diagnose(run(**weak, answers=answers))]
+
+
+PAST = {
+    "history": history(
+        val_loss=(0.6, 0.5, 0.55, 0.62, 0.7, 0.78, 0.85, 0.9),
+        train_loss=(0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01),
+        val_accuracy=[0.86, 0.88, 0.87, 0.86, 0.85, 0.84, 0.84, 0.83],
+    ),
+    "val_accuracy": 0.83,
+    "val_images": 2_000,
+}
+
+
+def test_last_weights_after_the_best_epoch_are_named_before_over_fitting():
+    (found,) = diagnose(run(**PAST, keep="last"))
+    assert (found.id, found.repair) == ("T4", "training.keep=best")
+    assert "over-fitting" in found.symptoms
+    assert [one.id for one in diagnose(run(**PAST))] == ["M2"]  # the best weights were kept
+
+
+def test_accuracies_that_part_are_over_fitting_also_where_the_loss_does_not_rise():
+    flat = history(val_loss=(0.5, *(0.4,) * 9), train_loss=np.linspace(0.6, 0.1, 10).tolist())
+    epochs = tuple(
+        replace(epoch, train_accuracy=0.85 + 0.015 * place, val_accuracy=0.7 if place == 0 else 0.75)
+        for place, epoch in enumerate(flat.epochs)
+    )
+    parted = {
+        "history": replace(flat, epochs=epochs),
+        "train_accuracy": 0.97,
+        "val_accuracy": 0.75,
+        "val_images": 2_000,
+    }
+    assert [one.id for one in diagnose(run(**parted))] == ["M2"]
+    assert diagnose(run(**(parted | {"train_accuracy": 0.9}))) == ()  # fifteen points
+
+
+def test_a_rate_that_is_gone_before_anything_is_learned_is_the_schedules_fault():
+    rates = [0.001 * 0.1**place for place in range(8)]
+    course = history(val_loss=(2.29, 2.28, 2.28, 2.28, 2.28, 2.28, 2.28, 2.28), rates=rates)
+    found = diagnose(run(**(GUESSING | {"history": replace(course, steps=400)})))
+    assert found[0].id == "T8"
+    assert found[0].repair == "schedule=constant"
+    steady = history(val_loss=(2.29, 2.28, 2.28, 2.28, 2.28, 2.28, 2.28, 2.28))
+    assert "T8" not in [one.id for one in diagnose(run(**(GUESSING | {"history": replace(steady, steps=400)})))]

@@ -10,7 +10,7 @@ from scipy import ndimage
 from cnnexp.diagnosis import RunImages, Sample, diagnose
 from cnnexp.diagnosis.between_splits import name_change
 from cnnexp.records import DataIssue, DataReport
-from test_diagnosis_of_labels import a_run, ids, images_answered
+from test_diagnosis_of_labels import a_run, ids, images_answered, of
 
 SIDE, CLASSES = 20, 6
 _RNG = np.random.default_rng(5)
@@ -184,3 +184,21 @@ def test_images_that_differ_are_asked_about_although_the_accuracies_do_not_diffe
     assert ids(diagnose(replace(slightly_worse, report=report, images=inverted))) == ["P6"]
     assert ids(diagnose(replace(slightly_worse, report=report, images=mastered))) == []
     assert ids(diagnose(replace(slightly_worse, images=inverted))) == []  # nothing differs: nothing is asked
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"), [(lambda x: x, "M2"), (lambda x: 255 - x, "P6")], ids=["none", "inverted"]
+)
+def test_train_far_above_the_others_is_over_fitting_unless_a_change_of_its_pixels_explains_it(change, fault):
+    """The network learned the changed training images, and answers all others as it would answer them unchanged."""
+    known = {"train": Sample(change(BETTER.images), BETTER.labels), "validation": WORSE, "test": sample(100, 2)}
+    images = RunImages(lambda name: known[name], lambda pixels: predict(change(pixels)))
+    if fault == "M2":  # nothing but the labels that it knows by heart
+        images = RunImages(lambda name: known[name], lambda pixels: np.roll(predict(pixels), 1))
+    given = {"train": 0.99, "validation": 0.4, "test": 0.4}
+    answers = {name: images_answered(300, accuracy=share, seed=k) for k, (name, share) in enumerate(given.items())}
+    found = diagnose(of(answers, images=images))
+    assert fault in ids(found)
+    assert all(one.id in ("M2", "D5") for one in found) or fault == "P6"
+    if fault == "P6":
+        assert found[0].title == "validation and test are inverted"

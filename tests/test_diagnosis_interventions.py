@@ -68,6 +68,9 @@ def settings(*overrides):
         (["training.batch_size=2"], ["T5", "T2", "M1"]),
         (["training.batch_size=64", "training.accumulate=4"], ["T6", "T2", "M1"]),
         (["augmentation=basic", "schedule=cosine"], ["T2", "T8", "M1", "P8"]),
+        (["optimizer=adamw", "optimizer.weight_decay=0.5"], ["M3", "T2", "M1"]),
+        (["optimizer=sgd", "optimizer.clip_norm=0.0001"], ["T8", "T2", "M1"]),
+        (["optimizer=sgd", "optimizer.clip_norm=1"], ["T2", "M1"]),
     ],
 )
 def test_what_is_tried_follows_from_the_settings(overrides, tried):

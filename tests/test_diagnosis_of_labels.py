@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnexp.diagnosis import Answers, diagnose, neighbours
-from cnnexp.records import DataIssue, DataReport
+from cnnexp.records import DataImage, DataIssue, DataReport
 from support.diagnosed_runs import GUESSING, STILL_LEARNING, evaluation, history, run
 
 K = 5
@@ -257,3 +257,70 @@ def test_few_images_that_are_answered_well_are_enough():
     (train, labels), (val, val_labels) = faint(200, 0), faint(100, 1)
     given = neighbours(train=train, train_labels=labels, validation=val, validation_labels=val_labels, seed=0)
     assert diagnose(run(neighbours=replace(given, accuracy=0.8))) == ()
+
+
+def in_halves(answers, *, one=1, other=2):
+    """Give the images of one class either of two names, which the network then guesses; those of the other are gone."""
+    rng = np.random.default_rng(7)
+    kept = answers.labels != other
+    labels, p = answers.labels[kept], answers.probabilities[kept].copy()
+    own = labels == one
+    p[own, other] = p[own, one] * rng.uniform(0.5, 2, own.sum())
+    labels = np.where(own & (rng.random(len(labels)) < 0.5), other, labels)
+    return Answers(labels, p)
+
+
+def test_one_class_under_two_names_is_told_from_two_classes_that_are_hard_to_tell_apart():
+    twins = dict.fromkeys(("train", "validation", "test"), in_halves)
+    (found,) = diagnose(a_run(accuracy=0.95, **twins))
+    assert (found.id, found.title) == ("L2", "two names for one class")
+    assert found.evidence["recall_low"] < 0.5 < found.evidence["recall_high"]
+    assert ids(diagnose(a_run(accuracy=0.55, **twins))) == []  # the others are not learned either
+
+
+def grouped(*, real, count=400):
+    """Training and validation images, four of each object or of none, with names that say groups."""
+    rng = np.random.default_rng(3)
+    groups = np.arange(count) // 4
+    objects = rng.integers(0, 256, (count // 4 if real else count, 8, 8, 1))
+    images = objects[groups] if real else objects
+    images = np.clip(images + rng.normal(0, 10, images.shape), 0, 255).astype(np.uint8)
+    labels = groups % K
+    order = rng.permutation(count)
+    return images[order], labels[order], groups[order]
+
+
+def perhaps_groups():
+    image = DataImage(0, "object1_2.png", "train", "a", "")
+    repair = "if they do, data.group=parent for data=folder, a column group for data=table"
+    issue = DataIssue("S2", "perhaps groups", "names", False, {"groups": 100, "images": 400}, ((image,),), repair)
+    counts = dict.fromkeys(("train", "validation", "calibration", "test"), (80,) * K)
+    return DataReport("", "", "", 400, (8, 8, 1), tuple("abcde"), counts, (issue,), (), ())
+
+
+@pytest.mark.parametrize(("real", "named"), [(True, ["S2"]), (False, [])])
+def test_names_that_begin_alike_are_groups_where_the_images_are_alike_too(real, named):
+    images, labels, groups = grouped(real=real)
+    near = neighbours(
+        train=images[:300],
+        train_labels=labels[:300],
+        validation=images[300:],
+        validation_labels=labels[300:],
+        seed=0,
+        groups=(groups[:300], groups[300:]),
+    )
+    found = diagnose(replace(a_run(accuracy=0.97), neighbours=replace(near, rise=0.0), report=perhaps_groups()))
+    assert ids(found) == named
+    assert [one.repair for one in found] == ["data.group=parent"] * len(named)
+
+
+@pytest.mark.parametrize(("share", "named"), [(0.0, []), (0.2, []), (0.8, ["L3"])])
+def test_labels_of_train_that_mostly_do_not_belong_to_its_images_are_told_by_those_of_validation(share, named):
+    images, labels, _ = grouped(real=True, count=1200)
+    images = images // 4 + (labels * 40)[:, None, None, None].astype(np.uint8)
+    images[:, ::2, ::2] = (labels * 60)[:, None, None, None]  # what the images of a class have in common
+    wrong = np.where(np.random.default_rng(1).random(900) < share, np.roll(labels[:900], 3), labels[:900])
+    near = neighbours(
+        train=images[:900], train_labels=wrong, validation=images[900:], validation_labels=labels[900:], seed=0
+    )
+    assert ids(diagnose(replace(a_run(accuracy=0.97), neighbours=replace(near, rise=0.0, accuracy=0.5)))) == named

@@ -184,7 +184,7 @@ def test_a_network_that_multiplies_its_pixels_is_repaired_in_a_short_training(tm
     (first, *_) = run["findings"]
     assert first["id"] == "P1"
     assert first["evidence"]["gain_low"] > 0.1
-    assert first["confidence"] > 0.9
+    assert first["basis"] == "repaired"  # in a short training, and it helped
 
 
 @pytest.mark.slow  # a training of seconds and the probes of a run, each in a process of its own, as a person types them

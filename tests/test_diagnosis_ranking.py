@@ -98,3 +98,25 @@ def test_copies_that_were_added_to_train_on_purpose_are_neither_duplicates_nor_a
     assert ids(rank([], report(shares, train=(100, 50)))) == ["S3"]
     assert rank([], report(shares, copies, train=(100, 50))) == ()
     assert ids(rank([], report(some, train=(100, 50)))) == ["D4"]
+
+
+def test_names_that_one_training_cannot_tell_apart_are_one_finding_less_sure_of_the_first():
+    short = replace(finding("T6", 0.7, "too large a batch"), sentence="Batches were large.", alternatives=("T2",))
+    narrow = replace(
+        finding("M3", 0.6, "over-regularized"), sentence="Dropout was strong.", symptoms=("over-confident",)
+    )
+    (one,) = rank([narrow, short])
+    assert (one.id, one.alternatives, one.symptoms) == ("T6", ("T2", "M3"), ("over-confident",))
+    assert one.sentence == "Batches were large. Or over-regularized: Dropout was strong."
+    assert one.confidence < 0.7
+
+
+def test_a_name_that_was_tried_is_not_one_of_a_set():
+    tried = replace(finding("T6", 0.7), basis="tried")
+    assert ids(rank([finding("M3", 0.9), tried])) == ["M3", "T6"]
+
+
+def test_two_findings_of_one_name_are_one():
+    (one,) = rank([finding("S4", 0.8, "test differs"), replace(finding("S4", 0.7), sentence="Too sure.")])
+    assert (one.confidence, one.alternatives) == (0.8, ())
+    assert one.sentence.endswith("Too sure.")

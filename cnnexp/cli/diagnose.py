@@ -1,6 +1,7 @@
 """``cnnexp diagnose RUN``: what is wrong with a run?"""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -11,6 +12,7 @@ import yaml
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import is_exported
 from cnnexp.compose import changed_overrides, compose_config, recorded_overrides
+from cnnexp.diagnosis.interventions import FITTED
 from cnnexp.errors import ConfigError, DataError, ModelError
 from cnnexp.records import RunSummary
 from cnnexp.report.console import open_console
@@ -19,6 +21,11 @@ from cnnexp.report.run.terminal import print_findings
 from cnnexp.system import quiet
 from cnnexp.tracking.recorded_model import recorded_config, recorded_model
 from cnnexp.tracking.store.find_runs import find_runs
+
+UNEXPLAINED = (
+    "note: {:.1%} of its own training images are right. Whether another network would do better, or this is what the "
+    "data allow, no check can tell: compare with model=pretrained, or with more epochs."
+)
 
 Outputs = Mapping[str, Path | None]  # html, json: the documents that are asked for
 
@@ -39,24 +46,30 @@ def diagnose_run(target: str, *, uri: str, outputs: Outputs, tried: bool) -> int
     if tried and len(runs) > 1:
         raise ConfigError(f"--try repairs one run; {target!r} has {len(runs)} runs. Name one of them.")
     quietly = outputs["json"] is not None or outputs["html"] == STDOUT
+    began = time.monotonic()
     runs = tuple(_probed(run, uri=uri, shown=not quietly) for run in runs)
+    seconds = time.monotonic() - began
     if outputs["html"] is not None:
         write_document(findings_page(runs, asked=target), outputs["html"], option="--html")
     if outputs["json"] is not None:
         found = [{"run": run.run_id, "findings": [asdict(finding) for finding in run.read_findings()]} for run in runs]
         write_document(json.dumps(found, indent=2) + "\n", outputs["json"], option="--json")
     if not quietly:
-        _print(runs)
+        _print(runs, seconds=seconds)
     if tried:
         _try(runs[0], uri=uri)
     return 0
 
 
-def _print(runs: Sequence[RunSummary]) -> None:
+def _print(runs: Sequence[RunSummary], *, seconds: float) -> None:
     console = open_console()
     for run in runs:
         console.print(f"{run.name}  {run.run_id[:12]}", style="title")
-        print_findings(console, run.read_findings())
+        findings = run.read_findings()
+        print_findings(console, findings)
+        if not findings and run.metrics.get("best/train_accuracy", 1.0) < FITTED:
+            console.print(UNEXPLAINED.format(run.metrics["best/train_accuracy"]))
+    console.print(f"asked in {seconds:.1f} s, with the reading of its images", style="muted")
 
 
 def _try(run: RunSummary, *, uri: str) -> None:

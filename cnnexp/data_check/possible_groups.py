@@ -8,6 +8,7 @@ from cnnexp.data_check.checked_dataset import CheckedDataset
 from cnnexp.records import DataIssue
 from cnnexp.system.text import listed, plural
 
+GUESSED = "perhaps groups"  # title of the issue
 STEM = r"([^/]+)[-_ ][^/]*$"  # of a file's name all but its last part: clip3 of clip3_0012.png
 FOLDER = "parent"  # what `data.group` calls the folder that an image lies in
 _SHARE = 0.8  # of the images that are in a group of several
@@ -53,7 +54,7 @@ def _issue(dataset: CheckedDataset, groups: dict[str, list[int]], setting: str) 
     typed = f"data.group={setting}" if setting == FOLDER else f"'data.group=\"{setting}\"'"
     return DataIssue(
         id="S2",
-        title="perhaps groups",
+        title=GUESSED,
         sentence=f"{plural(images, 'image')} {where}, {plural(len(groups), 'group')} such as {listed(groups, most=3)}: "
         "if the images of one belong together, as those of one patient do, splits must not divide them.",
         stops=False,

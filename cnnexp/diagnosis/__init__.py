@@ -12,6 +12,7 @@ from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination
 from cnnexp.diagnosis.failed_learning import DIVERGED, failed_learning, has_diverged, recorded_failure
 from cnnexp.diagnosis.few_images import detect_few_images
 from cnnexp.diagnosis.label_faults import detect_flipped_class, detect_label_noise, detect_permuted_labels
+from cnnexp.diagnosis.leaked_groups import detect_leaked_groups
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
 from cnnexp.diagnosis.loss_faults import detect_loss_mismatch
 from cnnexp.diagnosis.misleading_metrics import (
@@ -24,14 +25,22 @@ from cnnexp.diagnosis.network_faults import detect_bottleneck, detect_stale_stat
 from cnnexp.diagnosis.noisy_training import detect_noisy_training
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
+from cnnexp.diagnosis.past_the_best import detect_past_the_best
 from cnnexp.diagnosis.ranking import rank
 from cnnexp.diagnosis.shortcut import detect_shortcut
 from cnnexp.diagnosis.siblings import advised_by_siblings, learning_advice
 from cnnexp.diagnosis.small_validation import detect_small_validation
 from cnnexp.diagnosis.split_gap import detect_split_gap
 from cnnexp.diagnosis.strong_dropout import detect_strong_dropout
+from cnnexp.diagnosis.twin_classes import detect_twin_classes
 from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
-from cnnexp.diagnosis.unlearned import detect_few_epochs, detect_huge_batches, detect_tiny_batches, detect_unlearned
+from cnnexp.diagnosis.unlearned import (
+    detect_few_epochs,
+    detect_huge_batches,
+    detect_spent_rate,
+    detect_tiny_batches,
+    detect_unlearned,
+)
 from cnnexp.records import Finding
 
 __all__ = [
@@ -59,6 +68,7 @@ DETECTORS = (
     detect_permuted_labels,
     detect_label_noise,
     detect_flipped_class,
+    detect_twin_classes,
     detect_class_order,
     detect_structure,
     detect_bottleneck,
@@ -66,15 +76,18 @@ DETECTORS = (
     detect_stale_statistics,
     detect_few_images,
     detect_small_validation,
+    detect_leaked_groups,
     detect_shortcut,
     detect_noisy_training,
     detect_changed_split,
     detect_split_gap,
     detect_overfitting,
+    detect_past_the_best,
     detect_over_regularization,
     detect_strong_dropout,
     detect_tiny_batches,
     detect_huge_batches,
+    detect_spent_rate,
     detect_few_epochs,
     detect_unlearned,
     detect_failed_learning,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from cnnexp.diagnosis.answers import Answers
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval, exact_interval
 from cnnexp.records import Finding
 from cnnexp.system.text import listed
 
 LEAST_GAIN = 0.05  # of accuracy; no less is worth a word
 PERMUTATIONS = 200  # of the answers: an assignment always gains a little, and from many classes more
-CONFIDENCE = 0.95
 _LISTED = 6
 
 
@@ -96,6 +96,7 @@ def _finding(run: RunEvidence, name: str, answers: Answers, found: Assignment) -
             "accuracy_of_random_orders": found.chance,
             "classes_moved": len(moved),
         },
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.UNDONE),
+        basis=Basis.UNDONE,
         repair=f"write the labels of {name} by name and not by number, or in the class order of the training images",
     )

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.data_check.possible_groups import GUESSED
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.records import DataImage, DataIssue, DataReport, Finding
 
-MOST_FILES = 50
+MOST_FILES = 50  # that a finding lists
 TRAIN = "train"
 # How many images an issue must concern. Fewer than two in a hundred leaked or contradicting images change a score by
 # less than two points, the least that counts; a class is unlike the others from a tenth of repeated images.
@@ -28,22 +30,18 @@ Groups = Sequence[Sequence[DataImage]]
 def faults_of(report: DataReport) -> Iterator[Finding]:
     """Yield a finding for each issue that is a fault."""
     for issue in report.issues:
-        confidence = CONFIDENCE.get(issue.id)
-        if confidence is not None and _MATTERS.get(issue.id, _always)(issue, report):
+        if issue.id in _MATTERS and _MATTERS[issue.id](issue, report):
             yield Finding(
                 id=issue.id,
                 cause=1,
                 title=issue.title,
                 sentence=issue.sentence,
                 evidence=issue.evidence,
-                confidence=confidence,
+                confidence=confidence_by(Basis.FILES),
+                basis=Basis.FILES,
                 repair=issue.repair,
                 files=tuple(dict.fromkeys(image.file for group in issue.groups for image in group))[:MOST_FILES],
             )
-
-
-# Limits of the check exclude chance; what they leave open is whether the images were meant to be like that.
-CONFIDENCE: Mapping[str, float] = {"D1": 0.95, "D4": 0.6, "S1": 0.9, "S2": 0.9, "S3": 0.85, "L1": 0.85, "L4": 0.85}
 
 
 def _always(issue: DataIssue, report: DataReport) -> bool:
@@ -91,7 +89,7 @@ def _is_unstratified(issue: DataIssue, report: DataReport) -> bool:
 
 def _divides(issue: DataIssue, report: DataReport) -> bool:
     """Return whether the groups are known, and not only guessed by names."""
-    return "groups" in issue.evidence and issue.title != "perhaps groups"
+    return "groups" in issue.evidence and issue.title != GUESSED
 
 
 def _is_renamed(issue: DataIssue, report: DataReport) -> bool:
@@ -99,6 +97,7 @@ def _is_renamed(issue: DataIssue, report: DataReport) -> bool:
 
 
 _MATTERS: Mapping[str, Callable[[DataIssue, DataReport], bool]] = {
+    "D1": _always,
     "D4": _is_uneven,
     "S1": _is_leaked,
     "S2": _divides,

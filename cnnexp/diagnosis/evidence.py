@@ -53,6 +53,7 @@ class RunEvidence:
     augmentation_group: str  # the option: none | basic | strong | mix, or one that the user has added
     seed: int  # of the simulations
     images_per_step: int = 32  # training.batch_size * training.accumulate
+    keep: str = "best"  # training.keep
     # What the network answers to the images of "train", "validation" and "test"; empty: not kept, as of a run of folds.
     answers: Mapping[str, Answers] = field(default_factory=dict)
     neighbours: Neighbours | None = None  # None: not computed

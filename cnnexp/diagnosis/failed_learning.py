@@ -6,7 +6,7 @@ from cnnexp.records import Finding, RunSummary
 
 CAUSES = {"L3", "M3", "T1", "T2", "T5", "T6"}  # findings that explain why a network learned nothing
 COLLAPSED, DIVERGED = "collapsed", "diverged"
-_EXACT = 1e-6
+_EXACT = 1e-6  # rounding of recorded scores
 LEARNED = 0.7  # mean recall; a network that learned nothing has 1 / K, of two classes a half
 
 

@@ -1,5 +1,6 @@
 """Cause 1a, the data: are there enough training images?"""
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, Z
 from cnnexp.diagnosis.overfitting import accuracy_gap
 from cnnexp.records import Finding
@@ -12,8 +13,6 @@ SURE_RISE = 0.02  # low end of its 99 % interval
 FEW_OF_A_CLASS = 20
 GAP = 0.10  # of train over validation accuracy, where there are so few; its 99 % interval excludes 0
 GOOD = 0.95  # validation accuracy from which more images matter little
-CONFIDENCE = 0.8
-CONFIDENCE_BY_NUMBER = 0.75
 
 
 def detect_few_images(run: RunEvidence) -> Finding | None:
@@ -36,7 +35,7 @@ def _by_neighbours(run: RunEvidence) -> Finding | None:
         f"interval {100 * low:.1f} to {100 * high:.1f}), so twice as many should bring about as much."
     )
     numbers = {"rise": near.rise, "rise_low": low, "rise_high": high}
-    return _finding(run, says, numbers, confidence=CONFIDENCE)
+    return _finding(run, says, numbers, basis=Basis.NEIGHBOURS)
 
 
 def _by_number(run: RunEvidence) -> Finding | None:
@@ -49,17 +48,18 @@ def _by_number(run: RunEvidence) -> Finding | None:
         f"the network answers {run.train_accuracy:.1%} of them right and {run.val_accuracy:.1%} of the validation "
         "images: it has learned them by heart, and so few do not show what the images of a class have in common."
     )
-    return _finding(run, says, {"gap": gap, "gap_low": low}, confidence=CONFIDENCE_BY_NUMBER)
+    return _finding(run, says, {"gap": gap, "gap_low": low}, basis=Basis.GAP)
 
 
-def _finding(run: RunEvidence, says: str, numbers: dict[str, float], *, confidence: float) -> Finding:
+def _finding(run: RunEvidence, says: str, numbers: dict[str, float], *, basis: Basis) -> Finding:
     return Finding(
         id="D5",
         cause=1,
         title="too few images",
         sentence=f"There are too few training images, {run.train_images:,} of {_classes(run)} classes: {says}",
         evidence={"training_images": run.train_images, "validation_accuracy": run.val_accuracy} | numbers,
-        confidence=confidence,
+        confidence=confidence_by(basis),
+        basis=basis,
         repair="collect at least twice as many images; until then, augment or start from a pretrained network",
         alternatives=("M2", "T3"),
     )

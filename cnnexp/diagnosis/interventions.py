@@ -11,20 +11,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.intervals import combination_interval
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
 from cnnexp.system.text import plural
 
+# Follow from what a finding is for: five points are worth a repair, and no chance of hundreds of images.
 LEAST_GAIN = 0.05  # of validation accuracy, above that of the whole training
 SURE_GAIN = 0.02  # low end of its 99 % interval
-CONFIDENCE = 0.95
-CONFIDENCE_AMONG_SEVERAL = 0.75
-AGREES = 0.1  # of accuracy, that two kinds of evidence for one fault outweigh
-UNCONFIRMED = 0.5  # times the confidence in a finding whose own repair, tried, does not help
-USUAL_BATCH = 32
+AGREES = 0.1  # of accuracy, that two kinds of evidence for one fault outweigh; digits, where T5 lost to T3 by less
+USUAL_BATCH = 32  # that of conf/training/default.yaml
 TINY_BATCH, HUGE_BATCH = 8, 128  # images a step, from which on another batch size is tried
 WIDER, WIDER_NARROW, NARROW = 4, 8, 8  # times the filters and units, of networks with fewer filters than the last
+STRONG_DECAY, USUAL_DECAY = 0.1, 0.004  # by theory, times the rate; that of conf/optimizer/adamw.yaml
+SMALL_NORM = 0.01  # of the whole gradient: a hundredth of 1, at which it is usually clipped, shortens nearly every step
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
 FITTED = 0.95  # accuracy on training images, from which no setting keeps a network from learning them
 OWN_OPTIMIZERS = ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")
@@ -49,6 +50,14 @@ class Outcome:
     epochs: int
 
 
+def _of_optimizer(optimizer: Mapping[str, Any]) -> Iterator[Intervention]:
+    """Yield what may repair settings of an optimizer that hold its weights or its steps down."""
+    if (optimizer.get("weight_decay") or 0) >= STRONG_DECAY:
+        yield Intervention("M3", (f"optimizer.weight_decay={USUAL_DECAY}",), "with a usual weight decay")
+    if 0 < (optimizer.get("clip_norm") or 0) <= SMALL_NORM:
+        yield Intervention("T8", ("optimizer.clip_norm=null",), "without clipping gradients")
+
+
 def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: bool) -> Iterator[Intervention]:
     """Yield what may repair a run with these settings (config.yaml, nested): the user's own parts, then the cheapest.
 
@@ -58,6 +67,8 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
     regularization, training, model = settings["regularization"], settings["training"], settings["model"]
     if settings["optimizer"]["name"] not in OWN_OPTIMIZERS:
         yield Intervention("T8", ("optimizer=adam",), "with Adam instead of an optimizer of your own")
+    else:
+        yield from _of_optimizer(settings["optimizer"])
     if settings["loss"]["name"] != "cross_entropy":
         yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy")
     if regularization["dropout"] or regularization["l1"] or regularization["l2"]:
@@ -111,6 +122,7 @@ def judge(
     gain, low, high = _gain(best.accuracy, accuracy, images)
     done = best.intervention
     others = tuple(dict.fromkeys(one.intervention.id for one in as_good if one.intervention.id != done.id))
+    basis = Basis.TRIED_AMONG if others else Basis.TRIED
     return Finding(
         id=done.id,
         cause=2 if done.id.startswith("M") else 1 if done.id.startswith("P") else 3,
@@ -127,7 +139,8 @@ def judge(
             "gain_high": high,
             "epochs_tried": best.epochs,
         },
-        confidence=CONFIDENCE_AMONG_SEVERAL if others else CONFIDENCE,
+        confidence=confidence_by(basis),
+        basis=basis,
         repair=" ".join(done.overrides),
         alternatives=others,
     )
@@ -135,8 +148,8 @@ def judge(
 
 def confirmed(
     finding: Finding, repaired: Outcome, unrepaired: Outcome | None, *, accuracy: float, images: int
-) -> Finding:
-    """Return a finding by structure with what its repair, tried, has brought.
+) -> Finding | None:
+    """Return a finding by structure with what its repair, tried, has brought; None where it does not help.
 
     `accuracy` is that of the whole run, and `unrepaired` what a training as short reached without the repair.
     """
@@ -155,12 +168,14 @@ def confirmed(
         f"Tried: {repaired.intervention.why}, {plural(repaired.epochs, 'epoch')} reached {repaired.accuracy:.1%}, and "
         f"{what} {over:.1%} (99 % interval of the gain {100 * low:.1f} to {100 * high:.1f} points)."
     )
-    helped = whole or beside
+    if not (whole or beside):
+        return None
     return dataclasses.replace(
         finding,
         sentence=f"{finding.sentence} {tried}",
         evidence={**finding.evidence, "validation_accuracy_tried": repaired.accuracy, "gain_low": low},
-        confidence=CONFIDENCE if helped else UNCONFIRMED * finding.confidence,
+        confidence=confidence_by(Basis.CONFIRMED),
+        basis=Basis.CONFIRMED,
     )
 
 

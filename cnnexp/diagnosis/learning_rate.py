@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import (
     RunEvidence,
     beats_majority,
@@ -61,15 +62,15 @@ class Failure:
     how: str  # one word or two, for tables
     too_high: bool  # the learning rate
     factor: float  # for the next learning rate; a small one where the network learned something
-    confidence: float
+    basis: Basis
 
 
-COLLAPSE = Failure("collapsed", True, 1 / 10, 0.97)
-DIVERGENCE = Failure("diverged", True, 1 / 10, 0.8)
-INSTABILITY = Failure("unstable", True, 1 / 3, 0.7)
-STANDSTILL = Failure("stood still", False, 10, 0.9)
-STANDSTILL_BY_LOSS = Failure("stood still", False, 10, 0.6)  # dead units or random labels also leave a loss flat
-SLOWNESS = Failure("too slow", False, 3, 0.8)
+COLLAPSE = Failure("collapsed", True, 1 / 10, Basis.OUTPUTS)
+DIVERGENCE = Failure("diverged", True, 1 / 10, Basis.OUTPUTS)
+INSTABILITY = Failure("unstable", True, 1 / 3, Basis.OUTPUTS)
+STANDSTILL = Failure("stood still", False, 10, Basis.OUTPUTS)
+STANDSTILL_BY_LOSS = Failure("stood still", False, 10, Basis.CURVES)  # dead units or random labels also leave it flat
+SLOWNESS = Failure("too slow", False, 3, Basis.OUTPUTS)
 FAILURES = (COLLAPSE, DIVERGENCE, INSTABILITY, STANDSTILL, SLOWNESS)
 
 
@@ -133,7 +134,14 @@ def _failure_to_learn_enough(run: RunEvidence) -> Failure | None:
         return DIVERGENCE
     if _is_too_slow(run):
         return _slowness(run)
+    if _is_as_good_as_neighbours(run):  # what is left of the loss is all that the data allow
+        return None
     return INSTABILITY if has_nearly_collapsed(run) or _is_unstable(run) else None
+
+
+def _is_as_good_as_neighbours(run: RunEvidence) -> bool:
+    near = run.neighbours
+    return near is not None and near.answered > 0 and run.val_accuracy >= near.accuracy
 
 
 def _is_too_slow(run: RunEvidence) -> bool:
@@ -208,7 +216,8 @@ def detect_failed_learning(run: RunEvidence) -> Finding | None:
             "highest_validation_loss": max(epoch.val_loss for epoch in epochs),
             **_output_evidence(run),
         },
-        confidence=failure.confidence,
+        confidence=confidence_by(failure.basis),
+        basis=failure.basis,
         repair=f"optimizer.learning_rate={float(f'{run.learning_rate * failure.factor:.1g}'):g}",
     )
 

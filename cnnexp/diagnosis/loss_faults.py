@@ -2,8 +2,9 @@
 
 import math
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
-from cnnexp.diagnosis.network_faults import CONFIDENCE, FITTED, GOOD
+from cnnexp.diagnosis.network_faults import FITTED, GOOD
 from cnnexp.diagnosis.training_course import has_learned_little
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding, LossFacts
@@ -59,6 +60,7 @@ def loss_finding(loss: LossFacts, says: str, *, accuracy: float) -> Finding:
             "share_without_gradient": loss.stuck,
             "validation_accuracy": accuracy,
         },
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.STRUCTURE),
+        basis=Basis.STRUCTURE,
         repair="loss=cross_entropy",
     )

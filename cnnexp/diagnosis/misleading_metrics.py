@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import (
     LEVEL,
     RunEvidence,
@@ -25,12 +26,9 @@ from cnnexp.system.text import listed
 
 MINIMUM_INFLATION = 0.05  # accuracy above balanced accuracy; a rare class that is only harder causes 1 to 3 points
 IMBALANCED = 1.5  # largest over smallest class of train; from here on, class weights change the training
-INFLATION_CONFIDENCE = 0.95  # arithmetic, not inference; only the interval can be wrong
-INFLATION_CONFIDENCE_BALANCED = 0.8  # the classes are weak for another reason than their size
+MISLEADING = 3.0  # of the same, from which shares of train mislead; copies that are added on purpose bring it to 2
 
 MINIMUM_EXCESS = 0.02  # confidence above accuracy; less than 2 points changes no decision
-EXCESS_CONFIDENCE = 0.9
-CONFIDENCE_ON_TEST = 0.6
 LARGEST_CALIBRATION = 0.3  # share of the images; above, training loses more than the probabilities gain
 LISTED_NAMES = 3
 
@@ -56,10 +54,11 @@ def detect_misleading_accuracy(run: RunEvidence) -> Finding | None:
     """
     if find_failure(run) is not None and not beats_majority(run.evaluation):
         return None
-    inflation = max((_inflation(run, split) for split in ("test", "train")), key=lambda of_split: of_split.value)
+    ratio = _class_ratio(run.class_counts["train"])
+    splits = ("test", "train") if ratio >= MISLEADING else ("test",)
+    inflation = max((_inflation(run, split) for split in splits), key=lambda of_split: of_split.value)
     if inflation.low <= 0 or inflation.value < MINIMUM_INFLATION:
         return None
-    ratio = _class_ratio(run.class_counts["train"])
     never_predicted = [score.name for score in run.evaluation.per_class if score.recall == 0]
     return Finding(
         id="E1",
@@ -76,7 +75,8 @@ def detect_misleading_accuracy(run: RunEvidence) -> Finding | None:
             "classes_never_found": len(never_predicted),
             "train_class_ratio": ratio,
         },
-        confidence=INFLATION_CONFIDENCE if ratio >= IMBALANCED else INFLATION_CONFIDENCE_BALANCED,
+        confidence=confidence_by(Basis.SCORES),
+        basis=Basis.SCORES,
         repair=(
             "training.class_weight=balanced"
             if ratio >= IMBALANCED and not counts_classes_alike(run)
@@ -162,7 +162,8 @@ def detect_overconfidence(run: RunEvidence) -> Finding | None:
             "ece_uncalibrated": run.ece_uncalibrated,
             "calibration_images": run.calibration_images,
         },
-        confidence=EXCESS_CONFIDENCE,
+        confidence=confidence_by(Basis.PROBABILITIES),
+        basis=Basis.PROBABILITIES,
         repair=_calibration_repair(run),
     )
 
@@ -183,6 +184,7 @@ def _only_on_test(run: RunEvidence, excess: float) -> Finding | None:
     if own >= MINIMUM_EXCESS or low + surely[0] - surely[1] <= 0:
         return None
     differs_by_pixels = differs("test", run)
+    basis = Basis.SPLITS if differs_by_pixels else Basis.UNNAMED
     return Finding(
         id="S4" if differs_by_pixels else UNKNOWN,
         cause=1 if differs_by_pixels else 0,
@@ -194,7 +196,8 @@ def _only_on_test(run: RunEvidence, excess: float) -> Finding | None:
             + (", by their pixels, too." if differs_by_pixels else " or otherwise labelled.")
         ),
         evidence={"excess": excess, "excess_on_validation": own, "difference_low": low + surely[0] - surely[1]},
-        confidence=CONFIDENCE_ON_TEST,
+        confidence=confidence_by(basis),
+        basis=basis,
         repair="look at images of test and validation side by side, and how each were collected and read",
     )
 

@@ -17,11 +17,21 @@ MOST_IMAGES = 2_000  # of train, and of the images that are answered: a quarter 
 MOST_BYTES = 2**26  # of these images
 SIDE = 16  # pixels that an image is averaged to
 FEW_IMAGES = 1_000  # up to so many training images, the rise with their number is measured; beyond, it is never steep
-HALVES = 5
+HALVES = 5  # drawn, so that their share of the error of the rise is small
 VOTES = 5  # nearest training images that answer a new one
 
 
 Rise = dict[str, float]
+Groups = NDArray[np.int64]  # (N,) number of the group that an image may belong to by its name; -1: none
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAgreement:
+    """Validation images whose most similar training image may belong to the same group by its name."""
+
+    asked: int  # images of groups that have training images, too
+    same: int  # of them, whose most similar training image is one of these
+    chance: float  # share, if names said nothing: that of these images among the training images of the class
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +44,51 @@ class Neighbours:
     # Accuracy of images answered by all training images, minus that by half of them: steep where there are too few.
     rise: float = 0.0
     rise_error: float = 0.0  # its standard error, over images
+    groups: GroupAgreement | None = None  # None: names show no groups
+    others: NeighbourAgreement | None = None  # of the validation images among themselves; None: too few, or one class
 
 
 def neighbours(
-    *, train: Images, train_labels: Labels, validation: Images, validation_labels: Labels, seed: int
+    *,
+    train: Images,
+    train_labels: Labels,
+    validation: Images,
+    validation_labels: Labels,
+    seed: int,
+    groups: tuple[Groups, Groups] | None = None,
 ) -> Neighbours:
-    """Compare labels of nearest images; images (N, H, W, C) uint8, at most `MOST_IMAGES` of each, two to train on."""
+    """Compare labels of nearest images; images (N, H, W, C) uint8, at most `MOST_IMAGES` of each, two to train on.
+
+    `groups` are those of training and validation images, if their names show some.
+    """
     known, new = _normalized(train), _normalized(validation)
     comparable = len(known) > NEIGHBOURS and len(np.unique(train_labels)) > 1
+    others = len(new) > NEIGHBOURS and len(np.unique(validation_labels)) > 1
+    grouped = None if groups is None else _in_groups(known, train_labels, new, groups)
     return Neighbours(
         labels=neighbour_agreement(known, train_labels, seed=seed) if comparable else None,
         accuracy=float(_are_right(train_labels[_nearest(new, known)], validation_labels).mean()) if len(new) else 0.0,
         answered=len(validation_labels),
+        groups=grouped,
+        others=neighbour_agreement(new, validation_labels, seed=seed) if others else None,
         **(_rise(known, train_labels, new, validation_labels, seed) if comparable and len(known) <= FEW_IMAGES else {}),
+    )
+
+
+def _in_groups(
+    known: NDArray[np.float32], labels: Labels, new: NDArray[np.float32], groups: tuple[Groups, Groups]
+) -> GroupAgreement | None:
+    of_known, of_new = groups
+    members = np.bincount(of_known[of_known >= 0], minlength=int(of_new.max(initial=0)) + 1)
+    asked = np.flatnonzero((of_new >= 0) & (members[np.maximum(of_new, 0)] > 0))
+    if not len(asked):
+        return None
+    nearest = (new[asked] @ known.T).argmax(axis=1)
+    of_class = np.bincount(labels)[labels[nearest]]
+    return GroupAgreement(
+        asked=len(asked),
+        same=int((of_known[nearest] == of_new[asked]).sum()),
+        chance=float(np.minimum(members[of_new[asked]] / of_class, 1).mean()),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
 from cnnexp.diagnosis.training_course import has_learned_little, has_moved
 from cnnexp.diagnosis.unlearned import learned_too_little
@@ -37,9 +38,6 @@ LEAST_RISE, P_VALUE = 0.05, 0.001  # of answers with statistics computed anew (M
 STATISTICS = (
     "let the statistics follow: BatchNormalization(momentum=0.9), or more steps; or compute them after training"
 )
-CONFIRMED = 0.95
-CONFIDENCE = 0.8  # by the structure alone; a short training of the repaired network makes it CONFIRMED
-CONFIDENCE_ACTIVATION = 0.6  # a linear network may be what was wanted
 _LISTED = 4
 
 
@@ -82,7 +80,8 @@ def structure_finding(fault: StructureFault, *, accuracy: float) -> Finding:
         title=NAMES[fault.id],
         sentence=f"{fault.says} {accuracy:.1%} of the validation images are right.",
         evidence={**fault.evidence, "validation_accuracy": accuracy},
-        confidence=CONFIDENCE_ACTIVATION if fault.id == "M4" else CONFIDENCE,
+        confidence=confidence_by(Basis.STRUCTURE),
+        basis=Basis.STRUCTURE,
         repair=fault.repair,
     )
 
@@ -188,7 +187,8 @@ def detect_bottleneck(run: RunEvidence) -> Finding | None:
             f"{run.val_accuracy:.1%} of the validation images."
         ),
         evidence={"narrowest_layer": narrowest, "classes": classes, "train_accuracy": run.train_accuracy},
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.STRUCTURE),
+        basis=Basis.STRUCTURE,
         repair="give the layer more units: model.width, model.dense",
         alternatives=("T3",),
     )
@@ -212,7 +212,7 @@ def detect_stale_statistics(run: RunEvidence) -> Finding | None:
             "of the images."
         ),
         evidence={"train_accuracy_in_training": then, "train_accuracy": run.train_accuracy, "gap_low": low},
-        confidence=CONFIDENCE,
+        basis=Basis.STRUCTURE,
     )
 
 
@@ -230,17 +230,18 @@ def fresh_statistics_finding(stored: NDArray[np.bool_], fresh: NDArray[np.bool_]
             "the stored ones)."
         ),
         evidence={"accuracy_stored": float(stored.mean()), "accuracy_fresh": float(fresh.mean())},
-        confidence=CONFIRMED,
+        basis=Basis.UNDONE,
     )
 
 
-def _stale(*, sentence: str, evidence: Mapping[str, float], confidence: float) -> Finding:
+def _stale(*, sentence: str, evidence: Mapping[str, float], basis: Basis) -> Finding:
     return Finding(
         id="M7",
         cause=2,
         title=NAMES["M7"],
         sentence=sentence,
         evidence=evidence,
-        confidence=confidence,
+        confidence=confidence_by(basis),
+        basis=basis,
         repair=STATISTICS,
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
 from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.network_faults import GOOD
@@ -11,7 +12,6 @@ from cnnexp.records import Finding
 
 NOISIER = 1.15  # times the noise of validation images, in the middle; of splits drawn alike 1
 REPRODUCED = 0.6  # of the distance of the pixels, that may be left when validation images get noise, too
-CONFIDENCE = 0.85
 
 
 def detect_noisy_training(run: RunEvidence) -> Finding | None:
@@ -47,6 +47,7 @@ def detect_noisy_training(run: RunEvidence) -> Finding | None:
             "distance_of_pixels": apart,
             "distance_with_noise": left[best],
         },
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.REPRODUCED),
+        basis=Basis.REPRODUCED,
         repair="take the images of all splits from one source, or remove the noise before training",
     )

@@ -2,6 +2,7 @@
 
 import math
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, uniform_loss
 from cnnexp.diagnosis.training_course import has_collapsed, has_faded
 from cnnexp.records import Finding
@@ -11,7 +12,6 @@ from cnnexp.records import Finding
 DOMINANT = 3.0
 LARGE = 1.0
 MODEST = 0.1  # times ln K, the penalty that is advised; the default of regularization=l2 is about that
-CONFIDENCE = 0.9
 
 
 def is_over_regularized(run: RunEvidence) -> bool:
@@ -49,7 +49,8 @@ def detect_over_regularization(run: RunEvidence) -> Finding | None:
             "output_spread_untrained": run.history.outputs[0].spread,
             "output_spread": run.history.outputs[-1].spread,
         },
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.SETTINGS),
+        basis=Basis.SETTINGS,
         repair=_repair(run, MODEST * uniform / penalty),
     )
 

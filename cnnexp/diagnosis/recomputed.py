@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.records import Finding, Labels, Probabilities, RecordedPredictions
 from cnnexp.records.catalogue import NAMES
 
 SAME = 1e-6  # accuracy
 DIFFERENT = 0.05  # probability of a class; other processors and versions differ by a thousandth of that
 FEW = 0.01  # share of the images that may differ
-CONFIDENCE = 0.97  # an exact comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ def compare_metric(recorded: RecordedPredictions, accuracy: float) -> Finding | 
             f"{own:.1%}: the number was computed of something else."
         ),
         evidence={"accuracy": accuracy, "accuracy_recomputed": own},
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.RECORD),
+        basis=Basis.RECORD,
         repair="compute it from predictions.parquet: the share of the test images with correct = true",
     )
 
@@ -87,4 +88,5 @@ def compare_answers(
 
 
 def _other(sentence: str, evidence: dict[str, float], repair: str) -> Finding:
-    return Finding("E4", 4, NAMES["E4"], sentence, evidence, CONFIDENCE, repair)
+    sure = confidence_by(Basis.RECORD)
+    return Finding("E4", 4, NAMES["E4"], sentence, evidence, sure, repair, basis=Basis.RECORD)

@@ -6,6 +6,7 @@ network itself, the features are good, and it is the last layer, or how training
 
 from dataclasses import dataclass, replace
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.intervals import Z
 from cnnexp.diagnosis.interventions import helps
 from cnnexp.records import Finding
@@ -13,7 +14,6 @@ from cnnexp.records.catalogue import UNKNOWN
 
 ASKED_FOR = frozenset({UNKNOWN, "D5", "M2"})  # findings that it says something about
 STEEP = 0.03  # of validation accuracy, that half of the training images cost
-CONFIDENCE_CONFIRMED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def with_refitted_head(finding: Finding, head: RefittedHead, *, accuracy: float)
     )
     known = replace(known, sentence=f"{finding.sentence} {says}")
     if finding.id == "D5":
-        return replace(known, confidence=max(CONFIDENCE_CONFIRMED, finding.confidence))
+        return replace(known, confidence=confidence_by(Basis.REFITTED), basis=Basis.REFITTED)
     return replace(known, alternatives=tuple(dict.fromkeys((*finding.alternatives, "D5"))))
 
 
@@ -62,3 +62,20 @@ def _of_features(head: RefittedHead, accuracy: float) -> str:
     if helps(head.accuracy, over=accuracy, images=head.answered):
         return f"{fitted}: its features are good, and its last layer, or the end of training, is to blame."
     return f"{fitted}, no more than the network: it is its features that say too little."
+
+
+def head_finding(head: RefittedHead, *, accuracy: float) -> Finding | None:
+    """Report U0 where nothing else was found, and features of the network are far better than its answers."""
+    if not helps(head.accuracy, over=accuracy, images=head.answered):
+        return None
+    return Finding(
+        id=UNKNOWN,
+        cause=0,
+        title="the last layer does not use what the others found",
+        sentence=f"The network answers {accuracy:.1%} of the validation images. {_of_features(head, accuracy)}",
+        evidence={"refitted_head": head.accuracy, "validation_accuracy": accuracy},
+        confidence=confidence_by(Basis.UNNAMED),
+        basis=Basis.UNNAMED,
+        repair="train for longer, or keep the weights of another epoch (training.keep, training.epochs)",
+        alternatives=("T3", "T4", "M3"),
+    )

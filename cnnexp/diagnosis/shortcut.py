@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from cnnexp.diagnosis.between_splits import Predict, Sample
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
 from cnnexp.diagnosis.split_gap import worse_split
 from cnnexp.records import Finding, Images, Labels
@@ -25,7 +26,6 @@ LEAST_ABOVE = 0.3
 SAME_SPOT = 0.7  # of what the best cell tells; neighbours of it that tell as much are part of the spot
 LEAST_DROP, P_VALUE = 0.05, 0.001  # of the answers, when the spot is covered (McNemar's exact test)
 FEWEST = 60  # images
-CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ def shortcut_finding(found: Shortcut, *, split: str, worse: str | None) -> Findi
             f"{found.accuracy:.1%}.{below}"
         ),
         evidence={"told_by_the_spot": found.told, "told_by_others": found.usual, "accuracy_covered": found.covered},
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.UNDONE),
+        basis=Basis.UNDONE,
         repair=f"look at the {found.where} of training images of two classes; cover or "
         "crop it in all images, or take the images of all classes from one source",
     )

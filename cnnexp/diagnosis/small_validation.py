@@ -1,12 +1,12 @@
 """Cause 1d, the split: are there enough validation images to choose an epoch by?"""
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, exact_interval
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
 from cnnexp.system.text import plural
 
 FEWEST = 30  # images: of fewer, the 99 % interval of an accuracy of 0.9 is wider than 0.3
-CONFIDENCE = 0.8
 
 
 def detect_small_validation(run: RunEvidence) -> Finding | None:
@@ -24,6 +24,7 @@ def detect_small_validation(run: RunEvidence) -> Finding | None:
             "interval)."
         ),
         evidence={"validation_images": run.val_images, "accuracy_low": low, "accuracy_high": high},
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.FILES),
+        basis=Basis.FILES,
         repair="hold out at least 100 images (data.validation), or let all images judge by turns: data.folds=5",
     )

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
 from cnnexp.records import DataIssue, Finding
 from cnnexp.records.catalogue import UNKNOWN
 
 LEAST_GAP = 0.05  # of accuracy, and ...
 SURE_GAP = 0.02  # ... at least this at the low end of its 99 % interval: what choosing an epoch flatters
-CONFIDENCE = 0.85
-CONFIDENCE_UNKNOWN = 0.6
+OF_TRAIN = "train_above_validation"  # evidence of what the training images alone have, or all but they
+GAP_OF_TRAIN = 0.10  # of train over validation; CIFAR-10 and good networks have 0.05 to 0.08 of over-fitting alone
 LOOKS_THE_SAME = ("P3", "P9", "P7", "P5", "P6")  # what changes pixels between splits, the most frequent first
 
 
@@ -47,6 +48,24 @@ def differing_split(run: RunEvidence) -> Gap | None:
     return found if differs(found.worse, run) else None
 
 
+def below_train(run: RunEvidence) -> Gap | None:
+    """Return validation where it is far below the training images, or below, and all others differ from these.
+
+    None where it is not, or where answers to the training images are not known.
+    """
+    if not {"train", "validation"} <= run.answers.keys():
+        return None
+    gap, low, high = accuracy_difference(run, "train", "validation")
+    far = gap >= GAP_OF_TRAIN and low >= LEAST_GAP
+    below = gap >= LEAST_GAP and low >= SURE_GAP and is_train_apart(run)
+    return Gap("validation", "train", gap, low, high) if far or below else None
+
+
+def is_train_apart(run: RunEvidence) -> bool:
+    """Return whether the images of validation and test differ from those of train by the data check."""
+    return differs("validation", run) and differs("test", run)
+
+
 def differs(split: str, run: RunEvidence) -> bool:
     """Return whether the images of a split differ from those of train by the data check."""
     return any(issue.title.startswith(split) for issue in _differences(run))
@@ -62,10 +81,13 @@ def _lower_split(run: RunEvidence) -> Gap | None:
 
 
 def detect_split_gap(run: RunEvidence) -> Finding | None:
-    """Report S4 when test or validation is far below the other one and differs in its images; U0 when it does not."""
+    """Report S4 when test or validation is far below the other one and differs in its images; U0 when it does not.
+
+    S4 also where both differ from the training images, and validation is below these.
+    """
     found = worse_split(run)
     if found is None:
-        return None
+        return _train_apart(run)
     worse, better, size, surely, at_most = found.worse, found.better, found.gap, found.low, found.high
     scores = {name: run.answers[name].accuracy for name in (worse, better)}
     apart = (
@@ -82,7 +104,8 @@ def detect_split_gap(run: RunEvidence) -> Finding | None:
             title=f"{worse} far below {better}",
             sentence=f"Something is wrong with the {worse} split that no check names: {apart}",
             evidence=evidence,
-            confidence=CONFIDENCE_UNKNOWN,
+            confidence=confidence_by(Basis.UNNAMED),
+            basis=Basis.UNNAMED,
             repair=f"look at images of {worse} and {better} side by side, and how each were collected and read",
         )
     return Finding(
@@ -91,8 +114,33 @@ def detect_split_gap(run: RunEvidence) -> Finding | None:
         title=issue.title,
         sentence=f"{issue.sentence} {apart[0].upper()}{apart[1:]}",
         evidence=evidence | dict(issue.evidence),
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.SPLITS),
+        basis=Basis.SPLITS,
         repair=issue.repair,
+        alternatives=LOOKS_THE_SAME,
+    )
+
+
+def _train_apart(run: RunEvidence) -> Finding | None:
+    found = below_train(run) if is_train_apart(run) else None
+    if found is None:
+        return None
+    issue = next(one for one in _differences(run) if one.title.startswith(found.worse))
+    train, others = (run.answers[name].accuracy for name in (found.better, found.worse))
+    return Finding(
+        id="S4",
+        cause=1,
+        title="training images unlike all others",
+        sentence=(
+            f"{issue.sentence} So do those of test. {train:.1%} of the training images are right and {others:.1%} of "
+            f"the validation images, {100 * found.gap:.1f} points fewer at equal class shares (99 % interval "
+            f"{100 * found.low:.1f} to {100 * found.high:.1f}): what the network learns of the ones it cannot use "
+            "for the others."
+        ),
+        evidence={OF_TRAIN: found.gap, "gap_low": found.low} | dict(issue.evidence),
+        confidence=confidence_by(Basis.SPLITS),
+        basis=Basis.SPLITS,
+        repair="read and prepare the images of all splits in the same way; look at some of train and of the others",
         alternatives=LOOKS_THE_SAME,
     )
 

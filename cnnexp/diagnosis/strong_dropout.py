@@ -1,13 +1,13 @@
 """Cause 2, the fit: does dropout leave the network anything to learn with?"""
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, beats_majority
 from cnnexp.diagnosis.training_course import has_learned_little
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding
 
 STRONG = 0.75  # of the units; Srivastava et al. 2014 find 0.4 to 0.8 kept best, and a fifth kept far worse
-ADVISED = 0.3
-CONFIDENCE = 0.8
+ADVISED = 0.3  # near the usual 0.2 to 0.5
 
 
 def detect_strong_dropout(run: RunEvidence) -> Finding | None:
@@ -29,7 +29,8 @@ def detect_strong_dropout(run: RunEvidence) -> Finding | None:
             "validation_accuracy": run.val_accuracy,
             "train_accuracy": run.train_accuracy,
         },
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.SETTINGS),
+        basis=Basis.SETTINGS,
         repair=f"regularization.dropout={ADVISED:g}",
         alternatives=("T3", "M1"),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, Z, exact_interval, prior_loss, uniform_loss
 from cnnexp.diagnosis.learning_rate import find_failure, has_only_begun
 from cnnexp.records import Finding
@@ -23,8 +24,6 @@ MAXIMUM_ACCURACY = 0.98  # above this validation accuracy 2 points cannot be gai
 # for which there is WOBBLE.
 CHANGE_DEVIATION = 0.5
 WOBBLE = 2.0  # the fall must be twice the largest rise in the second half, because a noisy curve also falls at times
-CONFIDENCE = 0.75  # curves alone cannot tell too few epochs from too low a learning rate
-CONFIDENCE_ANNEALED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,8 @@ def detect_undertraining(run: RunEvidence) -> Finding | None:
             "accuracy_gain": trend.accuracy_gain,
             "validation_accuracy": run.val_accuracy,
         },
-        confidence=CONFIDENCE_ANNEALED if trend.annealed else CONFIDENCE,
+        confidence=confidence_by(Basis.CURVES),
+        basis=Basis.CURVES,
         repair=f"training.epochs={2 * run.epochs}",
     )
 
@@ -105,7 +105,8 @@ def _beginning(run: RunEvidence) -> Finding:
             "loss_of_a_constant_output": prior_loss(run),
             "validation_accuracy": run.val_accuracy,
         },
-        confidence=CONFIDENCE,
+        confidence=confidence_by(Basis.OUTPUTS),
+        basis=Basis.OUTPUTS,
         repair=f"training.epochs={2 * run.epochs}",
     )
 

@@ -48,6 +48,7 @@ class Finding:
     alternatives: tuple[str, ...] = ()  # ids that the evidence cannot separate from it, the likeliest first
     files: tuple[str, ...] = ()  # to look at, at most 50
     declared: bool = False  # read from the settings or the card, not inferred
+    basis: str = ""  # kind of evidence that the confidence is counted of; empty: it is not counted
 
 
 @dataclass(frozen=True, slots=True)

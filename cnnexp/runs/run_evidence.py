@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnnexp.config import ExperimentConfig, FocalLossConfig
+from cnnexp.data_check.possible_groups import GUESSED
 from cnnexp.datasets import Split, Splits
 from cnnexp.diagnosis import Neighbours, RunEvidence, RunImages, Sample, neighbours
 from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_IMAGES
@@ -61,8 +63,9 @@ def evidence_of(
         augmentation_group=config.augmentation.name,
         seed=config.seed,
         images_per_step=config.training.images_per_step,
+        keep=config.training.keep,
         answers=evaluated.answers,
-        neighbours=_neighbours(splits, config.seed),
+        neighbours=_neighbours(splits, config.seed, report),
         report=report,
         network=facts,
         loss=loss,
@@ -100,24 +103,49 @@ def _seconds(call: Callable[[Images], object], images: Images) -> float:
     return max(time.perf_counter() - started, 1e-4)
 
 
-def _neighbours(splits: Splits, seed: int) -> Neighbours | None:
+def _neighbours(splits: Splits, seed: int, report: DataReport) -> Neighbours | None:
     """Return what the nearest images say; None where there are not two training images and one to answer."""
     if len(splits.train) < 2 or not len(splits.validation):
         return None
     most = max(2, min(MOST_IMAGES, MOST_BYTES // math.prod(splits.spec.shape)))
-    train, validation = (_sample(split, seed, most=most) for split in (splits.train, splits.validation))
+    places = [_places(split, seed, most=most) for split in (splits.train, splits.validation)]
+    train, validation = (_at(split, own) for split, own in zip((splits.train, splits.validation), places, strict=True))
     return neighbours(
         train=train.images,
         train_labels=train.labels,
         validation=validation.images,
         validation_labels=validation.labels,
         seed=seed,
+        groups=_groups(splits, places, report),
     )
+
+
+def _groups(
+    splits: Splits, places: list[NDArray[np.int64]], report: DataReport
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the groups, by name, of training and validation images at these places; None: there are none."""
+    issue = next((one for one in report.issues if one.title == GUESSED), None)
+    if issue is None:
+        return None
+    number = {image.row: group for group, images in enumerate(issue.groups) for image in images}
+    train, validation = (
+        np.array([number.get(row, -1) for row in split.rows[own].tolist()], np.int64)
+        for split, own in zip((splits.train, splits.validation), places, strict=True)
+    )
+    return train, validation
 
 
 def _sample(split: Split, seed: int, *, most: int) -> Sample:
     """Return at most so many images of a split; each image is as likely."""
+    return _at(split, _places(split, seed, most=most))
+
+
+def _places(split: Split, seed: int, *, most: int) -> NDArray[np.int64]:
     places = np.arange(len(split))
-    if len(split) > most:
-        places = np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
+    if len(split) <= most:
+        return places
+    return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
+
+
+def _at(split: Split, places: NDArray[np.int64]) -> Sample:
     return Sample(split.images[split.rows[places]], split.labels[places])

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnexp.records import EpochValues, Finding, FoldsSummary, RunInfo, RunResult
+from cnnexp.records.catalogue import UNKNOWN
 from cnnexp.report.console import open_console
 from cnnexp.report.run.findings import NOTHING_FOUND, is_override, relations
 from cnnexp.report.run.folds import print_folds
@@ -38,7 +39,8 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
 
 
 def _print_finding(console: Console, finding: Finding) -> None:
-    about = f"  {CAUSES[finding.cause]}, {100 * finding.confidence:.0f} % sure"
+    of_what = " that something is wrong" if finding.id == UNKNOWN else ""
+    about = f"  {CAUSES[finding.cause]}, {100 * finding.confidence:.0f} % sure{of_what}"
     console.print(Text.assemble("  ", (printable(finding.title), "finding"), (about, "muted")))
     console.print(Padding(Text(printable(finding.sentence)), (0, 2, 0, 4)))
     if unsaid := _evidence(finding):

@@ -14,6 +14,7 @@ from typing import Any
 from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Splits
 from cnnexp.diagnosis import rank
+from cnnexp.diagnosis.confidence import Basis
 from cnnexp.diagnosis.interventions import (
     FITTED,
     Intervention,
@@ -24,8 +25,8 @@ from cnnexp.diagnosis.interventions import (
     of_rate,
 )
 from cnnexp.diagnosis.refitted_head import ASKED_FOR as HEAD_ASKED_FOR
-from cnnexp.diagnosis.refitted_head import with_refitted_head
-from cnnexp.diagnosis.unlearned import after_trials
+from cnnexp.diagnosis.refitted_head import head_finding, with_refitted_head
+from cnnexp.diagnosis.unlearned import after_trials, unlearnable
 from cnnexp.records import Finding, PretrainedNetwork, RecordedPredictions
 from cnnexp.records.catalogue import UNKNOWN
 from cnnexp.runs import experiment
@@ -42,11 +43,15 @@ from cnnexp.training import configure_tensorflow
 SECONDS = 40.0  # of all short trainings; reading the images and building networks come on top
 ONE_BATCH_SECONDS = 6.0
 LAST_SECONDS = 8.0
+UNFITTED = 0.9  # accuracy on training images, below which a run without a finding is asked to learn one batch
 ENOUGH = 0.98  # of validation; what reaches it need not go on
 # What a run says of itself where short trainings may tell why; of others, none could find anything.
 ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "M1", "M3", "M4", "M6", "M8", UNKNOWN})
-SETTLED = frozenset({"L1", "L3", "D5", "E4", "M7", "D6"})  # faults that no setting repairs, and that explain the rest
-SURE = 0.8
+# Faults that no setting repairs, and that explain the rest, by evidence that does not come from the training alone.
+SETTLED = frozenset({"L1", "L3", "D5", "E4", "M7", "D6"})
+SETTLED_BY = frozenset(
+    {Basis.RECORD, Basis.UNDONE, Basis.NEIGHBOURS, Basis.REFITTED, Basis.COMPARED_LABELS, Basis.STRUCTURE}
+)
 
 Compose = Callable[[Sequence[str]], ExperimentConfig]  # overrides in addition to those of the run
 OnProgress = Callable[[str, int, int], None]
@@ -128,6 +133,8 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
         findings = _merged(findings, found, refuted=structure.refuted)
         if _may_be_settings(findings, run.metrics, refuted=structure.refuted):
             findings = _try_settings(probes, findings, on_progress)
+        if not findings and run.metrics.get("best/train_accuracy", 1.0) < UNFITTED:
+            findings = _learning_by_heart(probes)
         return rank(_with_head(findings, trained, seed=config.seed, accuracy=probes.accuracy))
 
 
@@ -146,17 +153,20 @@ def _with_head(
     findings: Sequence[Finding], trained: TrainedNetwork | None, *, seed: int, accuracy: float
 ) -> list[Finding]:
     """Return findings with what a head says that is fitted anew on the network's features."""
-    if trained is None or not HEAD_ASKED_FOR & {finding.id for finding in findings}:
+    if trained is None or (findings and not HEAD_ASKED_FOR & {finding.id for finding in findings}):
         return list(findings)
     head = refit_head(trained, seed)
     if head is None:
         return list(findings)
+    if not findings:
+        found = head_finding(head, accuracy=accuracy)
+        return [] if found is None else [found]
     return [with_refitted_head(finding, head, accuracy=accuracy) for finding in findings]
 
 
 def _may_be_settings(findings: Sequence[Finding], metrics: Mapping[str, float], *, refuted: Sequence[str]) -> bool:
     """Return whether a setting may have kept the network from learning, and nothing better explains it."""
-    explained = any(finding.id in SETTLED and finding.confidence >= SURE for finding in findings)
+    explained = any(finding.id in SETTLED and finding.basis in SETTLED_BY for finding in findings)
     explained |= any(finding.id[0] in "PM" and "validation_accuracy_tried" in finding.evidence for finding in findings)
     unfitted = metrics.get("best/train_accuracy", 0.0) < FITTED
     return unfitted and not explained and bool(ASKED_FOR & {*refuted, *(finding.id for finding in findings)})
@@ -194,6 +204,16 @@ def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgr
     numbers = {**found.evidence, "one_batch_learned": learned}
     found = dataclasses.replace(found, evidence=numbers, symptoms=tuple(dict.fromkeys(explained)))
     return [found, *(one for one in findings if one.id not in ASKED_FOR)]
+
+
+def _learning_by_heart(probes: _Probes) -> list[Finding]:
+    """Return what is wrong where a network that fits its training images badly cannot learn one batch either."""
+    short = learn_one_batch(
+        probes.compose(ONE_BATCH), probes.splits, probes.pretrained, seconds=ONE_BATCH_SECONDS, start=Start()
+    )
+    learned = max(short.accuracy, short.train_accuracy)
+    found = unlearnable(learned, train_accuracy=probes.run.metrics["best/train_accuracy"])
+    return [] if found is None else [found]
 
 
 def _outcome(probes: _Probes, one: Intervention, *, seconds: float) -> Outcome | None:

@@ -89,11 +89,13 @@ def probe_structure(
     if fault is not None and fault.id == "M8" and all(layer.trainable for layer in model.layers):
         return ProbedStructure(finding)  # something in the graph stops the gradient, which nothing here can repair
     tried = _tried(finding, repair, train, accuracy=accuracy, images=len(splits.validation), epochs=epochs)
-    return ProbedStructure(tried) if tried.confidence > finding.confidence else ProbedStructure(None, (finding.id,))
+    return ProbedStructure(tried) if tried is not None else ProbedStructure(None, (finding.id,))
 
 
-def _tried(finding: Finding, repair: Repair, train: Train, *, accuracy: float, images: int, epochs: int) -> Finding:
-    """Return a finding with what a training with its repair reached, and where need be one as short without it."""
+def _tried(
+    finding: Finding, repair: Repair, train: Train, *, accuracy: float, images: int, epochs: int
+) -> Finding | None:
+    """Return a finding with what its repair reached, beside a training as short without it; None: it did not help."""
     repaired = train(repair.overrides, seconds=SECONDS, start=repair.start)
     unrepaired = None
     if repaired.epochs < epochs and not helps(repaired.accuracy, over=accuracy, images=images):
