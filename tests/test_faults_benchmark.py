@@ -8,12 +8,13 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.faults import injections, split
-from benchmarks.faults.cases import PARTS, all_cases, cases_of, fault_of, table
+from benchmarks.faults.cases import ADDED, PARTS, all_cases, cases_of, fault_of, table
 from benchmarks.faults.data_sets import SPLITS, DataSet, Part, Places, load
 
 DIGITS = load("digits", Places(None, None), seed=0)
 OF_THE_TEST = ("L4", "P3", "P4", "P6", "P7", "P9", "X1", "X2", "X3", "X6")
 ARRAYS = [name for name, row in table("catalogue").items() if row["by"] == "arrays" and name != "P5"]
+SIBLINGS = [name for name, row in table("siblings").items() if row["by"] == "arrays" and row.get("data") != "cifar_a"]
 
 
 def test_the_parts_are_those_that_were_fixed_before_anything_was_tuned():
@@ -64,3 +65,24 @@ def test_channels_are_swapped_in_all_test_images_at_the_highest_severity():
 
 def same(one, other):
     return np.array_equal(one.images, other.images) and np.array_equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize("fault", SIBLINGS)
+def test_a_kind_beside_the_catalogue_changes_the_data_and_not_what_its_name_excludes(fault):
+    row = fault_of(fault)
+    wrong = getattr(injections, row["how"])(DIGITS, row["amount"], np.random.default_rng(0))
+    assert any(not same(wrong[name], DIGITS[name]) for name in SPLITS)
+    assert all(part.images.dtype == np.uint8 and len(part.images) == len(part.labels) for part in wrong.parts.values())
+    assert all(part.images.shape[1:] == (8, 8, 1) for part in wrong.parts.values())
+    if row["how"].endswith("_test"):
+        assert all(same(wrong[name], DIGITS[name]) for name in SPLITS[:3])
+    if row["how"].endswith("_training"):
+        assert all(same(wrong[name], DIGITS[name]) for name in SPLITS[1:])
+
+
+def test_what_was_added_is_none_of_the_parts_and_names_its_sources():
+    added, fixed = cases_of(ADDED), {case.id for part in PARTS for case in cases_of(part)}
+    assert not fixed & {case.id for case in added}
+    assert not table("siblings").keys() & table("catalogue").keys()
+    assert {case.data for case in added} <= set(table("split")["data"]["development"])
+    assert all(row["source"].startswith("https://") and row["cause"] for row in table("reports_added").values())

@@ -9,8 +9,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.faults import baselines
-from benchmarks.faults.cases import cases_of
+from benchmarks.faults.cases import ADDED, cases_of
 from benchmarks.faults.compose_case import merged, suggested_overrides
+from benchmarks.faults.counted import table_of
 from benchmarks.faults.execute import sign_flip
 from benchmarks.faults.intervals import macro_f1, wilson
 from benchmarks.faults.judging import Judged, outcome
@@ -144,3 +145,30 @@ def test_a_full_tier_that_is_stopped_early_has_seen_every_kind():
     ]
     assert kinds <= set(first)
     assert 45 <= len(chosen("ci", "development")) <= 65
+
+
+SIBLING = next(case for case in cases_of(ADDED) if case.id.startswith("A01/"))  # also L2
+
+
+def of_kind(name, basis, cause):
+    return Named(name, cause, False, "", 0.8, basis)
+
+
+def test_evidence_is_counted_by_its_kind_where_no_rule_was_written_by_the_case():
+    seen, fresh, again = (
+        CASES[f"T1/{place}"] for place in ("digits/small/high", "digits/small/low", "fashion_a/small/high")
+    )
+    records = [
+        replace(record(seen), named=(of_kind("T1", "outputs", 3),)),  # of the ci tier: not counted
+        replace(record(fresh), named=(of_kind("T1", "outputs", 3), of_kind("E3", "probabilities", 4))),
+        replace(record(again), named=(of_kind("T2", "outputs", 3),)),
+        replace(record(SIBLING), named=(of_kind("L2", "labels", 1),)),
+        replace(record(CASES["H00/fashion_a/small/0"]), named=(of_kind("U0", "unnamed", 0),)),
+    ]
+    told = table_of(records)
+    assert "# 4 runs, 1 of them healthy; 2 of 5 right" in told
+    assert "Basis.OUTPUTS: Counted(1, 2)," in told
+    assert "Basis.LABELS: Counted(1, 1)," in told
+    assert "Basis.UNNAMED: Counted(0, 1)," in told
+    # (2 + 1) of (5 + 2), of which four pseudo-findings
+    assert f"Basis.RECORD: Counted(0, 0),  # {3 / 7:.2f}" in told

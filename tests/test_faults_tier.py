@@ -42,6 +42,18 @@ def test_a_case_can_be_run_again_on_the_run_that_was_kept(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_tier_goes_on_after_its_process_died_in_a_case_twice(tmp_path):
+    asked = [sys.executable, "-m", "benchmarks.faults", "run", "--state", str(tmp_path), "--passive", "--minutes", "0"]
+    (tmp_path / "running.txt").write_text("T3/digits/small/high 2")
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 75, done.stderr  # cases are left
+    (record,) = records.read(tmp_path / "records.jsonl")
+    assert (record.case, record.named) == ("T3/digits/small/high", ())
+    assert "twice" in record.error
+    assert not (tmp_path / "running.txt").exists()
+
+
+@pytest.mark.slow
 def test_every_command_line_of_both_parts_is_one_that_the_program_takes():
     lines = {settings(case, faulty=faulty) for case in all_cases() for faulty in (True, False)}
     assert len(lines) > 150

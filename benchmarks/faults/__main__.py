@@ -4,6 +4,10 @@
     python -m benchmarks.faults run --state FOLDER --tier ci    # about 50 development cases
     python -m benchmarks.faults run --state FOLDER --tier full --part held_out --minutes 30   # resumed by the same line
     python -m benchmarks.faults score --state FOLDER            # tables of what has been run
+    python -m benchmarks.faults confidences --state FOLDER      # how often each kind of evidence was right
+
+`run` ends with exit code 75 while cases are left, so that `until python -m benchmarks.faults run ...; do :; done` runs
+a tier to its end, in processes of half an hour each.
 
 Data sets that no package brings are given by --cifar10 FOLDER (train/CLASS/*.png) and --signs FOLDER (CLASS/*).
 FOLDER/records.jsonl keeps every verdict as it was given; score reads it alone, the last record of each case. Runs and
@@ -19,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.faults import records, split
-from benchmarks.faults.cases import PARTS, Case
+from benchmarks.faults.cases import ADDED, PARTS, Case, all_cases
+from benchmarks.faults.counted import table_of
 from benchmarks.faults.data_sets import Places
 from benchmarks.faults.scoring import report
 from benchmarks.faults.tiers import chosen
@@ -27,21 +32,27 @@ from benchmarks.faults.tiers import chosen
 if TYPE_CHECKING:
     from benchmarks.faults.execute import Bench
 
+GOES_ON = 75  # exit code while cases are left: EX_TEMPFAIL of sysexits.h
+RUNNING = "running.txt"  # beside the records: the case that runs, and how often it was begun
+DEATHS = 2
+
 
 def main() -> int:
     asked = _arguments().parse_args()
     if asked.command == "split":
-        print(split.lines(), end="")
+        print(split.lines() + split.added(), end="")
         return 0 if split.is_unchanged() else 1
     file = asked.state / "records.jsonl"
-    if asked.command == "run":
-        _run(asked, file)
+    if asked.command == "confidences":
+        print(table_of(tuple(records.read(file))))
+        return 0
+    ended = _run(asked, file) if asked.command == "run" else True
     print(report(tuple(records.read(file))))
-    return 0
+    return 0 if ended else GOES_ON
 
 
-def _run(asked: argparse.Namespace, file: Path) -> None:
-    """Run the cases of a tier that have no record yet, until time is up."""
+def _run(asked: argparse.Namespace, file: Path) -> bool:
+    """Run the cases of a tier that have no record yet, until time is up; return whether none is left."""
     from benchmarks.faults.execute import Bench
 
     if not split.is_unchanged():
@@ -56,20 +67,47 @@ def _run(asked: argparse.Namespace, file: Path) -> None:
         passive=asked.passive,
         discard=asked.discard,
     )
+    _record_death(bench, asked.state / RUNNING, file)
     done = {record.case: record for record in records.read(file)}
     ends = time.monotonic() + 60 * asked.minutes
-    for case in chosen(asked.tier, asked.part):
+    for case in (case for part in asked.part for case in chosen(asked.tier, part)):
         before = done.get(case.id)
         if not _matches(case, asked.only) or (before and not (asked.again and _is_older(before, bench))):
             continue
         if time.monotonic() > ends:
             print(f"{asked.minutes:g} minutes are over; the same line goes on.")
-            return
-        record = bench.run(case) if before is None else bench.again(case, before)
-        with file.open("a") as lines:
-            lines.write(json.dumps(asdict(record)) + "\n")
+            return False
+        begun = _begun(asked.state / RUNNING)
+        (asked.state / RUNNING).write_text(f"{case.id} {begun[1] + 1 if begun[0] == case.id else 1}")
+        try:
+            record = bench.run(case) if before is None else bench.again(case, before)
+        except Exception as error:  # of the program that is measured: it counts as a case without a verdict
+            record = bench.failed(case, f"{type(error).__name__}: {error}"[:500])
+        _append(record, file)
+        (asked.state / RUNNING).unlink()
         named = ", ".join(one.id for one in record.named[:4]) or "nothing"
         print(f"{case.id:36} {named:20} {record.train_seconds:5.1f} + {record.diagnose_seconds:5.1f} s", flush=True)
+    return True
+
+
+def _append(record: records.CaseRecord, file: Path) -> None:
+    with file.open("a") as lines:
+        lines.write(json.dumps(asdict(record)) + "\n")
+
+
+def _begun(running: Path) -> tuple[str, int]:
+    """Return the case in which an earlier process ended, and how often it was begun; an empty name: none was."""
+    name, _, times = running.read_text().rpartition(" ") if running.is_file() else ("", "", "0")
+    return name, int(times)
+
+
+def _record_death(bench: "Bench", running: Path, file: Path) -> None:
+    """Record a case in which two processes died, as for want of memory, so that the next one is not stuck there."""
+    name, times = _begun(running)
+    if times >= DEATHS:
+        cases = {case.id: case for case in all_cases()}
+        _append(bench.failed(cases[name], "the process died, or was stopped, twice"), file)
+        running.unlink()
 
 
 def _is_older(record: records.CaseRecord, bench: "Bench") -> bool:
@@ -90,10 +128,11 @@ def _arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("split", help="count and hash the parts")
     run, score = commands.add_parser("run", help="run cases"), commands.add_parser("score", help="score what was run")
-    for command in (run, score):
+    confidences = commands.add_parser("confidences", help="count how often each kind of evidence was right")
+    for command in (run, score, confidences):
         command.add_argument("--state", type=Path, required=True, help="folder of the records")
     run.add_argument("--tier", choices=("ci", "full"), default="ci")
-    run.add_argument("--part", choices=PARTS, default="development")
+    run.add_argument("--part", choices=(*PARTS, ADDED), nargs="+", default=["development"])
     run.add_argument("--minutes", type=float, default=30)
     run.add_argument("--only", help="beginnings of ids, separated by commas")
     run.add_argument("--cifar10")

@@ -134,3 +134,22 @@ def climbing(settings, learning_rate):
 def spike(settings, epoch, epochs):
     """Return a constant rate with one epoch of ten times as much, in the middle."""
     return np.where(np.floor(epoch) == epochs // 2, 10.0, 1.0)
+
+
+@dataclass
+class SquashedSettings:
+    how: str = "softmax"  # softmax: in front of the last layer | cropped: half of the input
+
+
+@model("squashed", SquashedSettings)
+def squashed(settings, input_shape, num_classes):
+    """Return a plain network that passes less on than it got."""
+    pixels = keras.Input(input_shape)
+    x = keras.layers.Cropping2D(((0, 0), (0, input_shape[1] // 2)))(pixels) if settings.how == "cropped" else pixels
+    for filters in (8, 16):
+        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Dense(32, activation="relu")(keras.layers.Flatten()(x))
+    if settings.how == "softmax":
+        x = keras.layers.Dense(num_classes, activation="softmax")(x)
+    return keras.Model(pixels, keras.layers.Dense(num_classes)(x))

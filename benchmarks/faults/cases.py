@@ -15,10 +15,15 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PARTS = ("development", "held_out")
+ADDED = (
+    "added"  # after the parts were fixed, for development: kinds that the catalogue does not have, reports, pretrained
+)
 COLOUR = ("cifar_a", "cifar_b", "signs")
 PAIRS = 10  # one more case with two faults at once for so many with one
 HEALTHY_SEEDS = 4  # runs of each healthy kind, data set and part; their seeds are 0, 1, ...
 SEEDS = 5  # so few that cases share the runs they are compared with
+# Faults that a frozen backbone can have; its features are computed once for all images that are alike.
+PRETRAINED = ("D5", "D6", "L1", "L2", "L3", "L4", "P3", "P5", "P6", "P7", "S1", "S5", "M3", "T1", "T2", "T3", "E1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,13 @@ def table(name: str) -> Mapping[str, Any]:
 
 
 def all_cases() -> tuple[Case, ...]:
-    return tuple(case for part in PARTS for case in cases_of(part))
+    return tuple(case for part in (*PARTS, ADDED) for case in cases_of(part))
 
 
 def cases_of(part: str) -> tuple[Case, ...]:
     """Return the cases of a part, faults first, then pairs, reports and healthy runs."""
+    if part == ADDED:
+        return tuple(_added())
     single = tuple(_single(part))
     return (*single, *_pairs(part, single), *_reports(part), *_healthy(part))
 
@@ -72,7 +79,7 @@ def hash_of(part: str) -> str:
 def fault_of(identifier: str) -> Mapping[str, Any]:
     """Return the row of a fault, every column filled in."""
     unsaid = {"also": [], "harm": "score", "repair": False, "unknown": False, "clean": "test", "refusal": None}
-    return {**unsaid, **table("catalogue")[identifier]}
+    return {**unsaid, **(table("catalogue") | table("siblings"))[identifier]}
 
 
 def _single(part: str) -> Iterator[Case]:
@@ -142,6 +149,23 @@ def _healthy(part: str) -> Iterator[Case]:
                     name = f"{identifier}/{data}/{networks[number % len(networks)]}/{number}"
                     case = _case(name, part, data, networks[number % len(networks)], (), healthy=identifier)
                     yield replace(case, seed=number)
+
+
+def _added() -> Iterator[Case]:
+    """Yield kinds beside those of the catalogue, more reports, and runs that begin with a pretrained network."""
+    for identifier, row in table("siblings").items():
+        data, network = row.get("data", "digits"), row.get("architecture", "small")
+        yield _case(f"{identifier}/{data}/{network}", ADDED, data, network, (Fault(identifier, row["amount"]),))
+    for identifier, row in table("reports_added").items():
+        data, network = row.get("data", "fashion_a"), row.get("architecture", "small")
+        fault = Fault(row["fault"], row["amount"])
+        yield _case(identifier, ADDED, data, network, (fault,), overrides=tuple(row.get("overrides", ())))
+    for identifier in PRETRAINED:
+        fault = Fault(identifier, table("catalogue")[identifier]["high"])
+        yield _case(f"{identifier}/cifar_a/pretrained/high", ADDED, "cifar_a", "pretrained", (fault,))
+    for number in range(HEALTHY_SEEDS):
+        case = _case(f"H11/cifar_a/pretrained/{number}", ADDED, "cifar_a", "pretrained", (), healthy="H11")
+        yield replace(case, seed=number)
 
 
 def _case(

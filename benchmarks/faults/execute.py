@@ -48,6 +48,10 @@ class Bench:
             if self.discard:
                 shutil.rmtree(work, ignore_errors=True)
 
+    def failed(self, case: Case, error: str) -> CaseRecord:
+        """Return the record of a case that did not end: an error of the program, or its death."""
+        return self._record(case, error=error, named=())
+
     def again(self, case: Case, before: CaseRecord) -> CaseRecord:
         """Diagnose a case again by the program as it is now: its run if that was kept, else a new one."""
         kept = self._place(case) / RUN_ID
@@ -163,5 +167,10 @@ def sign_flip(better: NDArray[np.bool_], worse: NDArray[np.bool_]) -> float:
 
 def _named(finding: Mapping[str, Any]) -> Named:
     return Named(
-        finding["id"], finding["cause"], finding.get("declared", False), finding["repair"] or "", finding["confidence"]
+        finding["id"],
+        finding["cause"],
+        finding.get("declared", False),
+        finding["repair"] or "",
+        finding["confidence"],
+        finding.get("basis", ""),
     )

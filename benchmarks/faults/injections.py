@@ -270,3 +270,89 @@ def _resized(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.ui
         for side, have in zip(shape, images.shape[1:3], strict=True)
     )
     return images[:, rows][:, :, columns]
+
+
+def shifted_class(data: DataSet, amount: float, random: Random) -> DataSet:
+    one = int(random.integers(len(data.class_names)))
+
+    def shift(part: Part) -> Part:
+        labels, own = part.labels.copy(), np.flatnonzero(part.labels == one)
+        labels[own[_some(len(own), amount, random)]] = (one + 1) % len(data.class_names)
+        return Part(part.images, labels)
+
+    return data.with_(train=shift(data["train"]), val=shift(data["val"]))
+
+
+def twice_named_class(data: DataSet, amount: float, random: Random) -> DataSet:
+    """Give the images of one class, in every split, the name of another one at random, in place of the other's own."""
+    one, other = random.choice(len(data.class_names), 2, replace=False)
+
+    def name(part: Part) -> Part:
+        kept = np.flatnonzero(part.labels != other)
+        images, labels = part.images[kept], part.labels[kept].copy()
+        own = np.flatnonzero(labels == one)
+        labels[own[_some(len(own), amount, random)]] = other
+        return Part(images, labels)
+
+    return data.with_(**{split: name(part) for split, part in data.parts.items()})
+
+
+def shuffled_in_batches(data: DataSet, amount: float, random: Random) -> DataSet:
+    labels = data["train"].labels.copy()
+    for start in range(0, len(labels), int(amount)):
+        labels[start : start + int(amount)] = random.permutation(labels[start : start + int(amount)])
+    return data.with_(train=Part(data["train"].images, labels))
+
+
+def one_channel_test(data: DataSet, amount: float, _: Random) -> DataSet:
+    images = data["test"].images.copy()
+    images[..., int(amount)] = 0
+    return data.with_(test=Part(images, data["test"].labels))
+
+
+def turned_training(data: DataSet, amount: float, _: Random) -> DataSet:
+    train = data["train"]
+    return data.with_(train=Part(np.rot90(train.images, int(amount), axes=(1, 2)).copy(), train.labels))
+
+
+def inverted_training(data: DataSet, _: float, __: Random) -> DataSet:
+    return data.with_(train=Part(WHITE - data["train"].images, data["train"].labels))
+
+
+def tiny_test(data: DataSet, amount: float, _: Random) -> DataSet:
+    def enlarge(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return _resized(_resized(images, (int(amount),) * 2), images.shape[1:3])
+
+    return _on_test(data, enlarge)
+
+
+def sparse_training(data: DataSet, amount: float, random: Random) -> DataSet:
+    train = data["train"]
+    kept = random.random(train.images.shape[1:3]) < amount
+    return data.with_(train=Part(train.images * kept[None, :, :, None].astype(np.uint8), train.labels))
+
+
+def training_as_validation(data: DataSet, amount: float, random: Random) -> DataSet:
+    rows = _some(len(data["train"].labels), amount, random)[: len(data["val"].labels)]
+    return data.with_(val=data["train"].take(rows))
+
+
+def permuted_validation(data: DataSet, _: float, random: Random) -> DataSet:
+    val = data["val"]
+    return data.with_(val=Part(val.images, random.permutation(val.labels)))
+
+
+def exchanged_in_test(data: DataSet, _: float, random: Random) -> DataSet:
+    one, other = random.choice(len(data.class_names), 2, replace=False)
+    labels = data["test"].labels
+    exchanged = np.where(labels == one, other, np.where(labels == other, one, labels))
+    return data.with_(test=Part(data["test"].images, exchanged))
+
+
+def permuted_test(data: DataSet, _: float, random: Random) -> DataSet:
+    test = data["test"]
+    return data.with_(test=Part(test.images, random.permutation(test.labels)))
+
+
+def transposed_test(data: DataSet, _: float, __: Random) -> DataSet:
+    return _on_test(data, lambda images: images.transpose(0, 2, 1, 3).copy())

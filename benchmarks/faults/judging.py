@@ -75,7 +75,7 @@ def outcome(case: Case, named: list[str], causes: list[int]) -> str:
     if first is None:
         return "silent"
     if faults[0]["unknown"]:
-        return _of_unknown(first, causes[0], faults[0]["cause"])
+        return "equivalent" if first in also else _of_unknown(first, causes[0], faults[0]["cause"])
     is_cause = causes[0] in {fault["cause"] for fault in faults}
     worth = {"named": first in right, "equivalent": first in also, "unknown": first == UNKNOWN}
     worth |= {"listed": bool(right & set(named)), "cause": is_cause, "wrong": True}

@@ -16,6 +16,7 @@ class Named:
     declared: bool
     repair: str
     confidence: float = 0.0  # as stated, 0..1
+    basis: str = ""  # kind of evidence, as stated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
