@@ -2,7 +2,6 @@ import re
 
 from cnnexp.config.setting import setting, settings, within
 from cnnexp.errors import ConfigError
-from cnnexp.system.devices import Devices, Gpu
 
 _TIME = re.compile(r"\d+|\d+:\d\d(:\d\d)?|\d+-\d+(:\d\d){0,2}")  # as sbatch takes it
 _MEMORY = re.compile(r"\d+[KMGT]?")
@@ -24,11 +23,6 @@ class SlurmConfig:
     options: list[str] = setting(affects="execution")  # more of sbatch's options
     setup: list[str] = setting(affects="execution")  # lines of shell before each run
     follow: bool = setting(affects="execution")  # stay until the sweep has ended
-
-    @property
-    def devices(self) -> Devices:
-        """The GPUs of one run, whose model is not known where the sweep is typed."""
-        return Devices(tuple(Gpu("GPU", number, str(number)) for number in range(self.gpus)))
 
     def __post_init__(self) -> None:
         within("hydra.launcher.cpus", self.cpus, 1, 1024)

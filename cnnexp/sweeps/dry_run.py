@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cnnexp.compose import parameters
-from cnnexp.config import SlurmConfig, SweepConfig, TrackingConfig
+from cnnexp.config import SweepConfig, TrackingConfig
 from cnnexp.report.console import open_console, print_line
 from cnnexp.report.model_room import ModelSize, room_for_models
 from cnnexp.report.table import Column, print_table
@@ -17,7 +17,7 @@ from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.summary import seeds_note
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
-from cnnexp.system.devices import Device, devices
+from cnnexp.system.devices import Device, Devices, devices
 from cnnexp.system.text import as_yaml, plural, printable
 from cnnexp.tracking.store.find_runs import runs_like
 from cnnexp.tracking.store.stored_run import StoredRun
@@ -35,16 +35,16 @@ def show(
     tracking: TrackingConfig,
     *,
     total: int,
-    slurm: SlurmConfig | None = None,
+    allocation: tuple[int, Devices] | None = None,
 ) -> None:
     """Print the runs with the settings that differ, how many are done, and about how long the others take.
 
-    `slurm` is what each run asks for where Slurm carries out the sweep.
+    `allocation` is the cores and devices of one run that is done elsewhere; None: in processes of this machine.
     """
     console = open_console()
     previous = find_previous_runs(tracking, spec, resume=settings.resume)
     jobs = list(grid)
-    done = _done(jobs, previous, slurm)
+    done = _done(jobs, previous, allocation)
     _print_runs(console, jobs, done, list(spec.varied))
     for refusal in grid.refusals:
         print_line(console, Text(f"not composed: {printable(refusal)}", style="attention"))
@@ -58,17 +58,17 @@ def show(
     if left:
         example = next(job for job in jobs if job.number not in done)
         alike = runs_like(tracking.uri, experiment=tracking.experiment)
-        console.print(_estimate(example, alike, trainings, settings, slurm))
+        console.print(_estimate(example, alike, trainings, settings, allocation))
         if room := _room(example, alike, trainings, kept=tracking.models):
             console.print(room)
 
 
-def _done(jobs: Sequence[Job], previous: PreviousRuns, slurm: SlurmConfig | None) -> set[int]:
+def _done(jobs: Sequence[Job], previous: PreviousRuns, allocation: tuple[int, Devices] | None) -> set[int]:
     """Return the numbers of finished runs; data are read only where there are any."""
     if not previous.finished:
         return set()
     inspector = DatasetInspector(read_here)
-    cores, there = (resources.cores(), devices()) if slurm is None else (slurm.cpus, slurm.devices)
+    cores, there = (resources.cores(), devices()) if allocation is None else allocation
     hashes = {job.number: inspector.resolve(job.config, cores=cores, devices=there).run_hash for job in jobs}
     return {number for number, run_hash in hashes.items() if run_hash in previous.finished}
 
@@ -113,7 +113,11 @@ def _places_on_gpus(example: Job, settings: SweepConfig) -> float:
 
 
 def _estimate(
-    example: Job, recorded: Sequence[StoredRun], left: int, settings: SweepConfig, slurm: SlurmConfig | None
+    example: Job,
+    recorded: Sequence[StoredRun],
+    left: int,
+    settings: SweepConfig,
+    allocation: tuple[int, Devices] | None,
 ) -> str:
     """Estimate the time by the recorded runs of the same data, model and most epochs."""
     config = example.config
@@ -127,9 +131,9 @@ def _estimate(
     if not seconds:
         listed = ", ".join(f"{key}={value}" for key, value in wanted.items())
         return f"no estimate of the time: the store has no finished run with {listed}"
-    if slurm is not None and not isinstance(settings.workers, int):
+    if allocation is not None and not isinstance(settings.workers, int):
         median = f"{statistics.median(seconds):.1f} s a run (median of {len(seconds)} alike)"
-        return f"{median}, and as many at a time as Slurm finds room for"
+        return f"{median}, and as many at a time as there is room for"
     threads = int(alike[0].params["used.threads"])
     auto = min(max(1, resources.cores() // threads), _places_on_gpus(example, settings))
     at_a_time = settings.workers if isinstance(settings.workers, int) else auto

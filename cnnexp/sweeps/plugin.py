@@ -50,11 +50,14 @@ def sweep(
         from cnnexp.sweeps import dry_run
 
         composer.check(runs, preset=params.keys())
-        slurm = launcher.settings if _is_slurm(launcher) else None
-        dry_run.show(grid, spec, settings, tracking, total=len(runs), slurm=slurm)
-        if slurm is not None:
+        if not _is_slurm(launcher):
+            dry_run.show(grid, spec, settings, tracking, total=len(runs))
+        else:
             from cnnexp.sweeps.slurm import submit
 
+            slurm = launcher.settings
+            allocation = slurm.cpus, submit.devices_of(slurm)
+            dry_run.show(grid, spec, settings, tracking, total=len(runs), allocation=allocation)
             submit.show(slurm, settings, name=spec.name, folder=_folder(config).absolute(), total=len(runs))
     elif _is_slurm(launcher):
         from cnnexp.sweeps.slurm import submit

@@ -19,6 +19,7 @@ from cnnexp.sweeps.slurm.sweep_folder import PlannedRun, SweepPlan
 from cnnexp.sweeps.summary import seeds_note, tell_caller
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep
 from cnnexp.system import slurm
+from cnnexp.system.devices import Devices, Gpu
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import plural
 from cnnexp.tracking.store.connection import absolute_uri
@@ -86,6 +87,11 @@ def show(slurm_settings: SlurmConfig, settings: SweepConfig, *, name: str, folde
     open_console().print(f"\n{script}", end="", soft_wrap=True)
 
 
+def devices_of(slurm_settings: SlurmConfig) -> Devices:
+    """Return the GPUs of one run, whose model is not known where the sweep is typed."""
+    return Devices(tuple(Gpu("GPU", number, str(number)) for number in range(slurm_settings.gpus)))
+
+
 @contextmanager
 def _discarded_on_failure(parent: ParentRun) -> Iterator[None]:
     try:
@@ -112,12 +118,12 @@ def _planned(
         DataError: those of the first run cannot be read.
 
     """
-    inspector = DatasetInspector(read_here)
+    inspector, devices = DatasetInspector(read_here), devices_of(slurm_settings)
     runs: dict[str, PlannedRun] = {}
     left: dict[int, Job] = {}
     for job in grid:
         try:
-            resolved = inspector.resolve(job.config, cores=slurm_settings.cpus, devices=slurm_settings.devices)
+            resolved = inspector.resolve(job.config, cores=slurm_settings.cpus, devices=devices)
         except DataError as error:
             if not runs:
                 raise
