@@ -17,7 +17,7 @@ from cnnexp.runs.resolved_settings import resolve_execution
 from cnnexp.sweeps.run_hash import hash_run, resolve
 from cnnexp.system.devices import Device, Devices, Gpu, Opened, find_devices, made_up, visible_tokens, why_none
 from cnnexp.system.gpus import Card, Gpus, find_gpus
-from support.sweep_processes import recorded, start
+from support.sweep_processes import recorded, start, sweep
 from test_cgroup import written
 from test_comparison_verdicts import summary
 
@@ -246,3 +246,36 @@ def test_a_run_records_its_device(tmp_path, monkeypatch):
     environment = json.loads(file.read_text())
     assert environment["gpus"] == [{"name": "Made-up GPU", "memory": 2**33, "capability": [8, 9]}]
     assert (environment["device"], environment["tf32"], environment["made_up"]) == ("Made-up GPU", True, True)
+
+
+@pytest.fixture
+def smi(tmp_path, monkeypatch):
+    """A machine whose nvidia-smi lists a GPU that TensorFlow cannot open."""
+    if find_gpus().cards:
+        pytest.skip("there is one")
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'GPU-1, NVIDIA L4, 23034, 8.9, 550.54.14'\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("smi")
+def test_a_run_says_that_a_gpu_is_not_used_and_why(tmp_path):
+    process = start("training=smoke", "training.epochs=1", folder=tmp_path, multirun=False)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert "note The NVIDIA L4 of this machine is not used: " in " ".join(printed.split())
+    _, (run,) = recorded(tmp_path)
+    assert run.params["used.device"] == "cpu"
+    assert "The NVIDIA L4 of this machine is not used: " in run.tags["mlflow.note.content"].replace("\\", "")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("smi")
+def test_a_sweep_says_it_once_and_nobody_is_told_who_wants_the_processor(tmp_path):
+    words = ["training=smoke", "training.epochs=1", "seed=0,1"]
+    assert sweep(*words, folder=tmp_path).count("of this machine is not used") == 1
+    assert "not used" not in sweep(*words, "training.device=cpu", folder=tmp_path)
+    refused = sweep(*words, "training.device=gpu", folder=tmp_path, code=2)
+    assert "training.device=gpu needs a GPU that TensorFlow opens; The NVIDIA L4 of this machine is not used" in refused

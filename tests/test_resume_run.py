@@ -419,3 +419,15 @@ def numbers_of_all(folder):
     return sorted(
         sorted((name, value) for name, value in one.metrics.items() if not name.startswith("seconds/")) for one in runs
     )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_a_run_goes_on_with_its_state_on_its_device_alone(tmp_path, monkeypatch):
+    stopped(tmp_path, signal.SIGKILL)
+    monkeypatch.setenv("CNNEXP_GPUS", json.dumps([{"name": "Made-up GPU"}]))
+    refused = run(folder=tmp_path, code=CheckpointError.exit_code)
+    assert "device Made-up GPU instead of the processor. Undo that, or begin another run" in refused
+    monkeypatch.delenv("CNNEXP_GPUS")
+    run(folder=tmp_path)
+    assert [one.status for one in recorded(tmp_path)[1]] == ["FINISHED"]
