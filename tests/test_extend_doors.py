@@ -48,7 +48,7 @@ def test_the_help_has_the_option_in_its_group_and_its_settings(folder, capfd, mo
     monkeypatch.setenv("COLUMNS", "120")
     assert main(["--extend", "flat_net.py", "--help"]) == 0
     printed = capfd.readouterr().out
-    assert "resnet, flat" in " ".join(printed.split()).replace(", pretrained", "").replace(", from_run", "")
+    assert "airbench, flat" in " ".join(printed.split()).replace(", pretrained", "").replace(", from_run", "")
     assert "model=flat            Two dense layers. model.units=5. From flat_net.py" in printed
     assert main(["--help"]) == 0
     assert "flat" not in capfd.readouterr().out.replace("flatten", "")
