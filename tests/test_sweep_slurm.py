@@ -204,7 +204,7 @@ def test_a_sweep_outlives_its_shell_failures_and_requeueing(slurm, tmp_path):
     process = start(*FOUR, *SLURM, folder=tmp_path)
     array = job_of(tmp_path)
     process.kill()
-    process.wait()
+    process.communicate()
     wait_for(lambda: is_training(tmp_path, "0.01"))
     kill(worker_of(0))  # retried within its job
     wait_for(lambda: is_training(tmp_path, "0.02"), seconds=300)
