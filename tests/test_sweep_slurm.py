@@ -248,6 +248,9 @@ def test_ctrl_c_leaves_the_sweep_to_slurm_and_a_cancelled_one_is_resumed(slurm, 
     (parent,), runs = recorded(tmp_path)
     assert {run.status for run in (parent, *runs)} == {"KILLED"}
     stopped = {run.run_id for run in runs}
+    elsewhere = sweep("latest", "hydra/launcher=cnnexp", "sweep.dry_run=true", command="resume", folder=tmp_path)
+    assert "2 runs, 0 done, 2 to do" in elsewhere
+    assert "#SBATCH" not in elsewhere
     resumed = start("latest", command="resume", folder=tmp_path)
     wait_for(lambda: states(tmp_path)[1].count("RUNNING") == 2, seconds=300)
     assert {run.run_id for run in recorded(tmp_path)[1]} == stopped, "they go on"

@@ -30,7 +30,7 @@ def run(target: str, settings: Sequence[str], *, finish: bool) -> int:
         raise ConfigError(
             f"--finish judges the best epoch of one run; {printable(stopped.name)} is several. Leave it out."
         )
-    recorded = [word for word in _words(stopped) if Override.parse(word).key != "tracking.uri"]
+    recorded = [word for word in _words(stopped) if not _is_replaced(Override.parse(word).key, settings)]
     store = str(Override.setting("tracking.uri", uri))
     code = json.loads(stopped.tags[SWEEP_EXTEND]) if SWEEP_EXTEND in stopped.tags and not all_added() else []
     with with_code([f"{EXTEND}={one}" for one in code]):
@@ -40,6 +40,12 @@ def run(target: str, settings: Sequence[str], *, finish: bool) -> int:
             return launch(["-m", *recorded, *settings, store, f"sweep.resume={stopped.run_id}"])
         last = ["training.finish=true"] if finish else []
         return launch([*recorded, *settings, store, f"training.resume={stopped.run_id}", *last])
+
+
+def _is_replaced(key: str, settings: Sequence[str]) -> bool:
+    """Return whether a recorded override is left out: the store is known, and another launcher has other settings."""
+    replaces_launcher = any(Override.parse(setting).key == "hydra/launcher" for setting in settings)
+    return key == "tracking.uri" or (replaces_launcher and key.startswith("hydra.launcher."))
 
 
 def _words(stopped: StoredRun) -> list[str]:
