@@ -1,5 +1,12 @@
 """How many images of a step fit into memory at a time: tried by real processes that have little of it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from cnnexp.compose import compose_config
 from cnnexp.runs.batch_trials import divisors
 from cnnexp.runs.found_accumulation import accumulation_notes, find_accumulation, with_accumulation
@@ -42,3 +49,14 @@ def test_states_whose_accumulation_is_lost_are_not_gone_on_with(tmp_path):
     found = find_accumulation(config, checkpoint, lambda *_: None)
     assert (found.batch_size, found.accumulate) == (32, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["accumulation.state"]
+
+
+@pytest.mark.slow
+def test_what_fits_is_tried_in_a_process_that_may_die_of_it(tmp_path):
+    program = Path(__file__).parent / "support" / "little_memory.py"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, str(program)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=True)
+    one, whole, part = map(int, done.stdout.split()[-3:])
+    assert (one, whole) == (1, 0)
+    assert 1 <= part < 256
