@@ -23,6 +23,7 @@ from cnnexp.cli.ui import free_port
 from cnnexp.compose import compose_config
 from cnnexp.config.defaults import default_store
 from cnnexp.errors import ConfigError, ModelError, TrackingError
+from cnnexp.records import FoundAccumulation
 from cnnexp.report.run.header import header_rows
 from cnnexp.system.secrets import masked
 from cnnexp.system.text import program
@@ -34,6 +35,7 @@ from cnnexp.tracking.store import connection
 from cnnexp.tracking.store.find_runs import find_runs
 from cnnexp.training.network import require_zip_date
 from support import tracking_inputs
+from support.full_disk import small_disk
 from support.sample_records import run_info
 
 
@@ -140,6 +142,44 @@ def test_the_header_names_a_store_that_the_environment_has_chosen(monkeypatch):
     assert dict(header_rows(run_info(), settings, columns=False))["store"] == (
         "https://me:***@away from MLFLOW_TRACKING_URI, experiment mine from MLFLOW_EXPERIMENT_NAME"
     )
+
+
+def test_a_line_that_a_full_disk_cuts_is_not_in_the_record(tmp_path):
+    opening = record_folder.Opening(
+        key="k", uri="sqlite:///x", artifacts=None, experiment="e", run_name="r", run_id=None, started=0, tags={}
+    )
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        writer = record_folder.RecordWriter.create(disk.folder, opening)
+        written = []
+
+        def write():
+            writer.append({"number": len(written), "text": "x" * 99})
+            written.append(len(written))
+
+        write()
+        disk.fill()
+        with pytest.raises(TrackingError, match="No space left on device"):  # the last block of the file has some room
+            [write() for _ in range(1000)]
+        with pytest.raises(TrackingError, match="No space left on device"):
+            writer.file("log.txt", b"text")
+        writer.use_reserve()
+        writer.append({"number": "last"})
+        writer.end("FAILED")
+        entries_there = record_folder.read_entries(writer.folder, start=0)
+        assert [one["number"] for one in entries_there] == [*written, "last"]
+        assert len(written) > 1
+        assert not list((writer.folder / "files").iterdir())
+
+
+def test_parts_of_a_step_that_were_found_are_shown_and_recorded():
+    overrides = ["training.batch_size=128", "training.accumulate=auto", "optimizer.batch_scaling=linear"]
+    settings = dataclasses.asdict(compose_config(overrides))
+    info = dataclasses.replace(run_info(), accumulation=FoundAccumulation(32, 4, 64))
+    rows = dict(header_rows(info, settings, columns=False))
+    assert "batch 32 × 4, found" in rows["training"]
+    assert "× 128/32" in rows["optimizer"], "a step has as many images as were asked for"
+    assert entries.resolved(info)["used.accumulate"] == 4
+    assert "used.accumulate" not in entries.resolved(run_info())
 
 
 def test_passwords_are_shown_nowhere():

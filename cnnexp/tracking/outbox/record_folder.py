@@ -17,6 +17,7 @@ The folder is removed when the store has all of it. It may hold a store's passwo
 import dataclasses
 import errno
 import json
+import os
 import re
 import secrets
 import shutil
@@ -160,16 +161,30 @@ class RecordWriter:
 
     def append(self, entry: Entry) -> None:
         """Add one entry to the journal; what is written survives the death of this process."""
+        line = encodable(json.dumps(entry, ensure_ascii=False), backslash="\\\\") + "\n"
         with _writing():
-            self._journal.write(encodable(json.dumps(entry, ensure_ascii=False), backslash="\\\\") + "\n")
-            self._journal.flush()
+            self._write_whole(line.encode())
+
+    def _write_whole(self, line: bytes) -> None:
+        """Write a line, or nothing of it where the disk gets full within it; no buffer keeps a rest for later."""
+        journal, written = self._journal.fileno(), 0
+        try:
+            while written < len(line):
+                written += os.write(journal, line[written:])
+        except OSError:
+            os.ftruncate(journal, os.fstat(journal).st_size - written)
+            raise
 
     def file(self, name: str, content: bytes) -> None:
         """Keep an artifact under its name, which may contain folders."""
         path = self.folder / "files" / name
         with _writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            try:
+                path.write_bytes(content)
+            except OSError:
+                path.unlink(missing_ok=True)  # a part of it would be taken for the whole
+                raise
 
     @contextmanager
     def new_model(self) -> Iterator[Path]:
