@@ -25,12 +25,13 @@ from cnnexp.records import Images, Labels
 from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 10  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 11  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
 _CHUNK = 256  # images through the network at once
 _GAUSSIANS = ("centre", "scale", "whiten", "means")
 _OF_KINDS = ("apart", "oddity", "shares")
+_OF_RESTORED = ("restored_apart", "restored_oddity")
 _SEED = 0
 
 
@@ -100,7 +101,8 @@ def _describer(model: Classifier) -> Describe:
 
 
 def _to_bytes(detector: Detector, labels: Labels, usual: Usual) -> bytes:
-    of_kinds: dict[str, Any] = {name: np.concatenate(getattr(detector, name)) for name in _OF_KINDS}
+    names = (*_OF_KINDS, *_OF_RESTORED)
+    of_kinds: dict[str, Any] = {name: np.concatenate(getattr(detector, name)) for name in names}
     file = io.BytesIO()
     np.savez(
         file,
@@ -123,8 +125,9 @@ def _to_bytes(detector: Detector, labels: Labels, usual: Usual) -> bytes:
         counts=np.array([len(part) for part in detector.apart]),
         labels=labels,
         clean_evidence=detector.clean_evidence,
-        restored=np.concatenate(detector.restored),
-        restored_counts=np.array([len(part) for part in detector.restored]),
+        restored_rows=detector.restored_rows.astype(np.float16),
+        restored_kinds=detector.restored_kinds,
+        restored_counts=np.array([len(part) for part in detector.restored_oddity]),
         usual=np.array([usual.mean, usual.deviation, usual.colour, *usual.channels]),
     )
     return file.getvalue()
@@ -154,7 +157,12 @@ def _read(content: bytes | None) -> tuple[Detector, Labels, Usual] | None:
                 pixel_numbers=int(arrays["pixel_numbers"]),
                 **{name: tuple(np.split(arrays[name], np.cumsum(arrays["counts"])[:-1])) for name in _OF_KINDS},
                 clean_evidence=arrays["clean_evidence"],
-                restored=tuple(np.split(arrays["restored"], np.cumsum(arrays["restored_counts"])[:-1])),
+                restored_rows=arrays["restored_rows"].astype(np.float32),
+                restored_kinds=arrays["restored_kinds"],
+                **{
+                    name: tuple(np.split(arrays[name], np.cumsum(arrays["restored_counts"])[:-1]))
+                    for name in _OF_RESTORED
+                },
             )
             mean, deviation, colour, *channels = arrays["usual"].tolist()
             return detector, arrays["labels"], Usual(mean, deviation, np.array(channels), colour)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cnnexp.diagnosis.image.detector import ACCUSE_P, SUSPECT_P, Detector, Floats
+from cnnexp.diagnosis.image.detector import ACCUSE_P, Detector, Floats
 from cnnexp.diagnosis.image.kinds import OTHER
 from cnnexp.diagnosis.image.simulation import Values
 
@@ -18,7 +18,9 @@ TYPICAL_P = 0.05
 # Ordinary images that would be named, and look as much changed: at most this share of all. Of 800 test images of the
 # two development models 0.5 % are named with it, 0.8 % with 0.005, which names no more of their faults rightly.
 NAMED_P = 0.003
-RESTORED_P = 0.02  # share of the kind's simulated images that look as much changed when the kind is undone, at least
+# The same for one that looks changed in its own way as no ordinary one does; 0.1 names twice as many ordinary garments.
+BEYOND_P = 0.05  # share of ordinary images that look as much changed in any way, at most
+RESTORED_P = 0.02  # share of the kind's simulated images that lie as far out when the kind is undone, at least
 UNDONE_P = 0.05  # share of clean images that look less clean than an image that was undone rightly, at most
 # Share of all that is not clean, from which one kind is named. At 0.7 two points more of the development images are
 # named rightly, and twice as many wrongly; at 0.9 two and a half to five points fewer rightly.
@@ -39,7 +41,7 @@ class Candidate:
     share_p: float  # share of simulated images of the kind that are given as little of it
     typical_p: float  # share of them that are as far from the others
     undone_p: float | None  # share of clean images that look as little clean as this one undone; None: no inverse
-    # Share of simulated images of the kind that look as little clean as this one when it is undone as well as can be;
+    # Share of simulated images of the kind that are as far from the others when it is undone as well as can be;
     # None: it cannot be, or was not tried because no kind is suspected.
     restored_p: float | None = None
 
@@ -77,7 +79,7 @@ class Suspicion:
     @property
     def is_suspect(self) -> bool:
         """Whether a kind may be named: hardly any ordinary image would be, or none that looks changed in its way."""
-        return self.named_p <= NAMED_P or (self.is_beyond and self.clean_p <= SUSPECT_P)
+        return self.named_p <= NAMED_P or (self.is_beyond and self.clean_p <= BEYOND_P)
 
     @property
     def is_accused(self) -> bool:
@@ -118,7 +120,7 @@ def suspect(views: Values, detector: Detector, restored: Restored) -> list[Suspi
 
     def undone(index: int, one: Candidate) -> Candidate:
         kind = detector.names.index(one.kind)
-        if one.kind == OTHER or not one.is_possible or not len(detector.restored[kind]):
+        if one.kind == OTHER or not one.is_possible or not len(detector.restored_oddity[kind]):
             return one
         return replace(one, restored_p=float(detector.restored_p(kind, restored(index, one.kind))[0]))
 

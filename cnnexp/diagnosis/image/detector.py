@@ -17,10 +17,9 @@ from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after, undoing
 from cnnexp.diagnosis.image.simulation import Simulated, Values
 
 ACCUSE_P = 0.01  # share of ordinary images that are accused, at most; naming them needs more
-# Share of ordinary images that look as much changed in any way, at most. An image that passes, and looks changed in its
-# own way as no ordinary one does, may be named. Of the 1,000 held-out images of the two development models, ranked
-# without themselves, 0.3 % do and are most like one kind alone; the confirmation comes after.
-SUSPECT_P = 0.1
+SUSPECT_P = (
+    0.1  # share of ordinary images that look as much changed as one by which a kind can be told, see `recognized`
+)
 MARGIN = 1.0  # of log-odds, by which an image must look more changed than clean ones that look changed in its way
 FOLDS = 5
 SHRINKAGE = 0.02  # of the covariance towards its diagonal; 12,000 rows of 200 numbers
@@ -111,9 +110,10 @@ class Detector:
     clean_rows: NDArray[np.int64]  # (n,) of the R: the clean images of which all views are known
     alone: Floats  # (n, K) log posteriors of these without votes
     clean_evidence: Floats  # (n, 3) share, typical_p and share_p of the first kind of each of them
-    restored: tuple[
-        Floats, ...
-    ]  # K sorted log-odds that restored images of a kind are changed; empty: it has no inverse
+    restored_rows: Values  # (Q, D) whitened simulated images with their kind undone as well as can be
+    restored_kinds: Ints  # (Q,)
+    restored_apart: tuple[Floats, ...]  # as `apart`, of these
+    restored_oddity: tuple[Floats, ...]  # as `oddity`
 
     def assess(self, views: Values) -> Evidence:
         """Return the evidence of images by their described views (V, N, D)."""
@@ -154,14 +154,13 @@ class Detector:
         return share
 
     def restored_p(self, kind: int, values: Values) -> Floats:
-        """Return (N,) the share of simulated images of a kind that look as much changed when it is undone as these.
+        """Return (N,) the share of simulated images of a kind that are as far from the others when it is undone.
 
         `values` (N, D) describe images in which it was undone.
         """
-        alone = kind_posteriors(
-            self.gaussians.log_likelihoods(self.gaussians.whitened(values)), self.kind_of, self.temperature
-        )
-        return _rank_high(_changed_odds(alone), self.restored[kind])
+        known = self.restored_rows[self.restored_kinds == kind]
+        apart = _apart(self.gaussians.whitened(values), known, self.pixel_numbers)
+        return _rank_low(_oddity(apart, self.restored_apart[kind]), self.restored_oddity[kind])
 
     def _typical_p(self, rows: Values, kind: int) -> Floats:
         apart = _apart(rows, self.rows[self.row_kinds == kind], self.pixel_numbers)
@@ -251,19 +250,22 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
     assert names[0] == CLEAN
     kind_of = np.array([names.index(name) for name in simulated.names])
     count, kinds = len(simulated.names), kind_of[simulated.forms]
-    likelihoods, restored = np.empty((len(kinds), count)), np.empty((len(simulated.restored), count))
-    apart = np.empty((len(kinds), 3))
+    likelihoods, apart = np.empty((len(kinds), count)), np.empty((len(kinds), 3))
+    restored_kinds, restored_apart = kinds[simulated.restored_rows], np.empty((len(simulated.restored), 3))
     folds = simulated.sources % FOLDS
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         fitted = fit_gaussians(simulated.values[inside], simulated.forms[inside], count)
         rows = fitted.whitened(simulated.values)
         likelihoods[outside] = fitted.log_likelihoods(rows[outside])
-        of_fold = folds[simulated.restored_rows] == fold
-        restored[of_fold] = fitted.log_likelihoods(fitted.whitened(simulated.restored[of_fold]))
+        restored, of_fold = fitted.whitened(simulated.restored), folds[simulated.restored_rows] == fold
         for kind in range(len(names)):
             asked, known = outside[kinds[outside] == kind], inside[kinds[inside] == kind]
             apart[asked] = _apart(rows[asked], rows[known], pixel_numbers)
+            own = restored_kinds == kind
+            if own.any():
+                found = _apart(restored[own & of_fold], restored[own & ~of_fold], pixel_numbers)
+                restored_apart[own & of_fold] = found
     temperature = _temperature(likelihoods, kind_of, kinds)
     alone = kind_posteriors(likelihoods, kind_of, temperature)
     views = simulated.names[: len(simulated.views)]
@@ -274,7 +276,7 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
     final = fit_gaussians(simulated.values, simulated.forms, count)
     rows = final.whitened(simulated.values)
     clean = simulated.views[0]
-    restored_odds = _changed_odds(kind_posteriors(restored, kind_of, temperature))
+    sorted_restored = tuple(np.sort(restored_apart[restored_kinds == kind], axis=0) for kind in range(len(names)))
     sorted_oddity = tuple(np.sort(_oddity(apart[own], known)) for own, known in zip(of_kind, sorted_apart, strict=True))
     sorted_shares = tuple(np.sort(shares[chosen, kind]) for kind, chosen in enumerate(of_kind))
     return Detector(
@@ -299,7 +301,13 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
         clean_evidence=_of_first_kinds(
             clean, shares, rows, kinds, sorted_apart, sorted_oddity, sorted_shares, pixel_numbers
         ),
-        restored=tuple(np.sort(restored_odds[kinds[simulated.restored_rows] == kind]) for kind in range(len(names))),
+        restored_rows=final.whitened(simulated.restored),
+        restored_kinds=restored_kinds,
+        restored_apart=sorted_restored,
+        restored_oddity=tuple(
+            np.sort(_oddity(restored_apart[restored_kinds == kind], sorted_restored[kind]))
+            for kind in range(len(names))
+        ),
     )
 
 
