@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--flip", action="store_true", help="mirrored photographs keep their class")
     parser.add_argument("--higher", action="store_true", help="fastai with higher rates, too")
+    parser.add_argument("--rows", nargs="+", default=[""], help="only those with one of these words in their names")
     parser.add_argument("--overrides", nargs="*", default=[], help="of cnnexp, such as data.size=[64,64]")
     asked = parser.parse_args()
     print(measuring.machine(), flush=True)
@@ -109,6 +110,7 @@ def main() -> None:
                     runs[name] = fastai(
                         asked.peer, data, rates, epochs=asked.epochs, flip=asked.flip, folder=Path(base)
                     )
+        runs = {name: run for name, run in runs.items() if any(word in name for word in asked.rows)}
         results: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
         for seed in asked.seeds:
             for name, run in runs.items():
@@ -139,6 +141,8 @@ def print_medians(results: dict[str, list[tuple[float, float]]]) -> None:
         return
     peer_seconds, peer_accuracies = zip(*results[PEER_NAME], strict=True)
     for name, target in (("cnnexp, fine-tuned", 1.0), ("cnnexp, frozen", 0.25)):
+        if name not in results:
+            continue
         seconds, accuracies = zip(*results[name], strict=True)
         ratio = statistics.median(seconds) / statistics.median(peer_seconds)
         gain = statistics.median(accuracies) - statistics.median(peer_accuracies)
