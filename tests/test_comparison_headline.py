@@ -97,6 +97,31 @@ def test_every_verdict_is_one_sentence_of_at_most_25_words(number):
         assert page(comparison, command="again").count("<h1>") == 1
 
 
+def test_the_best_is_named_without_a_verdict():
+    """Of a sweep that varies one of five settings at a time, by what it has changed; and with its score."""
+    usual = {"model": "vgg", "augmentation": "crop", "training.batch_size": "64", "optimizer": "sgd", "epochs": "3"}
+    changes = {"model": "small", "augmentation": "mix", "training.batch_size": "16", "optimizer": "adam", "epochs": "9"}
+    scores = {
+        None: 0.8,
+        "model": 0.7,
+        "augmentation": 0.9,
+        "training.batch_size": 0.75,
+        "optimizer": 0.6,
+        "epochs": 0.78,
+    }
+    runs = [
+        simulated_run(score, seed=0, **(usual | ({} if name is None else {name: changes[name]})))
+        for name, score in scores.items()
+    ]
+    runs = [replace(run, run_id=str(number)) for number, run in enumerate(runs)]
+    answer, best, *_ = verdict(compare(runs, metric_name="test/accuracy", by=()))
+    assert answer == "Augmentation mix is best on validation; a verdict needs 5 seeds, not 1."
+    assert best.startswith("Best so far: ")
+    assert "augmentation mix" in best
+    assert "batch size 64" in best
+    assert best.endswith("with test/accuracy 0.9000 (best val_loss, 1 seed).")
+
+
 def grid(combinations, seeds):
     rng = np.random.default_rng(0)
     levels = ("0.001", "0.01"), ("16", "64"), tuple(f"{k / 100:g}" for k in range(combinations // 4))

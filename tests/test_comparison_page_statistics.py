@@ -15,6 +15,7 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import Finding, RecordedPredictions, RunSummary
 from cnnexp.report.comparison.headline import failure_words, headline
 from cnnexp.report.comparison.page_data import page_data
+from cnnexp.report.comparison.setting_words import best_so_far
 from cnnexp.report.comparison.wording import name_of_runs
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ import { failureWords, headline } from "#headline";
 import { sliceDifferences, slicesOf } from "#slices";
 import { finished } from "#steps";
 import { importanceOf } from "#variance";
+import { bestSoFar } from "#words";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { document, questions } = JSON.parse(line);
@@ -38,6 +40,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     const found = compare(data, runs.map((id) => data.place.get(id)), metric, by);
     return found && {
       headline: headline(data, runs.map((id) => data.place.get(id)), found),
+      best: bestSoFar(found),
       parts: data.answers && data.answers.parts.map(({ label }) => label),
       slices: data.answers && slicesOf(data.answers, data.answers.runs[0]),
       sliceDifferences:
@@ -211,6 +214,7 @@ def same(expected: Comparison | None, found: dict | None) -> None:
     resampled = expected.models and expected.metric.name != "test/accuracy"  # which takes the images
     if not resampled:
         assert found["headline"] == headline(expected)
+    assert found["best"] == best_so_far(expected)
     words = {"not distinguishable": "alike", "not tested": "untested"}
     for row, own in zip(expected.rows, found["rows"], strict=True):
         assert sorted(own["runs"]) == sorted(run.run_id for run in row.configuration.runs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from cnnexp.comparison.design import ABSENT, Setting
+from cnnexp.comparison.design import Setting
 from cnnexp.comparison.metric import Metric
 from cnnexp.comparison.result import (
     SEEDS_FOR_A_VERDICT,
@@ -14,15 +14,14 @@ from cnnexp.comparison.result import (
     ScoreInteraction,
     Standing,
 )
+from cnnexp.report.comparison.setting_words import MOST_SETTINGS, level_name, row_words, setting_name
 from cnnexp.report.comparison.wording import amount_text, unit_text, value_text
-from cnnexp.system.text import plural, printable
+from cnnexp.system.text import plural
 
 MOST_WORDS = 25
-_MOST_LETTERS = 24  # of a level
-_MOST_LEVELS, _MOST_SETTINGS = 4, 3  # that are named
+_MOST_LEVELS = 4  # that are named
 _CLAIMED = (Standing.BETTER, Standing.WORSE)
 _LEARNED = "among runs that learned"
-_KEEP_GROUP = ("data", "model")  # data.path is no path that anything else has
 
 
 def headline(comparison: Comparison) -> str:
@@ -150,7 +149,7 @@ def between(settings: Sequence[Setting], tested: Sequence[Row]) -> str:
         if len(levels) > _MOST_LEVELS:
             return f"between {len(levels)} values of {setting_name(setting)}"
         return f"between {setting_name(setting)} {_and(levels)}"
-    if len(settings) > _MOST_SETTINGS:
+    if len(settings) > MOST_SETTINGS:
         return f"for any of {len(settings)} settings"
     return f"for {_and([setting_name(setting) for setting in settings])}"
 
@@ -256,35 +255,3 @@ def interaction_words(one: ScoreInteraction, metric: Metric) -> str:
         f"{level_name(one.other, one.other_level)} {joined} {verbs[1]} {amounts[1]} with "
         f"{level_name(one.other, one.other_against)} ({plural(one.difference.gain.n, 'seed')})"
     )
-
-
-def row_words(comparison: Comparison, row: Row) -> str:
-    """Return the settings of a row in words: "dropout 0.3, batch size 16"; a run's name where nothing differs."""
-    if len(comparison.settings) > _MOST_SETTINGS:
-        return f"one of {len(comparison.rows)} settings"
-    values = row.configuration.values
-    words = (f"{setting_name(one)} {level_name(one, values[one.name])}" for one in comparison.settings)
-    return ", ".join(words) or _short_text(row.best_run.name)
-
-
-def setting_name(setting: Setting) -> str:
-    """Return a setting as people say it: training.batch_size is the batch size."""
-    group, _, last = setting.name.rpartition(".")
-    words = f"{group} {last}" if group in _KEEP_GROUP else last
-    return printable(words.replace("_", " "))
-
-
-def level_name(setting: Setting, level: str) -> str:
-    """Return a level as people say it: 0.0 is 0."""
-    if level == ABSENT:
-        return "unset"
-    text = setting.text(level)
-    if setting.is_numeric and float(text) == float(level):
-        text = min(text, f"{float(level):g}", key=len)
-    return _short_text(text)
-
-
-def _short_text(text: str) -> str:
-    """Return one word of a bearable length."""
-    text = "_".join(printable(text).split()) or "''"
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 9]}…{text[-8:]}"

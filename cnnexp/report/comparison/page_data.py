@@ -18,7 +18,6 @@ from cnnexp.comparison.slices import parts
 from cnnexp.comparison.tested_images import identify_test_images
 from cnnexp.diagnosis import advised_by_siblings, recorded_failure
 from cnnexp.records import RecordedPredictions, RunSummary
-from cnnexp.report.comparison.headline import level_name, setting_name
 from cnnexp.report.comparison.page_document import (
     Answers,
     ImagePart,
@@ -29,6 +28,7 @@ from cnnexp.report.comparison.page_document import (
     Running,
     SettingColumn,
 )
+from cnnexp.report.comparison.setting_words import level_name, setting_name
 from cnnexp.report.comparison.thumbnails import Thumbnails
 from cnnexp.report.comparison.train_again import train_again
 from cnnexp.report.comparison.verdict import verdict

@@ -7,7 +7,7 @@ from rich.text import Text
 from cnnexp.comparison.endings import LostRow
 from cnnexp.comparison.result import Comparison, Row, Standing
 from cnnexp.config import all_settings
-from cnnexp.report.comparison.headline import level_name
+from cnnexp.report.comparison.setting_words import level_name
 from cnnexp.report.comparison.table_cells import NONE, counts_both_ways, failed_learning
 from cnnexp.report.comparison.wording import MARKS, mean_text, name_of_runs, short_names, value_text
 from cnnexp.system.text import plural, printable

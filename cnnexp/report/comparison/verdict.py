@@ -9,9 +9,8 @@ from cnnexp.report.comparison.headline import (
     failure_words,
     headline,
     interaction_words,
-    row_words,
-    setting_name,
 )
+from cnnexp.report.comparison.setting_words import best_so_far, row_words, setting_name
 from cnnexp.report.comparison.wording import (
     amount_text,
     effect_sentence,
@@ -33,9 +32,10 @@ _RELATIONS = {  # of the best one to another, by the standing of that other
 
 
 def verdict(comparison: Comparison) -> tuple[str, ...]:
-    """The answer first, in at most 25 words, then what it is based on."""
+    """The answer first, in at most 25 words, then which setting is best so far, then what that is based on."""
     answer = headline(comparison)
-    return (answer, *(sentence for sentence in _details(comparison) if sentence.rstrip(".") not in answer))
+    sentences = filter(None, (best_so_far(comparison), *_details(comparison)))
+    return (answer, *(sentence for sentence in sentences if sentence.rstrip(".") not in answer))
 
 
 def basis(comparison: Comparison) -> str:
@@ -118,14 +118,14 @@ def _over_seeds(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _best_row(comparison: Comparison) -> str:
-    best = f"{_upper(reference_words(comparison))}: {row_words(comparison, comparison.reference)}"
     labels = {
         standing: [row_label(comparison, row) for row in comparison.rows if row.standing is standing]
         for standing in _RELATIONS
     }
     parts = _related(labels)
     allowed = _open_range(comparison) if not (labels[Standing.WORSE] or labels[Standing.BETTER]) else ""
-    return f"{best}; on test {', '.join(parts) or 'not tested'}.{allowed}"
+    best = f"The {reference_words(comparison).removeprefix('the ')}"
+    return f"{best} is on test {', '.join(parts) or 'compared with none'}.{allowed}"
 
 
 def _related(labels: Mapping[Standing, Sequence[str]]) -> list[str]:

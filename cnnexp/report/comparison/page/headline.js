@@ -3,10 +3,10 @@
 import { SEEDS_FOR_A_VERDICT } from "#seeds";
 import { plural } from "#dom";
 import { amountText, unitText, valueText } from "#wording";
+import { MOST_SETTINGS, rowWords } from "#words";
 
 const MOST_WORDS = 25;
 const MOST_LEVELS = 4; // that are named
-const MOST_SETTINGS = 3;
 const CLAIMED = ["better", "worse"];
 
 /** What the settings do, and how many runs learned nothing or failed. */
@@ -192,18 +192,6 @@ function* modelsDiffer(comparison) {
   const much = `by ${amount(Math.abs(model.difference.gain.mean), model.difference, metric)} ${unit(metric)}`;
   yield `on these images ${one} beats ${another} ${much}`;
   yield `on these images one setting beats the other ${much}`;
-}
-
-/** The settings of a row in words: dropout 0.3, batch size 16. */
-function rowWords({ settings, rows, data }, row) {
-  if (settings.length > MOST_SETTINGS) return `one of ${rows.length} settings`;
-  const words = settings.map(({ column }) => `${column.words} ${column.said[column.values[row.runs[0]]]}`);
-  return words.join(", ") || shortText(data.runs.name[row.bestRun]);
-}
-
-function shortText(text) {
-  const joined = text.trim().split(/\s+/).join("_");
-  return joined.length <= 24 ? joined : `${joined.slice(0, 15)}…${joined.slice(-8)}`;
 }
 
 /** What is said of runs that learned nothing or failed, the fullest first: {nothing, said}. */

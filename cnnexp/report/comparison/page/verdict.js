@@ -5,6 +5,7 @@ import { endings } from "#columns";
 import { chosenByResult } from "#selection";
 import { claimedEffects, failureWords, headline, interactionWords } from "#headline";
 import { effectSentence } from "#wording";
+import { bestSoFar } from "#words";
 
 const MOST_INTERACTIONS = 3; // that are said
 
@@ -50,6 +51,7 @@ function sentencesOf({ comparison, data, runs }) {
   const answer = headline(data, runs, comparison);
   return [
     answer,
+    ...[bestSoFar(comparison)].filter(Boolean),
     ...countsOf(data, runs),
     ...comparison.failureInteractions.slice(0, MOST_INTERACTIONS).map((one) => sentence(failureWords(one))),
     ...modelsElsewhere(comparison),
