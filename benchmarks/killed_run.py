@@ -1,9 +1,9 @@
 """A round of kills.py for a single run.
 
-The process of a run gets SIGKILL at a random moment; in every fourth round at the moment at which it writes a state.
-Half of the rounds kill the second process, too. Then the same command is run to its end. Afterwards there must be one
-run, FINISHED, with every metric of an epoch once, nothing undelivered and no checkpoint, and all metrics except times
-must equal those of the undisturbed run.
+The process of a run gets SIGKILL at a random moment; in half of the rounds at one after its first state, and in half of
+these at the moment at which it writes another one. Half of the rounds kill the second process, too. Then the same
+command is run to its end. Afterwards there must be one run, FINISHED, with every metric of an epoch once, nothing
+undelivered and no checkpoint, and all metrics except times must equal those of the undisturbed run.
 """
 
 import os
@@ -19,7 +19,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-SETTINGS = ["data.limit=200", "training.epochs=150", "training.patience=null"]  # long enough for states to be saved
+SETTINGS = ["data.limit=200", "training.epochs=400", "training.patience=null"]  # long enough for states to be saved
+TRAINING = 2.0  # seconds, less than it trains on after its first state
 PATIENCE = 900  # seconds a run may take
 EPOCH = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")
 LATE = "after its end"
@@ -47,9 +48,11 @@ def round_of(
     """Kill a run and go on with it; return when it was killed, and what is wrong afterwards."""
     folder.mkdir()
     killed: list[str] = []
+    saved = number % 4 >= 2
     for _ in range(1 + number % 2):
-        moment = chance.uniform(0.3, duration)
-        killed.append(strike(start(settings, folder), folder, moment=moment, writing=number % 4 == 3))
+        moment = chance.uniform(0, TRAINING) if saved else chance.uniform(0.3, duration)
+        process = start(settings, folder)
+        killed.append(strike(process, folder, moment=moment, saved=saved, writing=number % 8 >= 6))
         if killed[-1] == LATE:
             break
     if LATE not in killed:
@@ -79,12 +82,14 @@ def checkpoints(folder: Path, pattern: str) -> list[Path]:
     return list((folder / "cache" / "cnnexp" / "checkpoints").glob(pattern))
 
 
-def strike(process: subprocess.Popen[str], folder: Path, *, moment: float, writing: bool) -> str:
-    """Kill a run, at a moment or when it writes a state after that; return when it was."""
+def strike(process: subprocess.Popen[str], folder: Path, *, moment: float, saved: bool, writing: bool) -> str:
+    """Kill a run, at a moment after its start or its first state, or when it writes one then; return when it was."""
+    while saved and process.poll() is None and not checkpoints(folder, "*/*.state"):
+        time.sleep(0.01)
     time.sleep(moment)
     while writing and process.poll() is None and not checkpoints(folder, "*/*.state.part"):
         time.sleep(0.0005)
-    saved = bool(checkpoints(folder, "*/*.state"))
+    has_state = bool(checkpoints(folder, "*/*.state"))
     if process.poll() is not None:
         process.communicate()
         return LATE
@@ -92,7 +97,7 @@ def strike(process: subprocess.Popen[str], folder: Path, *, moment: float, writi
     process.communicate(timeout=PATIENCE)
     if has_finished(folder):
         return LATE
-    return "while a state was written" if writing else "with a state" if saved else "before its first state"
+    return "while a state was written" if writing else "with a state" if has_state else "before its first state"
 
 
 def has_finished(folder: Path) -> bool:

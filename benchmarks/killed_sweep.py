@@ -1,7 +1,8 @@
 """A round of kills.py for a sweep.
 
-A sweep of small runs starts in a new store. At a random moment one of its processes gets SIGKILL: the sweep itself, a
-worker, the fork server, or the process that delivers to MLflow. Then the same command is run again; runs go on from the
+A sweep of small runs starts in a new store. At a random moment, in half of the rounds one after the first state of a
+run, one of its processes gets SIGKILL: the sweep itself, a worker, the fork server, or the process that delivers to
+MLflow. Then the same command is run again; runs go on from the
 states of their trainings. Afterwards every run must exist exactly once, nothing may be RUNNING or undelivered, no state
 may be left, and all metrics except `seconds/*` must equal those of the undisturbed sweep.
 """
@@ -20,7 +21,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support.sweep_processes import WORDS, children, recorded, start, sweep, table  # as the tests read them
 
 RUNS = 3
-SETTINGS = [*WORDS, "data.limit=200", "training.epochs=100", f"seed=range({RUNS})"]  # states are saved
+SETTINGS = [*WORDS, "data.limit=200", "training.epochs=300", f"seed=range({RUNS})"]  # states are saved
+TRAINING = 2.0  # seconds, less than its runs train on after the first state
 PATIENCE = 600  # seconds a sweep may take
 Table = Mapping[str, Mapping[str, float]]
 
@@ -35,7 +37,7 @@ def undisturbed(settings: Sequence[str], *, folder: Path) -> Table:
 
 def round_of(
     settings: Sequence[str],
-    _number: int,
+    number: int,
     expected: Table,
     *,
     folder: Path,
@@ -48,7 +50,9 @@ def round_of(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         with own_cache(folder):
-            killed = strike(settings, folder, moment=chance.uniform(0.5, duration), chance=chance)
+            saved = number % 2 == 1
+            moment = chance.uniform(0, TRAINING) if saved else chance.uniform(0.5, duration)
+            killed = strike(settings, folder, moment=moment, saved=saved, chance=chance)
             if killed is not None:
                 sweep(*settings, folder=folder)
     return [killed], violations(folder, expected)
@@ -79,9 +83,14 @@ def processes(driver: int) -> dict[int, str]:
     return found
 
 
-def strike(settings: Sequence[str], folder: Path, *, moment: float, chance: random.Random) -> str | None:
-    """Start the sweep, kill one of its processes after `moment` seconds and return its kind; None: it was over."""
+def strike(settings: Sequence[str], folder: Path, *, moment: float, saved: bool, chance: random.Random) -> str | None:
+    """Start the sweep and kill one of its processes; return its kind; None: it was over.
+
+    That is `moment` seconds after its start, or after it has `saved` the state of a run.
+    """
     process = start(*settings, folder=folder)
+    while saved and process.poll() is None and not list(folder.glob("cache/cnnexp/checkpoints/*/*.state")):
+        time.sleep(0.01)
     time.sleep(moment)
     if process.poll() is not None:
         process.communicate()
