@@ -19,7 +19,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-SETTINGS = ["data.limit=200", "training.epochs=400", "training.patience=null"]  # long enough for states to be saved
+SETTINGS = ["data.limit=200", "training.epochs=300", "training.patience=null"]  # long enough for states to be saved
 TRAINING = 2.0  # seconds, less than it trains on after its first state
 PATIENCE = 900  # seconds a run may take
 EPOCH = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate")
