@@ -443,3 +443,22 @@ def test_nothing_is_wider_than_the_window(browser, file, width, dark, tmp_path):
     cut = browser.evaluate(f"{texts}.filter(text => text.clientWidth && {is_cut}).map(text => text.textContent)")
     assert cut == []
     browser.resize(1400)
+
+
+@pytest.mark.slow
+def test_a_telephone_shows_a_setting_and_its_score_side_by_side(browser, file):
+    browser.resize(360)
+    browser.open("about:blank")
+    browser.open(f"file://{file}", ready=READY)
+    come_to(browser, "#table")
+    cells = "[...document.querySelectorAll('#table tbody tr:first-child td')].slice(1, 3)"
+    setting, score = browser.evaluate(f"{cells}.map(cell => cell.innerText)")
+    assert "learning_rate 0.003" in setting
+    assert score.startswith("0.")
+    edges = f"{cells}.map(cell => cell.getBoundingClientRect()).flatMap(box => [box.left, box.right])"
+    left, *_, right = browser.evaluate(edges)
+    assert 0 <= left < right <= 360
+    browser.evaluate("document.querySelector('#table .scroll').scrollLeft = 1000")
+    assert browser.evaluate(edges)[0] >= 0  # the setting stays beside what is scrolled to
+    assert browser.errors() == []
+    browser.resize(1400)

@@ -96,7 +96,7 @@ export class Chart {
     this.plot = element("div", {
       class: "plot",
       role: "img",
-      style: `height:${height}px${minimum ? `;min-width:${minimum}px` : ""}`,
+      style: `height:${height}px${minimum ? `;min-width:calc(${minimum} * var(--axis))` : ""}`, // of so many axes
     });
     this.empty = element("p", { class: "quiet", hidden: true });
     this.note = element("p", { class: "quiet" });

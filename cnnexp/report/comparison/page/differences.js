@@ -11,7 +11,7 @@ export function differencesView() {
   const body = element("tbody");
   const note = element("p", { class: "quiet" });
   const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": "differences between levels" };
-  const node = element("div", {}, element("div", region, element("table", { class: "parts" }, head, body)), note);
+  const node = element("div", {}, element("div", region, element("table", { class: "parts marked" }, head, body)), note);
   const update = ({ comparison }) => {
     const effects = comparison === null || comparison.refused ? [] : comparison.effects.filter(isShown);
     const both = effects.some(({ allRuns }) => allRuns !== null);

@@ -2,6 +2,7 @@
 
 import { button, checkbox, choice, element } from "#dom";
 import { isNarrowed } from "#selection";
+import { backToQuestions } from "#ways";
 
 export function controls(data, state) {
   const bar = element("div", { class: "bar" });
@@ -14,7 +15,7 @@ export function controls(data, state) {
   search.addEventListener("input", () => state.set({ search: search.value }));
   const chips = element("div", { class: "chips", role: "status" });
   const panels = element("div", { class: "panels" });
-  const node = element("div", {}, bar, panels, chips);
+  const node = element("div", { class: "row" }, bar, panels, chips, backToQuestions());
   let built = null;
   const update = (view) => {
     if (search.value !== view.state.search) search.value = view.state.search;

@@ -22,6 +22,7 @@ import { tableView } from "#table";
 import { verdictView } from "#verdict";
 import { viewer } from "#view";
 import { waysView } from "#ways";
+import { onWidth } from "#width";
 
 const data = readData(JSON.parse(document.getElementById("data").textContent));
 const state = new State(fromHash(location.hash));
@@ -118,6 +119,7 @@ state.subscribe(() => {
 show();
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+onWidth(show);
 addEventListener("beforeprint", () => {
   document.documentElement.dataset.printed = ""; // paper is light, and has every part
   if (computing !== null) compute({ value: finished(computing), done: true });

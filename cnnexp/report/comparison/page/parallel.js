@@ -3,11 +3,14 @@
 import { Chart, levelTicks } from "#charts";
 import { axisValue, spansDecades } from "#data";
 import { shortNumber } from "#dom";
+import { isNarrow } from "#width";
 import { selectedRuns } from "#selection";
 import { afterFrame } from "#steps";
 
 const FEW = 200; // lines, up to which they are drawn at twice the resolution
 const MOST = 300; // lines: without a graphics card a brush waits for each of them
+const STEPS = 40; // of an axis of results: to them a brush snaps
+const APART = 0.06; // of an axis: ticks that are nearer to its end have no number
 const EDGE = 1e-6; // beyond a brush's end, which Plotly sets at a level, within rounding
 
 export function parallelChart(data, state) {
@@ -33,11 +36,13 @@ export function parallelChart(data, state) {
     if (all.length === 0) return "No run has a value on every axis.";
     const runs = thinned(all, view);
     const isLit = view.lit.size > 0;
+    const angle = isNarrow() ? -30 : axes.length > 6 ? -12 : 0;
     const shade = isLit
       ? runs.map((run) => Number(view.lit.has(run)))
       : ranks(runs.map((run) => view.metric.values[run]));
     return {
       label: `Parallel coordinates of ${all.length} runs over ${axes.map(({ title }) => title).join(", ")}. The filters above the table do the same as brushing.`,
+      key: keyOf(view, runs, colors),
       note:
         runs.length < all.length
           ? `${runs.length} of ${all.length} runs are drawn: those lit up, and the others evenly from the best to the worst. A brush is for all.`
@@ -67,18 +72,18 @@ export function parallelChart(data, state) {
           labelfont: { color: colors.ink, size: 12 },
           tickfont: { color: colors.ink, size: 11 },
           rangefont: { color: "rgba(0,0,0,0)", size: 1 },
-          labelangle: axes.length > 6 ? -12 : 0,
+          labelangle: angle,
         },
       ],
       config: { plotGlPixelRatio: runs.length > FEW ? 1 : 2 }, // without a graphics card each pixel counts
-      layout: { margin: { l: 64, r: 80, t: axes.length > 6 ? 70 : 46, b: 18 } },
+      layout: { margin: { ...(isNarrow() ? { l: 40, r: 64 } : { l: 64, r: 80 }), t: angle ? 80 : 46, b: 18 } },
     };
   };
   const chart = new Chart("parallel-coordinates", {
     draw,
     listen,
     height: 380,
-    minimum: 100 * (data.settings.length + 2),
+    minimum: data.settings.length + 2,
   });
   const update = (view) => {
     if (!isBrush) chart.update(view);
@@ -103,9 +108,22 @@ function ranks(values) {
   return values.map((value) => place.get(value));
 }
 
-/** Better is darker. */
+/** What the colours of lines mean: lit or not, else from the worst to the best of what is drawn. */
+function keyOf(view, runs, colors) {
+  if (view.lit.size > 0)
+    return [
+      [colors.lit, "lit up"],
+      [colors.line, "other runs"],
+    ];
+  const values = runs.map((run) => view.metric.values[run]).filter((value) => value !== null);
+  const ends = [Math.min(...values), Math.max(...values)].map((value) => shortNumber(value));
+  const scale = scaleOf(view.metric, colors).map(([, color]) => color);
+  return [[`linear-gradient(90deg,${scale})`, `${view.metric.name} from ${ends[0]} to ${ends[1]}, in equal steps by rank`]];
+}
+
+/** From the worst over grey to the best. */
 function scaleOf(metric, colors) {
-  const scale = [colors.line, colors.series[5], colors.high];
+  const scale = [colors.low, colors.series[6], colors.high];
   return (metric.lower_is_better ? scale.reverse() : scale).map((color, index) => [index / 2, color]);
 }
 
@@ -144,11 +162,21 @@ function dimensionOf({ column, isLog, title, values }, runs, filter) {
 function ticksOf(column, place, low, high, isLog) {
   if ("levels" in column && column.levels.length <= 9) return levelTicks(column, place);
   if (!isLog) return {};
+  // Plotly draws an axis from its first to its last tick and lets a brush snap to ticks: both ends are ticks, and many
+  // between them without a number.
   const whole = [];
   for (let power = Math.floor(low); power <= Math.ceil(high); power++)
     for (const digit of [1, 3]) whole.push(power + Math.log10(digit));
-  const inside = whole.filter((value) => low - 0.02 <= value && value <= high + 0.02);
-  return { tickvals: inside, ticktext: inside.map((value) => shortNumber(10 ** value, 1)) };
+  const apart = APART * (high - low);
+  const inside = whole.filter((value) => low + apart < value && value < high - apart);
+  const numbered = new Map(inside.map((value) => [value, shortNumber(10 ** value, 1)]));
+  for (const end of [low, high]) numbered.set(end, shortNumber(10 ** end, 2));
+  for (let step = 1; step < STEPS; step++) {
+    const value = low + (step / STEPS) * (high - low);
+    if (!numbered.has(value)) numbered.set(value, "\u200b".repeat(step)); // no two texts may be equal
+  }
+  const tickvals = [...numbered.keys()].sort((one, other) => one - other);
+  return { tickvals, ticktext: tickvals.map((value) => numbered.get(value)) };
 }
 
 function constraintOf(column, filter, place, room) {

@@ -3,6 +3,7 @@
 import { groupColumns, runColumns } from "#columns";
 import { button, comeTo, element, plural } from "#dom";
 import { STANDINGS } from "#wording";
+import { isNarrow } from "#width";
 
 const SHOWN = 200; // rows that are in the document at once
 
@@ -23,7 +24,8 @@ export function tableView(data, state) {
   );
   let shown = SHOWN;
   const update = (view) => {
-    const columns = view.state.grouped ? groupColumns(view) : runColumns(view);
+    const all = view.state.grouped ? groupColumns(view) : runColumns(view);
+    const columns = isNarrow() && view.settings.length ? narrowed(all, view) : all;
     const rows = sorted(view.state.grouped ? view.groups : view.runs.map((run) => ({ runs: [run] })), columns, view);
     head.replaceChildren(headerRow(columns, view, state));
     body.replaceChildren(...rows.slice(0, shown).map((row) => bodyRow(row, columns, view, state)));
@@ -40,6 +42,28 @@ export function tableView(data, state) {
     }
   };
   return { node, update };
+}
+
+/** Columns for a telephone: the settings in one column that stays, their scores beside it, then all else. */
+function narrowed(columns, view) {
+  const names = new Set(view.settings.map(({ column }) => column.name));
+  const results = new Set(["score", "objective", view.metric.name, view.comparison?.objective?.name]);
+  const setting = {
+    key: "setting",
+    title: "setting",
+    stays: true,
+    text: ({ runs }) =>
+      view.settings.map(({ column }) => `${column.short} ${column.texts[column.values[runs[0]]]}`).join(", "),
+    sortBy: ({ runs }) => view.settings.map(({ column }) => column.texts[column.values[runs[0]]]).join(" "),
+  };
+  const others = columns.filter(({ key }) => key !== "" && !names.has(key));
+  const isResult = ({ key }) => results.has(key);
+  return [
+    ...columns.filter(({ key }) => key === ""),
+    setting,
+    ...others.filter(isResult).reverse(), // the compared metric first
+    ...others.filter((column) => !isResult(column)),
+  ];
 }
 
 function sorted(rows, columns, view) {
@@ -76,7 +100,7 @@ function headerRow(columns, { state: chosen }, state) {
         "th",
         {
           scope: "col",
-          class: column.numeric ? "n" : null,
+          class: kindOf(column),
           "aria-sort": isSorted ? (chosen.sort.descending ? "descending" : "ascending") : null,
         },
         sort,
@@ -98,7 +122,7 @@ function bodyRow(row, columns, view, state) {
         : text;
     return element(
       "td",
-      { class: column.numeric ? "n" : null, title: column.key === "" && row.row ? STANDINGS[standing] : null },
+      { class: kindOf(column), title: column.key === "" && row.row ? STANDINGS[standing] : null },
       content,
     );
   });
@@ -107,6 +131,11 @@ function bodyRow(row, columns, view, state) {
     { class: `${standing} ${isLit ? "lit" : ""}`, onclick: toggle, "data-runs": row.runs.join(" ") },
     ...cells,
   );
+}
+
+function kindOf({ numeric, stays }) {
+  if (stays) return "stays";
+  return numeric ? "n" : null;
 }
 
 /** The first cell is a button, so that a row can be lit up by keyboard; a click on it is one on its row. */

@@ -11,6 +11,12 @@ const QUESTIONS = [
   ["How do I repeat the best?", "share"],
 ];
 
+/** A button that leads back to the questions from wherever a reader is. */
+export function backToQuestions() {
+  const back = () => comeTo(document.getElementById("ways").closest("section"));
+  return button("↑ Questions", back, { class: "back" });
+}
+
 /** Buttons, not links: the address of the page keeps what is chosen. */
 export function waysView() {
   const sectionOf = (id) => document.getElementById(id).closest("section");
