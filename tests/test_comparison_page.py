@@ -462,3 +462,32 @@ def test_a_telephone_shows_a_setting_and_its_score_side_by_side(browser, file):
     assert browser.evaluate(edges)[0] >= 0  # the setting stays beside what is scrolled to
     assert browser.errors() == []
     browser.resize(1400)
+
+
+@pytest.mark.slow
+def test_a_run_looks_the_same_in_every_chart(opened):
+    looks = (
+        "(({customdata, marker}) => Object.fromEntries(customdata.map((run, index) =>"
+        " [run, [marker.symbol[index], marker.color[index]]])))"
+    )
+    found = []
+    for chart in ("scatter", "history"):
+        shown(opened, chart)
+        traces = f"document.querySelector('#{chart} .plot').data"
+        found.append(opened.evaluate(f"{looks}({traces}.find(({{mode}}) => mode === 'markers'))"))
+    scatter, history = found
+    assert scatter == {**scatter, **history}
+    assert sorted({symbol for symbol, _ in history.values()}) == ["circle", "x-thin-open"]
+    shown(opened, "curves")
+    lines = opened.evaluate("document.querySelector('#curves .plot').data.map(({line}) => line.color)")
+    shown(opened, "pairs")
+    plot = "document.querySelector('#pairs > div > .figure .plot')"
+    opened.evaluate(f"{plot}.scrollIntoView()")
+    settle(opened)
+    opened.wait(f"{plot}.data")
+    first, second = opened.evaluate(f"{plot}.data.slice(1).map(({{marker}}) => marker.color)")
+    swatches = "[...document.querySelectorAll('#table .swatch')].map(swatch => swatch.getAttribute('style'))"
+    own = [style.removeprefix("background:") for style in opened.evaluate(swatches)]
+    assert [first, second] == own[:2]
+    assert {color for _, color in scatter.values()} == set(own)
+    assert set(lines) <= set(own)

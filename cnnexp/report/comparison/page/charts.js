@@ -17,7 +17,7 @@ export async function loadPlotly() {
 }
 
 /** The page's colours, which follow the reader's theme; `series` tells rows apart, `lit` is what is lit up. */
-function theme() {
+export function theme() {
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(`--${name}`).trim();
   const names = ["ink", "quiet", "line", "ground", "card", "well", "best", "good", "bad", "mind", "first", "second"];
@@ -88,7 +88,7 @@ function titled(layout, colors) {
  *
  * `draw(view, colors)` returns {traces, layout, config, label, rows, key}, or a sentence where there is nothing to show:
  * `label` says in words what the chart shows, `rows` are its numbers as objects, `note` is what a reader should know,
- * `key` is [color, text] of what colours mean.
+ * `key` is [color, text, sign] of what colours and symbols mean; without a sign, a line.
  */
 export class Chart {
   constructor(name, { draw, height = 340, listen = () => {}, minimum = 0 }) {
@@ -134,8 +134,15 @@ export class Chart {
     this.plot.setAttribute("aria-label", figure.label);
     this.note.textContent = figure.note ?? "";
     this.key.replaceChildren(
-      ...(figure.key ?? []).map(([color, text]) =>
-        element("span", {}, element("i", { style: `background:${color}` }), text),
+      ...(figure.key ?? []).map(([color, text, sign]) =>
+        element(
+          "span",
+          {},
+          sign
+            ? element("b", { class: "sign", style: `color:${color}` }, sign)
+            : element("i", { style: `background:${color}` }),
+          text,
+        ),
       ),
     );
     const layout = titled(merged(merged(baseLayout(colors), { height: this.height }), figure.layout), colors);

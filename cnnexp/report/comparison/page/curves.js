@@ -2,6 +2,7 @@
 
 import { Chart, faded, escaped } from "#charts";
 import { choice, element } from "#dom";
+import { colorOf, dashOf } from "#marks";
 import { quantile, tInterval } from "#statistics";
 
 const ROWS = 8; // as many as there are colours
@@ -14,7 +15,7 @@ export function curvesView(data, state) {
   const draw = (view, colors) => {
     const name = nameOf(view);
     const groups = drawnGroups(view);
-    const traces = groups.flatMap((group, index) => tracesOf(data, view, group, name, colors.series[index]));
+    const traces = groups.flatMap((group) => tracesOf(data, view, group, name, colors));
     if (traces.length === 0) return `No run that is left recorded ${name}.`;
     const values = traces.flatMap((trace) => trace.y).filter((value) => value !== null);
     const isLog = Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= DIVERGED;
@@ -24,7 +25,7 @@ export function curvesView(data, state) {
         .filter(({ hoverinfo }) => hoverinfo !== "skip")
         .flatMap((trace) => trace.x.map((epoch, index) => ({ row: trace.name, epoch, [name]: trace.y[index] }))),
       traces,
-      key: groups.map(({ label }, index) => [colors.series[index], label]),
+      key: groups.map((group) => [colorOf(group, colors), group.label, dashOf(group, colors) === "solid" ? "━" : "╍"]),
       layout: {
         hovermode: "x unified",
         hoverdistance: -1,
@@ -65,11 +66,12 @@ function drawnGroups(view) {
   return (lit.length ? lit : view.groups).slice(0, ROWS);
 }
 
-function tracesOf(data, view, group, name, color) {
+function tracesOf(data, view, group, name, colors) {
+  const [color, dash] = [colorOf(group, colors), dashOf(group, colors)];
   const curves = group.runs.map((run) => data.curves[name][run]).filter((curve) => curve !== null);
   if (curves.length === 0) return [];
   const label = escaped(group.label);
-  const line = { color, width: 2 };
+  const line = { color, dash, width: 2 };
   if (view.state.band === "runs") {
     return curves.map(([x, y], index) => ({
       type: "scatter",
@@ -79,7 +81,7 @@ function tracesOf(data, view, group, name, color) {
       name: label,
       legendgroup: label,
       showlegend: index === 0,
-      line: { color, width: 1.4 },
+      line: { color, dash, width: 1.4 },
       hovertemplate: "%{y:.4g}",
     }));
   }

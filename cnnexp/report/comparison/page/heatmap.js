@@ -3,6 +3,7 @@
 import { Chart, escaped, tick } from "#charts";
 import { choice, element, shortNumber } from "#dom";
 import { endings } from "#columns";
+import { writtenOn } from "#contrast";
 import { mean } from "#statistics";
 
 export function heatmapView(data, state) {
@@ -20,6 +21,8 @@ export function heatmapView(data, state) {
       [0, colors.well],
       [1, colors.high],
     ];
+    const colorscale = view.metric.lower_is_better ? scale.map(([at], index) => [at, scale[1 - index][1]]) : scale;
+    const z = cells.map((line) => line.map(({ value }) => value));
     const isFew = across.levels.length * up.levels.length <= 150;
     return {
       label: `${view.metric.name} by ${across.name} and ${up.name}, from ${shortNumber(Math.min(...known))} to ${shortNumber(Math.max(...known))}`,
@@ -36,19 +39,18 @@ export function heatmapView(data, state) {
       traces: [
         {
           type: "heatmap",
-          z: cells.map((line) => line.map(({ value }) => value)),
+          z,
           x: across.levels.map((_, index) => index),
           y: up.levels.map((_, index) => index),
-          text: cells.map((line) => line.map((cell) => (isFew ? cell.text : ""))),
-          texttemplate: "%{text}",
           customdata: cells.map((line) => line.map((cell) => cell.hover)),
           hovertemplate: "%{customdata}<extra></extra>",
-          colorscale: view.metric.lower_is_better ? scale.map(([at], index) => [at, scale[1 - index][1]]) : scale,
+          colorscale,
           xgap: 2,
           ygap: 2,
           hoverongaps: false,
           colorbar: { thickness: 10, tickfont: { color: colors.quiet }, outlinewidth: 0 },
         },
+        ...(isFew ? [writtenOn(z, textsOf(cells), colorscale, Math.min(...known), Math.max(...known))] : []),
       ],
       layout: {
         xaxis: {
@@ -83,6 +85,10 @@ export function heatmapView(data, state) {
     chart.update(view);
   };
   return { node: element("div", {}, bar, chart.node), update };
+}
+
+function textsOf(cells) {
+  return cells.map((line) => line.map(({ text }) => text));
 }
 
 function axesOf({ data, state, settings }) {

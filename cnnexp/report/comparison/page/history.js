@@ -4,6 +4,7 @@ import { Chart, levelTicks } from "#charts";
 import { signOf } from "#seeds";
 import { axisValue, columnNamed } from "#data";
 import { element } from "#dom";
+import { keyOf, markerOf } from "#marks";
 import { hover } from "#scatter";
 
 export function historyChart(data, state) {
@@ -20,18 +21,6 @@ export function historyChart(data, state) {
       best = best === null || signOf(objective) * value > signOf(objective) * best ? value : best;
       return best;
     });
-    const points = (chosen, name, marker) => ({
-      type: "scatter",
-      mode: "markers",
-      name,
-      x: chosen.map((run) => number.get(run)),
-      y: chosen.map((run) => objective.values[run]),
-      customdata: chosen,
-      text: chosen.map((run) => hover(data, view, run)),
-      hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
-      marker: { size: 9, ...marker(chosen) },
-    });
-    const lit = (chosen, usual) => chosen.map((run) => (view.lit.has(run) ? colors.lit : usual));
     const pruned = runs.filter(isPruned);
     const values = runs.map((run) => objective.values[run]);
     const isLog =
@@ -51,25 +40,23 @@ export function historyChart(data, state) {
           name: "best so far",
           x: finished.map((run) => number.get(run)),
           y: soFar,
-          line: { color: colors.first, width: 2, shape: "hv" },
+          line: { color: colors.quiet, width: 2, shape: "hv" },
           hoverinfo: "skip",
         },
-        points(finished, "finished", (chosen) => ({ color: lit(chosen, colors.best), opacity: 0.8 })),
-        ...(pruned.length
-          ? [
-              points(pruned, "pruned", (chosen) => ({
-                color: lit(chosen, colors.quiet),
-                symbol: "triangle-down-open",
-                line: { width: 2 },
-              })),
-            ]
-          : []),
+        {
+          type: "scatter",
+          mode: "markers",
+          name: "runs",
+          x: runs.map((run) => number.get(run)),
+          y: runs.map((run) => objective.values[run]),
+          customdata: runs,
+          text: runs.map((run) => hover(data, view, run)),
+          hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
+          marker: markerOf(data, view, runs, colors),
+          cliponaxis: false,
+        },
       ],
-      key: [
-        [colors.first, "best so far"],
-        [colors.best, "finished"],
-        ...(pruned.length ? [[colors.quiet, "pruned (triangles)"]] : []),
-      ],
+      key: [[colors.quiet, "best so far", "━"], ...keyOf(data, view, runs, colors)],
       layout: {
         hovermode: "closest",
         legend: { orientation: "h", y: -0.2 },
@@ -117,7 +104,6 @@ function slice(data, view, colors, column) {
   if (runs.length === 0) return "No run that is left has a result.";
   const x = runs.map((run) => axisValue(column, run));
   const y = runs.map((run) => objective.values[run]);
-  const isPruned = runs.map((run) => data.runs.status[run] === "pruned");
   const isLog = column.numeric && Math.min(...x) > 0 && Math.max(...x) / Math.min(...x) >= 8;
   const isLogUp = objective.lower_is_better && Math.min(...y) > 0 && Math.max(...y) / Math.min(...y) >= 30;
   const ticks = column.levels.length <= 8 ? levelTicks(column) : { nticks: 5 };
@@ -137,14 +123,8 @@ function slice(data, view, colors, column) {
         y,
         text: runs.map((run) => hover(data, view, run)),
         hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
-        marker: {
-          size: 8,
-          color: runs.map((run, index) =>
-            view.lit.has(run) ? colors.lit : isPruned[index] ? colors.quiet : colors.best,
-          ),
-          symbol: isPruned.map((pruned) => (pruned ? "triangle-down-open" : "circle")),
-          opacity: 0.8,
-        },
+        marker: { ...markerOf(data, view, runs, colors), size: 8 },
+        cliponaxis: false,
       },
     ],
     layout: {

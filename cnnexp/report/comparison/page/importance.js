@@ -34,6 +34,7 @@ export function importanceView(data) {
             color: told(colors.best, colors.card),
             line: { width: 2, color: told(colors.best, colors.quiet) },
           },
+          cliponaxis: false, // points at 0 and at 100 are whole
           text: shown.map(words),
           hovertemplate: "%{text}<extra></extra>",
         },

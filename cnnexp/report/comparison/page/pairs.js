@@ -2,6 +2,8 @@
 
 import { Chart, escaped, tick } from "#charts";
 import { choice, element, plural } from "#dom";
+import { writtenOn } from "#contrast";
+import { colorOf } from "#marks";
 import { accuracyDifference, mcNemarMidP } from "#statistics";
 import { gainText, pText } from "#wording";
 
@@ -136,6 +138,12 @@ function matrixOf(data, view, colors, place) {
   const z = counts.map((line, i) => line.map((count, j) => shade(count, i, j)));
   const largest = isDifference ? Math.max(...z.flat().map(Math.abs), 1e-9) : 1;
   const [low, high] = isDifference ? [colors.bad, colors.good] : [colors.low, colors.high];
+  const colorscale = [
+    [0, low],
+    [0.5, colors.card],
+    [1, high],
+  ];
+  const textsOf = (line) => line.map((count) => (count ? (isDifference && count > 0 ? `+${count}` : String(count)) : ""));
   const written = names.length <= WRITTEN;
   const places = names.map((_, index) => index);
   const ticks = written
@@ -156,23 +164,16 @@ function matrixOf(data, view, colors, place) {
         y: places,
         zmin: -largest,
         zmax: largest,
-        colorscale: [
-          [0, low],
-          [0.5, colors.card],
-          [1, high],
-        ],
+        colorscale,
         showscale: false,
         xgap: 1,
         ygap: 1,
-        text: counts.map((line) =>
-          line.map((count) => (written && count ? (isDifference && count > 0 ? `+${count}` : String(count)) : "")),
-        ),
-        texttemplate: "%{text}",
         customdata: counts.map((line, i) =>
           line.map((count, j) => `${escaped(names[i])} taken for ${escaped(names[j])}: ${count}`),
         ),
         hovertemplate: "%{customdata}<extra></extra>",
       },
+      ...(written ? [writtenOn(z, counts.map(textsOf), colorscale, -largest, largest)] : []),
     ],
     layout: {
       margin: { l: 40, r: 6, t: 6, b: 40 },
@@ -196,15 +197,18 @@ function scoresOf(data, view, colors) {
     .filter((index) => values.some((own) => own[index] !== null))
     .sort((one, other) => Math.abs(values[1][one] - values[0][one]) - Math.abs(values[1][other] - values[0][other]))
     .slice(-CLASSES);
+  const groups = pair.map((run) => view.groups.find(({ runs }) => runs.includes(run)));
+  const own = groups.map((group) => (group ? colorOf(group, colors) : colors.quiet)); // a model of a run that was left out
   const label = (index) => tick(names[index], 14);
   const y = order.map((_, place) => place);
-  const dots = (place, color, symbol) => ({
+  const dots = (place, marker) => ({
     type: "scatter",
     mode: "markers",
     name: escaped(modelLabel(view, pair[place])),
     x: order.map((index) => values[place][index]),
     y,
-    marker: { size: 10, color, symbol },
+    marker,
+    cliponaxis: false,
     customdata: order.map((index) => escaped(names[index])),
     hovertemplate: "%{customdata}: %{x:.3f}<extra></extra>",
   });
@@ -224,8 +228,13 @@ function scoresOf(data, view, colors) {
       [`${kind} first`]: values[0][index],
       [`${kind} second`]: values[1][index],
     })),
-    traces: [links, dots(0, colors.first, "circle"), dots(1, colors.second, "diamond")],
-    key: [colors.first, colors.second].map((color, place) => [color, modelLabel(view, pair[place])]),
+    // a ring around a diamond: where the two scores are equal, both are seen
+    traces: [
+      links,
+      dots(0, { size: 14, symbol: "circle-open", color: own[0], line: { width: 2.5 } }),
+      dots(1, { size: 8, symbol: "diamond", color: own[1] }),
+    ],
+    key: own.map((color, place) => [color, modelLabel(view, pair[place]), ["○", "◆"][place]]),
     layout: {
       hovermode: "closest",
       legend: { orientation: "h", y: -0.2 },

@@ -4,6 +4,7 @@ import { axisOf, Chart, escaped } from "#charts";
 import { axisValue, columnNamed } from "#data";
 import { choice, element } from "#dom";
 import { endings } from "#columns";
+import { keyOf, markerOf } from "#marks";
 
 export function scatterView(data, state) {
   const bar = element("div", { class: "bar" });
@@ -24,7 +25,6 @@ export function scatterView(data, state) {
     const runs = view.runs.filter((run) => axisValue(x, run) !== null && axisValue(y, run) !== null);
     if (runs.length === 0) return `No run that is left has both ${x.name} and ${y.name}.`;
     const values = { x: runs.map((run) => axisValue(x, run)), y: runs.map((run) => axisValue(y, run)) };
-    const isUseless = (run) => data.runs.status[run] !== "finished" || data.runs.learned_nothing[run] !== "";
     return {
       label: `${y.name} against ${x.name} for ${runs.length} runs`,
       rows: runs.map((run, index) => ({
@@ -40,15 +40,11 @@ export function scatterView(data, state) {
           customdata: runs,
           text: runs.map((run) => hover(data, view, run)),
           hovertemplate: "%{text}<br>%{y:.4g} at %{x}<extra></extra>",
-          marker: {
-            size: 9,
-            symbol: runs.map((run) => (isUseless(run) ? "x-thin-open" : "circle")),
-            color: runs.map((run) => (view.lit.has(run) ? colors.lit : isUseless(run) ? colors.bad : colors.best)),
-            opacity: runs.map((run) => (view.lit.size && !view.lit.has(run) ? 0.25 : 0.75)),
-            line: { width: runs.map((run) => (isUseless(run) ? 2 : 0)) },
-          },
+          marker: markerOf(data, view, runs, colors),
+          cliponaxis: false,
         },
       ],
+      key: keyOf(data, view, runs, colors),
       layout: {
         dragmode: "select",
         hovermode: "closest",

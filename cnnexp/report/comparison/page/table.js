@@ -1,7 +1,9 @@
 // The table: one row a combination of settings (folds its seeds) or one row a run.
 
 import { groupColumns, runColumns } from "#columns";
+import { theme } from "#charts";
 import { button, comeTo, element, plural } from "#dom";
+import { colorOf, hasRowColors } from "#marks";
 import { STANDINGS } from "#wording";
 import { isNarrow } from "#width";
 
@@ -26,9 +28,13 @@ export function tableView(data, state) {
   const update = (view) => {
     const all = view.state.grouped ? groupColumns(view) : runColumns(view);
     const columns = isNarrow() && view.settings.length ? narrowed(all, view) : all;
+    const colors = theme();
+    const isColored = view.state.grouped && hasRowColors(view, colors);
     const rows = sorted(view.state.grouped ? view.groups : view.runs.map((run) => ({ runs: [run] })), columns, view);
     head.replaceChildren(headerRow(columns, view, state));
-    body.replaceChildren(...rows.slice(0, shown).map((row) => bodyRow(row, columns, view, state)));
+    body.replaceChildren(
+      ...rows.slice(0, shown).map((row) => bodyRow(row, columns, view, state, isColored ? colorOf(row, colors) : null)),
+    );
     caption.textContent = `${plural(rows.length, view.state.grouped ? "combination of settings" : "run", view.state.grouped ? "combinations of settings" : undefined)} of ${plural(view.runs.length, "run")}`;
     more.replaceChildren();
     if (rows.length > shown) {
@@ -109,7 +115,8 @@ function headerRow(columns, { state: chosen }, state) {
   );
 }
 
-function bodyRow(row, columns, view, state) {
+/** A row; `color` is that of its points and lines in the charts, null where there are more rows than colours. */
+function bodyRow(row, columns, view, state, color) {
   const isLit = row.runs.every((run) => view.lit.has(run));
   const standing = row.row?.standing ?? "none";
   const toggle = () => state.toggleLit(row.runs);
@@ -123,6 +130,7 @@ function bodyRow(row, columns, view, state) {
     return element(
       "td",
       { class: kindOf(column), title: column.key === "" && row.row ? STANDINGS[standing] : null },
+      ...(index === 0 && color ? [element("i", { class: "swatch", style: `background:${color}` })] : []),
       content,
     );
   });

@@ -9,6 +9,7 @@ export function viewer(data) {
   const all = [...Array(data.count).keys()];
   const recorded = all.filter((run) => data.settings.some(({ missing }) => !missing.includes(run)));
   let last = null;
+  const places = new Map(); // by settings: the place of each row when it was first seen, which keeps its colour
   return function* (state) {
     const metric = state.metric ?? data.metric;
     const by = state.by ?? data.by;
@@ -23,7 +24,7 @@ export function viewer(data) {
         settings,
         comparison,
         isWhole: runs.length === data.count,
-        groups: groupsOf(data, runs, settings, comparison),
+        groups: groupsOf(data, runs, settings, comparison, places),
       };
     }
     return { ...last, data, state, metric: data.metricNamed.get(metric), lit: new Set(state.lit) };
@@ -31,7 +32,7 @@ export function viewer(data) {
 }
 
 /** Rows of the table: compared ones in their order, then those of which no run was compared; each with all its runs. */
-function groupsOf(data, runs, settings, comparison) {
+function groupsOf(data, runs, settings, comparison, places) {
   const ofRun = new Map();
   const compared = comparison?.rows ?? [];
   const groups = configurations(runs, settings);
@@ -45,7 +46,12 @@ function groupsOf(data, runs, settings, comparison) {
     }
   }
   const ordered = [...ranked, ...groups.filter((group) => group.row === undefined)];
+  const names = settings.map(({ column }) => column.name).join(" ");
+  if (!places.has(names)) places.set(names, new Map());
+  const own = places.get(names);
   ordered.forEach((group, index) => {
+    if (!own.has(group.key)) own.set(group.key, own.size);
+    group.place = own.get(group.key);
     group.index = index;
     group.label = labelOf(data, settings, group.runs);
   });
