@@ -10,6 +10,7 @@ from scipy import stats
 from cnnexp.comparison import Standing, compare
 from cnnexp.comparison.paired import fisher_exact, mean_interval, t_interval
 from cnnexp.records import Finding
+from cnnexp.report.comparison import verdict
 from cnnexp.report.comparison.wording import effect_sentence
 from support.simulated_runs import simulated_run
 
@@ -129,6 +130,16 @@ def test_importance_is_the_share_of_the_variance_and_zero_is_said_to_be_possible
     assert first.share.low < first.share.value < first.share.high
     assert first.share.told_from_zero
     assert not any(one.share.told_from_zero for one in rest)
+
+
+def test_importance_is_told_among_runs_that_learned():
+    """A rate that makes all runs collapse is all of the variance; what matters among the others is said first."""
+    comparison = compared(
+        grid(collapses=lambda batch, rate, d, s: rate == "0.01", gain=lambda b, r, d: 0.03 * (b == "64"))
+    )
+    sentence = next(text for text in verdict(comparison) if text.startswith("Of the variance"))
+    assert sentence.startswith("Of the variance between runs that learned, by itself: batch size 9")
+    assert "With those that learned nothing: learning rate 100 %" in sentence
 
 
 def test_importance_after_a_search_that_repeats_nothing():

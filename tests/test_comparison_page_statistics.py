@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cnnexp.comparison import compare
-from cnnexp.comparison.result import Comparison, Difference, Row
+from cnnexp.comparison.result import Comparison, Difference, Row, Share
 from cnnexp.errors import ConfigError
 from cnnexp.records import Finding, RecordedPredictions, RunSummary
 from cnnexp.report.comparison.headline import failure_words, headline
@@ -30,7 +30,7 @@ import { nameOfRuns } from "#design";
 import { failureWords, headline } from "#headline";
 import { sliceDifferences, slicesOf } from "#slices";
 import { finished } from "#steps";
-import { importanceOf } from "#variance";
+import { importanceBothWays } from "#variance";
 import { bestSoFar } from "#words";
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -46,7 +46,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       sliceDifferences:
         data.answers?.runs.length > 1 && sliceDifferences(data.answers, ...data.answers.runs.slice(0, 2)),
       failures: found.failureInteractions.map(failureWords),
-      importance: finished(importanceOf(found)),
+      importance: finished(importanceBothWays(found)),
       refused: found.refused,
       settings: found.settings.map(({ column, confoundedWith }) => [column.name, confoundedWith]),
       rows: found.rows.map((row) => ({
@@ -198,7 +198,7 @@ def test_a_thousand_tables_give_the_same_comparison(tmp_path):
     assert any(row["gain"] and row["gain"]["contradicted"] for row in rows)
     assert any(expected.score_interactions for expected, _ in answered if expected)
     assert any(expected.failure_interactions for expected, _ in answered if expected)
-    units = {own["unit"] for _, found in answered if found for own in found["importance"]}
+    units = {own["unit"] for _, found in answered if found for own in found["importance"]["all"]}
     assert units == {"seeds", "runs"}
     assert any(found["models"] for _, found in answered if found)
     assert any(moves for _, found in answered if found for _, moves in found["settings"])
@@ -240,8 +240,13 @@ def same(expected: Comparison | None, found: dict | None) -> None:
             same_difference(model.difference, own["difference"])
 
 
-def same_importance(expected: Comparison, found: list[dict]) -> None:
-    bars = {one.setting.name: one.share for one in expected.importance}
+def same_importance(expected: Comparison, both_ways: dict[str, list[dict]]) -> None:
+    same_shares({one.setting.name: one.share for one in expected.importance}, both_ways["all"])
+    learned = {one.setting.name: one.learned for one in expected.importance if one.learned is not None}
+    same_shares(learned, both_ways["learned"])
+
+
+def same_shares(bars: dict[str, Share], found: list[dict]) -> None:
     assert {own["setting"] for own in found} == set(bars)
     for own in found:
         share = bars[own["setting"]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Comparison, Difference, Importance, Standing
+from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Comparison, Difference, Importance, Share, Standing
 from cnnexp.comparison.same_images import MCNEMAR
 from cnnexp.report.comparison.headline import (
     claimed_effects,
@@ -170,17 +170,26 @@ def _open_range(comparison: Comparison) -> str:
 
 
 def importance_sentences(found: Sequence[Importance]) -> tuple[str, ...]:
-    """How much of the variance between runs each setting explains."""
+    """How much of the variance between runs each setting explains; where some learned nothing, between the others.
+
+    Runs that learned nothing differ so much from the others that they would hide what matters among these.
+    """
     if not found:
         return ()
-    shown = [f"{setting_name(one.setting)} {share_words(one)}" for one in found[:_IMPORTANCE]]
-    more = f"; {len(found) - _IMPORTANCE} more" if len(found) > _IMPORTANCE else ""
-    return (f"Of the variance between runs, by itself: {'; '.join(shown)}{more}.",)
+    learned = [(one.setting, one.learned) for one in found if one.learned is not None]
+    of_all = [(one.setting, one.share) for one in found]
+    shares = sorted(learned, key=lambda one: -one[1].value) or of_all
+    shown = [f"{setting_name(setting)} {share_words(share)}" for setting, share in shares[:_IMPORTANCE]]
+    more = f"; {len(shares) - _IMPORTANCE} more" if len(shares) > _IMPORTANCE else ""
+    which, also = "", ""
+    if learned:
+        (setting, share), which = of_all[0], " that learned"
+        also = f". With those that learned nothing: {setting_name(setting)} {share_words(share)}"
+    return (f"Of the variance between runs{which}, by itself: {'; '.join(shown)}{more}{also}.",)
 
 
-def share_words(one: Importance) -> str:
+def share_words(share: Share) -> str:
     """Return such as "62 % (31 to 80)"; where nothing is shown, that it cannot be told from zero."""
-    share = one.share
     doubt = "" if share.told_from_zero else ", cannot be told from zero"
     return f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f}{doubt})"
 

@@ -12,9 +12,20 @@ const MOST_NONCENTRAL = 1e7;
 const TINY = 1e-12;
 const DEPENDENT = 1e-9; // of its length, what is left of a column that the others make up
 
-/** The importance of each setting that varies, the largest first, as ImportanceBar of the document has it; in steps. */
-export function* importanceOf(comparison) {
-  const { data, usable: runs, varying, metric } = comparison;
+/** The importance of each setting that varies, over all runs and over those that learned; no bars where all did. */
+export function* importanceBothWays(comparison) {
+  const { data, usable } = comparison;
+  const learned = usable.filter((run) => data.runs.learned_nothing[run] === "");
+  const all = yield* importanceOf(comparison, usable);
+  if (learned.length === usable.length) return { all, learned: [] };
+  const known = new Set(all.map(({ setting }) => setting));
+  const ofLearned = yield* importanceOf(comparison, learned);
+  return { all, learned: ofLearned.filter(({ setting }) => known.has(setting)) };
+}
+
+/** The largest share first, as ImportanceBar of the document has it; in steps. */
+function* importanceOf(comparison, runs) {
+  const { data, varying, metric } = comparison;
   const scores = runs.map((run) => metric.values[run]);
   const middle = mean(scores);
   const variance = mean(scores.map((score) => (score - middle) ** 2));
