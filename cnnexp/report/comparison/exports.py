@@ -154,7 +154,7 @@ def markdown_text(comparison: Comparison) -> str:
     parts.append("\n".join(f"- {markdown(effect_sentence(e, comparison.metric))}" for e in comparison.effects))
     parts.append("\n".join(f"- {markdown(sentence)}" for sentence in left_out_sentences(comparison)))
     parts.append("\n".join(f"- Advice: {markdown(sentence)}" for sentence in advice_sentences(comparison)))
-    parts.append("\n".join(f"- Mind: {markdown(warning)}" for warning in comparison.warnings))
+    parts.append("\n".join(f"- Caution: {markdown(warning)}" for warning in comparison.warnings))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -7,7 +7,7 @@ from cnnexp.report.comparison.page_data import page_data
 from cnnexp.report.comparison.page_document import Running
 from cnnexp.report.comparison.page_scripts import import_map, packed_plotly, style
 from cnnexp.report.comparison.table_cells import table
-from cnnexp.report.comparison.wording import legend
+from cnnexp.report.comparison.wording import claims_text, legend
 from cnnexp.report.pages import template
 
 _ROWS_WITHOUT_SCRIPTS = 100
@@ -27,6 +27,7 @@ def page(comparison: Comparison, *, command: str, running: Running | None = None
         verdict=data.verdict,
         advice=data.advice,
         legend=legend(comparison),
+        claims=claims_text(),
         left_out=data.left_out,
         table=cells,
         rows=[] if running else cells.rows[:_ROWS_WITHOUT_SCRIPTS],

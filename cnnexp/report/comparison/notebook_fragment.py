@@ -17,6 +17,7 @@ from cnnexp.report.comparison.train_again import train_again
 from cnnexp.report.comparison.verdict import verdict
 from cnnexp.report.comparison.wording import (
     advice_sentences,
+    claims_text,
     effect_sentence,
     left_out_sentences,
     legend,
@@ -51,6 +52,7 @@ def fragment(comparison: Comparison, *, command: str) -> str:
         verdict=verdict(comparison),
         advice=advice_sentences(comparison),
         legend=legend(comparison),
+        claims=claims_text(),
         left_out=left_out_sentences(comparison),
         table=table(comparison),
         command=command,

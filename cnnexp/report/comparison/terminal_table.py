@@ -36,7 +36,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for sentence in advice_sentences(comparison):
         console.print(Text.assemble(("Advice:", "attention"), " ", printable(sentence)))
     for warning in comparison.warnings:
-        console.print(Text.assemble(("Mind:", "attention"), " ", printable(warning)))
+        console.print(Text.assemble(("Caution:", "attention"), " ", printable(warning)))
 
 
 def _print_verdict(comparison: Comparison, console: Console) -> None:

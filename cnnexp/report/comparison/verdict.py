@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from cnnexp.comparison.result import SEEDS_FOR_A_VERDICT, Comparison, Difference, Importance, Share, Standing
+from cnnexp.comparison.result import (
+    SEEDS_FOR_A_VERDICT,
+    Comparison,
+    Difference,
+    Importance,
+    ModelDifference,
+    Share,
+    Standing,
+)
 from cnnexp.comparison.same_images import MCNEMAR
 from cnnexp.report.comparison.headline import (
     claimed_effects,
@@ -24,6 +32,7 @@ from cnnexp.report.comparison.wording import (
 from cnnexp.system.text import plural
 
 _EFFECTS, _INTERACTIONS, _IMPORTANCE, _SLICES = 5, 3, 4, 3  # that are said
+_NOTHING = " (learned nothing)"  # behind the name of a model
 _RELATIONS = {  # of the best one to another, by the standing of that other
     Standing.WORSE: "better than",
     Standing.BETTER: "worse than",
@@ -98,7 +107,9 @@ def _counts(comparison: Comparison) -> tuple[str, ...]:
     endings = comparison.endings
     if endings.learned == endings.total:
         return ()
-    parts = [f"{count} {how}" for how, count in (*endings.learned_nothing.items(), *endings.not_finished.items())]
+    nothing = ", ".join(f"{count} {how}" for how, count in endings.learned_nothing.items())
+    parts = [f"{endings.failures} learned nothing ({nothing})"] if endings.failures else []
+    parts += [f"{count} {how}" for how, count in endings.not_finished.items()]
     both = ""
     if endings.failures and any(row.score != row.score_all for row in comparison.rows):
         both = " Scores are of the runs that learned; the column beside them counts all that finished."
@@ -213,11 +224,11 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
     if len(comparison.models) == 1:
         return (f"On the same {images}: {model_sentence(comparison.models[0], comparison)}.",)
     labels = {
-        standing: [model_label(comparison, one.run) for one in comparison.models if one.difference.standing is standing]
+        standing: [_model_label(comparison, one) for one in comparison.models if one.difference.standing is standing]
         for standing in _RELATIONS
     }
     name = model_label(comparison, comparison.reference.best_run)
-    return (f"As trained models on the same {images}: {name} is {', '.join(_related(labels))}.",)
+    return (f"As trained models on the same {images}, the best of each row: {name} is {', '.join(_related(labels))}.",)
 
 
 def _too_few_seeds(comparison: Comparison) -> tuple[str, ...]:
@@ -228,6 +239,14 @@ def _too_few_seeds(comparison: Comparison) -> tuple[str, ...]:
     return (f"No verdict about the settings themselves: that needs {SEEDS_FOR_A_VERDICT} seeds for each, {there}.",)
 
 
+def _model_label(comparison: Comparison, model: ModelDifference) -> str:
+    nothing = comparison.run_endings[model.run.run_id] != "learned"
+    return f"{model_label(comparison, model.run)}{_NOTHING if nothing else ''}"
+
+
 def _some(labels: Sequence[str]) -> str:
-    """The labels if they are few, else their number."""
-    return " and ".join(labels) if len(labels) <= 3 else f"{len(labels)} others"
+    """The labels if they are few, else their number, and of how many of them beating is no feat."""
+    if len(labels) <= 3:
+        return " and ".join(labels)
+    nothing = sum(label.endswith(_NOTHING) for label in labels)
+    return f"{len(labels)} others{f' ({nothing} of them learned nothing)' if nothing else ''}"

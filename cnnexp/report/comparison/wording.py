@@ -116,9 +116,22 @@ def _counted(reason: str, names: Sequence[str]) -> str:
 
 def legend(comparison: Comparison) -> str:
     """What the marks mean."""
+    failures = comparison.endings.failures
+    both = (
+        "; scores are of the runs that learned, of all runs means with those that learned nothing" if failures else ""
+    )
     return (
         f"★ {reference_text(comparison)}   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
-        f"± is half a 95 % interval; a difference is claimed at p ≤ {LEVEL:g}"
+        f"± is half a 95 % interval; a difference is claimed at p ≤ {LEVEL:g}{both}"
+    )
+
+
+def claims_text() -> str:
+    """When a difference is claimed, and why an interval that excludes 0 is no claim."""
+    return (
+        f"A claim about settings takes {SEEDS_FOR_A_VERDICT} seeds and a p of at most {LEVEL:g}, corrected after Holm "
+        "for all comparisons; less than 0.05, because scores are not quite normal. An interval is for one difference "
+        "alone and not corrected, so one that excludes 0 is no claim by itself."
     )
 
 

@@ -32,7 +32,7 @@ export function groupColumns(view) {
     {
       key: "ended",
       title: "ended",
-      text: ({ runs }) => endings(data, runs),
+      text: ({ runs }) => endings(data, runs) || "learned",
       sortBy: ({ runs }) => endings(data, runs),
     },
     ...(comparison?.objective

@@ -16,11 +16,12 @@ export function differencesView() {
     const effects = comparison === null || comparison.refused ? [] : comparison.effects.filter(isShown);
     const both = effects.some(({ allRuns }) => allRuns !== null);
     const unit = comparison === null ? "" : unitText(comparison.metric);
-    const titles = ["", "setting", "against", `gain, ${unit}`, ...(both ? ["of all runs"] : []), "seeds", "", "verdict"];
+    const gains = both ? [`gain of runs that learned, ${unit}`, "of all runs"] : [`gain, ${unit}`];
+    const titles = ["", "setting", "against", ...gains, "seeds", "", "verdict"];
     head.replaceChildren(
       element("tr", {}, ...titles.map((title, index) => element("th", { scope: "col", class: numeric(index) }, title))),
     );
-    body.replaceChildren(...effects.map((effect) => row(effect, comparison.metric, both)));
+    body.replaceChildren(...effects.map((effect) => row(effect, comparison, both)));
     head.parentElement.hidden = effects.length === 0;
     note.textContent = noteOf(comparison, effects);
   };
@@ -35,13 +36,18 @@ function isShown({ setting }) {
   return setting.levels.length <= MOST_LEVELS;
 }
 
-function row({ setting: { column }, level, against, difference, allRuns, standing }, metric, both) {
+/** Where too few pairs learned, the gain is of all runs, and stands in their column. */
+function row({ setting: { column }, level, against, difference, allRuns, standing }, { data, usable, metric }, both) {
+  const all = gainText((allRuns ?? difference).gain, metric);
+  const isOfLearned = usable.every(
+    (run) => ![level, against].includes(column.values[run]) || data.runs.learned_nothing[run] === "",
+  );
+  const own = difference.basis === "learned" || isOfLearned ? gainText(difference.gain, metric) : "–";
   const cells = [
     MARKS[standing],
     `${column.short}=${column.texts[level]}`,
     column.texts[against],
-    gainText(difference.gain, metric),
-    ...(both ? [allRuns === null ? "" : gainText(allRuns.gain, metric)] : []),
+    ...(both ? [own, all] : [all]),
     String(difference.gain.n),
     pText(difference.pAdjusted),
     verdictOf(difference, standing),
@@ -55,15 +61,18 @@ function row({ setting: { column }, level, against, difference, allRuns, standin
 
 function verdictOf({ contradicted, gain }, standing) {
   if (standing === "better" || standing === "worse") return standing;
-  if (standing === "untested") return `a verdict needs ${SEEDS_FOR_A_VERDICT} seeds, not ${gain.n}`;
+  if (standing === "untested") return `${plural(gain.n, "seed")}; a verdict needs ${SEEDS_FOR_A_VERDICT}`;
   return contradicted ? "no verdict: all runs point the other way" : "no difference shown";
 }
 
 function noteOf(comparison, effects) {
-  if (comparison === null) return "No run that is left can be compared.";
+  if (comparison === null) return "No run shown can be compared.";
   if (comparison.refused) return "These runs were tested on different images.";
   const many = comparison.settings.filter(({ levels }) => levels.length > MOST_LEVELS).length;
   const drawn = many ? ` ${plural(many, "setting")} of many levels: see their importance.` : "";
-  if (effects.length) return `No difference shown is not no difference: the interval says what remains possible.${drawn}`;
+  const says =
+    "No difference shown is not no difference: the interval says what remains possible. An interval is for one difference alone; " +
+    "p is corrected for all of the table (Holm), so an interval may exclude 0 where nothing is claimed.";
+  if (effects.length) return `${says}${drawn}`;
   return `Nothing that differs in one setting alone.${drawn}`;
 }

@@ -1,6 +1,6 @@
 // What a reader can choose above the table: metric, grouping, search, columns, filters; and what is chosen now.
 
-import { button, checkbox, choice, element } from "#dom";
+import { button, checkbox, choice, element, plural } from "#dom";
 import { isNarrowed } from "#selection";
 import { backToQuestions } from "#ways";
 
@@ -49,7 +49,7 @@ function barOf(data, { state: chosen, metric }, state, search) {
     choice("metric", metrics, metric.name, (name) => state.set({ metric: name })),
     element("label", { class: "choice" }, element("span", {}, "search"), search),
     checkbox("fold seeds", chosen.grouped, (grouped) => state.set({ grouped, sort: null })),
-    checkbox("hide what failed", chosen.hideFailed, (hideFailed) => state.set({ hideFailed })),
+    checkbox("hide runs that learned nothing or failed", chosen.hideFailed, (hideFailed) => state.set({ hideFailed })),
   ];
 }
 
@@ -140,7 +140,7 @@ function chipsOf(data, view, state) {
   const chips = Object.entries(view.state.filters).map(([name, filter]) =>
     chip(`${name}: ${filterText(data, name, filter)}`, () => state.filter(name, null)),
   );
-  if (view.lit.size) chips.push(chip(`lit up: ${view.lit.size}`, () => state.set({ lit: [] })));
+  if (view.lit.size) chips.push(chip(`marked: ${plural(view.lit.size, "run")}`, () => state.set({ lit: [] })));
   if (view.state.search) chips.push(chip(`search: ${view.state.search}`, () => state.set({ search: "" })));
   const left = isNarrowed(data, view.state) ? [element("span", {}, `${view.runs.length} of ${data.count} runs`)] : [];
   return [...left, ...chips];

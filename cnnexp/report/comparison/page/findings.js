@@ -59,10 +59,9 @@ function runDetails(data, view, run, open) {
   const how = endings(data, [run]) || "learned";
   const seconds = runs.seconds[run] === null ? [] : [`${Math.round(runs.seconds[run])} s`];
   const facts = [
-    ...values,
     `seed=${runs.seed[run].slice(0, 12)}`,
     ...seconds,
-    findings === null ? "findings not read" : plural(findings.length, "finding"),
+    ...(findings === null ? ["findings not read"] : findings.length ? findings.map(([title]) => title) : ["no finding"]),
     runs.id[run].slice(0, 12),
   ];
   return element(
@@ -71,11 +70,12 @@ function runDetails(data, view, run, open) {
     element(
       "summary",
       {},
-      `${runs.name[run]} `,
+      `${values.join(", ") || runs.name[run]} `,
       element("span", { class: how === "learned" ? "tag" : "tag failed" }, how),
       " ",
       element("span", { class: "quiet" }, facts.join(" · ")),
     ),
+    values.length ? element("p", { class: "quiet" }, runs.name[run]) : null,
     runs.failure[run]
       ? element("p", { class: "finding" }, element("b", {}, "Why it failed: "), runs.failure[run])
       : null,

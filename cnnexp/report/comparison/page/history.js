@@ -11,7 +11,7 @@ export function historyChart(data, state) {
   const draw = (view, colors) => {
     const objective = view.comparison?.objective ?? view.metric;
     const runs = view.runs.filter((run) => objective.values[run] !== null); // runs are kept in the order of their start
-    if (runs.length === 0) return "No run that is left has a result.";
+    if (runs.length === 0) return "No run shown has a result.";
     const number = new Map(view.runs.map((run, index) => [run, index + 1]));
     const isPruned = (run) => data.runs.status[run] === "pruned";
     const finished = runs.filter((run) => !isPruned(run));
@@ -101,7 +101,7 @@ export function searchView(data) {
 function slice(data, view, colors, column) {
   const objective = view.comparison?.objective ?? view.metric;
   const runs = view.runs.filter((run) => objective.values[run] !== null && axisValue(column, run) !== null);
-  if (runs.length === 0) return "No run that is left has a result.";
+  if (runs.length === 0) return "No run shown has a result.";
   const x = runs.map((run) => axisValue(column, run));
   const y = runs.map((run) => objective.values[run]);
   const isLog = column.numeric && Math.min(...x) > 0 && Math.max(...x) / Math.min(...x) >= 8;

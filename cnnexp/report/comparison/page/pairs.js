@@ -35,6 +35,16 @@ export function pairOf(view) {
   ];
 }
 
+/** How the two models came to be these. */
+function howChosen({ data, groups, lit, state, comparison }) {
+  if (state.pair?.some((run) => data.answers.of(run) !== undefined)) return "Chosen by you.";
+  if (groups.length < 2) return "Two runs of one row.";
+  const best = comparison?.objective ? "The best run on validation" : "One run";
+  const marked = groups.filter(({ runs }) => runs.some((run) => lit.has(run))).length;
+  const rows = ["the first two rows", "the marked row and the first other one"][marked] ?? "the first two marked rows";
+  return `${best} of each of ${rows} of the table.`;
+}
+
 function confusionOf(data, run) {
   const size = data.answers.class_names.length;
   const counts = Array.from({ length: size }, () => new Array(size).fill(0));
@@ -66,7 +76,7 @@ export function pairsView(data, state) {
     const set = (place) => (run) =>
       state.set({ pair: pair.map((own, index) => (index === place ? Number(run) : own)) });
     bar.replaceChildren(choice("first", options, pair[0], set(0)), choice("second", options, pair[1], set(1)));
-    summary.textContent = summaryOf(data, pair);
+    summary.textContent = `${howChosen(view)} ${summaryOf(data, pair)}`;
     titles[0].textContent = modelLabel(view, pair[0]);
     titles[1].textContent = modelLabel(view, pair[1]);
     titles[2].textContent = "Second minus first: green is better, red worse";

@@ -40,7 +40,8 @@ export function picturesView(data, state) {
         : []),
     );
     const images = order === "opened" ? mistakesOf(data, opened) : hardest(data, models, order);
-    note.textContent = `${plural(images.length, "image")} of ${data.answers.images}; under ${plural(models.length, "model")}, the best run of each combination that is left and learned${view.settings.length ? `, named by ${view.settings.map(({ column }) => column.short).join(" · ")}` : ""}.`;
+    const shared = view.settings.filter((one) => !differs(one, models));
+    note.textContent = `${plural(images.length, "image")} of ${data.answers.images}; under ${plural(models.length, "model")}, the best run of each combination shown that learned${shared.length ? `, all with ${shared.map((one) => valueOf(one, models[0])).join(", ")}` : ""}.`;
     list.replaceChildren(
       ...images.slice(0, shown).map((image) => card(data, view, image, models, order === "opened" ? opened : null)),
     );
@@ -96,7 +97,7 @@ function card(data, view, image, models, opened) {
     ? element("img", { src: pictures[image], alt: `${label}: ${files[image]}`, width: 96, height: 96 })
     : element("span", { class: "missing" }, "no picture here");
   const lines = [...new Set([...(opened === null ? [] : [opened]), ...models])].map((run) =>
-    answer(data, view, image, run),
+    answer(data, view, image, run, models),
   );
   const rest = lines.slice(ROWS);
   return element(
@@ -117,7 +118,7 @@ function card(data, view, image, models, opened) {
   );
 }
 
-function answer(data, view, image, run) {
+function answer(data, view, image, run, models) {
   const { predicted, confidence, right } = data.answers.of(run);
   const said = data.answers.class_names[predicted[image]];
   const sure = `${Math.round((100 * confidence[image]) / 255)} %`;
@@ -134,11 +135,20 @@ function answer(data, view, image, run) {
     {},
     mark,
     " ",
-    element("span", { class: "of", title: modelLabel(view, run) }, levelsOf(view, run)),
+    element("span", { class: "of", title: modelLabel(view, run) }, levelsOf(view, run, models)),
   );
 }
 
-/** Such as 0.001 · 0.3: the note above the images says of which settings. */
-function levelsOf(view, run) {
-  return view.settings.map(({ column }) => column.texts[column.values[run]]).join(" · ") || view.data.runs.name[run];
+/** Such as dropout=0.3, batch_size=16: the settings in which the models differ; the note above the images has the others. */
+function levelsOf(view, run, models) {
+  const differing = view.settings.filter((one) => differs(one, [...models, run]));
+  return differing.map((one) => valueOf(one, run)).join(", ") || view.data.runs.name[run];
+}
+
+function differs({ column }, models) {
+  return models.some((run) => column.values[run] !== column.values[models[0]]);
+}
+
+function valueOf({ column }, run) {
+  return `${column.short}=${column.texts[column.values[run]]}`;
 }

@@ -7,17 +7,18 @@ import { toHash } from "#state";
 export function shareView(data) {
   const command = element("code", {});
   const link = element("code", {});
-  const linkLine = element("p", {}, "A link that opens this page at what is chosen now: ", link);
+  const linkLine = element("p", {}, "A link that opens this page with the filters and marks that it has now: ", link);
   const files = element(
     "p",
     {},
-    "The runs that are left: ",
+    "The runs shown: ",
     button("csv", () => download("runs.csv", asCsv(rowsOf(last)), "text/csv")),
     " ",
     button("json", () => download("runs.json", JSON.stringify(rowsOf(last), null, 1), "application/json")),
   );
   const isAlone = location.protocol !== "about:"; // not in the frame of MLflow's viewer, which has no address
   const best = element("code", {});
+  const who = element("p", { class: "quiet" });
   const again = element(
     "div",
     {},
@@ -28,6 +29,7 @@ export function shareView(data) {
     ),
     element("pre", {}, best),
     copy(best),
+    who,
   );
   const node = element(
     "div",
@@ -49,9 +51,19 @@ export function shareView(data) {
         .filter(Boolean)
         .map(quoted)
         .join(" ");
+    who.textContent = again.hidden ? "" : whoIs(view);
     if (isAlone) link.textContent = location.href.split("#")[0] + toHash(view.state);
   };
   return { node, update };
+}
+
+/** The run behind the id in the command, and where the command works. */
+function whoIs({ data, settings, comparison }) {
+  const run = comparison.rows[0].bestRun;
+  const values = [...settings.map(({ column }) => `${column.short}=${column.texts[column.values[run]]}`)];
+  const seed = data.runs.seed[run].slice(0, 12);
+  const where = data.store ? " tracking.uri is as on the machine where this page was made." : "";
+  return `${data.runs.id[run].slice(0, 12)} is ${data.runs.name[run]}: ${[...values, `seed=${seed}`].join(", ")}.${where}`;
 }
 
 function copy(source) {

@@ -59,7 +59,7 @@ export function slicesView(data) {
     const gains = sliceDifferences(data.answers, ...pair);
     const least = (index) => Math.min(own[0][index].p, own[1][index].p, gains[index].p);
     const order = data.answers.parts.map((_, index) => index).sort((one, other) => least(one) - least(other));
-    note.textContent = `First: ${modelLabel(view, pair[0])}. Second: ${modelLabel(view, pair[1])}. Both are chosen above. p is corrected over all ${order.length} parts; bold is more than chance.`;
+    note.textContent = `First: ${modelLabel(view, pair[0])}. Second: ${modelLabel(view, pair[1])}. Both are chosen above. p is corrected over all ${order.length} parts, intervals are for one part alone: one that excludes 0 is no claim. Bold is more than chance.`;
     const titles = ["part", "images", "first", "elsewhere", "p", "second", "elsewhere", "p", "second − first", "p"];
     head.replaceChildren(
       element(

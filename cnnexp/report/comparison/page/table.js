@@ -146,9 +146,9 @@ function kindOf({ numeric, stays }) {
   return numeric ? "n" : null;
 }
 
-/** The first cell is a button, so that a row can be lit up by keyboard; a click on it is one on its row. */
+/** The first cell is a button, so that a row can be marked by keyboard; a click on it is one on its row. */
 function light(text, row, view, isLit) {
-  const label = `light up ${row.label ?? view.data.runs.name[row.runs[0]]}`;
+  const label = `mark ${row.label ?? view.data.runs.name[row.runs[0]]}`;
   return button(text || "·", () => {}, { class: "light", "aria-pressed": String(isLit), "aria-label": label });
 }
 

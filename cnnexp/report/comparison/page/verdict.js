@@ -2,7 +2,7 @@
 
 import { element, plural } from "#dom";
 import { endings } from "#columns";
-import { chosenByResult } from "#selection";
+import { chosenByResult, LEFT_OUT } from "#selection";
 import { claimedEffects, failureWords, headline, interactionWords } from "#headline";
 import { effectSentence } from "#wording";
 import { bestSoFar } from "#words";
@@ -45,7 +45,7 @@ export function verdictView(data) {
 }
 
 function sentencesOf({ comparison, data, runs }) {
-  if (comparison === null) return ["No run that is left can be compared."];
+  if (comparison === null) return ["No run shown can be compared."];
   const effects = comparison.refused ? [] : claimedEffects(comparison).slice(0, 5);
   const interactions = comparison.scoreInteractions.slice(0, MOST_INTERACTIONS);
   const answer = headline(data, runs, comparison);
@@ -75,7 +75,16 @@ function countsOf(data, runs) {
   }
   const learned = found.get("learned") ?? 0;
   found.delete("learned");
-  const others = [...found].map(([how, count]) => `, ${count} ${how}`).join("");
+  const isNothing = ([how]) => how === "diverged" || !LEFT_OUT.has(how);
+  const said = ([how, count]) => `${count} ${how}`;
+  const nothing = [...found].filter(isNothing);
+  const total = nothing.reduce((sum, [, count]) => sum + count, 0);
+  const others = [
+    ...(total ? [`${total} learned nothing (${nothing.map(said).join(", ")})`] : []),
+    ...[...found].filter((one) => !isNothing(one)).map(said),
+  ]
+    .map((text) => `, ${text}`)
+    .join("");
   return others ? [`${plural(runs.length, "run")}: ${learned} learned${others}.`] : [];
 }
 
