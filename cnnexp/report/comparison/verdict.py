@@ -107,7 +107,9 @@ def _counts(comparison: Comparison) -> tuple[str, ...]:
     endings = comparison.endings
     if endings.learned == endings.total:
         return ()
-    nothing = ", ".join(f"{count} {how}" for how, count in endings.learned_nothing.items())
+    nothing = ", ".join(
+        how if count == endings.failures else f"{count} {how}" for how, count in endings.learned_nothing.items()
+    )
     parts = [f"{endings.failures} learned nothing ({nothing})"] if endings.failures else []
     parts += [f"{count} {how}" for how, count in endings.not_finished.items()]
     both = ""

@@ -79,10 +79,10 @@ def fold_text(by_fold: FoldDifference, metric: Metric) -> str:
 
 
 def slice_sentence(one: Slice) -> str:
-    """Such as ``dark images 0.71 against 0.93 (31 of 140 images, p = 0.001)``; p is corrected."""
+    """Such as ``dark images 0.71 against 0.93 elsewhere (31 of 140 images, p = 0.001)``; p is corrected."""
     total = one.images + one.other_images
     return (
-        f"{one.label} {one.accuracy:.2f} against {one.other_accuracy:.2f} "
+        f"{one.label} {one.accuracy:.2f} against {one.other_accuracy:.2f} elsewhere "
         f"({one.images} of {plural(total, 'image')}, {p_text(one.p_adjusted)})"
     )
 

@@ -80,7 +80,7 @@ function countsOf(data, runs) {
   const nothing = [...found].filter(isNothing);
   const total = nothing.reduce((sum, [, count]) => sum + count, 0);
   const others = [
-    ...(total ? [`${total} learned nothing (${nothing.map(said).join(", ")})`] : []),
+    ...(total ? [`${total} learned nothing (${nothing.map((one) => (one[1] === total ? one[0] : said(one))).join(", ")})`] : []),
     ...[...found].filter((one) => !isNothing(one)).map(said),
   ]
     .map((text) => `, ${text}`)
