@@ -45,7 +45,7 @@ export function parallelChart(data, state) {
       key: keyOf(view, runs, colors),
       note:
         runs.length < all.length
-          ? `${runs.length} of ${all.length} runs are drawn: those lit up, and the others evenly from the best to the worst. A brush is for all.`
+          ? `${runs.length} of ${all.length} runs are drawn: those marked, and the others evenly from the best to the worst. A brush is for all.`
           : "",
       rows: all.map((run) => ({
         run: data.runs.id[run],
@@ -112,7 +112,7 @@ function ranks(values) {
 function keyOf(view, runs, colors) {
   if (view.lit.size > 0)
     return [
-      [colors.lit, "lit up"],
+      [colors.lit, "marked"],
       [colors.line, "other runs"],
     ];
   const values = runs.map((run) => view.metric.values[run]).filter((value) => value !== null);
