@@ -32,7 +32,7 @@ from cnnexp.report.comparison.wording import (
 from cnnexp.system.text import plural
 
 _EFFECTS, _INTERACTIONS, _IMPORTANCE, _SLICES = 5, 3, 4, 3  # that are said
-_NOTHING = " (learned nothing)"  # behind the name of a model
+_NOTHING = " (learned nothing)"  # behind the name of a model, or of a row
 _RELATIONS = {  # of the best one to another, by the standing of that other
     Standing.WORSE: "better than",
     Standing.BETTER: "worse than",
@@ -132,7 +132,11 @@ def _over_seeds(comparison: Comparison) -> tuple[str, ...]:
 
 def _best_row(comparison: Comparison) -> str:
     labels = {
-        standing: [row_label(comparison, row) for row in comparison.rows if row.standing is standing]
+        standing: [
+            f"{row_label(comparison, row)}{'' if row.endings.learned else _NOTHING}"
+            for row in comparison.rows
+            if row.standing is standing
+        ]
         for standing in _RELATIONS
     }
     parts = _related(labels)

@@ -117,9 +117,7 @@ def _counted(reason: str, names: Sequence[str]) -> str:
 def legend(comparison: Comparison) -> str:
     """What the marks mean."""
     failures = comparison.endings.failures
-    both = (
-        "; scores are of the runs that learned, of all runs means with those that learned nothing" if failures else ""
-    )
+    both = "; scores are of runs that learned, “of all runs” counts those that learned nothing, too" if failures else ""
     return (
         f"★ {reference_text(comparison)}   ≈ not distinguishable from it on test   ▼ worse   ▲ better   · not tested; "
         f"± is half a 95 % interval; a difference is claimed at p ≤ {LEVEL:g}{both}"
