@@ -90,7 +90,7 @@ def test_an_option_is_composed_checked_named_and_a_column_like_a_built_in_one(th
         shown = columns(config, overrides)
         assert (shown["model"], shown["model.width"], shown["model.kernels"]) == ("tiny", 16, "[3]")
         assert run_name(config, overrides) == "tiny-act_gelu-w16-own_sgd-saw"
-    with pytest.raises(ConfigError, match="model=tiny does not exist; choose from alexnet"):
+    with pytest.raises(ConfigError, match="model=tiny does not exist; choose from airbench"):
         compose_config(["model=tiny"])
 
 
@@ -103,7 +103,7 @@ def test_an_option_is_composed_checked_named_and_a_column_like_a_built_in_one(th
         ("model.kernels=[a]", "model.kernels must be a list of whole numbers such as [28, 28]; got 'a'."),
         ("model.slope=no", "model.slope must be a number or null; got 'no'."),
         ("model.width=101", "model=tiny refuses its settings: width must be at most 100; got 101."),
-        ("model=tinny", "model=tinny does not exist; choose from alexnet"),
+        ("model=tinny", "model=tinny does not exist; choose from airbench"),
     ],
 )
 def test_a_wrong_value_is_refused_as_for_built_in_options(things, override, message):
