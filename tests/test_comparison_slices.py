@@ -47,7 +47,7 @@ def test_a_model_that_fails_on_dark_images_is_said_to():
     assert set(first.positions) == set(np.flatnonzero(dark))
     assert not any(one.is_claimed for one in rest if one.by in ("contrast", "class"))
     assert slice_sentence(first).startswith(
-        f"dark images {first.accuracy:.2f} against {first.other_accuracy:.2f} (100 of 400"
+        f"dark images {first.accuracy:.2f} against {first.other_accuracy:.2f} elsewhere (100 of 400"
     )
 
 
