@@ -70,7 +70,7 @@ def test_the_page_follows_the_sweep_and_keeps_what_is_chosen(watched, tmp_path):
     finish_runs(recorder, sweep)
     with Browser(tmp_path) as browser:
         browser.resize(1000)
-        browser.open(address, ready="'ready' in document.documentElement.dataset")
+        browser.open(address, ready="document.querySelector('input[type=search]')")
         browser.click("input[type=search]")
         browser.type("seed=3")
         recorder.run("later", {**SETTINGS, "seed": "9"}, {}, parent=sweep, status="RUNNING")
