@@ -20,8 +20,7 @@ class Basis(StrEnum):
     RECORD = "compared with the record"  # model, data or predictions asked again
     UNDONE = "undone"  # a change undone on the same images brings answers back, or covering a spot loses them
     CONFIRMED = "repaired"  # what the structure shows, its repair tried in a short training
-    TRIED = "tried"  # a short training with one setting changed, and no other does as well
-    TRIED_AMONG = "tried among several"
+    TRIED = "tried"  # a short training with one setting changed
     FILES = "files"  # counted in the data, whatever is trained on them
     REPRODUCED = "reproduced"  # the same change of other images makes their pixels agree
     STRUCTURE = "structure"  # of the network or its loss, before training
@@ -55,7 +54,6 @@ COUNTED: dict[Basis, Counted] = {
     Basis.UNDONE: Counted(12, 13),
     Basis.CONFIRMED: Counted(0, 0),
     Basis.TRIED: Counted(0, 0),
-    Basis.TRIED_AMONG: Counted(0, 0),
     Basis.FILES: Counted(5, 6),
     Basis.REPRODUCED: Counted(1, 1),
     Basis.STRUCTURE: Counted(9, 9),

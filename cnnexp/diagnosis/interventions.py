@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnnexp.diagnosis.confidence import Basis, confidence_by
+from cnnexp.diagnosis.confidence import Basis, confidence_by, of_likeliest
 from cnnexp.diagnosis.intervals import combination_interval
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
@@ -122,7 +122,6 @@ def judge(
     gain, low, high = _gain(best.accuracy, accuracy, images)
     done = best.intervention
     others = tuple(dict.fromkeys(one.intervention.id for one in as_good if one.intervention.id != done.id))
-    basis = Basis.TRIED_AMONG if others else Basis.TRIED
     return Finding(
         id=done.id,
         cause=2 if done.id.startswith("M") else 1 if done.id.startswith("P") else 3,
@@ -139,8 +138,8 @@ def judge(
             "gain_high": high,
             "epochs_tried": best.epochs,
         },
-        confidence=confidence_by(basis),
-        basis=basis,
+        confidence=of_likeliest([confidence_by(Basis.TRIED)] * (1 + len(others))),
+        basis=Basis.TRIED,
         repair=" ".join(done.overrides),
         alternatives=others,
     )

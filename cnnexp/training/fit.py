@@ -149,24 +149,14 @@ def fit(
 
 
 def _batches(config: FitConfig, train: Examples, *, first_step: int) -> tf.data.Dataset:
-    if config.on_device:
-        return plans(
-            train,
-            batch_size=config.batch_size,
-            epochs=len(config.learning_rates),
-            sampling=config.sampling,
-            augmentation=config.augmentation,
-            seed=config.seed,
-            first_step=first_step,
-        )
-    return batches(
+    made = plans if config.on_device else partial(batches, views=config.views)
+    return made(
         train,
         batch_size=config.batch_size,
         epochs=len(config.learning_rates),
         sampling=config.sampling,
         augmentation=config.augmentation,
         seed=config.seed,
-        views=config.views,
         first_step=first_step,
     )
 

@@ -179,17 +179,18 @@ def value_text(estimate: Estimate, metric: Metric) -> str:
     half = estimate.half_width
     digits = _digits(half, most)
     if half is None or estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:.{digits}f}"
+        return _fixed(estimate.mean, digits)
     if abs((estimate.low + estimate.high) / 2 - estimate.mean) <= _LOPSIDED * half:
-        return f"{estimate.mean:.{digits}f} ± {half:.{digits}f}"
+        return f"{_fixed(estimate.mean, digits)} ± {_fixed(half, digits)}"
     digits = max(digits, 2)
-    return f"{estimate.mean:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+    mean, low, high = (_fixed(value, digits) for value in (estimate.mean, estimate.low, estimate.high))
+    return f"{mean} [{low}, {high}]"
 
 
 def mean_text(estimate: Estimate, metric: Metric) -> str:
     """The mean alone, with as many digits as its interval leaves it."""
     most = 4 if metric.is_share or abs(estimate.mean) < 10 else 1
-    return f"{estimate.mean:.{max(2, _digits(estimate.half_width, most))}f}"
+    return _fixed(estimate.mean, max(2, _digits(estimate.half_width, most)))
 
 
 def gain_text(estimate: Estimate, metric: Metric) -> str:
@@ -208,7 +209,12 @@ def amount_text(value: float, metric: Metric, *, signed: bool = False, half_widt
     """A difference without its unit: points for shares, such as ``0.8``; ``half_width`` decides the digits."""
     factor = 100 if metric.is_share else 1
     digits = _digits(half_width and factor * half_width, 2 if metric.is_share else 4)
-    return f"{factor * value:{'+' if signed else ''}.{digits}f}"
+    return _fixed(factor * value, digits, sign="+" if signed else "")
+
+
+def _fixed(value: float, digits: int, *, sign: str = "") -> str:
+    """Return a computed number with so many digits; how it was added up does not decide where it is rounded to."""
+    return f"{float(f'{value:.12g}'):{sign}.{digits}f}"
 
 
 def unit_text(metric: Metric) -> str:

@@ -86,8 +86,9 @@ export function effectSentence({ setting: { column }, level, against, difference
   return `${who} against ${column.texts[against]} (n = ${gain.n}, ${pText(difference.pAdjusted)}${both}).`;
 }
 
-/** A number with so many digits, exact halves to the even digit, as Python rounds them. */
-function fixed(value, digits) {
+/** A computed number with so many digits, however it was added up; exact halves to the even digit, as Python rounds. */
+function fixed(computed, digits) {
+  const value = Number(computed.toPrecision(12));
   const exact = Math.abs(value).toFixed(digits + 30);
   const kept = exact.slice(0, exact.length - 30).replace(/\.$/, "");
   const isHalf = /^50*$/.test(exact.slice(-30));
