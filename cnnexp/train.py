@@ -31,7 +31,7 @@ from cnnexp.config import ExperimentConfig, values_of
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import caller, quiet, streams
-from cnnexp.system.devices import require_gpu
+from cnnexp.system.find_devices import require_gpu
 from cnnexp.system.resources import allow_open_files
 from cnnexp.system.signals import StopRequest
 from cnnexp.system.text import printable

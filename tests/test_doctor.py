@@ -5,7 +5,7 @@ import pytest
 from cnnexp.cli import doctor
 from cnnexp.runs.checkpoint_folder import CheckpointFolder
 from cnnexp.system.cgroup import available_memory, memory_limit
-from cnnexp.system.devices import Opened
+from cnnexp.system.find_devices import Opened
 from cnnexp.system.gpus import find_gpus
 from test_cgroup import written
 

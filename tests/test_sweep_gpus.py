@@ -11,7 +11,8 @@ from cnnexp.sweeps.executors.protocol import DatasetInspected, Failed, Finished,
 from cnnexp.sweeps.executors.ray_cluster import gpus_of
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.run_records import SweepRun
-from cnnexp.system.devices import Devices, Gpu, made_up
+from cnnexp.system.devices import Devices, Gpu
+from cnnexp.system.find_devices import made_up
 from cnnexp.tracking import OwnedRecord
 from support.sweep_processes import recorded, sweep
 

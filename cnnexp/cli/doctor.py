@@ -18,8 +18,9 @@ from cnnexp.report.console import open_console
 from cnnexp.runs.checkpoint_folder import StoppedRuns
 from cnnexp.runs.resolved_settings import BFLOAT16_FLAGS, has_bfloat16
 from cnnexp.system import cgroup, gpus, resources
-from cnnexp.system.devices import VISIBLE, Device, Devices, Gpu, Opened, ask_tensorflow, find_devices, made_up
+from cnnexp.system.devices import Device, Devices, Gpu
 from cnnexp.system.files import at_home
+from cnnexp.system.find_devices import VISIBLE, Opened, ask_tensorflow, find_devices, made_up
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import file_size, plural, printable
 from cnnexp.tracking.store.connection import absolute_uri, reach

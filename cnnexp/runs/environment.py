@@ -5,7 +5,8 @@ import platform
 from typing import Any
 
 from cnnexp.system import resources
-from cnnexp.system.devices import VISIBLE, Device, devices
+from cnnexp.system.devices import Device
+from cnnexp.system.find_devices import VISIBLE, devices
 
 
 def environment(*, threads: int, precision: str, device: Device, deterministic: bool) -> dict[str, Any]:

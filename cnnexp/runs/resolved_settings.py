@@ -24,8 +24,9 @@ from cnnexp.config import (
 from cnnexp.errors import ConfigError
 from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
 from cnnexp.runs.environment import environment
-from cnnexp.system import devices, resources
+from cnnexp.system import resources
 from cnnexp.system.devices import Device
+from cnnexp.system.find_devices import devices
 
 if TYPE_CHECKING:
     from cnnexp.datasets import Split, Splits
@@ -89,7 +90,7 @@ def resolve(
     height, width, _ = splits.spec.shape
     images_per_step, images = config.training.images_per_step, len(splits.train)
     mirrored = config.training.strategy == "mirrored"
-    device = Device.choose(config.training.device, devices.devices(), mirrored=mirrored)
+    device = Device.choose(config.training.device, devices(), mirrored=mirrored)
     threads, precision = resolve_execution(
         config, images=images, height=height, width=width, cores=resources.cores(), pretrained=pretrained, device=device
     )

@@ -17,7 +17,8 @@ from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.summary import seeds_note
 from cnnexp.sweeps.sweep_records import PreviousRuns, SweepSpec, find_previous_runs
 from cnnexp.system import resources
-from cnnexp.system.devices import Device, Devices, devices
+from cnnexp.system.devices import Device, Devices
+from cnnexp.system.find_devices import devices
 from cnnexp.system.text import as_yaml, plural, printable
 from cnnexp.tracking.store.find_runs import runs_like
 from cnnexp.tracking.store.stored_run import StoredRun

@@ -21,7 +21,7 @@ from cnnexp.sweeps.results import Result, Results
 from cnnexp.sweeps.summary import next_steps, print_end, summarize, summarize_with_comparison, tell_caller
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep, describe_varied
 from cnnexp.system import resources
-from cnnexp.system.devices import devices
+from cnnexp.system.find_devices import devices
 from cnnexp.system.text import one_line, plural
 from cnnexp.tracking import OwnedRecord
 from cnnexp.tracking.store.find_runs import runs_of

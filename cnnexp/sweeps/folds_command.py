@@ -17,8 +17,8 @@ from cnnexp.sweeps.jobs import Job, OneJob
 from cnnexp.sweeps.scheduler import Scheduler
 from cnnexp.sweeps.sweep_records import PreviousRuns, tags_to_resume
 from cnnexp.system import resources
-from cnnexp.system.devices import devices
 from cnnexp.system.files import at_home, remove_if_empty
+from cnnexp.system.find_devices import devices
 from cnnexp.tracking import deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.receipt import Receipt, delivered, wait_for_delivery

@@ -30,7 +30,7 @@ class CnnexpLauncher(Launcher):
         from cnnexp.sweeps.executors import forkserver
         from cnnexp.sweeps.executors.process_executor import ProcessExecutor
         from cnnexp.system import resources
-        from cnnexp.system.devices import devices
+        from cnnexp.system.find_devices import devices
 
         forkserver.start()
         return ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices(), per_gpu=per_gpu)

@@ -24,7 +24,7 @@ from cnnexp.records import EpochValues, FoldsSummary, RunInfo, RunResult
 from cnnexp.runs.checkpoint_folder import CheckpointFolder
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import InspectTask, Message, Task, TrainTask
-from cnnexp.system.devices import VISIBLE, peak_memory
+from cnnexp.system.find_devices import VISIBLE, peak_memory
 from cnnexp.system.signals import StopRequest, Terminated
 from cnnexp.system.text import one_line
 

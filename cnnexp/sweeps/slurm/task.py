@@ -26,8 +26,8 @@ from cnnexp.sweeps.scheduler import Scheduler
 from cnnexp.sweeps.slurm.sweep_folder import FAILED, FINISHED, RUNNING, STOPPED, RunState, SweepPlan, read_job
 from cnnexp.sweeps.sweep_records import previous_runs_of, tags_under
 from cnnexp.system import quiet, resources, slurm, streams
-from cnnexp.system.devices import devices
 from cnnexp.system.files import at_home
+from cnnexp.system.find_devices import devices
 from cnnexp.system.signals import Terminated
 from cnnexp.system.text import one_line, plural
 from cnnexp.tracking import deliver_orphans
