@@ -46,8 +46,9 @@ def test_a_cluster_that_is_not_there_begins_no_sweep(tmp_path, address, code, me
     pytest.importorskip("ray", reason="needs the extra cnnexp[ray]")
     words = ["hydra/launcher=ray", f"hydra.launcher.address={address}"]
     printed = sweep(*words, "seed=0,1", folder=tmp_path, code=code)
-    assert message in printed
-    assert printed.count("\n") == 1
+    title, reason = printed.splitlines()
+    assert title == "sweep-seed"
+    assert message in reason
     assert not list(tmp_path.iterdir())
 
 
