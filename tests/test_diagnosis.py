@@ -32,6 +32,7 @@ RARE_LOST = {"class_counts": TEN_TO_ONE, "evaluation": evaluation(diagonal([400,
 TOO_SURE = {
     "evaluation": evaluation(diagonal([200, 200], [0.9, 0.9]), ece=0.08),
     "confidences": np.full(400, 0.98, np.float32),
+    "calibration_images": 1_000,
 }
 
 
@@ -114,6 +115,7 @@ HEALTHY = {
         "val_accuracy": 0.865,
         "val_images": 1_000_000,
     },
+    "too sure by as much as 100 calibration images allow": TOO_SURE | {"calibration_images": 100},
     "a rare class that is merely harder, on many images": {
         "class_counts": TEN_TO_ONE,
         "evaluation": evaluation(diagonal([40_000, 4_000], [0.99, 0.95])),
@@ -346,7 +348,7 @@ def test_flattering_accuracy_reports_its_numbers():
 
 
 def test_over_confidence_reports_its_numbers():
-    (finding,) = diagnose(run(**TOO_SURE))
+    (finding,) = diagnose(run(**(TOO_SURE | {"temperature": None})))  # else that of calibration images counts, too
 
     assert finding.evidence["excess"] == pytest.approx(0.08)
     low, high = binomtest(360, 400).proportion_ci(LEVEL)
@@ -526,7 +528,8 @@ def test_a_network_that_is_too_sure_of_the_test_images_alone_has_another_kind_of
         for name, share in wrong_on.items()
     }
     test = evaluation(answers["test"].confusion, ece=0.12)
-    weak = {"evaluation": test, "confidences": np.full(400, 0.97, np.float32), "val_images": 400}
+    sure_of_all = np.full(400, 0.97, np.float32)
+    weak = {"evaluation": test, "confidences": sure_of_all, "val_images": 400, "calibration_images": 1_000}
     assert [one.id for one in diagnose(run(**weak))] == ["E3"]
     assert "E3" not in [one.id for one in diagnose(run(**weak, answers=answers))]
 

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from cnnexp.diagnosis import RunImages, Sample, diagnose
 from cnnexp.diagnosis.between_splits import name_change
+from cnnexp.diagnosis.partly_changed import name_partial_change
 from cnnexp.records import DataIssue, DataReport
 from test_diagnosis_of_labels import a_run, ids, images_answered, of
 
@@ -84,6 +85,36 @@ UNNAMED = {
     "tiles exchanged": lambda x: np.concatenate([x[:, 10:], x[:, :10]], axis=1),
     "noise alone": lambda x: np.random.default_rng(3).integers(0, 256, x.shape).astype(np.uint8),
 }
+
+
+@pytest.mark.parametrize(("top", "fault"), [(100, "P3"), (16, "P3"), (90, "P9")])
+def test_a_range_that_is_used_to_its_end_is_another_scale_and_not_a_darker_image(top, fault):
+    better, worse = BETTER.images.copy(), WORSE.images.copy()
+    for images in (better, worse):
+        images[:, 4:6, 4:6] = 255  # a highlight, as photographs have
+    darker = Sample(as_bytes(worse * (top / 255)), WORSE.labels)
+    found = name_change(better=Sample(better, BETTER.labels), worse=darker, predict=predict, seed=0)
+    assert found is not None
+    assert found.candidate.id == fault
+
+
+@pytest.mark.parametrize("name", ["inverted", "blue first", "half a turn"])
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_a_change_of_a_part_is_named_by_undoing_it_where_the_pixels_show_it(name, share):
+    change, fault = NAMED[name]
+    images = WORSE.images.copy()
+    rows = np.random.default_rng(2).permutation(len(images))[: round(share * len(images))]
+    images[rows] = change(images[rows])
+    found = name_partial_change(better=BETTER, worse=Sample(images, WORSE.labels), predict=predict, seed=0)
+    assert found is not None
+    assert found.candidate.id == fault
+    assert abs(found.share - share) <= 0.05
+    assert found.after > found.before
+
+
+def test_wrong_labels_of_a_part_are_no_change_of_its_pixels():
+    labels = np.where(np.arange(len(WORSE.labels)) % 3 == 0, (WORSE.labels + 1) % CLASSES, WORSE.labels)
+    assert name_partial_change(better=BETTER, worse=Sample(WORSE.images, labels), predict=predict, seed=0) is None
 
 
 @pytest.mark.parametrize("change", UNNAMED.values(), ids=UNNAMED)

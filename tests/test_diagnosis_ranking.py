@@ -56,10 +56,10 @@ def test_unreadable_files_are_a_finding_with_the_files():
     assert (found.id, found.cause, found.files) == ("D1", 1, ("3.png", "4.png"))
 
 
-@pytest.mark.parametrize(("leaked", "found"), [(1, []), (2, ["S1"])])  # of 100 test images
-def test_leaked_images_count_from_two_points_of_a_score(leaked, found):
+@pytest.mark.parametrize(("leaked", "exact", "found"), [(1, 1, []), (2, 2, ["S1"]), (2, 0, []), (3, 0, ["S1"])])
+def test_leaked_images_count_from_two_points_of_a_score_and_near_ones_from_three(leaked, exact, found):  # of 100
     groups = [[image(row), image(100 + row, "test")] for row in range(leaked)]
-    assert ids(diagnose(run(report=report(issue("S1", groups))))) == found
+    assert ids(diagnose(run(report=report(issue("S1", groups, exact=exact))))) == found
 
 
 @pytest.mark.parametrize(("train", "found"), [((30, 50), []), ((60, 50), ["D4"])])

@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.faults import injections, split
-from benchmarks.faults.cases import ADDED, PARTS, all_cases, cases_of, fault_of, table
+from benchmarks.faults import split
+from benchmarks.faults.cases import ADDED, PARTS, STRANGERS, all_cases, cases_of, fault_of, table
 from benchmarks.faults.data_sets import SPLITS, DataSet, Part, Places, load
+from benchmarks.faults.injections import injection
 
 DIGITS = load("digits", Places(None, None), seed=0)
 OF_THE_TEST = ("L4", "P3", "P4", "P6", "P7", "P9", "X1", "X2", "X3", "X6")
 ARRAYS = [name for name, row in table("catalogue").items() if row["by"] == "arrays" and name != "P5"]
-SIBLINGS = [name for name, row in table("siblings").items() if row["by"] == "arrays" and row.get("data") != "cifar_a"]
+SIBLINGS = [
+    name
+    for name, row in (table("siblings") | table("strangers")).items()
+    if row["by"] == "arrays" and "cifar" not in row.get("data", "")
+]
 
 
 def test_the_parts_are_those_that_were_fixed_before_anything_was_tuned():
@@ -46,7 +51,7 @@ def test_at_least_300_healthy_runs_and_20_reports_by_others():
 def test_an_injection_changes_the_data_and_keeps_what_an_archive_needs(fault):
     row = fault_of(fault)
     for severity in ("low", "middle", "high"):
-        wrong = getattr(injections, row["how"])(DIGITS, row[severity], np.random.default_rng(0))
+        wrong = injection(row["how"])(DIGITS, row[severity], np.random.default_rng(0))
         assert any(not same(wrong[name], DIGITS[name]) for name in SPLITS)
         for part in wrong.parts.values():
             assert part.images.dtype == np.uint8
@@ -59,7 +64,7 @@ def test_an_injection_changes_the_data_and_keeps_what_an_archive_needs(fault):
 def test_channels_are_swapped_in_all_test_images_at_the_highest_severity():
     colour = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
     data = DataSet(("a", "b"), {name: Part(colour, np.array([0, 1])) for name in SPLITS})
-    swapped = injections.swapped_test(data, 1.0, np.random.default_rng(0))
+    swapped = injection("swapped_test")(data, 1.0, np.random.default_rng(0))
     assert (swapped["test"].images == colour[..., ::-1]).all()
 
 
@@ -70,7 +75,7 @@ def same(one, other):
 @pytest.mark.parametrize("fault", SIBLINGS)
 def test_a_kind_beside_the_catalogue_changes_the_data_and_not_what_its_name_excludes(fault):
     row = fault_of(fault)
-    wrong = getattr(injections, row["how"])(DIGITS, row["amount"], np.random.default_rng(0))
+    wrong = injection(row["how"])(DIGITS, row["amount"], np.random.default_rng(0))
     assert any(not same(wrong[name], DIGITS[name]) for name in SPLITS)
     assert all(part.images.dtype == np.uint8 and len(part.images) == len(part.labels) for part in wrong.parts.values())
     assert all(part.images.shape[1:] == (8, 8, 1) for part in wrong.parts.values())
@@ -84,5 +89,9 @@ def test_what_was_added_is_none_of_the_parts_and_names_its_sources():
     added, fixed = cases_of(ADDED), {case.id for part in PARTS for case in cases_of(part)}
     assert not fixed & {case.id for case in added}
     assert not table("siblings").keys() & table("catalogue").keys()
+    strangers = cases_of(STRANGERS)
+    assert not {case.id for case in strangers} & ({case.id for case in added} | fixed)
+    assert {case.data for case in strangers} <= set(table("split")["data"]["held_out"])
+    assert {case.architecture for case in strangers} <= set(table("split")["architectures"]["held_out"])
     assert {case.data for case in added} <= set(table("split")["data"]["development"])
     assert all(row["source"].startswith("https://") and row["cause"] for row in table("reports_added").values())

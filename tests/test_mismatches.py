@@ -14,7 +14,8 @@ from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
 from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.image.confirm import Candidate, Suspicion, suspect
-from cnnexp.diagnosis.image.detector import fit_detector, recognized
+from cnnexp.diagnosis.image.detector import recognized
+from cnnexp.diagnosis.image.fit_detector import fit_detector
 from cnnexp.diagnosis.image.kinds import KINDS, OTHER, kinds_for
 from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after, undoing, views_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers

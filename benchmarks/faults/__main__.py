@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.faults import records, split
-from benchmarks.faults.cases import ADDED, PARTS, Case, all_cases
+from benchmarks.faults.cases import EXTRA, PARTS, Case, all_cases
 from benchmarks.faults.counted import table_of
 from benchmarks.faults.data_sets import Places
 from benchmarks.faults.scoring import report
@@ -132,7 +132,7 @@ def _arguments() -> argparse.ArgumentParser:
     for command in (run, score, confidences):
         command.add_argument("--state", type=Path, required=True, help="folder of the records")
     run.add_argument("--tier", choices=("ci", "full"), default="ci")
-    run.add_argument("--part", choices=(*PARTS, ADDED), nargs="+", default=["development"])
+    run.add_argument("--part", choices=(*PARTS, *EXTRA), nargs="+", default=["development"])
     run.add_argument("--minutes", type=float, default=30)
     run.add_argument("--only", help="beginnings of ids, separated by commas")
     run.add_argument("--cifar10")

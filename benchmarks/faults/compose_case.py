@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults import files, harmless, injections
+from benchmarks.faults import files, harmless
 from benchmarks.faults.cases import HERE, Case, Fault, fault_of, table
 from benchmarks.faults.data_sets import Part, Places, load
+from benchmarks.faults.injections import injection
 
 # Long enough for every healthy network here, and stopped early as by default.
 BASE = ("training.epochs=25", "training.patience=8", "optimizer.learning_rate=0.002", "training.threads=1")
@@ -42,7 +43,7 @@ def prepare(case: Case, folder: Path, places: Places, *, faulty: bool = True) ->
     for fault in faults:
         row = fault_of(fault.id)
         if row["by"] == "arrays":
-            data = getattr(injections, row["how"])(data, fault.amount, random)
+            data = injection(row["how"])(data, fault.amount, random)
         elif row["by"] == "files":
             written = getattr(files, row["how"])(data, fault.amount, random, folder / "images")
     if written is None:

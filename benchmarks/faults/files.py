@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.faults.data_sets import SPLITS, DataSet
-from benchmarks.faults.injections import Random
+from benchmarks.faults.image_changes import Random
 
 FOLDERS = {"train": "train", "val": "val", "calibration": "calibration", "test": "test"}
 

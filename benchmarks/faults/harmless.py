@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.faults.data_sets import SPLITS, DataSet, Part
-from benchmarks.faults.injections import Random
+from benchmarks.faults.image_changes import Random
 
 
 def two_easy_classes(data: DataSet, random: Random) -> DataSet:

@@ -62,6 +62,7 @@ def measure(
     *,
     each: int,
     clean: int,
+    seed: int = 0,
     known: Sequence[dict] = (),
     until: float = math.inf,
 ) -> Iterator[dict]:
@@ -72,7 +73,7 @@ def measure(
     mismatches = mismatches_of(model, held_out, on_fit=lambda: None)
     told = recognized(mismatches.detector)
     done = {row["fault"]: row for row in known}
-    for name, kind, right, images in _cases(model, subjects, others, each=each, clean=clean):
+    for name, kind, right, images in _cases(model, subjects, others, each=each, clean=clean, seed=seed):
         if name in done:
             yield done[name]
         elif time.monotonic() < until:
@@ -90,10 +91,12 @@ def measure(
 Case = tuple[str, str, Sequence[str], Sequence[np.ndarray]]  # name, kind, right names, images
 
 
-def _cases(model: Classifier, subjects: Path, others: Sequence[Path], *, each: int, clean: int) -> Iterator[Case]:
-    """Yield the images of each fault, always the same ones, whatever is done with them."""
+def _cases(
+    model: Classifier, subjects: Path, others: Sequence[Path], *, each: int, clean: int, seed: int
+) -> Iterator[Case]:
+    """Yield the images of each fault, always the same ones for a seed, whatever is done with them."""
     colour = model.card.image.color == "rgb"
-    generator = np.random.default_rng(16)
+    generator = np.random.default_rng(16 + seed)
     images = _images(subjects, max(each, clean), colour, generator)
     yield "none", "clean", (), images[:clean]
     for fault in FAULTS:

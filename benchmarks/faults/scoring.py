@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from benchmarks.faults.baselines import BASELINES
-from benchmarks.faults.cases import ADDED, PARTS, all_cases, fault_of, table
+from benchmarks.faults.cases import EXTRA, PARTS, all_cases, fault_of, table
 from benchmarks.faults.intervals import macro_f1, wilson
 from benchmarks.faults.judging import Judged, outcome
 from benchmarks.faults.records import CaseRecord
@@ -22,7 +22,7 @@ def report(records: Sequence[CaseRecord]) -> str:
     cases = {case.id: case for case in all_cases()}
     latest = {record.case: record for record in records}
     judged = [Judged(cases[name], record) for name, record in latest.items() if name in cases]
-    parts = [_part(part, own) for part in (*PARTS, ADDED) if (own := [one for one in judged if one.case.part == part])]
+    parts = [_part(part, own) for part in (*PARTS, *EXTRA) if (own := [one for one in judged if one.case.part == part])]
     return "\n\n".join(parts) or "nothing has been run"
 
 

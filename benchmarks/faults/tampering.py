@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.faults.data_sets import Places, load
-from benchmarks.faults.injections import Random
+from benchmarks.faults.image_changes import Random
 
 
 def tamper(how: str, *, model: Path, data_file: Path, data_name: str, places: Places, random: Random) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from benchmarks.faults.cases import ADDED, Case, cases_of, number_of, table
+from benchmarks.faults.cases import EXTRA, Case, cases_of, number_of, table
 
 CI = {"development": ("digits", "small"), "held_out": ("fashion_b", "vgg")}  # neither needs files; cheap to train
 
@@ -10,7 +10,7 @@ CI = {"development": ("digits", "small"), "held_out": ("fashion_b", "vgg")}  # n
 def chosen(tier: str, part: str) -> tuple[Case, ...]:
     """Return the cases of a tier; any first cases of `full` are a mixture of all kinds, healthy ones among them."""
     cases = cases_of(part)
-    if part == ADDED:
+    if part in EXTRA:
         return cases
     if tier == "full":
         return tuple(_interleaved(cases))

@@ -156,8 +156,8 @@ def _best(found: list[NamedChange]) -> NamedChange | None:
     )
 
 
-def _candidates(found: Fit, images: Images) -> Iterator[Candidate]:
-    """Yield the changes that are possible with these images."""
+def exact_changes(images: Images) -> Iterator[Candidate]:
+    """Yield the changes that are possible with these images, and that are undone exactly, with no number fitted."""
     yield _undo("P6", "inverted", "255 - x", "invert its pixels: image = 255 - image", changes.invert)
     if images.shape[-1] == 3:
         swap = "exchange its channels: image = image[..., ::-1]; OpenCV reads blue first"
@@ -167,6 +167,12 @@ def _candidates(found: Fit, images: Images) -> Iterator[Candidate]:
             title = "with channels in another order"
             yield _undo("P5", title, back, f"put its channels in order: {back}", changes.reorder_channels(order))
     yield from _orientations()
+
+
+def _candidates(found: Fit, images: Images) -> Iterator[Candidate]:
+    """Yield the changes that are possible with these images."""
+    yield from exact_changes(images)
+    yield from _tilts()
     yield from _levels(found)
     yield from _sizes()
     yield from _losses(found)
@@ -195,6 +201,9 @@ def _orientations() -> Iterator[Candidate]:
         ("with rows and columns exchanged", "rows and columns exchanged", changes.transpose),
     ):
         yield _undo("P8", title, how, turned, change)
+
+
+def _tilts() -> Iterator[Candidate]:
     for degrees in TILTS:
         for side, other, angle in (("left", "right", -degrees), ("right", "left", degrees)):
             title, how = f"tilted to the {side}", f"turned by {degrees}° to the {other}"
@@ -206,15 +215,12 @@ def _levels(found: Fit) -> Iterator[Candidate]:
     """Yield fitted changes of levels. A gain of 1/255 and the like is a scaling that was forgotten or made twice."""
     gain, offset = found.gain, found.offset
     formula = f"{gain:.3g} x {'+' if offset >= 0 else '-'} {abs(offset):.3g}"
-    if found.is_scaled:
-        yield _undo(
-            "P3",
-            "on another scale of values",
-            formula,
-            "scale its pixels as the training images are: 0 to 255, once",
-            changes.affine(gain, offset),
-            numbers=1,
-        )
+    title, once = "on another scale of values", "scale its pixels as the training images are: 0 to 255, once"
+    if found.range_gain is not None:
+        whole = changes.affine(found.range_gain, 0.0)
+        yield _undo("P3", title, f"{found.range_gain:.3g} x", once, whole, numbers=1)
+    elif found.is_scaled:
+        yield _undo("P3", title, formula, once, changes.affine(gain, offset), numbers=1)
     same = "expose and convert it as the training images were, or train with augmentation.brightness and contrast"
     darker = "darker" if found.is_darker else "brighter"
     yield _undo("P9", f"{darker} (gain and offset)", formula, same, changes.affine(gain, offset), numbers=2)

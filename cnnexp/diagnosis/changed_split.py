@@ -3,6 +3,7 @@
 from cnnexp.diagnosis.between_splits import NamedChange, name_change
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.partly_changed import PartlyChanged, name_partial_change
 from cnnexp.diagnosis.split_gap import OF_TRAIN, below_train, differing_split, is_train_apart, worse_split
 from cnnexp.records import Finding
 
@@ -21,15 +22,16 @@ def detect_changed_split(run: RunEvidence) -> Finding | None:
     found = worse_split(run) or (None if is_train_apart(run) else differing_split(run)) or below_train(run)
     if found is None or run.images is None:
         return None
-    change = name_change(
-        better=run.images.sample(found.better),
-        worse=run.images.sample(found.worse),
-        predict=run.images.predict,
-        seed=run.seed,
-    )
+    better, worse = run.images.sample(found.better), run.images.sample(found.worse)
+    change = name_change(better=better, worse=worse, predict=run.images.predict, seed=run.seed)
     # Where test is no better than validation, train is the odd one out.
-    worse = "validation and test" if found.better == "train" else found.worse
-    return None if change is None else _finding(worse, found.better, change, gap=found.gap)
+    title = "validation and test" if found.better == "train" else found.worse
+    if change is not None:
+        return _finding(title, found.better, change, gap=found.gap)
+    if found.better == "train":
+        return None
+    part = name_partial_change(better=better, worse=worse, predict=run.images.predict, seed=run.seed)
+    return None if part is None else _finding_of_a_part(found.worse, found.better, part)
 
 
 def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Finding:
@@ -69,4 +71,37 @@ def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Fin
         basis=basis,
         repair=f"{worse}: {candidate.repair}",
         alternatives=tuple(dict.fromkeys((*change.others, *SAME_MAP.get(candidate.id, ())))),
+    )
+
+
+def _finding_of_a_part(worse: str, better: str, part: PartlyChanged) -> Finding:
+    candidate = part.candidate
+    if part.told_apart is None:
+        seen = (
+            f"{part.share:.0%} of the {worse} images are answered wrongly, and nearly all of these rightly with "
+            f"{candidate.how}; hard images or wrong labels would stay wrong."
+        )
+    else:
+        seen = (
+            f"{part.share:.0%} of the {worse} images look {candidate.title}, by their pixels beside those of {better}, "
+            f"which tell {part.told_apart:.0%} of such images rightly."
+        )
+    return Finding(
+        id=candidate.id,
+        cause=1,
+        title=f"a part of {worse} is {candidate.title}",
+        sentence=(
+            f"{seen} With {candidate.how} for these alone, {part.after:.1%} of all {worse} images are answered right "
+            f"instead of {part.before:.1%}."
+        ),
+        evidence={
+            "share": part.share,
+            "accuracy": part.before,
+            "accuracy_undone": part.after,
+            **({} if part.told_apart is None else {"told_apart": part.told_apart}),
+        },
+        confidence=confidence_by(Basis.UNDONE),
+        basis=Basis.UNDONE,
+        repair=f"{worse}: {candidate.repair}, where it is so; find out which source these images came from",
+        alternatives=SAME_MAP.get(candidate.id, ()),
     )

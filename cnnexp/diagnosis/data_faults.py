@@ -19,6 +19,7 @@ TRAIN = "train"
 # How many images an issue must concern. Fewer than two in a hundred leaked or contradicting images change a score by
 # less than two points, the least that counts; a class is unlike the others from a tenth of repeated images.
 LEAST_SHARE = 0.02
+FEWEST_NEAR = 3  # images that are nearly those of another split, where none is quite: of small images, two are chance
 LEAST_REPEATED = 0.1
 OVERSAMPLED = 0.9  # share of the images of a class that come again
 LEAST_MOVED = 0.1  # share of a split that would have to change class; of stratified splits of hundreds it is 0.03
@@ -51,7 +52,8 @@ def _always(issue: DataIssue, report: DataReport) -> bool:
 def _is_leaked(issue: DataIssue, report: DataReport) -> bool:
     """Return whether a split other than train repeats enough of another."""
     leaked = Counter(image.split for group in issue.groups for image in group if image.split not in ("", TRAIN))
-    return any(count >= LEAST_SHARE * sum(report.class_counts[split]) for split, count in leaked.items())
+    fewest = 1 if issue.evidence.get("exact", 0) else FEWEST_NEAR
+    return any(count >= max(fewest, LEAST_SHARE * sum(report.class_counts[split])) for split, count in leaked.items())
 
 
 def _is_contradicted(issue: DataIssue, report: DataReport) -> bool:

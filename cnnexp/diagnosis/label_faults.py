@@ -43,6 +43,10 @@ FEWEST_ANSWERS = 20  # of such answers; with less, two images would be a tenth
 INDEPENDENT = 0.5  # share among the surest half, in units of that among the others: of hard images it is far smaller
 LEARNED_PAIR = 0.2  # as above; a pair is compared with other pairs, or with test images
 ALONE = 1 / 3  # of the share of the pair: the next pair, of another class
+# Accuracy on training images that nearest neighbours may have more than the network. With flipped labels both lose as
+# much; healthy networks of development are 3 below to 12 above.
+LEARNED_LESS = 0.05
+AS_MANY = 1 / 2  # of the share, that the most similar images must contradict, too, if only at the end of the interval
 
 
 def detect_permuted_labels(run: RunEvidence) -> Finding | None:
@@ -209,7 +213,9 @@ def detect_flipped_class(run: RunEvidence) -> Finding | None:
     if train is None or test is None or lifted(run.train_accuracy, train) < LEARNED_PAIR:
         return None
     flip = _flipped(train, test)
-    if flip is None or (train.probabilities.shape[1] > 2 and _noise(train, apart_from=flip)[1][0] >= LEAST_NOISE):
+    if flip is None or _pixels_contradict(run, flip) or (not flip.compared and _knows_less_than_neighbours(run)):
+        return None
+    if train.probabilities.shape[1] > 2 and _noise(train, apart_from=flip)[1][0] >= LEAST_NOISE:
         return None  # of labels that are wrong at random, some pair is always the most frequent one
     names = [score.name for score in run.evaluation.per_class]
     true, labelled = names[flip.true], names[flip.labelled]
@@ -228,6 +234,30 @@ def detect_flipped_class(run: RunEvidence) -> Finding | None:
         basis=_basis(flip.compared),
         repair=f"look at the images labelled {labelled} that are answered {true}; correct them, or merge the two",
     )
+
+
+def _knows_less_than_neighbours(run: RunEvidence) -> bool:
+    """Return whether other training images answer far more of the training images than the network does.
+
+    Then it may just not tell the two apart yet. Labels that are wrong would mislead both.
+    """
+    counts = None if run.neighbours is None else run.neighbours.confusion
+    return counts is not None and bool(np.trace(counts) / counts.sum() >= run.train_accuracy + LEARNED_LESS)
+
+
+def _pixels_contradict(run: RunEvidence, flip: Flip) -> bool:
+    """Return whether by the most similar training images far fewer labels of the pair are wrong, either way.
+
+    A label that is wrong differs from those of the images around it, whatever the network has learned of the two.
+    """
+    counts = None if run.neighbours is None else run.neighbours.confusion
+    if counts is None or max(flip.true, flip.labelled) >= len(counts):
+        return False
+    ways = ((flip.labelled, flip.true), (flip.true, flip.labelled))
+    elected = [int(counts[:, answer].sum()) for _, answer in ways]
+    shares = [counts[way] / max(total, 1) for way, total in zip(ways, elected, strict=True)]
+    most = [exact_interval(share, max(total, 1))[1] for share, total in zip(shares, elected, strict=True)]
+    return bool(max(most) < AS_MANY * flip.share)
 
 
 def _flipped(train: Answers, test: Answers) -> Flip | None:

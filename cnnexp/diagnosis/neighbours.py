@@ -46,6 +46,8 @@ class Neighbours:
     rise_error: float = 0.0  # its standard error, over images
     groups: GroupAgreement | None = None  # None: names show no groups
     others: NeighbourAgreement | None = None  # of the validation images among themselves; None: too few, or one class
+    # Training images (K, K): row = label, column = what most of their nearest ones are labelled; None: not computed.
+    confusion: NDArray[np.int64] | None = None
 
 
 def neighbours(
@@ -71,8 +73,17 @@ def neighbours(
         answered=len(validation_labels),
         groups=grouped,
         others=neighbour_agreement(new, validation_labels, seed=seed) if others else None,
+        confusion=_confusion(known, train_labels) if comparable else None,
         **(_rise(known, train_labels, new, validation_labels, seed) if comparable and len(known) <= FEW_IMAGES else {}),
     )
+
+
+def _confusion(known: NDArray[np.float32], labels: Labels) -> NDArray[np.int64]:
+    similarity = known @ known.T
+    similarity[np.diag_indices(len(known))] = -np.inf
+    counts = np.zeros((int(labels.max()) + 1,) * 2, np.int64)
+    np.add.at(counts, (labels, _elected(labels[_most_similar(similarity)], len(counts))), 1)
+    return counts
 
 
 def _in_groups(
@@ -128,5 +139,10 @@ def _most_similar(similarity: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _are_right(votes: Labels, labels: Labels) -> NDArray[np.bool_]:
     """Return (N,) whether most of the votes (N, VOTES) are for the label."""
-    classes = np.arange(int(max(votes.max(initial=0), labels.max(initial=0))) + 1)
-    return np.asarray((votes[:, :, None] == classes).sum(axis=1).argmax(axis=1) == labels)
+    classes = int(max(votes.max(initial=0), labels.max(initial=0))) + 1
+    return np.asarray(_elected(votes, classes) == labels)
+
+
+def _elected(votes: Labels, classes: int) -> NDArray[np.int64]:
+    """Return (N,) the class with most of the votes (N, VOTES)."""
+    return np.asarray((votes[:, :, None] == np.arange(classes)).sum(axis=1).argmax(axis=1), np.int64)

@@ -10,6 +10,8 @@ from cnnexp.records import Images
 GRID = 3  # cells of a side, whose mean levels say where images are bright
 QUANTILES = np.linspace(0.02, 0.98, 49)  # of the levels of all images together
 SCALED = 30.0  # times: no two exposures differ by as much, but 0..1 and 0..255 do, also when levels were rounded
+RANGES = (1, 15, 16, 31, 63, 100, 127)  # highest levels that readers and bit depths leave instead of 255
+TOP, AS_OFTEN = 255, 0.5  # of the share of pixels at the highest level of the one, that the other must have at its own
 BLURS = (0.6, 0.9, 1.3, 1.9, 2.7)  # standard deviations in pixels of an image of 32 × 32
 NOISES = (8.0, 14.0, 24.0, 40.0, 64.0)  # levels
 
@@ -87,6 +89,7 @@ class Fit:
     channel_gains: tuple[float, ...]
     is_darker: bool  # the source
     is_scaled: bool  # the gain is that of another scale of values
+    range_gain: float | None  # of one range of values on another, such as 0..100 on 0..255; None: these are not there
     worse_is_blurred: bool
     worse_is_noisy: bool
     blurs: tuple[float, ...] = BLURS
@@ -108,10 +111,20 @@ def fit(*, source: Images, target: Images) -> Fit:
         channel_gains=tuple((means[1] / np.maximum(means[0], 1e-3)).tolist()),
         is_darker=bool(means[0].mean() < means[1].mean()),
         is_scaled=bool(abs(gain) >= SCALED or 0 < abs(gain) <= 1 / SCALED),
+        range_gain=_range_gain(source, target),
         worse_is_blurred=bool(detail[0][0] < detail[1][0]),
         worse_is_noisy=bool(detail[0][1] > detail[1][1]),
         noises=(*NOISES, *_noise_between(source, target)),
     )
+
+
+def _range_gain(source: Images, target: Images) -> float | None:
+    """Return the gain of one range of values on another one, where both are used to their ends, as often."""
+    tops = int(source.max()), int(target.max())
+    if TOP not in tops or not {*tops} & {*RANGES}:
+        return None
+    at_top = [float((images == top).mean()) for images, top in zip((source, target), tops, strict=True)]
+    return tops[1] / tops[0] if 0 < AS_OFTEN * max(at_top) <= min(at_top) else None
 
 
 def _noise_between(one: Images, other: Images) -> tuple[float, ...]:

@@ -38,7 +38,7 @@ def detect_twin_classes(run: RunEvidence) -> Finding | None:
     worst = min(known, key=lambda pair: known[pair][0])
     value, low, high = known[worst]
     others = [interval[0] for pair, interval in known.items() if not {*pair} & {*worst}]
-    if value > MOST_TOLD or high > SURELY_TOLD or min(others, default=1.0) <= high:
+    if value > MOST_TOLD or high > SURELY_TOLD or min(others, default=1.0) <= high or _pixels_tell(run, worst):
         return None
     one, other = (run.evaluation.per_class[label].name for label in worst)
     return Finding(
@@ -58,8 +58,16 @@ def detect_twin_classes(run: RunEvidence) -> Finding | None:
     )
 
 
+def _pixels_tell(run: RunEvidence, pair: tuple[int, int]) -> bool:
+    """Return whether the most similar training images surely tell two classes apart: then only the network does not."""
+    if run.neighbours is None or run.neighbours.confusion is None or max(pair) >= len(run.neighbours.confusion):
+        return False
+    told = _told(run.neighbours.confusion, *pair)
+    return told is not None and told[1] > MOST_TOLD
+
+
 def _told(confusion: NDArray[np.int64], one: int, other: int) -> tuple[float, float, float] | None:
-    """Return the mean recall between two classes with its 99 % interval; None where few images are answered so."""
+    """Return the mean recall between two classes (K, K) with its 99 % interval; None where few are answered so."""
     pair = confusion[np.ix_([one, other], [one, other])]
     support = pair.sum(axis=1)
     if support.sum() < FEWEST or not support.all():

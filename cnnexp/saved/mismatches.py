@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from cnnexp.datasets.cache.folder import cache_folder
-from cnnexp.diagnosis.image.detector import Detector, Gaussians, fit_detector
+from cnnexp.diagnosis.image.detector import Detector
+from cnnexp.diagnosis.image.fit_detector import fit_detector
+from cnnexp.diagnosis.image.gaussians import Gaussians
 from cnnexp.diagnosis.image.kinds import Kind, kinds_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
 from cnnexp.diagnosis.image.restore import Usual

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cnnexp.diagnosis.image.detector import ACCUSE_P, Detector, Floats
+from cnnexp.diagnosis.image.detector import ACCUSE_P, Detector
+from cnnexp.diagnosis.image.gaussians import Floats
 from cnnexp.diagnosis.image.kinds import OTHER
 from cnnexp.diagnosis.image.simulation import Values
 

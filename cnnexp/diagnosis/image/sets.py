@@ -7,8 +7,10 @@ from scipy.special import logsumexp
 from scipy.stats import trim_mean
 
 from cnnexp.diagnosis.image.confirm import LISTED, POSSIBLE_P, TYPICAL_P
-from cnnexp.diagnosis.image.detector import Detector, Floats, log_odds
+from cnnexp.diagnosis.image.detector import Detector
+from cnnexp.diagnosis.image.gaussians import Floats
 from cnnexp.diagnosis.image.kinds import OTHER
+from cnnexp.diagnosis.image.measures import log_odds
 from cnnexp.diagnosis.image.orbit import undoing
 from cnnexp.diagnosis.image.simulation import Values
 from cnnexp.records import Labels

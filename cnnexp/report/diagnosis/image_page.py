@@ -7,6 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from cnnexp.diagnosis.image.confirm import Candidate, Suspicion
+from cnnexp.diagnosis.image.kinds import OTHER
 from cnnexp.images import UnreadableImageError, upright
 from cnnexp.models import HeatMap, HeatMapper
 from cnnexp.portable.classifier import Classifier
@@ -112,7 +113,7 @@ def tried(suspicion: Suspicion) -> list[Tried]:
         return []
     return [
         Tried(
-            kind=one.kind,
+            kind="something without a name" if one.kind == OTHER else one.kind,
             share=_share(one.share),
             typical=_share(one.typical_p),
             undone="" if (undone := _undone_p(one)) is None else _share(undone),

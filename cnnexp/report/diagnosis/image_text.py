@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnexp.diagnosis.image.confirm import Suspicion
+from cnnexp.diagnosis.image.kinds import OTHER
 from cnnexp.records import Finding
 from cnnexp.report.prediction.answer_text import percent, set_text
 from cnnexp.saved import Answer
@@ -70,8 +71,7 @@ def print_verdict(console: Console, verdict: Finding) -> None:
 
 def _rows(image: ImageDiagnosis, answer: Answer) -> list[tuple[str, str]]:
     said = f"{printable(answer.label)} {percent(answer.probability)}, set {set_text(answer)}"
-    distance = "not known" if answer.p_value is None else f"p = {answer.p_value:.2g}"
-    rows = [("answer", said), ("distance", f"{distance} to be as far from the training images as it is")]
+    rows = [("answer", said), ("distance", _distance(answer.p_value))]
     for fact in image.facts:
         if fact is not image.verdict:
             rows.append(("file", f"{fact.title}: {fact.sentence}"))
@@ -80,10 +80,10 @@ def _rows(image: ImageDiagnosis, answer: Answer) -> list[tuple[str, str]]:
     if image.stable is not None:
         rows.append(("stability", f"{image.stable:.0%} of small shifts and changes of brightness keep the answer"))
     if image.nearest:
-        named = (f"{printable(label)} {printable(file)}" for file, label in image.nearest)
+        named = (f"{printable(label)} ({printable(file)})" for file, label in image.nearest)
         rows.append(("nearest", listed(named, most=3)))
     if image.record is not None and image.record.recall is not None:
-        confused = ", ".join(f"{printable(name)} {count}" for name, count in image.record.confused_with)
+        confused = ", ".join(f"{printable(name)} ({count})" for name, count in image.record.confused_with)
         rows.append(
             (
                 "class",
@@ -94,13 +94,25 @@ def _rows(image: ImageDiagnosis, answer: Answer) -> list[tuple[str, str]]:
     return rows
 
 
+def _distance(p_value: float | None) -> str:
+    """Say how far an image is from the training images; `p_value`: share of ordinary images that are as far."""
+    if p_value is None:
+        return "from the training images: not known"
+    return f"farther from the training images than {_nearly(1 - p_value)} of ordinary images (p = {p_value:.2g})"
+
+
+def _nearly(share: float) -> str:
+    """Return a share as a percentage that never rounds to all."""
+    return f"{share:.1%}" if share > 0.99 else f"{share:.0%}"
+
+
 def _tried(suspicion: Suspicion) -> str:
-    """Return the kinds that are most probable, with what undoing them brings; empty where the image looks ordinary."""
+    """Return the kinds that are most probable, and whether the image looks like them; empty where it looks ordinary."""
     if not suspicion.is_accused:
         return f"{suspicion.clean_p:.0%} of ordinary images look more changed than it: no mismatch"
     parts = []
     for one in suspicion.candidates[:3]:
-        restored = one.restored_p if one.undone_p is None else one.undone_p
-        undone = "" if restored is None else f", undone p = {restored:.2g}"
-        parts.append(f"{one.kind} {one.share:.0%} (typical p = {one.typical_p:.2g}{undone})")
+        name = "something without a name" if one.kind == OTHER else one.kind
+        looks = "named" if one in suspicion.named else "possible" if one.is_possible else "does not look like it"
+        parts.append(f"{name} {one.share:.0%}, {looks}")
     return "; ".join(parts)

@@ -1,0 +1,187 @@
+"""Ordinary runs by the hundred, a few seconds each: how many of them are accused, and of what?
+
+    python -m benchmarks.faults.ordinary run PART --state FOLDER [--runs 120] [--first 0] [--minutes 10] \
+        --cifar10 FOLDER --signs FOLDER
+    python -m benchmarks.faults.ordinary count PART --state FOLDER
+
+PART is `development` or `held_out`; they share no data set and no architecture, as in `split.toml`. Run `i` of a part
+is always the same: some classes of a data set, some of the images of each split, so that chance has its say, and
+settings that a person would choose. Nothing is wrong with them, so that every finding is a false alarm; but where a
+network ends far below five nearest neighbours by raw pixels, settings did not suit it, and it is counted apart. The
+verdict is what a run ends with. FOLDER/PART.jsonl keeps them; the same line goes on where it stopped.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.faults.cases import PARTS, table
+from benchmarks.faults.compose_case import BASE, merged
+from benchmarks.faults.data_sets import SPLITS, DataSet, Part, Places, load
+from benchmarks.faults.intervals import wilson
+
+DATA = {"development": ("digits", "fashion_a", "cifar_a"), "held_out": ("signs", "fashion_b", "cifar_b")}
+SHARES = (0.45, 0.45, 0.1)  # photographs of 32 × 32 pixels take minutes to learn
+FEWEST = {"train": 0.6, "val": 0.2, "calibration": 0.2, "test": 0.2}  # share of the images of a split that is kept
+EPOCHS, WIDTHS, BATCHES = (30, 45), (8, 12, 16), (16, 32, 64)
+OPTIMIZERS = (  # each with the range of its rate
+    ("adam", 0.001, 0.004),
+    ("adamw", 0.001, 0.004),
+    ("rmsprop", 0.0007, 0.002),
+    ("sgd", 0.01, 0.05),
+)
+REGULARIZATIONS = (
+    (),
+    ("regularization=dropout", "regularization.dropout=0.3"),
+    ("regularization=l2",),
+    ("regularization=dropout_l2",),
+    ("regularization=label_smoothing",),
+)
+AUGMENTATIONS = (("augmentation=none",), ("augmentation=basic",))
+SCHEDULES = (("schedule=constant",), ("schedule=constant",), ("schedule=cosine",), ("schedule=plateau",))
+BELOW = 0.05  # accuracy on test that a healthy run may be below its neighbours
+SCALINGS = ((), ("data.scaling=standardize",))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "count"])
+    parser.add_argument("part", choices=list(PARTS))
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=120)
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first run, so that two processes share them"
+    )
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--cifar10")
+    parser.add_argument("--signs")
+    asked = parser.parse_args()
+    file = asked.state / f"{asked.part}.jsonl"
+    if asked.what == "run":
+        asked.state.mkdir(parents=True, exist_ok=True)
+        numbers = range(asked.first, asked.first + asked.runs)
+        run(asked.part, numbers, file, Places(asked.cifar10, asked.signs), until=time.monotonic() + 60 * asked.minutes)
+    print(counted(records_of(file)))
+
+
+def run(part: str, numbers: Sequence[int], file: Path, places: Places, *, until: float) -> None:
+    """Train what has no record yet, one after the other, until time is up."""
+    from benchmarks.faults.finished import Unrecorded
+
+    unrecorded, done = Unrecorded(), {record["number"] for record in records_of(file)}
+    for number in numbers:
+        if number in done or time.monotonic() > until:
+            continue
+        work = file.parent / f"{part}-{number}"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            overrides = line_of(part, number, work, places)
+            neighbours = accuracy_of_neighbours(work / "data.npz")
+            finished, error = unrecorded.train(overrides, work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        own = [word for word in overrides if str(work) not in word]
+        record = {"number": number, "line": " ".join(own), "error": error}
+        if finished is not None:
+            said = [{key: one[key] for key in ("id", "title", "sentence", "repair")} for one in finished.findings]
+            record |= {
+                "accuracy": finished.reported,
+                "neighbours": neighbours,
+                "findings": said,
+                "seconds": finished.seconds,
+            }
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(record) + "\n")
+        print(number, _names(record), f"{record.get('accuracy', 0):.3f} {record.get('seconds', 0):.1f} s", flush=True)
+
+
+def line_of(part: str, number: int, work: Path, places: Places) -> tuple[str, ...]:
+    """Write the data of a run into `work`, and return the overrides of its command line."""
+    random = np.random.default_rng([PARTS.index(part), number])
+    name = DATA[part][random.choice(len(SHARES), p=SHARES)]
+    data = thinned(load(name, places, seed=number), random, two=name.startswith("cifar"))
+    data.save(work / "data.npz")
+    networks = [one for one in table("split")["architectures"][part] if one != "pretrained"]
+    network = table("split")["overrides"][networks[random.integers(len(networks))]]
+    optimizer, low, high = OPTIMIZERS[random.integers(len(OPTIMIZERS))]
+    rate = float(f"{np.exp(random.uniform(np.log(low), np.log(high))):.2g}")
+    chosen = [group[random.integers(len(group))] for group in (REGULARIZATIONS, AUGMENTATIONS, SCHEDULES, SCALINGS)]
+    numbers = [group[random.integers(len(group))] for group in (WIDTHS, BATCHES, EPOCHS)]
+    return merged(
+        BASE,
+        network,
+        (f"model.width={numbers[0]}", f"training.batch_size={numbers[1]}", f"training.epochs={numbers[2]}"),
+        (f"optimizer={optimizer}", f"optimizer.learning_rate={rate}"),
+        *chosen,
+        ("data=npz", f"data.path={work / 'data.npz'}", f"data.cache={work / 'cache'}", f"seed={number}"),
+    )
+
+
+def thinned(data: DataSet, random: np.random.Generator, *, two: bool) -> DataSet:
+    """Return some classes of a data set, two of them if asked for, and some of the images of each split."""
+    classes = len(data.class_names)
+    number = 2 if two else int(random.choice([2, 3, 5, classes]))
+    kept = np.sort(random.permutation(classes)[:number])
+    parts = {}
+    for split in SPLITS:
+        rows = np.flatnonzero(np.isin(data[split].labels, kept))
+        share = random.uniform(FEWEST[split], 1)
+        rows = random.permutation(rows)[: max(round(share * len(rows)), min(len(rows), 40))]
+        parts[split] = Part(data[split].images[rows], np.searchsorted(kept, data[split].labels[rows]))
+    return DataSet(tuple(data.class_names[place] for place in kept), parts)
+
+
+def accuracy_of_neighbours(archive: Path) -> float:
+    """Return the accuracy on test of five nearest training images by their pixels."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    with np.load(archive) as arrays:
+        parts = [
+            (arrays[f"x_{split}"].reshape(len(arrays[f"x_{split}"]), -1) / 255, arrays[f"y_{split}"])
+            for split in ("train", "test")
+        ]
+    return float(KNeighborsClassifier(5).fit(*parts[0]).score(*parts[1]))
+
+
+def records_of(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
+def counted(records: Sequence[dict]) -> str:
+    """Return how many runs were accused with 95 % Wilson intervals, of what, and each of them on a line."""
+    ended = [record for record in records if not record["error"]]
+    healthy = [record for record in ended if record["accuracy"] >= record["neighbours"] - BELOW]
+    poor = [record for record in ended if record not in healthy]
+    accused = [record for record in ended if record["findings"]]
+    lines = [f"healthy: {_accused(healthy)}", f"far below their neighbours: {_accused(poor)}"]
+    lines += [f"{len(records) - len(ended)} failed"] if len(records) > len(ended) else []
+    return "\n".join([*lines, *map(_line, accused)])
+
+
+def _accused(records: Sequence[dict]) -> str:
+    accused = [record for record in records if record["findings"]]
+    low, high = wilson(len(accused), len(records)) if records else (0.0, 1.0)
+    first = Counter(record["findings"][0]["id"] for record in accused)
+    named = ", ".join(f"{name} {count}" for name, count in first.most_common())
+    share = len(accused) / max(len(records), 1)
+    return f"{len(accused)} of {len(records)} accused, {share:.3f} ({low:.3f} to {high:.3f}) {named}"
+
+
+def _line(record: dict) -> str:
+    scores = f"{record['accuracy']:.3f}, neighbours {record['neighbours']:.3f}"
+    return f"{record['number']} {_names(record)} {scores}: {record['line']}"
+
+
+def _names(record: dict) -> str:
+    return "+".join(one["id"] for one in record.get("findings", ())) or record["error"] or "nothing"
+
+
+if __name__ == "__main__":
+    main()
