@@ -4,11 +4,12 @@
         --cifar10 FOLDER --signs FOLDER
     python -m benchmarks.faults.ordinary count PART --state FOLDER
 
-PART is `development` or `held_out`; they share no data set and no architecture, as in `split.toml`. Run `i` of a part
-is always the same: some classes of a data set, some of the images of each split, so that chance has its say, and
-settings that a person would choose. Nothing is wrong with them, so that every finding is a false alarm; but where a
-network ends far below five nearest neighbours by raw pixels, settings did not suit it, and it is counted apart. The
-verdict is what a run ends with. FOLDER/PART.jsonl keeps them; the same line goes on where it stopped.
+PART is `development` or `held_out`; they share no data set, as in `split.toml`, but the two smallest networks: others
+take minutes a run. Run `i` of a part is always the same: some classes of a data set, some of the images of each split,
+so that chance has its say, and settings that a person would choose. Nothing is wrong with them, so that every finding
+is a false alarm; but where a network ends far below five nearest neighbours by raw pixels, settings did not suit it,
+and it is counted apart. The verdict is what a run ends with. FOLDER/PART.jsonl keeps them; the same line goes on where
+it stopped.
 """
 
 import argparse
@@ -26,9 +27,13 @@ from benchmarks.faults.compose_case import BASE, merged
 from benchmarks.faults.data_sets import SPLITS, DataSet, Part, Places, load
 from benchmarks.faults.intervals import wilson
 
-DATA = {"development": ("digits", "fashion_a", "cifar_a"), "held_out": ("signs", "fashion_b", "cifar_b")}
-SHARES = (0.45, 0.45, 0.1)  # photographs of 32 × 32 pixels take minutes to learn
+DATA = {  # each with its share of the runs: photographs take minutes to learn
+    "development": (("digits", 0.45), ("fashion_a", 0.45), ("cifar_a", 0.1)),
+    "held_out": (("fashion_b", 0.7), ("signs", 0.2), ("cifar_b", 0.1)),
+}
+HALVED = 0.7  # of the runs on larger images than digits, that average 2 × 2 pixels
 FEWEST = {"train": 0.6, "val": 0.2, "calibration": 0.2, "test": 0.2}  # share of the images of a split that is kept
+NETWORKS = ("small", "baseline")
 EPOCHS, WIDTHS, BATCHES = (30, 45), (8, 12, 16), (16, 32, 64)
 OPTIMIZERS = (  # each with the range of its rate
     ("adam", 0.001, 0.004),
@@ -105,11 +110,13 @@ def run(part: str, numbers: Sequence[int], file: Path, places: Places, *, until:
 def line_of(part: str, number: int, work: Path, places: Places) -> tuple[str, ...]:
     """Write the data of a run into `work`, and return the overrides of its command line."""
     random = np.random.default_rng([PARTS.index(part), number])
-    name = DATA[part][random.choice(len(SHARES), p=SHARES)]
-    data = thinned(load(name, places, seed=number), random, two=name.startswith("cifar"))
+    names, shares = zip(*DATA[part], strict=True)
+    name = str(random.choice(names, p=shares))
+    data = thinned(load(name, places, seed=number), random, name)
+    if name != "digits" and random.random() < HALVED:
+        data = halved(data)
     data.save(work / "data.npz")
-    networks = [one for one in table("split")["architectures"][part] if one != "pretrained"]
-    network = table("split")["overrides"][networks[random.integers(len(networks))]]
+    network = table("split")["overrides"][NETWORKS[random.integers(len(NETWORKS))]]
     optimizer, low, high = OPTIMIZERS[random.integers(len(OPTIMIZERS))]
     rate = float(f"{np.exp(random.uniform(np.log(low), np.log(high))):.2g}")
     chosen = [group[random.integers(len(group))] for group in (REGULARIZATIONS, AUGMENTATIONS, SCHEDULES, SCALINGS)]
@@ -124,18 +131,28 @@ def line_of(part: str, number: int, work: Path, places: Places) -> tuple[str, ..
     )
 
 
-def thinned(data: DataSet, random: np.random.Generator, *, two: bool) -> DataSet:
-    """Return some classes of a data set, two of them if asked for, and some of the images of each split."""
+def thinned(data: DataSet, random: np.random.Generator, name: str) -> DataSet:
+    """Return some classes of a data set and some of the images of each split; of hands, a thousand are few enough."""
     classes = len(data.class_names)
-    number = 2 if two else int(random.choice([2, 3, 5, classes]))
+    number = {"cifar_a": 2, "cifar_b": 2, "signs": classes}.get(name) or int(random.choice([2, 3, 5, classes]))
     kept = np.sort(random.permutation(classes)[:number])
     parts = {}
     for split in SPLITS:
         rows = np.flatnonzero(np.isin(data[split].labels, kept))
-        share = random.uniform(FEWEST[split], 1)
+        share = 1.0 if (name, split) == ("signs", "train") else random.uniform(FEWEST[split], 1)
         rows = random.permutation(rows)[: max(round(share * len(rows)), min(len(rows), 40))]
         parts[split] = Part(data[split].images[rows], np.searchsorted(kept, data[split].labels[rows]))
     return DataSet(tuple(data.class_names[place] for place in kept), parts)
+
+
+def halved(data: DataSet) -> DataSet:
+    """Return images of half as many rows and columns."""
+    parts = {}
+    for split, part in data.parts.items():
+        count, height, width, channels = part.images.shape
+        blocks = part.images.reshape(count, height // 2, 2, width // 2, 2, channels)
+        parts[split] = Part(np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8), part.labels)
+    return DataSet(data.class_names, parts)
 
 
 def accuracy_of_neighbours(archive: Path) -> float:
