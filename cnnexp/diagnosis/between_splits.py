@@ -219,7 +219,7 @@ def _levels(found: Fit) -> Iterator[Candidate]:
     if found.range_gain is not None:
         whole = changes.affine(found.range_gain, 0.0)
         yield _undo("P3", title, f"{found.range_gain:.3g} x", once, whole, numbers=1)
-    elif found.is_scaled:
+    if found.is_scaled:  # so few levels are left that the ends of the range say little
         yield _undo("P3", title, formula, once, changes.affine(gain, offset), numbers=1)
     same = "expose and convert it as the training images were, or train with augmentation.brightness and contrast"
     darker = "darker" if found.is_darker else "brighter"

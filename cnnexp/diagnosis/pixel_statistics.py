@@ -123,7 +123,8 @@ def _range_gain(source: Images, target: Images) -> float | None:
     tops = int(source.max()), int(target.max())
     if TOP not in tops or not {*tops} & {*RANGES}:
         return None
-    at_top = [float((images == top).mean()) for images, top in zip((source, target), tops, strict=True)]
+    half = 0.5 / min(tops)  # of the smaller range: levels that near the end become its highest one
+    at_top = [float((images >= top * (1 - half)).mean()) for images, top in zip((source, target), tops, strict=True)]
     return tops[1] / tops[0] if 0 < AS_OFTEN * max(at_top) <= min(at_top) else None
 
 

@@ -64,16 +64,18 @@ def _levels(images: Images, grey: NDArray[np.float32]) -> Floats:
 def _channels(images: Images, pixels: NDArray[np.float32]) -> Floats:
     if images.shape[-1] == 1:
         return np.empty((len(images), 0), np.float32)
-    red, green, blue = (pixels[..., channel] for channel in range(3))
+    planes = np.ascontiguousarray(np.moveaxis(pixels, 3, 1))  # sums over one channel read its pixels in a row
+    red, green, blue = (planes[:, channel] for channel in range(3))
     equal = (images[..., 0] == images[..., 1]) & (images[..., 1] == images[..., 2])
-    deviations = pixels.std(axis=(1, 2))
+    means, deviations = planes.mean(axis=(2, 3)), planes.std(axis=(2, 3))
     apart = np.stack([np.abs(a - b).mean(axis=(1, 2)) for a, b in ((red, green), (green, blue), (red, blue))], axis=1)
+    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     columns = [
-        pixels.mean(axis=(1, 2)) - pixels.mean(axis=(1, 2, 3))[:, None],
+        means - means.mean(axis=1, keepdims=True),
         _log(deviations / (deviations.mean(axis=1, keepdims=True) + 1e-3), 0.05),
         equal.mean(axis=(1, 2))[:, None],
         _log(apart),
-        _log((pixels.max(axis=3) - pixels.min(axis=3)).mean(axis=(1, 2)))[:, None],
+        _log((highest - lowest).mean(axis=(1, 2)))[:, None],
     ]
     return np.concatenate(columns, axis=1)
 
@@ -91,8 +93,8 @@ def _layout(pixels: NDArray[np.float32], grey: NDArray[np.float32]) -> Floats:
 
 def _borders(images: Images, grey: NDArray[np.float32]) -> Floats:
     """Return how far each side has an even border, as a share of the side, and the level of the frame."""
-    by_row = images.astype(np.float32).std(axis=2).max(axis=2)  # (N, H)
-    by_column = images.astype(np.float32).std(axis=1).max(axis=2)  # (N, W)
+    planes = np.moveaxis(images, 3, 1).astype(np.float32, order="C")  # (N, C, H, W)
+    by_row, by_column = planes.std(axis=3).max(axis=1), planes.std(axis=2).max(axis=1)  # (N, H), (N, W)
     runs = [_run(values <= _EVEN) for values in (by_row, by_row[:, ::-1], by_column, by_column[:, ::-1])]
     shares = np.stack(runs, axis=1)
     opposite = np.minimum(shares[:, [0, 2]], shares[:, [1, 3]])  # a frame has both
