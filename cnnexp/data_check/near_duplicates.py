@@ -6,13 +6,14 @@ from a sample, per class, because trousers resemble each other more than sandals
 distance is six robust deviations below the median of both its classes; if the logarithms were normal, chance would do
 that to one image in a billion. So nothing is reported of a data set of things that all look alike.
 
-Not every image is compared with every other. Distances between projections on the sample's principal axes are never
-larger than the real ones, so a tree over the projections (scipy's cKDTree) finds every candidate within the limit.
+Candidates come from `similar_vectors`. Of an image with more than `NEIGHBOURS` near duplicates, such as a frame of a
+film that stands still, not all pairs are kept, but enough to connect it with all of them.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.data_check.similar_vectors import Float, Rows, are_near, similar_pairs
 from cnnexp.records import Images, Labels
 
 SIDE = 16  # pixels
@@ -21,12 +22,11 @@ FEWEST = 30  # images of a sample from which the usual distance is estimated
 DEVIATIONS = 6.0
 LEAST_SPREAD = 0.05  # of log distance: with less, almost any pair would stand out from near-equal distances
 LEAST_CORRELATION = 0.9  # of descriptors and of the pixels the network sees, whatever is usual
-AXES = 16  # of the projection
-NEIGHBOURS = 8  # candidates examined for each image
+LEAST_LENGTH = 0.5  # of a descriptor; that of an image without contrast is 0
+NEIGHBOURS = 8  # of an image and its group, after which further pairs within the group are not looked at
+MOST_VERIFIED = 64  # pairs of an image, where most of them turn out to be none
 PAIRS_PER_BATCH = 1024  # verified together
 
-Rows = NDArray[np.int64]
-Float = NDArray[np.float32]
 Grey = NDArray[np.float32]  # (n, H, W), 0..255
 
 
@@ -55,8 +55,9 @@ class NearDuplicateSearch:
         self._sampled = _sample(rows, strata)
         self._pool = _pooling(images.shape[1]), _pooling(images.shape[2])
         self._sample = self._descriptors(grey_levels(images[self._sampled]))
-        self._axes = _principal_axes(self._sample)
-        self._projections = np.zeros((len(images), self._axes.shape[1]), np.float32)
+        self._centre = self._sample.sum(axis=0) / max(len(self._sample), 1)  # empty if no image could be read
+        self._vectors = np.zeros((len(rows), self._sample.shape[1]), np.float16)
+        self._contrasty = np.zeros(len(rows), bool)
         self._nearest = np.full(len(self._sampled), -1, np.float32)  # correlation
         self._wanted = np.zeros(len(images), bool)
         self._wanted[rows] = True
@@ -64,9 +65,13 @@ class NearDuplicateSearch:
     def add(self, start: int, grey: Float) -> None:
         """Add the images from row `start` on."""
         descriptors = self._descriptors(grey)
-        self._projections[start : start + len(grey)] = descriptors @ self._axes
+        wanted = self._wanted[start : start + len(grey)]
+        first = int(np.searchsorted(self._rows, start))
+        places = slice(first, first + int(wanted.sum()))
+        self._vectors[places] = descriptors[wanted] - self._centre
+        self._contrasty[places] = np.linalg.norm(descriptors[wanted], axis=1) > LEAST_LENGTH
         correlation = self._sample @ descriptors.T
-        correlation[:, ~self._wanted[start : start + len(grey)]] = -1
+        correlation[:, ~wanted] = -1
         itself = np.flatnonzero((self._sampled >= start) & (self._sampled < start + len(grey)))
         correlation[itself, self._sampled[itself] - start] = -1
         np.maximum(self._nearest, correlation.max(axis=1), out=self._nearest)
@@ -74,9 +79,22 @@ class NearDuplicateSearch:
     def pairs(self) -> tuple[Rows, Float]:
         """Return pairs of rows (M, 2), the lower first, and the correlation of their pixels (M,)."""
         limits = self._limits()
-        nothing = np.empty((0, 2), np.int64), np.empty(0, np.float32)
-        found = [self._verified(pairs, limits) for pairs in self._candidates(limits)] if limits.any() else []
-        return tuple(map(np.concatenate, zip(nothing, *found, strict=True)))  # type: ignore[return-value]
+        limit = float(limits.max(initial=0))
+        rows, vectors = self._rows, self._vectors
+        if not self._contrasty.all():
+            rows, vectors = rows[self._contrasty], vectors[self._contrasty]
+        found = _Found(len(rows))
+        sample = np.flatnonzero(np.isin(rows, self._sampled))
+        if limit >= _distance(np.float32(1)) and len(sample) >= FEWEST:
+            for candidates in similar_pairs(vectors, self._centre, limit, sample):
+                unknown = found.unknown(candidates)
+                for start in range(0, len(unknown), PAIRS_PER_BATCH):
+                    pairs = found.unknown(unknown[start : start + PAIRS_PER_BATCH])
+                    pairs = pairs[are_near(vectors, pairs, limit)]
+                    if len(pairs):
+                        found.add(pairs, *self._verified(rows[pairs], limits))
+        pairs, similarity = found.sorted()
+        return rows[pairs], similarity
 
     def _descriptors(self, grey: Float) -> Float:
         down, across = self._pool
@@ -96,30 +114,57 @@ class NearDuplicateSearch:
                 limits[stratum] = np.exp(middle - DEVIATIONS * spread)
         return np.minimum(limits, _distance(np.float32(LEAST_CORRELATION)))
 
-    def _candidates(self, limits: Float) -> list[Rows]:
-        """Find pairs within the limit among the projections, in batches."""
-        from scipy.spatial import cKDTree  # slow to import, needed once per data set
-
-        tree = cKDTree(self._projections[self._rows])
-        found = [np.empty((0, 2), np.int64)]
-        for stratum in np.flatnonzero(limits):
-            rows = self._rows[self._strata[self._rows] == stratum]
-            near = {"k": NEIGHBOURS, "distance_upper_bound": float(limits[stratum]), "workers": -1}
-            distances, places = tree.query(self._projections[rows], **near)
-            is_near = np.isfinite(distances)
-            found.append(np.stack([np.repeat(rows, is_near.sum(axis=1)), self._rows[places[is_near]]], axis=1))
-        pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
-        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        return np.array_split(pairs, -(-len(pairs) // PAIRS_PER_BATCH)) if len(pairs) else []
-
-    def _verified(self, pairs: Rows, limits: Float) -> tuple[Rows, Float]:
+    def _verified(self, pairs: Rows, limits: Float) -> tuple[NDArray[np.bool_], Float]:
         """Compare whole descriptors and pixels; the limit is the lower one of their two strata."""
         one, other = self._images[pairs[:, 0]], self._images[pairs[:, 1]]
         correlation = _correlation(self._descriptors(grey_levels(one)), self._descriptors(grey_levels(other)))
         similarity = _correlation(*(_unit(side.reshape(len(pairs), -1).astype(np.float32)) for side in (one, other)))
         limit = limits[self._strata[pairs]].min(axis=1)
-        kept = (_distance(correlation) <= limit) & (similarity >= LEAST_CORRELATION)
-        return pairs[kept], similarity[kept]
+        return (_distance(correlation) <= limit) & (similarity >= LEAST_CORRELATION), similarity
+
+
+class _Found:
+    """The pairs that have been verified, and what they connect."""
+
+    def __init__(self, images: int) -> None:
+        self._images = images
+        self._codes = np.array([-1])  # of all pairs that were looked at, in rising order
+        self._group = np.arange(images)
+        self._partners, self._verified = np.zeros(images, np.int64), np.zeros(images, np.int64)
+        self._pairs, self._similarity = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
+
+    def unknown(self, pairs: Rows) -> Rows:
+        """Return those of pairs (M, 2) that are new and could tell something, the lower row first."""
+        known = self._group[pairs[:, 0]] == self._group[pairs[:, 1]]
+        known &= self._partners[pairs].max(axis=1) >= NEIGHBOURS
+        known |= self._verified[pairs].min(axis=1) >= MOST_VERIFIED
+        if known.all():
+            return pairs[:0]
+        low, high = np.sort(pairs[~known], axis=1).T
+        codes = np.unique(low * self._images + high)
+        codes = codes[self._codes[np.searchsorted(self._codes, codes, side="right") - 1] != codes]
+        return np.stack(np.divmod(codes, self._images), axis=1)
+
+    def add(self, pairs: Rows, near: NDArray[np.bool_], similarity: Float) -> None:
+        """Add pairs (M, 2), each with whether it is one of near duplicates, and with its similarity."""
+        from scipy.sparse import coo_array  # slow to import, needed once per data set
+        from scipy.sparse.csgraph import connected_components
+
+        self._codes = np.union1d(self._codes, pairs[:, 0] * self._images + pairs[:, 1])
+        self._verified += np.bincount(pairs.ravel(), minlength=self._images)
+        if near.any():
+            self._pairs.append(pairs[near])
+            self._similarity.append(similarity[near])
+            self._partners += np.bincount(pairs[near].ravel(), minlength=self._images)
+            edges = self._group[pairs[near]].T
+            graph = coo_array((np.ones(edges.shape[1], np.int8), tuple(edges)), shape=(self._images, self._images))
+            self._group = connected_components(graph, directed=False)[1][self._group]
+
+    def sorted(self) -> tuple[Rows, Float]:
+        """Return the pairs (M, 2) of near duplicates, in rising order, and their similarities (M,)."""
+        pairs, similarity = np.concatenate(self._pairs), np.concatenate(self._similarity)
+        order = np.lexsort(pairs.T[::-1])
+        return pairs[order], similarity[order]
 
 
 def _sample(rows: Rows, strata: Labels) -> Rows:
@@ -137,13 +182,6 @@ def _pooling(length: int) -> Float:
     shared = np.minimum(edges[1:, None], np.arange(1, length + 1)) - np.maximum(edges[:-1, None], np.arange(length))
     pooling: Float = (np.maximum(shared, 0) * side / length).astype(np.float32)
     return pooling
-
-
-def _principal_axes(descriptors: Float) -> Float:
-    """Return the directions (D, at most AXES) along which the sample varies most."""
-    centred = descriptors - descriptors.sum(axis=0) / max(len(descriptors), 1)  # empty if no image could be read
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    return np.ascontiguousarray(vectors[:, ::-1][:, :AXES].astype(np.float32))
 
 
 def _unit(values: Float) -> Float:
