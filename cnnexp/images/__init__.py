@@ -13,6 +13,7 @@ from .errors import UnknownRangeError, UnreadableImageError
 from .formats import ENDINGS, NAME_OF_ENDING
 from .jpeg import REDUCING_GAP
 from .levels import Levels
+from .quiet import without_warnings
 from .reading import READER, ImageInput, decode, decode_whole, read_image, upright, upright_size
 from .resizing import convert_color, resize
 from .spec import PIXEL_LIMIT, ImageSpec, Size
@@ -37,4 +38,5 @@ __all__ = [
     "resize",
     "upright",
     "upright_size",
+    "without_warnings",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from .orientation import UPRIGHT, orientation_of, turned_array, turned_upright, 
 from .quiet import without_warnings
 from .spec import ImageSpec, Size
 
+AT_ONCE = 2**16  # bytes that are read to recognize a format: most files are read whole by that, and opened once
 LARGEST_RLE = 2**22  # bytes of a run-length encoded BMP file, which Pillow decodes in Python
 _RLE = (1, 2)  # compressions of BMP
 
@@ -32,7 +33,7 @@ def decode_file(source: File, spec: ImageSpec, *, whole: bool) -> DecodedImage:
         UnreadableImageError: the file is missing, truncated, not an image, of another format, or too large.
 
     """
-    kind = format_of(source)
+    kind, source = _recognized(source)
     with _explained(kind), without_warnings:
         match kind:
             case "JPEG":
@@ -46,7 +47,7 @@ def decode_file(source: File, spec: ImageSpec, *, whole: bool) -> DecodedImage:
 
 def file_size(source: File, *, max_pixels: int) -> Size:
     """Read the size, upright, from the header alone; damage behind it is not noticed."""
-    kind = format_of(source)
+    kind, source = _recognized(source)
     with _explained(kind), without_warnings:
         match kind:
             case "JPEG":
@@ -71,11 +72,17 @@ def format_of(source: File) -> str:
         UnreadableImageError: it cannot be opened, or is of a format that is not read.
 
     """
+    return _recognized(source)[0]
+
+
+def _recognized(source: File) -> tuple[str, File]:
+    """Return the name of the format, and the content of a file that is not larger than what was read of it."""
     with _explained("image"):
-        head = read_head(source, HEAD)
+        beginning = read_head(source, AT_ONCE)
+    head = beginning[:HEAD]
     found = recognize(head)
     if found in READ:
-        return found.name
+        return found.name, beginning if len(beginning) < AT_ONCE else source
     if found is not None:
         raise UnreadableImageError(f"its format is {found.name}, which is not read. {found.repair}")
     if not any(head):

@@ -59,8 +59,9 @@ def orientation_in_exif(exif: bytes) -> int | None:
     first = number(4, 4)
     found = None
     end = min(len(exif), first + 2 + 12 * number(first, 2))
+    tag = _TAG.to_bytes(2, endian)
     for at in range(first + 2, end, 12):
-        if number(at, 2) == _TAG and (size := _SIZES.get(number(at + 2, 2))) and number(at + 4, 4) == 1:
+        if exif[at : at + 2] == tag and (size := _SIZES.get(number(at + 2, 2))) and number(at + 4, 4) == 1:
             found = number(at + 8, size)
     return found if found is None or found in _UNDONE_BY else UPRIGHT
 

@@ -20,6 +20,7 @@ from cnnexp.images import (
     decode_whole,
     resize,
     upright,
+    without_warnings,
 )
 
 # One image: its own pixels, upright, and Pillow's name of the mode; zero and empty where it cannot be read. Of levels
@@ -64,6 +65,11 @@ def decode_rows(source: ImageSource, rows: range, spec: ImageSpec) -> Chunk:
     """
     if isinstance(source, ArraySource) and _is_as_wanted(source.pixels, spec):
         return _unchanged(source.pixels[rows.start : rows.stop], spec)
+    with without_warnings:  # once for all: to do it for each image takes as long as to read its file
+        return _decoded(source, rows, spec)
+
+
+def _decoded(source: ImageSource, rows: range, spec: ImageSpec) -> Chunk:
     images = np.zeros((len(rows), *spec.shape), np.uint8)
     fingerprints = np.zeros((len(rows), LENGTH), np.uint8)
     headers = np.zeros(len(rows), HEADER)
