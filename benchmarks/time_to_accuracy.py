@@ -6,7 +6,8 @@
 3 learning rates × 3 dropout rates × 3 batch sizes for the reference network, the same images for every tool, no
 augmentation. The time is from the command to the end of the epoch that reaches the target; then the search is stopped.
 cnnexp searches with TPE and ASHA and records every run, once in float32 and once in its default precision; Hyperband of
-Keras Tuner and ASHA of Ray Tune compute in float32 and log nothing.
+Keras Tuner and ASHA of Ray Tune compute in float32 and log nothing. A search of cnnexp begins with the settings that a
+run has without it; ASHA draws its first ones, and in a row of its own begins with the same.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from cnnexp.datasets import load_splits
 
 PEERS = Path(__file__).with_name("peers")
 RATES, DROPOUTS, BATCHES = "1e-4,1e-3,1e-2", "0,0.3,0.5", "32,64,128"
+DEFAULTS = "1e-3,0,32"  # of cnnexp
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 Search = Callable[[int, Path], float]  # (seed, empty folder) -> seconds
@@ -66,12 +68,12 @@ def first_to_reach(database: Path, target: float) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
-def peer(script: str, data: Path, target: float, epochs: int) -> Search:
+def peer(script: str, data: Path, target: float, epochs: int, first: Sequence[str] = ()) -> Search:
     """Return the search of another tool, whose script prints the time when it reaches the target."""
 
     def search(seed: int, folder: Path) -> float:
         began = time.time()
-        arguments = [str(data), str(epochs), str(seed), str(target), RATES, DROPOUTS, BATCHES]
+        arguments = [str(data), str(epochs), str(seed), str(target), RATES, DROPOUTS, BATCHES, *first]
         _, printed = measuring.seconds([sys.executable, str(PEERS / script), *arguments], cwd=folder, env=QUIET)
         times = [float(line.split()[1]) for line in printed.splitlines() if line.startswith("reached")]
         return times[0] - began if times else math.inf
@@ -116,6 +118,7 @@ def main() -> None:
             "cnnexp, default": cnnexp(overrides, asked.target),
             "Keras Tuner Hyperband": peer("hyperband.py", file, asked.target, asked.epochs),
             "Ray Tune ASHA": peer("asha.py", file, asked.target, asked.epochs),
+            "Ray Tune ASHA, our first": peer("asha.py", file, asked.target, asked.epochs, [DEFAULTS]),
         }
         times: dict[str, list[float]] = {name: [] for name in searches}
         for seed in asked.seeds:

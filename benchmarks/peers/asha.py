@@ -1,6 +1,7 @@
 """A peer of `time_to_accuracy.py`: Ray Tune with ASHA, one trial per core; nothing is logged.
 
-usage: asha.py DATA.npz EPOCHS SEED TARGET RATES DROPOUTS BATCHES   (RATES and so on are lists such as 1e-3,1e-2)
+usage: asha.py DATA.npz EPOCHS SEED TARGET RATES DROPOUTS BATCHES [FIRST]   (RATES and so on: lists such as 1e-3,1e-2;
+FIRST are the rate, the dropout and the batch size of the first trial)
 """
 
 import sys
@@ -13,6 +14,10 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 
 data, epochs, seed, target = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 rates, dropouts, batches = ([float(text) for text in values.split(",")] for values in sys.argv[5:8])
+first = [
+    dict(zip(("learning_rate", "dropout", "batch_size"), map(float, text.split(",")), strict=True))
+    for text in sys.argv[8:]
+]
 here = str(Path(__file__).parent)
 
 
@@ -63,7 +68,7 @@ tune.Tuner(
         mode="max",
         num_samples=len(rates) * len(dropouts) * len(batches),
         scheduler=ASHAScheduler(max_t=epochs, grace_period=1, reduction_factor=3),
-        search_alg=BasicVariantGenerator(random_state=seed),
+        search_alg=BasicVariantGenerator(random_state=seed, points_to_evaluate=first),
     ),
     run_config=tune.RunConfig(stop=Target(), storage_path=str(Path.cwd() / "tune"), verbose=0),
 ).fit()

@@ -196,6 +196,11 @@ class Composer:
             environment=composed.environment,
         )
 
+    def value_of(self, key: str, overrides: Overrides) -> object:
+        """Return the value that a setting has with these overrides; of a group its chosen option; None: it has none."""
+        value = OmegaConf.select(self._composed(overrides).task, key)
+        return value.get("name") if isinstance(value, DictConfig) else value
+
     def _is_value(self, override: str, varied: Sequence[str]) -> bool:
         """Return whether an override only replaces a number, a text or a truth value, which needs no Hydra."""
         return Override.parse(override).key in varied and replaces_one_value(override, self._config)

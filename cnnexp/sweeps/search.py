@@ -11,7 +11,7 @@ from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues
 from cnnexp.sweeps.jobs import Composer, Job
 from cnnexp.sweeps.pruning import StudySpec, TrialPruner, open_study, quiet_optuna
-from cnnexp.sweeps.search_space import grid
+from cnnexp.sweeps.search_space import choice_of, grid
 
 _ENQUEUED = "enqueued"  # user attribute of a trial that was put in line: its parameters, as long as it has no others
 
@@ -74,11 +74,17 @@ class Search:
         seed: int,
         n_trials: int,
     ) -> "Search":
-        """Open the study and put trials in line; `fixed` are the overrides that all runs share."""
+        """Open the study and put trials in line; `fixed` are the overrides that all runs share.
+
+        A new study begins with the settings as they are without it, as far as the space has them: whoever searches
+        wants to know what is better than these, and they are no bad beginning.
+        """
         study = open_study(spec, _sampler(sampler, seed))
         if known := len(study.trials):  # or a search that is continued would draw what it has drawn before
             study.sampler = _sampler(sampler, seed + known)
         combinations = grid(space) if sampler == "grid" else []
+        if not known and sampler != "grid" and (usual := _usual(composer, fixed, space)):
+            study.enqueue_trial(usual, user_attrs={_ENQUEUED: usual})
         for params in combinations:
             study.enqueue_trial(params, user_attrs={_ENQUEUED: params}, skip_if_exists=True)
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -127,6 +133,13 @@ class Search:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, metrics[self.spec.objective])
+
+
+def _usual(composer: Composer, fixed: Sequence[str], space: Mapping[str, BaseDistribution]) -> dict[str, str | float]:
+    """Return what the settings of the space are without the search, of those whose value is in it."""
+    values = {key: composer.value_of(Override.parse(key).key, tuple(fixed)) for key in space}
+    chosen = {key: choice_of(space[key], value) for key, value in values.items()}
+    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _enqueue_unfinished(study: optuna.Study) -> None:

@@ -1,12 +1,14 @@
 """A search space in Hydra's grammar, as Optuna's distributions, and its grid."""
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from cnnexp.errors import ConfigError
+from cnnexp.system.text import as_yaml
 
 
 def space(overrides: Iterable[Override]) -> dict[str, BaseDistribution]:
@@ -32,6 +34,28 @@ def grid(space: Mapping[str, BaseDistribution]) -> list[dict[str, str | float]]:
     """
     steps = [_steps(key, distribution) for key, distribution in space.items()]
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*steps)]
+
+
+def choice_of(distribution: BaseDistribution, value: object) -> str | float | None:
+    """Return how a value stands in a distribution; None: it is none of its values."""
+    if isinstance(distribution, CategoricalDistribution):
+        return next((text for text in distribution.choices if isinstance(text, str) and _means(text, value)), None)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    step = distribution.step
+    steps = 0.0 if step is None or distribution.log else (value - distribution.low) / step
+    fits = distribution.low <= value <= distribution.high and math.isclose(steps, round(steps), abs_tol=1e-9)
+    return value if fits else None
+
+
+def _means(text: str, value: object) -> bool:
+    if value is not None and not isinstance(value, str | int | float):
+        return False
+    try:
+        return not isinstance(value, bool) and float(text) == float(str(value))
+    except ValueError:
+        return text in (str(value), as_yaml(value))
 
 
 def _steps(key: str, distribution: BaseDistribution) -> Sequence[str | float]:
