@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -50,12 +51,13 @@ def choice_of(distribution: BaseDistribution, value: object) -> str | float | No
 
 
 def _means(text: str, value: object) -> bool:
-    if value is not None and not isinstance(value, str | int | float):
+    """Tell whether a choice, as it is written, is a value of a configuration."""
+    if not isinstance(value, str | int | float | None):
         return False
-    try:
-        return not isinstance(value, bool) and float(text) == float(str(value))
-    except ValueError:
-        return text in (str(value), as_yaml(value))
+    with suppress(ValueError):
+        if not isinstance(value, bool):
+            return float(text) == float(str(value))
+    return text in (str(value), as_yaml(value))
 
 
 def _steps(key: str, distribution: BaseDistribution) -> Sequence[str | float]:
