@@ -70,7 +70,7 @@ def print_verdict(console: Console, verdict: Finding) -> None:
 
 
 def _rows(image: ImageDiagnosis, answer: Answer) -> list[tuple[str, str]]:
-    said = f"{printable(answer.label)} {percent(answer.probability)}, set {set_text(answer)}"
+    said = f"{printable(answer.label)} {percent(answer.probability)}, still possible: {set_text(answer)}"
     rows = [("answer", said), ("distance", _distance(answer.p_value))]
     for fact in image.facts:
         if fact is not image.verdict:
