@@ -9,6 +9,7 @@ from scipy.special import softmax
 
 from cnnexp.compose import compose_config
 from cnnexp.models import Regularization, build_model, rate_factors, split, with_fast_layers
+from cnnexp.models.fast_activations import faster
 from cnnexp.portable.forward import forward_of
 from cnnexp.portable.reference import normalized
 from cnnexp.records import Scaling
@@ -23,6 +24,7 @@ CONVOLUTIONS = [
     lambda policy: layers.DepthwiseConv2D((4, 7), depth_multiplier=2, padding="same", activation="relu", dtype=policy),
     lambda policy: layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2, dtype=policy),
     lambda policy: layers.DepthwiseConv2D((1, 5), dtype=policy),
+    lambda policy: layers.Conv2D(8, 3, activation="gelu", bias_initializer="ones", dtype=policy),
 ]
 NORMALIZATIONS = [
     {},
@@ -132,7 +134,7 @@ def test_the_same_step_gives_the_same_bits(number, training):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("number", [0, 3, 4])
+@pytest.mark.parametrize("number", [0, 3, 4, -1])
 def test_in_bfloat16_they_differ_by_its_rounding_alone(number, training):
     make = CONVOLUTIONS[number]
     model, plain, exact = network(make, precision="bfloat16"), network(make, precision="bfloat16"), network(make)
@@ -149,9 +151,48 @@ def test_in_bfloat16_they_differ_by_its_rounding_alone(number, training):
     assert {gradient.dtype for gradient in mine} == {np.dtype(np.float32)}
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["gelu", "silu"])
+def test_activations_and_their_slopes_are_exact_up_to_rounding(name, precision):
+    activation = getattr(keras.activations, name)
+    own = faster(activation, precision)
+    assert (own is activation) is (name == "silu" and precision == "float32")
+    x = tf.cast(np.r_[np.linspace(-12, 12, 4001), -3e19, -0.0, 3e19], precision)
+    exact, slopes = value_and_slope(activation, tf.cast(x, tf.float64))
+    mine, own_slopes = value_and_slope(own, x)
+    relative = 2**-8 if precision == "bfloat16" else 2**-22
+    np.testing.assert_allclose(mine, exact, rtol=relative, atol=2e-6)
+    np.testing.assert_allclose(own_slopes, slopes, rtol=relative, atol=2e-6)
+
+
+def value_and_slope(activation, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = activation(x)
+    return tf.cast(y, tf.float64).numpy(), tf.cast(tape.gradient(y, x), tf.float64).numpy()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_every_kind_of_layer_gets_the_faster_activation(training):
+    def make():
+        keras.utils.set_random_seed(2)
+        policy = keras.DTypePolicy("mixed_bfloat16")
+        x = inputs = keras.Input((9, 8, 3))
+        x = layers.Conv2D(8, 3, activation="gelu", dtype=policy)(x)
+        x = layers.Activation("silu", dtype=policy)(layers.Dense(8, activation="gelu", dtype=policy)(x))
+        x = layers.DepthwiseConv2D(3, activation="swish", dtype=policy)(x)
+        return keras.Model(inputs, layers.Dense(3, dtype="float32")(layers.GlobalAveragePooling2D(dtype=policy)(x)))
+
+    made = kinds(with_fast_layers(make(), training=training))
+    assert {"FastConvolution", "FastDense", "FastActivation"} < made
+    assert not {"Conv2D", "DepthwiseConv2D", "Activation"} & made
+    mine, theirs = both(make, training=training)
+    assert_alike(mine[0], theirs[0], rtol=0.05)  # bfloat16 has 8 bits
+
+
 def test_which_layers_are_fast():
     model = network(CONVOLUTIONS[4])
-    assert {"FusedNormalization", "FastDepthwise"} <= kinds(with_fast_layers(model, training=True))
+    assert {"FusedNormalization", "FastConvolution"} <= kinds(with_fast_layers(model, training=True))
     assert {"FusedNormalization", "FoldedConvolution"} <= kinds(with_fast_layers(model, training=False))
     assert "DepthwiseConv2D" not in kinds(with_fast_layers(model, training=False))
 

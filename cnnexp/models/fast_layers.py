@@ -2,7 +2,8 @@
 
 Keras normalizes a batch by some ten operations, each of which reads and writes all values of it. TensorFlow has one
 operation for that, and one for its gradient. Where the stored statistics are used, as in fine-tuning, normalization
-multiplies and adds constants, which the convolution before it can do: they go into its kernel and its bias.
+multiplies and adds constants, which the convolution before it can do: they go into its kernel and its bias. Smooth
+activations are made of fewer operations, see `fast_activations`.
 
 Fast layers read the variables of Keras's own layers, and no others exist: what trains here is what is saved.
 """
@@ -12,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cnnexp.models.fast_activations import faster
 from cnnexp.models.fast_depthwise import depthwise
 
 
@@ -40,13 +42,15 @@ def with_fast_layers(model: keras.Model, *, training: bool) -> keras.Model:
 
 
 def _is_slow(layer: keras.layers.Layer) -> bool:
-    return _is_usual_normalization(layer) or _is_usual_depthwise(layer)
+    return _is_usual_normalization(layer) or _is_usual_depthwise(layer) or _has_slow_activation(layer)
 
 
 def _faster(layer: Any) -> Any:  # noqa: ANN401 - a layer, or an operation of keras.ops
     if _is_usual_normalization(layer):
         return FusedNormalization(layer)
-    return FastDepthwise(layer) if _is_usual_depthwise(layer) else layer
+    if _is_usual_depthwise(layer):
+        return FastConvolution(layer)
+    return _ACTIVATING[type(layer)](layer) if _has_slow_activation(layer) else layer
 
 
 def _is_usual_normalization(layer: Any) -> bool:  # noqa: ANN401
@@ -77,6 +81,16 @@ def _is_usual_convolution(layer: Any) -> bool:  # noqa: ANN401
         and layer.activity_regularizer is None
     )
     return usual and layer.activation is keras.activations.linear
+
+
+def _has_slow_activation(layer: Any) -> bool:  # noqa: ANN401
+    """Tell whether a layer ends in an activation that has a faster form."""
+    return (
+        type(layer) in _ACTIVATING
+        and getattr(layer, "data_format", "channels_last") == "channels_last"
+        and layer.activity_regularizer is None
+        and faster(layer.activation, layer.compute_dtype) is not layer.activation
+    )
 
 
 class _Fast(keras.layers.Layer):  # type: ignore[misc]
@@ -124,8 +138,31 @@ class FusedNormalization(_Fast):
         )
 
 
-class FastDepthwise(_Fast):
-    """A depthwise convolution with faster gradients."""
+class FastActivation(_Fast):
+    """An activation by fewer operations."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return what the layer makes of x (N, ...)."""
+        return self._activated(tf.cast(x, self.compute_dtype))
+
+    def _activated(self, y: tf.Tensor) -> tf.Tensor:
+        return faster(self._plain.activation, self.compute_dtype)(y)
+
+
+class FastDense(FastActivation):
+    """A dense layer with such an activation."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return what the layer makes of x (N, ..., F)."""
+        plain = self._plain
+        y = keras.ops.matmul(tf.cast(x, self.compute_dtype), tf.cast(plain.kernel, self.compute_dtype))
+        if plain.use_bias:
+            y += tf.cast(plain.bias, y.dtype)
+        return self._activated(y)
+
+
+class FastConvolution(FastActivation):
+    """A convolution with such an activation; a depthwise one has faster gradients, too."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return what the layer makes of x (N, H, W, C)."""
@@ -133,7 +170,7 @@ class FastDepthwise(_Fast):
         y = _convolved(plain, x, plain.kernel)
         if plain.use_bias:
             y = tf.nn.bias_add(y, tf.cast(plain.bias, y.dtype))
-        return plain.activation(y)
+        return self._activated(y)
 
 
 class FoldedConvolution(_Fast):
@@ -153,6 +190,13 @@ class FoldedConvolution(_Fast):
         y = _convolved(plain, x, plain.kernel * tf.reshape(factor, outputs))
         y = tf.nn.bias_add(y, tf.cast(offset - mean * factor, y.dtype))
         return tf.cast(y, normalization.compute_dtype)
+
+
+_ACTIVATING = {
+    keras.layers.Activation: FastActivation,
+    keras.layers.Conv2D: FastConvolution,
+    keras.layers.Dense: FastDense,
+}  # a user's own class may compute otherwise
 
 
 def _scale_and_offset(normalization: keras.layers.BatchNormalization, channels: int) -> tuple[Any, Any]:
