@@ -10,7 +10,7 @@ from scipy import stats
 from cnnexp.comparison import Standing, compare
 from cnnexp.comparison.paired import fisher_exact, mean_interval, t_interval
 from cnnexp.records import Finding
-from cnnexp.report.comparison import verdict
+from cnnexp.report.comparison import advice_sentences, verdict
 from cnnexp.report.comparison.wording import effect_sentence
 from support.simulated_runs import simulated_run
 
@@ -66,6 +66,16 @@ def test_what_fails_only_together_is_found():
     alone = compared(grid(3, collapses=lambda batch, rate, d, seed: rate == "0.01" and (batch, seed) != ("64", 0)))
     assert not alone.failure_interactions  # the rate fails with both batch sizes
     assert (alone.by_level[0].level, alone.by_level[0].endings.failures) == ("0.01", 10)
+
+
+def test_advice_names_each_setting_that_helps():
+    rate, batch = advice_sentences(compared(grid(3, collapses=three_of_24)))
+    assert rate.endswith("0.001 learned. Next: optimizer.learning_rate=0.001")
+    assert batch == (
+        "With learning rate 0.01, batch size 64 learned (6 runs), and 16 did not (3 of 6 runs learned nothing). "
+        "Next: training.batch_size=64"
+    )
+    assert advice_sentences(compared(grid(3))) == ()
 
 
 def test_an_effect_is_about_the_runs_that_learned_and_all_runs_stand_beside_it():

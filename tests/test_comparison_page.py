@@ -491,3 +491,34 @@ def test_a_run_looks_the_same_in_every_chart(opened):
     assert [first, second] == own[:2]
     assert {color for _, color in scatter.values()} == set(own)
     assert set(lines) <= set(own)
+
+
+def searched_runs():
+    """A search for learning rate and dropout: 40 runs, of which every fourth was pruned, in another order of names."""
+    rng = np.random.default_rng(1)
+    for number in range(40):
+        rate, dropout = 10 ** rng.uniform(-4, -1), rng.uniform(0, 0.6)
+        score = float(np.clip(0.95 - 0.1 * abs(np.log10(rate) + 2.5) - 0.05 * dropout + rng.normal(0, 0.005), 0, 1))
+        drawn = {"optimizer.learning_rate": f"{rate:.6g}", "regularization.dropout": f"{dropout:.6g}"}
+        run = replace(simulated_run(score, seed=0, **drawn), run_id=f"{999 - number:032x}", started=float(number))
+        if number % 4 == 3:
+            run = replace(run, tags={"pruned": "2"}, metrics={"best/val_loss": 1 - score})
+        yield run
+
+
+def test_a_search_shows_its_course_its_pruned_runs_and_each_setting(browser, tmp_path):
+    runs = [*searched_runs()]
+    written = tmp_path / "search.html"
+    written.write_text(page(compare(runs, metric_name="test/accuracy", by=()), command="cnnexp compare x"))
+    browser.open(f"file://{written}", ready=READY)
+    shown(browser, "history")
+    best = min(run.metrics["best/val_loss"] for run in runs if not run.tags)
+    label = browser.evaluate("document.querySelector('#history .plot').ariaLabel")
+    assert label.startswith("best/val_loss of 40 runs in the order in which they began, 10 of them pruned")
+    assert float(label.rpartition(" ")[2]) == pytest.approx(best, rel=1e-5)
+    assert "pruned" in browser.evaluate("document.querySelector('#history .key').textContent")
+    shown(browser, "search")
+    labels = browser.evaluate("[...document.querySelectorAll('#search .plot')].map(plot => plot.ariaLabel)")
+    assert labels == [f"best/val_loss over {name} for 40 runs" for name in runs[0].settings if name != "seed"]
+    assert browser.evaluate("document.querySelector('#search .plot').layout.xaxis.type") == "log"
+    assert browser.errors() == []

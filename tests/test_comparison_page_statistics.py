@@ -154,7 +154,7 @@ def asked(runs: list[RunSummary], rng: np.random.Generator) -> tuple[str, list[d
             expected.append(compare(chosen, metric_name=metric, by=settings))
         except ConfigError:
             expected.append(None)
-    document = page_data(whole, command="cnnexp compare latest").as_json()
+    document = page_data(whole, command="cnnexp compare latest", running=None, typed_again=None).as_json()
     words = [{"runs": [run.run_id for run in chosen], "metric": metric, "by": by} for chosen, metric, by in questions]
     return document, words, expected
 

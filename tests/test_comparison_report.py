@@ -188,7 +188,7 @@ def test_the_images_stand_in_the_page(comparison, tmp_path):
     shown = replace(comparison, rows=(with_images, *comparison.rows[1:]))
     html = fragment(shown, command="again")
     assert html.count("<img src=") == html.count("<small>") > 3
-    pictures = page_data(shown, command="again").answers.pictures
+    pictures = page_data(shown, command="again", running=None, typed_again=None).answers.pictures
     assert len(pictures) > 3
     assert all(pixels(source).shape == (8, 8, 3) for source in pictures.values())
 

@@ -124,7 +124,7 @@ def test_a_dry_run_goes_by_a_run_that_froze_as_much(tmp_path, monkeypatch, capfd
 
 def test_folds_keep_theirs_because_a_run_of_folds_is_made_from_them():
     config = compose_config(["data.folds=3", "tracking.models=none"])
-    job = Job(number=0, overrides=(), varied={}, config=config, name="a", environment={})
+    job = Job(number=0, overrides=(), varied={}, config=config, name="a", label="a", environment={})
     assert job.of_fold(1).config.tracking.models == "all"
     assert job.config.tracking.models == "none"
 
@@ -203,7 +203,7 @@ def test_a_run_is_not_beaten_by_one_that_may_have_no_model(change):
 
 def result_with(metrics, number):
     config = compose_config([])
-    job = Job(number=number, overrides=(), varied={}, config=config, name="a", environment={})
+    job = Job(number=number, overrides=(), varied={}, config=config, name="a", label="a", environment={})
     return Result.from_job(job, "FINISHED", metrics, None, 1.0)
 
 

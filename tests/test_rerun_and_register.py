@@ -1,5 +1,8 @@
 """A recorded run repeated from its record, and its model in MLflow's registry."""
 
+import json
+import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -83,3 +86,29 @@ def test_a_server_keeps_the_registry_too(tmp_path):
         version = client.get_model_version_by_alias("digits", "champion")
         assert len(version.tags["cnnexp.golden"]) == 64
         assert client.get_logged_model(version.source.removeprefix("models:/")).source_run_id == version.run_id
+
+
+@pytest.mark.slow
+def test_the_commands_on_the_page_repeat_the_best_run_to_the_last_bit(tmp_path):
+    """Also what its sweep did not vary: an option of a group, a value of it, and what an option brings."""
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    for folder in (there, elsewhere):
+        folder.mkdir()
+    varied = ("training.batch_size=32,48", "data.size=[8,8],[10,10]")
+    sweep(*WORDS, "optimizer=sgd", "optimizer.momentum=0.8", "schedule=cosine", "data.limit=400", *varied, folder=there)
+    (parent,), _ = recorded(there)
+    sweep("compare", parent.run_id[:12], "--html=page.html", folder=there, multirun=False)
+    page = (there / "page.html").read_text()
+    document = json.loads(re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    losses = next(one["values"] for one in document["metrics"] if one["name"] == "best/val_loss")
+    best = losses.index(min(losses))
+    program, *words = shlex.split(document["runs"]["command"][best])
+    assert program == "cnnexp"
+    assert {"optimizer=sgd", "schedule=cosine", "data.limit=400", "training=smoke"} <= {*words}
+    sweep(*words, folder=elsewhere, multirun=False)
+    _, (again,) = recorded(elsewhere)
+    first = next(run for run in recorded(there)[1] if run.run_id == document["runs"]["id"][best])
+    numbers = [{k: v for k, v in run.metrics.items() if not k.startswith("seconds/")} for run in (first, again)]
+    assert numbers[0] == numbers[1]
+    printed = sweep("rerun", first.run_id[:12], document["store"], folder=elsewhere, multirun=False)
+    assert "numbers are the same to the last bit" in " ".join(printed.split())

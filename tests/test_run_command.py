@@ -1,8 +1,15 @@
 """What a run was asked for: the command that repeats it, and what it changes."""
 
+import json
+import shlex
+from dataclasses import replace
+
 import pytest
 
-from cnnexp.compose import compose_config, run_command
+from cnnexp.compose import columns, compose_config, other_settings, parameters, run_command, typed_again
+from cnnexp.config.columns import SETTINGS
+from cnnexp.system.text import as_yaml
+from support.simulated_runs import simulated_run
 
 
 def command_of(*overrides):
@@ -60,3 +67,45 @@ def test_the_command_holds_no_password_and_nothing_for_hydra():
         compose_config(words), [*words, "hydra.run.dir=x", "+hydra.job.env_set.A=1", "hydra/sweeper=x"]
     )
     assert command.overrides == ("tracking.uri=postgresql://me:***@host/db", "seed=3")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["model=regularized", "optimizer=sgd", "seed=3"],
+        ["model=regularized", "regularization=none", "optimizer.learning_rate=auto"],
+        ["model=pretrained", "data=folder", "data.path=/tmp/a b", "data.size=[96,96]"],
+        ["schedule=cosine", "regularization=dropout_l2", "augmentation=mix", "loss=focal", "training=smoke"],
+        ["optimizer=sgd", "optimizer.momentum=0.5", "training.patience=null", "data.limit=500"],
+        [
+            "data=folder",
+            'data.path="x,y"',
+            "data.exclude=['*.tmp','a b']",
+            'decision.positive="ja,nein"',
+            "decision.cost=2",
+        ],
+        ["data=folder", "data.path=it's", "decision.positive=1", "decision.cost=2", "data.mirror=true"],
+    ],
+)
+@pytest.mark.parametrize("named", [(), ("data", "model", "optimizer", "optimizer.learning_rate", "seed")])
+def test_a_recorded_run_is_typed_again_with_all_of_its_settings(overrides, named):
+    config = compose_config(overrides)
+    beside = other_settings(config, overrides)
+    shown = {name: as_yaml(value) for name, value in columns(config, overrides).items()}
+    run = simulated_run(0.9, seed=0)
+    run = replace(run, settings={**shown, **json.loads(beside[SETTINGS])}, tags=beside, data_source=config.data.path)
+    command, *words = shlex.split(typed_again(run, named))
+    again = compose_config(words)
+    assert command == "cnnexp"
+    assert (parameters(again), again.data.path) == (parameters(config), config.data.path)
+    assert len(words) <= len(overrides) + len(named) + 1  # nothing that follows from an option
+    assert {word.partition("=")[0] for word in words} >= set(named)
+
+
+def test_code_that_only_its_user_has_is_not_typed_again():
+    run = simulated_run(0.9, seed=0, **{"model": "mine", "model.code": "mine.py@12345678"})
+    assert typed_again(replace(run, tags={SETTINGS: "{}"}), ()) is None
+    assert (
+        typed_again(simulated_run(0.9, seed=0, model="small"), ()) is None
+    )  # an evaluation, or a run of version 0.1.0

@@ -94,7 +94,7 @@ def test_a_run_on_all_gpus_has_them_to_itself():
 def test_what_a_run_needs_follows_from_its_settings():
     def need(*overrides, device="gpu"):
         config = compose_config(list(overrides))
-        job = Job(0, tuple(overrides), {}, config, "run", {})
+        job = Job(0, tuple(overrides), {}, config, "run", "run", {})
         used = compose_config([*overrides, f"training.device={device}"])
         return SweepRun(job, "hash", used, "digest", None, None, None).gpu
 

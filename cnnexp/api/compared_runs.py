@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnexp.cli.compare import find_and_compare
 from cnnexp.comparison import Comparison
+from cnnexp.compose import typed_again
 from cnnexp.report.comparison import (
     advice_sentences,
     configuration_lines,
@@ -108,7 +109,7 @@ class ComparedRuns:
         """Return the comparison's page, which opens without network."""
         from cnnexp.report.comparison.html_page import page
 
-        return page(self.comparison, command=self.command)
+        return page(self.comparison, command=self.command, typed_again=typed_again)
 
     def __repr__(self) -> str:
         text = io.StringIO()
@@ -118,7 +119,7 @@ class ComparedRuns:
     def _repr_html_(self) -> str:
         from cnnexp.report.comparison.notebook_fragment import fragment
 
-        return fragment(self.comparison, command=self.command)
+        return fragment(self.comparison, command=self.command, typed_again=typed_again)
 
 
 def _table(lines: Sequence[dict[str, Any]], *, columns: Sequence[str] = ()) -> "pd.DataFrame":

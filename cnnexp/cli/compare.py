@@ -7,6 +7,7 @@ from pathlib import Path
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import separate_store
 from cnnexp.comparison import Comparison, compare
+from cnnexp.compose import typed_again
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
@@ -98,7 +99,7 @@ def _document(kind: str, comparison: Comparison, command: str) -> str:
 def _page(comparison: Comparison, command: str) -> str:
     from cnnexp.report.comparison.html_page import page  # with its charts, which few comparisons draw
 
-    return page(comparison, command=command)
+    return page(comparison, command=command, typed_again=typed_again)
 
 
 def _log(found: ComparedRuns) -> None:

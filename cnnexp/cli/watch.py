@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from cnnexp.cli.compare import find_and_compare
 from cnnexp.cli.targets import separate_store
 from cnnexp.cli.ui import free_port
+from cnnexp.compose import typed_again
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison.html_page import page, waiting_page
@@ -67,7 +68,7 @@ class WatchedSweep:
             if running is None:
                 raise
             return waiting_page(running.sentence)
-        return page(found.comparison, command=found.command, running=running)
+        return page(found.comparison, command=found.command, running=running, typed_again=typed_again)
 
     def _has_ended(self) -> bool:
         return find_sweep(self._uri, self._id).status != "RUNNING"

@@ -9,6 +9,7 @@ import numpy as np
 from cnnexp.comparison.metric import Metric
 from cnnexp.config import AUTO, all_settings
 from cnnexp.config.columns import FOUND
+from cnnexp.config.shown_values import as_list, shown_value, told_apart
 from cnnexp.errors import ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.system.text import as_yaml, closest
@@ -42,7 +43,7 @@ class Setting:
         """The level as it is shown: a number with as many digits as distinguish it from the others."""
         if level == AUTO and self.found:
             return f"{AUTO} ({' to '.join(dict.fromkeys((self.found[0], self.found[-1])))})"
-        return _shown(self.levels)[level]
+        return _shown(self.name, self.levels)[level]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +170,25 @@ def _are_confounded(first: Sequence[str], second: Sequence[str]) -> bool:
 
 
 def _ordered(levels: set[str]) -> tuple[str, ...]:
-    """Levels that add nothing first, then numbers by size, then words by alphabet."""
+    """Levels that add nothing first, then numbers by size, lists of numbers by their first ones, words by alphabet."""
 
-    def rank(level: str) -> tuple[int, float, str]:
-        number = _number(level)
+    def rank(level: str) -> tuple[int, list[float], str]:
+        numbers = [_number(one) for one in as_list(level) or [level]]
         if level == ABSENT or level.lower() in _NEUTRAL:
-            return 0, 0.0, level
-        return (1, number, level) if number is not None else (2, 0.0, level)
+            return 0, [], level
+        known = [number for number in numbers if number is not None]
+        return (1, known, level) if len(known) == len(numbers) else (2, [], level)
 
     return tuple(sorted(levels, key=rank))
 
 
 @cache
-def _shown(levels: tuple[str, ...]) -> Mapping[str, str]:
+def _shown(name: str, levels: tuple[str, ...]) -> Mapping[str, str]:
+    described = all_settings().get(name)
+    if described is not None and described.affects == "source":
+        return told_apart(levels)
     for digits in range(_DIGITS, 18):
-        texts = {level: _rounded(level, digits) for level in levels}
+        texts = {level: _rounded(shown_value(name, level), digits) for level in levels}
         if len(set(texts.values())) == len(levels):
             return texts
     return {level: level for level in levels}

@@ -1,6 +1,7 @@
 """What makes a comparison unfair, which the numbers alone do not show. A setting that is null is not recorded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from cnnexp.records import RunSummary
 from cnnexp.system.text import as_yaml, listed, plural
 
 _STEPS_RATIO = 1.25  # below, early stopping alone explains the difference
+_TRIED = 20  # rows of fewest and of most steps, to find two that differ in little else
 
 
 def refusals(groups: Sequence[Sequence[RunSummary]]) -> tuple[str, ...]:
@@ -99,20 +101,22 @@ def _known_by_name(images: TestedImages) -> str | None:
 def _different_steps(rows: Sequence[Configuration], settings: Sequence[Setting]) -> str | None:
     if not all("updates" in run.metrics for row in rows for run in row.runs):
         return None
-    means = {_label(row, settings): float(np.mean([run.metrics["updates"] for run in row.runs])) for row in rows}
-    if len(means) < 2:
+    means = [float(np.mean([run.metrics["updates"] for run in row.runs])) for row in rows]
+    fewest, most = min(means), max(means)
+    if most <= _STEPS_RATIO * max(fewest, 1):
         return None
-    fewest, most = min(means, key=_at(means)), max(means, key=_at(means))
-    if means[most] <= _STEPS_RATIO * max(means[fewest], 1):
-        return None
+    ends = [[row for row, mean in zip(rows, means, strict=True) if mean == end][:_TRIED] for end in (fewest, most)]
+    one, other = min(product(*ends), key=lambda pair: len(_apart(*pair, settings)))
+    apart = _apart(one, other, settings)
     return (
-        f"Numbers of training steps differ: {means[fewest]:,.0f} ({fewest}) to {means[most]:,.0f} ({most}). "
-        "Fewer steps can look like a worse setting; compare at equal steps too."
+        f"Numbers of training steps differ: {fewest:,.0f} ({_label(one, apart)}) to {most:,.0f} "
+        f"({_label(other, apart)}). Fewer steps can look like a worse setting; compare at equal steps too."
     )
 
 
-def _at(means: Mapping[str, float]) -> Callable[[str], float]:
-    return lambda label: means[label]
+def _apart(one: Configuration, other: Configuration, settings: Sequence[Setting]) -> list[Setting]:
+    """Return the settings in which two rows differ."""
+    return [setting for setting in settings if one.values[setting.name] != other.values[setting.name]]
 
 
 def _label(row: Configuration, settings: Sequence[Setting]) -> str:

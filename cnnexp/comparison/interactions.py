@@ -53,25 +53,28 @@ def _fails(
     failing = {one: cell for one, cell in known.items() if cell.failures >= max(_LEAST_RUNS, _FAILS * cell.tried)}
     sound = {one: cell for one, cell in known.items() if not cell.failures}
     elsewhere = [run for run in runs if value_of(run, setting.name) != level]
-    explained = [one for one in failing if not _some_level_learns(elsewhere, setting, other, one, words, finished)]
-    failing = {one: cell for one, cell in failing.items() if one not in explained}
+    instead = {one: _that_learn(elsewhere, setting, other, one, words, finished) for one in failing}
+    failing = {one: cell for one, cell in failing.items() if instead[one]}
     if not failing or not sound:
         return None
-    return FailureInteraction(setting, level, other, failing, sound, fisher_exact(*_sum(failing), *_sum(sound)))
+    p = fisher_exact(*_sum(failing), *_sum(sound))
+    return FailureInteraction(setting, level, other, failing, sound, instead[next(iter(failing))], p)
 
 
-def _some_level_learns(
+def _that_learn(
     runs: Sequence[RunSummary],
     setting: Setting,
     other: Setting,
     other_level: str,
     words: Mapping[str, str],
     finished: frozenset[str],
-) -> bool:
-    """Return whether some other level of a setting learns without failures under a level of the other setting."""
+) -> dict[str, Endings]:
+    """Return the levels of a setting that learn without failures under a level of the other setting."""
     those = [run for run in runs if value_of(run, other.name) == other_level]
-    cells = (counted((r for r in those if value_of(r, setting.name) == one), words, finished) for one in setting.levels)
-    return any(cell.learned >= _LEAST_RUNS and not cell.failures for cell in cells)
+    cells = {
+        one: counted((r for r in those if value_of(r, setting.name) == one), words, finished) for one in setting.levels
+    }
+    return {one: cell for one, cell in cells.items() if cell.learned >= _LEAST_RUNS and not cell.failures}
 
 
 def _sum(cells: Mapping[str, Endings]) -> tuple[int, int]:

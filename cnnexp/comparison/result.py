@@ -117,6 +117,7 @@ class FailureInteraction:
     other: Setting
     fails_with: Mapping[str, Endings]  # level of the other setting -> how the runs of both ended
     not_with: Mapping[str, Endings]
+    instead: Mapping[str, Endings]  # levels of the setting that learn with the first level that it fails with
     p: float  # Fisher's exact test of the two groups, not corrected: the counts are what is said
 
 

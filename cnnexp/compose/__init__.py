@@ -16,6 +16,7 @@ from cnnexp.compose.recorded_overrides import changed_overrides, recorded_overri
 from cnnexp.compose.refusals import came_from_hydra, explain
 from cnnexp.compose.run_command import run_command
 from cnnexp.compose.schemas import register_added
+from cnnexp.compose.typed_again import typed_again
 from cnnexp.config.columns import columns, other_settings, parameters, run_name
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "slurm_settings",
     "to_typed",
     "to_yaml",
+    "typed_again",
     "with_values",
 ]

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import PurePath
 
 from cnnexp.config.experiment import ExperimentConfig, all_settings, numbers_or_words
@@ -11,6 +10,7 @@ from cnnexp.config.extended import Extended, Extension
 from cnnexp.config.optimizer import AUTO
 from cnnexp.config.override import Override, unquote, values_of
 from cnnexp.config.setting import Setting, settings_of
+from cnnexp.config.shown_values import as_list, short_number
 from cnnexp.system.text import as_yaml
 
 Scalar = str | int | float | bool
@@ -105,17 +105,10 @@ def _part(key: str, value: str) -> str:
         return PurePath(value).name
     if name or group == "seed":
         label = setting.short or name or group
-        number = _number(value)
+        number = short_number(value)
+        if (elements := as_list(value)) is not None:
+            return f"{label}{'x'.join(elements)}" if setting.is_size else f"{label}_{'_'.join(elements)}"
         return f"{label}_{value}" if number is None else f"{label}{number}"
     if value == "none":
         return f"no_{group}"
     return "" if value == "default" else value
-
-
-def _number(text: str) -> str | None:
-    """Return a number in short, a whole one in full; None where `text` is not a number."""
-    with suppress(ValueError):
-        return str(int(text))
-    with suppress(ValueError):
-        return f"{float(text):.4g}"
-    return None

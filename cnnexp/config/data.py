@@ -31,7 +31,7 @@ class DataConfig:
     )  # model of a run of folds: refit | mean, of the folds' logits
     # unit: 0..1; standardize: zero mean, unit deviation per channel, fitted on train; model: as a pretrained one needs
     scaling: str
-    size: list[int] | None  # [height, width] the network sees; None: found from the data
+    size: list[int] | None = setting(is_size=True)  # [height, width] the network sees; None: found from the data
     color: str = setting(column="if set")  # auto | rgb | grey
     resize: str = setting(column="if set")  # auto | stretch | pad | crop
     kernel: str = setting(column="if set")  # nearest | bilinear | bicubic | lanczos

@@ -47,6 +47,7 @@ class Setting:
     affects: Effect = "result"
     column: Column = "always"  # of a comparison: always, or only where a run sets it itself; never: nor a parameter
     short: str | None = None  # label in run names; None: the setting's own name; empty: not named
+    is_size: bool = False  # a list of sides, read as 96×128
     neutral: Any = _NO_NEUTRAL  # value that means "as before this setting existed"
     unhashed: Any = _NO_NEUTRAL  # what the neutral value comes to for runs that are those of before
 
@@ -93,6 +94,7 @@ def setting(
     affects: Effect = "result",
     column: Column = "always",
     short: str | None = None,
+    is_size: bool = False,
     neutral: object = _NO_NEUTRAL,
     unhashed: object = _NO_NEUTRAL,
     required: bool = False,
@@ -104,7 +106,10 @@ def setting(
     do not name it, have that value, unless it is `required`: older than its namesake in another class of its group.
     Where the neutral value is decided for each run, as auto is, `unhashed` is the decision that stays out of the hash.
     """
-    metadata = {_KEY: Setting(affects=affects, column=column, short=short, neutral=neutral, unhashed=unhashed)}
+    described = Setting(
+        affects=affects, column=column, short=short, is_size=is_size, neutral=neutral, unhashed=unhashed
+    )
+    metadata = {_KEY: described}
     if required or neutral is _NO_NEUTRAL:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(metadata=metadata, default=neutral)

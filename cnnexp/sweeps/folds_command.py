@@ -64,7 +64,7 @@ def run_folds(
     forkserver.start()
     per_gpu = config.sweep.per_gpu if isinstance(config.sweep.per_gpu, int) else None
     executor = ProcessExecutor(cores=resources.cores(), limit=limit, devices=devices(), per_gpu=per_gpu)
-    job = Job(number=0, overrides=tuple(overrides), varied={}, config=config, name=name, environment={})
+    job = Job(number=0, overrides=tuple(overrides), varied={}, config=config, name=name, label=name, environment={})
     scheduler = Scheduler(
         settings=config.sweep,
         source=OneJob(job),

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnexp.compose import explain, replaces_one_value, run_command, run_name, to_typed, with_values
 from cnnexp.config import ExperimentConfig, Override, SweepConfig, TrackingConfig, values_of
+from cnnexp.config.shown_values import label_of
 from cnnexp.errors import ConfigError
 from cnnexp.records import EpochValues, RunCommand
 from cnnexp.sweeps.combinations import Combinations, Overrides
@@ -27,6 +28,7 @@ class Job:
     varied: Mapping[str, str]  # setting -> value, of those that differ between runs
     config: ExperimentConfig
     name: str
+    label: str  # what tells it from the other runs of its sweep: "lr 0.003, seed 1"
     environment: Mapping[str, str]  # hydra.job.env_set
     fold: int | None = None  # of a run of folds: which of them this is, from 1
 
@@ -53,6 +55,7 @@ class Job:
                 tracking=replace(self.config.tracking, models="all"),  # the run of folds is made from them
             ),
             name=f"{self.name}-fold{fold}",
+            label=f"{self.label}, fold {fold}",
             fold=fold,
         )
 
@@ -179,20 +182,23 @@ class Composer:
             ConfigError: the overrides contradict each other in this combination.
 
         """
-        values = [override for override in overrides if self._is_value(override, varied)]
-        others = tuple(override for override in overrides if override not in values)
+        replaced = [override for override in overrides if self._is_value(override, varied)]
+        others = tuple(override for override in overrides if override not in replaced)
         try:
             composed = self._composed(others)
-            task = with_values(composed.task, values)
+            task = with_values(composed.task, replaced)
         except Exception as error:  # whatever composing raises is about what the user wrote
             raise explain(error, overrides) from error
         config = to_typed(task)
+        name = config.tracking.run_name or run_name(config, overrides)
+        values = _values(overrides, varied)
         return Job(
             number=number,
             overrides=overrides,
-            varied=_values(overrides, varied),
+            varied=values,
             config=config,
-            name=config.tracking.run_name or run_name(config, overrides),
+            name=name,
+            label=label_of(values) or name,
             environment=composed.environment,
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from cnnexp.config.shown_values import label_of
 from cnnexp.records import RunInfo
 from cnnexp.sweeps.jobs import Job
 from cnnexp.system.text import markdown
@@ -76,6 +77,11 @@ class Result:
         )
 
     @property
+    def label(self) -> str:
+        """What tells it from the other runs of its sweep; its name where it is the only one."""
+        return label_of(self.varied) or self.name
+
+    @property
     def summary(self) -> str:
         """Its scores in one line; first how it failed to learn, because its scores are then those of guessing."""
         scores = f"val loss {self.metrics['best/val_loss']:.4f}, accuracy {self.metrics['best/val_accuracy']:.3f}"
@@ -141,7 +147,7 @@ class Results:
     def best_summary(self) -> str:
         """The best run so far in one line; empty where there is none."""
         best = self.ranked[:1]
-        return f"{best[0].name}: {best[0].summary}" if best and "best/val_loss" in best[0].metrics else ""
+        return f"{best[0].label}: {best[0].summary}" if best and "best/val_loss" in best[0].metrics else ""
 
     def is_beaten(self, result: Result) -> bool:
         """Return whether a run that this command has finished is as good as another run."""

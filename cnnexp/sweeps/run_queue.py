@@ -112,7 +112,7 @@ class RunQueue:
         run_hash = resolved.run_hash
         if self._records.results.knows(run_hash):
             if run_hash not in self._previous.finished:
-                self._report.note(f"{job.name} is the same run as one before; it is done once.")
+                self._report.note(f"{job.label} is the same run as one before; it is done once.")
             self._records.skip_duplicate(job, run_hash)
             return None
         if run_hash in self._previous.finished:

@@ -170,7 +170,7 @@ class RunRecords:
             self._ended.append(run.record)
         else:
             run.record.remove_model()  # its folds are under it
-        self._report.retried(run.job.key, run.job.name, reason, alone=run.attempts.alone)
+        self._report.retried(run.job.key, run.job.label, reason, alone=run.attempts.alone)
 
     def refuse(self, reason: str) -> None:
         """Note a combination that cannot be composed."""
@@ -202,7 +202,7 @@ class RunRecords:
         self._ended.append(run.record)
 
     def _report_end(self, run: SweepRun, text: str, *, good: bool) -> None:
-        self._report.ended(run.job.key, run.job.name, text, good=good, best=self.results.best_summary)
+        self._report.ended(run.job.key, run.job.label, text, good=good, best=self.results.best_summary)
 
 
 def _folds_text(run: SweepRun) -> str:

@@ -138,7 +138,7 @@ class Scheduler:
             gpu=run.gpu,
         )
         self._running[worker] = run
-        self._report.started(job.key, job.name, epochs=job.config.training.all_epochs)
+        self._report.started(job.key, job.label, epochs=job.config.training.all_epochs)
 
     def _handle(self, worker: WorkerHandle, message: Message) -> None:
         run = self._running[worker]
@@ -190,7 +190,7 @@ class Scheduler:
     def _note(self, run: SweepRun, text: str, *, attention: bool) -> None:
         """Print what a run says, a warning that others have, too, once."""
         if not attention or text not in self._warnings:
-            self._report.note(f"{run.job.name}: {text}", attention=attention)
+            self._report.note(f"{run.job.label}: {text}", attention=attention)
         if attention:
             self._warnings.add(text)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cnnexp.compose import typed_again
 from cnnexp.report.sweep_progress import SweepReport
 from cnnexp.sweeps.results import Results
 from cnnexp.system import caller
@@ -73,7 +74,7 @@ def _compared(uri: str, parent_id: str) -> SweepSummary:
         basis=basis(comparison),
         advice=advice_sentences(comparison),
         description=shortened(markdown_text(comparison)),
-        files={PAGE: page(comparison, command=again).encode()},
+        files={PAGE: page(comparison, command=again, typed_again=typed_again).encode()},
         trouble="",
         comparison=comparison,
     )

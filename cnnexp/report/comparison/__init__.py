@@ -3,6 +3,7 @@
 The HTML page is `html_page.page`, imported where one is written: its charts would delay every comparison.
 """
 
+from cnnexp.report.comparison.advice import advice_sentences
 from cnnexp.report.comparison.exports import (
     configuration_lines,
     csv_text,
@@ -15,7 +16,7 @@ from cnnexp.report.comparison.exports import (
 from cnnexp.report.comparison.json_document import json_text
 from cnnexp.report.comparison.terminal_table import print_comparison
 from cnnexp.report.comparison.verdict import basis, verdict
-from cnnexp.report.comparison.wording import advice_sentences, effect_sentence
+from cnnexp.report.comparison.wording import effect_sentence
 
 __all__ = [
     "advice_sentences",

@@ -6,10 +6,11 @@ from typing import Any
 
 from cnnexp.comparison.design import seed_of
 from cnnexp.comparison.result import Comparison, Row
+from cnnexp.report.comparison.advice import advice_sentences
 from cnnexp.report.comparison.json_document import difference_numbers, estimate_numbers
 from cnnexp.report.comparison.table_cells import failed_learning, secondary_metrics, table
 from cnnexp.report.comparison.verdict import verdict
-from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend
+from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend
 from cnnexp.system.text import markdown, plural, spreadsheet_cell
 
 _ROWS_IN_MARKDOWN = 50

@@ -7,10 +7,11 @@ from typing import Any
 from cnnexp.comparison.endings import Endings
 from cnnexp.comparison.paired import Estimate
 from cnnexp.comparison.result import Comparison, Difference, Effect, FoldDifference, Row, Share
+from cnnexp.report.comparison.advice import advice_sentences
 from cnnexp.report.comparison.headline import failure_words, interaction_words
 from cnnexp.report.comparison.table_cells import failed_learning
 from cnnexp.report.comparison.verdict import verdict
-from cnnexp.report.comparison.wording import advice_sentences, effect_sentence
+from cnnexp.report.comparison.wording import effect_sentence
 
 
 def estimate_numbers(estimate: Estimate) -> dict[str, float | int | None]:

@@ -9,14 +9,14 @@ from cnnexp.comparison.metric import metric
 from cnnexp.comparison.result import Comparison
 from cnnexp.diagnosis import advised_by_siblings
 from cnnexp.records import Finding, RunSummary
+from cnnexp.report.comparison.advice import advice_sentences
 from cnnexp.report.comparison.charts import COLORS, CURVE_ROWS, curves_chart, effects_chart, parallel_coordinates
 from cnnexp.report.comparison.confusions import SideBySide, side_by_side
 from cnnexp.report.comparison.table_cells import secondary_metrics, table
 from cnnexp.report.comparison.thumbnails import Thumbnails
-from cnnexp.report.comparison.train_again import train_again
+from cnnexp.report.comparison.train_again import TypedAgain, train_again
 from cnnexp.report.comparison.verdict import verdict
 from cnnexp.report.comparison.wording import (
-    advice_sentences,
     claims_text,
     effect_sentence,
     left_out_sentences,
@@ -43,10 +43,10 @@ class RunFacts:
     command: str
 
 
-def fragment(comparison: Comparison, *, command: str) -> str:
+def fragment(comparison: Comparison, *, command: str, typed_again: TypedAgain | None = None) -> str:
     """The verdict, tables and still charts within the output of a notebook, which keeps no scripts."""
     charts = [curves_chart(comparison, name) for name in _CURVES]
-    runs = _run_facts(comparison)
+    runs = _run_facts(comparison, typed_again)
     return template("comparison/fragment.html.j2").render(
         comparison=comparison,
         verdict=verdict(comparison),
@@ -96,7 +96,7 @@ def _secondary(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str,
     return tuple(metric(name).short for name in names), lines
 
 
-def _run_facts(comparison: Comparison) -> list[RunFacts]:
+def _run_facts(comparison: Comparison, typed_again: TypedAgain | None) -> list[RunFacts]:
     runs = [run for row in comparison.rows for run in row.configuration.runs]
     return [
         RunFacts(
@@ -104,7 +104,7 @@ def _run_facts(comparison: Comparison) -> list[RunFacts]:
             label=row_label(comparison, row),
             color=COLORS[index] if index < CURVE_ROWS else None,
             findings=_findings(run, runs) if place < _RUNS_LISTED else (),
-            command=train_again(comparison, run),
+            command=train_again(comparison, run, typed_again),
         )
         for place, (index, row, run) in enumerate(
             (index, row, run) for index, row in enumerate(comparison.rows) for run in row.configuration.runs

@@ -18,6 +18,7 @@ from cnnexp.comparison.slices import parts
 from cnnexp.comparison.tested_images import identify_test_images
 from cnnexp.diagnosis import advised_by_siblings, recorded_failure
 from cnnexp.records import RecordedPredictions, RunSummary
+from cnnexp.report.comparison.advice import advice_sentences
 from cnnexp.report.comparison.page_document import (
     Answers,
     ImagePart,
@@ -30,9 +31,9 @@ from cnnexp.report.comparison.page_document import (
 )
 from cnnexp.report.comparison.setting_words import level_name, setting_name
 from cnnexp.report.comparison.thumbnails import Thumbnails
-from cnnexp.report.comparison.train_again import train_again
+from cnnexp.report.comparison.train_again import TypedAgain, train_again
 from cnnexp.report.comparison.verdict import verdict
-from cnnexp.report.comparison.wording import advice_sentences, left_out_sentences, short_names
+from cnnexp.report.comparison.wording import left_out_sentences, short_names
 from cnnexp.system.text import plural
 
 SCHEMA = 1
@@ -50,7 +51,9 @@ _NO_VERDICT = (
 )
 
 
-def page_data(comparison: Comparison, *, command: str, running: Running | None = None) -> PageData:
+def page_data(
+    comparison: Comparison, *, command: str, running: Running | None, typed_again: TypedAgain | None
+) -> PageData:
     """Gather what was recorded of the runs of a comparison; large parts are read here, up to the limits above.
 
     With ``running``, the page of a sweep that has not ended, there is no verdict.
@@ -74,7 +77,7 @@ def page_data(comparison: Comparison, *, command: str, running: Running | None =
         store=next((word for word in shlex.split(command) if word.startswith("tracking.uri=")), ""),
         settings=_settings(runs),
         metrics=_metrics(runs),
-        runs=_runs(comparison, runs),
+        runs=_runs(comparison, runs, typed_again),
         importance=tuple(_importance(one) for one in comparison.importance),
         curves=curves,
         answers=answers,
@@ -133,7 +136,7 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
 
 
-def _runs(comparison: Comparison, runs: Sequence[RunSummary]) -> RunColumns:
+def _runs(comparison: Comparison, runs: Sequence[RunSummary], typed_again: TypedAgain | None) -> RunColumns:
     left_out = {run.run_id: reason for run, reason in comparison.left_out}
     keys = identify_test_images(runs).keys
     groups = {key: index for index, key in enumerate(dict.fromkeys(keys.values()))}
@@ -148,7 +151,7 @@ def _runs(comparison: Comparison, runs: Sequence[RunSummary]) -> RunColumns:
         images=tuple(groups[keys[run.run_id]] for run in runs),
         started=tuple(run.started for run in runs),
         seconds=tuple(_rounded(run.seconds, _DIGITS) for run in runs),
-        command=tuple(train_again(comparison, run) for run in runs),
+        command=tuple(train_again(comparison, run, typed_again) for run in runs),
         data_warnings=_data_warnings(runs),
         findings=tuple(_findings(run, runs) if index < _FINDINGS else None for index, run in enumerate(runs)),
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from cnnexp.comparison.design import ABSENT, Setting
 from cnnexp.comparison.result import Comparison, Row
 from cnnexp.report.comparison.wording import value_text
-from cnnexp.system.text import plural, printable
+from cnnexp.system.text import one_line, plural, printable
 
 MOST_SETTINGS = 3  # that are named in a headline
 _MOST_LETTERS = 24  # of a level
@@ -70,6 +70,6 @@ def level_name(setting: Setting, level: str) -> str:
 
 
 def _short_text(text: str) -> str:
-    """Return one word of a bearable length."""
-    text = "_".join(printable(text).split()) or "''"
+    """Return a text of a bearable length in one line."""
+    text = one_line(printable(text)) or "''"
     return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 9]}…{text[-8:]}"

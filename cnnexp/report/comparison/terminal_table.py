@@ -5,9 +5,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cnnexp.comparison.result import Comparison, Standing
+from cnnexp.report.comparison.advice import advice_sentences
 from cnnexp.report.comparison.table_cells import TIME, table
 from cnnexp.report.comparison.verdict import verdict
-from cnnexp.report.comparison.wording import advice_sentences, effect_sentence, left_out_sentences, legend
+from cnnexp.report.comparison.wording import effect_sentence, left_out_sentences, legend
 from cnnexp.report.table import Column, print_table
 from cnnexp.system.text import plural, printable
 

@@ -19,7 +19,6 @@ from cnnexp.comparison.result import (
     Standing,
 )
 from cnnexp.comparison.slices import Slice, SliceDifference
-from cnnexp.diagnosis import learning_advice
 from cnnexp.records import RunSummary
 from cnnexp.system.text import listed, plural
 
@@ -102,12 +101,6 @@ def left_out_sentences(comparison: Comparison) -> tuple[str, ...]:
         why = f" ({run.tags['failure']})" if "failure" in run.tags else ""
         by_reason.setdefault(reason, []).append(f"{run.name}{why}")
     return tuple(_counted(reason, names) for reason, names in by_reason.items())
-
-
-def advice_sentences(comparison: Comparison) -> tuple[str, ...]:
-    """Return for each setting of which runs learned nothing what to try, by what the others of the sweep know."""
-    runs = [run for row in comparison.rows for run in row.configuration.runs]
-    return learning_advice([*runs, *(run for run, _ in comparison.left_out)])
 
 
 def _counted(reason: str, names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnnexp.config.shown_values import label_of
 from cnnexp.errors import SweepError
 from cnnexp.report.console import open_console
 from cnnexp.report.sweep_progress import SweepReport
@@ -84,23 +85,23 @@ class _Follower:
     def __init__(self, plan: SweepPlan, folder: Path, report: SweepReport) -> None:
         self._folder = folder
         self._report = report
-        self._names = {run.number: run.name for run in plan.runs if run.number in plan.left}
+        self._labels = {run.number: label_of(run.varied) or run.name for run in plan.runs if run.number in plan.left}
         self._known: dict[int, RunState] = {}
 
     def look(self) -> None:
         """Report what has changed since the last look."""
-        for number, name in list(self._names.items()):
+        for number, label in list(self._labels.items()):
             state = RunState.read(self._folder, number)
             if state is not None and state != self._known.get(number):
                 self._known[number] = state
-                self._changed(number, name, state)
+                self._changed(number, label, state)
 
-    def _changed(self, number: int, name: str, state: RunState) -> None:
+    def _changed(self, number: int, label: str, state: RunState) -> None:
         if state.state == RUNNING:
-            self._report.started(number, name, epochs=0, stage=f"on {state.node}")
+            self._report.started(number, label, epochs=0, stage=f"on {state.node}")
         elif state.state == STOPPED:
-            self._report.stopped(number, name, state.reason)
+            self._report.stopped(number, label, state.reason)
         else:
             good = state.state == FINISHED and not state.failed_learning
-            self._report.ended(number, name, state.summary or state.reason, good=good, best="")
-            del self._names[number]
+            self._report.ended(number, label, state.summary or state.reason, good=good, best="")
+            del self._labels[number]

@@ -165,6 +165,14 @@ export class Chart {
   }
 }
 
+/** Update charts in steps, so that a frame may come after each. */
+export function* oneByOne(charts, view) {
+  for (const chart of charts) {
+    chart.update(view);
+    yield;
+  }
+}
+
 export function asCsv(rows) {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const cell = (value) => {

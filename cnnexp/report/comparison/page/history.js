@@ -1,6 +1,6 @@
 // Runs in the order in which they began: for a search, how it went; pruned runs are marked as what they are.
 
-import { Chart, levelTicks } from "#charts";
+import { Chart, levelTicks, oneByOne } from "#charts";
 import { signOf } from "#seeds";
 import { axisValue, columnNamed } from "#data";
 import { element } from "#dom";
@@ -95,7 +95,7 @@ export function searchView(data) {
       }),
   );
   const node = element("div", { class: "three" }, ...charts.map((chart) => chart.node));
-  return { node, update: (view) => charts.forEach((chart) => chart.update(view)) };
+  return { node, update: (view) => oneByOne(charts, view) };
 }
 
 function slice(data, view, colors, column) {

@@ -1,6 +1,6 @@
 // Two models on the same images: their confusion matrices, the difference, the scores of each class.
 
-import { Chart, escaped, tick } from "#charts";
+import { Chart, escaped, tick, oneByOne } from "#charts";
 import { choice, element, plural } from "#dom";
 import { writtenOn } from "#contrast";
 import { colorOf } from "#marks";
@@ -92,7 +92,7 @@ export function pairsView(data, state) {
         (score) => state.set({ score }),
       ),
     );
-    for (const chart of [...matrices, scores]) chart.update(view);
+    return oneByOne([...matrices, scores], view);
   };
   const three = element(
     "div",

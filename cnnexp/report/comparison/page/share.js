@@ -18,6 +18,7 @@ export function shareView(data) {
   );
   const isAlone = location.protocol !== "about:"; // not in the frame of MLflow's viewer, which has no address
   const best = element("code", {});
+  const typed = element("code", {});
   const who = element("p", { class: "quiet" });
   const again = element(
     "div",
@@ -30,6 +31,9 @@ export function shareView(data) {
     element("pre", {}, best),
     copy(best),
     who,
+    element("p", {}, "Without that record, from all of its settings:"),
+    element("pre", {}, typed),
+    copy(typed),
   );
   const node = element(
     "div",
@@ -46,11 +50,12 @@ export function shareView(data) {
     last = view;
     command.textContent = commandOf(view);
     again.hidden = !view.comparison?.objective;
-    if (!again.hidden)
-      best.textContent = ["cnnexp", "rerun", data.runs.id[view.comparison.rows[0].bestRun].slice(0, 12), data.store]
-        .filter(Boolean)
-        .map(quoted)
-        .join(" ");
+    if (!again.hidden) {
+      const run = view.comparison.rows[0].bestRun;
+      const words = ["cnnexp", "rerun", data.runs.id[run].slice(0, 12), data.store];
+      best.textContent = words.filter(Boolean).map(quoted).join(" ");
+      typed.textContent = data.runs.command[run];
+    }
     who.textContent = again.hidden ? "" : whoIs(view);
     if (isAlone) link.textContent = location.href.split("#")[0] + toHash(view.state);
   };

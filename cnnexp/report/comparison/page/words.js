@@ -37,6 +37,6 @@ function named(settings, row) {
 }
 
 function shortText(text) {
-  const joined = text.trim().split(/\s+/).join("_");
+  const joined = text.trim().split(/\s+/).join(" ");
   return joined.length <= 24 ? joined : `${joined.slice(0, 15)}…${joined.slice(-8)}`;
 }
