@@ -270,9 +270,9 @@ def test_json_names_the_setting():
 
 
 def test_the_terminal_shows_brackets_as_they_are_and_no_markup(capsys):
-    runs = [run(size, predictions(), data__size=size) for size in ("[8, 8]", "[9, 9]")]
+    runs = [run(ends, predictions(), data__value_range=ends) for ends in ("[8, 9]", "[9, 10]")]
     print_comparison(compared(runs), open_console())
     shown = capsys.readouterr().out
-    assert "[8, 8]" in shown
+    assert "[8, 9]" in shown
     assert not {"[bold]", "[dim]", "[yellow]", "\\["} & set(shown.split())
     assert "bold" not in shown

@@ -217,7 +217,7 @@ def test_a_comparison_that_fails_is_said_and_costs_nothing_else(tmp_path):
     results.add(Result(0, "no-test-split", {"seed": "0"}, "FINISHED", scores, 0.1, 32, "none", 1.0, ""))
     word = summary.summarize_with_comparison(results, uri=recorder.uri, parent_id=parent)
     assert "comparing them failed (ConfigError: --metric takes" in word.trouble
-    assert word.description.startswith("**best on validation: no-test-split")
+    assert word.description.startswith("**best on validation: seed 0: val loss 0.5000")
     assert word.files == {}
 
 

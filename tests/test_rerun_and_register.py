@@ -95,7 +95,10 @@ def test_the_commands_on_the_page_repeat_the_best_run_to_the_last_bit(tmp_path):
     for folder in (there, elsewhere):
         folder.mkdir()
     varied = ("training.batch_size=32,48", "data.size=[8,8],[10,10]")
-    sweep(*WORDS, "optimizer=sgd", "optimizer.momentum=0.8", "schedule=cosine", "data.limit=400", *varied, folder=there)
+    fixed = (*WORDS, "optimizer=sgd", "optimizer.momentum=0.8", "schedule=cosine", "data.limit=400")
+    printed = sweep(*fixed, *varied, folder=there)
+    assert "size 10×10" in printed
+    assert "optimizer=sgd" in next(there.glob("mlartifacts/**/comparison.html")).read_text()
     (parent,), _ = recorded(there)
     sweep("compare", parent.run_id[:12], "--html=page.html", folder=there, multirun=False)
     page = (there / "page.html").read_text()

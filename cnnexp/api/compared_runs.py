@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from cnnexp.cli.compare import find_and_compare
 from cnnexp.comparison import Comparison
-from cnnexp.compose import typed_again
 from cnnexp.report.comparison import (
     advice_sentences,
     configuration_lines,
@@ -107,6 +106,7 @@ class ComparedRuns:
 
     def html(self) -> str:
         """Return the comparison's page, which opens without network."""
+        from cnnexp.compose import typed_again  # Hydra, which few comparisons need
         from cnnexp.report.comparison.html_page import page
 
         return page(self.comparison, command=self.command, typed_again=typed_again)
@@ -117,6 +117,7 @@ class ComparedRuns:
         return text.getvalue()
 
     def _repr_html_(self) -> str:
+        from cnnexp.compose import typed_again
         from cnnexp.report.comparison.notebook_fragment import fragment
 
         return fragment(self.comparison, command=self.command, typed_again=typed_again)

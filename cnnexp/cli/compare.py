@@ -7,7 +7,6 @@ from pathlib import Path
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import separate_store
 from cnnexp.comparison import Comparison, compare
-from cnnexp.compose import typed_again
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
@@ -97,7 +96,8 @@ def _document(kind: str, comparison: Comparison, command: str) -> str:
 
 
 def _page(comparison: Comparison, command: str) -> str:
-    from cnnexp.report.comparison.html_page import page  # with its charts, which few comparisons draw
+    from cnnexp.compose import typed_again  # Hydra, which few comparisons need
+    from cnnexp.report.comparison.html_page import page
 
     return page(comparison, command=command, typed_again=typed_again)
 

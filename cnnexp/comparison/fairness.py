@@ -106,7 +106,7 @@ def _different_steps(rows: Sequence[Configuration], settings: Sequence[Setting])
     if most <= _STEPS_RATIO * max(fewest, 1):
         return None
     ends = [[row for row, mean in zip(rows, means, strict=True) if mean == end][:_TRIED] for end in (fewest, most)]
-    one, other = min(product(*ends), key=lambda pair: len(_apart(*pair, settings)))
+    one, other = min(product(*ends), key=lambda pair: len(_apart(pair[0], pair[1], settings)))
     apart = _apart(one, other, settings)
     return (
         f"Numbers of training steps differ: {fewest:,.0f} ({_label(one, apart)}) to {most:,.0f} "

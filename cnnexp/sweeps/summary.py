@@ -132,7 +132,7 @@ def next_steps(
 def _advice(sentences: Sequence[str]) -> str:
     """Return the first advice; the others are mostly the same for other settings."""
     more = len(sentences) - 1
-    return sentences[0] if not more else f"{sentences[0]} (and {more} more on the page)"
+    return sentences[0] if not more else f"{sentences[0]} (+{more} on the page)"
 
 
 def tell_caller(record: OwnedRecord, *, uri: str) -> None:

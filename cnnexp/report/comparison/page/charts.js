@@ -43,7 +43,6 @@ function baseLayout(colors) {
     gridcolor: colors.line,
     zerolinecolor: colors.line,
     linecolor: colors.quiet,
-    automargin: true,
     exponentformat: "e",
     tickfont: { color: colors.quiet },
   };
@@ -51,7 +50,7 @@ function baseLayout(colors) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colors.ink },
-    margin: { l: 52, r: 16, t: 12, b: 44 },
+    margin: { l: 66, r: 16, t: 12, b: 48 },
     xaxis: axis,
     yaxis: axis,
     hoverlabel: {
@@ -74,13 +73,31 @@ function merged(base, own) {
   return result;
 }
 
-/** Titles of axes as Plotly takes them. */
-function titled(layout, colors) {
+/** Axes as Plotly takes them: their titles, and room for ticks that are words; measuring numbers would cost a frame. */
+function withAxes(layout, colors) {
   for (const axis of [layout.xaxis, layout.yaxis]) {
     if (typeof axis.title === "string")
       axis.title = { text: axis.title, standoff: 8, font: { size: 12, color: colors.quiet } };
+    axis.automargin = axis.ticktext !== undefined;
+    axis.ticklabeloverflow = "allow";
   }
   return layout;
+}
+
+/**
+ * Call a function whose WebGL contexts are not antialiased. Plotly always asks for it, which without a graphics card
+ * takes as long as the lines themselves; twice the pixels of the screen are as smooth.
+ */
+function withoutAntialiasing(call) {
+  const { getContext } = HTMLCanvasElement.prototype;
+  HTMLCanvasElement.prototype.getContext = function (kind, attributes) {
+    return getContext.call(this, kind, attributes && { ...attributes, antialias: false });
+  };
+  try {
+    call();
+  } finally {
+    HTMLCanvasElement.prototype.getContext = getContext;
+  }
 }
 
 /**
@@ -145,13 +162,9 @@ export class Chart {
         ),
       ),
     );
-    const layout = titled(merged(merged(baseLayout(colors), { height: this.height }), figure.layout), colors);
-    window.Plotly.react(this.plot, figure.traces, layout, {
-      responsive: true,
-      displayModeBar: false,
-      doubleClick: false,
-      ...figure.config,
-    });
+    const layout = withAxes(merged(merged(baseLayout(colors), { height: this.height }), figure.layout), colors);
+    const config = { responsive: true, displayModeBar: false, doubleClick: false, ...figure.config };
+    withoutAntialiasing(() => window.Plotly.react(this.plot, figure.traces, layout, config));
     if (!this.isListening) this.listen(this.plot);
     this.isListening = true;
   }

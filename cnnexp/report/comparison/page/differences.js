@@ -1,6 +1,6 @@
 // What each setting does: every level against the first, all other settings and the seed held, for the runs that are left.
 
-import { element, plural } from "#dom";
+import { element, keepHeight, plural } from "#dom";
 import { SEEDS_FOR_A_VERDICT } from "#seeds";
 import { gainText, MARKS, pText, unitText } from "#wording";
 
@@ -12,7 +12,8 @@ export function differencesView() {
   const note = element("p", { class: "quiet" });
   const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": "differences between levels" };
   const node = element("div", {}, element("div", region, element("table", { class: "parts marked" }, head, body)), note);
-  const update = ({ comparison }) => {
+  const update = ({ comparison, isWhole }) => {
+    keepHeight(node, isWhole);
     const effects = comparison === null || comparison.refused ? [] : comparison.effects.filter(isShown);
     const both = effects.some(({ allRuns }) => allRuns !== null);
     const unit = comparison === null ? "" : unitText(comparison.metric);

@@ -55,6 +55,11 @@ export function mayDownload() {
   return window.origin !== "null" || window.parent === window;
 }
 
+/** Let an element not shrink while some runs are left out: all that stands below it would move, and be painted again. */
+export function keepHeight(node, isWhole) {
+  node.style.minHeight = isWhole ? "" : node.style.minHeight || `${node.offsetHeight}px`;
+}
+
 const WHILE = 3000; // ms for which a section is followed
 
 /** Scroll to a section, and follow it while what comes into view above it is drawn and moves it. */

@@ -129,7 +129,7 @@ function slice(data, view, colors, column) {
     ],
     layout: {
       hovermode: "closest",
-      margin: { t: 6, r: 6, l: 46, b: 42 },
+      margin: { t: 6, r: 6, l: 60, b: 44 },
       xaxis: { title: column.short, type: isLog ? "log" : "linear", ...ticks },
       yaxis: { title: objective.name.replace("best/", ""), type: isLogUp ? "log" : "linear", nticks: 5 },
     },

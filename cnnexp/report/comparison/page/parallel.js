@@ -76,7 +76,7 @@ export function parallelChart(data, state) {
         },
       ],
       config: { plotGlPixelRatio: runs.length > FEW ? 1 : 2 }, // without a graphics card each pixel counts
-      layout: { margin: { ...(isNarrow() ? { l: 40, r: 64 } : { l: 64, r: 80 }), t: angle ? 80 : 46, b: 18 } },
+      layout: { margin: { ...(isNarrow() ? { l: 40, r: 76 } : { l: 64, r: 80 }), t: angle ? 80 : 46, b: 18 } },
     };
   };
   const chart = new Chart("parallel-coordinates", {

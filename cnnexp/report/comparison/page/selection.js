@@ -40,7 +40,7 @@ function matches(data, run, words) {
     data.runs.failure[run],
     `seed=${data.runs.seed[run]}`,
   ];
-  for (const setting of data.settings) own.push(`${setting.name}=${levelOf(setting, run)}`);
+  for (const setting of data.settings) own.push(`${setting.name}=${levelOf(setting, run)}`, setting.texts[setting.values[run]]);
   const text = own.join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
 }

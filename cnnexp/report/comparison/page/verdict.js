@@ -1,6 +1,6 @@
 // The verdict: of all runs as the command line prints it; of a choice of runs computed here, marked as exploratory.
 
-import { element, plural } from "#dom";
+import { element, keepHeight, plural } from "#dom";
 import { endings } from "#columns";
 import { chosenByResult, LEFT_OUT } from "#selection";
 import { claimedEffects, failureWords, headline, interactionWords } from "#headline";
@@ -18,6 +18,7 @@ export function verdictView(data) {
       (view.isWhole &&
         view.metric.name === data.metric &&
         JSON.stringify(view.state.by ?? data.by) === JSON.stringify(data.by));
+    keepHeight(head, isOwn);
     if (isOwn) return head.replaceChildren(...whole);
     const why = view.isWhole
       ? "Computed again for another metric or grouping"
