@@ -388,7 +388,7 @@ def test_it_works_in_the_frame_of_mlflows_viewer(browser, file, tmp_path):
     frame = tmp_path / "viewer.html"
     told = "<script>addEventListener('message', event => { document.title = event.data; });</script>"
     ask = html_text(
-        "<script type='module'>const asking = setInterval(() => {"
+        "<script type='module'>document.getElementById('table').scrollIntoView(); const asking = setInterval(() => {"
         "  if (!['ready', 'settled'].every(name => name in document.documentElement.dataset)) return;"
         "  clearInterval(asking);"
         "  const offers = document.querySelectorAll('#scatter .offers button').length;"
