@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from cnnexp.compose.compose import compose_config
-from cnnexp.config import AUTO, Override, all_settings, numbers_or_words, types_of
+from cnnexp.config import AUTO, Override, names_affecting, numbers_or_words, types_of
 from cnnexp.config.columns import FOUND, SETTINGS, values
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import as_yaml
@@ -58,12 +58,14 @@ def _overrides(recorded: Mapping[str, str], named: Collection[str]) -> list[str]
     return [*chosen, *sources, *_values(typed, recorded)]
 
 
+@cache
 def _is_group(name: str) -> bool:
     return bool(types_of(name))
 
 
-def _sources() -> list[str]:
-    return [name for name, setting in all_settings().items() if setting.affects == "source"]
+@cache
+def _sources() -> tuple[str, ...]:
+    return names_affecting("source")
 
 
 def _group(text: str) -> str:
