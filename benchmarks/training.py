@@ -2,11 +2,18 @@
 
     python -m venv peers; peers/bin/pip install torch timm
     python benchmarks/training.py --peer peers/bin/python [--rows resnet lite0] [--rounds 5] [--compile] [--busy]
+    python benchmarks/training.py --peer peers/bin/python --quick    # one row a size, two rounds
 
 Each side builds its network in a process of its own and makes some steps that do not count. Then they take turns, so
 that a slower machine slows all of them: images a second are those of a turn, and ratios are those of the turns of one
-round. `resnet` and the like train from scratch; `lite0` is EfficientNet-Lite0 fine-tuned at 224 px: all weights change,
-and batch normalization uses its stored statistics. PyTorch's networks are channels-last.
+round. A number behind a name is the side in pixels, else it is 32. `resnet` and the like train from scratch; `lite0`,
+`resnet50` and `convnext` are pretrained backbones fine-tuned at 224 px: all weights change, and batch normalization
+uses its stored statistics. PyTorch's networks are channels-last.
+
+Two more sides take turns. A ceiling multiplies matrices, with as many multiplications as the convolutions and dense
+layers of the steps have, so that the ratio to it is the share of the machine's matrix ceiling. `cnnexp auto, fed` takes
+its batches from the input pipeline, with `augmentation=strong`: by what it is slower, training waits, or shares its
+cores with the pipeline.
 
 Where other programs run, threads that wait for one another cost each side differently. `--busy` measures what they do
 not change much: one thread, and images by second of processor time instead of wall time.
@@ -14,6 +21,7 @@ not change much: one thread, and images by second of processor time instead of w
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -28,6 +36,7 @@ import measuring
 
 PEER = Path(__file__).with_name("peers") / "torch_training.py"
 CLASSES, LEARNING_RATE = 10, 1e-3
+MATRIX = 2048
 WARM_UP = 2  # turns
 
 
@@ -35,6 +44,7 @@ WARM_UP = 2  # turns
 class Row:
     """A network, and what it is trained on."""
 
+    peer: str  # the network's name there
     overrides: tuple[str, ...]  # of cnnexp
     side: int  # pixels
     batch: int  # images of a step
@@ -42,13 +52,25 @@ class Row:
     fine_tuned: bool = False
 
 
+def _pretrained(peer: str, backbone: str, *, batch: int) -> Row:
+    overrides = ("model=pretrained", f"model.backbone={backbone}", "model.weights=none")
+    return Row(peer, overrides, 224, batch, 1, fine_tuned=True)
+
+
 ROWS = {
-    "baseline": Row(("model=baseline",), 32, 128, 8),
-    "vgg": Row(("model=vgg",), 32, 128, 4),
-    "resnet": Row(("model=resnet",), 32, 128, 4),
-    "airbench": Row(("model=airbench",), 32, 128, 2),
-    "lite0": Row(("model=pretrained", "model.weights=none"), 224, 32, 1, fine_tuned=True),
+    "baseline": Row("baseline", ("model=baseline",), 32, 128, 8),
+    "vgg": Row("vgg", ("model=vgg",), 32, 128, 4),
+    "resnet": Row("resnet", ("model=resnet",), 32, 128, 4),
+    "airbench": Row("airbench", ("model=airbench",), 32, 128, 2),
+    "baseline-64": Row("baseline", ("model=baseline",), 64, 64, 4),
+    "vgg-64": Row("vgg", ("model=vgg",), 64, 64, 2),
+    "resnet-64": Row("resnet", ("model=resnet",), 64, 64, 2),
+    "resnet-224": Row("resnet", ("model=resnet",), 224, 32, 2),
+    "lite0": _pretrained("lite0", "efficientnet_lite0", batch=32),
+    "resnet50": _pretrained("resnet50", "resnet50", batch=16),
+    "convnext": _pretrained("convnext_tiny", "convnext_tiny", batch=8),
 }
+QUICK = ("resnet", "airbench", "vgg-64", "lite0")
 
 
 def network(row: Row, precision: str, threads: int):
@@ -87,7 +109,46 @@ def batches(row: Row):
     return tf.data.Dataset.from_tensors((images, numbers.integers(0, CLASSES, row.batch))).repeat()
 
 
-def cnnexp(row: Row, precision: str, threads: int) -> Callable[[], object]:
+def fed(row: Row):
+    """Return an iterator of the input pipeline, with the strongest of the usual changes of images."""
+    import numpy as np
+
+    from cnnexp.compose import compose_config
+    from cnnexp.datasets import Split
+    from cnnexp.images import ImageSpec
+    from cnnexp.runs.resolved_settings import resolve_augmentation
+    from cnnexp.training.batches import batches
+
+    config = compose_config(["augmentation=strong", "data=cifar10"])
+    spec = ImageSpec(row.side, row.side, "rgb", "stretch", "bilinear", antialias=True, background=0)
+    count = 8 * row.batch
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (count, row.side, row.side, 3)).astype(np.uint8)
+    split = Split(images, np.arange(count), numbers.integers(0, CLASSES, count), ("x",) * count)
+    augmentation = resolve_augmentation(config.augmentation, config.data, spec)
+    endless = {"epochs": 10**6, "sampling": "shuffled", "seed": 0}
+    return iter(batches(split, augmentation=augmentation, batch_size=row.batch, **endless))
+
+
+def ceiling(row: Row, precision: str, threads: int) -> Callable[[], object]:
+    """Return what multiplies matrices as often as the steps of a turn multiply numbers."""
+    import tensorflow as tf
+
+    made = network(row, precision, threads)
+    forward = [  # multiplications of an image by each kernel: of the output's pixels, or of one
+        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        for layer in made.layers
+        if hasattr(layer, "kernel")
+    ]
+    each = 3 * sum(forward) - forward[0]  # forward, and two gradients; the pixels get none
+    dtype = next(layer.compute_dtype for layer in made.layers if hasattr(layer, "kernel"))
+    rows = each * row.batch * row.steps // MATRIX**2
+    one, other = (tf.cast(tf.random.normal((count, MATRIX)), dtype) for count in (rows, MATRIX))
+    multiply = tf.function(tf.matmul)
+    return lambda: multiply(one, other).numpy()
+
+
+def cnnexp(row: Row, precision: str, threads: int, *, is_fed: bool = False) -> Callable[[], object]:
     """Return what makes the steps of a turn."""
     import keras
     import numpy as np
@@ -97,7 +158,7 @@ def cnnexp(row: Row, precision: str, threads: int) -> Callable[[], object]:
     loss = Loss(class_weights=np.ones(CLASSES, np.float32), label_smoothing=0.0, gamma=0.0)
     made = network(row, precision, threads)
     trainer = Trainer(Network(made), keras.optimizers.AdamW(), loss, backbone_training=not row.fine_tuned)
-    read = iter(batches(row))
+    read = fed(row) if is_fed else iter(batches(row))
     return lambda: trainer(read, np.full(row.steps, LEARNING_RATE))
 
 
@@ -117,8 +178,11 @@ SIDES: dict[str, Callable[[Row, int], Callable[[], object]]] = {
     "cnnexp auto": lambda row, threads: cnnexp(row, "auto", threads),
     "cnnexp float32": lambda row, threads: cnnexp(row, "float32", threads),
     "Keras fit float32": keras_fit,
+    "cnnexp auto, fed": lambda row, threads: cnnexp(row, "auto", threads, is_fed=True),
+    "ceiling auto": lambda row, threads: ceiling(row, "auto", threads),
+    "ceiling float32": lambda row, threads: ceiling(row, "float32", threads),
 }
-OWN = ("cnnexp auto", "cnnexp float32")
+PEERS = ("Keras", "PyTorch", "torch.compile")  # how their names begin
 
 
 class Side:
@@ -159,10 +223,11 @@ def commands(name: str, peer: str | None, *, compiled: bool) -> dict[str, list[s
     row = ROWS[name]
     sides = {side: [sys.executable, __file__, "--rows", name, "--side", side] for side in SIDES}
     if peer is not None:
-        shape = [name, *map(str, (row.side, row.batch, row.steps))]
+        shape = [row.peer, *map(str, (row.side, row.batch, row.steps))]
         sides |= {f"PyTorch {kind}": [peer, str(PEER), *shape, kind, "eager"] for kind in ("float32", "bfloat16")}
         if compiled:
-            sides["torch.compile bfloat16"] = [peer, str(PEER), *shape, "bfloat16", "compile"]
+            for kind in ("float32", "bfloat16"):
+                sides[f"torch.compile {kind}"] = [peer, str(PEER), *shape, kind, "compile"]
     return sides
 
 
@@ -182,24 +247,36 @@ def measure(name: str, peer: str | None, *, rounds: int, compiled: bool, busy: b
                 rates[side.name].append(side.turn())
     own = rates["cnnexp auto"]
     for side, values in rates.items():
-        print(f"{name:9} {side:23} images/s {measuring.spread(values)}; cnnexp auto: {_times(own, values)}")
-    peers = [side for side in rates if side not in OWN]
-    for of, choose in (("median", statistics.median), ("best turn", max)):
-        fastest = max(peers, key=lambda side: choose(rates[side]))
-        ratio = choose(own) / choose(rates[fastest])
-        print(f"{name}: by the {of}, {ratio:.2f} times as many as the fastest peer, {fastest}", flush=True)
+        print(f"{name:11} {side:23} images/s {measuring.spread(values)}; cnnexp auto: {_times(own, values)}")
+    for precision in ("auto", "float32"):
+        mine = rates[f"cnnexp {precision}"]
+        theirs = [side for side in rates if side.startswith(PEERS) and (precision == "auto" or precision in side)]
+        fastest = max(theirs, key=lambda side: statistics.median(rates[side]))
+        times = statistics.median(mine) / statistics.median(rates[fastest])
+        share = statistics.median(_ratios(mine, rates[f"ceiling {precision}"]))
+        print(
+            f"{name}: in {precision}, {times:.2f} times as many as the fastest peer, {fastest} (medians); "
+            f"{share:.0%} of the matrix ceiling"
+        )
+    slower = 1 - statistics.median(_ratios(rates["cnnexp auto, fed"], own))
+    print(f"{name}: fed by the input pipeline with augmentation=strong, {slower:.0%} slower", flush=True)
+
+
+def _ratios(own: Sequence[float], values: Sequence[float]) -> list[float]:
+    """Return the ratios round by round."""
+    return [mine / theirs for mine, theirs in zip(own, values, strict=True)]
 
 
 def _times(own: Sequence[float], values: Sequence[float]) -> str:
-    """Return the ratios round by round."""
-    return measuring.spread([mine / theirs for mine, theirs in zip(own, values, strict=True)], " times as many")
+    return measuring.spread(_ratios(own, values), " times as many")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=ROWS)
     parser.add_argument("--peer", help="Python with PyTorch and timm; without it, Keras is the only peer")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--quick", action="store_true", help=f"rows {', '.join(QUICK)}, two rounds")
     parser.add_argument("--compile", action="store_true", help="torch.compile, too: minutes of compiling")
     parser.add_argument("--busy", action="store_true", help="other programs run: one thread, processor time")
     parser.add_argument("--side", choices=SIDES, help="used by the benchmark itself")
@@ -209,8 +286,10 @@ def main() -> None:
         serve(row, SIDES[asked.side](row, int(os.environ["OMP_NUM_THREADS"])))
         return
     print(measuring.machine(), flush=True)
-    for name in asked.rows:
-        measure(name, asked.peer, rounds=asked.rounds, compiled=asked.compile, busy=asked.busy)
+    for name in asked.rows or (QUICK if asked.quick else ROWS):
+        measure(
+            name, asked.peer, rounds=asked.rounds or (2 if asked.quick else 5), compiled=asked.compile, busy=asked.busy
+        )
 
 
 if __name__ == "__main__":

@@ -18,21 +18,21 @@ from torch import nn
 CLASSES = 10
 
 
-def baseline() -> nn.Module:
+def baseline(side: int) -> nn.Module:
     """The reference network: 32, 64 and 128 filters."""
     layers: list[nn.Module] = []
     for before, filters in ((3, 32), (32, 64), (64, 128)):
         layers += [nn.Conv2d(before, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 16, 128), nn.ReLU(), nn.Linear(128, CLASSES))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2 * side**2, 128), nn.ReLU(), nn.Linear(128, CLASSES))
 
 
-def vgg() -> nn.Module:
+def vgg(side: int) -> nn.Module:
     layers: list[nn.Module] = []
     for before, filters in ((3, 32), (32, 64), (64, 128)):
         for inputs in (before, filters):
             layers += [nn.Conv2d(inputs, filters, 3, padding=1), nn.ReLU()]
         layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 16, 256), nn.ReLU(), nn.Linear(256, CLASSES))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2 * side**2, 256), nn.ReLU(), nn.Linear(256, CLASSES))
 
 
 class Unit(nn.Module):
@@ -54,13 +54,15 @@ class Unit(nn.Module):
         return torch.relu(self.residual(x) + self.shortcut(x))
 
 
-def resnet() -> nn.Module:
+def resnet(side: int) -> nn.Module:
     units = [Unit(16, 16, 1), Unit(16, 16, 1), Unit(16, 32, 2), Unit(32, 32, 1), Unit(32, 64, 2), Unit(64, 64, 1)]
     stem = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    if side >= 128:
+        stem = [nn.Conv2d(3, 16, 7, 2, 3, bias=False), *stem[1:], nn.MaxPool2d(2)]
     return nn.Sequential(*stem, *units, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES))
 
 
-def airbench() -> nn.Module:
+def airbench(_: int) -> nn.Module:
     """A whitening convolution, whose kernel is not trained, and three blocks; features are divided by their root."""
     first = nn.Conv2d(3, 24, 2)
     first.weight.requires_grad = False
@@ -86,9 +88,9 @@ class _Scaled(nn.Module):
         return x * self._factor
 
 
-def lite0() -> nn.Module:
-    """EfficientNet-Lite0 as it is fine-tuned: batch normalization uses its stored statistics."""
-    model = timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)
+def fine_tuned(name: str) -> nn.Module:
+    """A backbone as it is fine-tuned: batch normalization uses its stored statistics."""
+    model = timm.create_model(name, num_classes=CLASSES)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
@@ -99,7 +101,8 @@ def main() -> None:
     name, *shape, precision, mode = sys.argv[1:]
     side, batch, steps = map(int, shape)
     torch.manual_seed(0)
-    model = {"baseline": baseline, "vgg": vgg, "resnet": resnet, "airbench": airbench, "lite0": lite0}[name]()
+    made = {"baseline": baseline, "vgg": vgg, "resnet": resnet, "airbench": airbench}
+    model = made[name](side) if name in made else fine_tuned({"lite0": "tf_efficientnet_lite0"}.get(name, name))
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8).contiguous(
