@@ -11,6 +11,7 @@
     ├── NonFiniteLossError training produced NaN or infinity
     ├── OutputError        what a command was started for cannot be printed
     ├── SweepError         a sweep cannot go on, or some of its runs failed
+    ├── WorkerError        a machine of a run on several is gone
     └── TrackingError      the MLflow store cannot be reached or refuses
         ├── TargetError    exit code 2: a command names no store or run, or several where it wants one
         └── StoreUnavailableError  the store fails at the moment: asking again may help
@@ -71,6 +72,10 @@ class OutputError(CnnexpError):
 
 class SweepError(CnnexpError):
     """A sweep cannot go on, or some of its runs failed."""
+
+
+class WorkerError(CnnexpError):
+    """A machine that computes a part of each batch of a run is gone."""
 
 
 class TrackingError(CnnexpError):

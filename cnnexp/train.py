@@ -27,7 +27,7 @@ from cnnexp.compose import (
     to_typed,
     to_yaml,
 )
-from cnnexp.config import ExperimentConfig, values_of
+from cnnexp.config import ExperimentConfig, TrainingConfig, values_of
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import caller, quiet, streams
@@ -88,6 +88,10 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
 
     config = pinned(config)
     require_gpu(config.training.device)
+    if config.data.has_folds:
+        config.training.refuse_several_machines()
+    if config.training.strategy == "multi_worker":
+        _require_machines(config.training)
     name = config.tracking.run_name or run_name(config, overrides)
     print_title(name)  # before what takes seconds to import
     from cnnexp.runs.pretrained import find_pretrained
@@ -107,6 +111,14 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     if not sweep.tags:
         _tell_caller(receipt, uri=config.tracking.uri)
     return metrics[config.sweep.objective]
+
+
+def _require_machines(training: TrainingConfig) -> None:
+    """Join the machines of a run on several, before anything of it is recorded."""
+    from cnnexp.system import ray_cluster
+
+    ray_cluster.join(training.cluster, of=ray_cluster.RUN)
+    ray_cluster.require_others("cpu")
 
 
 def _recorded(

@@ -8,11 +8,11 @@ from cnnexp.compose import compose_config, run_command
 from cnnexp.sweeps.executors.leases import GpuLeases, GpuNeed
 from cnnexp.sweeps.executors.process_executor import ProcessExecutor
 from cnnexp.sweeps.executors.protocol import DatasetInspected, Failed, Finished, InspectTask, TrainTask
-from cnnexp.sweeps.executors.ray_cluster import gpus_of
 from cnnexp.sweeps.jobs import Job
 from cnnexp.sweeps.run_records import SweepRun
 from cnnexp.system.devices import Devices, Gpu
 from cnnexp.system.find_devices import made_up
+from cnnexp.system.ray_cluster import gpus_of
 from cnnexp.tracking import OwnedRecord
 from support.sweep_processes import recorded, sweep
 

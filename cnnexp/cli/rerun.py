@@ -79,7 +79,7 @@ def run(target: str, settings: Sequence[str], *, uri: str) -> int:
 def _device(recorded: RunSummary) -> list[str]:
     """Return the override for the kind of device that a run has used; a run of earlier versions does not say."""
     used = recorded.settings.get("used.device")
-    return [] if used is None else [f"training.device={'cpu' if used == 'cpu' else 'gpu'}"]
+    return [] if used is None else [f"training.device={'cpu' if used.split()[0] == 'cpu' else 'gpu'}"]
 
 
 def _one_run(target: str, uri: str) -> RunSummary:

@@ -26,7 +26,8 @@ class TrainingConfig:
     precision: str = setting(affects="machine", column="if set")  # float32 | tf32 | bfloat16 | auto: docs/devices.md
     # auto | cpu | gpu | gpu:1: see docs/devices.md; a run on the processor is the one that it was without this setting.
     device: str = setting(affects="machine", column="if set", short="", neutral="auto", unhashed="cpu")
-    strategy: str = setting(affects="machine", column="if set", neutral="none")  # none | mirrored: on all GPUs at once
+    strategy: str = setting(affects="machine", column="if set", neutral="none")  # none | mirrored | multi_worker
+    cluster: str = setting(affects="execution", neutral="auto")  # of multi_worker: auto, or host:port of Ray's head
     deterministic: bool = setting(affects="machine", column="if set", neutral=True)  # the same seed, the same numbers
     # Seconds between two states that are saved; auto: each epoch, and each minute of a long one; None: none is saved.
     checkpoint_every: float | str | None = setting(affects="execution", neutral="auto")
@@ -67,10 +68,11 @@ class TrainingConfig:
                 "training.device must be auto, cpu, gpu, or a GPU by its number, such as gpu:1; cnnexp doctor lists "
                 f"them. Got {self.device!r}."
             )
-        one_of("training.strategy", self.strategy, ("none", "mirrored"))
-        if self.strategy == "mirrored" and ":" in self.device:
+        one_of("training.strategy", self.strategy, ("none", "mirrored", "multi_worker"))
+        if self.strategy != "none" and ":" in self.device:
+            where = "on all GPUs" if self.strategy == "mirrored" else "on the first GPU of each machine"
             raise ConfigError(
-                "training.strategy=mirrored trains on all GPUs: with it training.device is auto or gpu, got "
+                f"training.strategy={self.strategy} trains {where}: with it training.device is auto or gpu, got "
                 f"{self.device}."
             )
         if self.precision == "tf32" and self.device == "cpu":
@@ -85,6 +87,19 @@ class TrainingConfig:
                 )
         else:
             within("training.checkpoint_every", self.checkpoint_every, 0)
+
+    def refuse_several_machines(self) -> None:
+        """Refuse a run on several machines where there are several runs.
+
+        Raises:
+            ConfigError: it is one.
+
+        """
+        if self.strategy == "multi_worker":
+            raise ConfigError(
+                "training.strategy=multi_worker is for a single run, without folds: it has all machines of its "
+                "cluster. A sweep gives each run a machine of its own: hydra/launcher=ray."
+            )
 
     @property
     def images_per_step(self) -> int:

@@ -60,6 +60,8 @@ def _tried(config: ExperimentConfig) -> ExperimentConfig:
     training, optimizer, data = config.training, config.optimizer, config.data
     if training.accumulate == AUTO:
         training = dataclasses.replace(training, accumulate=1)
+    if training.strategy == "multi_worker":  # whose machines have the parts of a batch that this one has
+        training = dataclasses.replace(training, strategy="none")
     if optimizer.learning_rate == AUTO:
         optimizer = dataclasses.replace(optimizer, learning_rate=_ANY_RATE)
     if data.has_folds and data.fold is None:

@@ -21,6 +21,7 @@ def environment(*, threads: int, precision: str, device: Device, deterministic: 
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "unset"),
         "deterministic": deterministic,
         "device": device.name,
+        **({"machines": device.machines} if device.machines > 1 else {}),
         **(_gpus(device, tf32=precision == "tf32") if device.gpus else {}),
     }
 

@@ -34,6 +34,7 @@ from cnnexp.runs.evaluate_splits import EvaluatedSplits, evaluate_splits, final_
 from cnnexp.runs.found_accumulation import accumulation_notes, find_accumulation, with_accumulation
 from cnnexp.runs.found_rate import at_rate, find_rate, is_searched, rate_notes, searching
 from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
+from cnnexp.runs.gradient_workers import Execution, RayMachines
 from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.origin import origin_of
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
@@ -196,6 +197,7 @@ def prepare(
     model = starting_model(config, splits, settings, pretrained, networks=graphs.networks)
     require_blocks(model, freeze=config.training.freeze)
     network_training = NetworkTraining(
+        machines=_machines(config, settings),
         config=config,
         splits=splits,
         settings=settings,
@@ -211,6 +213,20 @@ def prepare(
         return model, network_training, None
     found = find_rate(network_training, model)
     return model, at_rate(network_training, found.learning_rate), found
+
+
+def _machines(config: ExperimentConfig, settings: ResolvedSettings) -> RayMachines | None:
+    """Return the other machines of a run on several; None: it computes here alone, as a head on cached features."""
+    if settings.device.machines == 1 or config.training.freeze == "backbone":
+        return None
+    execution = Execution(
+        threads=settings.threads,
+        kind=settings.device.kind,
+        precision=settings.precision,
+        deterministic=settings.deterministic,
+        model=config.model if isinstance(config.model, Extended) else None,
+    )
+    return RayMachines.started(execution)
 
 
 def _own_graphs(config: ExperimentConfig, graphs: GraphCache | None) -> GraphCache:
@@ -248,7 +264,7 @@ def run_info(
         augmentation=str(settings.augmentation),
         steps_per_epoch=settings.steps_per_epoch,
         device=settings.device.name,
-        devices=1 if config.training.freeze == "backbone" else max(1, len(settings.device.gpus)),
+        devices=1 if config.training.freeze == "backbone" else settings.device.count,
         notes=(*splits.notes, *settings.notes, *accumulation_notes(accumulation), *rate_notes(found)),
         found=found,
         accumulation=accumulation,

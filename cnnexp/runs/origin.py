@@ -47,8 +47,10 @@ def origin_of(
 
 def _of_device(settings: ResolvedSettings, environment: Mapping[str, Any]) -> dict[str, str]:
     """Return what is other than the processor, and other than deterministic."""
-    of_gpus = {"device": settings.device.name, "driver": str(environment.get("driver"))} if settings.device.gpus else {}
-    return of_gpus | ({} if settings.deterministic else {"deterministic": "false"})
+    device = settings.device
+    named = {"device": device.name} if device.gpus or device.machines > 1 else {}
+    driver = {"driver": str(environment.get("driver"))} if device.gpus else {}
+    return named | driver | ({} if settings.deterministic else {"deterministic": "false"})
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, str]) -> Changes:

@@ -24,7 +24,7 @@ from cnnexp.config import (
 from cnnexp.errors import ConfigError
 from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
 from cnnexp.runs.environment import environment
-from cnnexp.system import resources
+from cnnexp.system import ray_cluster, resources
 from cnnexp.system.devices import Device
 from cnnexp.system.find_devices import devices
 
@@ -90,9 +90,14 @@ def resolve(
     height, width, _ = splits.spec.shape
     images_per_step, images = config.training.images_per_step, len(splits.train)
     mirrored = config.training.strategy == "mirrored"
-    device = Device.choose(config.training.device, devices(), mirrored=mirrored)
+    device, cores = Device.choose(config.training.device, devices(), mirrored=mirrored), resources.cores()
+    if config.training.strategy == "multi_worker":
+        ray_cluster.join(config.training.cluster, of=ray_cluster.RUN)
+        nodes = ray_cluster.require_others(device.kind)
+        device = dataclasses.replace(device, machines=1 + len(nodes))
+        cores = min(cores, *(node.cores for node in nodes))
     threads, precision = resolve_execution(
-        config, images=images, height=height, width=width, cores=resources.cores(), pretrained=pretrained, device=device
+        config, images=images, height=height, width=width, cores=cores, pretrained=pretrained, device=device
     )
     statistics = channel_statistics(splits.train)
     return ResolvedSettings(

@@ -23,7 +23,17 @@ from cnnexp.runs.cached_features import CachedFeatures
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.runs.split_outputs import OutputsOfFeatures, OutputsOfImages, SplitOutputs
 from cnnexp.system.text import first_line
-from cnnexp.training import NOT_SAVED, Checkpoint, Examples, FitConfig, GraphCache, MicroBatch, Network, Trainer
+from cnnexp.training import (
+    NOT_SAVED,
+    Checkpoint,
+    Examples,
+    FitConfig,
+    GraphCache,
+    Machines,
+    MicroBatch,
+    Network,
+    Trainer,
+)
 
 # Of the first stage. A head is one layer, whose loss is convex: Adam comes near its minimum at any moderate rate, and a
 # rate that suits a whole network says nothing about it. A sweep of learning rates with training.freeze=backbone shows
@@ -51,6 +61,7 @@ class NetworkTraining:
     starts_from_weights: bool  # of an earlier training, be it elsewhere
     build: Callable[[str], keras.Model]  # the untrained model that computes in a precision
     graphs: GraphCache  # of earlier runs in this process
+    machines: Machines | None  # others that compute a part of each batch
     on_epoch: Callable[[EpochValues], bool]
     on_progress: Callable[[str, int, int], None]
     checkpoint: Checkpoint = NOT_SAVED
@@ -234,6 +245,7 @@ class NetworkTraining:
             ema=settings.ema,
             mixed=settings.freeze != "backbone" and self.settings.augmentation.mixes,
             devices=[] if settings.freeze == "backbone" else training.device_names(self.settings.device),
+            machines=self.machines,
         )
 
     @property

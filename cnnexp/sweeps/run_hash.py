@@ -34,6 +34,7 @@ def resolve(
         ConfigError: there is no such device, or it does not have the precision.
 
     """
+    config.training.refuse_several_machines()
     device = Device.choose(config.training.device, devices, mirrored=config.training.strategy == "mirrored")
     threads, precision = resolve_execution(
         config,

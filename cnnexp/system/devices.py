@@ -37,6 +37,7 @@ class Device:
 
     gpus: tuple[Gpu, ...] = ()
     note: str | None = None  # why it does not compute on a GPU that stands here
+    machines: int = 1  # of which each has such a device
 
     @property
     def kind(self) -> str:
@@ -46,10 +47,15 @@ class Device:
     @property
     def name(self) -> str:
         """`cpu`, or the model of its GPUs."""
-        if not self.gpus:
-            return "cpu"
         count = len(self.gpus)
-        return self.gpus[0].name if count == 1 else f"{count} × {' and '.join(sorted({g.name for g in self.gpus}))}"
+        here = f"{count} × {' and '.join(sorted({g.name for g in self.gpus}))}" if count > 1 else "cpu"
+        here = self.gpus[0].name if count == 1 else here
+        return here if self.machines == 1 else f"{here} on each of {self.machines} machines"
+
+    @property
+    def count(self) -> int:
+        """How many devices share each batch."""
+        return max(1, len(self.gpus)) * self.machines
 
     @classmethod
     def choose(cls, asked: str, devices: Devices, *, mirrored: bool = False) -> Self:

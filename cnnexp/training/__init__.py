@@ -18,6 +18,7 @@ from cnnexp.training.frozen_networks import FrozenNetworks
 from cnnexp.training.graph_cache import GraphCache
 from cnnexp.training.layer_rates import with_layer_rates
 from cnnexp.training.losses import Loss, balanced_class_weights, loss_facts
+from cnnexp.training.machine_parallel import Machines
 from cnnexp.training.network import Network, fold_temperature, require_zip_date, to_bytes
 from cnnexp.training.optimizers import build_optimizer
 from cnnexp.training.rate_finder import LOWEST_RATE, find_learning_rate
@@ -36,6 +37,7 @@ __all__ = [
     "FrozenNetworks",
     "GraphCache",
     "Loss",
+    "Machines",
     "MicroBatch",
     "Network",
     "Plateau",

@@ -19,7 +19,8 @@ from cnnexp.training.batches import Examples, label_spec, moves_images
 from cnnexp.training.data_parallel import on_devices
 from cnnexp.training.device_images import DeviceImages
 from cnnexp.training.losses import Loss
-from cnnexp.training.network import Network
+from cnnexp.training.machine_parallel import GradientSpec, Machines, on_machines
+from cnnexp.training.network import Network, to_bytes
 from cnnexp.training.weight_average import WeightAverage
 
 MicroBatch: TypeAlias = int | tf.Variable | None  # images whose gradient is computed at a time; None: all of a batch
@@ -40,6 +41,7 @@ class Trainer:
         ema: float | None = None,
         mixed: bool = False,
         devices: Sequence[str] = (),
+        machines: Machines | None = None,
     ) -> None:
         """Prepare training.
 
@@ -53,10 +55,11 @@ class Trainer:
             ema: Decay of the average of the weights, see `WeightAverage`; None: there is none.
             mixed: The labels of its batches are mixed, see `augmentation.mixed_labels`.
             devices: The names of those that compute a batch together; none: the one that TensorFlow chooses.
+            machines: Others that compute a part of each batch.
 
         """
-        self._trained = list(network.model.trainable_variables if trained is None else trained)
-        optimizer.build(self._trained)
+        self.trained = list(network.model.trainable_variables if trained is None else trained)
+        optimizer.build(self.trained)
         self.network = network
         self._optimizer = optimizer
         self._loss = loss
@@ -67,6 +70,7 @@ class Trainer:
         self._backbone_training = backbone_training
         self._mixed = mixed
         self._devices = tuple(devices)
+        self._machines = machines
         inputs, (label_type, label_shape) = network.model.inputs[0], label_spec(mixed=mixed)
         batches = tf.data.IteratorSpec(
             (tf.TensorSpec(inputs.shape, inputs.dtype), tf.TensorSpec(label_shape, label_type))
@@ -111,7 +115,7 @@ class Trainer:
         loss = (self._loss.class_weights.tolist(), self._loss.label_smoothing, self._loss.gamma)
         ema = self._average and self._average.decay
         optimizer = (type(self._optimizer).__name__, settings)
-        trained = ([variable.path for variable in self._trained], self._backbone_training)
+        trained = ([variable.path for variable in self.trained], self._backbone_training)
         return json.dumps([self.network.signature, optimizer, loss, trained, self._micro_batch, ema, self._mixed])
 
     @property
@@ -174,7 +178,14 @@ class Trainer:
 
         """
         sums = tf.constant(loss, tf.float32), tf.constant(correct, tf.float32)
-        done, loss, correct, last = self._graph(batches, tf.constant(learning_rates, tf.float32), *sums)
+        if self._machines is not None:
+            self._machines.load(self, self._spec)
+        try:
+            done, loss, correct, last = self._graph(batches, tf.constant(learning_rates, tf.float32), *sums)
+        except tf.errors.OpError:
+            if self._machines is not None:
+                self._machines.raise_failure()
+            raise
         return float(loss), float(correct), int(done), bool(np.isfinite(last))
 
     def _run(
@@ -226,21 +237,51 @@ class Trainer:
         return made, loss, correct, last
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        compute: Gradients = self._gradients
-        if self._micro_batch is not None:
-            compute = accumulated(compute, self._trained, micro_batch=self._micro_batch)
+        compute: Gradients = self.gradients
         if self._devices:
-            compute = on_devices(compute, self._statistics, devices=self._devices)
+            compute = on_devices(compute, self.statistics, devices=self._devices)
+        if self._machines is not None:
+            compute = on_machines(
+                compute,
+                trained=self.trained,
+                statistics=self.statistics,
+                random_states=self.random_states,
+                machines=self._machines,
+            )
         loss, correct, gradients = compute(images, labels)
-        self._optimizer.apply(gradients, self._trained)
+        self._optimizer.apply(gradients, self.trained)
         if self._average is not None:
             self._average.update(self._optimizer.iterations)
         return loss, correct
 
     @property
-    def _statistics(self) -> list[keras.Variable]:
+    def statistics(self) -> list[keras.Variable]:
         """What a step changes beside weights and random states: the statistics of batch normalization."""
         return [one for one in self.network.model.non_trainable_variables if tf.as_dtype(one.dtype).is_floating]
+
+    @property
+    def random_states(self) -> list[keras.Variable]:
+        """What dropout draws from, each a seed and a counter."""
+        return [one for one in self.network.model.non_trainable_variables if tf.as_dtype(one.dtype).is_integer]
+
+    def _spec(self) -> GradientSpec:
+        """Return what another machine needs to compute gradients alike."""
+        assert self._micro_batch is None or isinstance(self._micro_batch, int)
+        trainable = [id(one) for one in self.network.model.trainable_variables]
+        return GradientSpec(
+            model=to_bytes(self.network.model),
+            loss=self._loss,
+            trained=tuple(trainable.index(id(one)) for one in self.trained),
+            backbone_training=self._backbone_training,
+            micro_batch=self._micro_batch,
+            mixed=self._mixed,
+        )
+
+    def gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Return the mean loss of a batch, its correct answers, and the gradient by each of `trained`."""
+        if self._micro_batch is None:
+            return self._gradients(images, labels)
+        return accumulated(self._gradients, self.trained, micro_batch=self._micro_batch)(images, labels)
 
     def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
@@ -248,7 +289,7 @@ class Trainer:
             loss = tf.reduce_mean(self._losses(logits, labels))
             if self.network.model.losses:
                 loss += tf.add_n(self.network.model.losses)
-        gradients = tape.gradient(loss, self._trained)
+        gradients = tape.gradient(loss, self.trained)
         own = tf.cast(labels[:, 0], tf.int64) if self._mixed else labels
         correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == own, tf.float32))
         return loss, correct, gradients

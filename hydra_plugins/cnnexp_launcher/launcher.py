@@ -44,8 +44,8 @@ class RayLauncher(CnnexpLauncher):
 
     def executor(self, *, limit: int | None, per_gpu: int | None, notify: Callable[[str], None]) -> "Executor":
         """Join the cluster and return an executor on it."""
-        from cnnexp.sweeps.executors import ray_cluster
         from cnnexp.sweeps.executors.ray_executor import RayExecutor
+        from cnnexp.system import ray_cluster
 
         ray_cluster.join(self.address)
         return RayExecutor(limit=limit, per_gpu=per_gpu, notify=notify)

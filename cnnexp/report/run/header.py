@@ -1,5 +1,6 @@
 """The header: what this run is going to do, before it does it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,7 @@ def header_rows(info: RunInfo, settings: Mapping[str, Any], *, columns: bool) ->
 
 def _machine(info: RunInfo, settings: Mapping[str, Any]) -> str:
     """Name the device, and how it computes."""
-    device = "processor" if info.device == "cpu" else printable(info.device)
+    device = re.sub("^cpu", "processor", printable(info.device))
     varies = "" if settings["training"]["deterministic"] else ", not deterministic"
     return f"{device}, {plural(info.threads, 'thread')}, {info.precision}, seed {settings['seed']}{varies}"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnexp.errors import SweepError
-from cnnexp.sweeps.executors import ray_cluster, ray_worker
+from cnnexp.sweeps.executors import ray_worker
 from cnnexp.sweeps.executors.leases import GpuNeed
 from cnnexp.sweeps.executors.process_executor import remove_if_empty
 from cnnexp.sweeps.executors.protocol import (
@@ -26,7 +26,7 @@ from cnnexp.sweeps.executors.protocol import (
     TrainTask,
     WorkerDied,
 )
-from cnnexp.system import resources
+from cnnexp.system import ray_cluster, resources
 from cnnexp.system.devices import Devices
 from cnnexp.system.text import plural
 
@@ -161,7 +161,7 @@ class RayExecutor:
         one = ActorHandle(actor, threads, gpus=gpus, temporary=temporary)
         self._actors.append(one)
         if not temporary:
-            self._pending[actor.introduce.remote(ray_worker.versions())] = one
+            self._pending[actor.introduce.remote(ray_cluster.versions())] = one
             self._waiting_since = time.monotonic()
         return one
 

@@ -9,21 +9,14 @@ import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from cnnexp.errors import SweepError
 from cnnexp.sweeps.executors import forkserver
 from cnnexp.sweeps.executors.process_executor import ProcessExecutor, ProcessHandle
 from cnnexp.sweeps.executors.protocol import Message, Task, TrainTask, WorkerDied
+from cnnexp.system import ray_cluster
 
 LOG, RECORD = "log", "record"  # in the folder of a task
-_LIBRARIES = ("cnnexp", "tensorflow", "keras", "numpy", "scikit-learn")  # that a run's numbers depend on
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that a run's numbers depend on."""
-    return {name: version(name) for name in _LIBRARIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +87,7 @@ class RayWorker:
             SweepError: it has other versions than those expected.
 
         """
-        other = {name: found for name, found in versions().items() if found != expected[name]}
-        if other:
-            listed = ", ".join(f"{name} {found} instead of {expected[name]}" for name, found in other.items())
-            raise SweepError(
-                f"Every node must have the versions of the machine that runs the sweep; {socket.gethostname()} has "
-                f"{listed}. Install the same there."
-            )
-        return socket.gethostname()
+        return ray_cluster.introduction(expected)
 
     def start(self, task: Task, *, time_limit: float | None, timeout: float) -> Poll:
         """Start a task and poll it."""
