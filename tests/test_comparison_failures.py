@@ -73,9 +73,20 @@ def test_advice_names_each_setting_that_helps():
     assert rate.endswith("0.001 learned. Next: optimizer.learning_rate=0.001")
     assert batch == (
         "With learning rate 0.01, batch size 64 learned (6 runs), and 16 did not (3 of 6 runs learned nothing). "
-        "Next: training.batch_size=64"
+        "To keep learning rate 0.01: training.batch_size=64"
     )
     assert advice_sentences(compared(grid(3))) == ()
+
+
+def test_advice_repeats_what_the_findings_of_the_best_settings_would_change():
+    short = Finding("F3", 2, "under-trained", "It ended too early.", {}, 0.9, "training.epochs=16")
+    vague = Finding("L1", 1, "wrong labels", "Some are wrong.", {}, 0.9, "look at the files")
+    runs = [
+        replace(run, read_findings=lambda: (short, vague)) if run.settings["seed"] == "0" else run for run in grid(3)
+    ]
+    assert advice_sentences(compared(runs)) == (
+        "Best settings so far: under-trained (1 of 3 runs). Next: training.epochs=16",
+    )
 
 
 def test_an_effect_is_about_the_runs_that_learned_and_all_runs_stand_beside_it():

@@ -82,7 +82,7 @@ def test_a_learning_rate_that_fails_under_another_seed_is_not_advised():
     runs = [recorded(0.01, seed=0), recorded(0.01, "collapsed", seed=1)]
     (sentence,) = learning_advice(runs)
     assert sentence.endswith("Next: optimizer.learning_rate=0.001")
-    assert sentence.startswith("1 of 2 runs learned nothing (learning rate 0.01 collapsed)")
+    assert sentence.startswith("1 of 2 runs learned nothing: learning rate 0.01 collapsed")
 
 
 def test_runs_with_other_settings_are_no_siblings():
@@ -103,7 +103,7 @@ def test_settings_of_which_the_same_failed_share_a_sentence():
         for rate, failure in ((0.1, "collapsed"), (0.01, None))
     ]
     assert learning_advice(runs) == (
-        "10 of 20 runs learned nothing (learning rate 0.1 collapsed) under 10 combinations of the other settings: "
+        "10 of 20 runs learned nothing: learning rate 0.1 collapsed under 10 combinations of the other settings; "
         "0.01 learned. Next: optimizer.learning_rate=0.01",
     )
     other = recorded(0.001, seed=5, regularization__dropout="3")  # is the best under this dropout
@@ -167,7 +167,7 @@ def test_a_comparison_shows_which_runs_collapsed_and_what_to_try(capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "· 1/2 collapsed 0.01" in printed
     assert "· collapsed 0.1" in printed
-    assert "Advice: 3 of 6 runs learned nothing (learning rate 0.01 collapsed, 0.1 collapsed)" in printed
+    assert "Advice: 3 of 6 runs learned nothing: learning rate 0.01 collapsed, 0.1 collapsed" in printed
     assert "Next: optimizer.learning_rate=0.001" in printed
     assert "collapsed" in csv_text(comparison)
     for text in (json_text(comparison), markdown_text(comparison), page(comparison, command="c")):

@@ -28,7 +28,7 @@ from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_ass
 from cnnexp.diagnosis.past_the_best import detect_past_the_best
 from cnnexp.diagnosis.ranking import rank
 from cnnexp.diagnosis.shortcut import detect_shortcut
-from cnnexp.diagnosis.siblings import LEARNING_RATE, advised_by_siblings, learning_advice
+from cnnexp.diagnosis.siblings import LEARNING_RATE, OF_RATES, advised_by_siblings, learning_advice
 from cnnexp.diagnosis.small_validation import detect_small_validation
 from cnnexp.diagnosis.split_gap import detect_split_gap
 from cnnexp.diagnosis.strong_dropout import detect_strong_dropout
@@ -47,6 +47,7 @@ __all__ = [
     "DIVERGED",
     "LEARNING_RATE",
     "LEVEL",
+    "OF_RATES",
     "Answers",
     "Neighbours",
     "RunEvidence",

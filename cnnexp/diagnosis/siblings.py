@@ -16,6 +16,7 @@ from cnnexp.records import Finding, RunSummary
 from cnnexp.system.text import listed, plural
 
 LEARNING_RATE, SEED, EPOCHS = "optimizer.learning_rate", "seed", "training.epochs"
+OF_RATES = frozenset({"T1", "T2"})  # findings that say which learning rate to take, which runs beside know better
 _IS_TOO_HIGH = {failure.how: failure.too_high for failure in FAILURES}
 _CLOSE = 4.0  # times: learning rates nearer to each other than this leave nothing to try between them
 _STEP = 10.0  # times: beyond the learning rates that were tried
@@ -68,7 +69,7 @@ def advise(trials: Sequence[Trial], *, epochs: int | None) -> Advice:
 
 def advised_by_siblings(finding: Finding, run: RunSummary, runs: Iterable[RunSummary]) -> Finding:
     """Return a finding about the learning rate of `run` with what all `runs` together advise; another one as it is."""
-    if finding.id not in {"T1", "T2"}:
+    if finding.id not in OF_RATES:
         return finding
     trials = [trial for one in runs if _family(one) == _family(run) and (trial := _trial(one)) is not None]
     if len({trial.learning_rate for trial in trials}) < 2:
@@ -121,12 +122,11 @@ def _failed(family: Sequence[RunSummary]) -> _Failed | None:
 
 def _sentence(group: Sequence[_Failed]) -> str:
     count, tried = sum(one.count for one in group), sum(one.tried for one in group)
-    what = f"{count} of {plural(tried, 'run')} learned nothing (learning rate {group[0].named})"
-    if len(group) > 1:
-        what = f"{what} under {len(group)} combinations of the other settings"
+    under = f" under {len(group)} combinations of the other settings" if len(group) > 1 else ""
+    what = f"{count} of {plural(tried, 'run')} learned nothing: learning rate {group[0].named}{under}"
     advised = Counter(one.advice for one in group)
     if len(advised) == 1:
-        return f"{what}: {group[0].advice.reason}. Next: {group[0].advice.repair}"
+        return f"{what}; {group[0].advice.reason}. Next: {group[0].advice.repair}"
     repairs = Counter(one.advice.repair for one in group).most_common()
     return f"{what}. Next: {listed((f'{repair} (under {n})' for repair, n in repairs), most=_MOST_REPAIRS)}"
 
