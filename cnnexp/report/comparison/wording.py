@@ -30,6 +30,7 @@ MARKS = {
     Standing.UNTESTED: "·",
 }
 ACCURACY = metric("test/accuracy")  # what parts of the images are compared in
+_NONE = 1e-9  # half an interval, within rounding
 _LOPSIDED = 0.15  # of its half width, by which an interval may be off its middle and still be shown with ±
 _NAMES_SHOWN = 5  # of runs left out, for each reason
 
@@ -171,7 +172,7 @@ def value_text(estimate: Estimate, metric: Metric) -> str:
     most = 4 if metric.is_share or abs(estimate.mean) < 10 else 1
     half = estimate.half_width
     digits = _digits(half, most)
-    if half is None or estimate.low is None or estimate.high is None:
+    if half is None or half < _NONE or estimate.low is None or estimate.high is None:  # ties say nothing of other seeds
         return _fixed(estimate.mean, digits)
     if abs((estimate.low + estimate.high) / 2 - estimate.mean) <= _LOPSIDED * half:
         return f"{_fixed(estimate.mean, digits)} ± {_fixed(half, digits)}"
@@ -190,7 +191,7 @@ def gain_text(estimate: Estimate, metric: Metric) -> str:
     """Such as ``+0.80 ± 0.31``; an asymmetric interval is written out."""
     half = estimate.half_width
     mean = amount_text(estimate.mean, metric, signed=True, half_width=half)
-    if estimate.low is None or estimate.high is None or half is None:
+    if estimate.low is None or estimate.high is None or half is None or half < _NONE:
         return mean
     if abs((estimate.low + estimate.high) / 2 - estimate.mean) < 1e-9:
         return f"{mean} ± {amount_text(half, metric, half_width=half)}"

@@ -8,7 +8,7 @@ export function controls(data, state) {
   const bar = element("div", { class: "bar" });
   const search = element("input", {
     type: "search",
-    placeholder: "such as adam seed=3",
+    placeholder: "adam seed=3",
     "aria-label": "search runs",
     value: state.values.search,
   });
@@ -66,13 +66,14 @@ function grouping(data, { settings }, state) {
   );
 }
 
-function columnsPanel(data, { state: chosen }, state) {
+function columnsPanel(data, { state: chosen, settings, metric, comparison }, state) {
+  const always = new Set([...settings.map(({ column }) => column), metric, comparison?.objective]);
   const shown = new Set(chosen.columns ?? ["seconds/train"]);
   const toggle = (name, isOn) => {
     isOn ? shown.add(name) : shown.delete(name);
     state.set({ columns: [...shown] });
   };
-  const names = [...data.metrics, ...data.settings].map(({ name }) => name);
+  const names = [...data.metrics, ...data.settings].filter((each) => !always.has(each)).map(({ name }) => name);
   return panel(
     "Columns",
     names.map((name) => checkbox(name, shown.has(name), (isOn) => toggle(name, isOn))),

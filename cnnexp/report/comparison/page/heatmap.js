@@ -1,7 +1,7 @@
-// Two settings against each other: the mean of the metric in every cell, and how many runs of it learned nothing.
+// Two settings against each other: the mean of the metric over the runs of every cell that learned, and how many did not.
 
 import { Chart, escaped, tick } from "#charts";
-import { choice, element, shortNumber } from "#dom";
+import { choice, element, plural, shortNumber } from "#dom";
 import { endings } from "#columns";
 import { writtenOn } from "#contrast";
 import { mean } from "#statistics";
@@ -16,7 +16,7 @@ export function heatmapView(data, state) {
       .flat()
       .map(({ value }) => value)
       .filter((value) => value !== null);
-    if (known.length === 0) return "No run that is left has the metric.";
+    if (known.length === 0) return "No run that is left has the metric and learned.";
     const scale = [
       [0, colors.well],
       [1, colors.high],
@@ -28,7 +28,7 @@ export function heatmapView(data, state) {
       label: `${view.metric.name} by ${across.name} and ${up.name}, from ${shortNumber(Math.min(...known))} to ${shortNumber(Math.max(...known))}`,
       rows: cells
         .flat()
-        .filter(({ value }) => value !== null)
+        .filter(({ runs }) => runs > 0)
         .map(({ x, y, value, runs, ended }) => ({
           [across.name]: across.levels[x],
           [up.name]: up.levels[y],
@@ -51,6 +51,7 @@ export function heatmapView(data, state) {
           colorbar: { thickness: 10, tickfont: { color: colors.quiet }, outlinewidth: 0 },
         },
         ...(isFew ? [writtenOn(z, textsOf(cells), colorscale, Math.min(...known), Math.max(...known))] : []),
+        withoutScore(cells, colors),
       ],
       layout: {
         xaxis: {
@@ -91,12 +92,31 @@ function textsOf(cells) {
   return cells.map((line) => line.map(({ text }) => text));
 }
 
-function axesOf({ data, state, settings }) {
-  const usual = settings.map(({ column }) => column);
-  return (state.heat ?? [usual[0]?.name, usual[1]?.name]).map((name) => data.settingNamed.get(name));
+/** Cells of which no run learned: they have no colour, and say why. */
+function withoutScore(cells, colors) {
+  const failed = cells.flat().filter(({ value, runs }) => value === null && runs > 0);
+  return {
+    type: "scatter",
+    mode: "text",
+    x: failed.map(({ x }) => x),
+    y: failed.map(({ y }) => y),
+    text: failed.map(({ text }) => text),
+    customdata: failed.map(({ hover }) => hover),
+    hovertemplate: "%{customdata}<extra></extra>",
+    textfont: { color: colors.bad },
+    showlegend: false,
+  };
+}
+
+/** Those a reader chose, else those of the first interaction that is said, else the first two. */
+function axesOf({ data, state, settings, comparison }) {
+  const [said] = [...(comparison?.failureInteractions ?? []), ...(comparison?.scoreInteractions ?? [])];
+  const usual = said ? [said.setting, said.other] : settings;
+  return (state.heat ?? [0, 1].map((place) => usual[place]?.column.name)).map((name) => data.settingNamed.get(name));
 }
 
 function cellsOf(data, view, across, up) {
+  const usable = new Set(view.comparison?.usable);
   const inCell = new Map();
   for (const run of view.runs) {
     const key = `${across.values[run]} ${up.values[run]}`;
@@ -106,13 +126,17 @@ function cellsOf(data, view, across, up) {
   return up.levels.map((_, y) =>
     across.levels.map((_, x) => {
       const runs = inCell.get(`${x} ${y}`) ?? [];
-      const values = runs.map((run) => view.metric.values[run]).filter((value) => value !== null);
+      const learned = runs.filter((run) => usable.has(run) && data.runs.learned_nothing[run] === "");
+      const values = learned.map((run) => view.metric.values[run]);
       const value = values.length ? mean(values) : null;
       const ended = endings(data, runs);
-      const text = value === null ? "" : `${shortNumber(value, 3)}${ended ? "<br>×" : ""}`;
+      const lost = runs.length - learned.length;
+      const text = [value === null ? "" : shortNumber(value, 3), lost ? `× ${lost} of ${runs.length}` : ""]
+        .filter(Boolean)
+        .join("<br>");
       const hover = [
         `${across.short} ${across.texts[x]}, ${up.short} ${up.texts[y]}`,
-        `${shortNumber(value)}, ${runs.length} runs`,
+        `${shortNumber(value)} over ${learned.length} of ${plural(runs.length, "run")}`,
         ended,
       ]
         .filter(Boolean)

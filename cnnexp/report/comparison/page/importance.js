@@ -1,10 +1,12 @@
 // How much of the differences between runs each setting explains by itself, for the runs that are left.
 
-import { Chart } from "#charts";
+import { Chart, tick } from "#charts";
 import { plural } from "#dom";
 import { importanceBothWays } from "#variance";
+import { isNarrow } from "#width";
 
 const ROOM = 34; // pixels of a setting
+const LONGEST = [24, 48]; // letters of its name, on a telephone and elsewhere
 
 export function importanceView(data) {
   let bars = [];
@@ -46,7 +48,12 @@ export function importanceView(data) {
         hovermode: "closest",
         margin: { r: 30 },
         xaxis: { title: "% of the variance", range: [-2, 102], zeroline: true },
-        yaxis: { type: "category", autorange: true },
+        yaxis: {
+          type: "category",
+          autorange: true,
+          tickvals: shown.map(({ setting }) => setting),
+          ticktext: shown.map(({ setting }) => tick(setting, LONGEST[isNarrow() ? 0 : 1])),
+        },
       },
     };
   };

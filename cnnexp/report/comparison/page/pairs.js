@@ -5,9 +5,11 @@ import { choice, element, plural } from "#dom";
 import { writtenOn } from "#contrast";
 import { colorOf } from "#marks";
 import { accuracyDifference, mcNemarMidP } from "#statistics";
-import { gainText, pText } from "#wording";
+import { SEEDS_FOR_A_VERDICT } from "#seeds";
+import { gainText, pText, STANDINGS, unitText } from "#wording";
 
 const WRITTEN = 20; // classes, up to which every cell has its number
+const OTHERS = 2; // seeds of a row of which something is said
 const CLASSES = 40; // in the chart of scores: those that differ most
 const ACCURACY = { name: "test/accuracy", is_share: true };
 
@@ -56,6 +58,8 @@ function confusionOf(data, run) {
 export function pairsView(data, state) {
   const bar = element("div", { class: "bar" });
   const summary = element("p", {});
+  const seeds = element("p", { class: "quiet" });
+  const alone = element("p", { class: "quiet" });
   const names = data.answers.class_names;
   const matrices = [0, 1, 2].map(
     (place) =>
@@ -76,7 +80,9 @@ export function pairsView(data, state) {
     const set = (place) => (run) =>
       state.set({ pair: pair.map((own, index) => (index === place ? Number(run) : own)) });
     bar.replaceChildren(choice("first", options, pair[0], set(0)), choice("second", options, pair[1], set(1)));
-    summary.textContent = `${howChosen(view)} ${summaryOf(data, pair)}`;
+    summary.textContent = `${howChosen(view)} ${summaryOf(data, pair)}${overSeeds(view, pair)}`;
+    seeds.textContent = seedsText(view, pair, (other) => `${wrongOf(data, other)} wrong, most often ${mostOften(data, other)}`);
+    alone.textContent = seedsText(view, pair);
     titles[0].textContent = modelLabel(view, pair[0]);
     titles[1].textContent = modelLabel(view, pair[1]);
     titles[2].textContent = "Second minus first: green is better, red worse";
@@ -99,7 +105,8 @@ export function pairsView(data, state) {
     { class: "three" },
     ...matrices.map((chart, place) => element("div", {}, titles[place], chart.node)),
   );
-  const node = element("div", {}, bar, summary, three, element("h3", {}, "Scores of each class"), scoreBar, scores.node);
+  const ofClasses = element("h3", {}, "Scores of each class");
+  const node = element("div", {}, bar, summary, seeds, three, ofClasses, alone, scoreBar, scores.node);
   return { node, update };
 }
 
@@ -120,6 +127,35 @@ function summaryOf(data, pair) {
   const gain = gainText(accuracyDifference(counts.first, counts.second, images), ACCURACY);
   const p = pText(mcNemarMidP(counts.first, counts.second));
   return `${said} Second minus first: ${gain} points (McNemar, ${p}, of these two models alone).`;
+}
+
+/** What is known of the settings of the two models, where one of them is the reference. */
+function overSeeds({ groups, data, metric }, pair) {
+  const [first, second] = pair.map((run) => groups.find(({ runs }) => runs.includes(run))?.row);
+  const gain = second?.overSeeds?.gain;
+  if (data.running !== null || first?.standing !== "reference" || !gain) return "";
+  const few = gain.n < SEEDS_FOR_A_VERDICT ? `, no verdict: it needs ${SEEDS_FOR_A_VERDICT}` : `, ${STANDINGS[second.standing]}`;
+  return ` Their settings in ${metric.name}: ${gainText(gain, metric)} ${unitText(metric)} (${plural(gain.n, "seed")}${few}).`;
+}
+
+/** Which seed of its settings each model is, and what `told` says of its other seeds; empty where there are no others. */
+export function seedsText(view, pair, told = null) {
+  const { answers, runs } = view.data;
+  const said = pair.map((run, place) => {
+    const own = view.groups.find((group) => group.runs.includes(run))?.runs ?? [];
+    const others = own.filter((other) => other !== run && answers.of(other) !== undefined);
+    if (others.length === 0) return "";
+    const each = told ? others.slice(0, OTHERS).map((other) => `seed ${runs.seed[other].slice(0, 12)}: ${told(other)}`) : [];
+    const rest = told && others.length > OTHERS ? [`${others.length - OTHERS} more`] : [];
+    const beside = told ? ` (${[...each, ...rest].join("; ")})` : "";
+    return `the ${["first", "second"][place]} is seed ${runs.seed[run].slice(0, 12)} alone${beside}`;
+  });
+  const known = said.filter(Boolean);
+  return known.length ? `One seed of each setting: ${known.join(", ")}. Other seeds can be chosen as first and second.` : "";
+}
+
+function wrongOf(data, run) {
+  return data.answers.of(run).right.filter((right) => !right).length;
 }
 
 function mostOften(data, run) {

@@ -1,9 +1,14 @@
-// The hardest test images under every combination of settings: label, answers, how sure each model is.
+// The hardest test images under the best run of each combination of settings: label, answers, how sure each model is.
 
 import { button, choice, element, plural } from "#dom";
 import { modelLabel } from "#pairs";
 
 const SHOWN = 24;
+const WORDS = {
+  wrong: "hardest first",
+  disagreement: "most disagreed about first",
+  opened: "that one model gets wrong",
+};
 const ROWS = 6; // answers beside an image before the rest is folded
 
 export function picturesView(data, state) {
@@ -20,11 +25,7 @@ export function picturesView(data, state) {
     bar.replaceChildren(
       choice(
         "images",
-        [
-          ["wrong", "that most settings get wrong"],
-          ["disagreement", "about which settings disagree"],
-          ["opened", "that one model gets wrong"],
-        ],
+        Object.entries(WORDS),
         order,
         (pictures) => state.set({ pictures }),
       ),
@@ -41,7 +42,10 @@ export function picturesView(data, state) {
     );
     const images = order === "opened" ? mistakesOf(data, opened) : hardest(data, models, order);
     const shared = view.settings.filter((one) => !differs(one, models));
-    note.textContent = `${plural(images.length, "image")} of ${data.answers.images}; under ${plural(models.length, "model")}, the best run of each combination shown that learned${shared.length ? `, all with ${shared.map((one) => valueOf(one, models[0])).join(", ")}` : ""}.`;
+    const all = shared.length ? `, all with ${shared.map((one) => valueOf(one, models[0])).join(", ")}` : "";
+    const isOne = view.groups.some(({ runs }) => runs.length > 1); // of the seeds of its settings
+    const seeds = isOne ? `: one seed; others may get other images wrong, see them under "${WORDS.opened}"` : "";
+    note.textContent = `${countText(data, images.length, models, order)} A model is the best run of a combination shown that learned${all}${seeds}.`;
     list.replaceChildren(
       ...images.slice(0, shown).map((image) => card(data, view, image, models, order === "opened" ? opened : null)),
     );
@@ -57,6 +61,15 @@ export function picturesView(data, state) {
     );
   };
   return { node, update };
+}
+
+/** Which images are here, and how many. */
+function countText({ answers }, count, models, order) {
+  const [wrong, all] = [plural(count, "image"), plural(models.length, "model")];
+  if (order === "opened") return `${wrong} of ${answers.images} that this model gets wrong, the surest answers first.`;
+  const some = models.length === 1 ? "the model gets" : `at least one of ${all} gets`;
+  if (order === "wrong") return `${wrong} of ${answers.images} that ${some} wrong, those first that most get wrong.`;
+  return `${wrong} of ${answers.images} that some of ${all} get right and others wrong, the evenest first.`;
 }
 
 /** The best run of each row whose answers are here; those that learned nothing only where there are no others. */
@@ -126,9 +139,7 @@ function answer(data, view, image, run, models) {
   const mark = element(
     "span",
     { class: isRight ? "right" : "wrong" },
-    isRight ? "✓ " : "✗ ",
-    isRight ? said : element("s", {}, said),
-    ` ${sure}`,
+    `${isRight ? "✓" : "✗"} ${said} (${sure})`,
   );
   return element(
     "li",

@@ -2,7 +2,7 @@
 // cnnexp/comparison/slices.py in the browser, for any two models.
 
 import { element } from "#dom";
-import { modelLabel, pairOf } from "#pairs";
+import { modelLabel, pairOf, seedsText } from "#pairs";
 import { accuracyDifference, differenceOfShares, fisherExact, holm, mcNemarMidP } from "#statistics";
 import { gainText, pText } from "#wording";
 
@@ -44,6 +44,14 @@ function adjusted(found) {
   return found.map((one, index) => ({ ...one, pAdjusted: pValues[index] }));
 }
 
+/** The part in which a run is weakest, by its p. */
+function weakest(answers, run) {
+  const found = slicesOf(answers, run).map((one, index) => ({ ...one, label: answers.parts[index].label }));
+  const isWeak = ({ right, images, otherRight, otherImages }) => right / images < otherRight / otherImages;
+  const [first] = found.filter(isWeak).sort((one, other) => one.p - other.p);
+  return first ? `weakest in ${first.label}, ${(first.right / first.images).toFixed(2)}` : "weaker in no part";
+}
+
 export function slicesView(data) {
   const head = element("thead");
   const body = element("tbody");
@@ -59,7 +67,7 @@ export function slicesView(data) {
     const gains = sliceDifferences(data.answers, ...pair);
     const least = (index) => Math.min(own[0][index].p, own[1][index].p, gains[index].p);
     const order = data.answers.parts.map((_, index) => index).sort((one, other) => least(one) - least(other));
-    note.textContent = `First: ${modelLabel(view, pair[0])}. Second: ${modelLabel(view, pair[1])}. Both are chosen above. p is corrected over all ${order.length} parts, intervals are for one part alone: one that excludes 0 is no claim. Bold is more than chance.`;
+    note.textContent = `First: ${modelLabel(view, pair[0])}. Second: ${modelLabel(view, pair[1])}. Both are chosen above. p is corrected over all ${order.length} parts, intervals are for one part alone: one that excludes 0 is no claim. Bold is more than chance. ${seedsText(view, pair, (other) => weakest(data.answers, other))}`;
     const titles = ["part", "images", "first", "elsewhere", "p", "second", "elsewhere", "p", "second − first", "p"];
     head.replaceChildren(
       element(

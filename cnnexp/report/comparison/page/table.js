@@ -1,11 +1,11 @@
 // The table: one row a combination of settings (folds its seeds) or one row a run.
 
-import { groupColumns, runColumns } from "#columns";
+import { endings, groupColumns, runColumns } from "#columns";
 import { theme } from "#charts";
 import { button, comeTo, element, plural } from "#dom";
 import { colorOf, hasRowColors } from "#marks";
 import { STANDINGS } from "#wording";
-import { isNarrow } from "#width";
+import { isFolded } from "#width";
 
 const SHOWN = 200; // rows that are in the document at once
 
@@ -27,7 +27,7 @@ export function tableView(data, state) {
   let shown = SHOWN;
   const update = (view) => {
     const all = view.state.grouped ? groupColumns(view) : runColumns(view);
-    const columns = isNarrow() && view.settings.length ? narrowed(all, view) : all;
+    const columns = isFolded() && view.settings.length ? narrowed(all, view) : all;
     const colors = theme();
     const isColored = view.state.grouped && hasRowColors(view, colors);
     const rows = sorted(view.state.grouped ? view.groups : view.runs.map((run) => ({ runs: [run] })), columns, view);
@@ -50,7 +50,7 @@ export function tableView(data, state) {
   return { node, update };
 }
 
-/** Columns for a telephone: the settings in one column that stays, their scores beside it, then all else. */
+/** Columns for a narrow window: the settings and how their runs ended in one column that stays, then scores, then all else. */
 function narrowed(columns, view) {
   const names = new Set(view.settings.map(({ column }) => column.name));
   const results = new Set(["score", "objective", view.metric.name, view.comparison?.objective?.name]);
@@ -60,6 +60,7 @@ function narrowed(columns, view) {
     stays: true,
     text: ({ runs }) =>
       view.settings.map(({ column }) => `${column.short} ${column.texts[column.values[runs[0]]]}`).join(", "),
+    warning: ({ runs }) => endings(view.data, runs),
     sortBy: ({ runs }) => view.settings.map(({ column }) => column.texts[column.values[runs[0]]]).join(" "),
   };
   const others = columns.filter(({ key }) => key !== "" && !names.has(key));
@@ -132,6 +133,7 @@ function bodyRow(row, columns, view, state, color) {
       { class: kindOf(column), title: column.key === "" && row.row ? STANDINGS[standing] : null },
       ...(index === 0 && color ? [element("i", { class: "swatch", style: `background:${color}` })] : []),
       content,
+      ...(column.warning?.(row) ? [element("b", { class: "warning" }, column.warning(row))] : []),
     );
   });
   return element(

@@ -5,6 +5,7 @@ import { button, comeTo, element } from "#dom";
 const QUESTIONS = [
   ["Which setting is best?", "table"],
   ["Does a setting matter?", "differences"],
+  ["Is the difference real?", "pairs"],
   ["Which runs failed, and why?", "findings"],
   ["What do two models get wrong?", "pairs"],
   ["Which images are hard?", "pictures"],
@@ -14,7 +15,14 @@ const QUESTIONS = [
 /** A button that leads back to the questions from wherever a reader is. */
 export function backToQuestions() {
   const back = () => comeTo(document.getElementById("ways").closest("section"));
-  return button("↑ Questions", back, { class: "back" });
+  const made = button("↑ Questions", back, { class: "back away" });
+  let last = scrollY;
+  const hide = () => {
+    made.classList.toggle("away", scrollY > last); // on a telephone it lies over what is read: only on the way up
+    last = scrollY;
+  };
+  addEventListener("scroll", hide, { passive: true });
+  return made;
 }
 
 /** Buttons, not links: the address of the page keeps what is chosen. */

@@ -9,13 +9,14 @@ export const STANDINGS = {
   untested: "not tested",
 };
 
+const NONE = 1e-9; // half an interval, within rounding
 const LOPSIDED = 0.15; // of its half width, by which an interval may be off its middle and still be shown with ±
 
 /** Such as 0.981 ± 0.003, the mean to the second digit of the interval; 0.99 [0.71, 1.00] where lopsided. */
 export function valueText(estimate, metric) {
   const half = halfWidth(estimate);
   const digits = digitsOf(half, mostDigits(estimate, metric));
-  if (half === null) return fixed(estimate.mean, digits);
+  if (half === null || half < NONE) return fixed(estimate.mean, digits); // seeds that tie say nothing of others
   if (Math.abs((estimate.low + estimate.high) / 2 - estimate.mean) <= LOPSIDED * half) {
     return `${fixed(estimate.mean, digits)} ± ${fixed(half, digits)}`;
   }
@@ -38,7 +39,7 @@ function mostDigits({ mean }, metric) {
 export function gainText(estimate, metric) {
   const half = halfWidth(estimate);
   const amount = (value) => amountText(value, metric, { signed: true, half });
-  if (half === null) return amount(estimate.mean);
+  if (half === null || half < NONE) return amount(estimate.mean);
   if (Math.abs((estimate.low + estimate.high) / 2 - estimate.mean) < 1e-9) {
     return `${amount(estimate.mean)} ± ${amountText(half, metric, { half })}`;
   }
