@@ -130,6 +130,8 @@ def _recorded(
     resumed = resumed_run(config, name=name, overrides=overrides, context=sweep)
     if resumed.run_id is not None:
         report.closing([("resuming", f"run {resumed.run_id[:6]}; training.resume=never starts another run")])
+    if resumed.lost is not None:
+        report.note(f"Its process {resumed.lost}")
     recorder: Recorder | None = None
     try:
         with (

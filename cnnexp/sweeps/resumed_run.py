@@ -21,7 +21,7 @@ from cnnexp.tracking.outbox.record_folder import new_key
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import find_run, run_recorded_as
 from cnnexp.tracking.store.stored_run import StoredRun
-from cnnexp.tracking.tags import RECORD
+from cnnexp.tracking.tags import LOST, RECORD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +33,7 @@ class ResumedRun:
     key: str | None = None  # of the record; None: the run is part of a sweep, which looks after its runs
     run_id: str | None = None  # None: a new run
     tags: Mapping[str, str] = field(default_factory=dict)
+    lost: str | None = None  # what is known of how its process ended, where that recorded no end
 
     def how_to_resume(self, run_id: str | None) -> list[tuple[str, str]]:
         """Return label and command of each way to go on with the run."""
@@ -99,13 +100,15 @@ def _in_store(
             "checkpoint is on this machine."
         )
     record = new_key(name) if record is None else record
+    lost = None if found is None else found.tags.get(LOST) or None
     folder.begin(record)
     return ResumedRun(
         folder=folder,
         store=tracking.uri,
         key=record,
         run_id=None if found is None else found.run_id,
-        tags=tags_to_resume(overrides),
+        tags=tags_to_resume(overrides) | ({LOST: ""} if lost else {}),
+        lost=lost,
     )
 
 

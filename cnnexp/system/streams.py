@@ -5,10 +5,12 @@ What prints while it works, such as a run, goes on without them. A command that 
 
 import io
 import os
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
+from pathlib import Path
 from typing import TextIO
 
 from cnnexp.errors import OutputError
@@ -174,3 +176,27 @@ def _lead_nowhere(number: int) -> None:
     if nowhere != number:
         os.dup2(nowhere, number)
         os.close(nowhere)
+
+
+def printed_to() -> str:
+    """Return the path of what standard error is, a terminal or a file; empty: something that has none, as a pipe."""
+    with suppress(OSError):
+        if os.isatty(2):
+            return os.ttyname(2)
+        if stat.S_ISREG(os.fstat(2).st_mode):
+            return str(Path("/proc/self/fd/2").readlink())
+    return ""
+
+
+def writing_to(path: str) -> Callable[[str], None]:
+    """Return what writes a text to a terminal or at the end of a file, if there is one."""
+
+    def write(text: str) -> None:
+        with suppress(OSError):  # it is gone, too
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+            try:
+                os.write(handle, text.encode(errors="backslashreplace"))
+            finally:
+                os.close(handle)
+
+    return write if path else lambda _text: None

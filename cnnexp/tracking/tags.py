@@ -16,6 +16,7 @@ FOLD = "cnnexp.fold"  # of the run of one of them, under the run of folds: which
 SLURM_JOBS = "slurm.jobs"  # of a sweep that Slurm carries out: the numbers of its jobs, the comparison last
 SLURM_FOLDER = "slurm.folder"  # of the same: the folder with its scripts and what its jobs print
 TRAIN_AGAIN = "cnnexp.train_again"  # of a run that need not keep its model: what to type to train it again with it
+LOST = "cnnexp.lost"  # of a run whose process was gone without a word: what is known of that
 PRUNED = "pruned"  # of a run that a search stopped: the epoch
 DESCRIPTION = "mlflow.note.content"  # Markdown, shown by the UI
 COMMIT = "mlflow.source.git.commit"

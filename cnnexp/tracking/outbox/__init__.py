@@ -7,5 +7,6 @@ In the order in which a run passes through them:
     delivery_client       starts the delivery process, notifies it of records and receives its answers
     delivery_process      serves all records of its parent process, however that one ends
     incremental_delivery  one record's attempts, and the pauses between them
+    lost_process          what is said of a recording process that is gone without a word
     delivery              one record into one MLflow run, from wherever the last attempt stopped
 """

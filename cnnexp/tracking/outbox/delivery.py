@@ -29,6 +29,7 @@ class Delivery:
         self.folder = folder
         self.opening = opening
         self.progress = progress
+        self.died = False  # the recording process has not recorded an end
         self._client: MlflowClient | None = None
 
     @classmethod
@@ -62,6 +63,7 @@ class Delivery:
         ending = record_folder.read_ending(self.folder)
         if ending is not None and ending.discarded and not self.progress.asked:
             return True
+        self.died = ending is not None and ending.died
         client = self.client
         run = RunInStore(client, self.folder, self.opening, self.progress)
         with calls.calling(self.opening.uri):

@@ -24,6 +24,7 @@ from typing import IO, Self
 
 from cnnexp.errors import TrackingError
 from cnnexp.system.secrets import masked
+from cnnexp.system.streams import printed_to
 
 _logger = logging.getLogger("cnnexp.tracking")
 PATIENCE = 60.0  # seconds without an answer from the delivery process before it is given up
@@ -59,7 +60,7 @@ class DeliveryClient:
         incoming, outgoing = os.pipe()  # bare: a file object read by a daemon thread can abort Python's exit
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cnnexp.tracking.outbox.delivery_process"],
+            [sys.executable, "-P", "-m", "cnnexp.tracking.outbox.delivery_process", printed_to()],
             stdin=subprocess.PIPE,
             stdout=outgoing,
             stderr=errors,

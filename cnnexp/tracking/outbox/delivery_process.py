@@ -20,13 +20,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from cnnexp.system.secrets import masked
+from cnnexp.system.streams import writing_to
 from cnnexp.system.text import one_line
 from cnnexp.tracking.outbox.delivery_client import Answer
 from cnnexp.tracking.outbox.incremental_delivery import IncrementalDelivery
+from cnnexp.tracking.outbox.lost_process import kills_for_memory, report_lost
 from cnnexp.tracking.store import connection
 
 _GROWTH = 1.0  # seconds for which a record that only grows waits for more
@@ -46,7 +49,7 @@ def main() -> None:
     commands: Commands = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, commands), daemon=True).start()
     connection.load_mlflow()
-    serve(commands, reply)
+    serve(commands, reply, lost=writing_to(sys.argv[1] if len(sys.argv) > 1 else ""))
 
 
 def _replier() -> Reply:
@@ -83,8 +86,12 @@ def _read(source: IO[str], commands: Commands) -> None:
     commands.put(None)
 
 
-def serve(commands: Commands, reply: Reply) -> None:
-    """Deliver the records that the commands name, and when the commands end, those that have not ended."""
+def serve(commands: Commands, reply: Reply, *, lost: Callable[[str], None]) -> None:
+    """Deliver the records that the commands name, and when the commands end, those that have not ended.
+
+    Of those `lost` gets what is to be said.
+    """
+    kills = kills_for_memory()
     deliveries: dict[str, IncrementalDelivery] = {}
     while (changed := _next(commands, deliveries)) is not None:
         for folder, ended in changed.items():
@@ -96,6 +103,9 @@ def serve(commands: Commands, reply: Reply) -> None:
                 del deliveries[folder]
     for delivery in deliveries.values():
         delivery.deliver_orphan()
+        if (orphan := delivery.last) is not None and orphan.died:
+            with suppress(Exception):  # the record is delivered, which is what counts
+                report_lost(orphan, for_memory=kills_for_memory() > kills, write=lost)
 
 
 def _next(commands: Commands, deliveries: Mapping[str, IncrementalDelivery]) -> dict[str, bool] | None:

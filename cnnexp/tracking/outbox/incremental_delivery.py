@@ -31,6 +31,7 @@ class IncrementalDelivery:
         self._folder = folder
         self._lock = ExitStack()
         self._delivery: Delivery | None = None
+        self.last: Delivery | None = None  # kept when it is over, too
         self._ended = False  # the record grows no more
         self._opened = False  # the recording process knows the run's id
         self._complete = False
@@ -75,6 +76,7 @@ class IncrementalDelivery:
             except TimeoutError:
                 raise TrackingError(TAKEN) from None
             self._delivery = Delivery.load(self._folder)
+        self.last = self._delivery
         self._complete = self._delivery.advance()
         if self._complete:
             remove(self._folder)
