@@ -1,5 +1,7 @@
 """Searches with Optuna: spaces in Hydra's grammar, pruned runs, and resumed searches."""
 
+import re
+
 import pytest
 
 from cnnexp.errors import ConfigError
@@ -88,6 +90,9 @@ def test_runs_are_pruned_and_say_when(searched):
         assert "test/accuracy" not in run.metrics
     best = min(runs, key=lambda run: run.metrics["best/val_loss"])
     assert "pruned" not in best.tags
+    (ranked,) = re.findall(r"★ +(\S+)", printed)
+    assert float(ranked) == pytest.approx(float(best.params["optimizer.learning_rate"]), rel=1e-3)
+    assert not re.search(r"0\.\d{9}", printed), "rates of pruned runs are as short as the others"
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from rich.text import Text
 from cnnexp.comparison.endings import LostRow
 from cnnexp.comparison.result import Comparison, Row, Standing
 from cnnexp.config import all_settings
+from cnnexp.config.shown_values import short_number, shown_value
 from cnnexp.report.comparison.setting_words import level_name
 from cnnexp.report.comparison.table_cells import NONE, counts_both_ways, failed_learning
 from cnnexp.report.comparison.wording import MARKS, mean_text, name_of_runs, short_names, value_text
@@ -64,13 +65,19 @@ def _cells(
         all_runs = [mean_text(row.score_all, comparison.metric)] if both else []
         cells.append((MARKS[row.standing], label, *count, score, *all_runs, failed_learning(row)))
     for gone in lost:
-        label = ", ".join(gone.values.values())
+        label = ", ".join(_short(*one) for one in gone.values.items())
         why = ", ".join(
             f"{n} {how}" for how, n in (*gone.endings.learned_nothing.items(), *gone.endings.not_finished.items())
         )
         count = [f"0/{gone.endings.total}"] if both or several else []
         cells.append(("!", label, *count, NONE, *([NONE] if both else []), why))
     return header, [tuple(map(printable, row)) for row in cells]
+
+
+def _short(name: str, value: str) -> str:
+    """Return a level that no run with a score has, as the others stand."""
+    shown = shown_value(name, value)
+    return short_number(shown) or shown
 
 
 def _fitted(header: list[str], cells: list[tuple[str, ...]], width: int) -> Table:
