@@ -300,6 +300,52 @@ def test_a_box_in_the_scatter_keeps_what_is_in_it(opened):
 
 
 @pytest.mark.slow
+def test_runs_that_collapsed_do_not_flatten_the_others(opened):
+    shown(opened, "scatter")
+    plot = "document.querySelector('#scatter .plot')"
+    values = opened.evaluate(f"{plot}.data[0].y")
+    symbols = opened.evaluate(f"{plot}.data[0].marker.symbol")
+    low, high = opened.evaluate(f"{plot}.layout.yaxis.range")
+    learned = [value for value, symbol in zip(values, symbols, strict=True) if symbol == "circle"]
+    assert max(learned) - min(learned) > 0.8 * (high - low)
+    assert [value for value, symbol in zip(values, symbols, strict=True) if symbol != "circle"] == [low] * 3
+    left, top, width, height = box(opened, "#scatter .nsewdrag")
+    opened.drag((left + 2, top + 0.9 * height), (left + width - 2, top + height - 1))  # over the lower edge
+    opened.wait("document.querySelectorAll('.chip').length === 2")
+    assert "collapsed" in str(rows(opened))
+
+
+@pytest.mark.slow
+def test_a_heat_map_is_of_runs_that_learned(opened):
+    shown(opened, "heatmap")
+    texts = opened.evaluate("document.querySelector('#heatmap .plot').data.flatMap(({text}) => text ?? [])")
+    assert sorted(text.split("<br>")[1] for text in texts if "×" in text) == ["× 1 of 7", "× 3 of 6"]
+    assert all(float(text.split("<br>")[0]) > 0.6 for text in texts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 1400])
+def test_names_of_settings_in_the_importance_are_whole(browser, file, width):
+    browser.resize(width)
+    browser.open("about:blank")
+    browser.open(f"file://{file}", ready=READY)
+    shown(browser, "importance")
+    names = "[...document.querySelectorAll('#importance .ytick text')]"
+    found = browser.evaluate(f"{names}.map(name => [name.textContent, name.getBoundingClientRect().left])")
+    left = browser.evaluate("document.querySelector('#importance .plot').getBoundingClientRect().left")
+    assert sorted(name for name, _ in found) == ["optimizer.learning_rate", "training.batch_size"]
+    assert all(start >= left for _, start in found)
+    browser.resize(1400)
+
+
+@pytest.mark.slow
+def test_pictures_of_mistakes_say_of_which_seed_they_are(opened):
+    shown(opened, "pairs")
+    said = "[...document.querySelectorAll('#pairs p, #slices p')].map(text => text.innerText).join(' ')"
+    assert re.search(r"the first is seed \d alone \(seed \d: \d+ wrong, .*; 3 more\)", opened.evaluate(said))
+
+
+@pytest.mark.slow
 def test_curves_tell_their_values_under_the_mouse(opened):
     shown(opened, "curves")
     x, y = opened.place("#curves .nsewdrag")

@@ -16,11 +16,14 @@ from sklearn.datasets import load_digits
 
 from cnnexp.__main__ import main
 from cnnexp.comparison import compare
+from cnnexp.comparison.metric import metric
+from cnnexp.comparison.paired import Estimate
 from cnnexp.report.comparison import csv_text, json_text, markdown_text, print_comparison
 from cnnexp.report.comparison.html_page import page
 from cnnexp.report.comparison.notebook_fragment import fragment
 from cnnexp.report.comparison.page_data import page_data
 from cnnexp.report.comparison.thumbnails import Thumbnails
+from cnnexp.report.comparison.wording import gain_text, value_text
 from cnnexp.report.console import THEME
 from cnnexp.sweeps import summary
 from cnnexp.sweeps.results import Result, Results
@@ -254,3 +257,10 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(recorded, capsys, words, sente
     told = capsys.readouterr().err
     assert sentence in told
     assert len(told.splitlines()) == 1
+
+
+def test_seeds_that_tie_have_no_interval_of_no_width():
+    accuracy = metric("test/accuracy")
+    assert value_text(Estimate(0.9359, 0.9359, 0.9359 + 1e-16, 2), accuracy) == "0.9359"
+    assert gain_text(Estimate(0.01, 0.01, 0.01, 2), accuracy) == "+1.00"
+    assert value_text(Estimate(0.98, 0.945, 1.015, 5), accuracy) == "0.980 ± 0.035"

@@ -3,7 +3,8 @@
 import { Chart, levelTicks, oneByOne } from "#charts";
 import { signOf } from "#seeds";
 import { axisValue, columnNamed } from "#data";
-import { element } from "#dom";
+import { element, shortNumber } from "#dom";
+import { beyondText, endsOf, within } from "#edges";
 import { keyOf, markerOf } from "#marks";
 import { hover } from "#scatter";
 
@@ -25,7 +26,9 @@ export function historyChart(data, state) {
     const values = runs.map((run) => objective.values[run]);
     const isLog =
       objective.lower_is_better && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= 30;
+    const ends = isLog ? null : endsOf(data, objective);
     return {
+      note: beyondText(ends, values),
       label: `${objective.name} of ${runs.length} runs in the order in which they began, ${pruned.length} of them pruned; the best is ${best}`,
       rows: runs.map((run) => ({
         number: number.get(run),
@@ -39,7 +42,7 @@ export function historyChart(data, state) {
           mode: "lines",
           name: "best so far",
           x: finished.map((run) => number.get(run)),
-          y: soFar,
+          y: soFar.map((value) => within(ends, value)),
           line: { color: colors.quiet, width: 2, shape: "hv" },
           hoverinfo: "skip",
         },
@@ -48,10 +51,10 @@ export function historyChart(data, state) {
           mode: "markers",
           name: "runs",
           x: runs.map((run) => number.get(run)),
-          y: runs.map((run) => objective.values[run]),
+          y: values.map((value) => within(ends, value)),
           customdata: runs,
-          text: runs.map((run) => hover(data, view, run)),
-          hovertemplate: "%{text}<br>%{y:.4g}<extra></extra>",
+          text: runs.map((run) => `${hover(data, view, run)}<br>${shortNumber(objective.values[run])}`),
+          hovertemplate: "%{text}<extra></extra>",
           marker: markerOf(data, view, runs, colors),
           cliponaxis: false,
         },
@@ -61,7 +64,11 @@ export function historyChart(data, state) {
         hovermode: "closest",
         legend: { orientation: "h", y: -0.2 },
         xaxis: { title: "run, in the order of their start", hoverformat: "d" },
-        yaxis: { title: objective.name.replace("best/", ""), type: isLog ? "log" : "linear" },
+        yaxis: {
+          title: objective.name.replace("best/", ""),
+          type: isLog ? "log" : "linear",
+          ...(ends ? { range: ends } : {}),
+        },
       },
     };
   };

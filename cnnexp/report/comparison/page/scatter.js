@@ -2,8 +2,9 @@
 
 import { axisOf, Chart, escaped } from "#charts";
 import { axisValue, columnNamed } from "#data";
-import { choice, element } from "#dom";
+import { choice, element, shortNumber } from "#dom";
 import { endings } from "#columns";
+import { beyondText, endsOf, within } from "#edges";
 import { keyOf, markerOf } from "#marks";
 
 export function scatterView(data, state) {
@@ -14,7 +15,7 @@ export function scatterView(data, state) {
       if (!event?.range) return;
       const filters = { ...state.values.filters };
       for (const [axis, range] of Object.entries(event.range))
-        filters[axes[axis[0]].name] = filterOf(axes[axis[0]], range);
+        filters[axes[axis[0]].name] = filterOf(axes[axis[0]], range, endsOf(data, axes[axis[0]]));
       state.set({ filters });
     });
     plot.on("plotly_click", ({ points }) => state.toggleLit([points[0].customdata]));
@@ -25,7 +26,14 @@ export function scatterView(data, state) {
     const runs = view.runs.filter((run) => axisValue(x, run) !== null && axisValue(y, run) !== null);
     if (runs.length === 0) return `No run that is left has both ${x.name} and ${y.name}.`;
     const values = { x: runs.map((run) => axisValue(x, run)), y: runs.map((run) => axisValue(y, run)) };
+    const ends = { x: endsOf(data, x), y: endsOf(data, y) };
+    const drawn = (axis) => values[axis].map((value) => within(ends[axis], value));
+    const axisWithin = (axis, column) => ({
+      ...axisOf(column, valuesOf(data, column), column.name),
+      ...(ends[axis] ? { range: ends[axis] } : {}),
+    });
     return {
+      note: beyondText(ends.y, values.y) || beyondText(ends.x, values.x),
       label: `${y.name} against ${x.name} for ${runs.length} runs`,
       rows: runs.map((run, index) => ({
         run: data.runs.id[run],
@@ -36,10 +44,11 @@ export function scatterView(data, state) {
         {
           type: "scatter",
           mode: "markers",
-          ...values,
+          x: drawn("x"),
+          y: drawn("y"),
           customdata: runs,
-          text: runs.map((run) => hover(data, view, run)),
-          hovertemplate: "%{text}<br>%{y:.4g} at %{x}<extra></extra>",
+          text: runs.map((run) => `${hover(data, view, run)}<br>${valueOf(y, run)} at ${valueOf(x, run)}`),
+          hovertemplate: "%{text}<extra></extra>",
           marker: markerOf(data, view, runs, colors),
           cliponaxis: false,
         },
@@ -48,8 +57,8 @@ export function scatterView(data, state) {
       layout: {
         dragmode: "select",
         hovermode: "closest",
-        xaxis: axisOf(x, valuesOf(data, x), x.name),
-        yaxis: axisOf(y, valuesOf(data, y), y.name),
+        xaxis: axisWithin("x", x),
+        yaxis: axisWithin("y", y),
         newselection: { line: { color: colors.ink } },
       },
     };
@@ -86,9 +95,16 @@ export function hover(data, view, run) {
     .join("<br>");
 }
 
-function filterOf(column, range) {
+/** A run's level or number on an axis, as text. */
+function valueOf(column, run) {
+  return "levels" in column ? escaped(column.texts[column.values[run]]) : shortNumber(column.values[run]);
+}
+
+/** What a box keeps; one that reaches to an edge also keeps what lies beyond. */
+function filterOf(column, range, ends) {
   const [low, high] = [...range].sort((one, other) => one - other);
-  if (!("levels" in column)) return { ranges: [[low, high]] };
+  const [lowest, highest] = ends ?? [-Infinity, Infinity];
+  if (!("levels" in column)) return { ranges: [[low <= lowest ? -1e300 : low, high >= highest ? 1e300 : high]] };
   return {
     levels: column.levels.filter((level, index) => {
       const at = column.numeric ? Number(level) : index;
