@@ -4,6 +4,7 @@ import { plural } from "#dom";
 
 const FLAT = 3; // times as long as for the runs that learned: from here an axis of all runs would hide their differences
 const ROOM = 0.06; // of the axis, at each end
+const INSET = 0.02; // of the axis: so far from its end stands what lies beyond, so that it is not cut
 
 /** Both ends of the axis of a column by its runs that learned; null where the axis has room for all. */
 export function endsOf(data, column) {
@@ -21,9 +22,11 @@ function extent(values) {
   return [Math.min(...values), Math.max(...values)];
 }
 
-/** A value, or the end of the axis beyond which it lies. */
+/** A value, or where it is drawn at the end of the axis beyond which it lies. */
 export function within(ends, value) {
-  return ends === null ? value : Math.min(ends[1], Math.max(ends[0], value));
+  if (ends === null) return value;
+  const inset = INSET * (ends[1] - ends[0]);
+  return Math.min(ends[1] - inset, Math.max(ends[0] + inset, value));
 }
 
 /** How many of `values` lie beyond an axis, as a note; empty where none does. */

@@ -7,6 +7,8 @@ import { endings } from "#columns";
 import { beyondText, endsOf, within } from "#edges";
 import { keyOf, markerOf } from "#marks";
 
+const MOST_SHAPES = 300; // above, points are pixels of one canvas: as many shapes take longer to draw than a frame has
+
 export function scatterView(data, state) {
   const bar = element("div", { class: "bar" });
   let axes = null;
@@ -42,7 +44,7 @@ export function scatterView(data, state) {
       })),
       traces: [
         {
-          type: "scatter",
+          type: runs.length > MOST_SHAPES ? "scattergl" : "scatter",
           mode: "markers",
           x: drawn("x"),
           y: drawn("y"),
@@ -103,7 +105,7 @@ function valueOf(column, run) {
 /** What a box keeps; one that reaches to an edge also keeps what lies beyond. */
 function filterOf(column, range, ends) {
   const [low, high] = [...range].sort((one, other) => one - other);
-  const [lowest, highest] = ends ?? [-Infinity, Infinity];
+  const [lowest, highest] = [-Infinity, Infinity].map((value) => within(ends, value));
   if (!("levels" in column)) return { ranges: [[low <= lowest ? -1e300 : low, high >= highest ? 1e300 : high]] };
   return {
     levels: column.levels.filter((level, index) => {
