@@ -98,13 +98,10 @@ def measured(folder: Path) -> str:
         opened = time.perf_counter() - begun
         along = [brushed(browser, chart) for chart in AREAS]
         assert browser.errors() == []
-    return (
-        f"made in {seconds:.1f} s, {file.stat().st_size / 1e6:.2f} MB, opened in {opened:.1f} s"
-        + "".join(
-            f"\n  {chart}: a frame while brushing {statistics.median(frames):.0f} ms (slowest {max(frames):.0f}), "
-            f"the longest of a brush {statistics.median(longest):.0f} ms (slowest {max(longest):.0f})"
-            for chart, (longest, frames) in zip(AREAS, along, strict=True)
-        )
+    return f"made in {seconds:.1f} s, {file.stat().st_size / 1e6:.2f} MB, opened in {opened:.1f} s" + "".join(
+        f"\n  {chart}: a frame while brushing {statistics.median(frames):.0f} ms (slowest {max(frames):.0f}), "
+        f"the longest of a brush {statistics.median(longest):.0f} ms (slowest {max(longest):.0f})"
+        for chart, (longest, frames) in zip(AREAS, along, strict=True)
     )
 
 
