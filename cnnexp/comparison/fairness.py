@@ -156,14 +156,12 @@ def _selected_on_test(runs: Sequence[RunSummary]) -> str | None:
 
 
 def _seeds(rows: Sequence[Configuration]) -> str | None:
-    counts = {len({seed_of(run) for run in row.runs}) for row in rows}
-    fewest = min(counts)
+    fewest = min(len({seed_of(run) for run in row.runs}) for row in rows)
     if fewest >= SEEDS_FOR_A_VERDICT:
         return None
     seeds = "A single seed" if fewest == 1 else f"Only {fewest} seeds"
-    where = "some settings" if len(counts) > 1 else "every setting"
     return (
-        f"{seeds} for {where}: a verdict about a setting needs {SEEDS_FOR_A_VERDICT}. "
+        f"{seeds} for some settings: a verdict about a setting needs {SEEDS_FOR_A_VERDICT}. "
         f"Repeat with seed={','.join(str(seed) for seed in range(SEEDS_FOR_A_VERDICT))}."
     )
 

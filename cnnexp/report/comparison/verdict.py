@@ -240,9 +240,8 @@ def _models_verdict(comparison: Comparison) -> tuple[str, ...]:
 def _too_few_seeds(comparison: Comparison) -> tuple[str, ...]:
     if comparison.objective is None:
         return ()
-    counts = {row.seeds for row in comparison.rows}
-    fewest, some = min(counts), "some have" if len(counts) > 1 else "each has"
-    there = f"{some} {'a single one' if fewest == 1 else fewest}"
+    fewest = min(row.seeds for row in comparison.rows)
+    there = "there is a single seed" if fewest == 1 else f"some have {fewest}"
     return (f"No verdict about the settings themselves: that needs {SEEDS_FOR_A_VERDICT} seeds for each, {there}.",)
 
 
