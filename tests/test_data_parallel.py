@@ -19,9 +19,10 @@ from test_training import fit_config, stripes
 TWO = json.dumps([{"name": "Made-up GPU", "memory": 2**33, "capability": [8, 9]}] * 2)
 
 
-def fitted(devices, *overrides, **of_trainer):
-    train, validation = stripes(70), stripes(30, seed=1)
-    made = trainer(*overrides, devices=devices, **of_trainer)
+def fitted(*overrides, images=70, **of_trainer):
+    """Return the weights after three epochs with this number of images, and their history."""
+    train, validation = stripes(images), stripes(30, seed=1)
+    made = trainer(*overrides, **of_trainer)
     history = training.fit(
         made,
         fit_config(train=train, epochs=3, batch_size=16, learning_rate=0.02),
@@ -39,9 +40,9 @@ def fitted(devices, *overrides, **of_trainer):
 )
 def test_parts_have_the_numbers_of_the_whole(overrides, of_trainer):
     """The same device twice: which one computes changes nothing; the last batch has 6 images."""
-    one, alone = fitted((), *overrides, **of_trainer)
+    one, alone = fitted(*overrides, **of_trainer)
     for devices in (["CPU:0"] * 2, ["CPU:0"] * 3):
-        several, history = fitted(devices, *overrides, **of_trainer)
+        several, history = fitted(*overrides, devices=devices, **of_trainer)
         for ours, theirs in zip(several, one, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
         assert history.epochs[-1].train_loss == pytest.approx(alone.epochs[-1].train_loss, rel=1e-4)

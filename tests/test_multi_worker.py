@@ -8,7 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from cnnexp import training
 from cnnexp.compose import compose_config
 from cnnexp.errors import ConfigError
 from cnnexp.training.determinism import configure_tensorflow
@@ -16,8 +15,7 @@ from cnnexp.training.gradient_part import GradientPart
 from cnnexp.training.machine_parallel import random_state_of
 from support.cluster import kill_tree, ray_cluster
 from support.sweep_processes import recorded, start, wait_for
-from test_recipes import trainer, weights_of
-from test_training import fit_config, stripes
+from test_data_parallel import fitted
 
 SMALL = ["training=smoke", "training.batch_size=50", "training.precision=float32"]
 
@@ -64,28 +62,16 @@ def other_process():
         yield process
 
 
-def fitted(machines, *overrides, images=70, **of_trainer):
-    made = trainer(*overrides, machines=machines, **of_trainer)
-    history = training.fit(
-        made,
-        fit_config(train=stripes(images), epochs=2, batch_size=16, learning_rate=0.02),
-        train=stripes(images),
-        validation=stripes(30, seed=1),
-        on_epoch=lambda _: False,
-        on_steps=lambda *_: None,
-    )
-    return weights_of(made), history
-
-
 @pytest.mark.parametrize(
     ("overrides", "of_trainer"),
     [(["optimizer=adam", "optimizer.clip_norm=0.1"], {"ema": 0.9}), (["optimizer=sgd"], {"micro_batch": 5})],
 )
 def test_machines_have_the_numbers_of_one(overrides, of_trainer, other_process):
     """The last batch of 65 images has one, which leaves some machines without any."""
-    one, alone = fitted(None, *overrides, images=65, **of_trainer)
+    one, alone = fitted(*overrides, images=65, **of_trainer)
     for count in (1, 2):
-        several, history = fitted(InOtherProcess(other_process, count), *overrides, images=65, **of_trainer)
+        others = InOtherProcess(other_process, count)
+        several, history = fitted(*overrides, images=65, machines=others, **of_trainer)
         for ours, theirs in zip(several, one, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
         assert history.epochs[-1].train_loss == pytest.approx(alone.epochs[-1].train_loss, rel=1e-4)
