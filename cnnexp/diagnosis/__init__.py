@@ -11,7 +11,8 @@ from cnnexp.diagnosis.class_order import detect_class_order
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination_interval, exact_interval
 from cnnexp.diagnosis.failed_learning import DIVERGED, failed_learning, has_diverged, recorded_failure
 from cnnexp.diagnosis.few_images import detect_few_images
-from cnnexp.diagnosis.label_faults import detect_flipped_class, detect_label_noise, detect_permuted_labels
+from cnnexp.diagnosis.flipped_class import detect_flipped_class
+from cnnexp.diagnosis.label_noise import detect_label_noise
 from cnnexp.diagnosis.leaked_groups import detect_leaked_groups
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
 from cnnexp.diagnosis.loss_faults import detect_loss_mismatch
@@ -26,6 +27,7 @@ from cnnexp.diagnosis.noisy_training import detect_noisy_training
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
 from cnnexp.diagnosis.past_the_best import detect_past_the_best
+from cnnexp.diagnosis.permuted_labels import detect_permuted_labels
 from cnnexp.diagnosis.ranking import rank
 from cnnexp.diagnosis.shortcut import detect_shortcut
 from cnnexp.diagnosis.siblings import LEARNING_RATE, OF_RATES, advised_by_siblings, learning_advice

@@ -61,3 +61,9 @@ def implausible_share(answers: Answers, rows: NDArray[np.int64]) -> tuple[float,
     share, factor = float((rank >= classes - half).mean()), (classes - 1) / half
     low, high = exact_interval(share, len(rows))
     return share * factor, float(low) * factor, float(high) * factor
+
+
+def lifted(accuracy: float, answers: Answers) -> float:
+    """Return how far an accuracy is on the way from the most common label of these images to all correct."""
+    common = float(np.bincount(answers.labels).max() / len(answers.labels))
+    return (accuracy - common) / (1 - common) if common < 1 else 0.0

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.diagnosis.answers import lifted
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
-from cnnexp.diagnosis.label_faults import lifted
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding
 
