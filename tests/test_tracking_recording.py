@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from cnnexp.errors import NonFiniteLossError, TrackingError
 from cnnexp.records import EpochValues
 from cnnexp.system.text import program
-from cnnexp.tracking import logged_model, recording, send
+from cnnexp.tracking import RecordWriter, logged_model, recording, send
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.record_folder import Progress
 from cnnexp.tracking.receipt import Receipt
@@ -275,7 +275,7 @@ def left_behind(home: Path) -> Path:
         key=record_folder.new_key("kept"), uri=settings.uri, artifacts=None, experiment="signs", run_name="kept",
         run_id=None, started=record_folder.now(), tags={"sweep_id": "kept"},
     )  # fmt: skip
-    outgoing = record_folder.RecordWriter.create(Path(settings.outbox), opening)
+    outgoing = RecordWriter.create(Path(settings.outbox), opening)
     outgoing.append(entries.params({"seed": 0}))
     outgoing.append(entries.dataset(RESULT.info))
     for step in range(1, 1_201):  # more than MLflow takes at once

@@ -27,7 +27,7 @@ from cnnexp.records import FoundAccumulation
 from cnnexp.report.run.header import header_rows
 from cnnexp.system.secrets import masked
 from cnnexp.system.text import program
-from cnnexp.tracking import Receipt, provenance, send
+from cnnexp.tracking import Receipt, RecordWriter, provenance, send
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import DeliveryClient
 from cnnexp.tracking.receipt import open_command
@@ -149,7 +149,7 @@ def test_a_line_that_a_full_disk_cuts_is_not_in_the_record(tmp_path):
         key="k", uri="sqlite:///x", artifacts=None, experiment="e", run_name="r", run_id=None, started=0, tags={}
     )
     with small_disk(tmp_path / "disk", megabytes=1) as disk:
-        writer = record_folder.RecordWriter.create(disk.folder, opening)
+        writer = RecordWriter.create(disk.folder, opening)
         written = []
 
         def write():
@@ -218,12 +218,12 @@ def test_a_file_system_without_locks_is_named_with_the_setting_to_change(tmp_pat
         raise OSError(number, os.strerror(number))
 
     settings, opening = tracking_inputs.settings(tmp_path), _opening(tmp_path)
-    kept = record_folder.RecordWriter.create(tmp_path / "kept", opening)
+    kept = RecordWriter.create(tmp_path / "kept", opening)
     kept.end("FINISHED")
     monkeypatch.setattr(fcntl, "flock", flock)
     attempts = {
         r"tracking\.uri=sqlite": lambda: connection.reach(settings.uri),
-        r"set tracking\.outbox": lambda: record_folder.RecordWriter.create(tmp_path / "outbox", opening),
+        r"set tracking\.outbox": lambda: RecordWriter.create(tmp_path / "outbox", opening),
         r"/tmp.* set tracking\.outbox": lambda: send(kept.folder),
     }
     for advice, attempt in attempts.items():
@@ -243,7 +243,7 @@ def _opening(folder: Path, **more: object) -> record_folder.Opening:
 def test_an_outbox_that_cannot_be_written_to_is_no_question_of_room(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(TrackingError, match=r"Set tracking\.outbox to a folder that can be written to"):
-        record_folder.RecordWriter.create(tmp_path / "file" / "outbox", _opening(tmp_path))
+        RecordWriter.create(tmp_path / "file" / "outbox", _opening(tmp_path))
 
 
 def test_what_is_no_database_is_refused_at_once(tmp_path):
@@ -289,7 +289,7 @@ def test_a_process_that_delivers_says_why_it_ended(tmp_path, monkeypatch):
 
 def test_names_that_are_no_utf8_are_recorded_escaped_and_refused_for_a_store(tmp_path):
     name = os.fsdecode(b"caf\xe9")
-    writer = record_folder.RecordWriter.create(tmp_path / "outbox", _opening(tmp_path / name, tags={"a": "b"}))
+    writer = RecordWriter.create(tmp_path / "outbox", _opening(tmp_path / name, tags={"a": "b"}))
     writer.append(entries.tags({name: f"{name}/größe"}))
     assert record_folder.read_opening(writer.folder).uri == f"sqlite:///{tmp_path}/{name}/mlflow.db"
     assert record_folder.read_entries(writer.folder, start=0) == [

@@ -20,7 +20,8 @@ from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import entries
 from cnnexp.tracking.outbox.delivery_client import delivery_client
 from cnnexp.tracking.outbox.owned_record import OwnedRecord
-from cnnexp.tracking.outbox.record_folder import Entry, RecordWriter
+from cnnexp.tracking.outbox.record_folder import Entry
+from cnnexp.tracking.outbox.record_writer import RecordWriter
 from cnnexp.tracking.provenance import CommitReader
 from cnnexp.tracking.receipt import Receipt, wait_for_delivery
 from cnnexp.tracking.store import connection

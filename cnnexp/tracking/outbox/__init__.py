@@ -3,7 +3,8 @@
 In the order in which a run passes through them:
 
     owned_record          begins and ends a record, in the process that answers for the run
-    record_folder         its files; `entries` are the lines of its journal
+    record_writer         writes it to disk; `entries` are the lines of its journal
+    record_folder         which files it has, and what stands in them
     delivery_client       starts the delivery process, notifies it of records and receives its answers
     delivery_process      serves all records of its parent process, however that one ends
     incremental_delivery  one record's attempts, and the pauses between them

@@ -17,7 +17,8 @@ from cnnexp.system.secrets import masked
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
 from cnnexp.tracking.outbox.incremental_delivery import ENDLESS, RELEASE, TAKEN
-from cnnexp.tracking.outbox.record_folder import RUNNING, Opening, RecordWriter
+from cnnexp.tracking.outbox.record_folder import RUNNING, Opening
+from cnnexp.tracking.outbox.record_writer import RecordWriter
 from cnnexp.tracking.provenance import Commit, source_tags
 from cnnexp.tracking.store.connection import absolute_location, absolute_uri
 from cnnexp.tracking.tags import COMMIT
