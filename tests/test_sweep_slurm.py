@@ -11,6 +11,7 @@ import pytest
 from cnnexp.config import SlurmConfig
 from cnnexp.errors import ConfigError
 from cnnexp.sweeps.slurm.scripts import comparison_script, runs_script
+from cnnexp.sweeps.slurm.sweep_folder import new_folder
 from cnnexp.system import resources
 from support.slurm import one_node
 from support.sweep_processes import WORDS, begun, kill, recorded, start, sweep, table, wait_for, workers
@@ -85,6 +86,11 @@ def test_numbers_above_the_largest_index_are_counted_from_another_first():
     assert "--array=0,2\n" in written
     assert "run-1001+%a.log" in written
     assert written.endswith("task /f $((1001 + SLURM_ARRAY_TASK_ID))\n")
+
+
+def test_two_sweeps_of_one_second_have_a_folder_each(tmp_path):
+    asked = tmp_path / "multirun" / "20-31-02"
+    assert [new_folder(asked).name for _ in range(3)] == ["20-31-02", "20-31-02-2", "20-31-02-3"]
 
 
 def test_the_comparison_takes_one_core_and_no_device():

@@ -62,7 +62,8 @@ def how_to_go_on(plan: SweepPlan, jobs: Sequence[int]) -> list[tuple[str, str]]:
     return [
         (
             "queued",
-            "The sweep goes on by itself; the job after its last run compares it. One that was cancelled is resumed.",
+            "The sweep goes on by itself; the job after its last run compares it. "
+            "One that was cancelled can be resumed.",
         ),
         ("watch", f"squeue --jobs={','.join(map(str, jobs))}"),
         ("compare", f"{program()} compare {plan.parent_id[:12]} {store} --watch"),

@@ -15,7 +15,7 @@ from cnnexp.sweeps.jobs import Grid, Job
 from cnnexp.sweeps.slurm.comparison import end_sweep
 from cnnexp.sweeps.slurm.follow import follow, how_to_go_on
 from cnnexp.sweeps.slurm.scripts import comparison_script, runs_script
-from cnnexp.sweeps.slurm.sweep_folder import PlannedRun, SweepPlan
+from cnnexp.sweeps.slurm.sweep_folder import PlannedRun, SweepPlan, new_folder
 from cnnexp.sweeps.summary import seeds_note, tell_caller
 from cnnexp.sweeps.sweep_records import ParentRun, PreviousRuns, SweepSpec, begin_sweep
 from cnnexp.system import slurm
@@ -56,6 +56,7 @@ def run(
     with SweepReport() as report:
         with _discarded_on_failure(parent):
             plan, jobs = _planned(grid, previous, spec, settings, tracking, parent, slurm_settings)
+            folder = new_folder(folder) if jobs else folder
             _announce(plan, previous, report, folder)
             if jobs:
                 plan.write(folder, jobs)

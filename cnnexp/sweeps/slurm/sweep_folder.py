@@ -10,9 +10,11 @@ comparison.sh
 """
 
 import dataclasses
+import itertools
 import json
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -56,8 +58,7 @@ class SweepPlan:
         return plan
 
     def write(self, folder: Path, jobs: Mapping[int, Job]) -> None:
-        """Write it, and the jobs that are left by their numbers."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write it into a folder of its own, and the jobs that are left by their numbers."""
         _write_private(folder / "sweep.pickle", pickle.dumps(self))
         for number, job in jobs.items():
             _write_private(folder / f"{number:04}.pickle", pickle.dumps(job))
@@ -66,6 +67,19 @@ class SweepPlan:
     def total(self) -> int:
         """How many runs were asked for."""
         return len(self.runs) + len(self.refusals)
+
+
+def new_folder(folder: Path) -> Path:
+    """Make the folder of a sweep and return it: with a number after its name where another sweep has that one.
+
+    So has one that was typed in the same second, or an earlier command where ``hydra.sweep.dir`` is set.
+    """
+    for number in itertools.count(1):
+        own = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        with suppress(FileExistsError):
+            own.mkdir(parents=True)
+            break
+    return own
 
 
 def read_job(folder: Path, number: int) -> Job:
