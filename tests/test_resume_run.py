@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from mlflow import MlflowClient
 from cnnexp.compose import compose_config
 from cnnexp.datasets import inspect_dataset, trainable_splits
 from cnnexp.errors import CheckpointError, NonFiniteLossError
-from cnnexp.runs.checkpoint_folder import CheckpointFolder, is_kept, key_of
+from cnnexp.runs.checkpoint_folder import CheckpointFolder, StoppedRuns, is_kept, key_of
 from cnnexp.runs.origin import changes, origin_of
 from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.resuming import Resuming
@@ -76,6 +77,26 @@ def test_a_folder_is_free_when_its_process_is_killed(tmp_path):
     again = held(config(tmp_path))
     assert again.path == path
     again.remove()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_nobodys(tmp_path):
+    folder = held(config(tmp_path))
+    folder.begin("record")
+    folder.release()
+    stopped = StoppedRuns.of(tmp_path)
+    assert stopped.folders == (folder.path,)
+    shutil.rmtree(folder.path)  # as by the process that has finished its run
+    assert stopped.size == 0
+    stopped.remove()
+
+
+def test_states_are_not_taken_for_those_of_what_came_before(tmp_path):
+    folder = held(config(tmp_path))
+    (folder.path / "rest.state").write_bytes(b"")
+    folder.note_origin({"data": "old"})
+    (folder.path / "origin.json.part").mkdir()  # so that it cannot be written again
+    folder.note_origin({"data": "new"})
+    assert folder.origin is None
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,12 @@ class CheckpointFolder:
     def note_origin(self, origin: Mapping[str, Any]) -> None:
         """Keep what the states that follow come from."""
         if self.path is not None:
-            with suppress(OSError):  # without it, no state is gone on from
+            try:
                 # Not durably: a sweep of many small runs waits for no disk.
                 write_atomically(self.path / _ORIGIN, json.dumps(origin).encode())
+            except OSError:  # without it, no state is gone on from; what earlier states came from is not theirs
+                with suppress(OSError):
+                    (self.path / _ORIGIN).unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Forget the state: the run is begun anew."""
@@ -171,13 +174,19 @@ class StoppedRuns:
     @property
     def size(self) -> int:
         """How many bytes they have on disk."""
-        return sum(file.lstat().st_blocks * 512 for folder in self.folders for file in folder.iterdir())
+        return sum(map(_on_disk, self.folders))
 
     def remove(self) -> None:
         """Remove them, but those that a process has taken meanwhile."""
         for path in self.folders:
             if (lock := _held(path)) is not None:
                 CheckpointFolder(path, lock).remove()
+
+
+def _on_disk(folder: Path) -> int:
+    with suppress(FileNotFoundError):  # its run has gone on and finished meanwhile
+        return sum(file.lstat().st_blocks * 512 for file in folder.iterdir())
+    return 0
 
 
 def _is_held(path: Path) -> bool:
@@ -210,7 +219,10 @@ def _modified(path: Path) -> float:
 
 def _held(path: Path) -> IO[str] | None:
     """Lock a folder; None: a living process holds it, or it is gone."""
-    lock = (path / _LOCK).open("a")
+    try:
+        lock = (path / _LOCK).open("a")
+    except FileNotFoundError:
+        return None
     if locks.try_lock(lock) and path.exists():
         return lock
     lock.close()
