@@ -10,6 +10,7 @@ import pytest
 from cnnexp.compose import compose_config
 from cnnexp.runs.batch_trials import divisors
 from cnnexp.runs.found_accumulation import accumulation_notes, find_accumulation, with_accumulation
+from cnnexp.runs.train_network import memory_shortage
 from cnnexp.training import Checkpoint, SavedState, fitting_batches
 from test_recipes import trainer
 from test_training import STILL, stripes
@@ -49,6 +50,20 @@ def test_states_whose_accumulation_is_lost_are_not_gone_on_with(tmp_path):
     found = find_accumulation(config, checkpoint, lambda *_: None)
     assert (found.batch_size, found.accumulate) == (32, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["accumulation.state"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "fitting", "advice"),
+    [
+        (64, 16, "training.batch_size=16 training.accumulate=4 averages over as many images as now"),
+        (100, 48, "training.batch_size=34 training.accumulate=3 averages over 102 images"),
+        (33, None, "training.batch_size=11 training.accumulate=3 averages over as many images as now"),
+        (1, 0, "Not even one image at a time fits"),
+    ],
+)
+def test_the_batches_that_are_advised_are_counted(batch, fitting, advice):
+    config = compose_config([f"training.batch_size={batch}"])
+    assert advice in str(memory_shortage(config.training, fitting))
 
 
 @pytest.mark.slow

@@ -204,7 +204,7 @@ class NetworkTraining:
             if not training.is_memory_shortage(error):
                 raise
             fitting = self._largest_batch(trainer, train, augmentation)
-            raise _shortage(self.config.training, fitting) from error
+            raise memory_shortage(self.config.training, fitting) from error
 
     def _keeps_on_device(self, train: Examples, config: FitConfig) -> bool:
         """Return whether a GPU has room for the training images, and makes the batches of them."""
@@ -215,6 +215,8 @@ class NetworkTraining:
         """Return the largest batch that fits, below that of the settings; 0: none; None: it cannot be tried."""
         settings = self.config.training
         below = min(settings.batch_size, len(train))
+        if below == 1:
+            return 0
         on_device = training.largest_batch_on_device(
             trainer, train, below=below, augmentation=augmentation, seed=self.config.seed
         )
@@ -304,7 +306,7 @@ class NetworkTraining:
         return network
 
 
-def _shortage(settings: TrainingConfig, fitting: int | None) -> MemoryShortageError:
+def memory_shortage(settings: TrainingConfig, fitting: int | None) -> MemoryShortageError:
     """Return the error that says which batches fit; 0: none; None: it is not known."""
     ran_out = f"Memory ran out in training, with training.batch_size={settings.batch_size}."
     if fitting == 0:
@@ -315,8 +317,10 @@ def _shortage(settings: TrainingConfig, fitting: int | None) -> MemoryShortageEr
     found = f"Batches of {fitting} fit, which was tried."
     if fitting is None:
         fitting, found = max(1, settings.batch_size // 2), "Half of that takes about half the memory."
+    parts = math.ceil(settings.images_per_step / fitting)
+    size = math.ceil(settings.images_per_step / parts)
+    images = "as many images as now" if parts * size == settings.images_per_step else f"{parts * size} images"
     return MemoryShortageError(
-        f"{ran_out} {found} training.batch_size={fitting} "
-        f"training.accumulate={math.ceil(settings.images_per_step / fitting)} averages over as many images as now, in "
+        f"{ran_out} {found} training.batch_size={size} training.accumulate={parts} averages over {images}, in "
         "smaller batches; training.accumulate=auto tries what fits before a run begins."
     )

@@ -64,7 +64,9 @@ def _first(count: int) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.T
 def largest_batch_on_device(
     trainer: Trainer, train: Examples, *, below: int, augmentation: Augmentation, seed: int
 ) -> int | None:
-    """Return the largest batch size found that fits, a sixteenth below the true one at most; None: it cannot be tried.
+    """Return the largest batch size found that fits, a sixteenth below the true one at most.
+
+    0: not even one image; None: it cannot be tried.
 
     Everything stays as it was: a device's memory is given back by a step that fails. `below` is a size that does not
     fit.
@@ -87,7 +89,7 @@ def largest_batch_on_device(
         if fits(low):
             break
     else:
-        return None
+        return 0
     for _ in range(_TRIALS):
         middle = (low + high) // 2
         if middle in (low, high):

@@ -178,11 +178,11 @@ class Trainer:
 
         """
         sums = tf.constant(loss, tf.float32), tf.constant(correct, tf.float32)
-        if self._machines is not None:
-            self._machines.load(self, self._spec)
         try:
+            if self._machines is not None:
+                self._machines.load(self, self._spec)
             done, loss, correct, last = self._graph(batches, tf.constant(learning_rates, tf.float32), *sums)
-        except tf.errors.OpError:
+        except Exception:
             if self._machines is not None:
                 self._machines.raise_failure()
             raise
