@@ -30,6 +30,7 @@ from cnnexp.sweeps.executors.protocol import (
     WorkerDied,
 )
 from cnnexp.sweeps.inspector import DatasetInspector, ExecutorReader
+from cnnexp.system.signals import name_of
 from cnnexp.tracking import OwnedRecord
 from support.image_folders import write_classes, write_image
 from support.sweep_processes import children
@@ -171,6 +172,10 @@ def test_one_that_dies_at_work_is_reported_and_takes_no_other_with_it(executor, 
     assert isinstance(received[first][-1], WorkerDied)
     assert "SIGKILL" in received[first][-1].reason
     assert isinstance(received[other][-1], DatasetInspected)
+
+
+def test_a_signal_that_python_has_no_name_for_has_one():
+    assert [name_of(number) for number in (signal.SIGBUS, signal.SIGRTMIN + 1)] == ["SIGBUS", "SIGRTMIN+1"]
 
 
 @pytest.mark.parametrize(("answered_at", "pruned"), [(1, 1), (2, None)])

@@ -16,7 +16,7 @@ from typing import IO, Self
 
 from cnnexp.errors import CnnexpError
 from cnnexp.system.caller import Ended, Message, Moving, Ready, Recorded
-from cnnexp.system.signals import instead_of_interrupting
+from cnnexp.system.signals import instead_of_interrupting, name_of
 
 _MOST_INTERRUPTS = 2  # that are passed on: the second one stops the running runs of a sweep
 _COLUMNS = "100"  # of what it prints, where that is captured
@@ -153,4 +153,4 @@ def _environment(*, captured: bool) -> dict[str, str]:
 
 
 def _meaning(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"signal {name_of(-code)}" if code < 0 else f"exit code {code}"

@@ -10,6 +10,14 @@ from typing import Any, NoReturn, Self
 _Handlers = dict[signal.Signals, Any]
 
 
+def name_of(number: int) -> str:
+    """Return the name of a signal, such as SIGKILL; of a real-time one, as Python has none, such as SIGRTMIN+1."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived. A kind of KeyboardInterrupt: what lets Ctrl-C through lets this through."""
 

@@ -15,6 +15,7 @@ from cnnexp.sweeps.executors import forkserver, process_worker, protocol
 from cnnexp.sweeps.executors.leases import GpuLeases, GpuNeed, Place
 from cnnexp.sweeps.executors.protocol import FINAL_MESSAGES, Message, Task
 from cnnexp.system.devices import Devices
+from cnnexp.system.signals import name_of
 from cnnexp.system.text import plural
 
 # Seconds to wait before each attempt to fork a process. A killed process counts as running until its memory has been
@@ -25,7 +26,7 @@ _GRACE = 5.0  # seconds for the state of each training to be saved; Docker gives
 NO_GPU = Devices()
 
 # Signals that end a process without memory: from the kernel, and from libraries that get none.
-_OF_MEMORY = {
+_OF_MEMORY: dict[int, str] = {
     signal.SIGKILL: ", most likely because memory ran out",
     signal.SIGABRT: ", perhaps because memory ran out",
     signal.SIGSEGV: ", perhaps because memory ran out",
@@ -276,6 +277,4 @@ def remove_if_empty(log: Path) -> None:
 def _cause_of_death(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"Its process ended with exit code {exitcode} and without a message."
-    name = signal.Signals(-exitcode).name
-    hint = _OF_MEMORY.get(signal.Signals(-exitcode), "")
-    return f"Its process was ended by {name}{hint}."
+    return f"Its process was ended by {name_of(-exitcode)}{_OF_MEMORY.get(-exitcode, '')}."

@@ -24,6 +24,7 @@ from typing import IO, Self
 
 from cnnexp.errors import TrackingError
 from cnnexp.system.secrets import masked
+from cnnexp.system.signals import name_of
 from cnnexp.system.streams import printed_to
 
 _logger = logging.getLogger("cnnexp.tracking")
@@ -139,7 +140,7 @@ class DeliveryClient:
             errors.seek(0)
             printed = [line.strip() for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
         if code < 0:
-            name = signal.Signals(-code).name
+            name = name_of(-code)
             return f"{name}, perhaps for want of memory" if code == -signal.SIGKILL else name
         return masked(printed[-1].rstrip(".")) if printed else f"exit code {code}"
 
