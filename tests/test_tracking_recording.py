@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from cnnexp.__main__ import main
 from cnnexp.errors import NonFiniteLossError, TrackingError
 from cnnexp.records import EpochValues
 from cnnexp.system.text import program
@@ -268,7 +269,7 @@ def test_no_epoch_waits_for_the_store(home):
     assert longest < 0.5  # two seconds are promised; it takes microseconds
 
 
-def left_behind(home: Path) -> Path:
+def left_behind(home: Path, *, discarded: bool = False) -> Path:
     """A whole record on disk that nobody has begun to deliver."""
     settings = tracking_inputs.settings(home)
     opening = record_folder.Opening(
@@ -282,7 +283,7 @@ def left_behind(home: Path) -> Path:
         outgoing.append(entries.metrics({"val/loss": 1 / step}, step=step, kind="metrics", notes=[]))
     outgoing.file("curves.png", tracking_inputs.png())
     outgoing.append(entries.image("confusion_matrix", "curves.png", step=1))
-    outgoing.end("FAILED")
+    outgoing.end("FAILED", discarded=discarded)
     return outgoing.folder
 
 
@@ -308,6 +309,15 @@ def test_sending_again_from_any_state_loses_and_doubles_nothing(home, client, tm
     assert steps == list(range(1, 1_201))
     assert len(client.list_artifacts(run.info.run_id, "images")) == 2
     assert len(run.inputs.dataset_inputs) == 1
+
+
+def test_an_attempt_that_was_repeated_can_be_sent_and_leaves_nothing(home, client, capsys):
+    folder = left_behind(home, discarded=True)
+    Progress(asked=True).save(folder)  # the answer to the creation of its run was lost
+    assert main(["send", str(folder)]) == 0
+    assert "nothing of it is left" in capsys.readouterr().out
+    assert not folder.exists()
+    assert not kept_runs(client, folder.name)
 
 
 def test_a_record_kept_by_version_0_1_0_is_delivered(home, client):

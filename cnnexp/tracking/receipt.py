@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnexp.errors import TrackingError
+from cnnexp.system.files import is_file
 from cnnexp.system.locks import locked_folder
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import program
@@ -17,6 +18,7 @@ from cnnexp.tracking.store import connection
 
 _logger = logging.getLogger("cnnexp.tracking")
 _PATIENCE_KILLED = 8.0  # seconds for a run that was killed: Docker gives ten seconds, Slurm thirty
+_REPEATED = "It was an attempt that failed and was repeated: nothing of it is left in the store."
 _PATIENCE_SEND = 15.0  # seconds another delivery of the same record may take
 
 
@@ -53,7 +55,8 @@ def wait_for_delivery(record: OwnedRecord, *, uri: str, killed: bool) -> Receipt
     try:
         answered = record.wait(patience=_PATIENCE_KILLED if killed else PATIENCE)
     except KeyboardInterrupt:
-        _keep(record.folder, "The wait for its delivery was interrupted.")
+        if record.folder.exists():  # else it is delivered by now
+            _keep(record.folder, "The wait for its delivery was interrupted.")
         raise
     if not answered:
         record.delivery.stop()
@@ -87,7 +90,7 @@ def send(folder: Path) -> Receipt:
 
     """
     folder = folder.absolute()
-    if not (folder / "run.json").exists():
+    if not is_file(folder / "run.json"):
         raise TrackingError(
             f"cnnexp send needs the folder of a kept record; {folder} is none. What has been delivered is removed."
         )
@@ -106,6 +109,9 @@ def _send(folder: Path) -> Receipt:
     connection.reach(record_folder.read_opening(folder).uri)
     connection.load_mlflow()
     delivery = Delivery.load(folder)
+    ending = record_folder.read_ending(folder)
     delivery.advance()
     record_folder.remove(folder)
+    if ending is not None and ending.discarded:
+        return Receipt(run_id=None, url_command=None, kept_folder=None, reason=_REPEATED)
     return delivered(delivery.opening.uri, delivery.run_id)
