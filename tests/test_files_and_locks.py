@@ -1,11 +1,14 @@
 import errno
 import fcntl
 import threading
+from functools import partial
 
 import pytest
 
 from cnnexp.__main__ import main
-from cnnexp.errors import ConfigError, DataError
+from cnnexp.errors import ConfigError, DataError, ModelError
+from cnnexp.models.backbones.weights import find_weights
+from cnnexp.runs.earlier_run import is_exported
 from cnnexp.system import locks
 from cnnexp.system.files import at_home, replacing, write_atomically
 from cnnexp.system.store_uri import StoreUri
@@ -53,6 +56,7 @@ def test_a_home_that_is_not_known_is_refused(monkeypatch):
         ["data=digits", "tracking.outbox=~no-such-user/x"],
         ["data=digits", "tracking.artifacts=~no-such-user/x"],
         ["-m", "seed=1,2", "sweep.dry_run=true", "tracking.uri=sqlite:///~no-such-user/x.db"],
+        ["--extend", "~no-such-user/x.py", "seed=1"],
     ],
     ids=" ".join,
 )
@@ -66,6 +70,54 @@ def test_an_unknown_home_is_one_line_in_every_setting_that_is_a_path(monkeypatch
     assert "Traceback" not in said
     assert said.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
+
+
+@pytest.mark.parametrize("find", [partial(find_weights, "resnet50"), is_exported], ids=["weights", "run"])
+def test_so_it_is_for_a_network_that_is_continued_from(find):
+    with pytest.raises(ConfigError, match="there is no user no-such-user"):
+        find("~no-such-user/x")
+
+
+LONG = "x" * 300  # letters, more than any file system has room for
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", LONG, "x.png", "tracking.uri=sqlite:///a.db"],
+        ["export", LONG, "model", "tracking.uri=sqlite:///a.db"],
+        ["diagnose", f"{LONG}.onnx", "--data", "."],
+        ["compare", "latest", f"tracking.uri=sqlite:///{LONG}.db"],
+        ["ui", f"tracking.uri=sqlite:///{LONG}.db"],
+        ["send", LONG],
+        ["check-data", "data=npz", f"data.path={LONG}"],
+        ["check-data", "data=mnist", f"data.path={LONG}"],
+        ["check-data", "data=table", "data.path=list.csv", f"data.root={LONG}"],
+        ["--extend", f"{LONG}.py", "seed=1"],
+        ["--config-dir", LONG, "seed=1"],
+    ],
+    ids=lambda words: " ".join(words).replace(LONG, "LONG"),
+)
+def test_a_name_too_long_for_a_file_is_one_line_wherever_it_is_typed(monkeypatch, tmp_path, capfd, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("path,label\na.png,b\n")
+    assert main(words) in (1, 2)
+    said = capfd.readouterr().err
+    assert said.startswith("cnnexp: ")
+    assert "Errno" not in said
+    assert said.count("\n") == 1
+    with pytest.raises(ModelError, match="there is no file x"):
+        find_weights("resnet50", LONG)
+    assert not is_exported(LONG)
+
+
+@pytest.mark.parametrize("uri", ["http://a..b:5000", f"http://{LONG}:5000", "http://localhost:1/größe"])
+def test_an_address_that_no_server_can_have_is_one_line(monkeypatch, tmp_path, capfd, uri):
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "latest", f"tracking.uri={uri}"]) == 1
+    said = capfd.readouterr().err
+    assert "is no address" in said
+    assert said.count("\n") == 1
 
 
 def test_a_file_is_replaced_whole(tmp_path):

@@ -6,7 +6,6 @@ Hydra's (``cnnexp -sc install=bash``), which asks ``cnnexp -sc query=bash`` for 
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import click
 
@@ -16,7 +15,8 @@ from cnnexp.cli.commands import commands
 from cnnexp.config import PATHS, Override, all_settings, names_affecting
 from cnnexp.config.backbones import BACKBONES
 from cnnexp.config.defaults import CONF, options
-from cnnexp.errors import CnnexpError
+from cnnexp.errors import CnnexpError, ConfigError
+from cnnexp.system.files import at_home, is_folder
 from cnnexp.system.streams import print_required
 
 _FLAGS = (
@@ -102,13 +102,14 @@ def _values(override: Override) -> Iterable[str]:
 def _files(typed: str) -> Iterator[str]:
     """Offer what is in the folder that a path has come to, folders with a slash."""
     folder, _, beginning = typed.rpartition("/")
-    place = Path(folder or ("/" if typed.startswith("/") else ".")).expanduser()
-    prefix = typed[: len(typed) - len(beginning)]
-    if not place.is_dir():
+    try:
+        found = list(at_home(folder or ("/" if typed.startswith("/") else ".")).iterdir())
+    except (ConfigError, OSError):  # there is no such user, no such folder, or it may not be listed
         return
-    for path in place.iterdir():
+    prefix = typed[: len(typed) - len(beginning)]
+    for path in found:
         if path.name.startswith(beginning) and (beginning or not path.name.startswith(".")):
-            yield f"{prefix}{path.name}{'/' if path.is_dir() else ''}"
+            yield f"{prefix}{path.name}{'/' if is_folder(path) else ''}"
 
 
 def _has_blank(word: str) -> bool:

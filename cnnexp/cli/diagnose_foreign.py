@@ -14,6 +14,7 @@ from cnnexp.diagnosis.foreign.preprocessing import FACTORS, Preprocessing, optio
 from cnnexp.errors import ConfigError, DataError, ModelError
 from cnnexp.report.console import open_console
 from cnnexp.system import quiet
+from cnnexp.system.files import is_file
 from cnnexp.system.streams import print_error
 from cnnexp.system.text import did_you_mean, listed
 
@@ -138,7 +139,7 @@ def _size(model: "ForeignModel", size: str | None) -> tuple[int, int]:
 def _class_names(asked: Asked, model: Path) -> tuple[str, ...] | None:
     """Return the classes in the order of the outputs, from a file: the one that is named, or one beside the others."""
     places = [folder / name for folder in (asked.data, model.parent) for name in _NAMES]
-    path = asked.class_names or next((place for place in places if place.is_file()), None)
+    path = asked.class_names or next((place for place in places if is_file(place)), None)
     if path is None:
         return None
     try:

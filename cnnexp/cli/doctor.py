@@ -19,7 +19,7 @@ from cnnexp.runs.checkpoint_folder import StoppedRuns
 from cnnexp.runs.resolved_settings import BFLOAT16_FLAGS, has_bfloat16
 from cnnexp.system import cgroup, gpus, resources
 from cnnexp.system.devices import Device, Devices, Gpu
-from cnnexp.system.files import at_home
+from cnnexp.system.files import at_home, is_there
 from cnnexp.system.find_devices import VISIBLE, Opened, ask_tensorflow, find_devices, made_up
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import file_size, plural, printable
@@ -127,7 +127,7 @@ def _use(config: ExperimentConfig, there: Devices) -> Iterator[Row]:
 def _store(config: ExperimentConfig) -> Iterator[Row]:
     uri = absolute_uri(config.tracking.uri)
     store = StoreUri(uri)
-    if store.database is not None and not store.database.exists():
+    if store.database is not None and not is_there(store.database):
         room = _room(store.database.parent)
         yield "store", f"{store.masked}: the first run creates it; {room[0]}", room[1]
         return
@@ -160,7 +160,7 @@ def _outbox(config: ExperimentConfig) -> Iterator[Row]:
 
 def _room(folder: Path) -> tuple[str, bool]:
     """Return how much room there is where a folder is or will be, and whether that is little or cannot be used."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = next(path for path in (folder, *folder.parents) if is_there(path))
     free = shutil.disk_usage(there).free
     if not os.access(there, os.W_OK):
         return f"{there} cannot be written to", True

@@ -9,6 +9,7 @@ from cnnexp.config import Override, unquote, values_of
 from cnnexp.config.defaults import default_store, from_variables
 from cnnexp.config.tracking import require_store
 from cnnexp.errors import ConfigError
+from cnnexp.system.files import is_file
 from cnnexp.system.text import printable
 
 _STORE = "tracking.uri"
@@ -50,12 +51,12 @@ def name_variable(uri: str) -> None:
 
 def is_exported(target: str) -> bool:
     """Return whether a target is the folder of a model, as ``cnnexp export`` writes one."""
-    return (Path(target) / _CARD_FILE).is_file()
+    return is_file(Path(target) / _CARD_FILE)
 
 
 def is_model_file(target: str) -> bool:
     """Return whether a target is the file of a model, as Keras or an ONNX program writes one."""
-    return target.lower().endswith(MODEL_ENDINGS) and Path(target).is_file()
+    return target.lower().endswith(MODEL_ENDINGS) and is_file(target)
 
 
 def refuse_other_models(target: str) -> None:
@@ -66,7 +67,7 @@ def refuse_other_models(target: str) -> None:
 
     """
     ending = Path(target).suffix.lower()
-    if ending in _CONVERTED and Path(target).is_file():
+    if ending in _CONVERTED and is_file(target):
         raise ConfigError(f"Models are read from .keras and .onnx files; got {target}. {_CONVERTED[ending]}")
 
 

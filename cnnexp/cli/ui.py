@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from cnnexp.cli.targets import name_variable
 from cnnexp.compose import compose_config
 from cnnexp.errors import TargetError, TrackingError
+from cnnexp.system.files import is_there
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.streams import print_required
@@ -108,7 +109,7 @@ def _address(port: int) -> str:
 def _require_store(uri: str) -> None:
     """Refuse to create an empty store by looking at one."""
     file = StoreUri(uri).database
-    if file is not None and not file.exists():
+    if file is not None and not is_there(file):
         raise TargetError(
             f"There is nothing to show: {file.absolute()} does not exist. Runs create it: python -m cnnexp; a store in "
             "another place is named by tracking.uri=sqlite:///PATH."

@@ -21,6 +21,7 @@ from cnnexp.compose.schemas import ROOT, VARIANTS, register, register_added
 from cnnexp.config import ExperimentConfig, Override, SlurmConfig, as_number, numbers_or_words, variants
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
+from cnnexp.system.files import is_folder
 
 register()
 
@@ -84,7 +85,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
 def _search_path(config_dir: Path | None) -> Iterator[str]:
     if config_dir is None:
         return
-    if not config_dir.is_dir():
+    if not is_folder(config_dir):
         raise no_folder(config_dir)
     yield str(Override.setting("hydra.searchpath", [f"file://{config_dir.absolute()}"]))
 

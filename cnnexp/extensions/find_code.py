@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cnnexp.config.extended import Code
 from cnnexp.errors import ConfigError
+from cnnexp.system.files import at_home, is_file
 from cnnexp.system.text import did_you_mean, listed, printable
 
 ENTRY_POINTS = "cnnexp.extensions"  # group of the entry points of packages
@@ -27,8 +28,8 @@ def find_code(argument: str) -> Code:
 
 
 def _of_file(argument: str) -> Code:
-    path = Path(argument).expanduser().absolute()
-    if not path.is_file() or path.suffix != ".py":
+    path = at_home(argument).absolute()
+    if not is_file(path) or path.suffix != ".py":
         raise ConfigError(f"--extend must be a file such as my_things.py; there is no {printable(argument)}.")
     _refuse_name(path)
     return Code(argument=argument, root=str(path.parent), main=path.stem, files=_with_imports(path.parent, path.stem))

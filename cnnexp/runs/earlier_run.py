@@ -14,6 +14,7 @@ from cnnexp.portable import user_code
 from cnnexp.portable.card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
 from cnnexp.portable.reference import TrainingReference
 from cnnexp.records import PretrainedNetwork, Scaling
+from cnnexp.system.files import at_home, is_file
 
 _CONTENTS = ("config.json", "model.weights.h5")  # of a .keras file; the third says when it was saved
 
@@ -28,7 +29,7 @@ def earlier_network(run: str, *, store: str) -> Iterator[PretrainedNetwork]:
 
     """
     if is_exported(run):
-        yield _network(Path(run).expanduser(), origin=f"folder {Path(run).name}")
+        yield _network(at_home(run), origin=f"folder {Path(run).name}")
         return
     from cnnexp.tracking.recorded_model import recorded_model  # an exported folder needs no store
 
@@ -39,7 +40,7 @@ def earlier_network(run: str, *, store: str) -> Iterator[PretrainedNetwork]:
 
 def is_exported(run: str) -> bool:
     """Tell whether the folder of a model is meant, as ``cnnexp export`` writes one."""
-    return (Path(run).expanduser() / CARD_FILE).is_file()
+    return is_file(at_home(run) / CARD_FILE)
 
 
 def _network(folder: Path, *, origin: str) -> PretrainedNetwork:

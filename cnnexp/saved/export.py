@@ -17,6 +17,7 @@ from cnnexp.saved.onnx_packages import WRITING, require_onnx
 from cnnexp.saved.prediction import open_model
 from cnnexp.saved.to_onnx import write_onnx
 from cnnexp.saved.write_tflite import TFLiteFile, write_tflite
+from cnnexp.system.files import is_there
 
 READER = "reader"  # the package of the folder
 SCRIPT = "predict.py"
@@ -68,7 +69,7 @@ def export(
 
 def require_new_folder(target: Path) -> None:
     """Raise ConfigError where there is something at `target` already."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if is_there(target) and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
 
 

@@ -15,6 +15,7 @@ from cnnexp.datasets.sources.tables.path_finder import PathFinder
 from cnnexp.datasets.sources.tables.reader import about_columns, find_column, open_table
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.images import ImageInput, UnreadableImageError
+from cnnexp.system.files import is_file, is_folder, is_there
 from cnnexp.system.text import listed, printable
 
 COLUMN = "path"  # of a table
@@ -46,9 +47,9 @@ def list_images(names: Sequence[str], *, root: Path | None) -> Iterator[ListedIm
     """
     for name in names:
         path = Path(name)
-        if os.path.isdir(path):  # noqa: PTH112  False where Path raises: a name too long, no permission
+        if is_folder(path):
             yield from _below(path)
-        elif path.name.lower().endswith(TABLES) and os.path.isfile(path):  # noqa: PTH113
+        elif path.name.lower().endswith(TABLES) and is_file(path):
             yield from _in_table(path, root or path.parent)
         else:
             yield _listed(name, path)
@@ -56,7 +57,7 @@ def list_images(names: Sequence[str], *, root: Path | None) -> Iterator[ListedIm
 
 def _listed(name: str, path: Path) -> ListedImage:
     """Refuse pipes, sockets and devices, on which reading could block for ever."""
-    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+    if is_there(path) and not is_file(path):
         return ListedImage(name, None, "it is not a file.")
     return ListedImage(name, path)
 
@@ -68,7 +69,7 @@ def _below(folder: Path) -> Iterator[ListedImage]:
         folders[:] = sorted(name for name in folders if not of_system(name))
         for name in sorted(files):
             path = Path(here, name)
-            if not of_system(name) and is_image(name) and os.path.isfile(path):  # noqa: PTH113
+            if not of_system(name) and is_image(name) and is_file(path):
                 found = True
                 yield ListedImage(str(path), path)
     if not found:
@@ -134,7 +135,7 @@ def _named(names: Iterator[str], table: Path, root: Path) -> Iterator[ListedImag
             yield ListedImage(name, None, f"the row has no usable value in column {COLUMN}.")
             continue
         full = os.path.realpath(os.path.join(inside, name))  # noqa: PTH118  faster, for a million rows
-        if not os.path.exists(full) and (meant := finder.find(name)) is not None:  # noqa: PTH110
+        if not is_there(full) and (meant := finder.find(name)) is not None:
             full = os.path.realpath(inside + meant)
         if full.startswith(inside):
             yield _listed(name, Path(full))

@@ -22,7 +22,7 @@ def at_home(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        if Path(path).exists():
+        if is_there(path):
             return Path(path)
         user = Path(path).parts[0]
         reason = "HOME is not set" if user == "~" else f"there is no user {user[1:]}"
@@ -30,6 +30,24 @@ def at_home(path: str | Path) -> Path:
             f"{user} at the beginning of a path stands for a home folder, and {reason}; got {str(path)!r}. Write the "
             "whole path, from / on."
         ) from error
+
+
+def is_there(path: str | Path) -> bool:
+    """Tell whether there is something at a path that somebody typed.
+
+    Nothing is where a name is too long, or where a folder may not be entered; `Path.exists` raises there.
+    """
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: str | Path) -> bool:
+    """Tell whether there is a file at a path that somebody typed, see `is_there`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | Path) -> bool:
+    """Tell whether there is a folder at a path that somebody typed, see `is_there`."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def remove_if_empty(folder: Path) -> None:

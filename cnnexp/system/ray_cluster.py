@@ -61,11 +61,11 @@ def join(address: str, *, of: tuple[str, str] = SWEEP) -> None:
 
 def _reach(address: str, setting: str) -> None:
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
+    if not host or "/" in host or not re.fullmatch(r"\d{1,5}", port, re.ASCII):
         raise ConfigError(f"{setting} must be auto, or host:port of the head of a cluster; got {address}.")
     try:
         socket.create_connection((host, int(port)), timeout=_REACH_SECONDS).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for names that no host can have, such as a..b
         raise SweepError(
             f"{setting} must answer within {_REACH_SECONDS:g} seconds; {address} did not ({error}). Start "
             "the cluster with `ray start --head`, or correct the address."

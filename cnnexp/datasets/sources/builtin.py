@@ -22,7 +22,7 @@ from cnnexp.datasets.sources.folders.image_folder import FolderSettings, file_st
 from cnnexp.datasets.sources.source import UNDECLARED, ArraySource, DataSource, ImageSource, Manifest
 from cnnexp.errors import ConfigError, DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
-from cnnexp.system.files import at_home
+from cnnexp.system.files import at_home, is_there
 from cnnexp.system.text import first_line
 
 _FILE = Path("datasets", "data", "digits.csv.gz")  # per line, 64 grey levels 0..16 and the digit
@@ -112,7 +112,7 @@ def builtin_source(name: str, path: str | None) -> DataSource:
 
 def _given(name: str, path: Path) -> DataSource:
     """Find it at `data.path`, and nowhere else, because the path was given on purpose."""
-    if not path.exists():
+    if not is_there(path):
         raise DataPathError(f"data.path must exist; there is nothing at {path}.")
     if path.suffix == ".npz":
         return _arrays_source(name, (path,), partial(_read_keras_npz, path))

@@ -26,6 +26,7 @@ from cnnexp.datasets.sources.source import (
 from cnnexp.extend import Dataset
 from cnnexp.images import ImageInput
 from cnnexp.records import SPLIT_NAMES
+from cnnexp.system.files import is_file
 from cnnexp.system.text import listed
 
 
@@ -79,7 +80,7 @@ def _of_paths(
     data: Extended, given: Dataset, labels: Sequence[str], images: tuple[ImageInput, ...], paths: Sequence[str]
 ) -> DataSource:
     """Return a source of files, which are decoded once and cached while none of them changes."""
-    if missing := [path for path in paths if not Path(path).is_file()]:
+    if missing := [path for path in paths if not is_file(path)]:
         raise data.refusal(f"images of its Dataset must be files that exist; missing: {listed(missing)}.")
     folder = os.path.commonpath([Path(path).absolute().parent for path in paths])
     names = tuple(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cnnexp.config.backbones import BACKBONES
 from cnnexp.errors import ModelError
+from cnnexp.system.files import at_home, is_file
 from cnnexp.system.text import one_line
 
 RANDOM = "none"  # model.weights: nothing is read, everything is learned
@@ -84,8 +85,8 @@ def find_weights(backbone: str, weights: str | None) -> WeightsFile | None:
 
 
 def _named(weights: str) -> WeightsFile:
-    path = Path(weights).expanduser()
-    if not path.is_file():
+    path = at_home(weights)
+    if not is_file(path):
         raise ModelError(
             f"model.weights must be a file, null for the weights published with the backbone, or none to start from "
             f"random ones; there is no file {weights}."
@@ -118,7 +119,7 @@ def _packaged(backbone: str) -> WeightsFile:
 
 def _keras_cache() -> Path:
     """Return the folder of the weights that Keras has downloaded; it need not exist."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+    return at_home(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
 
 
 def _download(backbone: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from cnnexp.errors import ConfigError
 from cnnexp.saved import Prediction
+from cnnexp.system.files import is_file, is_there
 from cnnexp.system.streams import print_bytes
 from cnnexp.system.text import printable, spreadsheet_cell
 
@@ -58,7 +59,7 @@ def whole(path: Path) -> Iterator[Path]:
             yield (file := Path(folder) / "answers")
             print_bytes(file.read_bytes())
         return
-    if path.parent == _DEVICES or (path.exists() and not path.is_file()):  # such as /dev/stdout
+    if path.parent == _DEVICES or (is_there(path) and not is_file(path)):  # such as /dev/stdout
         yield path
         return
     part = path.with_name(f"{path.name}.part")

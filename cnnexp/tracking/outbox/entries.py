@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cnnexp.records import Finding, RunInfo, RunResult
+from cnnexp.system.files import is_there
 from cnnexp.system.secrets import without_secrets
 from cnnexp.system.text import as_yaml, markdown, plural
 from cnnexp.tracking.outbox.record_folder import Entry, now
@@ -64,7 +65,7 @@ def evaluated_dataset(
     input_shape: Sequence[int],
 ) -> Entry:
     """A data set; `counts` are images of each class, by split, and `source` is a path or the name of a function."""
-    source = str(Path(source).absolute()) if Path(source).exists() else source
+    source = str(Path(source).absolute()) if is_there(source) else source
     profile = {
         "classes": list(class_names),
         "counts": {split: list(per_class) for split, per_class in counts.items()},

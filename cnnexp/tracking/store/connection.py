@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnexp.errors import ConfigError, TrackingError
-from cnnexp.system.files import at_home, replacing
+from cnnexp.system.files import at_home, is_there, replacing
 from cnnexp.system.locks import LocksUnsupportedError, locked_folder, require_locks
 from cnnexp.system.quiet import heavy_imports
 from cnnexp.system.store_uri import StoreUri
@@ -105,6 +105,8 @@ def _reach_server(uri: str) -> None:
         if isinstance(reason, ssl.SSLError):
             return  # MLflow has its own settings for certificates
         reason = f"did not ({reason})"
+    except ValueError as error:  # a name that no host can have, such as a..b, or a letter that no address has
+        reason = f"is no address ({error})"
     else:
         if not is_page:
             return
@@ -136,7 +138,7 @@ def _reach_folder(folder: Path) -> None:
 
 def _reach_database(database: Path) -> None:
     """Refuse at once what MLflow would try to open for two minutes."""
-    if not database.exists():
+    if not is_there(database):
         return
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from cnnexp.errors import TargetError
 from cnnexp.records import RunSummary
+from cnnexp.system.files import is_file
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import did_you_mean, listed
 from cnnexp.tracking.store import run_files
@@ -58,7 +59,7 @@ def _plain_file(uri: str) -> Path | None:
 def _runs(uri: str, question: Callable[[RunStore], Sequence[StoredRun]]) -> Sequence[StoredRun]:
     """Ask a store for runs; none where there is no store yet: an SQLite file is created by the first run."""
     database = StoreUri(uri).database
-    return ask(uri, question) if database is None or database.is_file() else ()
+    return ask(uri, question) if database is None or is_file(database) else ()
 
 
 def sweeps_with(uri: str, *, key: str) -> Sequence[StoredRun]:
@@ -187,7 +188,7 @@ def find_runs(targets: Sequence[str], *, uri: str) -> tuple[RunSummary, ...]:
 
     """
     database = StoreUri(uri).database
-    if database is not None and not database.is_file():
+    if database is not None and not is_file(database):
         raise TargetError(
             f"No runs are recorded at {StoreUri(uri).masked}: there is no file {database.resolve()}. "
             "Train first, or name the store."

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cnnexp.errors import TrackingError
+from cnnexp.system.files import is_file
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.tracking.store.sqlite import KNOWN_SCHEMAS
 
@@ -44,7 +45,7 @@ def require_current_schema(uri: str) -> None:
 def _schema(uri: str) -> str | None:
     """Return the last migration of an SQLite file; None where it has none, or where the store is another's business."""
     database = StoreUri(uri).database
-    if database is None or not database.is_file():
+    if database is None or not is_file(database):
         return None
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:

@@ -27,7 +27,7 @@ from cnnexp.datasets.sources.source import (
 )
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES, Labels
-from cnnexp.system.files import at_home
+from cnnexp.system.files import at_home, is_file
 from cnnexp.system.text import printable
 
 
@@ -44,7 +44,7 @@ def npz_source(path: Path, *, name: str, narrow: bool) -> DataSource:
 
     """
     file = at_home(path)
-    if not file.is_file():
+    if not is_file(file):
         raise DataPathError(f"data.path must be a NumPy archive (.npz); there is no file {file}.")
 
     def read() -> tuple[Manifest, ImageSource]:

@@ -1,7 +1,6 @@
 """A folder of image files, or a zip archive of one."""
 
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from cnnexp.datasets.sources.folders.zip_members import opened, zip_members
 from cnnexp.datasets.sources.out_of_scope.annotation_files import HEAD, refuse_annotations
 from cnnexp.datasets.sources.source import DataSource, FileSource, ImageSource, Manifest, ZipSource
 from cnnexp.errors import DataError, DataPathError
-from cnnexp.system.files import at_home
+from cnnexp.system.files import at_home, is_there
 
 _LAYOUT = 3  # version of the rule for layouts: the cache holds what it made of the folders
 
@@ -49,7 +48,7 @@ def folder_source(path: Path, *, name: str, settings: FolderSettings) -> DataSou
 
     """
     root = at_home(path)
-    if not os.path.exists(root):  # noqa: PTH110  False where Path raises: a name too long, no permission
+    if not is_there(root):
         raise DataPathError(f"data.path must be a folder of images, or a zip archive of one; there is no {root}.")
     if zipfile.is_zipfile(root):
         return zip_source(root, name=name, settings=settings)

@@ -10,6 +10,7 @@ from pathlib import Path
 from cnnexp.datasets.sources.folders.folder_tree import Parts
 from cnnexp.datasets.sources.folders.layout_errors import exclude_for_shell
 from cnnexp.errors import DataError
+from cnnexp.system.files import is_folder
 from cnnexp.system.text import listed, plural, printable
 
 
@@ -53,7 +54,7 @@ def about_following(links: Sequence[Link]) -> str:
     if not any(link.target for link in links):
         return "Pack the archive again with the files that the links lead to: zip -r does so, without -y"
     targets = [link.target if link.is_folder else str(Path(link.target).parent) for link in links if link.target]
-    targets = [target for target in targets if os.path.isdir(target)]  # noqa: PTH112  False for a name too long
+    targets = [target for target in targets if is_folder(target)]
     place = shlex.quote(printable(os.path.commonpath(targets))) if targets else "FOLDER"
     return f"Follow the links that lead into a folder: data.follow_links={place}"
 

@@ -1,6 +1,5 @@
 """Images listed in a CSV or Parquet table: per row a path or the image itself, a label, perhaps split and group."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +34,7 @@ from cnnexp.datasets.sources.tables.parquet_table import NO_LABEL, ParquetTable
 from cnnexp.datasets.sources.tables.reader import open_table, read_columns
 from cnnexp.errors import DataError, DataPathError
 from cnnexp.records import SPLIT_NAMES
-from cnnexp.system.files import at_home
+from cnnexp.system.files import at_home, is_folder, is_there
 from cnnexp.system.text import listed, plural, printable
 
 _LISTED = 5  # lines named in a message
@@ -55,7 +54,7 @@ def table_source(path: Path, *, name: str, root: str | None, columns: Columns) -
 
     """
     place = at_home(path)
-    if not os.path.exists(place):  # noqa: PTH110  False where Path raises: a name too long, no permission
+    if not is_there(place):
         raise DataPathError(f"data.path must be a CSV or Parquet table; there is no file {place}.")
     table = open_table(place)
     roles = columns_by_role(table, columns)
@@ -76,7 +75,7 @@ def hint_about_missing(path: Path, file: str, *, root: str | None) -> str:
 def _folder(table: Path, root: str | None) -> Path:
     """Return the folder that paths start from."""
     folder = at_home(root) if root is not None else table if table.is_dir() else table.parent
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataPathError(f"data.root must be the folder that the paths of {table} start from; {folder} is none.")
     return folder.resolve()
 
