@@ -1,9 +1,12 @@
 """The page computes verdicts again in a reader's browser: its JavaScript against the Python, on random tables."""
 
+import csv
+import io
 import json
 import math
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from cnnexp.report.comparison.headline import failure_words, headline
 from cnnexp.report.comparison.page_data import page_data
 from cnnexp.report.comparison.setting_words import best_so_far
 from cnnexp.report.comparison.wording import name_of_runs
+from cnnexp.system.text import spreadsheet_cell
 
 ROOT = Path(__file__).parents[1]
 MODULES = ROOT / "cnnexp" / "report" / "comparison" / "page"
@@ -161,23 +165,67 @@ def asked(runs: list[RunSummary], rng: np.random.Generator) -> tuple[str, list[d
 
 def answers(tables: int, folder: Path) -> list[tuple[Comparison | None, dict | None]]:
     """Return what Python and what JavaScript says to four questions about each of so many random tables."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs Node to run the scripts of the page: there is no `node`")
     rng = np.random.default_rng(0)
     made = [found for _ in range(tables) if (found := asked(random_runs(rng), rng)) is not None]
     assert len(made) > 0.9 * tables
     lines = [f'{{"document":{document},"questions":{json.dumps(words)}}}' for document, words, _ in made]
+    found = said(SCRIPT, folder, lines)
+    assert len(found) == len(made)
+    return [pair for (_, _, expected), own in zip(made, found, strict=True) for pair in zip(expected, own, strict=True)]
+
+
+def said(program: str, folder: Path, lines: Sequence[str] = ()) -> list:
+    """Run a program that imports modules of the page; return the JSON of the lines that it prints."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node to run the scripts of the page: there is no `node`")
     for file in MODULES.iterdir():
         (folder / file.name).symlink_to(file)
     script = folder / "asked.mjs"
-    script.write_text(SCRIPT, encoding="utf-8")
+    script.write_text(program, encoding="utf-8")
     command = [node, "--preserve-symlinks", str(script)]
     done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(found) == len(made)
-    return [pair for (_, _, expected), own in zip(made, found, strict=True) for pair in zip(expected, own, strict=True)]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_an_address_of_another_page_chooses_nothing_here(tmp_path):
+    """As where a page is written again, of other runs, and the reader loads it again."""
+    (chosen, own) = said(
+        """
+        import { fromHash } from "#state";
+        const named = (...names) => new Map(names.map((name) => [name, {}]));
+        const data = {
+          settingNamed: named("seed", "optimizer"), metricNamed: named("test/accuracy"),
+          curves: { "val/loss": [] }, runs: { id: ["a", "b"] },
+        };
+        const read = (values) => fromHash("#" + encodeURIComponent(JSON.stringify(values)), data);
+        const gone = {
+          metric: "test/f1", by: ["model.width"], grouped: null, search: 3, sort: {}, columns: ["model.width"],
+          filters: { "model.width": { levels: ["8"] }, optimizer: { ranges: [[0, 1]] }, "test/f1": { ranges: [] } },
+          lit: [1, 2], x: "model.width", heat: ["seed", "model.width"], curve: "val/f1", pair: [0, 2], opened: 2,
+          more: 1,
+        };
+        const here = {
+          metric: "test/accuracy", by: ["optimizer"], grouped: false, search: "adam", lit: [0, 1], pair: [1, 0],
+          filters: { optimizer: { levels: ["adam"] }, "test/accuracy": { ranges: [[0, 1]] } }, y: "test/accuracy",
+          heat: ["seed", "optimizer"], curve: "val/loss", opened: 1, columns: ["seed"], sort: { column: "seed" },
+        };
+        console.log(JSON.stringify([read(gone), fromHash("#null", data), fromHash("#%", data)]));
+        console.log(JSON.stringify([JSON.stringify(read(here)) === JSON.stringify(here)]));
+        """,
+        tmp_path,
+    )
+    assert chosen == [{"filters": {}}, {}, {}]
+    assert own == [True]
+
+
+def test_a_table_that_is_taken_along_is_as_safe_as_one_that_is_written(tmp_path):
+    cells = ["=1+1", "-1", "+2.5e-3", "-a", "@x", "＝1", "adam", "a,b", 'say "so"', "1\r2", "\tb"]
+    program = 'import { asCsv } from "#charts"; console.log(JSON.stringify(asCsv(%s)))'
+    (text,) = said(program % json.dumps([{"cell": cell} for cell in cells]), tmp_path)
+    _, *found = csv.reader(io.StringIO(text, newline=""))
+    assert [cell for (cell,) in found] == [spreadsheet_cell(cell) for cell in cells]
 
 
 def test_random_tables_give_the_same_comparison(tmp_path):

@@ -186,12 +186,15 @@ export function* oneByOne(charts, view) {
   }
 }
 
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/; // a spreadsheet would run it: cnnexp/system/text.py in the browser
+const NUMBER = /^[+-]?[\d.]+(e[+-]?\d+)?$/i;
+
 export function asCsv(rows) {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const cell = (value) => {
     const text = value === null || value === undefined ? "" : String(value);
-    const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text; // a spreadsheet would run it
-    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+    const safe = typeof value === "string" && FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   return (
     [columns, ...rows.map((row) => columns.map((column) => row[column]))]

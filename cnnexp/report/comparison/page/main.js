@@ -25,7 +25,7 @@ import { waysView } from "#ways";
 import { onWidth } from "#width";
 
 const data = readData(JSON.parse(document.getElementById("data").textContent));
-const state = new State(fromHash(location.hash));
+const state = new State(fromHash(location.hash, data));
 const viewOf = viewer(data);
 const parts = []; // of the page: {view, section, isVisible, isStale}
 let computing = null; // what the parts will show next, as far as it is computed

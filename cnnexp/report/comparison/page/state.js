@@ -62,12 +62,52 @@ export function toHash(values) {
   return changed.length ? `#${encodeURIComponent(JSON.stringify(Object.fromEntries(changed)))}` : "";
 }
 
-/** The values in an address; what is no value of ours is left out. */
-export function fromHash(hash) {
+/** The values in an address; what is no value of this page is left out: another one may have stood in its file. */
+export function fromHash(hash, data) {
   try {
     const read = JSON.parse(decodeURIComponent(hash.slice(1)));
-    return Object.fromEntries(Object.entries(read).filter(([name]) => name in DEFAULTS));
+    const filters = Object.entries(read.filters ?? {}).filter(([name, filter]) => isFilter(data, name, filter));
+    const known = Object.entries({ ...read, filters: Object.fromEntries(filters) });
+    return Object.fromEntries(known.filter(([name, value]) => name in DEFAULTS && fits(data, name, value)));
   } catch {
     return {};
+  }
+}
+
+function isFilter(data, name, filter) {
+  if (data.settingNamed.has(name)) return Array.isArray(filter?.levels);
+  return data.metricNamed.has(name) && Array.isArray(filter?.ranges);
+}
+
+function fits(data, name, value) {
+  if (value === null) return DEFAULTS[name] === null;
+  const isSetting = (column) => data.settingNamed.has(column);
+  const isColumn = (column) => isSetting(column) || data.metricNamed.has(column);
+  const isRun = (run) => Number.isInteger(run) && run in data.runs.id;
+  const all = (test, count = value.length) => Array.isArray(value) && value.length === count && value.every(test);
+  switch (name) {
+    case "metric":
+      return data.metricNamed.has(value);
+    case "by":
+      return value.length > 0 && all(isSetting);
+    case "heat":
+      return all(isSetting, 2);
+    case "columns":
+      return all(isColumn);
+    case "x":
+    case "y":
+      return isColumn(value);
+    case "curve":
+      return value in data.curves;
+    case "lit":
+      return all(isRun);
+    case "pair":
+      return all(isRun, 2);
+    case "opened":
+      return isRun(value);
+    case "sort":
+      return typeof value.column === "string";
+    default:
+      return typeof value === typeof DEFAULTS[name];
   }
 }
