@@ -31,7 +31,7 @@ class SavedModel:
     @property
     def name(self) -> str:
         """The name of its run or of its folder."""
-        return self.source.name if isinstance(self.source, Path) else self.source.run.name
+        return self.source.resolve().name if isinstance(self.source, Path) else self.source.run.name
 
     @property
     def origin(self) -> str:

@@ -29,7 +29,7 @@ def earlier_network(run: str, *, store: str) -> Iterator[PretrainedNetwork]:
 
     """
     if is_exported(run):
-        yield _network(at_home(run), origin=f"folder {Path(run).name}")
+        yield _network(at_home(run), origin=f"folder {at_home(run).resolve().name}")
         return
     from cnnexp.tracking.recorded_model import recorded_model  # an exported folder needs no store
 
