@@ -386,6 +386,20 @@ def test_secrets_of_uncommitted_files_are_named_and_not_kept(tmp_path):
     assert b"+  password: ***\n+  host: here\n" in state.diff
 
 
+def test_changes_that_are_too_many_are_cut_between_lines_and_not_within_a_secret(tmp_path):
+    _git(tmp_path, "init", "-q")
+    (tmp_path / "train.py").touch()
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-qm", "first")
+    kept, secret = "a = 1\n" * 285_500, "hunter2" * 1000  # 7 bytes a line of the diff: the limit is within the secret
+    (tmp_path / "train.py").write_text(f"{kept}password = '{secret}'\n")
+    state = provenance.read_commit(tmp_path)
+    assert state is not None
+    assert state.diff.count(b"+a = 1\n") == 285_500
+    assert b"+a = 1\n# cut: " in state.diff
+    assert b"hunter2" not in state.diff
+
+
 @pytest.mark.parametrize("start", ["activated", "below", "elsewhere"])
 def test_a_command_is_one_that_the_users_shell_finds(tmp_path, monkeypatch, start):
     scripts = tmp_path / "my .venv" / "bin"

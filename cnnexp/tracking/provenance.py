@@ -58,8 +58,10 @@ def read_commit(folder: Path) -> Commit | None:
     if sha is None:
         return None
     whole = (_git(folder, "diff", "HEAD", *_PLAIN) or b"") + _new_files(folder)
-    diff = _without_secrets(whole[:_DIFF_LIMIT])
-    if len(whole) > _DIFF_LIMIT:
+    is_cut = len(whole) > _DIFF_LIMIT
+    # between two lines: of half a line nobody knows that it is a secret
+    diff = _without_secrets(whole[:_DIFF_LIMIT].rpartition(b"\n")[0] if is_cut else whole)
+    if is_cut:
         diff += f"\n# cut: {len(whole)} bytes in all\n".encode()
     return Commit(sha.decode().strip(), diff)
 
