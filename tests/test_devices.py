@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -15,6 +14,7 @@ from cnnexp.records import DatasetInfo
 from cnnexp.runs.origin import changes
 from cnnexp.runs.resolved_settings import resolve_execution
 from cnnexp.sweeps.run_hash import hash_run, resolve
+from cnnexp.system import own_process
 from cnnexp.system.devices import Device, Devices, Gpu
 from cnnexp.system.find_devices import Opened, find_devices, made_up, visible_tokens, why_none
 from cnnexp.system.gpus import Card, Gpus, find_gpus
@@ -118,8 +118,8 @@ def test_why_no_gpu_is_opened_and_what_to_do(opened, packages, files, said):
 
 
 def test_this_tensorflow_says_in_another_process_what_it_opens():
-    command = [sys.executable, "-m", "cnnexp.system.find_devices"]
-    heard = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"}
+    command = own_process.command_of("cnnexp.system.find_devices")
+    heard = own_process.variables(TF_CPP_MIN_LOG_LEVEL="1")
     done = subprocess.run(command, env=heard, capture_output=True, text=True, check=True, timeout=300)
     answer = json.loads(done.stdout)
     assert answer["cuda"] is None or answer["cuda"][0].isdigit()

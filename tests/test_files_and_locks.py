@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import subprocess
 import threading
 from functools import partial
 
@@ -9,7 +10,7 @@ from cnnexp.__main__ import main
 from cnnexp.errors import ConfigError, DataError, ModelError
 from cnnexp.models.backbones.weights import find_weights
 from cnnexp.runs.earlier_run import is_exported
-from cnnexp.system import locks
+from cnnexp.system import locks, own_process
 from cnnexp.system.files import at_home, replacing, write_atomically
 from cnnexp.system.store_uri import StoreUri
 
@@ -20,6 +21,13 @@ def test_a_path_begins_at_home(monkeypatch, tmp_path):
     assert at_home("~/a b/c") == tmp_path / "a b/c"
     assert str(at_home("a/~/b")) == "a/~/b"
     assert StoreUri("sqlite:///~/a.db").absolute().text == f"sqlite:///{tmp_path}/a.db"
+
+
+def test_a_process_of_its_own_takes_no_file_of_the_user_for_a_module_of_python(monkeypatch, tmp_path):
+    (tmp_path / "subprocess.py").write_text("raise SystemExit('mine')")
+    monkeypatch.chdir(tmp_path)
+    command = own_process.command_of("cnnexp.system.slurm")  # it imports subprocess
+    subprocess.run(command, env=own_process.variables(), check=True)
 
 
 def test_what_is_called_like_a_home_is_found(monkeypatch, tmp_path):

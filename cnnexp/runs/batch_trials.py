@@ -5,13 +5,13 @@ Whichever it is, the sizes that the process reported before are those that fit.
 """
 
 import dataclasses
-import os
 import pickle
 import subprocess
-import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cnnexp.config import AUTO, ExperimentConfig
+from cnnexp.system import own_process
 
 NO_SHORTAGE = 3  # exit code: it could not be tried, for another reason than memory
 _PATIENCE = 1800.0  # seconds; a machine that swaps for so long has no memory for this
@@ -29,11 +29,11 @@ def largest_that_fits(config: ExperimentConfig, sizes: Sequence[int]) -> int | N
     They are tried until one does not. 0: not even the first; None: it cannot be tried.
     """
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "cnnexp.runs.batch_trial"],
+        own_process.command_of("cnnexp.runs.batch_trial"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
+        env=own_process.variables(),
         start_new_session=True,  # Ctrl-C is meant for this process; the other one ends with it
     )
     assert process.stdin is not None
@@ -49,7 +49,8 @@ def largest_that_fits(config: ExperimentConfig, sizes: Sequence[int]) -> int | N
         reported = process.stdout.read().split()
         code = process.wait()
         process.stdout.close()
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it ended before it had read everything
+            process.stdin.close()
     if code == NO_SHORTAGE:
         return None
     return max(map(int, reported), default=0)

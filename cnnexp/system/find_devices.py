@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from cnnexp.system import gpus as hardware
-from cnnexp.system import quiet
+from cnnexp.system import own_process, quiet
 from cnnexp.system.devices import Device, Devices, Gpu
 from cnnexp.system.text import plural
 
@@ -180,10 +180,10 @@ def ask_tensorflow() -> Opened:
         return opened_here()
     import subprocess
 
-    command = [sys.executable, "-m", "cnnexp.system.find_devices"]
+    command = own_process.command_of("cnnexp.system.find_devices")
     try:
-        said = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"}  # what it says about GPUs, whatever the user wants to see
-        done = subprocess.run(command, env=said, capture_output=True, text=True, timeout=_PATIENCE, check=True)
+        heard = own_process.variables(TF_CPP_MIN_LOG_LEVEL="1")  # what it says of GPUs, whatever the user wants to see
+        done = subprocess.run(command, env=heard, capture_output=True, text=True, timeout=_PATIENCE, check=True)
         answer = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         return Opened((), cuda="?", messages=(f"a process that asks it failed: {error}",))

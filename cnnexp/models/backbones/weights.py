@@ -4,13 +4,13 @@ import hashlib
 import importlib.util
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from cnnexp.config.backbones import BACKBONES
 from cnnexp.errors import ModelError
+from cnnexp.system import own_process
 from cnnexp.system.files import at_home, is_file
 from cnnexp.system.text import one_line
 
@@ -130,8 +130,8 @@ def _download(backbone: str) -> None:
 
     """
     path = _keras_cache() / str(BACKBONES[backbone].file)
-    command = [sys.executable, "-m", "cnnexp.models.backbones.download", backbone]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = own_process.command_of("cnnexp.models.backbones.download", backbone)
+    done = subprocess.run(command, env=own_process.variables(), capture_output=True, text=True, check=False)
     if not path.is_file():
         reason = one_line((done.stderr.strip().splitlines() or ["no reason is known"])[-1]).rstrip(".")
         raise ModelError(

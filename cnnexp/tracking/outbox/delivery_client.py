@@ -12,7 +12,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from cnnexp.errors import TrackingError
+from cnnexp.system import own_process
 from cnnexp.system.secrets import masked
 from cnnexp.system.signals import name_of
 from cnnexp.system.streams import printed_to
@@ -61,11 +61,11 @@ class DeliveryClient:
         incoming, outgoing = os.pipe()  # bare: a file object read by a daemon thread can abort Python's exit
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cnnexp.tracking.outbox.delivery_process", printed_to()],
+            own_process.command_of("cnnexp.tracking.outbox.delivery_process", printed_to()),
             stdin=subprocess.PIPE,
             stdout=outgoing,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
+            env=own_process.variables(),
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is meant for the training process, which records how the run ended

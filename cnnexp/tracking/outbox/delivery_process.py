@@ -81,8 +81,9 @@ class _WarningsAsReplies(logging.Handler):
 
 
 def _read(source: IO[str], commands: Commands) -> None:
-    for line in source:
-        commands.put(json.loads(line))
+    with suppress(ValueError):  # a line cut short: the recording process was killed while it wrote
+        for line in source:
+            commands.put(json.loads(line))
     commands.put(None)
 
 
