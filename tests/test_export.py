@@ -1,10 +1,13 @@
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnnexp.errors import ConfigError, ModelError
+from cnnexp.portable import predict
 from cnnexp.saved import open_model
 from cnnexp.saved.export import export
 from support import trained_model
@@ -37,6 +40,31 @@ def test_what_is_in_the_way_is_never_overwritten(tmp_path):
     (tmp_path / "empty").mkdir()
     export(source, tmp_path / "empty", onnx=False)
     assert (tmp_path / "empty" / "card.json").exists()
+
+
+def test_an_empty_folder_that_cannot_be_replaced_gets_the_export(tmp_path, monkeypatch):
+    """As the current folder, a link, or the root of a disk cannot."""
+    source = trained_model.folder(tmp_path / "model")
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "linked").symlink_to("a b")
+    monkeypatch.chdir(tmp_path / "linked")
+    export(source, Path(), onnx=False)
+    assert sorted(path.name for path in Path().iterdir()) == [
+        "README.txt", "card.json", "features.npz", "model.keras", "predict.py", "reader", "requirements.txt",
+    ]  # fmt: skip
+    assert "README.txt" in [path.name for path in (tmp_path / "a b").iterdir()]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "to other").symlink_to("other")
+    export(source, tmp_path / "to other", onnx=False)
+    assert (tmp_path / "other" / "card.json").is_file()
+
+
+@pytest.mark.parametrize("coverage", ["0", "1", "90", "nan", "most"])
+def test_the_script_of_an_export_refuses_a_coverage_that_is_no_share(coverage):
+    command = [sys.executable, predict.__file__, "--coverage", coverage, "image.png"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"must be above 0 and below 1, such as 0.9; got {coverage}" in done.stderr
 
 
 def test_a_model_that_moved_is_not_exported(tmp_path):

@@ -1,5 +1,6 @@
 """``cnnexp export``: the model of a run as a folder of its own, in further formats on request."""
 
+import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -49,8 +50,14 @@ def run(target: str, folder: Path, settings: Sequence[str], *, onnx: bool, tflit
         written = export(source, folder, onnx=onnx, tflite=tflite is not None, quantize_on=quantize_on)
     for sentence in () if written is None else written.sentences:
         print_line(open_console(), Text(sentence), hanging=2)
-    print_required(f"{printable(str(folder))} is complete. Try it: python {printable(str(folder))}/predict.py IMAGE")
+    print_complete(folder)
     return 0
+
+
+def print_complete(folder: Path) -> None:
+    """Print that an export is complete, and the command that tries it."""
+    script = shlex.quote(str(folder / "predict.py"))
+    print_required(printable(f"{folder} is complete. Try it: python {script} IMAGE"))
 
 
 def _config(target: str, overrides: Sequence[str], uri: str) -> "ExperimentConfig":

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from cnnexp.cli.evaluation_request import SavedModel, find_sources, run_config, separate_runs
-from cnnexp.cli.export import INT8, read_splits
+from cnnexp.cli.export import INT8, print_complete, read_splits
 from cnnexp.cli.targets import separate_store
 from cnnexp.config import Override
 from cnnexp.errors import ConfigError
@@ -80,6 +80,5 @@ def run(
     what = f"Another model than the trained one: {model.card.variant_summary}. It takes {cost(seconds, plain)}."
     for sentence in (what, *folders.notes, *(() if written is None else written.sentences)):
         print_required(printable(sentence))
-    name = printable(str(request.folder))
-    print_required(f"{name} is complete. Try it: python {name}/predict.py IMAGE")
+    print_complete(request.folder)
     return 0

@@ -33,7 +33,7 @@ def main() -> int:
     """Classify the images of the command line; return the exit code."""
     parser = argparse.ArgumentParser(description="Classify images.")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
-    parser.add_argument("--coverage", type=float, default=0.9, help="share of images whose class is in the set")
+    parser.add_argument("--coverage", type=_share, default=0.9, help="share of images whose class is in the set")
     options = parser.parse_args()
     _import_tensorflow()
     from reader.portable.card import UnfitModelError  # type: ignore[import-not-found]
@@ -46,6 +46,17 @@ def main() -> int:
         return 1
     answers = [_answer(model, name, options.coverage) for name in options.images]
     return int(any("error" in answer for answer in answers))
+
+
+def _share(text: str) -> float:
+    """Return a number above 0 and below 1; argparse prints the error."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, such as 0.9; got {text}")
+    return share
 
 
 def _import_tensorflow() -> None:

@@ -33,7 +33,7 @@ def export(
 
     Args:
         source: a folder with model file, card and features.
-        target: the folder to write; must not exist, or be empty.
+        target: the folder to write; must not exist, or be empty, as the current folder or the root of a disk may be.
         onnx: also write ``model.onnx``.
         tflite: also write ``model.tflite``.
         quantize_on: returns the data that the model was trained and tested on, to write ``model.tflite`` with 8-bit
@@ -53,7 +53,7 @@ def export(
     model = open_model(source)
     splits = None if quantize_on is None else quantize_on(model.card)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as part:
+    with tempfile.TemporaryDirectory(dir=target if target.is_dir() else target.parent, prefix=".export-") as part:
         folder = Path(part) / "export"
         folder.mkdir()
         _copy(folder, source)
@@ -63,7 +63,7 @@ def export(
         written = write_tflite(folder, load_keras(folder / MODEL_FILE), model, splits=splits) if tflite else None
         text = readme(model.card, code=list(user_code.code_beside(source)), onnx=onnx, tflite=written)
         (folder / README_FILE).write_text(text, encoding="utf-8")
-        folder.replace(target)
+        _give_name(folder, target)
     return written
 
 
@@ -71,6 +71,15 @@ def require_new_folder(target: Path) -> None:
     """Raise ConfigError where there is something at `target` already."""
     if is_there(target) and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
+
+
+def _give_name(folder: Path, target: Path) -> None:
+    """Rename a folder; a target that is there stays the folder that it is, and gets the files."""
+    if not target.is_dir():
+        folder.rename(target)
+        return
+    for file in sorted(folder.iterdir()):
+        file.rename(target / file.name)
 
 
 def _copy(folder: Path, source: Path) -> None:
