@@ -97,6 +97,7 @@ def test_states_are_not_taken_for_those_of_what_came_before(tmp_path):
     (folder.path / "origin.json.part").mkdir()  # so that it cannot be written again
     folder.note_origin({"data": "new"})
     assert folder.origin is None
+    folder.release()
 
 
 @pytest.mark.parametrize(
