@@ -4,8 +4,6 @@ Northcutt, Jiang & Chuang 2021 (arXiv:1911.00068). Every number is from probabil
 which they were not trained on.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,28 +56,3 @@ def thresholds(probabilities: Probabilities, labels: Labels) -> NDArray[np.float
             for label in range(probabilities.shape[1])
         ]
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ConfidentJoint:
-    """How given labels and probable ones go together; row = given label, column = probable one."""
-
-    counts: NDArray[np.int64]  # (K, K) of images for which a class is as probable as for its own images on average
-    joint: NDArray[np.float64]  # (K, K) the estimated shares of all images; their sum is 1
-
-    @property
-    def noise(self) -> float:
-        """Return the share of images whose label is estimated to be wrong; classes that overlap raise it, too."""
-        return float(1 - np.trace(self.joint))
-
-
-def confident_joint(probabilities: Probabilities, labels: Labels) -> ConfidentJoint:
-    """Estimate the joint distribution of given labels and true ones; every class has an image."""
-    classes = probabilities.shape[1]
-    claims = np.where(probabilities >= thresholds(probabilities, labels), probabilities, 0)
-    places = np.flatnonzero(claims.any(axis=1))
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (labels[places], claims[places].argmax(axis=1)), 1)
-    of_class = counts.sum(axis=1, keepdims=True)
-    rows = np.where(of_class > 0, counts / np.maximum(of_class, 1), np.eye(classes))
-    return ConfidentJoint(counts, rows * np.bincount(labels, minlength=classes)[:, None] / len(labels))

@@ -34,11 +34,6 @@ class NeighbourAgreement:
         """Return how far the agreement is from chance, 0, to perfect, 1; may be slightly negative."""
         return (self.agreement - self.chance) / (1 - self.chance)
 
-    @property
-    def most_lift(self) -> float:
-        """Return the lift that two standard deviations more would be: permuted labels have a small one."""
-        return (self.agreement + 2 * self.spread - self.chance) / (1 - self.chance)
-
 
 def neighbour_agreement(features: NDArray[np.floating], labels: Labels, *, seed: int = 0) -> NeighbourAgreement:
     """Compare images by features (n, F) with labels (n,) of at least two classes; n is larger than `NEIGHBOURS`."""
