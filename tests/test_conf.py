@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import sys
+from typing import get_args
 
 import hydra
 import pytest
@@ -19,7 +20,7 @@ from cnnexp.compose import (
     run_name,
     to_yaml,
 )
-from cnnexp.config import ExperimentConfig
+from cnnexp.config import ExperimentConfig, types_of
 from cnnexp.config.defaults import CONF
 from cnnexp.errors import ConfigError
 from cnnexp.tracking.store.stored_run import SETTINGS
@@ -204,6 +205,13 @@ def test_a_fault_in_an_own_file_is_one_line(own, text, message):
         compose_config(["optimizer=own"], config_dir=folder)
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_setting_that_takes_a_fraction_takes_a_whole_number():
+    """OmegaConf makes 60.0 of 60 for a float, and refuses 60 for a float or a word."""
+    kinds = {field.type for group in GROUPS for owner in types_of(group) for field in dataclasses.fields(owner)}
+    assert all(int in get_args(kind) for kind in kinds if {float, str} <= set(get_args(kind)))
+    assert repr(compose_config(["training.checkpoint_every=60"]).training.checkpoint_every) == "60.0"
 
 
 # --- sweeps

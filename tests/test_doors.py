@@ -41,6 +41,7 @@ BAD = [
     (["seed=null"], "seed must be a whole number; got null.", ""),
     (["optimizer.learning_rate="], "optimizer.learning_rate must be a number or auto; got nothing.", ""),
     (["training.threads=2.5"], "training.threads must be a whole number or auto; got 2.5.", ""),
+    (["training.freeze=2.5"], "training.freeze must be none, backbone or a whole number; got 2.5.", ""),
     (["data.size=[a,b]"], "data.size must be a list of whole numbers such as [28, 28] or null; got 'a'.", ""),
     (["regularization.dropout=1.5"], "regularization.dropout must be at least 0 and below 1; got 1.5.", ""),
     (["tracking.uri=foo"], "tracking.uri must name a database or a server", "Use sqlite:///mlflow.db"),

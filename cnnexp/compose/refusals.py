@@ -34,6 +34,7 @@ TYPES: dict[object, str] = {
     int: "a whole number",
     int | str: "a whole number or auto",
     float | int | str: "a number or auto",
+    float | int | str | None: "a number, auto or null",
     float: "a number",
     bool: "true or false",
     str: "text",
@@ -42,6 +43,8 @@ TYPES: dict[object, str] = {
     list[float]: "a list of numbers such as [0.1, 0.2]",
     list[str]: "a list of words such as [a, b]",
 }
+
+SAID = {"training.freeze": "none, backbone or a whole number"}  # of settings that take other words than their type's
 
 
 def came_from_hydra(error: Exception) -> bool:
@@ -188,7 +191,8 @@ def _wrong_type(full_key: str, value: object) -> ConfigError:
     if not expected:
         return ConfigError(f"{full_key} does not take the value {value!r}.")
     hint = f" Write {value:.0f}." if isinstance(value, float) and value.is_integer() else ""
-    return ConfigError(f"{full_key.partition('[')[0]} must be {_describe(expected[-1])}; got {_shown(value)}.{hint}")
+    setting = full_key.partition("[")[0]
+    return ConfigError(f"{setting} must be {SAID.get(setting) or _describe(expected[-1])}; got {_shown(value)}.{hint}")
 
 
 def _describe(annotation: object) -> str:

@@ -3,6 +3,7 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import get_args
 
 from cnnexp.config import extended
 from cnnexp.config.augmentation import AugmentationConfig
@@ -174,7 +175,7 @@ def numbers_or_words() -> frozenset[str]:
         for group in fields(ExperimentConfig)
         for owner in types_of(group.name)
         for field in fields(owner)
-        if field.type == float | int | str
+        if {float, str} <= set(get_args(field.type))
     )
 
 

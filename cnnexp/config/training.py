@@ -30,7 +30,7 @@ class TrainingConfig:
     cluster: str = setting(affects="execution", neutral="auto")  # of multi_worker: auto, or host:port of Ray's head
     deterministic: bool = setting(affects="machine", column="if set", neutral=True)  # the same seed, the same numbers
     # Seconds between two states that are saved; auto: each epoch, and each minute of a long one; None: none is saved.
-    checkpoint_every: float | str | None = setting(affects="execution", neutral="auto")
+    checkpoint_every: float | int | str | None = setting(affects="execution", neutral="auto")
     resume: str = setting(affects="command", neutral="auto")  # auto: the newest equal run that stopped; never; its id
     finish: bool = setting(affects="command", neutral=False)  # judge the best epoch so far instead of going on
 
