@@ -10,6 +10,7 @@ from scipy.special import softmax
 from cnnexp.compose import compose_config
 from cnnexp.models import Regularization, build_model, rate_factors, split, with_fast_layers
 from cnnexp.models.fast_activations import faster
+from cnnexp.models.fast_groups import has_fast_groups
 from cnnexp.portable.forward import forward_of
 from cnnexp.portable.reference import normalized
 from cnnexp.records import Scaling
@@ -24,6 +25,7 @@ CONVOLUTIONS = [
     lambda policy: layers.DepthwiseConv2D((4, 7), depth_multiplier=2, padding="same", activation="relu", dtype=policy),
     lambda policy: layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2, dtype=policy),
     lambda policy: layers.DepthwiseConv2D((1, 5), dtype=policy),
+    lambda policy: layers.Conv2D(6, (3, 5), groups=3, padding="same", bias_initializer="ones", dtype=policy),
     lambda policy: layers.Conv2D(8, 3, activation="gelu", bias_initializer="ones", dtype=policy),
 ]
 NORMALIZATIONS = [
@@ -195,6 +197,24 @@ def test_which_layers_are_fast():
     assert {"FusedNormalization", "FastConvolution"} <= kinds(with_fast_layers(model, training=True))
     assert {"FusedNormalization", "FoldedConvolution"} <= kinds(with_fast_layers(model, training=False))
     assert "DepthwiseConv2D" not in kinds(with_fast_layers(model, training=False))
+
+
+@pytest.mark.parametrize("settings", [{}, {"strides": 2}, {"dilation_rate": 2}, {"padding": "valid"}], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_convolutions_in_groups_are_not_left_to_keras(training, settings):
+    def make():
+        keras.utils.set_random_seed(3)
+        x = inputs = keras.Input((9, 8, 3))
+        x = layers.Conv2D(8, 1)(x)
+        x = layers.BatchNormalization()(layers.Conv2D(12, 3, groups=4, **({"padding": "same"} | settings))(x))
+        return unlike_new(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.ReLU()(x)))))
+
+    assert has_fast_groups("float32")  # where TensorFlow has oneDNN
+    fast = with_fast_layers(make(), training=training)
+    assert "FastConvolution" in kinds(fast) if training else "FoldedConvolution" in kinds(fast)
+    assert not [layer for layer in fast.layers if getattr(layer, "groups", 1) > 1]
+    mine, theirs = both(make, training=training)
+    assert_alike(mine[0], theirs[0], rtol=2e-4)
 
 
 def test_a_convolution_that_others_read_too_is_computed_for_them():

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from cnnexp.models.fast_activations import faster
 from cnnexp.models.fast_depthwise import depthwise
+from cnnexp.models.fast_groups import has_fast_groups
 
 
 def with_fast_layers(model: keras.Model, *, training: bool) -> keras.Model:
@@ -42,13 +43,13 @@ def with_fast_layers(model: keras.Model, *, training: bool) -> keras.Model:
 
 
 def _is_slow(layer: keras.layers.Layer) -> bool:
-    return _is_usual_normalization(layer) or _is_usual_depthwise(layer) or _has_slow_activation(layer)
+    return _is_usual_normalization(layer) or _is_slow_convolution(layer) or _has_slow_activation(layer)
 
 
 def _faster(layer: Any) -> Any:  # noqa: ANN401 - a layer, or an operation of keras.ops
     if _is_usual_normalization(layer):
         return FusedNormalization(layer)
-    if _is_usual_depthwise(layer):
+    if _is_slow_convolution(layer):
         return FastConvolution(layer)
     return _ACTIVATING[type(layer)](layer) if _has_slow_activation(layer) else layer
 
@@ -63,9 +64,28 @@ def _is_usual_normalization(layer: Any) -> bool:  # noqa: ANN401
     )
 
 
-def _is_usual_depthwise(layer: Any) -> bool:  # noqa: ANN401
+def _is_slow_convolution(layer: Any) -> bool:  # noqa: ANN401
+    return _is_usual_depthwise(layer) or _is_fast_grouped(layer)
+
+
+def _is_fast_grouped(layer: Any) -> bool:  # noqa: ANN401
+    """Tell whether a layer convolves channels in groups, and this processor can do that fast."""
     return (
-        type(layer) is keras.layers.DepthwiseConv2D
+        type(layer) is keras.layers.Conv2D
+        and layer.groups > 1
+        and layer.data_format == "channels_last"
+        and layer.activity_regularizer is None
+        and has_fast_groups(layer.compute_dtype)
+    )
+
+
+def _is_usual_depthwise(layer: Any) -> bool:  # noqa: ANN401
+    """Tell whether a layer convolves each channel by itself, under whichever name."""
+    return (
+        (
+            type(layer) is keras.layers.DepthwiseConv2D
+            or (type(layer) is keras.layers.Conv2D and 1 < layer.groups == layer.input.shape[-1])
+        )
         and layer.data_format == "channels_last"
         and tuple(layer.dilation_rate) == (1, 1)
         and layer.strides[0] == layer.strides[1]
@@ -162,7 +182,7 @@ class FastDense(FastActivation):
 
 
 class FastConvolution(FastActivation):
-    """A convolution with such an activation; a depthwise one has faster gradients, too."""
+    """A convolution with such an activation; a depthwise or a grouped one has faster gradients, too."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return what the layer makes of x (N, H, W, C)."""
@@ -186,7 +206,7 @@ class FoldedConvolution(_Fast):
         mean = normalization.moving_mean - (plain.bias if plain.use_bias else 0)
         scale, offset = _scale_and_offset(normalization, mean.shape[0])
         factor = scale * tf.math.rsqrt(normalization.moving_variance + normalization.epsilon)
-        outputs = (-1, plain.depth_multiplier) if _is_usual_depthwise(plain) else (-1,)
+        outputs = (-1, plain.depth_multiplier) if isinstance(plain, keras.layers.DepthwiseConv2D) else (-1,)
         y = _convolved(plain, x, plain.kernel * tf.reshape(factor, outputs))
         y = tf.nn.bias_add(y, tf.cast(offset - mean * factor, y.dtype))
         return tf.cast(y, normalization.compute_dtype)
@@ -208,7 +228,10 @@ def _convolved(layer: keras.layers.Layer, x: tf.Tensor, kernel: Any) -> tf.Tenso
     """Return x convolved with another kernel than the layer's, in its precision."""
     x, kernel = tf.cast(x, layer.compute_dtype), tf.cast(kernel, layer.compute_dtype)
     if _is_usual_depthwise(layer):
+        kernel = tf.reshape(kernel, (*kernel.shape[:2], x.shape[-1], -1))  # as groups it is (h, w, 1, C · M)
         return depthwise(x, kernel, stride=layer.strides[0], padding=layer.padding)
+    if _is_fast_grouped(layer):
+        return tf.nn.convolution(x, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate)
     return keras.ops.conv(
         x, kernel, layer.strides, layer.padding, data_format=layer.data_format, dilation_rate=layer.dilation_rate
     )
