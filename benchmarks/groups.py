@@ -1,4 +1,4 @@
-"""A step of grouped convolutions, as in ResNeXt: those of training against Keras's, which XLA compiles on the processor.
+"""A step of convolutions in groups, as in ResNeXt: those of training against Keras's, which XLA compiles.
 
     python benchmarks/groups.py
 
