@@ -1,5 +1,9 @@
 """Faster layers of a training: the same loss, gradients and statistics as Keras's, in a network that stays Keras's."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -209,12 +213,19 @@ def test_convolutions_in_groups_are_not_left_to_keras(training, settings):
         x = layers.BatchNormalization()(layers.Conv2D(12, 3, groups=4, **({"padding": "same"} | settings))(x))
         return unlike_new(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.ReLU()(x)))))
 
-    assert has_fast_groups("float32")  # where TensorFlow has oneDNN
+    assert has_fast_groups("float32")  # the package asks for oneDNN
     fast = with_fast_layers(make(), training=training)
     assert "FastConvolution" in kinds(fast) if training else "FoldedConvolution" in kinds(fast)
     assert not [layer for layer in fast.layers if getattr(layer, "groups", 1) > 1]
     mine, theirs = both(make, training=training)
     assert_alike(mine[0], theirs[0], rtol=2e-4)
+
+
+def test_without_onednn_groups_are_left_to_keras():
+    program = "from cnnexp.models.fast_groups import has_fast_groups as fast; print(fast('float32'), fast('bfloat16'))"
+    without = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    printed = subprocess.run([sys.executable, "-c", program], env=without, capture_output=True, text=True, check=True)
+    assert printed.stdout == "False False\n"
 
 
 def test_a_convolution_that_others_read_too_is_computed_for_them():
