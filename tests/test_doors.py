@@ -86,6 +86,7 @@ BAD = [
     (["-m", "--config-dir", "/nowhere/at/all", "seed=1,2"], "--config-dir must be an existing folder", ""),
     (["ui", "--prt", "80"], "--prt", "--port"),
     (["ui", "tracking.url=x"], "tracking has no setting 'url'", "Did you mean tracking.uri?"),
+    (["compare", "tracking.uri=sqlite:///a.db"], "compare needs what it compares", "cnnexp compare latest"),
 ]
 
 

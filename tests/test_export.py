@@ -59,6 +59,15 @@ def test_an_empty_folder_that_cannot_be_replaced_gets_the_export(tmp_path, monke
     assert (tmp_path / "other" / "card.json").is_file()
 
 
+@pytest.mark.parametrize("target", ["file/exported", "x" * 300])
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, target):
+    source = trained_model.folder(tmp_path / "model")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"^An export needs a folder that can be written; .* cannot be: .* Name"):
+        export(source, tmp_path / target, onnx=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "model"]
+
+
 @pytest.mark.parametrize("coverage", ["0", "1", "90", "nan", "most"])
 def test_the_script_of_an_export_refuses_a_coverage_that_is_no_share(coverage):
     command = [sys.executable, predict.__file__, "--coverage", coverage, "image.png"]

@@ -28,6 +28,11 @@ class ComparedRuns:
 def find_and_compare(targets: Sequence[str], *, by: Sequence[str], metric: str) -> ComparedRuns:
     """Compare the runs that are meant; the arguments, and what is raised, are those of `run`."""
     names, uri = separate_store(targets)
+    if not names:
+        raise ConfigError(
+            "compare needs what it compares: a sweep, an experiment, or runs, by id or name; got none. "
+            "The newest sweep: cnnexp compare latest"
+        )
     runs = find_runs(names, uri=uri)
     comparison = compare(runs, metric_name=metric, by=by)
     lasting = [_lasting_name(runs) if name == "latest" else name for name in names]
@@ -58,6 +63,7 @@ def run(
         json: file for everything; of these files one may be standard output, which then replaces the table.
 
     Raises:
+        ConfigError: there is no target.
         TargetError: a target names no run.
         DataError: the runs cannot be compared; the reason and their numbers have been printed.
 

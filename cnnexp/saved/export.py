@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def export(
         What is known about ``model.tflite``; None: it was not asked for.
 
     Raises:
-        ConfigError: the target is in use, or packages for ONNX are missing.
+        ConfigError: the target is in use or cannot be written, or packages for ONNX are missing.
         ModelError: the model is damaged, or the export answers differently; nothing is left behind.
 
     """
@@ -52,10 +53,7 @@ def export(
         require_onnx("--onnx", WRITING)
     model = open_model(source)
     splits = None if quantize_on is None else quantize_on(model.card)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target if target.is_dir() else target.parent, prefix=".export-") as part:
-        folder = Path(part) / "export"
-        folder.mkdir()
+    with _new_folder(target) as folder:
         _copy(folder, source)
         open_model(folder)
         if onnx:
@@ -63,7 +61,6 @@ def export(
         written = write_tflite(folder, load_keras(folder / MODEL_FILE), model, splits=splits) if tflite else None
         text = readme(model.card, code=list(user_code.code_beside(source)), onnx=onnx, tflite=written)
         (folder / README_FILE).write_text(text, encoding="utf-8")
-        _give_name(folder, target)
     return written
 
 
@@ -71,6 +68,23 @@ def require_new_folder(target: Path) -> None:
     """Raise ConfigError where there is something at `target` already."""
     if is_there(target) and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"An export needs a folder of its own; {target} is there already. Name a new one.")
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Provide a folder that is at `target` after the block; nothing is left of it where the block fails."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target if target.is_dir() else target.parent, prefix=".export-") as part:
+            folder = Path(part) / "export"
+            folder.mkdir()
+            yield folder
+            _give_name(folder, target)
+    except OSError as error:
+        raise ConfigError(
+            f"An export needs a folder that can be written; {target} cannot be: {error.strerror or error}. Name "
+            "another one, or make room."
+        ) from error
 
 
 def _give_name(folder: Path, target: Path) -> None:
