@@ -12,6 +12,9 @@ from cnnexp.errors import ConfigError, ExtensionError
 from cnnexp.extensions.load import loaded
 from cnnexp.images import ImageSpec
 from cnnexp.runs import experiment
+from cnnexp.saved import open_model
+from cnnexp.saved.export import export
+from support import trained_model
 
 HEAD = """
 import keras
@@ -395,3 +398,30 @@ def test_a_whole_run_of_ones_own_is_recorded_with_its_code(add):
     assert recorded["model.code"] == recorded["augmentation.code"]
     assert json.dumps(result.settings)
     assert TABLE == {}
+
+
+GROUPED = [
+    "x = layers.Conv2D(8, 3, padding='same', activation='relu')(x)",
+    "x = layers.Conv2D(16, 3, padding='same', groups=4, activation='relu')(x)",
+    "x = layers.Conv2D(16, 3, padding='same', groups=16)(x)",
+    "x = layers.Dense(num_classes)(layers.GlobalAveragePooling2D()(x))",
+]
+
+
+def test_convolutions_in_groups_are_exported_for_other_runtimes(add, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra cnnexp[onnx]")
+    pytest.importorskip("tf2onnx", reason="needs the extra cnnexp[onnx]")
+    with add(net(GROUPED)):
+        result = experiment.run(
+            compose_config(["model=net", "training=smoke"]),
+            name="own",
+            on_start=lambda _: None,
+            on_epoch=lambda _: False,
+            on_progress=lambda *_: None,
+        )
+        source, target = trained_model.write(tmp_path / "model", result), tmp_path / "exported"
+        export(source, target, onnx=True)
+        pixels = trained_model.digits()[0][:20, ..., None]
+        session = onnxruntime.InferenceSession(str(target / "model.onnx"))
+        (given,) = session.run(None, {session.get_inputs()[0].name: pixels})
+        np.testing.assert_allclose(given, open_model(source).forward(pixels)[0], atol=1e-4)

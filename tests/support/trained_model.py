@@ -36,6 +36,9 @@ def write(folder: Path, run: RunResult) -> Path:
     (folder / MODEL_FILE).write_bytes(run.model_file)
     (folder / REFERENCE_FILE).write_bytes(run.features_file)
     (folder / CARD_FILE).write_text(json.dumps(run.card))
+    for name, text in run.code.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     return folder
 
 
