@@ -7,7 +7,7 @@
 Each side builds its network in a process of its own and makes some steps that do not count. Then they take turns, so
 that a slower machine slows all of them: images a second are those of a turn, and ratios are those of the turns of one
 round. A number behind a name is the side in pixels, else it is 32. `resnet` and the like train from scratch; `lite0`,
-`resnet50` and `convnext` are pretrained backbones fine-tuned at 224 px: all weights change, and batch normalization
+`resnet50` and those after it are pretrained backbones fine-tuned at 224 px: all weights change, and batch normalization
 uses its stored statistics. PyTorch's networks are channels-last.
 
 Two more sides take turns. A ceiling multiplies matrices, with as many multiplications as the convolutions and dense
@@ -69,6 +69,10 @@ ROWS = {
     "lite0": _pretrained("lite0", "efficientnet_lite0", batch=32),
     "resnet50": _pretrained("resnet50", "resnet50", batch=16),
     "convnext": _pretrained("convnext_tiny", "convnext_tiny", batch=8),
+    "mobilenet_v3": _pretrained("mobilenetv3_large_100", "mobilenet_v3_large", batch=32),
+    "efficientnet_v2": _pretrained("tf_efficientnetv2_b0", "efficientnet_v2b0", batch=16),
+    "densenet": _pretrained("densenet121", "densenet121", batch=8),
+    "xception": _pretrained("legacy_xception", "xception", batch=8),
 }
 QUICK = ("resnet", "airbench", "vgg-64", "lite0")
 
@@ -136,9 +140,10 @@ def ceiling(row: Row, precision: str, threads: int) -> Callable[[], object]:
 
     made = network(row, precision, threads)
     forward = [  # multiplications of an image by each kernel: of the output's pixels, or of one
-        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        math.prod(kernel.shape) * math.prod(layer.output.shape[1:-1])
         for layer in made.layers
-        if hasattr(layer, "kernel")
+        for kernel in layer.trainable_variables
+        if kernel.path.endswith("kernel")
     ]
     each = 3 * sum(forward) - forward[0]  # forward, and two gradients; the pixels get none
     dtype = next(layer.compute_dtype for layer in made.layers if hasattr(layer, "kernel"))

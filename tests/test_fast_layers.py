@@ -30,6 +30,9 @@ CONVOLUTIONS = [
     lambda policy: layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2, dtype=policy),
     lambda policy: layers.DepthwiseConv2D((1, 5), dtype=policy),
     lambda policy: layers.Conv2D(6, (3, 5), groups=3, padding="same", bias_initializer="ones", dtype=policy),
+    lambda policy: layers.SeparableConv2D(8, 3, padding="same", use_bias=False, dtype=policy),
+    lambda policy: layers.SeparableConv2D(5, 3, strides=2, depth_multiplier=2, bias_initializer="ones", dtype=policy),
+    lambda policy: layers.SeparableConv2D(8, (4, 7), padding="same", activation="relu", dtype=policy),
     lambda policy: layers.Conv2D(8, 3, activation="gelu", bias_initializer="ones", dtype=policy),
 ]
 NORMALIZATIONS = [

@@ -65,28 +65,37 @@ def _is_usual_normalization(layer: Any) -> bool:  # noqa: ANN401
 
 
 def _is_slow_convolution(layer: Any) -> bool:  # noqa: ANN401
-    return _is_usual_depthwise(layer) or _is_fast_grouped(layer)
+    return _is_usual_depthwise(layer) or _is_usual_separable(layer) or _is_fast_grouped(layer)
 
 
 def _is_fast_grouped(layer: Any) -> bool:  # noqa: ANN401
     """Tell whether a layer convolves channels in groups, and this processor can do that fast."""
+    return _is_plain_convolution(layer) and layer.groups > 1 and has_fast_groups(layer.compute_dtype)
+
+
+def _is_plain_convolution(layer: Any) -> bool:  # noqa: ANN401
     return (
         type(layer) is keras.layers.Conv2D
-        and layer.groups > 1
         and layer.data_format == "channels_last"
         and layer.activity_regularizer is None
-        and has_fast_groups(layer.compute_dtype)
     )
 
 
 def _is_usual_depthwise(layer: Any) -> bool:  # noqa: ANN401
     """Tell whether a layer convolves each channel by itself, under whichever name."""
     return (
-        (
-            type(layer) is keras.layers.DepthwiseConv2D
-            or (type(layer) is keras.layers.Conv2D and 1 < layer.groups == layer.input.shape[-1])
-        )
-        and layer.data_format == "channels_last"
+        type(layer) is keras.layers.DepthwiseConv2D
+        or (type(layer) is keras.layers.Conv2D and 1 < layer.groups == layer.input.shape[-1])
+    ) and _has_usual_settings(layer)
+
+
+def _is_usual_separable(layer: Any) -> bool:  # noqa: ANN401
+    return type(layer) is keras.layers.SeparableConv2D and _has_usual_settings(layer)
+
+
+def _has_usual_settings(layer: Any) -> bool:  # noqa: ANN401
+    return (
+        layer.data_format == "channels_last"
         and tuple(layer.dilation_rate) == (1, 1)
         and layer.strides[0] == layer.strides[1]
         and layer.activity_regularizer is None
@@ -95,11 +104,7 @@ def _is_usual_depthwise(layer: Any) -> bool:  # noqa: ANN401
 
 def _is_usual_convolution(layer: Any) -> bool:  # noqa: ANN401
     """Tell whether a layer is a convolution of which nothing but a sum of its products comes out."""
-    usual = _is_usual_depthwise(layer) or (
-        type(layer) is keras.layers.Conv2D
-        and layer.data_format == "channels_last"
-        and layer.activity_regularizer is None
-    )
+    usual = _is_plain_convolution(layer) or _is_usual_depthwise(layer) or _is_usual_separable(layer)
     return usual and layer.activation is keras.activations.linear
 
 
@@ -187,7 +192,7 @@ class FastConvolution(FastActivation):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return what the layer makes of x (N, H, W, C)."""
         plain = self._plain
-        y = _convolved(plain, x, plain.kernel)
+        y = _convolved(plain, x, _kernel(plain))
         if plain.use_bias:
             y = tf.nn.bias_add(y, tf.cast(plain.bias, y.dtype))
         return self._activated(y)
@@ -207,7 +212,7 @@ class FoldedConvolution(_Fast):
         scale, offset = _scale_and_offset(normalization, mean.shape[0])
         factor = scale * tf.math.rsqrt(normalization.moving_variance + normalization.epsilon)
         outputs = (-1, plain.depth_multiplier) if isinstance(plain, keras.layers.DepthwiseConv2D) else (-1,)
-        y = _convolved(plain, x, plain.kernel * tf.reshape(factor, outputs))
+        y = _convolved(plain, x, _kernel(plain) * tf.reshape(factor, outputs))
         y = tf.nn.bias_add(y, tf.cast(offset - mean * factor, y.dtype))
         return tf.cast(y, normalization.compute_dtype)
 
@@ -224,12 +229,20 @@ def _scale_and_offset(normalization: keras.layers.BatchNormalization, channels: 
     return scale, normalization.beta if normalization.center else tf.zeros(channels)
 
 
+def _kernel(layer: keras.layers.Layer) -> keras.Variable:
+    """Return the kernel whose last axes are the outputs."""
+    return layer.pointwise_kernel if _is_usual_separable(layer) else layer.kernel
+
+
 def _convolved(layer: keras.layers.Layer, x: tf.Tensor, kernel: Any) -> tf.Tensor:  # noqa: ANN401 - Keras's or TensorFlow's
     """Return x convolved with another kernel than the layer's, in its precision."""
     x, kernel = tf.cast(x, layer.compute_dtype), tf.cast(kernel, layer.compute_dtype)
     if _is_usual_depthwise(layer):
         kernel = tf.reshape(kernel, (*kernel.shape[:2], x.shape[-1], -1))  # as groups it is (h, w, 1, C · M)
         return depthwise(x, kernel, stride=layer.strides[0], padding=layer.padding)
+    if _is_usual_separable(layer):
+        each = tf.cast(layer.depthwise_kernel, layer.compute_dtype)
+        return tf.nn.conv2d(depthwise(x, each, stride=layer.strides[0], padding=layer.padding), kernel, 1, "VALID")
     if _is_fast_grouped(layer):
         return tf.nn.convolution(x, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate)
     return keras.ops.conv(
