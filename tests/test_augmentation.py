@@ -14,7 +14,7 @@ from cnnexp.augmentation.color import Factors, recolored
 from cnnexp.augmentation.geometry import about_center, draw_maps, rotations
 from cnnexp.augmentation.mixing import Mixing, draw_mixing, mixed
 from cnnexp.augmentation.pixelwise import PIXELWISE, pixelwise
-from cnnexp.augmentation.policy import Operations, apply_pixelwise, available
+from cnnexp.augmentation.policy import Operations, apply_pixelwise, available, scale_factors
 from cnnexp.augmentation.resampling import images_of, planes_of, resampled
 from cnnexp.compose import compose_config
 from cnnexp.datasets import Split
@@ -256,6 +256,15 @@ def test_a_policy_moves_no_image_that_may_not_move_and_knows_no_colour_of_grey()
     assert "rotate" in available(0.1, 3)
     assert not {"rotate", "shear_x", "translate_y"} & set(available(0.0, 3))
     assert "saturation" not in available(0.1, 1)
+
+
+def test_operations_that_are_drawn_twice_multiply_and_never_invert_an_image():
+    """Two of the default strength would add up to a contrast of 1 - 2 · 0.81, less than none."""
+    operations = Operations(np.array([["contrast", "contrast"], ["brightness", "identity"]]), np.full((2, 2), -0.9))
+    factors = Factors.unchanged(2)
+    scale_factors(operations, factors)
+    np.testing.assert_allclose(factors.contrast, [0.19**2, 1])
+    np.testing.assert_allclose(factors.brightness, [1, 0.19])
 
 
 def test_a_policy_stays_within_its_jitter():

@@ -37,6 +37,10 @@ class Operations:
         """Return the summed strength (n,) of one operation; 0 for an image that does not have it."""
         return np.asarray(np.where(self.names == name, self.strengths, 0).sum(axis=1))
 
+    def factor_of(self, name: str) -> NDArray[np.float64]:
+        """Return the factor (n,) of one operation of colours, never negative; 1 for an image that does not have it."""
+        return np.asarray(np.where(self.names == name, 1 + _FACTOR * self.strengths, 1).prod(axis=1))
+
 
 def draw_operations(augmentation: Augmentation, batch: Batch, *, channels: int) -> Operations | None:
     """Draw the operations of each image; None where there is no policy."""
@@ -69,9 +73,9 @@ def policy_maps(operations: Operations, size: Size, *, jitter: float) -> Maps:
 
 def scale_factors(operations: Operations, factors: Factors) -> None:
     """Multiply the factors of each image by those of its operations."""
-    factors.brightness *= 1 + _FACTOR * operations.strength_of("brightness")
-    factors.contrast *= 1 + _FACTOR * operations.strength_of("contrast")
-    factors.saturation *= 1 + _FACTOR * operations.strength_of("saturation")
+    factors.brightness *= operations.factor_of("brightness")
+    factors.contrast *= operations.factor_of("contrast")
+    factors.saturation *= operations.factor_of("saturation")
 
 
 def apply_pixelwise(images: Images, operations: Operations) -> None:
