@@ -363,6 +363,13 @@ def test_files_are_cached_until_one_changes(add, tmp_path):
     assert source_of(add, returns).state != first.state
 
 
+def test_names_of_files_and_groups_that_are_no_text_can_be_recorded(add, tmp_path):
+    (tmp_path / "a\udcff.png").touch()
+    given = ascii([f"{tmp_path}/a\udcff.png"])
+    source = source_of(add, f"Dataset(images={given}, labels=['x'], groups={given})")
+    assert source.open()[0].files == (r"a\udcff.png",)
+
+
 @pytest.mark.parametrize(
     ("returns", "message"),
     [

@@ -27,7 +27,7 @@ from cnnexp.extend import Dataset
 from cnnexp.images import ImageInput
 from cnnexp.records import SPLIT_NAMES
 from cnnexp.system.files import is_file
-from cnnexp.system.text import listed
+from cnnexp.system.text import listed, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _of_paths(
         os.path.relpath(Path(image).absolute(), folder) if isinstance(image, str) else f"index-{row}"
         for row, image in enumerate(images)
     )
-    state = hashlib.sha256(file_state(*map(Path, paths)).encode()).hexdigest()
+    state = hashlib.sha256(os.fsencode(file_state(*map(Path, paths)))).hexdigest()
     return _source(data, given, labels, ListedSource(images), (), state=state, names=names, origin=folder, cached=True)
 
 
@@ -103,10 +103,12 @@ def _source(
     origin: str | None = None,
     cached: bool = False,
 ) -> DataSource:
+    class_names = natural_order(labels)
+    numbers = {name: number for number, name in enumerate(class_names)}
     manifest = Manifest(
-        class_names=(classes := natural_order(labels)),
-        labels=np.array([classes.index(label) for label in labels], np.int64),
-        files=names or tuple(f"index-{row}" for row in range(len(labels))),
+        class_names=class_names,
+        labels=np.array([numbers[label] for label in labels], np.int64),
+        files=tuple(map(printable, names)) if names else tuple(f"index-{row}" for row in range(len(labels))),
         declared_splits=_declared(given.splits, len(labels)),
         groups=None if given.groups is None else _numbered(given.groups),
         empty_classes=(),
@@ -116,7 +118,7 @@ def _source(
     return DataSource(
         name=data.extension.name,
         origin=origin or str(data.extension),
-        state=f"{state} {_digest(about.encode())}",
+        state=f"{state} {_digest(about.encode(errors='surrogatepass'))}",
         open=partial(_opened, manifest, images),
         cached=cached,
     )
