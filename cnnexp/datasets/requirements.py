@@ -123,7 +123,10 @@ def refuse_unusable_splits(decoded: DecodedDataset, rows: Mapping[str, Rows], *,
     names = decoded.manifest.class_names
     counts = {split: np.bincount(decoded.manifest.labels[rows[split]], minlength=len(names)) for split in SPLIT_NAMES}
     if len(names) < 2:
-        raise DataError(f"At least two classes are needed; got {len(names)}: {', '.join(names)}.")
+        raise DataError(
+            f"At least two classes are needed; got {len(names)}: {', '.join(names)}. Name the folder above the class "
+            "folders, or the column that holds the classes."
+        )
     trained = [name for name, count in zip(names, counts["train"], strict=True) if count]
     if untrained := [name for name, count in zip(names, counts["train"], strict=True) if not count]:
         raise DataError(
