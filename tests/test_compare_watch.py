@@ -1,6 +1,8 @@
 """``cnnexp compare --watch``: the page of a sweep that still runs, over HTTP."""
 
 import re
+import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -61,6 +63,20 @@ def test_there_is_no_verdict_before_the_end(watched):
     assert read(f"{address}/version") != before
     recorder.client.set_terminated(sweep)
     assert "<h1>Dropout 0.3 beats 0 by 10.0 points" in read(address)
+
+
+def test_what_cannot_be_compared_is_said_where_the_page_would_be_and_no_browser_that_leaves_is_told_of(watched, capfd):
+    address, recorder, sweep = watched
+    recorder.client.delete_run(sweep)
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        read(address)
+    assert (answer.value.code, answer.value.headers.get_content_type()) == (503, "text/plain")
+    assert sweep in answer.value.read().decode()
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as browser:
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it leaves by a reset
+        browser.sendall(b"GET / HTTP/1.1\r\n")
+    assert read(f"{address}/favicon.ico") == ""
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.slow

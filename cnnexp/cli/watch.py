@@ -3,17 +3,20 @@
 import hashlib
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from cnnexp.cli.compare import find_and_compare
 from cnnexp.cli.targets import separate_store
 from cnnexp.cli.ui import free_port
 from cnnexp.compose import typed_again
-from cnnexp.errors import ConfigError
+from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.records import RunSummary
 from cnnexp.report.comparison.html_page import page, waiting_page
 from cnnexp.report.comparison.page_document import Running
+from cnnexp.system.secrets import masked
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import plural
@@ -93,6 +96,12 @@ def served(sweep: WatchedSweep, *, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            try:
+                self._serve()
+            except CnnexpError as error:  # such as a store that is locked at the moment
+                self._answer(503, "text/plain", masked(str(error)))
+
+        def _serve(self) -> None:
             if self.headers.get("Host", "") not in allowed:
                 self._answer(403, "text/plain", "This page is for this machine alone.")
             elif self.path == "/":
@@ -116,4 +125,10 @@ def served(sweep: WatchedSweep, *, port: int) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """Print nothing: each look at the version would be a line."""
 
-    return ThreadingHTTPServer((_HOST, port), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - sockets of any kind
+            """Print nothing about a browser that has left."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
+
+    return Server((_HOST, port), Handler)

@@ -146,8 +146,8 @@ loadPlotly().then(
 if (data.running !== null && location.protocol === "http:") {
   setInterval(async () => {
     try {
-      const version = await (await fetch("/version")).text();
-      if (version !== data.running.version) location.reload();
+      const answer = await fetch("/version");
+      if (answer.ok && (await answer.text()) !== data.running.version) location.reload();
     } catch {
       // the server has ended: what is shown stays
     }
