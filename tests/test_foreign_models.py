@@ -10,12 +10,14 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+import tensorflow as tf
+from PIL import Image, ImageOps
 from sklearn.linear_model import LogisticRegression
 
 from cnnexp.__main__ import main
 from cnnexp.diagnosis.foreign.answers import fit, form_of, log_probabilities
-from cnnexp.diagnosis.foreign.preprocessing import Preprocessing, Statistics
+from cnnexp.diagnosis.foreign.preprocessing import FITS, KERNELS, VALUES, Preprocessing, Statistics
+from cnnexp.diagnosis.foreign.recipe import recipe
 from cnnexp.diagnosis.foreign.search import sign_flip
 from cnnexp.images import read_image
 
@@ -42,6 +44,38 @@ def folder(tmp_path_factory):
         for place in range(60):
             Image.fromarray(scene(color, rng)).save(root / name / f"{place}.png")
     return root
+
+
+def by_recipe(file, wanted, size, statistics, *, channels_first=False):
+    """The input by the lines that a reader is told to write."""
+    names = {"Image": Image, "ImageOps": ImageOps, "np": np, "tf": tf, "file": file}
+    exec("\n".join(recipe(wanted, size=size, statistics=statistics, channels_first=channels_first)), names)
+    return names["x"]
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "grey"])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("fit", FITS)
+def test_the_recipe_reads_a_file_as_the_model_was_asked(tmp_path, fit, kernel, channels):
+    y, x = np.mgrid[:40, :70]
+    Image.fromarray(np.stack([3 * x, 5 * y, 200 - 2 * x], axis=-1).astype(np.uint8)).save(tmp_path / "slope.png")
+    wanted = Preprocessing(channels=channels, values="0..255", polarity="inverted", fit=fit, kernel=kernel)
+    size = (20, 28)  # 16 × 28 within padding: no rule rounds
+    expected = wanted.inputs(read_image(tmp_path / "slope.png", wanted.spec(*size))[None], size, UNKNOWN)[0]
+    given = by_recipe(tmp_path / "slope.png", wanted, size, UNKNOWN)
+    assert given.shape == expected.shape
+    assert np.median(np.abs(given - expected)) < 1.5  # levels
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "grey"])
+@pytest.mark.parametrize("values", VALUES)
+def test_the_recipe_makes_the_numbers_that_the_model_was_asked_with(tmp_path, values, channels):
+    Image.fromarray(scene(COLORS["blue"], np.random.default_rng(0))).save(tmp_path / "scene.png")
+    wanted = Preprocessing(channels=channels, values=values, polarity="plain", fit="stretch", kernel="bilinear")
+    known = Statistics((90.0,) * (1 if channels == "grey" else 3), (40.0,) * (1 if channels == "grey" else 3))
+    expected = wanted.inputs(read_image(tmp_path / "scene.png", wanted.spec(SIDE, SIDE))[None], (SIDE, SIDE), known)[0]
+    given = by_recipe(tmp_path / "scene.png", wanted, (SIDE, SIDE), known, channels_first=True)
+    np.testing.assert_allclose(given, expected.transpose(2, 0, 1), atol=0.01 * np.abs(expected).max())
 
 
 def weights(folder, wanted, order):

@@ -17,22 +17,31 @@ def recipe(
     """Return the lines that make the model's input `x` of a file."""
     spec = wanted.spec(*size)
     kernel, antialias, _ = KERNELS[wanted.kernel]
-    target, resampling = f"({spec.width}, {spec.height})", f"Image.Resampling.{kernel.upper()}"
-    mode = "L" if wanted.channels == "grey" else "RGB"
+    width, height = spec.width, spec.height
+    target, resampling = f"({width}, {height})", f"Image.Resampling.{kernel.upper()}"
+    mode, channel = ("L", "[..., None]") if wanted.channels == "grey" else ("RGB", "")
     lines = [f'image = Image.open(file).convert("{mode}")']
     rule, _, margin = wanted.fit.partition("-")
     match rule, antialias or kernel == "nearest":
         case "stretch", True:
             lines.append(f"image = image.resize({target}, {resampling})")
         case "pad", True:
-            lines.append(f"image = ImageOps.pad(image, {target}, {resampling})")
+            lines.append(f"image = ImageOps.pad(image, {target}, {resampling}, color=0)")
         case "crop", True:
             lines.append(f"image = ImageOps.fit(image, {target}, {resampling})")
+        case "stretch", False:
+            lines.append(f'image = tf.image.resize(np.asarray(image){channel}, ({height}, {width}), "{kernel}")')
+        case "pad", False:
+            resized = f'tf.image.resize_with_pad(np.asarray(image){channel}, {height}, {width}, "{kernel}")'
+            lines.append(f"image = {resized}")
         case _:
-            how = {"pad": "tf.image.resize_with_pad", "stretch": "tf.image.resize"}.get(rule, "tf.image.resize")
-            cut = "  # after its middle was cut out, in the shape of the input" if rule == "crop" else ""
-            lines.append(f'image = {how}(np.asarray(image), ({spec.height}, {spec.width}), "{kernel}"){cut}')
-    lines.append("x = np.asarray(image, np.float32)" + ("[..., None]" if mode == "L" else ""))
+            lines += [
+                f"step = min(image.width / {width}, image.height / {height})",
+                f"left, upper = (image.width - {width} * step) / 2, (image.height - {height} * step) / 2",
+                "places = (step, 0, left, 0, step, upper)",
+                f"image = image.transform({target}, Image.Transform.AFFINE, places, {resampling})",
+            ]
+    lines.append("x = np.asarray(image, np.float32)" + ("" if "tf." in lines[-1] else channel))
     if margin:
         top, left = (spec.height - size[0]) // 2, (spec.width - size[1]) // 2
         lines.append(f"x = x[{top}:{top + size[0]}, {left}:{left + size[1]}]")
