@@ -1,5 +1,6 @@
 import io
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +91,13 @@ def test_json_is_strict_ordered_and_readable():
     assert data.endswith(b"}\n")
     with pytest.raises(TypeError):
         artifacts.to_json({"what": object()})
+
+
+def test_a_path_that_is_no_text_comes_back_from_json_as_it_was():
+    """A run on images in such a folder ended in a traceback after its training."""
+    place = os.fsdecode(b"/data/caf\xe9")
+    assert os.fsencode(json.loads(artifacts.to_json({"source": place}))["source"]) == b"/data/caf\xe9"
+    assert artifacts.to_bytes(place) == rb"/data/caf\udce9"
 
 
 def test_predictions_join_files_labels_and_probabilities_in_order(result, files):

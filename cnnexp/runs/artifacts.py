@@ -53,7 +53,7 @@ def files(result: RunResult, command: RunCommand) -> dict[str, bytes]:
         content_digest=result.info.content_digest,
         folds=None if result.folds is None else result.folds.fold_of_each,
     ) | {
-        PAGE: run_page(result, command).encode(),
+        PAGE: to_bytes(run_page(result, command)),
         "curves.png": figures.png(figures.curves(result.history)),
         "card.json": to_json(result.card),
         "data_report.json": to_json(dataclasses.asdict(result.data_report)),
@@ -69,7 +69,7 @@ def rate_files(info: RunInfo, command: RunCommand) -> dict[str, bytes]:
     repeat = shlex.join(["cnnexp", *command.flags, *command.overrides])
     return {
         "learning_rate.json": to_json(dataclasses.asdict(info.found)),
-        "learning_rate.html": rate_page(info.found, about=info.name, command=repeat).encode(),
+        "learning_rate.html": to_bytes(rate_page(info.found, about=info.name, command=repeat)),
     }
 
 
@@ -98,6 +98,11 @@ def evaluation_files(
     }
 
 
+def to_bytes(text: str) -> bytes:
+    """Return text as UTF-8; bytes of a path that are none are written as escapes."""
+    return text.encode(errors="backslashreplace")
+
+
 def to_json(value: object) -> bytes:
     """Return indented UTF-8 JSON in the order of the mapping; NaN and infinity become null.
 
@@ -106,7 +111,7 @@ def to_json(value: object) -> bytes:
 
     """
     text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-    return (_SPREAD_LIST.sub(_on_one_line, text) + "\n").encode()
+    return to_bytes(_SPREAD_LIST.sub(_on_one_line, text) + "\n")  # its escapes are JSON's own
 
 
 def to_parquet(

@@ -194,10 +194,11 @@ def _queued(
                 cpus=_cores(jobs.values(), most=slurm_settings.cpus),
                 at_a_time=_at_a_time(settings),
             )
-            script.write_text(text, encoding="utf-8")
+            script.write_text(text, encoding="utf-8", errors="surrogateescape")
             numbers.append(slurm.submit(script))
         script = folder / "comparison.sh"
-        script.write_text(comparison_script(slurm_settings, name=name, folder=folder), encoding="utf-8")
+        text = comparison_script(slurm_settings, name=name, folder=folder)
+        script.write_text(text, encoding="utf-8", errors="surrogateescape")
         return [*numbers, slurm.submit(script, after=numbers)]
     except BaseException:
         if numbers:
