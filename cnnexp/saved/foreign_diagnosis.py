@@ -114,6 +114,7 @@ def diagnose_foreign(
         few=_some(chooses, max(_LEAST, len(chooses) // 2)),
         grey=model.channels == 1,
         whole_numbers=model.dtype.startswith("uint"),
+        two_outputs=model.classes == 2,
         declared=declared,
         readings=lambda factor: images.differing(factor, plain, size),
     )
@@ -190,7 +191,8 @@ def usable(found: ForeignDiagnosis) -> UsableModel:
 
     def forward(given: Images) -> tuple[Probabilities, NDArray[np.float32]]:
         outputs, features = model(prepare(given if len(given) else np.zeros((1, *spec.shape), np.uint8)))
-        probabilities = np.exp(log_probabilities(outputs, form=found.form)).astype(np.float32)
+        moved = wanted.fitted.moved(log_probabilities(outputs, form=found.form))  # the higher one is the answer
+        probabilities = np.exp(moved).astype(np.float32)
         return probabilities[: len(given)], normalized(features)[: len(given)]
 
     probabilities, features = forward(pixels)

@@ -4,6 +4,7 @@ It depends on the weights of the model, and on images that these were not traine
 """
 
 import io
+import math
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,10 +28,10 @@ from cnnexp.records import Images, Labels
 from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 11  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 12  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
-_CHUNK = 256  # images through the network at once
+_AT_ONCE, _VALUES_AT_ONCE = 256, 2**22  # images, and values of these, through the network, at most
 _GAUSSIANS = ("centre", "scale", "whiten", "means")
 _OF_KINDS = ("apart", "oddity", "shares")
 _OF_RESTORED = ("restored_apart", "restored_oddity")
@@ -80,7 +81,8 @@ def _fit(
         )
     on_fit()
     simulated = simulate(images, kinds, describe, seed=_SEED)
-    return fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1]), labels, Usual.of(images)
+    detector = fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1])
+    return detector, labels[simulated.chosen], Usual.of(images[simulated.chosen])
 
 
 def _describer(model: Classifier) -> Describe:
@@ -90,7 +92,8 @@ def _describer(model: Classifier) -> Describe:
     directions = np.concatenate([gaussians.axes, gaussians.means[:MOST_CLASSES]])
 
     def describe(images: Images) -> Values:
-        chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
+        step = max(1, min(_AT_ONCE, _VALUES_AT_ONCE // math.prod(images.shape[1:])))
+        chunks = [images[start : start + step] for start in range(0, len(images), step)]
         features = np.concatenate([model.forward(np.ascontiguousarray(chunk))[1] for chunk in chunks])
         columns = [
             pixel_numbers(images),

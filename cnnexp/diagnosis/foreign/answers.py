@@ -4,6 +4,7 @@ The order of the classes and the sharpness of the probabilities are unknown as w
 likelihood on one half of the images, and judged on the other.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ LogProbabilities = NDArray[np.float64]  # (N, K)
 
 _SMALLEST = 1e-12  # stands for probabilities that were rounded to 0
 TEMPERATURES = np.geomspace(0.125, 64, 19)
+BOUNDARIES = np.linspace(0.05, 0.95, 19)  # shares of the images on one side of them
 LEAST = 0.02  # of each probability is spread over all classes, so that no single image decides
 
 
@@ -53,30 +55,54 @@ class Fitted:
     order: NDArray[np.int64]  # (L,) the output of each class of the labels
     temperature: float
     score: float  # mean log-likelihood of the labels on that half
+    # Of two classes, the log-odds from which the second output is answered; None: the higher one is, as usual.
+    boundary: float | None = None
+
+    def moved(self, found: LogProbabilities) -> LogProbabilities:
+        """Return (N, K) log-probabilities with the boundary at equal ones."""
+        return _moved(found, self.boundary)
 
     def scores(self, found: LogProbabilities, labels: Labels) -> NDArray[np.float64]:
         """Return (N,) log-likelihoods of labels (N,) of other images."""
-        return _tempered(found, self.temperature)[np.arange(len(labels)), self.order[labels]]
+        return _tempered(self.moved(found), self.temperature)[np.arange(len(labels)), self.order[labels]]
 
     def correct(self, found: LogProbabilities, labels: Labels) -> NDArray[np.bool_]:
         """Return (N,) whether the highest output is that of the label."""
-        right: NDArray[np.bool_] = found.argmax(axis=1) == self.order[labels]
+        right: NDArray[np.bool_] = self.moved(found).argmax(axis=1) == self.order[labels]
         return right
 
 
-def fit(found: LogProbabilities, labels: Labels, *, classes: int, order: NDArray[np.int64] | None = None) -> Fitted:
-    """Fit temperature and, unless `order` is given, the order of `classes` to labels (N,), by maximum likelihood."""
+def fit(
+    found: LogProbabilities,
+    labels: Labels,
+    *,
+    classes: int,
+    order: NDArray[np.int64] | None = None,
+    movable: bool = False,
+) -> Fitted:
+    """Fit temperature and, unless `order` is given, the order of `classes` to labels (N,), by maximum likelihood.
+
+    `movable`: the boundary between two classes, too.
+    """
     best: Fitted | None = None
-    for temperature in TEMPERATURES.tolist():
-        tempered = _tempered(found, temperature)
+    boundaries = np.quantile(found[:, 1] - found[:, 0], BOUNDARIES).tolist() if movable else [None]
+    for temperature, boundary in itertools.product(TEMPERATURES.tolist(), boundaries):
+        tempered = _tempered(_moved(found, boundary), temperature)
         sums = np.zeros((classes, tempered.shape[1]))
         np.add.at(sums, labels, tempered)
         outputs = linear_sum_assignment(-sums)[1] if order is None else order
         score = float(sums[np.arange(classes), outputs].sum() / len(labels))
         if best is None or score > best.score:
-            best = Fitted(np.asarray(outputs, np.int64), temperature, score)
+            best = Fitted(np.asarray(outputs, np.int64), temperature, score, boundary)
     assert best is not None
     return best
+
+
+def _moved(found: LogProbabilities, boundary: float | None) -> LogProbabilities:
+    if boundary is None:
+        return found
+    moved: LogProbabilities = log_softmax(found - np.array([0.0, boundary]), axis=1)
+    return moved
 
 
 def _tempered(found: LogProbabilities, temperature: float) -> LogProbabilities:

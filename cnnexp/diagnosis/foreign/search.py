@@ -104,12 +104,25 @@ class Trial:
     few: Rows  # of the half that chooses, those that are asked in every combination
     grey: bool
     whole_numbers: bool
+    two_outputs: bool  # of two classes, or one number for both
     declared: NDArray[np.int64] | None  # (L,) the output of each class, where the user says it
     readings: Callable[[str], Sequence[str]]  # choices of a step of `OF_FILES` that make a difference here
+    movable: bool = False  # whether the boundary between two classes is found as well
 
 
 def find_preprocessing(trial: Trial, *, on_progress: Callable[[int, int], None]) -> Wanted:
-    """Choose and confirm."""
+    """Choose and confirm; where a model of two classes seems to know nothing, ask again with its boundary moved.
+
+    Detectors answer one class for nearly all images, whose order by the other one tells more.
+    """
+    found = _find(trial, on_progress)
+    if found.is_known or not trial.two_outputs:
+        return found
+    moved = _find(replace(trial, movable=True), on_progress)
+    return moved if moved.is_known else found
+
+
+def _find(trial: Trial, on_progress: Callable[[int, int], None]) -> Wanted:
     chosen = _choose(trial, on_progress)
     fitted = _fit(trial, chosen, trial.chooses)
     found, labels = trial.ask(chosen, trial.confirms), trial.labels[trial.confirms]
@@ -126,7 +139,8 @@ def find_preprocessing(trial: Trial, *, on_progress: Callable[[int, int], None])
         correct=correct,
         confirm=trial.confirms,
         chance=chance,
-        chance_p=float(binomtest(int(correct.sum()), len(labels), chance, alternative="greater").pvalue),
+        chance_p=float(binomtest(int(correct.sum()), len(labels), chance, alternative="greater").pvalue)
+        * (1 + trial.movable),
         common=tuple(
             (one, float(fitted.correct(trial.ask(one, trial.confirms), labels).mean()))
             for one in _common(trial, chosen)
@@ -171,7 +185,7 @@ def _most_usual(trial: Trial, others: Sequence[Preprocessing]) -> Preprocessing:
 
 
 def _fit(trial: Trial, one: Preprocessing, rows: Rows) -> Fitted:
-    return fit(trial.ask(one, rows), trial.labels[rows], classes=trial.classes)
+    return fit(trial.ask(one, rows), trial.labels[rows], classes=trial.classes, movable=trial.movable)
 
 
 def _step(trial: Trial, chosen: Preprocessing, fitted: Fitted, factor: str, found: LogProbabilities) -> Step:
@@ -205,7 +219,13 @@ def _class_order(trial: Trial, chosen: Preprocessing, fitted: Fitted, found: Log
         return Step(
             factor="class order", options=(Option(name="as named", accuracy=accuracy, p_value=1.0, chosen=True),)
         )
-    theirs = fit(trial.ask(chosen, trial.chooses), trial.labels[trial.chooses], classes=trial.classes, order=expected)
+    theirs = fit(
+        trial.ask(chosen, trial.chooses),
+        trial.labels[trial.chooses],
+        classes=trial.classes,
+        order=expected,
+        movable=trial.movable,
+    )
     p = sign_flip(fitted.scores(found, labels) - theirs.scores(found, labels))
     other = Option(name="as named", accuracy=float(theirs.correct(found, labels).mean()), p_value=p, chosen=False)
     return _ranked("class order", "another", accuracy, [other])

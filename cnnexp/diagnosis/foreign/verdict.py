@@ -1,5 +1,7 @@
 """What is said of a foreign model: what it wants, what cannot be told, and what is wrong with what it is given."""
 
+from scipy.special import expit
+
 from cnnexp.diagnosis.foreign.preprocessing import FACTORS, Preprocessing, said_of
 from cnnexp.diagnosis.foreign.search import HARMLESS, Option, Step, Wanted
 from cnnexp.diagnosis.intervals import exact_interval
@@ -32,6 +34,7 @@ def wanted_sentences(wanted: Wanted, *, form: str) -> tuple[str, ...]:
         f"Given so, it answers {score} right, none of which had a part in the choice; the most frequent class alone "
         f"would be {wanted.chance:.0%}.",
     ]
+    found += _of_boundary(wanted)
     found += [f"The {FACTORS[step.factor]} cannot be told: {_equal(step)}." for step in unknown]
     found += _of_order(wanted)
     if form == "logits":
@@ -48,6 +51,17 @@ def _equal(step: Step) -> str:
 
 def _list(names: list[str]) -> str:
     return "; ".join(names)
+
+
+def _of_boundary(wanted: Wanted) -> list[str]:
+    boundary = wanted.fitted.boundary
+    if boundary is None:
+        return []
+    return [
+        "By its higher output it would be no better than chance: it answers nearly all of these images alike. What its "
+        f"outputs tell is their order, so output 1 is answered here from {expit(boundary):.2g} on. If the labelled "
+        "images show other classes than it was trained on, this is no evidence of what it wants."
+    ]
 
 
 def _of_order(wanted: Wanted) -> list[str]:

@@ -17,9 +17,8 @@ from cnnexp.diagnosis.image.measures import (
     rank_low,
 )
 from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after
-from cnnexp.diagnosis.image.simulation import Simulated, Values
+from cnnexp.diagnosis.image.simulation import FOLDS, Simulated, Values
 
-FOLDS = 5
 TEMPERATURES = np.geomspace(1, 16, 17)  # Gaussians of dependent numbers are too sure of themselves
 
 
@@ -34,7 +33,7 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
     folds = simulated.sources % FOLDS
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        fitted = fit_gaussians(simulated.values[inside], simulated.forms[inside], count)
+        fitted = fit_gaussians(simulated.values[inside], simulated.forms[inside], simulated.sources[inside], count)
         rows = fitted.whitened(simulated.values)
         likelihoods[outside] = fitted.log_likelihoods(rows[outside])
         restored, of_fold = fitted.whitened(simulated.restored), folds[simulated.restored_rows] == fold
@@ -52,7 +51,7 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
     shares = not_clean_shares(posteriors)
     of_kind = [kinds == kind for kind in range(len(names))]
     sorted_apart = tuple(np.sort(apart[chosen], axis=0) for chosen in of_kind)
-    final = fit_gaussians(simulated.values, simulated.forms, count)
+    final = fit_gaussians(simulated.values, simulated.forms, simulated.sources, count)
     rows = final.whitened(simulated.values)
     clean = simulated.views[0]
     sorted_restored = tuple(np.sort(restored_apart[restored_kinds == kind], axis=0) for kind in range(len(names)))

@@ -37,11 +37,14 @@ class Gaussians:
         return -squared_distances(rows, self.means) / 2
 
 
-def fit_gaussians(values: Values, forms: NDArray[np.int64], count: int) -> Gaussians:
-    """Fit one Gaussian for each of `count` forms to rows (R, D)."""
+def fit_gaussians(values: Values, forms: NDArray[np.int64], sources: NDArray[np.int64], count: int) -> Gaussians:
+    """Fit one Gaussian for each of `count` forms to rows (R, D), made of the images `sources` (R,).
+
+    Form 0 is the images as they are; every source of a row is there in it, too.
+    """
     centre, scale = values.mean(axis=0), values.std(axis=0) + np.float32(1e-4)
     rows = np.clip((values - centre) / scale, -CLIP, CLIP)
-    means = np.stack([rows[forms == form].mean(axis=0) for form in range(count)])
+    means = _means(rows, forms, sources, count)
     within = rows - means[forms]
     covariance = within.T @ within / len(rows)
     diagonal = np.diag(np.diag(covariance))
@@ -49,6 +52,26 @@ def fit_gaussians(values: Values, forms: NDArray[np.int64], count: int) -> Gauss
     whiten = cholesky(shrunk, lower=True).astype(np.float32)
     whitened = solve_triangular(whiten, means.T, lower=True).T.astype(np.float32)
     return Gaussians(centre=centre, scale=scale, whiten=whiten, means=whitened)
+
+
+def _means(rows: Values, forms: NDArray[np.int64], sources: NDArray[np.int64], count: int) -> Values:
+    """Return the mean (count, D) of each form, as if it had been made of all images and not of some.
+
+    What is known of the others is how they are unchanged: a control variate, weighted by how much of what is peculiar
+    to an image survives the form; of noise without an object, nothing does.
+    """
+    clean = np.flatnonzero(forms == 0)
+    row_of = np.full(sources.max() + 1, -1)
+    row_of[sources[clean]] = clean
+    usual, means = rows[clean].mean(axis=0), []
+    for form in range(count):
+        own = np.flatnonzero(forms == form)
+        changed, before = rows[own], rows[row_of[sources[own]]]
+        mean, mean_before = changed.mean(axis=0), before.mean(axis=0)
+        varied = before - mean_before
+        survives = float(np.sum((changed - mean) * varied) / max(float(np.sum(varied**2)), 1e-6))
+        means.append(mean + np.float32(np.clip(survives, 0, 1)) * (usual - mean_before))
+    return np.stack(means)
 
 
 def squared_distances(rows: Values, to: Values) -> Floats:

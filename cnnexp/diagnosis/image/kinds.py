@@ -133,6 +133,7 @@ KINDS = (
             r(t.crop, (1.0, 1.0), (0.35, 0.55)),
             r(t.crop, (0.55, 0.75), (1.0, 1.0)),
             r(t.crop, (0.35, 0.55), (1.0, 1.0)),
+            *(t.crop(*sides) for sides in ((0.5, 0.5), (1.0, 0.5), (0.5, 1.0))),  # enlarging twofold leaves no period
         ),
         "it shows a part only, or is stretched",
         "Pass the whole image at its own aspect ratio; the reader resizes.",

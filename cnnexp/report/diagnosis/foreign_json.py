@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from scipy.special import expit
+
 from cnnexp.diagnosis.foreign.verdict import wanted_sentences
 from cnnexp.records import Finding
 from cnnexp.saved.foreign_diagnosis import ForeignDiagnosis
@@ -22,6 +24,7 @@ def foreign_values(found: ForeignDiagnosis, findings: Sequence[Finding]) -> dict
         "class_names": list(found.class_names),
         "accuracy": wanted.accuracy,
         "chance": wanted.chance,
+        "boundary": None if wanted.fitted.boundary is None else float(expit(wanted.fitted.boundary)),
         "images": {"data": found.images.origin, "chose": wanted.chose, "confirmed": len(wanted.confirm)},
         "steps": {
             step.factor: {
