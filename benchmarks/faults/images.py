@@ -70,7 +70,11 @@ def measure(
 
     Rows that are `known` are not made again. After `until`, by `time.monotonic`, no other one is begun.
     """
-    mismatches = mismatches_of(model, held_out, on_fit=lambda: None)
+    began, fits = (time.monotonic(), time.process_time()), []
+    mismatches = mismatches_of(model, held_out, on_fit=lambda: fits.append(1))
+    if fits:
+        wall, busy = (now - before for now, before in zip((time.monotonic(), time.process_time()), began, strict=True))
+        print(f"fitted in {wall:.0f} s, {busy:.0f} s of processor", flush=True)
     told = recognized(mismatches.detector)
     done = {row["fault"]: row for row in known}
     for name, kind, right, images in _cases(model, subjects, others, each=each, clean=clean, seed=seed):

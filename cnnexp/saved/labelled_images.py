@@ -17,7 +17,8 @@ from cnnexp.images import DecodedImage, ImageSpec, UnreadableImageError, convert
 from cnnexp.records import Images, Labels
 from cnnexp.system.text import plural
 
-MOST = 400  # images, evenly from all classes; more would cost time and tell little more
+# Images, evenly from all classes: of choices that are nearly alike, more images tell more, and cost time.
+MOST, PIXELS = (400, 1000), 1000 * 32 * 32  # the larger number where a network takes so many pixels of them in all
 _KEPT = 300 * 2**20  # bytes of decoded images, and of read ones, that are kept; others are read again for each rule
 _WHOLE = 2**21  # pixels of a file that is decoded in full; a larger JPEG at a fraction, but twice the input's size
 _SEED = 0
@@ -106,7 +107,7 @@ def read_labelled(data: DataConfig, *, grey: bool, size: tuple[int, int]) -> Lab
     decoder = Decoder(images, spec)
     seen: dict[bytes, int] = {}  # copies of one image would stand in both halves
     sizes = []
-    for row in _chosen(manifest.labels):
+    for row in _chosen(manifest.labels, int(np.clip(PIXELS // (size[0] * size[1]), *MOST))):
         try:
             image = decoder.decode(row)
         except UnreadableImageError:
@@ -137,13 +138,13 @@ def read_labelled(data: DataConfig, *, grey: bool, size: tuple[int, int]) -> Lab
     )
 
 
-def _chosen(labels: Labels) -> Iterator[int]:
-    """Yield rows, the same number of each class as far as they have so many."""
+def _chosen(labels: Labels, most: int) -> Iterator[int]:
+    """Yield at most so many rows, the same number of each class as far as they have so many."""
     generator = np.random.default_rng(_SEED)
     classes = np.unique(labels)
     for label in classes:
         own = generator.permutation(np.flatnonzero(labels == label))
-        yield from own[: max(2, MOST // len(classes))].tolist()
+        yield from own[: max(2, most // len(classes))].tolist()
 
 
 def _halves(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
