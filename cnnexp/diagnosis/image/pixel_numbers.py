@@ -75,8 +75,9 @@ def _quantiles(images: Images) -> Floats:
     places = np.array(_QUANTILES) * (sums.shape[1] - 1)
     below = places.astype(np.int64)
     above = np.minimum(below + 1, sums.shape[1] - 1)
-    found: Floats = sums[:, below] + (places - below) * (sums[:, above].astype(np.float64) - sums[:, below])
-    return found / (255 * images.shape[-1])
+    level = sums[:, below] + (places - below) * (sums[:, above].astype(np.float64) - sums[:, below])
+    shares: Floats = level / (255 * images.shape[-1])
+    return shares
 
 
 def _channels(images: Images, pixels: NDArray[np.float32]) -> Floats:
