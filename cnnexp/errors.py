@@ -9,7 +9,7 @@
     ├── ModelError         a saved model is missing, damaged, or no longer gives the answers it promised
     ├── MemoryShortageError memory ran out in training
     ├── NonFiniteLossError training produced NaN or infinity
-    ├── OutputError        what a command was started for cannot be printed
+    ├── OutputError        what a command was started for cannot be printed or written
     ├── SweepError         a sweep cannot go on, or some of its runs failed
     ├── WorkerError        a machine of a run on several is gone
     └── TrackingError      the MLflow store cannot be reached or refuses
@@ -67,7 +67,7 @@ class NonFiniteLossError(CnnexpError):
 
 
 class OutputError(CnnexpError):
-    """Standard output cannot be written, and a command was started for what it prints."""
+    """Standard output, or the file that was asked for, cannot be written, and a command was started for that."""
 
 
 class SweepError(CnnexpError):

@@ -190,6 +190,16 @@ def test_an_earlier_file_stays_when_the_command_line_turns_out_to_be_wrong(tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {"exported", "list.csv", "answers.csv"}
 
 
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet", "html"])
+def test_a_disk_that_is_full_is_one_line(tmp_path, capfd, kind):
+    model = trained_model.folder(tmp_path / "exported")
+    (path,) = trained_model.save_digits(tmp_path, ["index-3"])
+    assert main(["predict", str(model), str(path), f"--{kind}", "/dev/full"]) == 1
+    said = capfd.readouterr().err
+    assert "cnnexp: Answers go into a file that can be written; /dev/full: " in said
+    assert "No space left on device. Make room, or name another place." in said
+
+
 def test_a_page_ends_before_it_is_too_long_and_says_so(tmp_path, capfd):
     model = trained_model.folder(tmp_path / "exported")
     (path,) = trained_model.save_digits(tmp_path, ["index-3"])

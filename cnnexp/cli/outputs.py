@@ -1,5 +1,6 @@
 """Where a command writes what it found: ``--json`` alone and ``--json=-`` print it, ``--json=FILE`` writes a file."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,15 +20,19 @@ def with_values(arguments: Sequence[str], values: Mapping[str, str]) -> list[str
 
 
 def refuse_to_mix(outputs: Mapping[str, Path | None]) -> None:
-    """Refuse several documents on standard output.
+    """Refuse several documents on standard output, or in one file.
 
     Raises:
-        ConfigError: more than one of the options means standard output.
+        ConfigError: two of the options mean the same.
 
     """
     printed = [f"--{name}" for name, path in outputs.items() if path == STDOUT]
     if len(printed) > 1:
         raise ConfigError(f"Only one document can be printed; got {' and '.join(printed)}. Write {printed[0]}=FILE.")
+    written: dict[str, str] = {}
+    for name, path in outputs.items():
+        if path is not None and (other := written.setdefault(os.path.realpath(path), name)) != name:
+            raise ConfigError(f"Each document needs a file of its own; --{other} and --{name} are both {path}.")
 
 
 def write_document(text: str, path: Path, *, option: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 
-from cnnexp.errors import ConfigError
+from cnnexp.errors import ConfigError, OutputError
 from cnnexp.saved import Prediction
 from cnnexp.system.files import is_file, is_there
 from cnnexp.system.streams import print_bytes
@@ -52,6 +52,7 @@ def whole(path: Path) -> Iterator[Path]:
 
     Raises:
         ConfigError: `path` cannot be written, or the command line turned out to be wrong; nothing is left then.
+        OutputError: it cannot be written any more, as on a full disk.
 
     """
     if path == STDOUT:
@@ -60,7 +61,8 @@ def whole(path: Path) -> Iterator[Path]:
             print_bytes(file.read_bytes())
         return
     if path.parent == _DEVICES or (is_there(path) and not is_file(path)):  # such as /dev/stdout
-        yield path
+        with _explained(path):
+            yield path
         return
     part = path.with_name(f"{path.name}.part")
     try:
@@ -68,11 +70,24 @@ def whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise ConfigError(f"Answers go into a file that can be written; {path}: {error.strerror}.") from error
     try:
-        yield part
+        with _explained(path):
+            yield part
+            part.replace(path)
     except ConfigError:
         part.unlink(missing_ok=True)
         raise
-    part.replace(path)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # the reader of the program's output has left, which is another matter
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"Answers go into a file that can be written; {path}: {error.strerror}. Make room, or name another place."
+        ) from error
 
 
 def answer_values(prediction: Prediction) -> dict[str, Any]:
@@ -119,8 +134,8 @@ class JsonWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.write("[]\n" if self._before == "[\n" else "\n]\n")
-        self._file.close()
+        with self._file:
+            self._file.write("[]\n" if self._before == "[\n" else "\n]\n")
 
     def write(self, prediction: Prediction) -> None:
         """Add one object."""
@@ -150,8 +165,8 @@ class ParquetWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._file.close()
+        with self._file:
+            self._flush()
 
     def write(self, prediction: Prediction) -> None:
         """Add one row."""

@@ -4,6 +4,7 @@ Where the network looks costs about as much as the answer, by gradients; where i
 times as much, and is shown by ``cnnexp diagnose`` alone.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -33,12 +34,15 @@ class PageWriter:
 
     def __enter__(self) -> Self:
         note = model_note(self._model, coverage=self._coverage)
-        self._file.write(self._template.head(self._model.card, self._coverage, note))  # type: ignore[attr-defined]
+        with ExitStack() as stack:
+            stack.push(self._file)  # it is closed where it cannot be written
+            self._file.write(self._template.head(self._model.card, self._coverage, note))  # type: ignore[attr-defined]
+            stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.write(self._template.foot(max(0, self._count - MOST_IMAGES)))  # type: ignore[attr-defined]
-        self._file.close()
+        with self._file:
+            self._file.write(self._template.foot(max(0, self._count - MOST_IMAGES)))  # type: ignore[attr-defined]
 
     def write(self, prediction: Prediction) -> None:
         """Add one image; beyond ``MOST_IMAGES`` they are only counted."""
