@@ -65,7 +65,7 @@ def settings(*overrides):
     [
         ([], ["T2", "M1"]),
         (["regularization=dropout_l2"], ["M3", "T2", "M1"]),
-        (["training.batch_size=2"], ["T5", "T2", "M1"]),
+        (["training.batch_size=2"], ["T5", "T5", "T2", "M1"]),
         (["training.batch_size=64", "training.accumulate=4"], ["T6", "T2", "M1"]),
         (["augmentation=basic", "schedule=cosine"], ["T2", "T8", "M1", "P8"]),
         (["optimizer=adamw", "optimizer.weight_decay=0.5"], ["M3", "T2", "M1"]),
@@ -75,6 +75,32 @@ def settings(*overrides):
 )
 def test_what_is_tried_follows_from_the_settings(overrides, tried):
     assert [one.id for one in interventions(settings(*overrides), ended_early=True, continues=True)] == tried
+
+
+@pytest.mark.parametrize(
+    ("overrides", "extreme"),
+    [
+        (["regularization=dropout_l2", "training.batch_size=16", "schedule=cosine", "augmentation=strong"], []),
+        (["loss=focal", "optimizer=sgd", "training.batch_size=128"], []),
+        (["training.batch_size=2"], ["T5", "T5"]),
+        (["training.batch_size=512"], ["T6"]),
+        (["regularization=dropout", "regularization.dropout=0.9"], ["M3"]),
+        (["regularization=l2", "regularization.l2=0.1"], ["M3"]),
+        (["augmentation=basic", "augmentation.rotation=90"], ["P8"]),
+        (["schedule=exponential", "schedule.factor=0.3"], ["T8"]),
+        (["model.width=1"], ["M1"]),
+        (["training.epochs=1"], ["T3"]),
+    ],
+)
+def test_settings_that_no_usual_run_has_are_tried_where_nothing_was_found(overrides, extreme):
+    tried = interventions(settings(*overrides), ended_early=False, continues=True)
+    assert [one.id for one in tried if one.extreme] == extreme
+
+
+def test_of_a_tiny_batch_the_rate_is_lowered_as_much_so_that_as_many_images_are_seen():
+    tiny = settings("training.batch_size=4", "optimizer.learning_rate=0.008")
+    lowered, larger = (one for one in interventions(tiny, ended_early=True, continues=True) if one.id == "T5")
+    assert (lowered.overrides, larger.overrides[0]) == (("optimizer.learning_rate=0.001",), "training.batch_size=32")
 
 
 def test_a_run_that_used_all_its_epochs_is_trained_on_and_needs_its_weights_for_that():

@@ -6,6 +6,7 @@ limits, with the reason. NumPy and SciPy, no Keras: what needs a network is comp
 
 from cnnexp.diagnosis.answers import Answers
 from cnnexp.diagnosis.between_splits import Sample
+from cnnexp.diagnosis.breaking_augmentation import detect_breaking_augmentation
 from cnnexp.diagnosis.changed_split import detect_changed_split
 from cnnexp.diagnosis.class_order import detect_class_order
 from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination_interval, exact_interval
@@ -21,9 +22,9 @@ from cnnexp.diagnosis.misleading_metrics import (
     detect_overconfidence,
     overconfidence_not_assessed,
 )
+from cnnexp.diagnosis.near_copies import detect_near_copies
 from cnnexp.diagnosis.neighbours import Neighbours, neighbours
 from cnnexp.diagnosis.network_faults import detect_bottleneck, detect_stale_statistics, detect_structure
-from cnnexp.diagnosis.noisy_training import detect_noisy_training
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
 from cnnexp.diagnosis.past_the_best import detect_past_the_best
@@ -33,6 +34,7 @@ from cnnexp.diagnosis.shortcut import detect_shortcut
 from cnnexp.diagnosis.siblings import LEARNING_RATE, OF_RATES, advised_by_siblings, learning_advice
 from cnnexp.diagnosis.small_validation import detect_small_validation
 from cnnexp.diagnosis.split_gap import detect_split_gap
+from cnnexp.diagnosis.spoilt_training import detect_spoilt_training
 from cnnexp.diagnosis.strong_dropout import detect_strong_dropout
 from cnnexp.diagnosis.twin_classes import detect_twin_classes
 from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
@@ -81,12 +83,14 @@ DETECTORS = (
     detect_few_images,
     detect_small_validation,
     detect_leaked_groups,
+    detect_near_copies,
     detect_shortcut,
-    detect_noisy_training,
+    detect_spoilt_training,
     detect_changed_split,
     detect_split_gap,
     detect_overfitting,
     detect_past_the_best,
+    detect_breaking_augmentation,
     detect_over_regularization,
     detect_strong_dropout,
     detect_tiny_batches,

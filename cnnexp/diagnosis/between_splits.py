@@ -29,11 +29,18 @@ AGREE = 0.75  # of the distance of the pixels before, that may be left where lev
 EVEN = 1.5  # times the distance of two halves of the better split, that may be left where all is undone
 PLAIN = 3.0  # times what is left: of digits, inverted, 4 with 80 images and 8 with 400; turned or mirrored, about 1
 REPRODUCED = 0.05  # accuracy by which the same change of the better split may miss that of the worse one, and ...
+BY_CHANCE = 1.5  # standard errors by which it may miss it, where they are more
 AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
 TILTS = (10, 20, 30, 45)  # degrees to either side
+SAME_IMAGES = 0.6  # two standard errors, by the root of the number of images, where one answer in ten differs
 SIMPLER = 0.02  # of the distance: a change with one number more must agree so much better
+# Levels of which one may stay the same under a gain and an offset that were made around a mean: exposures keep black.
+MIDDLE = (25.0, 230.0)
+CHANGED_GAIN = 0.1  # logarithm of a gain, below which contrast stays
+ASPECTS = (0.5, 0.6, 0.75)  # share of one side that is left where the other one is whole
 
 Predict = Callable[[Images], Labels]
+Sure = Callable[[Images], tuple[Labels, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ def name_change(*, better: Sample, worse: Sample, predict: Predict, seed: int) -
     reached, correct = predict(better.images) == better.labels, predict(worse.images) == worse.labels
     wanted = statistics_of(better.images)
     apart, even = distance(wanted, statistics_of(worse.images)), distance(wanted[::2], wanted[1::2])
+    chance = min(even / 2**0.5, apart)  # distance of as many images of one kind: halves are half as many
     lost = float(reached.mean() - correct.mean())
     agreeing: list[tuple[Candidate, Images, float]] = []  # chosen without looking at an answer, so only they are tests
     for candidate in _candidates(fit(source=worse.images, target=better.images), worse.images):
@@ -84,27 +92,28 @@ def name_change(*, better: Sample, worse: Sample, predict: Predict, seed: int) -
         changed = candidate.change(worse.images if candidate.undoes else better.images, generator)
         other = wanted if candidate.undoes else statistics_of(worse.images)
         after = distance(other, statistics_of(changed))
-        if after <= _most_distance(candidate, apart=apart, even=even):
+        if after <= _most_distance(candidate, apart=apart, chance=chance, even=even):
             agreeing.append((candidate, changed, after))
     found: list[NamedChange] = []
     for candidate, changed, after in agreeing:
         answers = predict(changed) == (worse if candidate.undoes else better).labels
+        plain = apart > PLAIN * max(after, chance)  # the pixels alone say which it is: it must only matter
         if candidate.undoes:
             least = max(LEAST_RISE, _share_to_regain(candidate, apart=apart, left=max(after, even)) * lost)
-            accepted = _rises(correct, answers, tried=len(agreeing), least=least)
+            accepted = _rises(correct, answers, tried=1 if plain else len(agreeing), least=least)
         else:
-            accepted = abs(float(answers.mean() - correct.mean())) <= REPRODUCED and lost > 2 * REPRODUCED
-            accepted &= apart > EVEN * even  # splits drawn alike need no explanation by their pixels
+            accepted = _reproduces(reached, answers, correct, tried=len(agreeing), plain=plain)
+            accepted &= apart > EVEN * chance  # splits drawn alike need no explanation by their pixels
         if accepted:
             found.append(_named(candidate, correct, answers, apart, after))
-    return _best(found)
+    return _best(found, count=len(worse.labels))
 
 
-def _most_distance(candidate: Candidate, *, apart: float, even: float) -> float:
-    """Return the distance of the pixels that may be left; `even` is that of two halves of the better split."""
-    if candidate.loses_detail:
-        return AGREE_REPRODUCED * apart
-    return AGREE * apart if candidate.numbers else EVEN * even
+def _most_distance(candidate: Candidate, *, apart: float, chance: float, even: float) -> float:
+    """Return the distance of the pixels that may be left, of what is beyond chance; `even`: that of two halves."""
+    if not candidate.loses_detail and not candidate.numbers:
+        return EVEN * even
+    return chance + (AGREE_REPRODUCED if candidate.loses_detail else AGREE) * (apart - chance)
 
 
 def _share_to_regain(candidate: Candidate, *, apart: float, left: float) -> float:
@@ -116,6 +125,22 @@ def _share_to_regain(candidate: Candidate, *, apart: float, left: float) -> floa
     if candidate.numbers:
         return REGAINED_FITTED
     return 0.0 if apart > PLAIN * left else REGAINED
+
+
+def _reproduces(
+    reached: NDArray[np.bool_], made: NDArray[np.bool_], correct: NDArray[np.bool_], *, tried: int, plain: bool
+) -> bool:
+    """Return whether a change of the better split loses about what the worse one lost.
+
+    `reached` (N,) are its right answers, `made` those once it is changed, `correct` (M,) those of the worse split. A
+    small loss is enough where the change costs answers beyond chance, image by image; so small a one may be missed.
+    """
+    lost, missed = float(reached.mean() - correct.mean()), abs(float(made.mean() - correct.mean()))
+    shares, counts = [float(made.mean()), float(correct.mean())], [len(made), len(correct)]
+    error = sum(share * (1 - share) / count for share, count in zip(shares, counts, strict=True)) ** 0.5
+    if missed > max(REPRODUCED, BY_CHANCE * error) or lost < LEAST_RISE:
+        return False
+    return lost > 2 * REPRODUCED or _rises(made, reached, tried=1 if plain else tried, least=lost / 2)
 
 
 def _rises(before: NDArray[np.bool_], after: NDArray[np.bool_], *, tried: int, least: float) -> bool:
@@ -135,12 +160,13 @@ def _named(
     return NamedChange(candidate, shares[1], shares[0], low, high, apart, left, ())
 
 
-def _best(found: list[NamedChange]) -> NamedChange | None:
+def _best(found: list[NamedChange], *, count: int) -> NamedChange | None:
     """Return the change that restores most; of those that restore as much, the simplest whose pixels agree best."""
     if not found:
         return None
     most = max((one.after for one in found if one.candidate.undoes), default=0.0)
-    near = [one for one in found if not one.candidate.undoes or one.after >= most - LEAST_RISE]
+    as_much = max(LEAST_RISE, SAME_IMAGES / count**0.5)
+    near = [one for one in found if not one.candidate.undoes or one.after >= most - as_much]
     near.sort(key=lambda one: one.distance_after + SIMPLER * one.candidate.numbers)
     best = near[0]
     others = dict.fromkeys(one.candidate.id for one in near[1:] if one.candidate.id != best.candidate.id)
@@ -172,6 +198,10 @@ def exact_changes(images: Images) -> Iterator[Candidate]:
 def _candidates(found: Fit, images: Images) -> Iterator[Candidate]:
     """Yield the changes that are possible with these images."""
     yield from exact_changes(images)
+    turned = "leave out random turns and mirroring where images are judged, or read files with their orientation (EXIF)"
+    own_way = "a turn and a mirroring of each image, drawn at random"
+    title = "turned or mirrored, each image in its own way"
+    yield Candidate("P8", title, own_way, turned, changes.turn_each, undoes=False, loses_detail=True, numbers=1)
     yield from _tilts()
     yield from _levels(found)
     yield from _sizes()
@@ -223,7 +253,12 @@ def _levels(found: Fit) -> Iterator[Candidate]:
         yield _undo("P3", title, formula, once, changes.affine(gain, offset), numbers=1)
     same = "expose and convert it as the training images were, or train with augmentation.brightness and contrast"
     darker = "darker" if found.is_darker else "brighter"
-    yield _undo("P9", f"{darker} (gain and offset)", formula, same, changes.affine(gain, offset), numbers=2)
+    if _is_around_a_mean(found):
+        normalized = "of another mean and deviation of its values (gain and offset)"
+        twin = "normalize it by the mean and deviation that the training images were normalized by"
+        yield _undo("P4", normalized, formula, twin, changes.affine(gain, offset), numbers=2)
+    else:
+        yield _undo("P9", f"{darker} (gain and offset)", formula, same, changes.affine(gain, offset), numbers=2)
     yield _undo("P9", f"{darker} (gamma)", f"gamma {found.gamma:.3g}", same, changes.gamma(found.gamma), numbers=1)
     if len(found.channel_gains) == 3:
         cast = ", ".join(f"{one:.2g}" for one in found.channel_gains)
@@ -237,11 +272,25 @@ def _levels(found: Fit) -> Iterator[Candidate]:
         )
 
 
+def _is_around_a_mean(found: Fit) -> bool:
+    """Return whether a gain and an offset move both ends of the levels, to or from one in the middle that stays.
+
+    Light, exposure and gamma keep black, and what adds light to all levels keeps none.
+    """
+    if found.gain <= 0 or abs(np.log(found.gain)) < CHANGED_GAIN:
+        return False
+    stays = found.offset / (1 - found.gain)
+    return bool(MIDDLE[0] <= stays <= MIDDLE[1])
+
+
 def _sizes() -> Iterator[Candidate]:
     """Yield crops of the worse split, reproduced on the better one, and frames, which are cropped off."""
     same = "resize and crop it by the same rule as the training images (data.resize)"
-    for share in (0.5, 0.6, 0.7, 0.8, 0.9):
-        middle, crop = f"the middle {share:.0%} enlarged", changes.crop(share, share)
+    wholes = [(f"the middle {share:.0%} enlarged", share, share) for share in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)]
+    wholes += [(f"the middle {share:.0%} of the height stretched", share, 1.0) for share in ASPECTS]
+    wholes += [(f"the middle {share:.0%} of the width stretched", 1.0, share) for share in ASPECTS]
+    for middle, height, width in wholes:
+        crop = changes.crop(height, width)
         yield _undo("P7", "padded or zoomed out", middle, same, crop, numbers=1)
         yield Candidate("P7", "cropped or zoomed in", middle, same, crop, undoes=False, loses_detail=True, numbers=1)
 

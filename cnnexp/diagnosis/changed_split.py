@@ -4,23 +4,34 @@ from cnnexp.diagnosis.between_splits import NamedChange, name_change
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
 from cnnexp.diagnosis.partly_changed import PartlyChanged, name_partial_change
-from cnnexp.diagnosis.split_gap import OF_TRAIN, below_train, differing_split, is_train_apart, worse_split
+from cnnexp.diagnosis.split_gap import OF_TRAIN, Gap, differing_split, is_train_apart, unlike_train, worse_split
+from cnnexp.diagnosis.spoilt_part import find_spoilt_part, spoilt_finding
 from cnnexp.records import Finding
 
 # What maps levels on levels in the same way, whatever it was meant to be.
-SAME_MAP = {"P9": ("P3", "P4")}
+SAME_MAP = {"P9": ("P3", "P4"), "P4": ("P9", "P3")}
 
 
 def detect_changed_split(run: RunEvidence) -> Finding | None:
     """Report the change of pixels that explains why one split is below another.
 
-    Asked where a split is far below, or below and its images differ by the data check: undoing a change is tested image
+    Asked where a split is far below, or three points below or its images differ: undoing a change is tested image
     by image, which excludes chance where the accuracies of two small splits do not. And where validation is far below
-    train: over-fitting looks the same, but no change of pixels repairs it.
+    train, or all other splits are unlike it: over-fitting looks the same, but no change of pixels repairs it.
     """
-    # Where train is unlike both others, these are not compared with each other.
-    found = worse_split(run) or (None if is_train_apart(run) else differing_split(run)) or below_train(run)
-    if found is None or run.images is None:
+    far = worse_split(run)
+    if far is not None:
+        return _between(far, run)
+    # What train is unlike explains more than what may be chance; then the others are not compared with each other.
+    train = unlike_train(run)
+    found = None if train is None else _between(train, run)
+    slight = None if found is not None or is_train_apart(run) else differing_split(run)
+    return found if slight is None else _between(slight, run)
+
+
+def _between(found: Gap, run: RunEvidence) -> Finding | None:
+    """Return the finding of what explains a gap of two splits."""
+    if run.images is None:
         return None
     better, worse = run.images.sample(found.better), run.images.sample(found.worse)
     change = name_change(better=better, worse=worse, predict=run.images.predict, seed=run.seed)
@@ -30,8 +41,15 @@ def detect_changed_split(run: RunEvidence) -> Finding | None:
         return _finding(title, found.better, change, gap=found.gap)
     if found.better == "train":
         return None
-    part = name_partial_change(better=better, worse=worse, predict=run.images.predict, seed=run.seed)
-    return None if part is None else _finding_of_a_part(found.worse, found.better, part)
+    part = name_partial_change(
+        better=better, worse=worse, predict=run.images.predict, seed=run.seed, sure=run.images.sure
+    )
+    if part is not None:
+        return _finding_of_a_part(found.worse, found.better, part)
+    spoilt = find_spoilt_part(clean=better.images, asked=worse.images)
+    if spoilt is None:
+        return None
+    return spoilt_finding(spoilt, found.worse, found.better, right=run.images.predict(worse.images) == worse.labels)
 
 
 def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Finding:
@@ -76,6 +94,13 @@ def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Fin
 
 def _finding_of_a_part(worse: str, better: str, part: PartlyChanged) -> Finding:
     candidate = part.candidate
+    if part.by_sureness:
+        seen = (
+            f"Where each of the {worse} images is answered as it is or with {candidate.how}, whichever the network is "
+            f"surer of, {part.share:.0%} are answered otherwise than they are; of the {better} images that makes none "
+            "right."
+        )
+        return _of_a_part(part, worse, seen)
     if part.told_apart is None:
         seen = (
             f"{part.share:.0%} of the {worse} images are answered wrongly, and nearly all of these rightly with "
@@ -86,13 +111,17 @@ def _finding_of_a_part(worse: str, better: str, part: PartlyChanged) -> Finding:
             f"{part.share:.0%} of the {worse} images look {candidate.title}, by their pixels beside those of {better}, "
             f"which tell {part.told_apart:.0%} of such images rightly."
         )
+    return _of_a_part(part, worse, f"{seen} With {candidate.how} for these alone:")
+
+
+def _of_a_part(part: PartlyChanged, worse: str, seen: str) -> Finding:
+    candidate = part.candidate
     return Finding(
         id=candidate.id,
         cause=1,
         title=f"a part of {worse} is {candidate.title}",
         sentence=(
-            f"{seen} With {candidate.how} for these alone, {part.after:.1%} of all {worse} images are answered right "
-            f"instead of {part.before:.1%}."
+            f"{seen} {part.after:.1%} of all {worse} images are then answered right instead of {part.before:.1%}."
         ),
         evidence={
             "share": part.share,

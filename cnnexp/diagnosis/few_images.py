@@ -9,8 +9,9 @@ from cnnexp.records import Finding
 # 0.03 at most with a thousand images and more, with a fifth of them 0.03 to 0.09, with a twentieth 0.02 to 0.31.
 LEAST_RISE = 0.07
 SURE_RISE = 0.02  # low end of its 99 % interval
-# Fewer images of a class than this do not show a network from scratch what its images have in common.
-FEW_OF_A_CLASS = 20
+# Fewer images of a class than this do not show a network from scratch what its images have in common, once it has
+# learned them by heart; and of next to none it cannot learn that at all.
+FEW_OF_A_CLASS, NEXT_TO_NONE = 50, 20
 GAP = 0.10  # of train over validation accuracy, where there are so few; its 99 % interval excludes 0
 GOOD = 0.95  # validation accuracy from which more images matter little
 
@@ -42,11 +43,13 @@ def _by_number(run: RunEvidence) -> Finding | None:
     if run.network is None or run.train_images >= FEW_OF_A_CLASS * _classes(run):
         return None
     gap, low, _ = accuracy_gap(run)
-    if gap < GAP or low <= 0:
+    by_heart = gap >= GAP and low > 0
+    if not by_heart and run.train_images >= NEXT_TO_NONE * _classes(run):
         return None
     says = (
         f"the network answers {run.train_accuracy:.1%} of them right and {run.val_accuracy:.1%} of the validation "
-        "images: it has learned them by heart, and so few do not show what the images of a class have in common."
+        f"images{': it has learned them by heart, and' if by_heart else ', and'} so few do not show what the images of "
+        "a class have in common."
     )
     return _finding(run, says, {"gap": gap, "gap_low": low}, basis=Basis.GAP)
 

@@ -29,6 +29,14 @@ SMALL_NORM = 0.01  # of the whole gradient: a hundredth of 1, at which it is usu
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
 FITTED = 0.95  # accuracy on training images, from which no setting keeps a network from learning them
 OWN_OPTIMIZERS = ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")
+OWN_LOSSES = ("cross_entropy", "focal")
+# Settings that no usual run has: at most half of the units are dropped as a rule, and L1 and L2 are a tenth of these.
+EXTREME_BATCH = 256  # images a step
+EXTREME_DROPOUT, EXTREME_L1, EXTREME_L2 = 0.7, 1e-4, 1e-2
+FEWEST_EPOCHS = 2  # up to so many, training has hardly begun
+EXTREME_WIDTH = 3  # filters of the first layer
+EXTREME_ANGLE, EXTREME_COLOR = 60.0, 0.7  # degrees by which training images are turned; change of their levels
+EXTREME_FALL = 0.5  # factor of the rate an epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,9 @@ class Intervention:
     overrides: tuple[str, ...]
     why: str  # a clause: "without regularization"
     goes_on: bool = False  # from the weights that the run ended with
+    extreme: bool = (
+        False  # it changes a setting that no usual run has, so that it is tried where nothing was found, too
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +64,31 @@ class Outcome:
 def _of_optimizer(optimizer: Mapping[str, Any]) -> Iterator[Intervention]:
     """Yield what may repair settings of an optimizer that hold its weights or its steps down."""
     if (optimizer.get("weight_decay") or 0) >= STRONG_DECAY:
-        yield Intervention("M3", (f"optimizer.weight_decay={USUAL_DECAY}",), "with a usual weight decay")
+        usual = (f"optimizer.weight_decay={USUAL_DECAY}",)
+        yield Intervention("M3", usual, "with a usual weight decay", extreme=True)
     if 0 < (optimizer.get("clip_norm") or 0) <= SMALL_NORM:
-        yield Intervention("T8", ("optimizer.clip_norm=null",), "without clipping gradients")
+        yield Intervention("T8", ("optimizer.clip_norm=null",), "without clipping gradients", extreme=True)
+
+
+def _of_batch(training: Mapping[str, Any], optimizer: Mapping[str, Any]) -> Iterator[Intervention]:
+    """Yield what may repair a batch size: of few images, also a rate that is lower by as much, for as many epochs."""
+    parts = training["accumulate"]  # auto: of a batch, which it makes no larger
+    images = training["batch_size"] * (parts if isinstance(parts, int) else 1)
+    size = (f"training.batch_size={USUAL_BATCH}", "training.accumulate=1")
+    words = f"with {USUAL_BATCH} images a step"
+    if images <= TINY_BATCH:
+        rate = optimizer["learning_rate"]
+        if isinstance(rate, int | float) and images * RATE_CHANGED <= USUAL_BATCH:
+            lower = f"{rate * images / USUAL_BATCH:.2g}"
+            yield Intervention("T5", (f"optimizer.learning_rate={lower}",), f"at a rate of {lower}", extreme=True)
+        yield Intervention("T5", size, words, extreme=True)
+    elif images >= HUGE_BATCH:
+        yield Intervention("T6", size, words, extreme=images >= EXTREME_BATCH)
+
+
+def _is_extreme(augmentation: Mapping[str, Any]) -> bool:
+    recolored = max(augmentation.get(name) or 0 for name in ("brightness", "contrast", "saturation"))
+    return (augmentation.get("rotation") or 0) >= EXTREME_ANGLE or recolored >= EXTREME_COLOR
 
 
 def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: bool) -> Iterator[Intervention]:
@@ -66,31 +99,38 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
     """
     regularization, training, model = settings["regularization"], settings["training"], settings["model"]
     if settings["optimizer"]["name"] not in OWN_OPTIMIZERS:
-        yield Intervention("T8", ("optimizer=adam",), "with Adam instead of an optimizer of your own")
+        yield Intervention("T8", ("optimizer=adam",), "with Adam instead of an optimizer of your own", extreme=True)
     else:
         yield from _of_optimizer(settings["optimizer"])
     if settings["loss"]["name"] != "cross_entropy":
-        yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy")
-    if regularization["dropout"] or regularization["l1"] or regularization["l2"]:
-        yield Intervention("M3", ("regularization=none",), "without regularization")
-    parts = training["accumulate"]  # auto: of a batch, which it makes no larger
-    images = training["batch_size"] * (parts if isinstance(parts, int) else 1)
-    if images <= TINY_BATCH or images >= HUGE_BATCH:
-        size = (f"training.batch_size={USUAL_BATCH}", "training.accumulate=1")
-        yield Intervention("T5" if images <= TINY_BATCH else "T6", size, f"with {USUAL_BATCH} images a step")
+        own = settings["loss"]["name"] not in OWN_LOSSES
+        yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy", extreme=own)
+    dropout, l1, l2 = (regularization[name] for name in ("dropout", "l1", "l2"))
+    if dropout or l1 or l2:
+        much = dropout >= EXTREME_DROPOUT or l1 >= EXTREME_L1 or l2 >= EXTREME_L2
+        yield Intervention("M3", ("regularization=none",), "without regularization", extreme=much)
+    yield from _of_batch(training, settings["optimizer"])
+    if _is_extreme(settings["augmentation"]):
+        yield Intervention("P8", ("augmentation=none",), "without augmentation", extreme=True)
     yield Intervention("T2", ("optimizer.learning_rate=auto",), "at the rate that a range test finds")
     if settings["schedule"]["name"] != "constant":
-        yield Intervention("T8", ("schedule=constant",), "at a constant rate")
+        falls = settings["schedule"].get("factor") if settings["schedule"]["name"] == "exponential" else None
+        early = falls is not None and falls <= EXTREME_FALL
+        yield Intervention("T8", ("schedule=constant",), "at a constant rate", extreme=early)
     if continues and not ended_early:
         more = (f"training.epochs={max(10, 4 * training['epochs'])}",)
-        yield Intervention("T3", more, "trained on from where it ended", goes_on=True)
+        begun = training["epochs"] <= FEWEST_EPOCHS
+        yield Intervention("T3", more, "trained on from where it ended", goes_on=True, extreme=begun)
     if "width" in model:
         times = WIDER if model["width"] >= NARROW else WIDER_NARROW
         wider = {name: model[name] * times for name in ("width", "dense") if name in model}
         yield Intervention(
-            "M1", tuple(f"model.{name}={size}" for name, size in wider.items()), f"with a network {times} times as wide"
+            "M1",
+            tuple(f"model.{name}={size}" for name, size in wider.items()),
+            f"with a network {times} times as wide",
+            extreme=model["width"] <= EXTREME_WIDTH,
         )
-    if settings["augmentation"]["name"] != "none":
+    if settings["augmentation"]["name"] != "none" and not _is_extreme(settings["augmentation"]):
         yield Intervention("P8", ("augmentation=none",), "without augmentation")
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cnnexp.diagnosis.answers import Answers, implausible_share, lifted, surest
 from cnnexp.diagnosis.confidence import Basis, confidence_by
-from cnnexp.diagnosis.evidence import RunEvidence
-from cnnexp.diagnosis.flipped_pair import Flip, flipped_pair
+from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
+from cnnexp.diagnosis.flipped_pair import ALONE, FEWEST_ANSWERS, INDEPENDENT, Flip, flipped_pair, pair_shares
 from cnnexp.diagnosis.split_gap import accuracy_difference
 from cnnexp.records import Finding
 
@@ -28,8 +28,10 @@ LEARNED = 0.4  # of the way from chance to all correct: below, a network's sures
 def detect_label_noise(run: RunEvidence) -> Finding | None:
     """Report L1 when the network is sure of answers that the labels of training images contradict at random."""
     train, test = run.answers.get("train"), run.answers.get("test")
-    if train is None or test is None or train.probabilities.shape[1] < 3:
+    if train is None or test is None:
         return None
+    if train.probabilities.shape[1] < 3:
+        return _of_two_classes(run, train, test)
     rows, (noise, low, high) = random_labels(train, apart_from=flipped_pair(train, test))
     gap, gap_low, _ = accuracy_difference(run, "test", "train")
     compared = gap_low > 0
@@ -64,6 +66,37 @@ def detect_label_noise(run: RunEvidence) -> Finding | None:
         },
         confidence=confidence_by(basis),
         basis=basis,
+        repair="look through the images that cnnexp check-data --labels lists, and correct their labels",
+    )
+
+
+def _of_two_classes(run: RunEvidence, train: Answers, test: Answers) -> Finding | None:
+    """Report L1 where the surest answers are contradicted both ways, and those to test images, never seen, are not.
+
+    Of two classes no label is less plausible than the other one, so that the test images have to tell.
+    """
+    own, other = pair_shares(train), pair_shares(test)
+    wrong, unsure, unseen = (np.array([shares[0, 1], shares[1, 0]]) for shares in (own.sure, own.unsure, other.sure))
+    if min(own.counts.min(), other.counts.min()) < FEWEST_ANSWERS or wrong.min() < LEAST_NOISE:
+        return None
+    gap, low, high = combination_interval(
+        [0.5, 0.5, -0.5, -0.5], np.concatenate([wrong, unseen]), np.concatenate([own.counts, other.counts])
+    )
+    flat = bool((wrong >= INDEPENDENT * unsure).all())
+    if not flat or low < SURELY or bool((unseen > ALONE * wrong).any()):
+        return None
+    return Finding(
+        id="L1",
+        cause=1,
+        title="wrong labels",
+        sentence=(
+            f"Many training labels are wrong: of the surer half of the answers to training images {wrong.mean():.1%} "
+            f"have the other label, and of those to test images {unseen.mean():.1%} ({100 * gap:.1f} points apart, "
+            f"99 % interval {100 * low:.1f} to {100 * high:.1f}), although these were never seen."
+        ),
+        evidence={"noise": gap, "noise_low": low, "noise_high": high, "train_accuracy": run.train_accuracy},
+        confidence=confidence_by(Basis.COMPARED_LABELS),
+        basis=Basis.COMPARED_LABELS,
         repair="look through the images that cnnexp check-data --labels lists, and correct their labels",
     )
 

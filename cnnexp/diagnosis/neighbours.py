@@ -19,6 +19,12 @@ SIDE = 16  # pixels that an image is averaged to
 FEW_IMAGES = 1_000  # up to so many training images, the rise with their number is measured; beyond, it is never steep
 HALVES = 5  # drawn, so that their share of the error of the rise is small
 VOTES = 5  # nearest training images that answer a new one
+# The nearest images that say how near the first may be: those of the second pair where objects have dozens of versions.
+SCALES = ((20, 60), (60, 180))
+BY_CHANCE = 1e-3  # that a nearest image is as near
+LEAP = 3.0  # times the distance of the last copy, at which the next image lies
+ALIKE = 0.25  # distance of copies, a correlation of 0.97
+MOST_COPIES = 300  # images of validation and of test each that are looked for in train
 
 
 Rise = dict[str, float]
@@ -35,6 +41,15 @@ class GroupAgreement:
 
 
 @dataclass(frozen=True, slots=True)
+class NearCopies:
+    """Which of some validation and test images are copies of training images, by their distances."""
+
+    near: NDArray[np.bool_]  # (N,) the nearest training image is far nearer than chance lets it be
+    mirrored: NDArray[np.bool_]  # (N,) that of the mirrored image is, and not that of the image
+    among_train: float  # share of training images with a copy among these
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbours:
     """How the nearest training images are labelled."""
 
@@ -48,6 +63,7 @@ class Neighbours:
     others: NeighbourAgreement | None = None  # of the validation images among themselves; None: too few, or one class
     # Training images (K, K): row = label, column = what most of their nearest ones are labelled; None: not computed.
     confusion: NDArray[np.int64] | None = None
+    copies: NearCopies | None = None  # None: too few training images
 
 
 def neighbours(
@@ -58,10 +74,12 @@ def neighbours(
     validation_labels: Labels,
     seed: int,
     groups: tuple[Groups, Groups] | None = None,
+    test: Images | None = None,
 ) -> Neighbours:
     """Compare labels of nearest images; images (N, H, W, C) uint8, at most `MOST_IMAGES` of each, two to train on.
 
-    `groups` are those of training and validation images, if their names show some.
+    `groups` are those of training and validation images, if their names show some; `test` images are only looked for
+    among those of train.
     """
     known, new = _normalized(train), _normalized(validation)
     comparable = len(known) > NEIGHBOURS and len(np.unique(train_labels)) > 1
@@ -74,8 +92,42 @@ def neighbours(
         groups=grouped,
         others=neighbour_agreement(new, validation_labels, seed=seed) if others else None,
         confusion=_confusion(known, train_labels) if comparable else None,
+        copies=_copies(known, validation[:: -(-len(validation) // MOST_COPIES) or 1], test),
         **(_rise(known, train_labels, new, validation_labels, seed) if comparable and len(known) <= FEW_IMAGES else {}),
     )
+
+
+def _copies(known: NDArray[np.float32], validation: Images, test: Images | None) -> NearCopies | None:
+    asked = validation if test is None else np.concatenate([validation, test])
+    if len(known) < 2 * SCALES[0][1] or not len(asked):
+        return None
+    near = _nearer_than_chance(_normalized(asked) @ known.T)
+    mirrored = _nearer_than_chance(_normalized(np.ascontiguousarray(asked[:, :, ::-1])) @ known.T)
+    rows = np.arange(0, len(known), -(-len(known) // MOST_COPIES))
+    among_train = known[rows] @ known.T
+    among_train[np.arange(len(rows)), rows] = -np.inf
+    return NearCopies(near, mirrored & ~near, float(_nearer_than_chance(among_train).mean()))
+
+
+def _nearer_than_chance(similarity: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which images (N,) have one among those that they are compared with (N, M) that must be a copy.
+
+    Of k images in D dimensions the nearest is within x times the distance of the farthest by a chance of k x^D at most.
+    Where images vary in one or two ways alone, D is smaller near by than it is far away; there the next ones are hardly
+    farther away, while copies leave a leap behind them.
+    """
+    distances = np.sqrt(np.maximum(2 - 2 * similarity, np.float32(1e-4)))
+    near = np.zeros(len(distances), bool)
+    for close, far in SCALES:
+        if similarity.shape[1] < 2 * far:
+            continue
+        order = np.sort(np.partition(distances, far - 1, axis=1)[:, :far], axis=1)
+        growth = np.log(order[:, far - 1] / order[:, close - 1])
+        dimensions = float(np.median(np.log(far / close) / np.maximum(growth, 1e-3)))
+        chance = close * (order[:, 0] / order[:, close - 1]) ** dimensions
+        leap = (order[:, 1 : close // 2] / order[:, : close // 2 - 1]).max(axis=1)
+        near |= (chance < BY_CHANCE) & (leap >= LEAP) & (order[:, 0] <= ALIKE)
+    return near
 
 
 def _confusion(known: NDArray[np.float32], labels: Labels) -> NDArray[np.int64]:

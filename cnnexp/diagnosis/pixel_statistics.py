@@ -34,6 +34,14 @@ def statistics_of(images: Images) -> Statistics:
     return np.stack([np.asarray(one, np.float64) for one in numbers], axis=1)
 
 
+def names_of(channels: int) -> tuple[str, ...]:
+    """Return what each of the statistics (S,) of images with so many channels is about, in words."""
+    levels = ("brightness",) if channels == 1 else tuple(f"level of channel {place + 1}" for place in range(channels))
+    colours = () if channels < 3 else ("colour", "colour")
+    ranges = ("contrast", "dark levels", "middle levels", "bright levels")
+    return (*levels, *ranges, *colours, "sharpness", "noise", "noise", *("where it is bright",) * GRID**2)
+
+
 def _colour(channels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     if channels.shape[1] < 3:
         return []
@@ -45,6 +53,12 @@ def _detail(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     across = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2))
     noise = _high_pass(grey)
     return [np.log(across + 0.5), np.log(np.median(noise, axis=(1, 2)) + 0.5), np.log(noise.mean(axis=(1, 2)) + 0.5)]
+
+
+def detail_of(images: Images) -> NDArray[np.float64]:
+    """Return sharpness, middle and mean noise (3,) of images, in levels, in the middle of all images."""
+    own = np.median(np.stack(_detail(images.astype(np.float32).mean(axis=-1))), axis=1)
+    return np.asarray(np.exp(own) - 0.5, np.float64)
 
 
 def noise_of(images: Images) -> NDArray[np.float64]:
@@ -70,7 +84,12 @@ def _cells(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 def distance(one: Statistics, other: Statistics) -> float:
     """Return the Kolmogorov-Smirnov distance, 0..1, on average over the statistics."""
-    return float(np.mean([_kolmogorov(a, b) for a, b in zip(one.T, other.T, strict=True)]))
+    return float(distances(one, other).mean())
+
+
+def distances(one: Statistics, other: Statistics) -> NDArray[np.float64]:
+    """Return the Kolmogorov-Smirnov distance (S,) of each of the statistics, 0..1."""
+    return np.array([_kolmogorov(a, b) for a, b in zip(one.T, other.T, strict=True)])
 
 
 def _kolmogorov(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
@@ -114,7 +133,7 @@ def fit(*, source: Images, target: Images) -> Fit:
         range_gain=_range_gain(source, target),
         worse_is_blurred=bool(detail[0][0] < detail[1][0]),
         worse_is_noisy=bool(detail[0][1] > detail[1][1]),
-        noises=(*NOISES, *_noise_between(source, target)),
+        noises=(*NOISES, *noise_between(source, target)),
     )
 
 
@@ -128,7 +147,7 @@ def _range_gain(source: Images, target: Images) -> float | None:
     return tops[1] / tops[0] if 0 < AS_OFTEN * max(at_top) <= min(at_top) else None
 
 
-def _noise_between(one: Images, other: Images) -> tuple[float, ...]:
+def noise_between(one: Images, other: Images) -> tuple[float, ...]:
     """Return the deviation of the noise, in levels, that the noisier of two sets of images has more; none if it is 0.
 
     Variances of independent noise add up. A difference of differences of normal noise has twice its deviation, and its

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cnnexp.diagnosis.confidence import Basis, of_likeliest
 from cnnexp.diagnosis.data_faults import faults_of
+from cnnexp.diagnosis.small_validation import IS_TEST
 from cnnexp.diagnosis.split_gap import OF_TRAIN
 from cnnexp.records import DataReport, Finding
 from cnnexp.records.catalogue import NAMES, UNKNOWN
@@ -26,10 +27,10 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "P1": _ON_TRAINING | {"T5", "T6"},
     "P2": _ON_TRAINING | {"T5", "T6"},
     **dict.fromkeys(("P3", "P4", "P5", "P6", "P7", "P9", "D2"), _ON_TEST),
-    "P8": _ON_TEST | {"T3"},
+    "P8": _ON_TEST | {"L2", "M1", "T1", "T2", "T3"},
     UNKNOWN: frozenset({"E3"}),
     "S1": frozenset({UNKNOWN}),
-    "S2": frozenset({"S1", UNKNOWN}),  # versions of one object are nearly the same image
+    "S2": frozenset({"S1", "D5", UNKNOWN}),  # versions of one object are nearly the same image
     "S3": frozenset({"E1", "E3", UNKNOWN}),
     "S4": frozenset({"E1", "E3", UNKNOWN}),
     "S5": frozenset({"S3", "T3", "M2", UNKNOWN}),  # so few images cannot be of all classes
@@ -123,6 +124,8 @@ def _instead(one: Finding, first: Finding) -> str:
 
 def _explains(cause: Finding, finding: Finding) -> bool:
     if OF_TRAIN in cause.evidence and finding.id in OF_OTHER_TRAINING:
+        return True
+    if IS_TEST in cause.evidence and finding.id == "S1":
         return True
     return finding.id in EXPLAINS.get(cause.id, ())
 

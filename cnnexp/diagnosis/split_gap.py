@@ -9,15 +9,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnexp.data_check.non_iid import kolmogorov
 from cnnexp.diagnosis.confidence import Basis, confidence_by
-from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
+from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, combination_interval
+from cnnexp.diagnosis.pixel_statistics import distances, names_of, statistics_of
 from cnnexp.records import DataIssue, Finding
 from cnnexp.records.catalogue import UNKNOWN
+from cnnexp.system.text import listed
 
 LEAST_GAP = 0.05  # of accuracy, and ...
 SURE_GAP = 0.02  # ... at least this at the low end of its 99 % interval: what choosing an epoch flatters
+LEAST_ASKED = 0.03  # from here on, changes of the pixels are tried: they are tested image by image
+SURE_OF_IMAGES = 0.95  # level of the interval that excludes 0, where the images surely differ
 OF_TRAIN = "train_above_validation"  # evidence of what the training images alone have, or all but they
 GAP_OF_TRAIN = 0.10  # of train over validation; CIFAR-10 and good networks have 0.05 to 0.08 of over-fitting alone
+# Numbers of the pixels of two splits, beyond those that the data check compares.
+FEWEST = 60  # images of each
+CHANCE = 0.001  # that a difference is seen between splits drawn alike, over all numbers
+LEAST_APART = 0.15  # Kolmogorov-Smirnov distance, 0..1
 LOOKS_THE_SAME = ("P3", "P9", "P7", "P5", "P6")  # what changes pixels between splits, the most frequent first
 
 
@@ -35,17 +44,24 @@ class Gap:
 def worse_split(run: RunEvidence) -> Gap | None:
     """Return which of test and validation is far below the other; None where neither is."""
     found = _lower_split(run)
-    if found is None:
+    if found is None or found.gap < LEAST_GAP:
         return None
-    return found if found.gap >= LEAST_GAP and found.low >= SURE_GAP else None
+    return found if found.low >= SURE_GAP or _is_surely_lower(found, run) else None
+
+
+def _is_surely_lower(gap: Gap, run: RunEvidence) -> bool:
+    """Return whether a split is lower where its images differ by the data check: that needs less of the accuracies."""
+    if not differs(gap.worse, run):
+        return False
+    return accuracy_difference(run, gap.better, gap.worse, level=SURE_OF_IMAGES)[1] > 0
 
 
 def differing_split(run: RunEvidence) -> Gap | None:
-    """Return which of test and validation is below the other, if only by chance, and differs in its images."""
+    """Return which of test and validation is below the other, if only by chance, by three points or in other images."""
     found = _lower_split(run)
     if found is None:
         return None
-    return found if differs(found.worse, run) else None
+    return found if found.gap >= LEAST_ASKED or differs(found.worse, run) else None
 
 
 def below_train(run: RunEvidence) -> Gap | None:
@@ -59,6 +75,14 @@ def below_train(run: RunEvidence) -> Gap | None:
     far = gap >= GAP_OF_TRAIN and low >= LEAST_GAP
     below = gap >= LEAST_GAP and low >= SURE_GAP and is_train_apart(run)
     return Gap("validation", "train", gap, low, high) if far or below else None
+
+
+def unlike_train(run: RunEvidence) -> Gap | None:
+    """Return validation beside train where it is far below, or where all other splits differ from train."""
+    found = below_train(run)
+    if found is not None or not {"train", "validation"} <= run.answers.keys() or not is_train_apart(run):
+        return found
+    return Gap("validation", "train", *accuracy_difference(run, "train", "validation"))
 
 
 def is_train_apart(run: RunEvidence) -> bool:
@@ -96,6 +120,7 @@ def detect_split_gap(run: RunEvidence) -> Finding | None:
         f"{100 * surely:.1f} to {100 * at_most:.1f}), more than chance and choosing an epoch explain."
     )
     issue = next((one for one in _differences(run) if one.title.startswith(worse)), None)
+    issue = issue or _by_pixels(run, found)
     evidence = {"accuracy_" + name: score for name, score in scores.items()} | {"gap": size, "gap_low": surely}
     if issue is None:
         return Finding(
@@ -118,6 +143,34 @@ def detect_split_gap(run: RunEvidence) -> Finding | None:
         basis=Basis.SPLITS,
         repair=issue.repair,
         alternatives=LOOKS_THE_SAME,
+    )
+
+
+def _by_pixels(run: RunEvidence, gap: Gap) -> DataIssue | None:
+    """Return in which numbers of their pixels two splits differ, beyond chance over all of them; None: in none."""
+    if run.images is None:
+        return None
+    samples = [run.images.sample(split).images for split in (gap.worse, gap.better)]
+    if min(map(len, samples)) < FEWEST:
+        return None
+    apart = distances(*map(statistics_of, samples))
+    names, sizes = names_of(samples[0].shape[-1]), [len(images) for images in samples]
+    sure = [
+        place
+        for place in np.argsort(-apart)
+        if apart[place] >= LEAST_APART and kolmogorov(float(apart[place]), *sizes) < CHANCE / len(apart)
+    ]
+    if not sure:
+        return None
+    moved = {names[place]: float(apart[place]) for place in reversed(sure)}
+    return DataIssue(
+        id="S4",
+        title=f"{gap.worse} differs from {gap.better}",
+        sentence=f"The images of {gap.worse} differ from those of {gap.better} in {listed(list(moved)[::-1], most=3)}.",
+        stops=False,
+        evidence={f"distance in {name}": value for name, value in moved.items()},
+        groups=(),
+        repair="take the splits from one source, or let cnnexp make them",
     )
 
 
@@ -145,7 +198,7 @@ def _train_apart(run: RunEvidence) -> Finding | None:
     )
 
 
-def accuracy_difference(run: RunEvidence, one: str, other: str) -> tuple[float, float, float]:
+def accuracy_difference(run: RunEvidence, one: str, other: str, *, level: float = LEVEL) -> tuple[float, float, float]:
     """Return accuracy on one split minus that on another, at equal class shares, with its 99 % interval."""
     confusions = [run.answers[name].confusion for name in (one, other)]
     support = [confusion.sum(axis=1) for confusion in confusions]
@@ -153,7 +206,10 @@ def accuracy_difference(run: RunEvidence, one: str, other: str) -> tuple[float, 
     weights = np.full(int(seen.sum()), 1 / max(int(seen.sum()), 1))
     recalls = [np.diag(confusion)[seen] / confusion.sum(axis=1)[seen] for confusion in confusions]
     return combination_interval(
-        np.concatenate([weights, -weights]), np.concatenate(recalls), np.concatenate([part[seen] for part in support])
+        np.concatenate([weights, -weights]),
+        np.concatenate(recalls),
+        np.concatenate([part[seen] for part in support]),
+        level=level,
     )
 
 

@@ -184,9 +184,14 @@ def detect_spent_rate(run: RunEvidence) -> Finding | None:
 
 
 def detect_few_epochs(run: RunEvidence) -> Finding | None:
-    """Report T3 when a network that learned too little saw its training images once or twice; a trend needs more."""
+    """Report T3 when a network that learned too little saw its training images once or twice; a trend needs more.
+
+    Of photographs, which nearest neighbours hardly tell, when most of the loss is left after a few dozen steps.
+    """
     epochs = len(run.history.epochs)
-    if epochs >= MINIMUM_EPOCHS or run.history.stopped_early or below_neighbours(run) is None:
+    few_steps = run.history.steps < MINIMUM_STEPS and has_learned_little(run)
+    little = below_neighbours(run) is not None or few_steps
+    if epochs >= MINIMUM_EPOCHS or run.history.stopped_early or not little:
         return None
     return Finding(
         id="T3",

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from cnnexp.config import ExperimentConfig, FocalLossConfig
 from cnnexp.data_check.possible_groups import GUESSED
 from cnnexp.datasets import Split, Splits
 from cnnexp.diagnosis import Neighbours, RunEvidence, RunImages, Sample, neighbours
-from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_IMAGES
+from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_COPIES, MOST_IMAGES
 from cnnexp.diagnosis.pixel_statistics import statistics_of
 from cnnexp.records import DataReport, History, Images, Labels, LossFacts, NetworkFacts, RunInfo
 from cnnexp.runs.evaluate_splits import EvaluatedSplits
@@ -19,8 +20,8 @@ from cnnexp.training import Network
 
 # Where a split is below another, changes of its pixels are tried: answers are asked for the few that make pixels agree.
 CHANGES_TRIED, CHANGES_MADE = 15, 75  # in units of an answer; of the statistics of an image, making changes included
-SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.25
-FEWEST_TRIED, MOST_TRIED = 80, 400
+SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.4
+FEWEST_TRIED, MOST_TRIED = 160, 400  # of fewer photographs, chance hides what a change of half of them does
 MOST_LOOKED_AT = 64  # training images
 
 
@@ -86,6 +87,10 @@ def run_images(splits: Splits, network: Network, seed: int, *, seconds: float) -
         best: Labels = network.logits(images, np.arange(len(images))).argmax(axis=1)
         return best
 
+    def sure(images: Images) -> tuple[Labels, NDArray[np.float32]]:
+        probabilities = softmax(network.logits(images, np.arange(len(images))), axis=1)
+        return probabilities.argmax(axis=1), probabilities.max(axis=1)
+
     def sample(split: str) -> Sample:
         few = _sample(splits[split], seed, most=FEWEST_TRIED)
         predict(few.images)  # the first time is longer
@@ -94,7 +99,7 @@ def run_images(splits: Splits, network: Network, seed: int, *, seconds: float) -
         most = int(np.clip(allowed * len(few.images) / taken, FEWEST_TRIED, MOST_TRIED))
         return _sample(splits[split], seed, most=most)
 
-    return RunImages(sample, predict)
+    return RunImages(sample, predict, sure)
 
 
 def _seconds(call: Callable[[Images], object], images: Images) -> float:
@@ -117,6 +122,7 @@ def _neighbours(splits: Splits, seed: int, report: DataReport) -> Neighbours | N
         validation_labels=validation.labels,
         seed=seed,
         groups=_groups(splits, places, report),
+        test=_sample(splits.test, seed, most=MOST_COPIES).images,
     )
 
 

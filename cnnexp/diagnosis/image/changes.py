@@ -141,6 +141,13 @@ def transverse(images: Images, generator: Generator) -> Images:
     return turn(2)(transpose(images, generator), generator)
 
 
+def turn_each(images: Images, generator: Generator) -> Images:
+    """Return each image in one of the eight ways to turn and mirror it, drawn for each."""
+    turned = [images, *(change(images, generator) for change in (turn(1), turn(2), turn(3)))]
+    ways = np.stack([*turned, *(mirror(one, generator) for one in turned)])
+    return np.asarray(ways[generator.integers(len(ways), size=len(images)), np.arange(len(images))], np.uint8)
+
+
 def resized(images: Images, shape: tuple[int, ...], kernel: Image.Resampling = Image.Resampling.BILINEAR) -> Images:
     """Return images of another height and width."""
     if images.shape[1:3] == tuple(shape):

@@ -46,7 +46,9 @@ LAST_SECONDS = 8.0
 UNFITTED = 0.9  # accuracy on training images, below which a run without a finding is asked to learn one batch
 ENOUGH = 0.98  # of validation; what reaches it need not go on
 # What a run says of itself where short trainings may tell why; of others, none could find anything.
-ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "M1", "M3", "M4", "M6", "M8", UNKNOWN})
+ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "M1", "M3", "M4", "M6", "M8", "P8", UNKNOWN})
+# Evidence that settings which no usual run has may bring about, too; where there is no more, or none, these are tried.
+WEAK = frozenset({Basis.LABELS, Basis.GAP, Basis.CURVES})
 # Faults that no setting repairs, and that explain the rest, by evidence that does not come from the training alone.
 SETTLED = frozenset({"L1", "L3", "D5", "E4", "M7", "D6"})
 SETTLED_BY = frozenset(
@@ -133,6 +135,8 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
         findings = _merged(findings, found, refuted=structure.refuted)
         if _may_be_settings(findings, run.metrics, refuted=structure.refuted):
             findings = _try_settings(probes, findings, on_progress)
+        elif _may_be_extreme(findings, run.metrics):
+            findings = _try_settings(probes, findings, on_progress, only_extreme=True)
         if not findings and run.metrics.get("best/train_accuracy", 1.0) < UNFITTED:
             findings = _learning_by_heart(probes)
         return rank(_with_head(findings, trained, seed=config.seed, accuracy=probes.accuracy))
@@ -169,18 +173,31 @@ def _may_be_settings(findings: Sequence[Finding], metrics: Mapping[str, float], 
     explained = any(finding.id in SETTLED and finding.basis in SETTLED_BY for finding in findings)
     explained |= any(finding.id[0] in "PM" and "validation_accuracy_tried" in finding.evidence for finding in findings)
     unfitted = metrics.get("best/train_accuracy", 0.0) < FITTED
-    return unfitted and not explained and bool(ASKED_FOR & {*refuted, *(finding.id for finding in findings)})
+    of_training = ASKED_FOR & {*refuted, *(one.id for one in findings if one.basis != Basis.UNDONE)}
+    return unfitted and not explained and bool(of_training)
 
 
-def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgress) -> list[Finding]:
-    """Train briefly with one setting changed at a time, and on one batch."""
+def _may_be_extreme(findings: Sequence[Finding], metrics: Mapping[str, float]) -> bool:
+    """Return whether nothing was found, or nothing better than what an extreme setting also looks like."""
+    unfitted = metrics.get("best/train_accuracy", 1.0) < FITTED
+    return unfitted and all(finding.basis in WEAK for finding in findings)
+
+
+def _try_settings(
+    probes: _Probes, findings: list[Finding], on_progress: OnProgress, *, only_extreme: bool = False
+) -> list[Finding]:
+    """Train briefly with one setting changed at a time, and on one batch; `only_extreme`: where it is a rare one."""
     run = probes.run
-    one_batch = learn_one_batch(
-        probes.compose(ONE_BATCH), probes.splits, probes.pretrained, seconds=ONE_BATCH_SECONDS, start=Start()
-    )
     ended_early = run.epochs < run.settings["training"]["epochs"]
     continues = probes.trained is not None
     tried = tuple(interventions(run.settings, ended_early=ended_early, continues=continues))
+    if only_extreme:
+        tried = tuple(one for one in tried if one.extreme)
+        if not tried:
+            return findings
+    one_batch = learn_one_batch(
+        probes.compose(ONE_BATCH), probes.splits, probes.pretrained, seconds=ONE_BATCH_SECONDS, start=Start()
+    )
     outcomes = []
     for place, one in enumerate(tried):
         on_progress("trying other settings", place, len(tried))
@@ -190,7 +207,7 @@ def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgr
     images = len(probes.splits.validation)
     expected = {finding.id for finding in findings}
     found = judge(outcomes, accuracy=probes.accuracy, images=images, epochs=run.epochs, expected=expected)
-    resort = last_resort(run.settings)
+    resort = None if only_extreme else last_resort(run.settings)
     if found is None and resort is not None:
         short = probes.train(resort.overrides, seconds=LAST_SECONDS)
         outcomes.append(Outcome(resort, short.accuracy, short.epochs))
@@ -199,11 +216,12 @@ def _try_settings(probes: _Probes, findings: list[Finding], on_progress: OnProgr
     if found is None:
         whys = [one.intervention.why for one in outcomes]
         return [after_trials(finding, whys, one_batch=learned) for finding in findings]
-    of_training = [one for one in findings if one.id in ASKED_FOR and one.id != found.id]
+    explains = [one for one in findings if one.basis in WEAK or (one.id in ASKED_FOR and one.basis != Basis.UNDONE)]
+    of_training = [one for one in explains if one.id != found.id]
     explained = tuple(title for one in of_training for title in (one.title, *one.symptoms))
     numbers = {**found.evidence, "one_batch_learned": learned}
     found = dataclasses.replace(found, evidence=numbers, symptoms=tuple(dict.fromkeys(explained)))
-    return [found, *(one for one in findings if one.id not in ASKED_FOR)]
+    return [found, *(one for one in findings if one not in explains)]
 
 
 def _learning_by_heart(probes: _Probes) -> list[Finding]:
