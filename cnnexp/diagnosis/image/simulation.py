@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from cnnexp.diagnosis.image.kinds import Kind
+from cnnexp.diagnosis.image.kinds import OTHER, Kind
 from cnnexp.diagnosis.image.orbit import views_for
 from cnnexp.diagnosis.image.restore import RESTORES, Usual
 from cnnexp.records import Images
@@ -23,7 +23,7 @@ FEWEST = 4  # images for each form: its mean is that of all images and what it c
 FOLDS = 5  # a fit is repeated without each fifth of the source images
 FEWEST_VIEWED = 100  # images of which all views are described: what is ordinary is known by these
 BATCH = 4  # images that are changed by the same strength
-STRENGTHS = 3  # of each form at least, where it has two images for each: some forms mix those of a batch
+STRENGTHS = 12  # of each form at least, as far as it has images for each: numbers of many pixels vary little by chance
 BLOCK = 2**22  # values of images that are described together, at least
 WAITING = 2  # blocks for each thread that describes them, at most: they need memory
 
@@ -104,7 +104,8 @@ def _simulated(images: Images, others: Sequence[Kind], room: int, generator: np.
     for kind in others:
         for change in kind.forms:
             own = _sources(generator.permutation(len(images)), _images_of_a_form(kind, room))
-            batches = np.array_split(images[own], max(-(-len(own) // BATCH), min(STRENGTHS, len(own) // 2)))
+            for_each = 2 if kind.name == OTHER else 1  # of these, some mix the images of a batch
+            batches = np.array_split(images[own], max(-(-len(own) // BATCH), min(STRENGTHS, len(own) // for_each)))
             changed = np.concatenate([change(batch, generator) for batch in batches])
             yield _Part(changed, form, own)
             if kind.name in RESTORES:
