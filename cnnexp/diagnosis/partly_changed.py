@@ -17,16 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from cnnexp.diagnosis.between_splits import (
-    LEAST_RISE,
-    P_VALUE,
-    REGAINED,
-    Candidate,
-    Predict,
-    Sample,
-    Sure,
-    exact_changes,
-)
+from cnnexp.diagnosis.between_splits import LEAST_RISE, P_VALUE, REGAINED, Predict, Sample, Sure
+from cnnexp.diagnosis.candidate_changes import Candidate, exact_changes
 from cnnexp.diagnosis.intervals import exact_interval
 from cnnexp.diagnosis.pixel_statistics import Statistics, statistics_of
 
