@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -76,6 +77,22 @@ def test_a_folder_is_free_when_its_process_is_killed(tmp_path):
     other.remove()
     again = held(config(tmp_path))
     assert again.path == path
+    again.remove()
+
+
+def test_a_process_that_is_about_to_end_is_waited_for(tmp_path):
+    made = config(tmp_path)
+    first = held(made)
+    threading.Timer(0.3, first.release).start()
+    again = CheckpointFolder.claim(made, "key", patience=30)
+    assert again.path == first.path
+    began = time.monotonic()
+    other = CheckpointFolder.claim(made, "key", patience=0.2)
+    assert 0.2 <= time.monotonic() - began < 20
+    assert other.path not in (None, again.path)
+    other.release()
+    StoppedRuns.with_key(made, "key").remove()
+    assert (other.path.exists(), again.path.exists()) == (False, True), "one that is held stays"
     again.remove()
 
 

@@ -29,6 +29,7 @@ from cnnexp.system.files import content_of, write_atomically, write_durably
 
 _FINAL = (ConfigError, ModelError, NonFiniteLossError)  # the same command would fail again
 _KEPT = 30 * 24 * 3600  # seconds after its last state for which the folder of a stopped run is kept
+_POLL = 0.05  # seconds between two attempts at a folder that is held
 _NAME = "checkpoints"
 _LOCK, _RUN, _ORIGIN = "lock", "run.json", "origin.json"
 
@@ -58,19 +59,24 @@ class CheckpointFolder:
         self._lock = lock
 
     @classmethod
-    def claim(cls, config: ExperimentConfig, key: str, *, record: str | None = None) -> Self:
+    def claim(cls, config: ExperimentConfig, key: str, *, record: str | None = None, patience: float = 0.0) -> Self:
         """Return the newest folder of the key that no living process holds, else a new one.
 
-        `record` is that of the run whose folder is wanted. Where nothing is to be saved, or no folder can be made or
-        held, nothing is kept.
+        `record` is that of the run whose folder is wanted. `patience` are the seconds for which a process that holds
+        one is waited for: it may be about to end. Where nothing is to be saved, or no folder can be made or held,
+        nothing is kept.
         """
         if config.training.checkpoint_every is None:
             return cls()
-        base = _base(config.data.cache)
+        base, deadline = _base(config.data.cache), time.monotonic() + patience
         try:
-            for path in _folders(base, f"{key}-*"):
-                if (record is None or _record(path) == record) and (lock := _held(path)) is not None:
-                    return cls(path, lock)
+            while wanted := [path for path in _folders(base, f"{key}-*") if record is None or _record(path) == record]:
+                for path in wanted:
+                    if (lock := _held(path)) is not None:
+                        return cls(path, lock)
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(_POLL)
             return cls.new(config, key)
         except OSError as error:
             return cls(failure=error)
@@ -170,6 +176,11 @@ class StoppedRuns:
     def of(cls, cache: Path) -> Self:
         """Return those in a cache folder that no living process holds."""
         return cls(tuple(path for path in _folders(cache / _NAME, "*") if not _is_held(path)))
+
+    @classmethod
+    def with_key(cls, config: ExperimentConfig, key: str) -> Self:
+        """Return those of a key, which a living process may hold."""
+        return cls(tuple(_folders(_base(config.data.cache), f"{key}-*")))
 
     @property
     def size(self) -> int:

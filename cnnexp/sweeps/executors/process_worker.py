@@ -21,7 +21,7 @@ from cnnexp.datasets.cache import checksums
 from cnnexp.datasets.cache.checksums import Verified
 from cnnexp.errors import CnnexpError, MemoryShortageError
 from cnnexp.records import EpochValues, FoldsSummary, RunInfo, RunResult
-from cnnexp.runs.checkpoint_folder import CheckpointFolder
+from cnnexp.runs.checkpoint_folder import CheckpointFolder, StoppedRuns
 from cnnexp.sweeps.executors import protocol
 from cnnexp.sweeps.executors.protocol import InspectTask, Message, Task, TrainTask
 from cnnexp.system.find_devices import VISIBLE, peak_memory
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # A worker that has ever held more than this takes no other task: memory is given back for certain only by its end.
 MAX_MEMORY = 3 * 2**29  # bytes
 MAX_MEMORY_WITH_GPU = 3 * 2**31  # CUDA's libraries are some gigabytes, and starting them takes many seconds
+
+PREDECESSOR = 5.0  # seconds for a process that was killed at the same run to let go its checkpoint
 
 
 def serve(connection: Connection, *, max_memory: int, visible: str | None) -> None:
@@ -175,7 +177,7 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
         return protocol.NodeUnsuitable(reason)
     quiet.import_tensorflow()
     recorder = Recorder(RecordWriter.open(task.record), notify=lambda: sweep.send(protocol.RecordGrew()))
-    folder = CheckpointFolder.claim(task.config, task.checkpoint)
+    folder = CheckpointFolder.claim(task.config, task.checkpoint, patience=PREDECESSOR)
     try:
         outcome = _recorded(task, sweep, recorder, graphs, folder)
     except BaseException as error:
@@ -184,6 +186,7 @@ def _train(task: TrainTask, sweep: _SweepConnection, graphs: "GraphCache") -> Me
             raise SystemExit(error.exit_code) from None
         raise
     folder.remove()
+    StoppedRuns.with_key(task.config, task.checkpoint).remove()  # of an attempt whose process took longer to end
     return protocol.Finished(dict(outcome.metrics), outcome.pruned_after, outcome.failed_learning, peak_memory())
 
 
