@@ -2,6 +2,15 @@
 
 import os
 import sys
+
+# `python -m` has put the current folder before Python's own modules, where a user's random.py would stand for one.
+if (
+    __name__ == "__main__"
+    and not sys.flags.safe_path
+    and not __file__.startswith(f"{sys.path[0]}{os.sep}cnnexp{os.sep}")
+):
+    sys.path.append(sys.path.pop(0))
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 

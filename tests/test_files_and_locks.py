@@ -1,11 +1,15 @@
 import errno
 import fcntl
+import re
 import subprocess
+import sys
 import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+import cnnexp
 from cnnexp.__main__ import main
 from cnnexp.errors import ConfigError, DataError, ModelError
 from cnnexp.models.backbones.weights import find_weights
@@ -13,6 +17,8 @@ from cnnexp.runs.earlier_run import is_exported
 from cnnexp.system import locks, own_process
 from cnnexp.system.files import at_home, replacing, write_atomically
 from cnnexp.system.store_uri import StoreUri
+from support import users_modules
+from support.sweep_processes import WORDS, recorded, sweep
 
 
 def test_a_path_begins_at_home(monkeypatch, tmp_path):
@@ -24,10 +30,35 @@ def test_a_path_begins_at_home(monkeypatch, tmp_path):
 
 
 def test_a_process_of_its_own_takes_no_file_of_the_user_for_a_module_of_python(monkeypatch, tmp_path):
-    (tmp_path / "subprocess.py").write_text("raise SystemExit('mine')")
+    users_modules.place(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as in a notebook
     command = own_process.command_of("cnnexp.system.slurm")  # it imports subprocess
     subprocess.run(command, env=own_process.variables(), check=True)
+    started_by_it = [sys.executable, "-c", "import subprocess, cnnexp; print(cnnexp.__file__)"]
+    found = subprocess.run(started_by_it, env=own_process.variables(), check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == cnnexp.__file__
+
+
+def test_the_command_line_takes_none_either(tmp_path):
+    users_modules.place(tmp_path)
+    for module in ("cnnexp", "cnnexp.__main__"):
+        command = [sys.executable, "-m", module, "seed=7", "--cfg", "job"]
+        shown = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        assert "seed: 7" in shown
+
+
+@pytest.mark.slow
+def test_nor_do_the_processes_of_a_sweep(tmp_path):
+    users_modules.place(tmp_path)
+    sweep("seed=0,1", *WORDS, "model=small", "training.epochs=1", folder=tmp_path)
+    assert [run.status for run in recorded(tmp_path)[1]] == ["FINISHED"] * 2
+
+
+def test_processes_of_python_are_started_in_one_way():
+    sources = Path(cnnexp.__file__).parent.rglob("*.py")
+    others = [path.name for path in sources if re.search(r'\[\s*sys\.executable,(?! "-P")', path.read_text("utf-8"))]
+    assert others == []
 
 
 def test_what_is_called_like_a_home_is_found(monkeypatch, tmp_path):

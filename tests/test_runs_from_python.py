@@ -17,6 +17,7 @@ from cnnexp.__main__ import main
 from cnnexp.api.child_process import ChildProcess, Printed
 from cnnexp.errors import CnnexpError, ConfigError, DataPathError, NonFiniteLossError, SweepError, TargetError
 from cnnexp.system.caller import Moving
+from support import users_modules
 from support.sweep_processes import begun, children, recorded, sweep, wait_for
 
 WORDS = ["training=smoke", "training.epochs=2", "data.limit=120", "model=small"]
@@ -27,6 +28,7 @@ ENDLESS = ["training=smoke", "training.epochs=100000", "training.patience=null",
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with contextlib.chdir(tmp_path_factory.mktemp("notebook")):
+        users_modules.place(Path.cwd())
         yield Path.cwd()
 
 

@@ -17,7 +17,7 @@ from cnnexp.tracking import mlflow_ui, recording
 from cnnexp.tracking.receipt import Receipt
 from cnnexp.tracking.run_page import page_of
 from cnnexp.tracking.tags import PARENT, SWEEP_ID, SWEEP_KEY, VARIED
-from support import tracking_inputs
+from support import tracking_inputs, users_modules
 from support.browser import Browser
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -56,8 +56,10 @@ def record_sweep(folder: Path) -> tuple[str, list[str]]:
 
 
 @pytest.mark.slow
-def test_the_ui_serves_the_store_on_loopback(tmp_path):
+def test_the_ui_serves_the_store_on_loopback(tmp_path, monkeypatch):
     sweep_id, (run_id, _) = record_sweep(tmp_path)
+    users_modules.place(tmp_path)
+    monkeypatch.chdir(tmp_path)
     with served(tmp_path) as server:
         assert b"<title>MLflow</title>" in read(mlflow_ui.link(server, run_id))
         listed = read(f"{server}/ajax-api/2.0/mlflow/artifacts/list?run_id={run_id}")

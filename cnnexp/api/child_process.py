@@ -1,20 +1,18 @@
 """The process of a run or a sweep, as the program sees it: what it tells, how it is interrupted, how it ended."""
 
-import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import IO, Self
 
 from cnnexp.errors import CnnexpError
+from cnnexp.system import own_process
 from cnnexp.system.caller import Ended, Message, Moving, Ready, Recorded
 from cnnexp.system.signals import instead_of_interrupting, name_of
 
@@ -62,7 +60,7 @@ class ChildProcess:
         ours, theirs = Pipe()
         output = subprocess.PIPE if captured else None
         process = subprocess.Popen(
-            [sys.executable, "-m", "cnnexp.api.child", str(theirs.fileno())],
+            own_process.command_of("cnnexp.api.child", str(theirs.fileno())),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -140,16 +138,8 @@ class ChildProcess:
                 self._messages.put(Printed(line.rstrip("\n"), is_warning))
 
 
-def _environment(*, captured: bool) -> dict[str, str]:
-    """Return the variables of the process: it finds the same cnnexp, and prints in colour where a notebook shows it."""
-    package = str(Path(__file__).parents[2])
-    environment = dict(os.environ)
-    if "site-packages" not in package:
-        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    if captured:
-        environment |= {"COLUMNS": _COLUMNS, "PYTHONIOENCODING": "utf-8"}
-    return environment
+def _environment(*, captured: bool) -> Mapping[str, str]:
+    return own_process.variables(**({"COLUMNS": _COLUMNS, "PYTHONIOENCODING": "utf-8"} if captured else {}))
 
 
 def _meaning(code: int) -> str:

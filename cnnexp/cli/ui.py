@@ -8,10 +8,12 @@ of the table. So the server also answers to a name of its own, which browsers an
 
 import ipaddress
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 import urllib.request
@@ -21,6 +23,7 @@ from contextlib import contextmanager, suppress
 from cnnexp.cli.targets import name_variable
 from cnnexp.compose import compose_config
 from cnnexp.errors import TargetError, TrackingError
+from cnnexp.system import own_process
 from cnnexp.system.files import is_there
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.system.store_uri import StoreUri
@@ -41,6 +44,9 @@ _HOSTS = (
     *("[::1]", "[[]::1]:*", "192.168.*", "10.*", "fc00:*", "fd00:*"),
     *(f"172.{number}.*" for number in range(16, 32)),
 )
+
+# Uvicorn would put the current folder before all modules; those of Python are first in any process.
+_UVICORN = shlex.join(["--log-level", "warning", "--app-dir", sysconfig.get_path("stdlib")])
 
 # What the user has set takes precedence.
 _ENVIRONMENT = {
@@ -154,10 +160,10 @@ def serving(uri: str, port: int) -> "Iterator[subprocess.Popen[str]]":
     address = mlflow_uri(uri)
     store = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_REGISTRY_STORE_URI": address}  # arguments are seen by all
     origin = {"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{_NAME}:{port}"}
-    arguments = ["--host", _HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    arguments = ["--host", _HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", _UVICORN]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *arguments],
-        env={**_ENVIRONMENT, **origin, **os.environ, **store},
+        own_process.command_of("mlflow", "server", *arguments),
+        env={**_ENVIRONMENT, **origin, **own_process.variables(**store)},
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",

@@ -6,7 +6,6 @@ again, and take modules from the current folder.
 """
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -15,13 +14,13 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from cnnexp.datasets.decoding.worker import MIN_PARALLEL_IMAGES, DecodeJob, WrittenChunk
 from cnnexp.datasets.sources.source import ArraySource
 from cnnexp.errors import DataError
+from cnnexp.system import own_process
 from cnnexp.system.resources import cores
 
 SECONDS_PER_PROCESS = 1.0  # of work left, for each process that is started
@@ -29,7 +28,6 @@ SECONDS_PER_PROCESS = 1.0  # of work left, for each process that is started
 # Pillow gives the memory of every image back to the system and asks for it again; keeping some halves decoding time.
 _KEEP_MEMORY = {"PILLOW_BLOCKS_MAX": "8", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy would start one for every core, to do nothing
-_ROOT = Path(__file__).parents[3]  # where `cnnexp` is imported from
 
 
 def decode_chunks(job: DecodeJob, chunks: list[int]) -> Generator[tuple[int, WrittenChunk], None, None]:
@@ -117,12 +115,11 @@ def _taken(todo: deque[int]) -> Iterator[int]:
 
 @contextmanager
 def _worker_process() -> Iterator["_WorkerProcess"]:
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", "from cnnexp.datasets.decoding.worker import run_worker; run_worker()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, **_KEEP_MEMORY, **_ONE_THREAD, "PYTHONPATH": path},
+        env=own_process.variables(**_KEEP_MEMORY, **_ONE_THREAD),
         start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
     )
     try:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
+from cnnexp.system import own_process
 from cnnexp.system.environment import environment
 
 # Libraries that would start threads when they are imported; a process must be forked while it has only one.
@@ -33,9 +34,10 @@ def start() -> ForkServerContext:
     """Start the fork server unless it is running; do not wait for its imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cnnexp.sweeps.executors.preload"])
-    resource_tracker.ensure_running()  # before interrupts are blocked, because starting it unblocks them
+    with environment(own_process.search_path()):
+        resource_tracker.ensure_running()  # before interrupts are blocked, because starting it unblocks them
     folder = {FOLDER: multiprocessing.util.get_temp_dir()}  # of its socket, removed by whichever process ends last
-    with environment(_ONE_THREAD | folder), _interrupts_blocked():
+    with environment({**_ONE_THREAD, **folder, **own_process.search_path()}), _interrupts_blocked():
         forkserver.ensure_running()
     return context
 

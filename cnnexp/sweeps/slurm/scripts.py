@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnexp.config import SlurmConfig
+from cnnexp.system import own_process
 
 _NOTICE = 60  # seconds before the time limit at which a run is told to save its state; Slurm's clock is that coarse
 
@@ -70,7 +71,9 @@ def _script(lines: Sequence[str], settings: SlurmConfig, program: str) -> str:
     asked = "".join(f"#SBATCH {_quoted(line)}\n" for line in [*lines, *settings.options])  # the last one counts
     setup = "".join(f"{line}\n" for line in settings.setup)
     # `exec`: the signals of Slurm are for this process, and a shell would keep them.
-    return f"#!/bin/bash\n{asked}{setup}exec {shlex.quote(sys.executable)} {program}\n"
+    tree = own_process.source_tree()
+    found = "" if tree is None else f'env PYTHONPATH={shlex.quote(tree)}"${{PYTHONPATH:+:$PYTHONPATH}}" '
+    return f"#!/bin/bash\n{asked}{setup}exec {found}{shlex.quote(sys.executable)} -P {program}\n"
 
 
 def _quoted(line: str) -> str:
