@@ -9,7 +9,8 @@ from cnnexp.datasets import load_splits
 from cnnexp.errors import ModelError
 from cnnexp.images import read_image
 from cnnexp.portable.card import DIGEST, Card, UnfitModelError, content_digest
-from cnnexp.saved import open_model
+from cnnexp.portable.reference import normalized
+from cnnexp.saved import build_reference, open_model
 from support import trained_model
 
 
@@ -40,6 +41,25 @@ def test_a_card_says_what_a_user_needs():
     assert {"tensorflow", "keras", "numpy", "pillow"} <= set(card.versions)
     assert [sample.name for sample in card.golden][-1] == "chart"
     assert len({sample.label for sample in card.golden[:-1]}) > 1
+
+
+def test_of_long_features_those_of_a_few_images_are_in_memory_together(monkeypatch):
+    splits = load_splits(compose_config([]).data, seed=0, on_progress=lambda done, total: None)
+    asked = []
+
+    def features_of(name, positions):
+        asked.append(len(positions))
+        return normalized(splits[name].images[splits[name].rows[positions]].astype(np.float32))
+
+    monkeypatch.setattr(build_reference, "FEATURE_VALUES", 64 * 50)  # 64 values of an image
+    probabilities = np.full((len(splits.calibration), 10), 0.1, np.float32)
+    found = build_reference.build_reference(splits, features_of, probabilities)
+    assert max(asked) == 50
+    every = np.arange(len(splits.calibration))
+    pixels = splits.calibration.images[splits.calibration.rows]
+    expected = np.sort(found.distances_of(features_of("calibration", every), pixels))
+    assert found.distances == pytest.approx(expected, rel=1e-5)
+    assert found.feature_gaussians.means.shape == (10, 64)
 
 
 FIELDS = {field.name for field in dataclasses.fields(Card)} - {

@@ -14,8 +14,9 @@ from scipy.special import softmax
 from cnnexp.compose import compose_config
 from cnnexp.models import Regularization, build_model, rate_factors, split, with_fast_layers
 from cnnexp.models.fast_activations import faster
-from cnnexp.models.fast_groups import has_fast_groups
-from cnnexp.portable.forward import forward_of
+from cnnexp.portable.classifier import load_keras
+from cnnexp.portable.fast_groups import has_fast_groups
+from cnnexp.portable.forward import compiled, forward_of, with_features
 from cnnexp.portable.reference import normalized
 from cnnexp.records import Scaling
 from cnnexp.training import Loss, Network, Trainer
@@ -224,8 +225,44 @@ def test_convolutions_in_groups_are_not_left_to_keras(training, settings):
     assert_alike(mine[0], theirs[0], rtol=2e-4)
 
 
+GROUPS = [
+    {"filters": 8, "kernel_size": 7, "padding": "same", "groups": 8},  # as in ConvNeXt
+    {"filters": 16, "kernel_size": (3, 5), "strides": 2, "groups": 8, "activation": "relu"},
+    {"filters": 8, "kernel_size": 3, "strides": (2, 1), "groups": 8, "use_bias": False},
+    {"filters": 12, "kernel_size": 3, "padding": "same", "groups": 4, "bias_initializer": "ones"},  # as in ResNeXt
+    {"filters": 12, "kernel_size": 3, "dilation_rate": 2, "groups": 4, "activation": "gelu"},
+]
+
+
+@pytest.mark.parametrize("settings", GROUPS, ids=str)
+def test_what_answers_from_a_file_leaves_no_groups_to_xla_and_the_file_is_keras_own(settings, tmp_path):
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((12, 11, 3), dtype="uint8")
+    x = layers.ReLU()(layers.Conv2D(8, 1)(layers.Rescaling(1 / 255)(inputs)))
+    features = layers.GlobalAveragePooling2D()(layers.Conv2D(**settings)(x))
+    keras.Model(inputs, layers.Softmax()(layers.Dense(3)(features))).save(tmp_path / "model.keras")
+    model = load_keras(tmp_path / "model.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 12, 11, 3)).astype(np.uint8)
+    expected = model(pixels, training=False).numpy()
+    answers, _ = forward_of(model)(pixels)
+    np.testing.assert_allclose(answers, expected, atol=1e-6)
+    assert np.ptp(expected, axis=0).max() > 1e-3  # the answers depend on the images
+    plain = tf.function(lambda images: model(images, training=False), autograph=False)
+    traced = plain.get_concrete_function(tf.TensorSpec((None, 12, 11, 3), "uint8"))
+    assert is_left_to_xla(traced)
+    assert not is_left_to_xla(compiled(with_features(model)).get_concrete_function())
+    assert [type(layer) for layer in model.layers if getattr(layer, "groups", 1) > 1] == [layers.Conv2D]
+
+
+def is_left_to_xla(traced):
+    functions = traced.graph.as_graph_def().library.function
+    return any(one.attr["_XlaMustCompile"].b for one in functions if "_XlaMustCompile" in one.attr)
+
+
 def test_without_onednn_groups_are_left_to_keras():
-    program = "from cnnexp.models.fast_groups import has_fast_groups as fast; print(fast('float32'), fast('bfloat16'))"
+    program = (
+        "from cnnexp.portable.fast_groups import has_fast_groups as fast; print(fast('float32'), fast('bfloat16'))"
+    )
     without = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
     printed = subprocess.run([sys.executable, "-c", program], env=without, capture_output=True, text=True, check=True)
     assert printed.stdout == "False False\n"

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.models.flat import is_functional, renewed, without_nested
+from cnnexp.portable.fast_groups import with_fast_groups
 
 _LEAST_SIDE = 4  # positions of a feature map's shorter side; with fewer, every heat map is one large blot
 _MOST_SIDE = 8  # regions of a heat map's side; single positions of a large feature map are noise
@@ -52,7 +53,7 @@ class ClassActivation:
         maps = _Graph(model).last_feature_maps(dense[-1].input)
         if not maps or min(side for one in maps for side in one.shape[1:3]) < _LEAST_SIDE:
             return None
-        return cls(keras.Model(model.inputs[0], maps), keras.Model(maps, dense[-1].input), dense[-1])
+        return cls(with_fast_groups(keras.Model(model.inputs[0], maps)), keras.Model(maps, dense[-1].input), dense[-1])
 
     def compiled(self) -> Heat:
         """Return the function that computes heat maps, as one graph, which is traced when it is first called."""

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from cnnexp.models.fast_activations import faster
 from cnnexp.models.fast_depthwise import depthwise
-from cnnexp.models.fast_groups import has_fast_groups
+from cnnexp.portable.fast_groups import has_fast_groups
 
 
 def with_fast_layers(model: keras.Model, *, training: bool) -> keras.Model:

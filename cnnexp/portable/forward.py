@@ -38,14 +38,18 @@ def with_features(model: "keras.Model") -> "keras.Model":
 def compiled(model: "keras.Model", *, dtype: str = "uint8") -> CompiledForward:
     """Return what a model of three tensors computes of images (N, H, W, C) uint8, in inference mode, as a function.
 
-    One graph serves every N; it uses the weights that the model has when it is called. `dtype` is another one for a
-    model that takes no pixels.
+    One graph serves every N; it uses the weights that the model has when it is called. Convolutions in groups, which
+    are slow in Keras, are computed by faster layers that differ by rounding. `dtype` is another one for a model that
+    takes no pixels.
     """
     import tensorflow as tf
 
+    from .fast_groups import with_fast_groups
+
+    fast = with_fast_groups(model)
     signature = [tf.TensorSpec(model.inputs[0].shape, dtype)]
     graph: CompiledForward = tf.function(
-        lambda pixels: model(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
+        lambda pixels: fast(pixels, training=False), input_signature=signature, jit_compile=False, autograph=False
     )
     return graph
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from cnnexp.records import SplitPredictions
 from cnnexp.runs.split_outputs import SplitOutputs
+from cnnexp.saved.build_reference import rows_together
 
 _CLUSTERS = 8
 _LEAST = 40  # images in a cluster, on average
@@ -24,7 +25,11 @@ def with_clusters(predictions: SplitPredictions, outputs: SplitOutputs, split: s
         return predictions
     from sklearn.cluster import KMeans
 
-    positions = np.unique(np.linspace(0, count - 1, min(count, _MOST)).astype(np.int64))
+    most = rows_together(outputs.features(split, np.zeros(1, np.int64)).shape[1], most=_MOST)
+    clusters = min(clusters, most // _LEAST)
+    if clusters < 2:
+        return predictions
+    positions = np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
     features = outputs.features(split, positions)
     if len(np.unique(features, axis=0)) < clusters:  # a collapsed network sees all images alike
         return predictions

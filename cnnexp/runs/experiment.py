@@ -43,7 +43,8 @@ from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.run_evidence import evidence_of, first_images
 from cnnexp.runs.starting_model import starting_model, untrained_model
 from cnnexp.runs.train_network import NetworkTraining, TrainedNetwork
-from cnnexp.saved.build_card import CardWithReference, build_card, reference_bytes, with_code, with_decision
+from cnnexp.saved.build_card import CardWithReference, build_card, with_code, with_decision
+from cnnexp.saved.build_reference import reference_bytes
 from cnnexp.system import resources
 from cnnexp.training import NOT_SAVED, Checkpoint, GraphCache, configure_tensorflow, loss_facts
 

@@ -39,7 +39,8 @@ from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.run_evidence import evidence_of
 from cnnexp.runs.split_outputs import SplitOutputs
-from cnnexp.saved.build_card import OutOfFoldScores, build_card, with_code
+from cnnexp.saved.build_card import build_card, with_code
+from cnnexp.saved.build_reference import OutOfFoldScores
 from cnnexp.system import resources
 from cnnexp.training import GraphCache
 

@@ -10,7 +10,7 @@ from cnnexp.datasets import Splits
 from cnnexp.portable.card import REFERENCE_FILE
 from cnnexp.portable.classifier import Classifier
 from cnnexp.records import Images, Labels
-from cnnexp.saved.build_card import HELD_OUT_ROWS, held_out_images
+from cnnexp.saved.build_reference import HELD_OUT_ROWS, held_out_images
 
 FEWEST = 100  # a p-value of fewer says too little
 

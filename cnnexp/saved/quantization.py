@@ -12,7 +12,7 @@ from cnnexp.portable.classifier import Classifier
 from cnnexp.portable.decision import decide
 from cnnexp.portable.golden import Predict
 from cnnexp.records import Images, Labels
-from cnnexp.saved.build_card import evenly_by_class
+from cnnexp.saved.build_reference import evenly_by_class
 from cnnexp.system.text import plural
 
 REPRESENTATIVE = 300  # training images; the guide of the converter advises 100 to 500
