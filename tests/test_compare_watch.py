@@ -152,6 +152,21 @@ def test_the_page_is_for_this_machine_alone(watched):
         read(f"{address}/mlflow.db")
 
 
+def test_what_no_run_has_recorded_is_refused_as_soon_as_one_has_ended(watched, capsys):
+    address, recorder, sweep = watched
+    recorder.run("pruned", {**SETTINGS, "seed": "8"}, {"best/val_loss": 1.0}, parent=sweep, tags={"pruned": "true"})
+    assert "The sweep runs" in read(address)  # nothing is known of it yet
+    recorder.run("first", {**SETTINGS, "seed": "0"}, {"best/val_loss": 0.2, "test/f1": 0.8}, parent=sweep)
+    with pytest.raises(urllib.error.HTTPError) as answer:  # it was right when the page was opened
+        read(address)
+    assert "got 'test/accuracy', allowed are best/val_loss, test/f1" in answer.value.read().decode()
+    where = [sweep, f"tracking.uri={recorder.uri}", "--watch"]
+    assert main(["compare", *where, "--metric", "test/f11"]) == 2
+    assert "got 'test/f11', allowed are best/val_loss, test/f1. Did you mean test/f1?" in capsys.readouterr().err
+    assert main(["compare", *where, "--metric", "test/f1", "--by", "optimizer.learning_rat"]) == 2
+    assert "Did you mean optimizer.learning_rate?" in capsys.readouterr().err
+
+
 def test_one_sweep_is_watched(tmp_path, capsys):
     recorder = Recorder(tmp_path)
     assert main(["compare", "a", "b", f"tracking.uri={recorder.uri}", "--watch"]) == 2

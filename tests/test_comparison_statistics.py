@@ -5,7 +5,16 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score, log_loss
 
-from cnnexp.comparison.paired import accuracy_difference, holm, mcnemar_mid_p, paired_t, t_interval, t_p_values
+from cnnexp.comparison.metric import metric as metric_of
+from cnnexp.comparison.paired import (
+    accuracy_difference,
+    holm,
+    mcnemar_mid_p,
+    mean_interval,
+    paired_t,
+    t_interval,
+    t_p_values,
+)
 from cnnexp.comparison.paired_bootstrap import paired_bootstrap
 from cnnexp.comparison.seeds import SeedScores, adjusted_p_values
 from cnnexp.comparison.unpaired import difference_of_shares
@@ -29,6 +38,14 @@ def test_interval_of_three_values_by_hand():
 def test_one_value_has_no_interval_and_no_p():
     assert t_interval([0.5]).low is None
     assert paired_t([0.5]).p is None
+
+
+def test_the_interval_of_a_gap_has_a_width_on_both_sides_of_zero():
+    gap = metric_of("gap/accuracy")
+    assert (gap.lower_is_better, gap.is_share) == (True, True)
+    for values in ([-0.02, -0.05, -0.03], [0.02, 0.05, 0.03]):
+        found, plain = mean_interval(values, low=gap.low, high=gap.high), t_interval(values)
+        assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=1e-3)
 
 
 def test_equal_differences_are_not_certainty():

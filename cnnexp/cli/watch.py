@@ -11,6 +11,7 @@ from typing import Any
 from cnnexp.cli.compare import find_and_compare
 from cnnexp.cli.targets import separate_store
 from cnnexp.cli.ui import free_port
+from cnnexp.comparison import require_recorded
 from cnnexp.compose import typed_again
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.records import RunSummary
@@ -34,7 +35,7 @@ def run(targets: Sequence[str], *, by: Sequence[str], metric: str) -> int:
         metric: what is compared, such as ``test/accuracy``.
 
     Raises:
-        ConfigError: not one sweep is named.
+        ConfigError: not one sweep is named, or no run that has finished recorded the metric.
         TargetError: there is no such sweep.
         TrackingError: no port is free.
 
@@ -43,6 +44,7 @@ def run(targets: Sequence[str], *, by: Sequence[str], metric: str) -> int:
     if len(names) != 1:
         raise ConfigError(f"--watch takes one sweep, its id or name, or latest; got {plural(len(names), 'target')}.")
     sweep = WatchedSweep(find_sweep(uri, names[0]).run_id, uri, by=by, metric=metric)
+    sweep.require_recorded()
     server = served(sweep, port=free_port())
     print_required(f"Open http://{_HOST}:{server.server_port}/ and end with Ctrl-C; the page follows the sweep.")
     with server, raising_on_sigterm(signal.SIGHUP):
@@ -67,11 +69,16 @@ class WatchedSweep:
         running = None if self._has_ended() else Running(running_sentence(self._runs()), version)
         try:
             found = find_and_compare([self._id, f"tracking.uri={self._uri}"], by=self._by, metric=self._metric)
-        except ConfigError:  # no run has the metric yet
+        except ConfigError:
             if running is None:
                 raise
+            self.require_recorded()
             return waiting_page(running.sentence)
         return page(found.comparison, command=found.command, running=running, typed_again=typed_again)
+
+    def require_recorded(self) -> None:
+        """Refuse what is compared where runs have ended as they should and did not record it."""
+        require_recorded(self._runs(), metric_name=self._metric, by=self._by)
 
     def _has_ended(self) -> bool:
         return find_sweep(self._uri, self._id).status != "RUNNING"

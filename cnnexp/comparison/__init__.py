@@ -5,7 +5,7 @@ its answer holds for the two trained models at hand. "Is this *setting* better?"
 `effects`); its answer holds for training again. Rows are ranked on validation and compared on test.
 """
 
-from cnnexp.comparison.compare import compare
+from cnnexp.comparison.compare import compare, require_recorded
 from cnnexp.comparison.result import Comparison, Standing
 
-__all__ = ["Comparison", "Standing", "compare"]
+__all__ = ["Comparison", "Standing", "compare", "require_recorded"]

@@ -110,6 +110,18 @@ def compare(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) 
     )
 
 
+def require_recorded(runs: Sequence[RunSummary], *, metric_name: str, by: Sequence[str]) -> None:
+    """Raise ConfigError where runs have ended as they should, and none has the metric, or a setting in ``by``.
+
+    What `compare` would say when all have ended: until one has, nobody knows what they will have recorded.
+    """
+    ended = [run for run in runs if _why_left_out(run, ()) is None]
+    if ended and not any(metric_name in run.metrics for run in ended):
+        raise ConfigError(_nothing_to_compare(ended, metric(metric_name)))
+    if ended:
+        varying_settings(ended, by)
+
+
 def _slices(best: Sequence[RunSummary]) -> tuple[tuple[Slice, ...], tuple[SliceDifference, ...]]:
     """Look at parts of the test images: where the best model is weak, and where the next one differs from it."""
     recorded = best[0].read_predictions()

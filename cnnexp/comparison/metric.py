@@ -45,8 +45,14 @@ def metric(name: str) -> Metric:
     cost = split in ("seconds", "gap") or short in ("updates", "parameters")
     lower = cost or short in _LOWER_IS_BETTER or short.endswith("_loss")
     share = short.endswith(_SHARES)
-    low, high = (0.0, 1.0) if share else _RANGES.get(short, (0.0, None) if lower and split != "gap" else (None, None))
-    return Metric(name=name, lower_is_better=lower, is_share=share, low=low, high=high)
+    return Metric(name, lower, share, *_bounds(split, short, is_share=share, is_cost=lower))
+
+
+def _bounds(split: str, short: str, *, is_share: bool, is_cost: bool) -> tuple[float | None, float | None]:
+    """Return the least and the largest value that a metric can have; a gap is a difference, and may be negative."""
+    if split == "gap":
+        return (-1.0, 1.0) if is_share else (None, None)
+    return (0.0, 1.0) if is_share else _RANGES.get(short, (0.0, None) if is_cost else (None, None))
 
 
 def validation_objective(runs: Sequence[RunSummary]) -> Metric | None:
