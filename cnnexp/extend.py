@@ -48,8 +48,10 @@ class Dataset:
 
     images: Any  # array (N, H, W) or (N, H, W, C), or N paths of image files, contents of image files, or arrays
     labels: Sequence[object]  # N class names
-    splits: Sequence[str] | None = None  # N of train, validation, calibration, test; None: split by the settings
-    groups: Sequence[object] | None = None  # N; images of one group stay in one split; None: there are no groups
+    # N of train, validation, calibration, test, and None for an image that the settings split; None: all are such
+    splits: Sequence[str | None] | None = None
+    # N; images of one group stay in one split, one whose group is None is by itself; None: there are no groups
+    groups: Sequence[object] | None = None
 
 
 def model(name: str, settings: type | None = None) -> Decorator[Any]:

@@ -349,6 +349,36 @@ def test_arrays_with_labels_splits_and_groups_are_a_data_set(add):
     assert images[1].tolist() == np.arange(16, 32).reshape(4, 4).tolist()
 
 
+def test_what_a_table_of_pandas_gives_is_understood_and_no_group_is_no_group(add):
+    source = source_of(
+        add,
+        "Dataset(images=[np.full((4, 4), n, np.uint8) for n in range(4)], labels=np.array(['a', 'b', 'a', 'b']), "
+        "splits=np.array(['train', None, 'test', float('nan')], object), "
+        "groups=np.array([1, None, float('nan'), 1], object))",
+    )
+    manifest, _ = source.open()
+    assert manifest.declared_splits.tolist() == [0, -1, 3, -1]
+    assert manifest.groups.tolist() == [0, 1, 2, 0]
+
+
+def test_arrays_of_another_shape_are_other_data_though_their_bytes_are_the_same(add, tmp_path):
+    def state(images):
+        return source_of(add, f"Dataset(images={images}, labels=['a', 'b'])").state
+
+    assert state("np.zeros((2, 4, 8), np.uint8)") != state("np.zeros((2, 8, 4), np.uint8)")
+    listed = "[np.zeros((4, 8), np.uint8), np.zeros({}, np.uint8)]"
+    assert state(listed.format((4, 8))) != state(listed.format((8, 4)))
+    (tmp_path / "a.png").touch()
+    mixed = f"['{tmp_path}/a.png', np.full((4, 4), {{}}, np.uint8)]"
+    assert state(mixed.format(1)) != state(mixed.format(2)) != state(mixed.format(1)) == state(mixed.format(1))
+
+
+def test_paths_in_an_array_are_paths(add, tmp_path):
+    (tmp_path / "a.png").touch()
+    source = source_of(add, f"Dataset(images=np.array(['{tmp_path}/a.png'], object), labels=['x'])")
+    assert source.open()[0].files == ("a.png",)
+
+
 def test_files_are_cached_until_one_changes(add, tmp_path):
     from PIL import Image
 
@@ -379,8 +409,9 @@ def test_names_of_files_and_groups_that_are_no_text_can_be_recorded(add, tmp_pat
         ("Dataset(images=['/no/such.png'], labels=['a'])", "must be files that exist; missing: /no/such.png."),
         (
             "Dataset(images=np.zeros((1, 4, 4)), labels=['a'], splits=['tset'])",
-            "validation, calibration, test; got tset",
+            "validation, calibration, test, or None; got tset",
         ),
+        ("Dataset(images=[object()], labels=['a'])", "one by one; got object. Of another"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(add, returns, message):

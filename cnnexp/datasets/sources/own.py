@@ -55,13 +55,18 @@ def own_source(data: Extended) -> DataSource:
         raise data.refusal(f"its function must return a cnnexp.extend.Dataset; got {type(given).__name__}.")
     labels = [class_name(str(label)) for label in given.labels]
     _require_equal_lengths(data, given, len(labels))
-    if isinstance(given.images, np.ndarray):
+    if isinstance(given.images, np.ndarray) and given.images.ndim > 1:
         pixels, notes = as_images(given.images, narrow=True, origin=str(data.extension))
-        return _source(data, given, labels, ArraySource(pixels), notes, state=_digest(np.ascontiguousarray(pixels)))
+        return _source(data, given, labels, ArraySource(pixels), notes, state=_state_of([pixels]))
     images = tuple(str(image) if isinstance(image, Path) else image for image in given.images)
+    if other := [image for image in images if not isinstance(image, str | bytes | np.ndarray)]:
+        raise data.refusal(
+            "images of its Dataset must be an array, or paths, contents of files, and arrays, one by one; got "
+            f"{type(other[0]).__name__}. Of another object, hand over numpy.asarray(image)."
+        )
     if paths := [image for image in images if isinstance(image, str)]:
         return _of_paths(data, given, labels, images, paths)
-    return _source(data, given, labels, ListedSource(images), (), state=_digest(*map(_bytes_of, images)))
+    return _source(data, given, labels, ListedSource(images), (), state=_state_of(images))
 
 
 def _require_equal_lengths(data: Extended, given: Dataset, count: int) -> None:
@@ -72,8 +77,12 @@ def _require_equal_lengths(data: Extended, given: Dataset, count: int) -> None:
         found = ", ".join(f"{number} {name}" for name, number in others.items()) or "no images"
         raise data.refusal(f"its Dataset must have a label for each image, and as many splits and groups, if any; "
                            f"it has {count} labels and {found}.")  # fmt: skip
-    if unknown := sorted(set(given.splits or ()) - set(SPLIT_NAMES)):
-        raise data.refusal(f"the splits of its Dataset must be {', '.join(SPLIT_NAMES)}; got {listed(unknown)}.")
+    splits = () if given.splits is None else given.splits
+    if unknown := sorted({str(split) for split in splits if not (_is_missing(split) or split in SPLIT_NAMES)}):
+        raise data.refusal(
+            f"the splits of its Dataset must be {', '.join(SPLIT_NAMES)}, or None; got "
+            f"{listed(map(printable, unknown))}."
+        )
 
 
 def _of_paths(
@@ -87,7 +96,10 @@ def _of_paths(
         os.path.relpath(Path(image).absolute(), folder) if isinstance(image, str) else f"index-{row}"
         for row, image in enumerate(images)
     )
-    state = hashlib.sha256(os.fsencode(file_state(*map(Path, paths)))).hexdigest()
+    others = [image for image in images if not isinstance(image, str)]
+    state = hashlib.sha256(os.fsencode(file_state(*map(Path, paths)))).hexdigest() + (
+        _state_of(others) if others else ""
+    )
     return _source(data, given, labels, ListedSource(images), (), state=state, names=names, origin=folder, cached=True)
 
 
@@ -114,11 +126,12 @@ def _source(
         empty_classes=(),
         notes=notes,
     )
-    about = f"{data.extension.code.digest} {labels} {given.splits} {given.groups}"
+    parts = [None if part is None else list(part) for part in (given.splits, given.groups)]
+    about = f"{data.extension.code.digest} {labels} {parts[0]} {parts[1]}"
     return DataSource(
         name=data.extension.name,
         origin=origin or str(data.extension),
-        state=f"{state} {_digest(about.encode(errors='surrogatepass'))}",
+        state=f"{state} {hashlib.sha256(about.encode(errors='surrogatepass')).hexdigest()}",
         open=partial(_opened, manifest, images),
         cached=cached,
     )
@@ -128,23 +141,32 @@ def _opened(manifest: Manifest, images: ImageSource) -> tuple[Manifest, ImageSou
     return manifest, images
 
 
-def _declared(splits: Sequence[str] | None, count: int) -> NDArray[np.int8]:
+def _declared(splits: Sequence[str | None] | None, count: int) -> NDArray[np.int8]:
     if splits is None:
         return np.full(count, UNDECLARED, np.int8)
-    return np.array([SPLIT_NAMES.index(split) for split in splits], np.int8)
+    return np.array([UNDECLARED if _is_missing(split) else SPLIT_NAMES.index(str(split)) for split in splits], np.int8)
 
 
 def _numbered(groups: Sequence[object]) -> NDArray[np.int64]:
-    numbers: NDArray[np.int64] = np.unique([str(group) for group in groups], return_inverse=True)[1].astype(np.int64)
-    return numbers
+    """Number the groups; an image without one is a group of its own, as in a table."""
+    first: dict[str, int] = {}
+    return np.array(
+        [row if _is_missing(group) else first.setdefault(str(group), row) for row, group in enumerate(groups)], np.int64
+    )
 
 
-def _bytes_of(image: Any) -> bytes:  # noqa: ANN401 - an array, or the content of a file
-    return image.tobytes() if isinstance(image, np.ndarray) else bytes(image)
+def _is_missing(value: object) -> bool:
+    """Tell whether a value is what programs put where there is none: None, NaN, or what pandas has for it."""
+    return value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT", "<NA>"))
 
 
-def _digest(*parts: Any) -> str:  # noqa: ANN401 - whatever hashlib takes
+def _state_of(images: Sequence[Any]) -> str:
+    """Return the sha256 (hex) of arrays, with their shapes and types, and of contents of files."""
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
+    for image in images:
+        if isinstance(image, np.ndarray):
+            digest.update(f"{image.shape} {image.dtype.str}".encode())
+            digest.update(np.ascontiguousarray(image).data)
+        else:
+            digest.update(f"{len(image)} ".encode() + image)
     return digest.hexdigest()
