@@ -58,6 +58,20 @@ def test_sixteen_bits_in_full_are_ordinary(tmp_path):
     assert titles(saved(tmp_path, Image.fromarray(levels)), training=grey) == []
 
 
+def test_a_file_that_pillow_alone_cannot_look_through_is_judged_by_the_rest(tmp_path, monkeypatch, recwarn):
+    broken = saved(tmp_path, Image.fromarray(photo()), "a.jpg", exif=b"Exif\0\0MM\0*\0\0\xff\xff")
+    assert titles(broken) == []
+    frames = [Image.fromarray(photo()), Image.fromarray(photo()[::-1])]
+    film = saved(tmp_path, frames[0], "a.gif", save_all=True, append_images=frames[1:])
+    film.write_bytes(film.read_bytes()[:-40])  # its second frame is cut off
+    assert [title for title in titles(film) if title != "several frames"] == []
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    large = saved(tmp_path, Image.fromarray(photo()), "b.png")
+    assert titles(large) == []
+    assert read_facts(ListedImage("b", large), read_image(large, SPEC), SPEC).kind == "PNG"
+    assert [str(one.message) for one in recwarn] == []
+
+
 @pytest.mark.parametrize(("level", "word"), [(0, "black"), (255, "white"), (90, "grey")])
 def test_an_image_of_one_colour_is_named_first(tmp_path, level, word):
     path = saved(tmp_path, Image.new("RGB", (32, 32), (level,) * 3))

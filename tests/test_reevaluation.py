@@ -78,8 +78,13 @@ def test_training_images_among_the_judged_are_counted(tmp_path):
     new = [name for name in run.predictions["test"].files if labels[int(name[6:])] == 4][:4]
     trained_model.save_digits(tmp_path / "d" / "4", [*own, *new])
     trained_model.save_digits(tmp_path / "d" / "other", [new[0]])
-    found = judge(find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"]))
-    assert "At least 3 of these images are training images of the model" in " ".join(found.notes)
+    judged = find(["data=folder", f"data.path={tmp_path / 'd'}", f"data.cache={tmp_path / 'cache'}"])
+    assert "3 of the 7 images are training images of the model" in " ".join(judge(judged).notes)
+    model = trained_model.model()
+    few = dataclasses.replace(model.reference, pixels=model.reference.pixels[:1])  # as of a large training set
+    assert "3 of the 7 images" in " ".join(judge(judged, model=dataclasses.replace(model, reference=few)).notes)
+    older = dataclasses.replace(model, reference=dataclasses.replace(model.reference, trained_on=None))
+    assert "At least 3 of the 7 images" in " ".join(judge(judged, model=older).notes)
 
 
 def test_what_a_run_has_decoded_is_not_decoded_again(tmp_path):

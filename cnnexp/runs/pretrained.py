@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cnnexp.config import DataConfig, ModelConfig, PretrainedConfig
 from cnnexp.config.backbones import BACKBONES
-from cnnexp.datasets.image_digests import image_digests
+from cnnexp.datasets.image_digests import as_numbers, image_digests
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.models.backbones.weights import find_weights
 from cnnexp.records import SPLIT_NAMES, PretrainedNetwork, Scaling
@@ -102,8 +102,7 @@ def trained_on(pretrained: PretrainedNetwork | None, splits: "Splits") -> NDArra
 
 def _digests(split: "Split") -> NDArray[np.uint64]:
     """Return the digests of a split's images as numbers, (N,)."""
-    texts = image_digests(split.images, split.rows.tolist())
-    return np.array([int(text, 16) for text in texts], np.uint64)
+    return as_numbers(image_digests(split.images, split.rows.tolist()))
 
 
 def data_for(data: DataConfig, pretrained: PretrainedNetwork | None) -> DataConfig:

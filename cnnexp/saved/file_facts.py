@@ -1,6 +1,7 @@
 """The facts of an image file, which `diagnosis.image.file_facts` judges: its header, and its pixels as read."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnnexp.diagnosis.image.file_facts import FileFacts, TrainingFacts
-from cnnexp.images import ImageInput, ImageSpec, upright
+from cnnexp.images import ImageInput, ImageSpec, upright, without_warnings
+from cnnexp.images.files import format_of
 from cnnexp.portable.classifier import Classifier
 from cnnexp.saved.image_files import ListedImage
 
@@ -50,17 +52,22 @@ def read_facts(item: ListedImage, pixels: NDArray[np.uint8], spec: ImageSpec) ->
 
 
 def _header(source: ImageInput) -> tuple[str, str, int, int]:
-    """Return format, mode, frames and orientation as the header of a file has them."""
+    """Return format, mode, frames and orientation as the header of a file has them.
+
+    Pillow goes over frames and metadata that the reader leaves alone, and may fail on them, or on a file as large as a
+    model was told to read; what it does not say is as in an ordinary file.
+    """
     if isinstance(source, np.ndarray):
         return "array", "", 1, 1
     content = source if isinstance(source, bytes) else Path(source).read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
-        return (
-            image.format or "",
-            image.mode,
-            int(getattr(image, "n_frames", 1)),
-            int(image.getexif().get(_ORIENTATION, 1)),
-        )
+    kind, mode, frames, orientation = format_of(content), "", 1, 1
+    with without_warnings, suppress(Exception), Image.open(io.BytesIO(content)) as image:
+        kind, mode = image.format or kind, image.mode
+        with suppress(Exception):
+            frames = int(getattr(image, "n_frames", 1))
+        with suppress(Exception):
+            orientation = int(image.getexif().get(_ORIENTATION, 1))
+    return kind, mode, frames, orientation
 
 
 def _transparent(picture: Image.Image) -> float:

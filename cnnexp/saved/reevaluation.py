@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.datasets.image_digests import as_numbers
 from cnnexp.datasets.measured_images import appearance
 from cnnexp.errors import DataError
 from cnnexp.evaluation import evaluate
@@ -88,12 +89,11 @@ def reevaluate(model: Classifier, images: EvaluationSet, *, change: Change, seed
             f"The model knows {', '.join(class_names)}."
         )
     original, labels = images.images[kept], labels[kept]
-    seen_notes = _seen(original, model)
+    digests = tuple(images.digests[place] for place in kept.tolist())
+    seen_notes = _seen(original, digests, model)
     pixels = _changed(original, change, seed=seed)
-    answers = [model.forward(pixels[start : start + _CHUNK]) for start in range(0, len(pixels), _CHUNK)]
-    probabilities = np.concatenate([answer[0] for answer in answers])
+    probabilities, p_values = _answers(model, pixels)
     probabilities = change.answers(probabilities) if isinstance(change, Fault) else probabilities
-    features = np.concatenate([answer[1] for answer in answers])
     decision = model.card.decision
     evaluation = evaluate(
         probabilities=probabilities, labels=labels, class_names=class_names, seed=seed, decision=decision
@@ -102,15 +102,26 @@ def reevaluate(model: Classifier, images: EvaluationSet, *, change: Change, seed
         evaluation=evaluation,
         predictions=SplitPredictions(
             files=tuple(images.files[place] for place in kept.tolist()),
-            digests=tuple(images.digests[place] for place in kept.tolist()),
+            digests=digests,
             labels=labels,
             probabilities=probabilities,
             decided=decide(probabilities, class_names, decision),
             properties=appearance(pixels),
         ),
-        metrics=_metrics(model, evaluation, probabilities, labels, model.reference.p_values(features, pixels)),
+        metrics=_metrics(model, evaluation, probabilities, labels, p_values),
         notes=(*images.notes, *class_notes, *seen_notes),
     )
+
+
+def _answers(model: Classifier, pixels: Images) -> tuple[Probabilities, NDArray[np.float64] | None]:
+    """Return probabilities (N, K) and p-values (N,); features, which may be long, are kept of a few images."""
+    found = []
+    for start in range(0, len(pixels), _CHUNK):
+        chunk = pixels[start : start + _CHUNK]
+        probabilities, features = model.forward(chunk)
+        found.append((probabilities, model.reference.p_values(features, chunk)))
+    p_values = [p for _, p in found if p is not None]
+    return np.concatenate([probabilities for probabilities, _ in found]), np.concatenate(p_values) if p_values else None
 
 
 def _changed(images: Images, change: Change, *, seed: int) -> Images:
@@ -174,12 +185,17 @@ def _names(names: Sequence[str]) -> str:
     return listed(names, most=_LISTED)
 
 
-def _seen(images: NDArray[np.uint8], model: Classifier) -> tuple[str, ...]:
-    """Return a note about images that the model was trained on."""
-    known = {image.tobytes() for image in model.reference.pixels}
-    count = sum(image.tobytes() in known for image in images)
+def _seen(images: Images, digests: Sequence[str], model: Classifier) -> tuple[str, ...]:
+    """Return a note about images that the model was trained on: of earlier versions only some of these are known."""
+    known, at_least = model.reference.trained_on, ""
+    if known is not None:
+        count = int(np.isin(as_numbers(digests), known).sum())
+    else:
+        some = {image.tobytes() for image in model.reference.pixels}
+        count, at_least = sum(image.tobytes() in some for image in images), "At least "
     if not count:
         return ()
     return (
-        f"At least {count:,} of these images are training images of the model (identical pixels): scores are too high.",
+        f"{at_least}{count:,} of the {len(images):,} images are training images of the model (identical pixels): "
+        "scores are too high.",
     )
