@@ -98,7 +98,7 @@ def main() -> None:
     root = asked.photographs.resolve()
     with tempfile.TemporaryDirectory() as base:
         # The training images are the same for every seed, so that all tools get them: a folder with these alone.
-        selected = select(root, Path(base) / "photographs", images=asked.images, flip=asked.flip)
+        selected = select(root, Path(base) / "photographs", images=asked.images, shares=asked.overrides)
         common = ["data=folder", f"data.path={selected}", f"data.mirror={str(asked.flip).lower()}"]
         common += [f"training.epochs={asked.epochs}", *asked.overrides]
         runs = {name: cnnexp([*common, *own], cache, Path(base)) for name, (own, cache) in OURS.items()}
@@ -120,9 +120,13 @@ def main() -> None:
     print_medians(results)
 
 
-def select(root: Path, folder: Path, *, images: int, flip: bool) -> Path:
-    """Make a folder of links in which a class has its training images, and every other split its own, as declared."""
-    config = compose_config(["data=folder", f"data.path={root}", f"data.limit={images}", f"data.mirror={flip}"])
+def select(root: Path, folder: Path, *, images: int, shares: Sequence[str]) -> Path:
+    """Make a folder of links in which a class has its training images, and every other split its own, as declared.
+
+    How large the splits are may be among `shares`, overrides of which those of `data` count.
+    """
+    own = [override for override in shares if override.startswith("data.")]
+    config = compose_config(["data=folder", f"data.path={root}", f"data.limit={images}", *own])
     splits = load_splits(config.data, seed=0, on_progress=lambda *_: None)
     for name in ("train", "validation", "calibration", "test"):
         for file, label in zip(splits[name].files, splits[name].labels, strict=True):
