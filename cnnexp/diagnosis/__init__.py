@@ -7,9 +7,16 @@ limits, with the reason. NumPy and SciPy, no Keras: what needs a network is comp
 from cnnexp.diagnosis.answers import Answers
 from cnnexp.diagnosis.between_splits import Sample
 from cnnexp.diagnosis.breaking_augmentation import detect_breaking_augmentation
-from cnnexp.diagnosis.changed_split import detect_changed_split
+from cnnexp.diagnosis.changed_split import changes_not_tried, detect_changed_split
 from cnnexp.diagnosis.class_order import detect_class_order
-from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, RunImages, combination_interval, exact_interval
+from cnnexp.diagnosis.evidence import (
+    LEVEL,
+    RunEvidence,
+    RunImages,
+    SplitsEvidence,
+    combination_interval,
+    exact_interval,
+)
 from cnnexp.diagnosis.failed_learning import DIVERGED, failed_learning, has_diverged, recorded_failure
 from cnnexp.diagnosis.few_images import detect_few_images
 from cnnexp.diagnosis.flipped_class import detect_flipped_class
@@ -57,6 +64,7 @@ __all__ = [
     "RunEvidence",
     "RunImages",
     "Sample",
+    "SplitsEvidence",
     "advised_by_siblings",
     "combination_interval",
     "diagnose",
@@ -66,6 +74,7 @@ __all__ = [
     "learning_advice",
     "neighbours",
     "not_assessed",
+    "of_splits",
     "rank",
     "recorded_failure",
 ]
@@ -103,17 +112,24 @@ DETECTORS = (
     detect_misleading_accuracy,
     detect_overconfidence,
 )
+OF_SPLITS = (detect_shortcut, detect_spoilt_training, detect_changed_split, detect_split_gap)
 NOT_ASSESSED = (
     learning_not_explained,
     overfitting_not_assessed,
     undertraining_not_assessed,
     overconfidence_not_assessed,
+    changes_not_tried,
 )
 
 
 def diagnose(run: RunEvidence) -> tuple[Finding, ...]:
     """Return what is wrong, the most confident cause first, with the faults of the data check; empty: nothing is."""
     return rank([finding for detect in DETECTORS if (finding := detect(run)) is not None], run.report)
+
+
+def of_splits(evidence: SplitsEvidence) -> tuple[Finding, ...]:
+    """Return what is wrong with one split beside another, in no order."""
+    return tuple(finding for detect in OF_SPLITS if (finding := detect(evidence)) is not None)
 
 
 def not_assessed(run: RunEvidence) -> tuple[str, ...]:

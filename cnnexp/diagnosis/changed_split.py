@@ -2,7 +2,7 @@
 
 from cnnexp.diagnosis.between_splits import NamedChange, name_change
 from cnnexp.diagnosis.confidence import Basis, confidence_by
-from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.evidence import SplitsEvidence
 from cnnexp.diagnosis.partly_changed import PartlyChanged, name_partial_change
 from cnnexp.diagnosis.split_gap import OF_TRAIN, Gap, differing_split, is_train_apart, unlike_train, worse_split
 from cnnexp.diagnosis.spoilt_part import find_spoilt_part, spoilt_finding
@@ -12,7 +12,7 @@ from cnnexp.records import Finding
 SAME_MAP = {"P9": ("P3", "P4"), "P4": ("P9", "P3")}
 
 
-def detect_changed_split(run: RunEvidence) -> Finding | None:
+def detect_changed_split(run: SplitsEvidence) -> Finding | None:
     """Report the change of pixels that explains why one split is below another.
 
     Asked where a split is far below, or three points below or its images differ: undoing a change is tested image
@@ -29,11 +29,25 @@ def detect_changed_split(run: RunEvidence) -> Finding | None:
     return found if slight is None else _between(slight, run)
 
 
-def _between(found: Gap, run: RunEvidence) -> Finding | None:
-    """Return the finding of what explains a gap of two splits."""
-    if run.images is None:
+def changes_not_tried(run: SplitsEvidence) -> str | None:
+    """Return why no change of pixels was tried although a split is below another; None if it was, or none is."""
+    if run.images is None or run.images.is_quick():
         return None
-    better, worse = run.images.sample(found.better), run.images.sample(found.worse)
+    gap = worse_split(run) or unlike_train(run)
+    if gap is None:
+        return None
+    return (
+        f"No change of pixels was tried to explain that {gap.worse} is below {gap.better}: images and network are so "
+        "large that it takes long; cnnexp diagnose RUN does it."
+    )
+
+
+def _between(found: Gap, run: SplitsEvidence) -> Finding | None:
+    """Return the finding of what explains a gap of two splits."""
+    samples = run.samples(found.better, found.worse)
+    if samples is None or run.images is None:
+        return None
+    better, worse = samples
     change = name_change(better=better, worse=worse, predict=run.images.predict, seed=run.seed)
     # Where test is no better than validation, train is the odd one out.
     title = "validation and test" if found.better == "train" else found.worse

@@ -13,7 +13,7 @@ from cnnexp.diagnosis.intervals import LEVEL, Z, combination_interval, exact_int
 from cnnexp.diagnosis.neighbours import Neighbours
 from cnnexp.records import DataReport, Evaluation, History, LossFacts, NetworkFacts
 
-__all__ = ["LEVEL", "RunEvidence", "Z", "combination_interval", "exact_interval"]
+__all__ = ["LEVEL", "RunEvidence", "SplitsEvidence", "Z", "combination_interval", "exact_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,35 @@ class RunImages:
     sample: Callable[[str], Sample]  # some images of a split, by its name
     predict: Predict  # (N, H, W, C) uint8 -> the most probable classes (N,)
     sure: Sure | None = None  # (N, H, W, C) uint8 -> these and their probabilities (N,), of one pass; None: not at hand
+    is_quick: Callable[[], bool] = lambda: True  # whether trying takes little time; measured when it is first asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunEvidence:
+class SplitsEvidence:
+    """What tells whether the images of one split of a run are unlike those of another."""
+
+    seed: int  # of the simulations
+    class_names: tuple[str, ...]
+    val_accuracy: float
+    # What the network answers to the images of "train", "validation" and "test"; empty: not kept, as of a run of folds.
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    report: DataReport | None = None  # of the data check; None: there is none
+    images: RunImages | None = None  # to try changes on; None: they are not at hand
+
+    def samples(self, one: str, other: str) -> tuple[Sample, Sample] | None:
+        """Return images of two splits to try changes on; None: they are not at hand, or trying takes too long."""
+        if self.images is None or not self.images.is_quick():
+            return None
+        return self.images.sample(one), self.images.sample(other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvidence(SplitsEvidence):
     """The numbers of one finished run. Accuracies, 0..1, are those of the saved weights, in inference mode."""
 
     history: History
     train_accuracy: float
     train_images: int  # that `train_accuracy` was measured on
-    val_accuracy: float
     val_images: int
     class_counts: Mapping[str, tuple[int, ...]]  # images of each class, per split name
     evaluation: Evaluation  # of the test split, by the saved model
@@ -52,16 +71,11 @@ class RunEvidence:
     gamma: float  # of focal loss; 0: cross-entropy
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
     augmentation_group: str  # the option: none | basic | strong | mix, or one that the user has added
-    seed: int  # of the simulations
     images_per_step: int = 32  # training.batch_size * training.accumulate
     keep: str = "best"  # training.keep
-    # What the network answers to the images of "train", "validation" and "test"; empty: not kept, as of a run of folds.
-    answers: Mapping[str, Answers] = field(default_factory=dict)
     neighbours: Neighbours | None = None  # None: not computed
-    report: DataReport | None = None  # of the data check; None: there is none
     network: NetworkFacts | None = None  # None: it began with trained weights, or was not looked at
     loss: LossFacts | None = None  # of a user's own; None: it is one of ours
-    images: RunImages | None = None  # to try changes on; None: they are not at hand
 
 
 def recalls(evaluation: Evaluation) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """Numbers of pixels, how far two sets of images are apart in them, and what maps the levels of one on the other."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import NDArray
 
 from cnnexp.records import Images
 
+CHUNK = 500_000  # numbers that are worked on at a time: they stay in the processor's cache
+ENOUGH_OF_A_SIDE = 64  # pixels
 GRID = 3  # cells of a side, whose mean levels say where images are bright
 QUANTILES = np.linspace(0.02, 0.98, 49)  # of the levels of all images together
 SCALED = 30.0  # times: no two exposures differ by as much, but 0..1 and 0..255 do, also when levels were rounded
@@ -20,18 +23,41 @@ Statistics = NDArray[np.float64]  # (N, S)
 
 def statistics_of(images: Images) -> Statistics:
     """Return numbers of each image (N, S): levels, contrast, colour, sharpness, noise, and where it is bright."""
+    count = max(1, CHUNK // math.prod(images.shape[1:]))
+    chunks = [images[start : start + count] for start in range(0, max(1, len(images)), count)]
+    return np.concatenate([_statistics(chunk) for chunk in chunks])
+
+
+def _statistics(images: Images) -> Statistics:
     pixels = images.astype(np.float32)
-    grey = pixels.mean(axis=-1)
-    channels = pixels.mean(axis=(1, 2))
+    grey, channels = _grey(pixels), _channels(pixels)
     numbers = [
         *channels.T,
         grey.std(axis=(1, 2)),
-        *np.quantile(grey, (0.1, 0.5, 0.9), axis=(1, 2)),
+        *np.quantile(_thinned(grey), (0.1, 0.5, 0.9), axis=(1, 2)),
         *_colour(channels),
         *_detail(grey),
         *_cells(grey),
     ]
     return np.stack([np.asarray(one, np.float64) for one in numbers], axis=1)
+
+
+def _grey(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean over the channels (N, H, W); a product is ten times as fast as a mean over three numbers."""
+    grey: NDArray[np.float32] = pixels @ np.full(pixels.shape[-1], 1 / pixels.shape[-1], np.float32)
+    return grey
+
+
+def _channels(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of each channel (N, C)."""
+    flat = pixels.reshape(len(pixels), math.prod(pixels.shape[1:3]), pixels.shape[-1])
+    return np.asarray((np.ones((1, flat.shape[1]), np.float32) @ flat)[:, 0] / flat.shape[1])
+
+
+def _thinned(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return every so many rows and columns of maps (N, H, W): quantiles of a few thousand numbers are as good."""
+    down, across = (max(1, side // ENOUGH_OF_A_SIDE) for side in maps.shape[1:])
+    return maps[:, ::down, ::across]
 
 
 def names_of(channels: int) -> tuple[str, ...]:
@@ -50,20 +76,20 @@ def _colour(channels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 def _detail(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Return the sharpness and the noise of each image, in logarithms of levels."""
-    across = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2))
-    noise = _high_pass(grey)
-    return [np.log(across + 0.5), np.log(np.median(noise, axis=(1, 2)) + 0.5), np.log(noise.mean(axis=(1, 2)) + 0.5)]
+    across, noise = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2)), _high_pass(grey)
+    middle = np.median(_thinned(noise), axis=(1, 2))
+    return [np.log(across + 0.5), np.log(middle + 0.5), np.log(noise.mean(axis=(1, 2)) + 0.5)]
 
 
 def detail_of(images: Images) -> NDArray[np.float64]:
     """Return sharpness, middle and mean noise (3,) of images, in levels, in the middle of all images."""
-    own = np.median(np.stack(_detail(images.astype(np.float32).mean(axis=-1))), axis=1)
+    own = np.median(np.stack(_detail(_grey(images.astype(np.float32)))), axis=1)
     return np.asarray(np.exp(own) - 0.5, np.float64)
 
 
 def noise_of(images: Images) -> NDArray[np.float64]:
     """Return for each image (N,) the middle of its differences of differences, in levels: large where it is noisy."""
-    noise: NDArray[np.float64] = np.median(_high_pass(images.astype(np.float32).mean(axis=-1)), axis=(1, 2))
+    noise: NDArray[np.float64] = np.median(_high_pass(_grey(images.astype(np.float32))), axis=(1, 2))
     return noise
 
 
@@ -119,9 +145,7 @@ def fit(*, source: Images, target: Images) -> Fit:
     """Fit levels of `source` images on those of `target` images, by their quantiles."""
     levels = [np.quantile(images, QUANTILES) for images in (source, target)]
     gain, offset = _line(*levels)
-    detail = [
-        np.median(np.stack(_detail(images.astype(np.float32).mean(axis=-1))), axis=1) for images in (source, target)
-    ]
+    detail = [np.median(np.stack(_detail(_grey(images.astype(np.float32)))), axis=1) for images in (source, target)]
     means = [images.mean(axis=(0, 1, 2), dtype=np.float64) for images in (source, target)]
     return Fit(
         gain=gain,

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from cnnexp.diagnosis.between_splits import Predict, Sample
 from cnnexp.diagnosis.confidence import Basis, confidence_by
-from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.evidence import SplitsEvidence
 from cnnexp.diagnosis.split_gap import OF_TRAIN, below_train, worse_split
 from cnnexp.records import Finding, Images, Labels
 
@@ -119,19 +119,19 @@ def _drop(
     return float(before.mean()), float(after.mean())
 
 
-def detect_shortcut(run: RunEvidence) -> Finding | None:
+def detect_shortcut(run: SplitsEvidence) -> Finding | None:
     """Report D6 where a split is far below another, whose images have a spot that tells the class.
 
     The better split may be that of the training images: what is on these alone is learned, too.
     """
     gap = worse_split(run) or below_train(run)
-    if gap is None or run.images is None:
+    samples = None if gap is None else run.samples(gap.better, gap.worse)
+    if gap is None or samples is None or run.images is None:
         return None
-    without = run.images.sample(gap.worse)
-    found = find_shortcut(run.images.sample(gap.better), run.images.predict, without=without)
+    found = find_shortcut(samples[0], run.images.predict, without=samples[1])
     if found is None:
         return None
-    name = None if found.label is None else run.evaluation.per_class[found.label].name
+    name = None if found.label is None else run.class_names[found.label]
     said = shortcut_finding(found, split=gap.better, worse=gap.worse, name=name)
     return replace(said, evidence={**said.evidence, OF_TRAIN: gap.gap}) if gap.better == "train" else said
 

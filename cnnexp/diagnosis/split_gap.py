@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnexp.data_check.non_iid import kolmogorov
 from cnnexp.diagnosis.confidence import Basis, confidence_by
-from cnnexp.diagnosis.evidence import LEVEL, RunEvidence, combination_interval
+from cnnexp.diagnosis.evidence import LEVEL, SplitsEvidence, combination_interval
 from cnnexp.diagnosis.pixel_statistics import distances, names_of, statistics_of
 from cnnexp.records import DataIssue, Finding
 from cnnexp.records.catalogue import UNKNOWN
@@ -41,7 +41,7 @@ class Gap:
     high: float
 
 
-def worse_split(run: RunEvidence) -> Gap | None:
+def worse_split(run: SplitsEvidence) -> Gap | None:
     """Return which of test and validation is far below the other; None where neither is."""
     found = _lower_split(run)
     if found is None or found.gap < LEAST_GAP:
@@ -49,14 +49,14 @@ def worse_split(run: RunEvidence) -> Gap | None:
     return found if found.low >= SURE_GAP or _is_surely_lower(found, run) else None
 
 
-def _is_surely_lower(gap: Gap, run: RunEvidence) -> bool:
+def _is_surely_lower(gap: Gap, run: SplitsEvidence) -> bool:
     """Return whether a split is lower where its images differ by the data check: that needs less of the accuracies."""
     if not differs(gap.worse, run):
         return False
     return accuracy_difference(run, gap.better, gap.worse, level=SURE_OF_IMAGES)[1] > 0
 
 
-def differing_split(run: RunEvidence) -> Gap | None:
+def differing_split(run: SplitsEvidence) -> Gap | None:
     """Return which of test and validation is below the other, if only by chance, by three points or in other images."""
     found = _lower_split(run)
     if found is None:
@@ -64,7 +64,7 @@ def differing_split(run: RunEvidence) -> Gap | None:
     return found if found.gap >= LEAST_ASKED or differs(found.worse, run) else None
 
 
-def below_train(run: RunEvidence) -> Gap | None:
+def below_train(run: SplitsEvidence) -> Gap | None:
     """Return validation where it is far below the training images, or below, and all others differ from these.
 
     None where it is not, or where answers to the training images are not known.
@@ -77,7 +77,7 @@ def below_train(run: RunEvidence) -> Gap | None:
     return Gap("validation", "train", gap, low, high) if far or below else None
 
 
-def unlike_train(run: RunEvidence) -> Gap | None:
+def unlike_train(run: SplitsEvidence) -> Gap | None:
     """Return validation beside train where it is far below, or where all other splits differ from train."""
     found = below_train(run)
     if found is not None or not {"train", "validation"} <= run.answers.keys() or not is_train_apart(run):
@@ -85,17 +85,17 @@ def unlike_train(run: RunEvidence) -> Gap | None:
     return Gap("validation", "train", *accuracy_difference(run, "train", "validation"))
 
 
-def is_train_apart(run: RunEvidence) -> bool:
+def is_train_apart(run: SplitsEvidence) -> bool:
     """Return whether the images of validation and test differ from those of train by the data check."""
     return differs("validation", run) and differs("test", run)
 
 
-def differs(split: str, run: RunEvidence) -> bool:
+def differs(split: str, run: SplitsEvidence) -> bool:
     """Return whether the images of a split differ from those of train by the data check."""
     return any(issue.title.startswith(split) for issue in _differences(run))
 
 
-def _lower_split(run: RunEvidence) -> Gap | None:
+def _lower_split(run: SplitsEvidence) -> Gap | None:
     if not {"validation", "test"} <= run.answers.keys():
         return None
     gap, low, high = accuracy_difference(run, "validation", "test")
@@ -104,7 +104,7 @@ def _lower_split(run: RunEvidence) -> Gap | None:
     return Gap("validation", "test", -gap, -high, -low)
 
 
-def detect_split_gap(run: RunEvidence) -> Finding | None:
+def detect_split_gap(run: SplitsEvidence) -> Finding | None:
     """Report S4 when test or validation is far below the other one and differs in its images; U0 when it does not.
 
     S4 also where both differ from the training images, and validation is below these.
@@ -146,12 +146,11 @@ def detect_split_gap(run: RunEvidence) -> Finding | None:
     )
 
 
-def _by_pixels(run: RunEvidence, gap: Gap) -> DataIssue | None:
+def _by_pixels(run: SplitsEvidence, gap: Gap) -> DataIssue | None:
     """Return in which numbers of their pixels two splits differ, beyond chance over all of them; None: in none."""
-    if run.images is None:
-        return None
-    samples = [run.images.sample(split).images for split in (gap.worse, gap.better)]
-    if min(map(len, samples)) < FEWEST:
+    found = run.samples(gap.worse, gap.better)
+    samples = [] if found is None else [sample.images for sample in found]
+    if min(map(len, samples), default=0) < FEWEST:
         return None
     apart = distances(*map(statistics_of, samples))
     names, sizes = names_of(samples[0].shape[-1]), [len(images) for images in samples]
@@ -174,7 +173,7 @@ def _by_pixels(run: RunEvidence, gap: Gap) -> DataIssue | None:
     )
 
 
-def _train_apart(run: RunEvidence) -> Finding | None:
+def _train_apart(run: SplitsEvidence) -> Finding | None:
     found = below_train(run) if is_train_apart(run) else None
     if found is None:
         return None
@@ -198,7 +197,9 @@ def _train_apart(run: RunEvidence) -> Finding | None:
     )
 
 
-def accuracy_difference(run: RunEvidence, one: str, other: str, *, level: float = LEVEL) -> tuple[float, float, float]:
+def accuracy_difference(
+    run: SplitsEvidence, one: str, other: str, *, level: float = LEVEL
+) -> tuple[float, float, float]:
     """Return accuracy on one split minus that on another, at equal class shares, with its 99 % interval."""
     confusions = [run.answers[name].confusion for name in (one, other)]
     support = [confusion.sum(axis=1) for confusion in confusions]
@@ -213,5 +214,5 @@ def accuracy_difference(run: RunEvidence, one: str, other: str, *, level: float 
     )
 
 
-def _differences(run: RunEvidence) -> Iterator[DataIssue]:
+def _differences(run: SplitsEvidence) -> Iterator[DataIssue]:
     return (issue for issue in (run.report.issues if run.report is not None else ()) if issue.id == "S4")

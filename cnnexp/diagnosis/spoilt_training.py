@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by
-from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.evidence import SplitsEvidence
 from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.image.changes import Transform
 from cnnexp.diagnosis.network_faults import GOOD
@@ -33,17 +33,16 @@ class Spoiling:
     change: Transform
 
 
-def detect_spoilt_training(run: RunEvidence) -> Finding | None:
+def detect_spoilt_training(run: SplitsEvidence) -> Finding | None:
     """Report D3 or D2 where noise or blur makes the validation images like those of train, or a part of these is so.
 
     Only where not all that matters was learned, and the data check says that the splits differ.
     """
     other = next((split for split in ("validation", "test") if differs(split, run)), None)
-    if run.images is None or run.val_accuracy >= GOOD or other is None:
+    samples = None if run.val_accuracy >= GOOD or other is None else run.samples("train", other)
+    if other is None or samples is None or not len(samples[1].labels):
         return None
-    train, clean = (run.images.sample(split).images for split in ("train", other))
-    if not len(clean):
-        return None
+    train, clean = (sample.images for sample in samples)
     found = _whole(train, clean, run) if other == "validation" else None
     found = found or _part(train, clean, other)
     if found is None or not {"train", "validation"} <= run.answers.keys():
@@ -52,7 +51,7 @@ def detect_spoilt_training(run: RunEvidence) -> Finding | None:
     return replace(found, evidence={**found.evidence, OF_TRAIN: gap})
 
 
-def _whole(train: Images, clean: Images, run: RunEvidence) -> Finding | None:
+def _whole(train: Images, clean: Images, run: SplitsEvidence) -> Finding | None:
     sharpness, noise, mean_noise = (float(own) for own in detail_of(train) / np.maximum(detail_of(clean), 1.0))
     noises = (*NOISES, *noise_between(train, clean)) if max(noise, mean_noise) >= NOISIER else ()
     possible = list(_spoilings(noises=noises, blurs=BLURS if sharpness <= LESS_SHARP else ()))

@@ -1,27 +1,20 @@
 """What a finished training is diagnosed by."""
 
 import math
-import time
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from cnnexp.config import ExperimentConfig, FocalLossConfig
 from cnnexp.data_check.possible_groups import GUESSED
-from cnnexp.datasets import Split, Splits
-from cnnexp.diagnosis import Neighbours, RunEvidence, RunImages, Sample, neighbours
+from cnnexp.datasets import Splits
+from cnnexp.diagnosis import Neighbours, RunEvidence, neighbours
 from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_COPIES, MOST_IMAGES
-from cnnexp.diagnosis.pixel_statistics import statistics_of
-from cnnexp.records import DataReport, History, Images, Labels, LossFacts, NetworkFacts, RunInfo
+from cnnexp.records import DataReport, History, Images, LossFacts, NetworkFacts, RunInfo
 from cnnexp.runs.evaluate_splits import EvaluatedSplits
+from cnnexp.runs.images_to_try import images_to_try, places_of, sample_at, sample_of
 from cnnexp.training import Network
 
-# Where a split is below another, changes of its pixels are tried: answers are asked for the few that make pixels agree.
-CHANGES_TRIED, CHANGES_MADE = 15, 75  # in units of an answer; of the statistics of an image, making changes included
-SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.4
-FEWEST_TRIED, MOST_TRIED = 160, 400  # of fewer photographs, chance hides what a change of half of them does
 MOST_LOOKED_AT = 64  # training images
 
 
@@ -63,6 +56,7 @@ def evidence_of(
         augmentation=info.augmentation,
         augmentation_group=config.augmentation.name,
         seed=config.seed,
+        class_names=splits.class_names,
         images_per_step=config.training.images_per_step,
         keep=config.training.keep,
         answers=evaluated.answers,
@@ -70,7 +64,7 @@ def evidence_of(
         report=report,
         network=facts,
         loss=loss,
-        images=None if network is None else run_images(splits, network, config.seed, seconds=history.seconds),
+        images=None if network is None else images_to_try(splits, network, config.seed, seconds=history.seconds),
     )
 
 
@@ -80,41 +74,15 @@ def first_images(splits: Splits) -> Images:
     return train.images[train.rows[:: -(-len(train) // MOST_LOOKED_AT)]]
 
 
-def run_images(splits: Splits, network: Network, seed: int, *, seconds: float) -> RunImages:
-    """Return images to try changes on: so many that trying them takes a small part of the `seconds` of training."""
-
-    def predict(images: Images) -> Labels:
-        best: Labels = network.logits(images, np.arange(len(images))).argmax(axis=1)
-        return best
-
-    def sure(images: Images) -> tuple[Labels, NDArray[np.float32]]:
-        probabilities = softmax(network.logits(images, np.arange(len(images))), axis=1)
-        return probabilities.argmax(axis=1), probabilities.max(axis=1)
-
-    def sample(split: str) -> Sample:
-        few = _sample(splits[split], seed, most=FEWEST_TRIED)
-        predict(few.images)  # the first time is longer
-        taken = CHANGES_TRIED * _seconds(predict, few.images) + CHANGES_MADE * _seconds(statistics_of, few.images)
-        allowed = max(LEAST_SECONDS, SHARE_OF_TRAINING * seconds)
-        most = int(np.clip(allowed * len(few.images) / taken, FEWEST_TRIED, MOST_TRIED))
-        return _sample(splits[split], seed, most=most)
-
-    return RunImages(sample, predict, sure)
-
-
-def _seconds(call: Callable[[Images], object], images: Images) -> float:
-    started = time.perf_counter()
-    call(images)
-    return max(time.perf_counter() - started, 1e-4)
-
-
 def _neighbours(splits: Splits, seed: int, report: DataReport) -> Neighbours | None:
     """Return what the nearest images say; None where there are not two training images and one to answer."""
     if len(splits.train) < 2 or not len(splits.validation):
         return None
     most = max(2, min(MOST_IMAGES, MOST_BYTES // math.prod(splits.spec.shape)))
-    places = [_places(split, seed, most=most) for split in (splits.train, splits.validation)]
-    train, validation = (_at(split, own) for split, own in zip((splits.train, splits.validation), places, strict=True))
+    places = [places_of(split, seed, most=most) for split in (splits.train, splits.validation)]
+    train, validation = (
+        sample_at(split, own) for split, own in zip((splits.train, splits.validation), places, strict=True)
+    )
     return neighbours(
         train=train.images,
         train_labels=train.labels,
@@ -122,7 +90,7 @@ def _neighbours(splits: Splits, seed: int, report: DataReport) -> Neighbours | N
         validation_labels=validation.labels,
         seed=seed,
         groups=_groups(splits, places, report),
-        test=_sample(splits.test, seed, most=MOST_COPIES).images,
+        test=sample_of(splits.test, seed, most=MOST_COPIES).images,
     )
 
 
@@ -139,19 +107,3 @@ def _groups(
         for split, own in zip((splits.train, splits.validation), places, strict=True)
     )
     return train, validation
-
-
-def _sample(split: Split, seed: int, *, most: int) -> Sample:
-    """Return at most so many images of a split; each image is as likely."""
-    return _at(split, _places(split, seed, most=most))
-
-
-def _places(split: Split, seed: int, *, most: int) -> NDArray[np.int64]:
-    places = np.arange(len(split))
-    if len(split) <= most:
-        return places
-    return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
-
-
-def _at(split: Split, places: NDArray[np.int64]) -> Sample:
-    return Sample(split.images[split.rows[places]], split.labels[places])

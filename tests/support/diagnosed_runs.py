@@ -94,7 +94,9 @@ def run(**changes):
         "augmentation_group": "none",
         "seed": 0,
     }
-    return RunEvidence(**(healthy | changes))
+    given = healthy | changes
+    names = tuple(score.name for score in given["evaluation"].per_class)
+    return RunEvidence(**({"class_names": names} | given))
 
 
 TEN_TO_ONE = {"train": (1000, 100), "validation": (100, 10), "calibration": (60, 60), "test": (400, 40)}

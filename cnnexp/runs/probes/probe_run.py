@@ -36,6 +36,7 @@ from cnnexp.runs.probes.one_batch import learn_one_batch
 from cnnexp.runs.probes.short_training import ShortTraining, Start, train_briefly
 from cnnexp.runs.probes.structure import probe_structure
 from cnnexp.runs.probes.trained_network import TrainedNetwork, load_trained, refit_head
+from cnnexp.runs.probes.unlike_splits import look_at_splits
 from cnnexp.runs.resolved_settings import resolve
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.training import configure_tensorflow
@@ -112,7 +113,7 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
     if config.data.has_folds:  # its folds have no validation images in common
         return tuple(run.recorded)
     with starting_network(config) as pretrained:
-        splits, _ = experiment.load(config, pretrained, on_progress)
+        splits, report = experiment.load(config, pretrained, on_progress)
         resolved = resolve(config, splits, pretrained=pretrained)
         threads = resolved.threads
         configure_tensorflow(
@@ -126,6 +127,12 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
             return rank([*asked.findings, *run.recorded])
         probes = _Probes(run, _on_threads(compose, threads), splits, pretrained, trained)
         findings = _merged(run.recorded, asked.findings, refuted=asked.refuted)
+        if trained is not None:
+            on_progress("comparing the splits", 0, 1)
+            seconds = run.metrics.get("seconds/train", 0.0)
+            found = look_at_splits(trained, splits, report, seed=config.seed, seconds=seconds)
+            findings = _merged(findings, found, refuted=())
+            on_progress("comparing the splits", 1, 1)
         on_progress("looking at its structure", 0, 1)
         structure = probe_structure(
             config, splits, pretrained, trained, train=probes.train, accuracy=probes.accuracy, epochs=run.epochs

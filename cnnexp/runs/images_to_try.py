@@ -1,0 +1,75 @@
+"""Images of a run that changes are tried on, and its network that answers them: how many, and is there time for it?"""
+
+import functools
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from cnnexp.datasets import Split, Splits
+from cnnexp.diagnosis import RunImages, Sample
+from cnnexp.diagnosis.pixel_statistics import statistics_of
+from cnnexp.records import Images, Labels
+from cnnexp.training import Network
+
+# Where a split is below another, changes of its pixels are tried: answers are asked for the few that make pixels agree.
+CHANGES_TRIED, CHANGES_MADE = 15, 75  # in units of an answer; of the statistics of an image, making changes included
+SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.4
+FEWEST_TRIED, MOST_TRIED = 160, 400  # of fewer photographs, chance hides what a change of half of them does
+# Seconds that these may take where it is more than the share: at 224 pixels, 15 ms an answer, it would be a minute.
+MOST_SECONDS = 3.0
+TIMED = 16  # images, by which the time is estimated
+
+
+def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float) -> RunImages:
+    """Return images to try changes on: so many that it takes a small part of the `seconds` of training."""
+
+    def predict(images: Images) -> Labels:
+        best: Labels = network.logits(images, np.arange(len(images))).argmax(axis=1)
+        return best
+
+    def sure(images: Images) -> tuple[Labels, NDArray[np.float32]]:
+        probabilities = softmax(network.logits(images, np.arange(len(images))), axis=1)
+        return probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+    @functools.cache
+    def of_an_image() -> float:  # its seconds
+        few = sample_of(splits.validation if len(splits.validation) else splits.train, seed, most=TIMED).images
+        predict(few)  # the first time is longer
+        return (CHANGES_TRIED * _seconds(predict, few) + CHANGES_MADE * _seconds(statistics_of, few)) / len(few)
+
+    def is_quick() -> bool:
+        return FEWEST_TRIED * of_an_image() <= max(MOST_SECONDS, SHARE_OF_TRAINING * seconds)
+
+    def sample(split: str) -> Sample:
+        allowed = max(LEAST_SECONDS, SHARE_OF_TRAINING * seconds)
+        return sample_of(splits[split], seed, most=int(np.clip(allowed / of_an_image(), FEWEST_TRIED, MOST_TRIED)))
+
+    return RunImages(sample, predict, sure, is_quick)
+
+
+def _seconds(call: Callable[[Images], object], images: Images) -> float:
+    """Return the seconds of the processor that a call takes: others on the machine must not change what is found."""
+    started = time.process_time()
+    call(images)
+    return max(time.process_time() - started, 1e-4)
+
+
+def sample_of(split: Split, seed: int, *, most: int) -> Sample:
+    """Return at most so many images of a split; each image is as likely."""
+    return sample_at(split, places_of(split, seed, most=most))
+
+
+def places_of(split: Split, seed: int, *, most: int) -> NDArray[np.int64]:
+    """Return the places (N,) in a split of at most so many of its images, ascending."""
+    places = np.arange(len(split))
+    if len(split) <= most:
+        return places
+    return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
+
+
+def sample_at(split: Split, places: NDArray[np.int64]) -> Sample:
+    """Return the images at some places of a split."""
+    return Sample(split.images[split.rows[places]], split.labels[places])
