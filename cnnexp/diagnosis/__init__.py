@@ -5,6 +5,7 @@ limits, with the reason. NumPy and SciPy, no Keras: what needs a network is comp
 """
 
 from cnnexp.diagnosis.answers import Answers
+from cnnexp.diagnosis.batch_size import detect_huge_batches, detect_tiny_batches
 from cnnexp.diagnosis.between_splits import Sample
 from cnnexp.diagnosis.breaking_augmentation import detect_breaking_augmentation
 from cnnexp.diagnosis.changed_split import changes_not_tried, detect_changed_split
@@ -40,18 +41,15 @@ from cnnexp.diagnosis.ranking import rank
 from cnnexp.diagnosis.shortcut import detect_shortcut
 from cnnexp.diagnosis.siblings import LEARNING_RATE, OF_RATES, advised_by_siblings, learning_advice
 from cnnexp.diagnosis.small_validation import detect_small_validation
+from cnnexp.diagnosis.spent_rate import detect_spent_rate
 from cnnexp.diagnosis.split_gap import detect_split_gap
 from cnnexp.diagnosis.spoilt_training import detect_spoilt_training
+from cnnexp.diagnosis.strong_decay import detect_strong_decay
 from cnnexp.diagnosis.strong_dropout import detect_strong_dropout
 from cnnexp.diagnosis.twin_classes import detect_twin_classes
 from cnnexp.diagnosis.undertraining import detect_undertraining, undertraining_not_assessed
-from cnnexp.diagnosis.unlearned import (
-    detect_few_epochs,
-    detect_huge_batches,
-    detect_spent_rate,
-    detect_tiny_batches,
-    detect_unlearned,
-)
+from cnnexp.diagnosis.unlearned import detect_few_epochs, detect_unlearned
+from cnnexp.diagnosis.unusual_rate import detect_unusual_rate
 from cnnexp.records import Finding
 
 __all__ = [
@@ -102,9 +100,11 @@ DETECTORS = (
     detect_breaking_augmentation,
     detect_over_regularization,
     detect_strong_dropout,
+    detect_strong_decay,
     detect_tiny_batches,
     detect_huge_batches,
     detect_spent_rate,
+    detect_unusual_rate,
     detect_few_epochs,
     detect_unlearned,
     detect_failed_learning,

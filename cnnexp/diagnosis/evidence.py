@@ -72,6 +72,9 @@ class RunEvidence(SplitsEvidence):
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
     augmentation_group: str  # the option: none | basic | strong | mix, or one that the user has added
     images_per_step: int = 32  # training.batch_size * training.accumulate
+    optimizer: str = ""  # optimizer.name; empty: steps of the size of its rate mean something else, or it is not known
+    momentum: float = 0.0  # by which steps of SGD or RMSprop add up, 0 .. below 1
+    weight_decay: float = 0.0  # share of each weight subtracted per step, times the learning rate
     keep: str = "best"  # training.keep
     neighbours: Neighbours | None = None  # None: not computed
     network: NetworkFacts | None = None  # None: it began with trained weights, or was not looked at

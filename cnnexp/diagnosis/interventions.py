@@ -7,12 +7,15 @@ short as the repaired one is enough to compare with.
 """
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by, of_likeliest
 from cnnexp.diagnosis.intervals import combination_interval
+from cnnexp.diagnosis.spent_rate import SPENT, SPENT_EARLY
+from cnnexp.diagnosis.unusual_rate import HIGH, LOW, USUAL_MOMENTUM, in_usual_rates
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
 from cnnexp.system.text import plural
@@ -20,23 +23,25 @@ from cnnexp.system.text import plural
 # Follow from what a finding is for: five points are worth a repair, and no chance of hundreds of images.
 LEAST_GAIN = 0.05  # of validation accuracy, above that of the whole training
 SURE_GAIN = 0.02  # low end of its 99 % interval
+LEAST_AGREEING = 0.02  # the same where numbers of the run speak for the fault, too; less does not matter
 AGREES = 0.1  # of accuracy, that two kinds of evidence for one fault outweigh; digits, where T5 lost to T3 by less
 USUAL_BATCH = 32  # that of conf/training/default.yaml
 TINY_BATCH, HUGE_BATCH = 8, 128  # images a step, from which on another batch size is tried
 WIDER, WIDER_NARROW, NARROW = 4, 8, 8  # times the filters and units, of networks with fewer filters than the last
 STRONG_DECAY, USUAL_DECAY = 0.1, 0.004  # by theory, times the rate; that of conf/optimizer/adamw.yaml
+STRONG_MOMENTUM = 0.97  # steps of SGD add up to 33, of the usual 0.9 to 10
 SMALL_NORM = 0.01  # of the whole gradient: a hundredth of 1, at which it is usually clipped, shortens nearly every step
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
 FITTED = 0.95  # accuracy on training images, from which no setting keeps a network from learning them
 OWN_OPTIMIZERS = ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")
 OWN_LOSSES = ("cross_entropy", "focal")
+OWN_SCHEDULES = ("constant", "cosine", "exponential", "linear", "one_cycle", "plateau", "step", "warmup_cosine")
 # Settings that no usual run has: at most half of the units are dropped as a rule, and L1 and L2 are a tenth of these.
 EXTREME_BATCH = 256  # images a step
 EXTREME_DROPOUT, EXTREME_L1, EXTREME_L2 = 0.7, 1e-4, 1e-2
 FEWEST_EPOCHS = 2  # up to so many, training has hardly begun
 EXTREME_WIDTH = 3  # filters of the first layer
 EXTREME_ANGLE, EXTREME_COLOR = 60.0, 0.7  # degrees by which training images are turned; change of their levels
-EXTREME_FALL = 0.5  # factor of the rate an epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,10 @@ class Outcome:
 
 
 def _of_optimizer(optimizer: Mapping[str, Any]) -> Iterator[Intervention]:
-    """Yield what may repair settings of an optimizer that hold its weights or its steps down."""
+    """Yield what may repair settings of an optimizer that hold its weights down, or its steps down or up."""
+    if optimizer["name"] == "sgd" and optimizer["momentum"] >= STRONG_MOMENTUM:
+        usual = (f"optimizer.momentum={USUAL_MOMENTUM}",)
+        yield Intervention("T1", usual, "with a usual momentum", extreme=True)
     if (optimizer.get("weight_decay") or 0) >= STRONG_DECAY:
         usual = (f"optimizer.weight_decay={USUAL_DECAY}",)
         yield Intervention("M3", usual, "with a usual weight decay", extreme=True)
@@ -91,6 +99,25 @@ def _is_extreme(augmentation: Mapping[str, Any]) -> bool:
     return (augmentation.get("rotation") or 0) >= EXTREME_ANGLE or recolored >= EXTREME_COLOR
 
 
+def _is_unusual_rate(optimizer: Mapping[str, Any]) -> bool:
+    rate, momentum = optimizer["learning_rate"], optimizer.get("momentum", 0.0)
+    if isinstance(rate, str):  # auto: that of a range test
+        return False
+    times = in_usual_rates(optimizer["name"], rate, momentum=momentum)
+    return times is not None and not LOW < times < HIGH
+
+
+def _falls_early(schedule: Mapping[str, Any], *, epochs: int) -> bool:
+    """Return whether a schedule lowers the rate to a tenth within a third of the epochs; one of your own may."""
+    if schedule["name"] not in OWN_SCHEDULES:
+        return True
+    factor = schedule.get("factor", 1)
+    if factor >= 1 or schedule["name"] == "plateau":  # which waits until nothing improves
+        return False
+    falls = math.ceil(math.log(SPENT) / math.log(factor))
+    return bool(falls * schedule.get("every", 1) < SPENT_EARLY * epochs)
+
+
 def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: bool) -> Iterator[Intervention]:
     """Yield what may repair a run with these settings (config.yaml, nested): the user's own parts, then the cheapest.
 
@@ -112,10 +139,10 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
     yield from _of_batch(training, settings["optimizer"])
     if _is_extreme(settings["augmentation"]):
         yield Intervention("P8", ("augmentation=none",), "without augmentation", extreme=True)
-    yield Intervention("T2", ("optimizer.learning_rate=auto",), "at the rate that a range test finds")
+    rate = Intervention("T2", ("optimizer.learning_rate=auto",), "at the rate that a range test finds")
+    yield dataclasses.replace(rate, extreme=_is_unusual_rate(settings["optimizer"]))
     if settings["schedule"]["name"] != "constant":
-        falls = settings["schedule"].get("factor") if settings["schedule"]["name"] == "exponential" else None
-        early = falls is not None and falls <= EXTREME_FALL
+        early = _falls_early(settings["schedule"], epochs=training["epochs"])
         yield Intervention("T8", ("schedule=constant",), "at a constant rate", extreme=early)
     if continues and not ended_early:
         more = (f"training.epochs={max(10, 4 * training['epochs'])}",)
@@ -153,7 +180,9 @@ def judge(
     numbers of the run speak for (`expected`, ids), even if another one reached a little more.
     """
     helped = [one for one in outcomes if helps(one.accuracy, over=accuracy, images=images)]
-    agreeing = [one for one in outcomes if one.intervention.id in expected and one.accuracy - accuracy >= LEAST_GAIN]
+    agreeing = [
+        one for one in outcomes if one.intervention.id in expected and one.accuracy - accuracy >= LEAST_AGREEING
+    ]
     if not helped and not agreeing:
         return None
     most = max(one.accuracy for one in (*helped, *agreeing))

@@ -17,6 +17,7 @@ LITTLE_LEARNED = 0.5  # of the loss of a constant output: more than this is left
 STEADY = 0.35  # of the fall, in the second half of the epochs: a loss that levels off has less
 WIGGLE = 0.01  # of the loss of a constant output: larger rises do not occur while steps are too small
 MINIMUM_EPOCHS = 3  # two losses are no course
+FITTED = 0.95  # accuracy on the training images, from which no setting keeps a network from learning them
 
 
 def has_collapsed(run: RunEvidence) -> bool:
@@ -134,3 +135,19 @@ def training_losses(run: RunEvidence) -> NDArray[np.float64]:
     uniform = 1 / max(len(run.class_counts["train"]), 2)
     scaled: NDArray[np.float64] = losses / (1 - uniform) ** run.gamma
     return scaled
+
+
+def is_unfitted(run: RunEvidence) -> bool:
+    """Return whether training images are left that the network gets wrong, so that something may still be learned."""
+    return run.train_accuracy < FITTED
+
+
+def fall_at_end(losses: NDArray[np.float64]) -> float:
+    """Return by which share of its last value a loss (epochs,) fell in the last quarter; below 0: it rose."""
+    before = losses[-1 - last_quarter(len(losses))]
+    return float((before - losses[-1]) / losses[-1]) if losses[-1] > 0 else 0.0
+
+
+def last_quarter(epochs: int) -> int:
+    """Return how many epochs are the last quarter of so many, rounded up; at most all but the first."""
+    return min(-(-epochs // 4), epochs - 1)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.config import ExperimentConfig, FocalLossConfig
+from cnnexp.config import AdamWConfig, ExperimentConfig, FocalLossConfig, MuonConfig, RmspropConfig, SgdConfig
 from cnnexp.data_check.possible_groups import GUESSED
 from cnnexp.datasets import Splits
 from cnnexp.diagnosis import Neighbours, RunEvidence, neighbours
@@ -31,6 +31,7 @@ def evidence_of(
     loss: LossFacts | None = None,
 ) -> RunEvidence:
     """Return what the diagnosis is based on: a network is compared with its training by what is most probable."""
+    optimizer = config.optimizer
     return RunEvidence(
         history=history.last_stage,
         train_accuracy=evaluated.train_accuracy,
@@ -45,7 +46,7 @@ def evidence_of(
         temperature=evaluated.temperature,
         epochs=config.training.epochs,
         patience=config.training.patience,
-        learning_rate=float(config.optimizer.learning_rate),
+        learning_rate=float(optimizer.learning_rate),
         class_weight=config.training.class_weight,
         sampling=config.training.sampling,
         dropout=config.regularization.dropout,
@@ -58,6 +59,9 @@ def evidence_of(
         seed=config.seed,
         class_names=splits.class_names,
         images_per_step=config.training.images_per_step,
+        optimizer="" if isinstance(optimizer, MuonConfig) and optimizer.fixed_norm else optimizer.name,
+        momentum=optimizer.momentum if isinstance(optimizer, RmspropConfig | SgdConfig) else 0.0,
+        weight_decay=optimizer.weight_decay if isinstance(optimizer, AdamWConfig | MuonConfig) else 0.0,
         keep=config.training.keep,
         answers=evaluated.answers,
         neighbours=_neighbours(splits, config.seed, report),

@@ -47,7 +47,7 @@ LAST_SECONDS = 8.0
 UNFITTED = 0.9  # accuracy on training images, below which a run without a finding is asked to learn one batch
 ENOUGH = 0.98  # of validation; what reaches it need not go on
 # What a run says of itself where short trainings may tell why; of others, none could find anything.
-ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "M1", "M3", "M4", "M6", "M8", "P8", UNKNOWN})
+ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "T8", "M1", "M3", "M4", "M6", "M8", "P8", UNKNOWN})
 # Evidence that settings which no usual run has may bring about, too; where there is no more, or none, these are tried.
 WEAK = frozenset({Basis.LABELS, Basis.GAP, Basis.CURVES})
 # Faults that no setting repairs, and that explain the rest, by evidence that does not come from the training alone.
@@ -224,10 +224,14 @@ def _try_settings(
         whys = [one.intervention.why for one in outcomes]
         return [after_trials(finding, whys, one_batch=learned) for finding in findings]
     explains = [one for one in findings if one.basis in WEAK or (one.id in ASKED_FOR and one.basis != Basis.UNDONE)]
-    of_training = [one for one in explains if one.id != found.id]
-    explained = tuple(title for one in of_training for title in (one.title, *one.symptoms))
-    numbers = {**found.evidence, "one_batch_learned": learned}
-    found = dataclasses.replace(found, evidence=numbers, symptoms=tuple(dict.fromkeys(explained)))
+    same = [one for one in explains if one.id == found.id]
+    others = [one.title for one in explains if one.id != found.id]
+    found = dataclasses.replace(
+        found,
+        sentence=" ".join([*(one.sentence for one in same), found.sentence]),
+        evidence={**(same[0].evidence if same else {}), **found.evidence, "one_batch_learned": learned},
+        symptoms=tuple(dict.fromkeys((*others, *(name for one in explains for name in one.symptoms)))),
+    )
     return [found, *(one for one in findings if one not in explains)]
 
 

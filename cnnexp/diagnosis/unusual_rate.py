@@ -1,0 +1,112 @@
+"""Cause 3, the training method: steps far from the size that its optimizer usually makes, and the trace of them.
+
+Such a rate need not keep a network from learning. It may cost a few points, and leave a network that is as good as its
+nearest neighbours, so that no score tells. A setting alone is no fault either. What is named is unusual and has left a
+trace: too large steps keep the training loss from falling where much of it is left, too small ones are on their way.
+"""
+
+from collections.abc import Mapping
+
+from cnnexp.diagnosis.confidence import Basis, confidence_by
+from cnnexp.diagnosis.evidence import RunEvidence
+from cnnexp.diagnosis.learning_rate import find_failure
+from cnnexp.diagnosis.training_course import (
+    fall_at_end,
+    has_learned_little,
+    is_unfitted,
+    last_quarter,
+    training_losses,
+)
+from cnnexp.diagnosis.unlearned import scores
+from cnnexp.records import Finding
+from cnnexp.system.text import plural
+
+# Learning rates that papers and libraries begin with; of SGD as its steps add up, which momentum multiplies.
+USUAL_RATES: Mapping[str, float] = {
+    "adam": 0.001,
+    "adamw": 0.001,
+    "adamw_finetune": 0.0015,
+    "muon": 0.001,
+    "rmsprop": 0.001,
+    "sgd": 0.1,
+}
+USUAL_MOMENTUM = 0.9  # of SGD, in nearly all recipes
+HIGH, LOW = 8.0, 1 / 8  # usual rates; ordinary runs of development have 0.7 to 5
+# Fall of the training loss in the last quarter of the epochs, by its last value. Of digits, clothes and photographs at
+# 20 usual rates it was -0.14 to 0.04, once 0.07, at two 0.07 to 0.13 where as many images were unfitted.
+STOOD_STILL = 0.05
+LEAST_EPOCHS = 5  # in fewer, a quarter of the epochs is one, which says nothing of a trend
+ADD_UP = ("rmsprop", "sgd")  # optimizers whose steps momentum multiplies
+
+
+def in_usual_rates(optimizer: str, rate: float, *, momentum: float) -> float | None:
+    """Return a rate, multiplied as momentum does, in usual rates of an optimizer (its name); None: none is usual."""
+    usual = USUAL_RATES.get(optimizer)
+    if usual is None:
+        return None
+    return rate / usual / (1 - momentum if optimizer in ADD_UP else 1)
+
+
+def times_usual(run: RunEvidence, rate: float) -> float | None:
+    """Return a rate of the run in usual rates of its optimizer; None where none is usual."""
+    return in_usual_rates(run.optimizer, rate, momentum=run.momentum)
+
+
+def detect_unusual_rate(run: RunEvidence) -> Finding | None:
+    """Report T1 or T2 when an unusual rate left training images unfitted, although the network learned.
+
+    Not of a network that began with trained weights: which rate suits depends on how many of them are trained.
+    """
+    epochs = run.history.epochs
+    if run.network is None or len(epochs) < LEAST_EPOCHS or not is_unfitted(run) or find_failure(run) is not None:
+        return None
+    late = [epoch.learning_rate for epoch in epochs[-last_quarter(len(epochs)) :]]
+    highest, lowest = times_usual(run, max(one.learning_rate for one in epochs)), times_usual(run, min(late))
+    fall = fall_at_end(training_losses(run))
+    if lowest is not None and lowest >= HIGH and fall <= STOOD_STILL:
+        return _finding(run, lowest, fall)
+    on_its_way = fall > STOOD_STILL or (fall > 0 and has_learned_little(run))  # much is left: little of it is enough
+    if highest is not None and highest <= LOW and on_its_way:
+        return _finding(run, highest, fall)
+    return None
+
+
+def _finding(run: RunEvidence, times: float, fall: float) -> Finding:
+    too_high = times > 1
+    momentum = f" and a momentum of {run.momentum:g}" if run.momentum > USUAL_MOMENTUM else ""
+    steps = (
+        f"With a learning rate of {run.learning_rate:g}{momentum}, {run.optimizer} takes steps of "
+        f"{f'{times:.2g} times' if too_high else f'1/{1 / times:.2g} of'} the usual size"
+    )
+    epochs = len(run.history.epochs)
+    where = f"in the last {last_quarter(epochs)} of {plural(epochs, 'epoch')}"
+    course = (
+        f"training did not settle: the training loss {_moved(fall)} {where}, with only"
+        if too_high
+        else f"training had not arrived: the training loss still fell by {fall:.0%} {where}, with"
+    )
+    return Finding(
+        id="T1" if too_high else "T2",
+        cause=3,
+        title=f"learning rate too {'high' if too_high else 'low'}",
+        sentence=(
+            f"{steps}, and {course} {run.train_accuracy:.1%} of the training and {run.val_accuracy:.1%} of the "
+            "validation images right."
+        ),
+        evidence={"learning_rate": run.learning_rate, "times_usual_rate": times, "fall_at_end": fall} | scores(run),
+        confidence=confidence_by(Basis.SETTINGS),
+        basis=Basis.SETTINGS,
+        repair=_repair(run, times),
+        alternatives=() if too_high else ("T3",),
+    )
+
+
+def _moved(fall: float) -> str:
+    return f"fell by only {fall:.0%}" if fall >= 0.005 else f"rose by {-fall:.0%}" if fall <= -0.005 else "stood still"
+
+
+def _repair(run: RunEvidence, times: float) -> str:
+    """Return a usual momentum, where that alone makes the steps so large, else the usual rate, with one digit."""
+    if run.momentum > USUAL_MOMENTUM and LOW < times * (1 - run.momentum) / (1 - USUAL_MOMENTUM) < HIGH:
+        return f"optimizer.momentum={USUAL_MOMENTUM:g}"
+    return f"optimizer.learning_rate={float(f'{run.learning_rate / times:.1g}'):g}"

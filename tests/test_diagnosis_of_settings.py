@@ -1,0 +1,107 @@
+"""Settings of an optimizer that cost a few points: told by the setting and by its trace, never by one of the two."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cnnexp.diagnosis import diagnose, failed_learning
+from cnnexp.records import NetworkFacts
+from support.diagnosed_runs import diagonal, evaluation, history, run
+
+FACTS = NetworkFacts(3, 0.5, 0.5, 0.1, 0.0, 0.5, 16, (), ())
+SETTLED = (0.9, 0.6, 0.5, 0.45, 0.42, 0.41, 0.40, 0.40, 0.41, 0.40, 0.41, 0.40)
+FALLING = (1.4, 1.2, 1.05, 0.93, 0.84, 0.76, 0.70, 0.65, 0.61, 0.57, 0.54, 0.51)
+FROZEN = (0.9, 0.62, 0.57, *[0.56] * 9)
+UNFITTED = {
+    "class_counts": dict.fromkeys(("train", "validation", "calibration", "test"), (40,) * 10),
+    "evaluation": evaluation(diagonal([40] * 10, [0.85] * 10)),
+    "confidences": np.full(400, 0.85, np.float32),
+    "train_accuracy": 0.86,
+    "val_accuracy": 0.85,
+    "epochs": 12,
+    "network": FACTS,
+}
+
+
+def rates(first, factor=1.0):
+    return [first * factor**epoch for epoch in range(1, 13)]
+
+
+def trained(losses, rates=None, *, steps=400, **changes):
+    course = history(train_loss=losses, val_loss=losses, val_accuracy=[0.85] * 12, rates=rates)
+    return run(**UNFITTED | {"history": replace(course, steps=steps)} | changes)
+
+
+UNSUITABLE = {
+    "RMSprop at thirty times its usual rate": (
+        trained(SETTLED, rates(0.03), optimizer="rmsprop", learning_rate=0.03),
+        ("T1", "optimizer.learning_rate=0.001"),
+    ),
+    "SGD at a high rate": (
+        trained(SETTLED, rates(0.2), optimizer="sgd", momentum=0.9, learning_rate=0.2),
+        ("T1", "optimizer.learning_rate=0.01"),
+    ),
+    "SGD with steps that add up to a hundred": (
+        trained(SETTLED, rates(0.02), optimizer="sgd", momentum=0.99, learning_rate=0.02),
+        ("T1", "optimizer.momentum=0.9"),
+    ),
+    "Adam at a twentieth of its usual rate": (
+        trained(FALLING, rates(0.00005), optimizer="adam", learning_rate=0.00005),
+        ("T2", "optimizer.learning_rate=0.001"),
+    ),
+    "SGD without momentum at a rate that suits it with": (
+        trained(FALLING, rates(0.01), optimizer="sgd", learning_rate=0.01),
+        ("T2", "optimizer.learning_rate=0.1"),
+    ),
+    "a rate that falls to a fifth in each epoch": (
+        trained(FROZEN, rates(0.002, 0.2), optimizer="adam", learning_rate=0.002),
+        ("T8", "schedule=constant"),
+    ),
+    "all images in one step": (
+        trained(FALLING, rates(0.002), steps=12, images_per_step=1200, optimizer="adam", learning_rate=0.002),
+        ("T6", "training.batch_size=32"),
+    ),
+    "four images a step at a rate for thirty-two": (
+        trained(SETTLED, rates(0.004), images_per_step=4, optimizer="adam", learning_rate=0.004),
+        ("T5", "training.batch_size=32"),
+    ),
+    "weight decay that halves weights in a few hundred steps": (
+        trained(FALLING, rates(0.002), optimizer="adamw", weight_decay=1.0, learning_rate=0.002),
+        ("M3", "optimizer.weight_decay=0.004"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "named"), UNSUITABLE.values(), ids=UNSUITABLE)
+def test_a_setting_that_costs_a_few_points_is_named_with_its_repair(made, named):
+    first = diagnose(made)[0]
+    assert (first.id, first.repair) == named
+    assert f"{made.train_accuracy:.1%} of the training" in first.sentence
+    assert failed_learning([first]) is None  # it learned: a sweep shows its score
+
+
+NO_FAULT = {
+    "the same rate, and training images are known by heart": trained(
+        SETTLED, rates(0.03), optimizer="rmsprop", train_accuracy=0.99
+    ),
+    "the same rate, and the loss goes on falling": trained(FALLING, rates(0.03), optimizer="rmsprop", epochs=50),
+    "the same rate, lowered by a schedule in time": trained(SETTLED, rates(0.03, 0.7), optimizer="rmsprop"),
+    "the same course at a usual rate: the data are hard": trained(SETTLED, rates(0.002), optimizer="rmsprop"),
+    "an optimizer of one's own, of which no rate is usual": trained(SETTLED, rates(0.3), optimizer="lion"),
+    "trained weights, which want small steps": trained(FALLING, rates(0.00005), optimizer="adam", network=None),
+    "a steep schedule that began too high, and what is left of the rate still serves": trained(
+        (3.0, 2.0, 1.5, *FALLING[1:10]), rates(0.1, 0.5), optimizer="adam"
+    ),
+    "few steps of large batches were enough": trained(
+        FALLING, rates(0.002), steps=48, images_per_step=256, train_accuracy=0.98
+    ),
+    "large batches of many images": trained(FALLING, rates(0.002), steps=2000, images_per_step=1024),
+    "four images a step, at a rate for as few": trained(SETTLED, rates(0.0005), images_per_step=4, optimizer="adam"),
+    "the weight decay of recipes for transformers": trained(SETTLED, rates(0.001), optimizer="adamw", weight_decay=0.3),
+}
+
+
+@pytest.mark.parametrize("made", NO_FAULT.values(), ids=NO_FAULT)
+def test_neither_a_setting_nor_a_trace_alone_is_a_fault(made):
+    assert not {"T1", "T2", "T5", "T6", "T8", "M3"} & {finding.id for finding in diagnose(made)}
