@@ -27,22 +27,20 @@ def detect_spent_rate(run: RunEvidence) -> Finding | None:
     stood_still = is_unfitted(run) and before - after <= STOOD_STILL * after
     if not (stood_still or learned_too_little(run) or has_learned_little(run)):
         return None
-    full = sum(rates) / max(rates)
     return Finding(
         id="T8",
         cause=3,
         title="the learning rate fell too early",
         sentence=(
             f"The schedule lowered the learning rate from {run.learning_rate:g} to {rates[spent]:.2g} by the end of "
-            f"epoch {spent + 1} of {len(rates)}: all epochs together are worth {full:.1f} at the full rate. Since then "
-            f"the training loss went from {before:.3g} to {after:.3g}; {run.train_accuracy:.1%} of the training and "
+            f"epoch {spent + 1} of {len(rates)}, before the network had learned enough: since then the training loss "
+            f"went from {before:.3g} to {after:.3g}. {run.train_accuracy:.1%} of the training and "
             f"{run.val_accuracy:.1%} of the validation images are right."
         ),
         evidence={
             "highest_rate": max(rates),
             "last_rate": rates[-1],
             "epoch_of_a_tenth": spent + 1,
-            "epochs_at_full_rate": full,
             "training_loss_then": before,
             "training_loss_at_end": after,
         }

@@ -23,7 +23,7 @@ def detect_strong_decay(run: RunEvidence) -> Finding | None:
         title="over-regularized",
         sentence=(
             f"At its learning rate, a weight decay of {run.weight_decay:g} takes {share:.2%} of each weight away in "
-            f"every step, more than twice as much as any usual recipe, and {run.train_accuracy:.1%} of the training "
+            f"every step, more than twice as much as any usual recipe. {run.train_accuracy:.1%} of the training "
             f"and {run.val_accuracy:.1%} of the validation images are right."
         ),
         evidence={"weight_decay": run.weight_decay, "share_of_a_step": share} | scores(run),

@@ -72,41 +72,39 @@ def detect_unusual_rate(run: RunEvidence) -> Finding | None:
 
 
 def _finding(run: RunEvidence, times: float, fall: float) -> Finding:
-    too_high = times > 1
-    momentum = f" and a momentum of {run.momentum:g}" if run.momentum > USUAL_MOMENTUM else ""
-    steps = (
-        f"With a learning rate of {run.learning_rate:g}{momentum}, {run.optimizer} takes steps of "
-        f"{f'{times:.2g} times' if too_high else f'1/{1 / times:.2g} of'} the usual size"
-    )
-    epochs = len(run.history.epochs)
-    where = f"in the last {last_quarter(epochs)} of {plural(epochs, 'epoch')}"
+    too_high, epochs = times > 1, len(run.history.epochs)
+    is_momentum = too_high and _is_momentum(run, times)
+    momentum = f" with a momentum of {run.momentum:g}" if is_momentum else ""
+    size = f"{times:.2g} times" if too_high else f"1/{1 / times:.2g} of"
     course = (
-        f"training did not settle: the training loss {_moved(fall)} {where}, with only"
+        f"did not settle: the training loss {_moved(fall)}"
         if too_high
-        else f"training had not arrived: the training loss still fell by {fall:.0%} {where}, with"
+        else f"was not over: the loss fell by {fall:.0%}"
     )
     return Finding(
         id="T1" if too_high else "T2",
         cause=3,
-        title=f"learning rate too {'high' if too_high else 'low'}",
+        title="momentum too high" if is_momentum else f"learning rate too {'high' if too_high else 'low'}",
         sentence=(
-            f"{steps}, and {course} {run.train_accuracy:.1%} of the training and {run.val_accuracy:.1%} of the "
-            "validation images right."
+            f"A learning rate of {run.learning_rate:g}{momentum} makes steps {size} the usual size for "
+            f"{run.optimizer}, and training {course} over the last {last_quarter(epochs)} of "
+            f"{plural(epochs, 'epoch')}. {run.train_accuracy:.1%} of the training and {run.val_accuracy:.1%} of the "
+            "validation images are right."
         ),
         evidence={"learning_rate": run.learning_rate, "times_usual_rate": times, "fall_at_end": fall} | scores(run),
         confidence=confidence_by(Basis.SETTINGS),
         basis=Basis.SETTINGS,
-        repair=_repair(run, times),
+        repair=f"optimizer.momentum={USUAL_MOMENTUM:g}"
+        if is_momentum
+        else f"optimizer.learning_rate={float(f'{run.learning_rate / times:.1g}'):g}",
         alternatives=() if too_high else ("T3",),
     )
 
 
+def _is_momentum(run: RunEvidence, times: float) -> bool:
+    """Return whether steps of this size would be usual ones with a usual momentum."""
+    return run.momentum > USUAL_MOMENTUM and times * (1 - run.momentum) / (1 - USUAL_MOMENTUM) < HIGH
+
+
 def _moved(fall: float) -> str:
     return f"fell by only {fall:.0%}" if fall >= 0.005 else f"rose by {-fall:.0%}" if fall <= -0.005 else "stood still"
-
-
-def _repair(run: RunEvidence, times: float) -> str:
-    """Return a usual momentum, where that alone makes the steps so large, else the usual rate, with one digit."""
-    if run.momentum > USUAL_MOMENTUM and LOW < times * (1 - run.momentum) / (1 - USUAL_MOMENTUM) < HIGH:
-        return f"optimizer.momentum={USUAL_MOMENTUM:g}"
-    return f"optimizer.learning_rate={float(f'{run.learning_rate / times:.1g}'):g}"

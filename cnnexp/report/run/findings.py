@@ -19,7 +19,7 @@ def relations(finding: Finding) -> list[str]:
         sentences.append(f"It explains what else was seen: {listed(finding.symptoms, most=_MOST_NAMED)}.")
     if finding.alternatives:
         names = [f"{NAMES.get(one, one)} ({one})" for one in finding.alternatives]
-        sentences.append(f"The numbers would be the same with {listed(names, most=_MOST_NAMED)}.")
+        sentences.append(f"It could also be: {listed(names, most=_MOST_NAMED)}.")
     if finding.files:
         sentences.append(f"Look at {listed(finding.files, most=_MOST_NAMED)}.")
     return sentences

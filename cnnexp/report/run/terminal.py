@@ -23,7 +23,9 @@ from cnnexp.system.streams import print_error
 from cnnexp.system.text import printable
 
 CAUSES = {0: "cause not known", 1: "data", 2: "fit", 3: "training", 4: "metrics", 5: "image"}
+FLAGS = {"beats_majority"}  # 1 or 0, for programs; sentences say it
 MOST_EVIDENCE = 6  # numbers that the sentence does not state; all of them are in findings.json
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")  # the commas of 1,200
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.(?P<decimals>\d+))?(?:e(?P<exponent>[+-]?\d+))?")
 
 
@@ -59,13 +61,14 @@ def _print_finding(console: Console, finding: Finding) -> None:
 
 def _evidence(finding: Finding) -> str:
     """Return numbers that the sentence does not state; empty where it states all."""
-    unsaid = [(name, value) for name, value in finding.evidence.items() if not _is_stated(value, finding.sentence)]
+    numbers = ((name, value) for name, value in finding.evidence.items() if name not in FLAGS)
+    unsaid = [(name, value) for name, value in numbers if not _is_stated(value, finding.sentence)]
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in unsaid[:MOST_EVIDENCE])
 
 
 def _is_stated(value: float, sentence: str) -> bool:
     """Return whether a number of the sentence is the value, or the value in percent, to all digits that it shows."""
-    for number in NUMBER.finditer(sentence):
+    for number in NUMBER.finditer(THOUSANDS.sub("", sentence)):
         step = 10.0 ** (int(number["exponent"] or 0) - len(number["decimals"] or ""))
         if any(abs(value * unit - float(number[0])) <= step / 2 * (1 + 1e-9) for unit in (1, 100)):
             return True
