@@ -21,7 +21,7 @@ from cnnexp.diagnosis.image.kinds import KINDS, OTHER, kinds_for
 from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after, undoing, views_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
 from cnnexp.diagnosis.image.restore import RESTORES, Usual
-from cnnexp.diagnosis.image.sets import suspect_set
+from cnnexp.diagnosis.image.sets import draw_sets, suspect_set
 from cnnexp.diagnosis.image.simulation import described_views, simulate
 from cnnexp.diagnosis.image.stability import stability
 from cnnexp.diagnosis.image.verdict import ImageEvidence, judge, judge_set
@@ -69,8 +69,8 @@ def named(images, by=None):
 
 def together(images):
     found, chosen = detector()
-    labels = np.arange(120) % 3
-    return suspect_set(described_views(images, pixel_numbers), found, labels, seed=0), chosen
+    views, answers = described_views(images, pixel_numbers), np.arange(len(images)) % 3
+    return suspect_set(views, answers, found, np.arange(120) % 3, seed=0), chosen
 
 
 FAULTS = {
@@ -89,9 +89,10 @@ def test_a_fault_of_another_strength_is_named(fault):
 
 
 def test_as_few_images_as_photographs_of_224_pixels_leave_room_for_tell_the_faults(monkeypatch):
+    many, _ = detector()
     monkeypatch.setattr(simulation, "PIXELS", simulation.PIXELS * 16**2 // 224**2)
     few, _ = fitted()
-    assert len(few.rows) < len(detector()[0].rows) / 1.5
+    assert len(few.rows) < len(many.rows) / 1.5
     assert len(few.clean_rows) == 100
     assert min(np.bincount(few.row_kinds)) >= 40
     right = {
@@ -151,6 +152,20 @@ def test_a_set_with_one_fault_is_named_once(fault):
     verdict = judge_set(suspicion, chosen)
     assert verdict.id == "I3"
     assert verdict.title == fault
+
+
+def test_a_set_of_turned_images_is_told_though_mirroring_makes_another_turn_of_it():
+    turned = changes.turn(1)(scenes(20, seed=8), np.random.default_rng(0))
+    suspicion, _ = together(turned)  # mirrored scenes are ordinary: transposed ones look the same
+    assert {"turned left"} <= {one.kind for one in suspicion.named} <= {"turned left", "transposed"}
+
+
+def test_a_set_is_compared_with_ordinary_images_that_are_answered_alike():
+    answers, like = np.arange(120) % 3, np.array([0, 0, 1, 2, 2])
+    assert (answers[draw_sets(answers, 5, 0, like)] == like).all()
+    few = np.arange(120) % 60  # two images of each answer: sets of them would be the same two again and again
+    of_one = np.mean([len(set(few[places])) == 1 for places in draw_sets(few, 5, 0, like)])
+    assert 0.45 < of_one < 0.55
 
 
 def test_an_ordinary_set_is_ordinary():
@@ -228,6 +243,18 @@ def test_a_kind_that_is_not_all_that_is_wrong_makes_an_image_unlike_the_training
     assert "as if it stands in an even frame, but with that undone it stays as unlike" in verdict.sentence
 
 
+def test_no_kind_is_named_alone_where_what_has_no_name_is_possible():
+    blurred = Candidate(kind="blurred", share=0.95, share_p=0.5, typical_p=0.5, undone_p=None)
+    suspicion = Suspicion(clean_p=0.001, kind_p=0.002, named_p=0.002, is_beyond=True, candidates=(blurred,))
+    assert judge(evidence_of(suspicion), KINDS).title == "blurred"
+    verdict = judge(evidence_of(replace(suspicion, unnamed_p=0.2)), KINDS)
+    assert verdict.id == "I1"
+    assert (
+        "It may be that it is blurred, or was enlarged from fewer pixels, but changes without a name"
+        in verdict.sentence
+    )
+
+
 def test_two_turns_make_a_third_one():
     assert (after("turned left", "turned left"), after("turned left", "turned right")) == ("upside down", CLEAN)
     assert {after(view, "mirrored") for view in TURNS} == set(TURNS)
@@ -247,6 +274,13 @@ def test_the_votes_of_all_views_tell_a_turn_that_the_image_alone_does_not():
     alone = (views[CLEAN].argmax(axis=1) == columns["flipped"]).mean()
     together = (Orbit(columns).votes(views).turns.argmax(axis=1) == columns["flipped"]).mean()
     assert (alone < 0.5, together > 0.8) == (True, True), (alone, together)
+
+
+def test_votes_that_say_nothing_leave_all_views_as_probable_as_before():
+    columns = {view: place for place, view in enumerate(views_for(3))}
+    even = {view: np.full((2, len(columns)), -np.log(len(columns))) for view in columns}
+    orbit = Orbit(columns)
+    assert np.allclose(orbit.divide(even[CLEAN], orbit.votes(even)), even[CLEAN])
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (16, 24, 3), (33, 20, 3)])
@@ -274,7 +308,7 @@ def test_the_detector_of_a_model_is_fitted_once_and_kept(tmp_path, monkeypatch):
     first = mismatches_of(model, travelling(model), on_fit=lambda: fits.append(1))
     second = mismatches_of(model, travelling(model), on_fit=lambda: fits.append(2))
     assert fits == [1]
-    assert (first.labels == second.labels).all()
+    assert (first.answers == second.answers).all()
     images = model.reference.held_out[:5]
     asked = [one.detector.assess(described_views(255 - images, one.describe)) for one in (first, second)]
     assert np.allclose(asked[0].share, asked[1].share, atol=0.02)
@@ -295,7 +329,7 @@ def test_what_a_detector_was_fitted_on_is_part_of_its_key(tmp_path, monkeypatch)
 
     def fitted(key, count):
         held_out = HeldOut(name="images", key=key, read=lambda: (images[:count], labels[:count]))
-        return len(mismatches_of(model, held_out, on_fit=lambda: fits.append(key)).labels)
+        return len(mismatches_of(model, held_out, on_fit=lambda: fits.append(key)).answers)
 
     assert [fitted("a", 100), fitted("b", 120), fitted("a", 100)] == [100, 120, 100]
     assert fits == ["a", "b"]

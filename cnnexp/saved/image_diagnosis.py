@@ -1,6 +1,6 @@
 """Why are images answered as they are? A saved model, its training images, and files: each, and all together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,11 +16,10 @@ from cnnexp.diagnosis.image.stability import stability
 from cnnexp.diagnosis.image.verdict import ImageEvidence, judge, judge_set
 from cnnexp.errors import ConfigError
 from cnnexp.portable.classifier import Classifier
-from cnnexp.portable.decision import decide
-from cnnexp.records import Finding, Images, Labels, RecordedPredictions
+from cnnexp.records import Finding, Images, RecordedPredictions
 from cnnexp.saved.file_facts import read_facts, training_facts
 from cnnexp.saved.image_files import ListedImage
-from cnnexp.saved.mismatches import Mismatches
+from cnnexp.saved.mismatches import Mismatches, answers_of
 from cnnexp.saved.prediction import Prediction, predict
 from cnnexp.system.text import did_you_mean, listed
 
@@ -87,13 +86,15 @@ def diagnose_images(
     pixels = np.stack(stacked) if stacked else np.empty((0, *model.card.image.shape), np.uint8)
     views = None if mismatches is None or not len(pixels) else described_views(pixels, mismatches.describe)
     suspicions = iter(_suspicions(pixels, views, mismatches))
-    stable = iter(stability(pixels, _answering(model)) if len(pixels) else [])
+    stable = iter(stability(pixels, partial(answers_of, model)) if len(pixels) else [])
     diagnose = partial(_diagnose, model, training_facts(model), mismatches, recorded, true_label)
     images = tuple(
         _unread(prediction) if prediction.answer is None else diagnose(item, prediction, next(suspicions), next(stable))
         for item, prediction in zip(items, predictions, strict=True)
     )
-    return Diagnosis(images, _together(views, mismatches), None if mismatches is None else mismatches.fitted_on)
+    return Diagnosis(
+        images, _together(model, pixels, views, mismatches), None if mismatches is None else mismatches.fitted_on
+    )
 
 
 def require_class(true_label: str | None, names: Sequence[str]) -> None:
@@ -121,21 +122,16 @@ def _suspicions(pixels: Images, views: Values | None, mismatches: Mismatches | N
     return suspect(views, mismatches.detector, restored)
 
 
-def _together(views: Values | None, mismatches: Mismatches | None) -> SetDiagnosis | None:
+def _together(
+    model: Classifier, pixels: Images, views: Values | None, mismatches: Mismatches | None
+) -> SetDiagnosis | None:
     """Judge all images together, by their described views (V, N, D)."""
-    if mismatches is None or views is None or views.shape[1] < FEWEST:
+    if mismatches is None or views is None or len(pixels) < FEWEST:
         return None
-    chosen = views[:, np.unique(np.linspace(0, views.shape[1] - 1, MOST_TOGETHER).astype(np.int64))]
-    found = suspect_set(chosen, mismatches.detector, mismatches.labels, seed=_SEED)
+    chosen = np.unique(np.linspace(0, len(pixels) - 1, MOST_TOGETHER).astype(np.int64))
+    answers = answers_of(model, pixels[chosen])
+    found = suspect_set(views[:, chosen], answers, mismatches.detector, mismatches.answers, seed=_SEED)
     return SetDiagnosis(suspicion=found, verdict=judge_set(found, mismatches.kinds))
-
-
-def _answering(model: Classifier) -> Callable[[Images], Labels]:
-    def answer(images: Images) -> Labels:
-        probabilities = model.forward(np.ascontiguousarray(images))[0]
-        return decide(probabilities, model.card.class_names, model.card.decision)
-
-    return answer
 
 
 def _unread(prediction: Prediction) -> ImageDiagnosis:

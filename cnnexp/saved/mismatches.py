@@ -24,11 +24,12 @@ from cnnexp.diagnosis.image.simulation import Describe, Values, simulate
 from cnnexp.errors import ModelError
 from cnnexp.portable.card import MODEL_FILE, REFERENCE_FILE, digest_of
 from cnnexp.portable.classifier import Classifier
+from cnnexp.portable.decision import decide
 from cnnexp.records import Images, Labels
 from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 13  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 14  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
 _AT_ONCE, _VALUES_AT_ONCE = 256, 2**22  # images, and values of these, through the network, at most
@@ -43,7 +44,7 @@ class Mismatches:
     """What is needed to look for mismatches in images of one model."""
 
     detector: Detector
-    labels: Labels  # (n,) of the ordinary images that it was fitted on
+    answers: Labels  # (n,) of the model for the ordinary images that it was fitted on
     usual: Usual  # what is usual among these
     kinds: tuple[Kind, ...]
     describe: Describe
@@ -63,7 +64,7 @@ def mismatches_of(model: Classifier, held_out: HeldOut, *, on_fit: Callable[[], 
     path = cache_folder(None) / FOLDER / f"{model.card.files[MODEL_FILE][:16]}-{key}-{VERSION}.npz"
     kept = _read(content_of(path))
     if kept is None:
-        kept = _fit(held_out, kinds, describe, on_fit)
+        kept = _fit(model, held_out, kinds, describe, on_fit)
         with suppress(OSError):  # a cache that cannot be written costs time, no answer
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, _to_bytes(*kept))
@@ -71,9 +72,9 @@ def mismatches_of(model: Classifier, held_out: HeldOut, *, on_fit: Callable[[], 
 
 
 def _fit(
-    held_out: HeldOut, kinds: tuple[Kind, ...], describe: Describe, on_fit: Callable[[], None]
+    model: Classifier, held_out: HeldOut, kinds: tuple[Kind, ...], describe: Describe, on_fit: Callable[[], None]
 ) -> tuple[Detector, Labels, Usual]:
-    images, labels = held_out.read()
+    images, _ = held_out.read()
     if len(images) < FEWEST:
         raise ModelError(
             f"Preprocessing mismatches were not looked for: that takes {FEWEST} images that the model was not trained "
@@ -82,7 +83,20 @@ def _fit(
     on_fit()
     simulated = simulate(images, kinds, describe, seed=_SEED)
     detector = fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1])
-    return detector, labels[simulated.chosen], Usual.of(images[simulated.chosen])
+    ordinary = images[simulated.chosen]
+    return detector, answers_of(model, ordinary), Usual.of(ordinary)
+
+
+def answers_of(model: Classifier, images: Images) -> Labels:
+    """Return the answers (N,) of a model for images (N, H, W, C), as places of the card's class names."""
+    probabilities = np.concatenate([model.forward(np.ascontiguousarray(chunk))[0] for chunk in _chunks(images)])
+    return decide(probabilities, model.card.class_names, model.card.decision)
+
+
+def _chunks(images: Images) -> list[Images]:
+    """Return images in parts that a network is given at once."""
+    step = max(1, min(_AT_ONCE, _VALUES_AT_ONCE // math.prod(images.shape[1:])))
+    return [images[start : start + step] for start in range(0, len(images), step)]
 
 
 def _describer(model: Classifier) -> Describe:
@@ -92,9 +106,7 @@ def _describer(model: Classifier) -> Describe:
     directions = np.concatenate([gaussians.axes, gaussians.means[:MOST_CLASSES]])
 
     def describe(images: Images) -> Values:
-        step = max(1, min(_AT_ONCE, _VALUES_AT_ONCE // math.prod(images.shape[1:])))
-        chunks = [images[start : start + step] for start in range(0, len(images), step)]
-        features = np.concatenate([model.forward(np.ascontiguousarray(chunk))[1] for chunk in chunks])
+        features = np.concatenate([model.forward(np.ascontiguousarray(chunk))[1] for chunk in _chunks(images)])
         columns = [
             pixel_numbers(images),
             features if features.shape[1] <= len(gaussians.axes) else features @ directions.T,
@@ -105,7 +117,7 @@ def _describer(model: Classifier) -> Describe:
     return describe
 
 
-def _to_bytes(detector: Detector, labels: Labels, usual: Usual) -> bytes:
+def _to_bytes(detector: Detector, answers: Labels, usual: Usual) -> bytes:
     names = (*_OF_KINDS, *_OF_RESTORED)
     of_kinds: dict[str, Any] = {name: np.concatenate(getattr(detector, name)) for name in names}
     file = io.BytesIO()
@@ -128,7 +140,7 @@ def _to_bytes(detector: Detector, labels: Labels, usual: Usual) -> bytes:
         pixel_numbers=np.int64(detector.pixel_numbers),
         **of_kinds,
         counts=np.array([len(part) for part in detector.apart]),
-        labels=labels,
+        answers=answers,
         clean_evidence=detector.clean_evidence,
         restored_rows=detector.restored_rows.astype(np.float16),
         restored_kinds=detector.restored_kinds,
@@ -139,7 +151,7 @@ def _to_bytes(detector: Detector, labels: Labels, usual: Usual) -> bytes:
 
 
 def _read(content: bytes | None) -> tuple[Detector, Labels, Usual] | None:
-    """Return a kept detector, labels and usual numbers of its ordinary images; None: there is none, or damaged."""
+    """Return a kept detector, answers for and usual numbers of its ordinary images; None: there is none, or damaged."""
     if content is None:
         return None
     try:
@@ -170,6 +182,6 @@ def _read(content: bytes | None) -> tuple[Detector, Labels, Usual] | None:
                 },
             )
             mean, deviation, colour, *channels = arrays["usual"].tolist()
-            return detector, arrays["labels"], Usual(mean, deviation, np.array(channels), colour)
+            return detector, arrays["answers"], Usual(mean, deviation, np.array(channels), colour)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return None

@@ -56,7 +56,7 @@ class Votes:
     """Log-odds by all views of N images, before they are tempered."""
 
     turns: Floats  # (N, 8) of each turn against none
-    others: Floats  # (N, V - 8) of each other view against all turns together
+    others: Floats  # (N, V - 8) of each other view against the mean of all turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,19 @@ class Orbit:
         )
 
     def _against_turns(self, log_posterior: Floats, view: str) -> Floats:
-        odds: Floats = log_posterior[:, self.places[view]] - logsumexp(log_posterior[:, self._turns], axis=1)
+        """Return log-odds (N,) of a view against the mean of all turns, as all views are equally probable before."""
+        turns = logsumexp(log_posterior[:, self._turns], axis=1) - np.log(len(TURNS))
+        odds: Floats = log_posterior[:, self.places[view]] - turns
         return odds
 
     def divide(self, log_posterior: Floats, found: Votes) -> Floats:
-        """Return log posteriors (N, K) in which what all views have together is divided by their votes."""
+        """Return log posteriors (N, K) in which what all views have together is divided by their votes.
+
+        All views are equally probable before, so that the turns together are eight times as probable as another one.
+        """
         of_turns, of_others = self.temperatures
         together = logsumexp(log_posterior[:, list(self.places.values())], axis=1, keepdims=True)
-        parts = log_softmax(np.insert(found.others / of_others, 0, 0, axis=1), axis=1)
+        parts = log_softmax(np.insert(found.others / of_others, 0, np.log(len(TURNS)), axis=1), axis=1)
         divided = log_posterior.copy()
         divided[:, self._turns] = together + parts[:, :1] + log_softmax(found.turns / of_turns, axis=1)
         divided[:, [self.places[view] for view in self._others]] = together + parts[:, 1:]

@@ -6,6 +6,7 @@ changes, and a network was never trained to see. All are of the order of one, an
 
 import itertools
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -37,11 +38,19 @@ def pixel_numbers(images: Images) -> Numbers:
 
 
 def _numbers(images: Images) -> Floats:
-    pixels = np.divide(images, 255, dtype=np.float32)
-    channels = [pixels[..., channel] for channel in range(pixels.shape[-1])]
-    grey = np.add.reduce(channels) / np.float32(len(channels))  # ten times as fast as a mean over each pixel
-    parts = [_levels(images, grey), _channels(images, pixels), _layout(pixels, grey), _borders(images, grey)]
-    parts += [_detail(grey), _noise(grey, pixels), _spectrum(grey), _periods(grey), _resampled(grey), _blocks(grey)]
+    planes = np.ascontiguousarray(np.moveaxis(images, 3, 1))  # what reads one channel reads its pixels in a row
+    sums = planes[:, 0].astype(np.int16)
+    for channel in range(1, planes.shape[1]):
+        sums += planes[:, channel]
+    pixels = np.divide(planes, 255, dtype=np.float32)
+    grey = np.divide(sums, 255 * planes.shape[1], dtype=np.float32)
+    steps = np.abs(_steps(grey, 1, 1)), np.abs(_steps(grey, 2, 1))
+    lines = steps[0].mean(axis=2), steps[1].mean(axis=1)  # (N, H - 1), (N, W - 1) of neighbouring rows, columns
+    around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    varied = np.abs(grey[:, 1:-1, 1:-1] - around / 4)  # (N, H - 2, W - 2) from the mean of the four neighbours
+    parts = [_levels(planes, sums, grey), _channels(planes, pixels), _layout(pixels, grey), _borders(pixels, grey)]
+    parts += [_detail(planes.shape[1], sums, grey, lines, varied), _noise(grey, pixels, varied), _spectrum(grey)]
+    parts += [_periods(steps, lines), _resampled(grey), _blocks(grey, lines)]
     return np.concatenate(parts, axis=1)
 
 
@@ -50,49 +59,54 @@ def _log(values: Floats, floor: float = 1e-3) -> Floats:
     return logarithm
 
 
-def _levels(images: Images, grey: NDArray[np.float32]) -> Floats:
-    flat = images.reshape(len(images), -1)
-    counts = np.stack([np.bincount(image, minlength=256) for image in flat])
-    used = (counts > 0).sum(axis=1)
-    low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
+def _shares(masks: NDArray[np.bool_]) -> Floats:
+    """Return (N,) how much of each mask is true; counting one after the other is faster than a mean of all."""
+    return np.array([np.count_nonzero(mask) for mask in masks]) / math.prod(masks.shape[1:])
+
+
+def _counts(values: NDArray[np.integer[Any]], highest: int) -> NDArray[np.int64]:
+    """Return (N, V) how often each whole number from 0 to the highest is there."""
+    return np.stack([np.bincount(one.ravel(), minlength=highest + 1) for one in values])
+
+
+def _quantiles(counts: NDArray[np.int64], shares: Sequence[float]) -> Floats:
+    """Return (N, Q) quantiles, interpolated, of numbers by how often (N, V) each is there; counting beats sorting."""
+    upto = counts.cumsum(axis=1)
+    places = np.array(shares) * (upto[0, -1] - 1)
+    below, above = ((upto[:, None] <= rank[:, None]).sum(axis=2) for rank in (np.floor(places), np.ceil(places)))
+    quantiles: Floats = below + (places - np.floor(places)) * (above - below)
+    return quantiles
+
+
+def _levels(planes: Images, sums: NDArray[np.int16], grey: NDArray[np.float32]) -> Floats:
+    counts, white = _counts(planes, 255), 255 * planes.shape[1]
+    used, values = counts > 0, math.prod(planes.shape[1:])
+    low, high = used.argmax(axis=1), 255 - used[:, ::-1].argmax(axis=1)
     columns = [
-        _quantiles(images),
+        _quantiles(_counts(sums, white), _QUANTILES) / white,
         _log(grey.std(axis=(1, 2)))[:, None],
-        _log(counts[:, [0, 255]] / flat.shape[1]),
-        np.log(used)[:, None],
-        (used / (high - low + 1))[:, None],  # below 1: levels in between are missing
+        _log(counts[:, [0, 255]] / values),
+        np.log(used.sum(axis=1))[:, None],
+        (used.sum(axis=1) / (high - low + 1))[:, None],  # below 1: levels in between are missing
         (low / 255)[:, None],
         (high / 255)[:, None],
-        _log(counts.max(axis=1) / flat.shape[1])[:, None],
+        _log(counts.max(axis=1) / values)[:, None],
     ]
     return np.concatenate(columns, axis=1)
 
 
-def _quantiles(images: Images) -> Floats:
-    """Return (N, 7) of the mean of the channels, from 0 to 1, interpolated; whole numbers are sorted much faster."""
-    channels = [images[..., channel] for channel in range(images.shape[-1])]
-    sums = np.sort(np.add.reduce(channels, dtype=np.uint16).reshape(len(images), -1), axis=1)
-    places = np.array(_QUANTILES) * (sums.shape[1] - 1)
-    below = places.astype(np.int64)
-    above = np.minimum(below + 1, sums.shape[1] - 1)
-    level = sums[:, below] + (places - below) * (sums[:, above].astype(np.float64) - sums[:, below])
-    shares: Floats = level / (255 * images.shape[-1])
-    return shares
-
-
-def _channels(images: Images, pixels: NDArray[np.float32]) -> Floats:
-    if images.shape[-1] == 1:
-        return np.empty((len(images), 0), np.float32)
-    planes = np.ascontiguousarray(np.moveaxis(pixels, 3, 1))  # sums over one channel read its pixels in a row
-    red, green, blue = (planes[:, channel] for channel in range(3))
-    equal = (images[..., 0] == images[..., 1]) & (images[..., 1] == images[..., 2])
-    means, deviations = planes.mean(axis=(2, 3)), planes.std(axis=(2, 3))
+def _channels(planes: Images, pixels: NDArray[np.float32]) -> Floats:
+    if planes.shape[1] == 1:
+        return np.empty((len(planes), 0), np.float32)
+    red, green, blue = (pixels[:, channel] for channel in range(3))
+    equal = (planes[:, 0] == planes[:, 1]) & (planes[:, 1] == planes[:, 2])
+    means, deviations = pixels.mean(axis=(2, 3)), pixels.std(axis=(2, 3))
     apart = np.stack([np.abs(a - b).mean(axis=(1, 2)) for a, b in ((red, green), (green, blue), (red, blue))], axis=1)
     highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     columns = [
         means - means.mean(axis=1, keepdims=True),
         _log(deviations / (deviations.mean(axis=1, keepdims=True) + 1e-3), 0.05),
-        equal.mean(axis=(1, 2))[:, None],
+        _shares(equal)[:, None],
         _log(apart),
         _log((highest - lowest).mean(axis=(1, 2)))[:, None],
     ]
@@ -104,18 +118,20 @@ def _layout(pixels: NDArray[np.float32], grey: NDArray[np.float32]) -> Floats:
     rows, columns = np.array_split(np.arange(grey.shape[1]), 3), np.array_split(np.arange(grey.shape[2]), 3)
     cells = np.stack([grey[:, r[0] : r[-1] + 1, c[0] : c[-1] + 1].mean(axis=(1, 2)) for r in rows for c in columns], 1)
     parts = [cells - cells.mean(axis=1, keepdims=True)]
-    if pixels.shape[-1] == 3:
-        warm = pixels[..., 0] - pixels[..., 2]
+    if pixels.shape[1] == 3:
+        warm = pixels[:, 0] - pixels[:, 2]
         parts.append((warm[:, : len(warm[0]) // 2].mean(axis=(1, 2)) - warm.mean(axis=(1, 2)))[:, None])
     return np.concatenate(parts, axis=1)
 
 
-def _borders(images: Images, grey: NDArray[np.float32]) -> Floats:
+def _borders(pixels: NDArray[np.float32], grey: NDArray[np.float32]) -> Floats:
     """Return how far each side has an even border, as a share of the side, and the level of the frame."""
-    planes = np.moveaxis(images, 3, 1).astype(np.float32, order="C")  # (N, C, H, W)
-    by_row, by_column = planes.std(axis=3).max(axis=1), planes.std(axis=2).max(axis=1)  # (N, H), (N, W)
-    runs = [_run(values <= _EVEN) for values in (by_row, by_row[:, ::-1], by_column, by_column[:, ::-1])]
-    shares = np.stack(runs, axis=1)
+    shares = np.zeros((len(pixels), 4))
+    for side, lines in enumerate(
+        (pixels, pixels[:, :, ::-1], pixels.swapaxes(2, 3), pixels.swapaxes(2, 3)[:, :, ::-1])
+    ):
+        framed = _is_even(lines[:, :, :1])[:, 0]  # of most images, the outermost line is not even
+        shares[framed, side] = _run(_is_even(lines[framed]))
     opposite = np.minimum(shares[:, [0, 2]], shares[:, [1, 3]])  # a frame has both
     edge = np.stack([grey[:, 0].mean(1), grey[:, -1].mean(1), grey[:, :, 0].mean(1), grey[:, :, -1].mean(1)], axis=1)
     spread = np.stack([grey[:, 0].std(1), grey[:, -1].std(1), grey[:, :, 0].std(1), grey[:, :, -1].std(1)], axis=1)
@@ -124,48 +140,63 @@ def _borders(images: Images, grey: NDArray[np.float32]) -> Floats:
     )
 
 
+def _is_even(lines: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (N, L) which lines (N, C, L, P) hardly vary in any channel."""
+    even: NDArray[np.bool_] = lines.std(axis=3).max(axis=1) <= _EVEN / 255
+    return even
+
+
 def _run(even: NDArray[np.bool_]) -> Floats:
     run: Floats = np.where(even.all(axis=1), even.shape[1], (~even).argmax(axis=1)) / even.shape[1]
     return run
 
 
-def _detail(grey: NDArray[np.float32]) -> Floats:
+def _detail(
+    channels: int,
+    sums: NDArray[np.int16],
+    grey: NDArray[np.float32],
+    lines: tuple[Floats, Floats],
+    varied: NDArray[np.float32],
+) -> Floats:
     """Return differences between pixels at several distances, and how heavy the tails of the finest detail are."""
     spread = grey.std(axis=(1, 2)) + np.float32(0.01)
-    found = []
-    for lag in (1, 2, 4):
+    found = [line.mean(axis=1) / spread for line in lines]
+    for lag in (2, 4):
         for axis in (1, 2):
             found.append(np.abs(_steps(grey, axis, lag)).mean(axis=(1, 2)) / spread)
-    inner = 4 * grey[:, 1:-1, 1:-1] - grey[:, :-2, 1:-1] - grey[:, 2:, 1:-1] - grey[:, 1:-1, :-2] - grey[:, 1:-1, 2:]
-    diagonal = grey[:, :-1, :-1] - grey[:, 1:, :-1] - grey[:, :-1, 1:] + grey[:, 1:, 1:]  # of noise more than of edges
-    strength = np.abs(inner).mean(axis=(1, 2))
-    tails = np.sqrt((inner**2).mean(axis=(1, 2))) / (strength + 1e-3)
-    middle = np.median(np.abs(diagonal), axis=(1, 2))
+    strength = 4 * varied.mean(axis=(1, 2))
+    tails = 4 * np.sqrt((varied**2).mean(axis=(1, 2))) / (strength + 1e-3)
+    diagonal = np.abs(sums[:, :-1, :-1] - sums[:, 1:, :-1] - sums[:, :-1, 1:] + sums[:, 1:, 1:])
+    white = 255 * channels
+    counts = _counts(diagonal, 2 * white)  # of noise more than of edges
+    middle = _quantiles(counts, (0.5,))[:, 0] / white
+    mean = counts @ np.arange(2 * white + 1) / (math.prod(diagonal.shape[1:]) * white)
     columns = [*(_log(value, 0.01) for value in found), _log(strength / spread, 0.01), _log(strength), tails]
-    columns += [_log(middle), _log(np.abs(diagonal).mean(axis=(1, 2)) / spread, 0.01)]
+    columns += [_log(middle), _log(mean / spread, 0.01)]
     return np.stack(columns, axis=1)
 
 
-def _noise(grey: NDArray[np.float32], pixels: NDArray[np.float32]) -> Floats:
+def _noise(grey: NDArray[np.float32], pixels: NDArray[np.float32], varied: NDArray[np.float32]) -> Floats:
     """Return how far pixels stand out of all their neighbours, how often, and how much bright parts and colours vary.
 
     Edges do not stand out on both sides; noise does. Speckle is where it is bright, noise of a sensor in each channel.
     """
-    middle = grey[:, 1:-1, 1:-1]
-    around = np.stack([grey[:, :-2, 1:-1], grey[:, 2:, 1:-1], grey[:, 1:-1, :-2], grey[:, 1:-1, 2:]])
-    apart = np.abs(middle - np.clip(middle, around.min(axis=0), around.max(axis=0)))
+    middle, above, below = grey[:, 1:-1, 1:-1], grey[:, :-2, 1:-1], grey[:, 2:, 1:-1]
+    left, right = grey[:, 1:-1, :-2], grey[:, 1:-1, 2:]
+    lowest = np.minimum(np.minimum(above, below), np.minimum(left, right))
+    highest = np.maximum(np.maximum(above, below), np.maximum(left, right))
+    apart = np.abs(middle - np.clip(middle, lowest, highest))
     bright = middle > grey.mean(axis=(1, 2), keepdims=True)
-    varied = np.abs(middle - around.mean(axis=0))
-    inside = (varied * bright).sum(axis=(1, 2)) / (bright.sum(axis=(1, 2)) + 1)
+    inside = (varied * bright).sum(axis=(1, 2)) / (_shares(bright) * math.prod(bright.shape[1:]) + 1)
     columns = [
         _log(apart.mean(axis=(1, 2))),
-        _log((apart > _STANDS_OUT).mean(axis=(1, 2))),
+        _log(_shares(apart > _STANDS_OUT)),
         _log(inside, 0.01),
         _log(inside / (varied.mean(axis=(1, 2)) + 0.01), 0.1),
     ]
-    if pixels.shape[-1] == 3:
+    if pixels.shape[1] == 3:
         for first, second in ((0, 1), (1, 2)):
-            colour = pixels[..., first] - pixels[..., second]
+            colour = pixels[:, first] - pixels[:, second]
             fine = colour[:, :-1, :-1] - colour[:, 1:, :-1] - colour[:, :-1, 1:] + colour[:, 1:, 1:]
             columns.append(_log(np.abs(fine).mean(axis=(1, 2)), 0.01))
     return np.stack(columns, axis=1)
@@ -200,15 +231,14 @@ def _bands(height: int, width: int) -> NDArray[np.float32]:
     return np.stack([(np.where(once, 1, 2) * band).ravel() for band in bands], axis=1).astype(np.float32)
 
 
-def _periods(grey: NDArray[np.float32]) -> Floats:
+def _periods(steps: tuple[NDArray[np.float32], NDArray[np.float32]], lines: tuple[Floats, Floats]) -> Floats:
     """Return how much larger differences between neighbours are at every n-th place, and how many are none at all."""
     found = []
-    for axis in (1, 2):
-        steps = np.abs(np.diff(grey, axis=axis)).mean(axis=3 - axis)  # (N, side - 1)
+    for each, line in zip(steps, lines, strict=True):
         for period in _PERIODS:
-            phases = np.stack([steps[:, phase::period].mean(axis=1) for phase in range(period)], axis=1)
+            phases = np.stack([line[:, phase::period].mean(axis=1) for phase in range(period)], axis=1)
             found.append(np.log((phases.max(axis=1) + 1e-3) / (phases.mean(axis=1) + 1e-3)))
-        found.append((np.abs(np.diff(grey, axis=axis)) < 1e-4).mean(axis=(1, 2)))
+        found.append(_shares(each < 1e-4))
     return np.stack(found, axis=1)
 
 
@@ -229,16 +259,15 @@ def _resampled(grey: NDArray[np.float32]) -> Floats:
     return np.stack(found, axis=1)
 
 
-def _blocks(grey: NDArray[np.float32]) -> Floats:
+def _blocks(grey: NDArray[np.float32], lines: tuple[Floats, Floats]) -> Floats:
     """Return traces of JPEG: steps at the edges of blocks of 8, and fine detail that was rounded to none."""
     height, width = (side // _BLOCK * _BLOCK for side in grey.shape[1:])
     if min(height, width) < 2 * _BLOCK:
         return np.empty((len(grey), 0), np.float32)
     found = []
-    for axis in (1, 2):
-        steps = np.abs(np.diff(grey, axis=axis)).mean(axis=3 - axis)
-        at_edges = steps[:, _BLOCK - 1 :: _BLOCK].mean(axis=1)
-        found.append(np.log((at_edges + 1e-3) / (steps.mean(axis=1) + 1e-3)))
+    for line in lines:
+        at_edges = line[:, _BLOCK - 1 :: _BLOCK].mean(axis=1)
+        found.append(np.log((at_edges + 1e-3) / (line.mean(axis=1) + 1e-3)))
     aligned = _share_of_zeros(grey[:, :height, :width])
     half = _BLOCK // 2
     found += [aligned, aligned - _share_of_zeros(grey[:, half : height - half, half : width - half])]
@@ -250,5 +279,4 @@ def _share_of_zeros(grey: NDArray[np.float32]) -> Floats:
     count, height, width = grey.shape
     blocks = grey.reshape(count, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).transpose(0, 1, 3, 2, 4)
     coefficients = blocks.reshape(count, -1, _BLOCK * _BLOCK) @ _COSINES
-    share: Floats = (np.abs(coefficients) < 1 / 255).mean(axis=(1, 2))
-    return share
+    return _shares(np.abs(coefficients) < 1 / 255)

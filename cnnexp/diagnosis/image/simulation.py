@@ -21,6 +21,7 @@ FEW_FORMS = 4
 SHARE_OF_KIND = 1 / 21  # of these pixels: about as many images of each kind, so that forms of a kind share them
 FEWEST = 4  # images for each form: its mean is that of all images and what it changes in these, see `gaussians`
 FOLDS = 5  # a fit is repeated without each fifth of the source images
+FEWEST_RESTORED = 50  # images of a kind with it undone; a rank among fewer is above the share that excludes it
 FEWEST_VIEWED = 100  # images of which all views are described: what is ordinary is known by these
 BATCH = 4  # images that are changed by the same strength
 STRENGTHS = 12  # of each form at least, as far as it has images for each: numbers of many pixels vary little by chance
@@ -41,7 +42,7 @@ class Simulated:
     names: tuple[str, ...]  # of the kind of each form; several forms have one name
     chosen: NDArray[np.int64]  # (n,) which of the images that were given these are: all, or as many as time allows
     views: NDArray[np.int64]  # (V, n) rows that are the views of the n images; the first are the images as they are
-    restored: Values  # (Q, D) half of them described again, with their kind undone
+    restored: Values  # (Q, D) half of them described again, with their kind undone, where these are many enough
     restored_rows: NDArray[np.int64]  # (Q,) which of the R these are
 
 
@@ -103,20 +104,21 @@ def _simulated(images: Images, others: Sequence[Kind], room: int, generator: np.
     form = len(views)
     for kind in others:
         for change in kind.forms:
-            own = _sources(generator.permutation(len(images)), _images_of_a_form(kind, room))
+            own = _sources(generator.permutation(len(images)), _images_of_a_form(kind, others, room))
             for_each = 2 if kind.name == OTHER else 1  # of these, some mix the images of a batch
             batches = np.array_split(images[own], max(-(-len(own) // BATCH), min(STRENGTHS, len(own) // for_each)))
             changed = np.concatenate([change(batch, generator) for batch in batches])
             yield _Part(changed, form, own)
-            if kind.name in RESTORES:
-                half = -(-len(changed) // 2)
+            half = -(-len(changed) // 2)
+            if kind.name in RESTORES and half * len(kind.forms) >= FEWEST_RESTORED:
                 yield _Part(RESTORES[kind.name](changed[:half], usual), form, own[:half], restored=True)
             form += 1
 
 
-def _images_of_a_form(kind: Kind, room: int) -> int:
+def _images_of_a_form(kind: Kind, others: Sequence[Kind], room: int) -> int:
     most = MOST if len(kind.forms) <= FEW_FORMS else MOST // 2
-    return min(most, max(FEWEST, int(room * SHARE_OF_KIND) // len(kind.forms)))
+    forms = sum(len(one.forms) for one in others if one.name == kind.name)  # what has no name is of two kinds
+    return min(most, max(FEWEST, int(room * SHARE_OF_KIND) // forms))
 
 
 def _sources(shuffled: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -136,11 +136,13 @@ def _unlike(image: ImageEvidence, kinds: Sequence[Kind]) -> Finding:
 
 
 def _looked(suspicion: Suspicion, kinds: Sequence[Kind]) -> str:
-    """Say that mismatches do not explain an image, and which one only seems to: undoing it leaves the image unlike."""
+    """Say that mismatches do not explain an image, and which one may, or only seems to."""
     first = suspicion.candidates[0]
+    what = next((kind.what for kind in kinds if kind.name == first.kind), "")
+    if first.is_confirmed and first.is_possible:
+        return f" It may be that {what}, but changes without a name here look like that, too."
     if first.restored_p is None or first.is_possible:
         return " None of the mismatches that were tried explains it."
-    what = next(kind.what for kind in kinds if kind.name == first.kind)
     return f" It looks as if {what}, but with that undone it stays as unlike, so that is not all."
 
 
