@@ -76,10 +76,7 @@ def _fit(
 ) -> tuple[Detector, Labels, Usual]:
     images, _ = held_out.read()
     if len(images) < FEWEST:
-        raise ModelError(
-            f"Preprocessing mismatches were not looked for: that takes {FEWEST} images that the model was not trained "
-            f"on, and there are {len(images)} {held_out.name}."
-        )
+        raise ModelError(f"There are {len(images)} {held_out.name}.")
     on_fit()
     simulated = simulate(images, kinds, describe, seed=_SEED)
     detector = fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1])
