@@ -35,8 +35,8 @@ def test_a_process_of_its_own_takes_no_file_of_the_user_for_a_module_of_python(m
     monkeypatch.syspath_prepend("")  # as in a notebook
     command = own_process.command_of("cnnexp.system.slurm")  # it imports subprocess
     subprocess.run(command, env=own_process.variables(), check=True)
-    started_by_it = [sys.executable, "-c", "import subprocess, cnnexp; print(cnnexp.__file__)"]
-    found = subprocess.run(started_by_it, env=own_process.variables(), check=True, capture_output=True, text=True)
+    where = [sys.executable, "-P", "-c", "import subprocess, cnnexp; print(cnnexp.__file__)"]
+    found = subprocess.run(where, env=own_process.user_variables(), check=True, capture_output=True, text=True)
     assert found.stdout.strip() == cnnexp.__file__
 
 

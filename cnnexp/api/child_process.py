@@ -139,7 +139,7 @@ class ChildProcess:
 
 
 def _environment(*, captured: bool) -> Mapping[str, str]:
-    return own_process.variables(**({"COLUMNS": _COLUMNS, "PYTHONIOENCODING": "utf-8"} if captured else {}))
+    return own_process.user_variables(**({"COLUMNS": _COLUMNS, "PYTHONIOENCODING": "utf-8"} if captured else {}))
 
 
 def _meaning(code: int) -> str:

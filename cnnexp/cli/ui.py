@@ -163,7 +163,7 @@ def serving(uri: str, port: int) -> "Iterator[subprocess.Popen[str]]":
     arguments = ["--host", _HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", _UVICORN]
     process = subprocess.Popen(
         own_process.command_of("mlflow", "server", *arguments),
-        env={**_ENVIRONMENT, **origin, **own_process.variables(**store)},
+        env={**_ENVIRONMENT, **origin, **os.environ, **store, own_process.SAFE_PATH: "1"},
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",

@@ -119,7 +119,7 @@ def _worker_process() -> Iterator["_WorkerProcess"]:
         [sys.executable, "-P", "-c", "from cnnexp.datasets.decoding.worker import run_worker; run_worker()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=own_process.variables(**_KEEP_MEMORY, **_ONE_THREAD),
+        env=own_process.user_variables(**_KEEP_MEMORY, **_ONE_THREAD),
         start_new_session=True,  # Ctrl-C is for the main process, which then ends this one
     )
     try:

@@ -10,6 +10,7 @@ module by its `__file__`. `tests/test_sweep_executor.py` fails where a version o
 
 import multiprocessing
 import multiprocessing.util
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from multiprocessing.context import ForkServerContext
 
 from cnnexp.system import own_process
 from cnnexp.system.environment import environment
+from cnnexp.system.own_process import SAFE_PATH
 
 # Libraries that would start threads when they are imported; a process must be forked while it has only one.
 _ONE_THREAD = {
@@ -27,6 +29,7 @@ _ONE_THREAD = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 
+UNTIL_IMPORTED = "cnnexp"  # value of SAFE_PATH: whoever is started from a worker has the variables of the user
 FOLDER = "CNNEXP_FORKSERVER_FOLDER"  # environment variable of the fork server
 
 
@@ -34,10 +37,11 @@ def start() -> ForkServerContext:
     """Start the fork server unless it is running; do not wait for its imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cnnexp.sweeps.executors.preload"])
-    with environment(own_process.search_path()):
+    safe = {SAFE_PATH: os.environ.get(SAFE_PATH) or UNTIL_IMPORTED}
+    with environment(safe):
         resource_tracker.ensure_running()  # before interrupts are blocked, because starting it unblocks them
     folder = {FOLDER: multiprocessing.util.get_temp_dir()}  # of its socket, removed by whichever process ends last
-    with environment({**_ONE_THREAD, **folder, **own_process.search_path()}), _interrupts_blocked():
+    with environment({**_ONE_THREAD, **folder, **own_process.location(), **safe}), _interrupts_blocked():
         forkserver.ensure_running()
     return context
 

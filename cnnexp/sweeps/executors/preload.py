@@ -4,8 +4,9 @@ import atexit
 import os
 import shutil
 
-from cnnexp.sweeps.executors.forkserver import FOLDER
+from cnnexp.sweeps.executors.forkserver import FOLDER, UNTIL_IMPORTED
 from cnnexp.system import quiet
+from cnnexp.system.own_process import SAFE_PATH
 from cnnexp.system.quiet import heavy_imports
 
 _STARTED_BY = os.getppid()
@@ -18,6 +19,8 @@ def _remove_folder() -> None:
         shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
+if os.environ.get(SAFE_PATH) == UNTIL_IMPORTED:
+    del os.environ[SAFE_PATH]
 quiet.set_environment()
 # Frozen: the garbage collector of a fork does not touch, and thereby copy, the memory pages that it shares.
 with quiet.without_announcements(), heavy_imports():
