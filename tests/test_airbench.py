@@ -15,6 +15,7 @@ from cnnexp.models.names import WHITENING
 from cnnexp.models.whitening import second_moments, whitening_kernel
 from cnnexp.records import Scaling
 from cnnexp.runs import experiment
+from cnnexp.runs.prepare import load
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.saved import open_model
 from cnnexp.saved.export import export
@@ -143,7 +144,7 @@ def kernel_of(model):
 
 
 def test_a_run_whitens_by_its_training_images_and_misses_no_training_of_that_layer(config, result, tmp_path):
-    splits, _ = experiment.load(config, None, lambda *_: None)
+    splits, _ = load(config, None, lambda *_: None)
     whitened = build_model(
         config.model,
         input_shape=(8, 8, 1),

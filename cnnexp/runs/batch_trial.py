@@ -21,16 +21,16 @@ def main() -> int:
     config, sizes = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     quiet.import_tensorflow()
-    from cnnexp.runs import experiment
+    from cnnexp.runs.prepare import load, prepare
     from cnnexp.runs.resolved_settings import resolve
     from cnnexp.runs.starting_network import starting_network
     from cnnexp.training import is_memory_shortage
 
     try:
         with starting_network(config) as pretrained:
-            splits, _ = experiment.load(config, pretrained, on_progress=lambda *_: None)
+            splits, _ = load(config, pretrained, on_progress=lambda *_: None)
             settings = resolve(config, splits, pretrained=pretrained)
-            model, network_training, _ = experiment.prepare(
+            model, network_training, _ = prepare(
                 config,
                 splits,
                 settings,

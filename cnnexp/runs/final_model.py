@@ -13,8 +13,8 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.models import mean_of
 from cnnexp.records import EpochValues, FoldResult, FoundAccumulation, FoundLearningRate, History, PretrainedNetwork
-from cnnexp.runs import experiment
 from cnnexp.runs.pooled import median_epochs
+from cnnexp.runs.prepare import prepare
 from cnnexp.runs.resolved_settings import ResolvedSettings
 from cnnexp.runs.split_outputs import OutputsOfImages, SplitOutputs
 from cnnexp.runs.train_network import NetworkTraining
@@ -94,7 +94,7 @@ def prepare_final(
         return FinalTraining(
             config=config, settings=settings, model=model, found=None, splits=splits, network_training=None
         )
-    model, network_training, found = experiment.prepare(
+    model, network_training, found = prepare(
         _without_selection(config),
         dataclasses.replace(splits, validation=_watched(splits)),
         settings,

@@ -29,7 +29,7 @@ from cnnexp.diagnosis.refitted_head import head_finding, with_refitted_head
 from cnnexp.diagnosis.unlearned import after_trials, unlearnable
 from cnnexp.records import Finding, PretrainedNetwork, RecordedPredictions
 from cnnexp.records.catalogue import UNKNOWN
-from cnnexp.runs import experiment
+from cnnexp.runs.prepare import load
 from cnnexp.runs.probes.asked_again import ask_again
 from cnnexp.runs.probes.one_batch import OVERRIDES as ONE_BATCH
 from cnnexp.runs.probes.one_batch import learn_one_batch
@@ -113,7 +113,7 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
     if config.data.has_folds:  # its folds have no validation images in common
         return tuple(run.recorded)
     with starting_network(config) as pretrained:
-        splits, report = experiment.load(config, pretrained, on_progress)
+        splits, report = load(config, pretrained, on_progress)
         resolved = resolve(config, splits, pretrained=pretrained)
         threads = resolved.threads
         configure_tensorflow(

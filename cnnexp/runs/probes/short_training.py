@@ -13,7 +13,7 @@ from cnnexp.config import ExperimentConfig
 from cnnexp.datasets import Split, Splits
 from cnnexp.errors import NonFiniteLossError
 from cnnexp.records import EpochValues, PretrainedNetwork, Scaling
-from cnnexp.runs import experiment
+from cnnexp.runs.prepare import prepare
 from cnnexp.runs.resolved_settings import resolve
 
 MOST_IMAGES = 4_000  # to train on; so many tell a setting that keeps a network from learning
@@ -62,7 +62,7 @@ def train_briefly(
     settings = dataclasses.replace(settings, scaling=_scaled(settings.scaling, start.input_factor))
     rate = float("nan")
     try:
-        model, network_training, _ = experiment.prepare(
+        model, network_training, _ = prepare(
             config, few, settings, pretrained, graphs=None, on_epoch=on_epoch, on_progress=lambda *_: None
         )
         rate = float(network_training.config.optimizer.learning_rate)

@@ -20,7 +20,7 @@ from cnnexp.models import (
     without_saturation,
 )
 from cnnexp.records import Finding, NetworkFacts, PretrainedNetwork
-from cnnexp.runs import experiment
+from cnnexp.runs.prepare import prepare
 from cnnexp.runs.probes.short_training import ShortTraining, Start
 from cnnexp.runs.probes.trained_network import TrainedNetwork
 from cnnexp.runs.resolved_settings import resolve
@@ -73,7 +73,7 @@ def probe_structure(
     if accuracy >= GOOD or pretrained is not None:  # trained weights are right, whatever they look like
         return ProbedStructure(None)
     settings = resolve(config, splits)
-    model, training, _ = experiment.prepare(
+    model, training, _ = prepare(
         config, splits, settings, None, graphs=None, on_epoch=lambda _: False, on_progress=lambda *_: None
     )
     facts, loss = examine_network(model, first_images(splits)), loss_facts(training.loss)
