@@ -152,6 +152,9 @@ def store_that_takes_no_tags():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            if self.path.endswith("run_id=page"):
+                self._answer(200, "<html>Sign in</html>")
+                return
             known = self.path.endswith("run_id=s1")
             run = {"info": {"experiment_id": "7"}, "data": {"tags": [{"key": SWEEP_KEY, "value": "k"}]}}
             self._answer(200 if known else 404, {"run": run})
@@ -163,7 +166,7 @@ def store_that_takes_no_tags():
         def _answer(self, status, content):
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
+            self.wfile.write((content if isinstance(content, str) else json.dumps(content)).encode())
 
         def log_message(self, *_):
             pass
@@ -187,6 +190,9 @@ def test_a_sweep_whose_view_cannot_be_saved_opens_at_its_own_run():
         assert mlflow_ui.link(server, None) == f"{server}/?{view}#/experiments?{view}"
         with pytest.raises(TargetError, match="has no run 's2'"):
             mlflow_ui.link(server, "s2")
+        with pytest.raises(TrackingError, match=r"does not answer: what answers is no MLflow server"):
+            mlflow_ui.link(server, "page")
+        assert page_of(Receipt("page", "open", None, ""), uri=server) is None
     with pytest.raises(TrackingError, match="does not answer"):
         mlflow_ui.link(server, "s1")
     assert page_of(Receipt("s1", "open", None, ""), uri=server) is None

@@ -6,6 +6,7 @@ of the table. So the server also answers to a name of its own, which browsers an
 (RFC 6761), and links have that name where it is known here.
 """
 
+import http.client
 import ipaddress
 import os
 import shlex
@@ -183,7 +184,7 @@ def _wait_until_up(process: "subprocess.Popen[str]", port: int) -> None:
     while time.monotonic() < end and process.poll() is None:
         try:
             urllib.request.urlopen(f"{_address(port)}/health", timeout=1).close()
-        except OSError:
+        except (OSError, http.client.HTTPException):  # the latter where another program has the port
             time.sleep(0.2)
         else:
             return

@@ -8,6 +8,7 @@ browser.
 """
 
 import base64
+import http.client
 import json
 import os
 import urllib.error
@@ -91,7 +92,7 @@ def _save_view(store: StoreUri, experiment_id: str, *, key: str, view: str) -> b
 
 
 def _call(store: StoreUri, method: str, content: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Call MLflow's REST API; raise urllib's errors, which are OSErrors."""
+    """Call MLflow's REST API; raise urllib's errors, which are OSErrors, and one where something else answers."""
     request = urllib.request.Request(
         f"{store.without_credentials}/api/2.0/mlflow/{method}",
         data=None if content is None else json.dumps(content).encode(),
@@ -104,6 +105,8 @@ def _call(store: StoreUri, method: str, content: Mapping[str, str] | None = None
     except urllib.error.HTTPError as error:
         error.close()
         raise
+    except (ValueError, http.client.HTTPException) as error:
+        raise OSError("what answers is no MLflow server, but perhaps the sign-in page of a network") from error
 
 
 def _authorization(store: StoreUri) -> Mapping[str, str]:
