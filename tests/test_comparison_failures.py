@@ -192,6 +192,9 @@ def test_an_interval_stays_within_the_range_of_the_metric():
 def test_fisher_s_tea():
     assert fisher_exact(3, 4, 1, 4) == pytest.approx(0.4857142857)  # Fisher 1935, The Design of Experiments, two-sided
     assert fisher_exact(1, 12, 5, 12) == pytest.approx(stats.fisher_exact([[1, 11], [5, 7]]).pvalue)
+    assert fisher_exact(2, 2, 2, 2) == 1.0
+    many = stats.fisher_exact([[2200, 300], [6900, 600]]).pvalue  # parts of ten thousand test images
+    assert fisher_exact(2200, 2500, 6900, 7500) == pytest.approx(many, rel=1e-9)
 
 
 def test_rows_that_differ_are_told_where_a_failure_elsewhere_forbids_the_effect():

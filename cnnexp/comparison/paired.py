@@ -3,7 +3,6 @@
 All take differences or discordant counts, so that nothing here knows what was compared.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
+_EQUAL = 1e-7  # logarithms of numbers of ways that differ by less are of the same number
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ def clipped(estimate: Estimate, low: float | None, high: float | None) -> Estima
 
 def fisher_exact(hits: int, tries: int, other_hits: int, other_tries: int) -> float:
     """Two-sided p of Fisher's exact test that two shares of counts are the same."""
-    total, all_hits = tries + other_tries, hits + other_hits
-    ways = {
-        k: math.comb(tries, k) * math.comb(other_tries, all_hits - k)
-        for k in range(max(0, all_hits - other_tries), min(tries, all_hits) + 1)
-    }
-    return sum(way for way in ways.values() if way <= ways[hits]) / math.comb(total, all_hits)
+    all_hits = hits + other_hits
+    k = np.arange(max(0, all_hits - other_tries), min(tries, all_hits) + 1)
+    log_ways = _log_choose(tries, k) + _log_choose(other_tries, all_hits - k)
+    ways = np.exp(log_ways - log_ways.max())
+    as_rare = log_ways <= log_ways[hits - k[0]] + _EQUAL
+    return float(ways[as_rare].sum() / ways.sum())
 
 
 def paired_t(differences: ArrayLike) -> PairedTest:
@@ -168,8 +168,16 @@ def in_points(difference: Estimate) -> str:
 
 def _binomial_half(k: int, n: int) -> float:
     """P(X = k) for n fair coins."""
-    log_choose = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
-    return float(np.exp(log_choose - n * np.log(2)))
+    return float(np.exp(_log_choose(n, k) - n * np.log(2)))
+
+
+def _log_choose(n: int, k: ArrayLike) -> NDArray[np.float64]:
+    """Logarithm of n over k."""
+    below = np.asarray(k)
+    logarithm: NDArray[np.float64] = (
+        special.gammaln(n + 1) - special.gammaln(below + 1) - special.gammaln(n - below + 1)
+    )
+    return logarithm
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
