@@ -4,6 +4,9 @@ from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
 from cnnexp.diagnosis.learning_rate import MINIMUM_STEPS
 from cnnexp.diagnosis.training_course import (
+    FEW_STEPS,
+    MANY_EPOCHS,
+    STOOD_STILL,
     fall_at_end,
     has_collapsed,
     has_learned_little,
@@ -13,18 +16,14 @@ from cnnexp.diagnosis.training_course import (
     training_losses,
 )
 from cnnexp.diagnosis.unlearned import learned_too_little, scores
-from cnnexp.diagnosis.unusual_rate import STOOD_STILL, times_usual
+from cnnexp.diagnosis.unusual_rate import times_usual
 from cnnexp.records import Finding
 from cnnexp.system.text import plural
 
 TINY = 8  # images a step: gradients of fewer are mostly noise, at any rate that suits larger batches
 LARGE = 128  # images a step; ordinary runs of development have 16 to 64
 USUAL = 32  # images a step, that is advised
-# Networks of development that made 25 to 125 steps in 25 epochs ended 1 to 7 points below the same with eight times as
-# many and more; the training loss of all of them still fell.
-FEW_STEPS = 150
 FEW_STEPS_AN_EPOCH = 6  # by theory: a step an image of a few hundred is an epoch of next to nothing
-MANY_EPOCHS = 5  # from here on, few steps are due to large batches and not to few epochs
 # Usual rates for batches of 32 images that are as noisy (Goyal et al. 2017); ordinary runs have up to 10.
 NOISY = 20.0
 

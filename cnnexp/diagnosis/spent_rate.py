@@ -10,7 +10,7 @@ SPENT = 0.1  # of the highest rate: below, nothing is learned any more
 SPENT_EARLY = 1 / 3  # share of the epochs as planned, where recipes of three stages begin the second
 # Fall of the training loss from then on, by its last value: 0.00 to 0.04 in 17 trainings of development whose rate fell
 # to a fifth or a half in each epoch. Where it was too high at first, what is left of it still serves.
-STOOD_STILL = 0.15
+LITTLE_SINCE = 0.15
 
 
 def detect_spent_rate(run: RunEvidence) -> Finding | None:
@@ -24,7 +24,7 @@ def detect_spent_rate(run: RunEvidence) -> Finding | None:
         return None
     losses = training_losses(run)
     before, after = float(losses[spent]), float(losses[-1])
-    stood_still = is_unfitted(run) and before - after <= STOOD_STILL * after
+    stood_still = is_unfitted(run) and before - after <= LITTLE_SINCE * after
     if not (stood_still or learned_too_little(run) or has_learned_little(run)):
         return None
     return Finding(

@@ -10,10 +10,19 @@ from dataclasses import replace
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, beats_majority, combination_interval
 from cnnexp.diagnosis.learning_rate import MINIMUM_STEPS
-from cnnexp.diagnosis.training_course import MINIMUM_EPOCHS, has_learned_little
+from cnnexp.diagnosis.training_course import (
+    FEW_STEPS,
+    MANY_EPOCHS,
+    MINIMUM_EPOCHS,
+    STOOD_STILL,
+    fall_at_end,
+    has_learned_little,
+    is_unfitted,
+    training_losses,
+)
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import UNKNOWN
-from cnnexp.system.text import listed
+from cnnexp.system.text import listed, plural
 
 # Neighbours by pixels are hardly better than a network that learned. Networks of development without a fault that hurts
 # were up to 5 points below them on digits of 8 × 8 pixels, where 2 of these are chance, from 1 below to 3 above on
@@ -21,6 +30,7 @@ from cnnexp.system.text import listed
 LEAST_GAP = 0.05
 SURE_GAP = 0.03  # low end of the 99 % interval; of a healthy run of digits by SGD it is 0.025
 ONE_BATCH_LEARNED = 0.9  # share of a batch that is seen again and again
+_TIMES = {1: "once", 2: "twice"}
 USUAL_REASONS = ("T2", "M1", "M3", "T3", "T1")
 
 
@@ -109,22 +119,21 @@ def unlearnable(one_batch: float, *, train_accuracy: float) -> Finding | None:
 
 
 def detect_few_epochs(run: RunEvidence) -> Finding | None:
-    """Report T3 when a network that learned too little saw its training images once or twice; a trend needs more.
+    """Report T3 when a network that learned too little saw its training images a few times; a trend needs more.
 
-    Of photographs, which nearest neighbours hardly tell, when most of the loss is left after a few dozen steps.
+    Where nearest neighbours do not tell, as of photographs, when much is left to learn after a few dozen steps.
     """
     epochs = len(run.history.epochs)
-    few_steps = run.history.steps < MINIMUM_STEPS and has_learned_little(run)
-    little = below_neighbours(run) is not None or few_steps
-    if epochs >= MINIMUM_EPOCHS or run.history.stopped_early or not little:
+    if run.history.stopped_early or not (_is_short(run) or (epochs < MINIMUM_EPOCHS and below_neighbours(run))):
         return None
     return Finding(
         id="T3",
         cause=3,
         title="under-trained",
         sentence=(
-            f"Training saw its images only {'once' if epochs == 1 else 'twice'}, and the network learned too little: "
-            f"{run.val_accuracy:.1%} of the validation images are right."
+            f"Training saw its images only {_TIMES.get(epochs, f'{epochs} times')}, in "
+            f"{plural(run.history.steps, 'step')}: {run.train_accuracy:.1%} of the training and {run.val_accuracy:.1%} "
+            "of the validation images are right."
         ),
         evidence={"epochs": epochs, "steps": run.history.steps} | scores(run),
         confidence=confidence_by(Basis.SETTINGS),
@@ -132,6 +141,16 @@ def detect_few_epochs(run: RunEvidence) -> Finding | None:
         repair=f"training.epochs={max(10, 4 * run.epochs)}",
         alternatives=("T2", "T6"),
     )
+
+
+def _is_short(run: RunEvidence) -> bool:
+    """Return whether a few epochs made so few steps that a network without trained weights has more to learn."""
+    epochs, steps = len(run.history.epochs), run.history.steps
+    if epochs < MINIMUM_EPOCHS and steps < MINIMUM_STEPS and has_learned_little(run):
+        return True
+    falls = epochs < MINIMUM_EPOCHS or fall_at_end(training_losses(run)) > STOOD_STILL
+    is_few = epochs < MANY_EPOCHS and steps < FEW_STEPS
+    return is_few and falls and is_unfitted(run) and run.network is not None
 
 
 def scores(run: RunEvidence) -> dict[str, float]:

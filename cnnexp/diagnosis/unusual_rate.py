@@ -2,7 +2,7 @@
 
 Such a rate need not keep a network from learning. It may cost a few points, and leave a network that is as good as its
 nearest neighbours, so that no score tells. A setting alone is no fault either. What is named is unusual and has left a
-trace: too large steps keep the training loss from falling where much of it is left, too small ones are on their way.
+trace: too large steps leave most of the loss, or keep it from falling; too small ones are on their way.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,8 @@ from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
 from cnnexp.diagnosis.learning_rate import find_failure
 from cnnexp.diagnosis.training_course import (
+    MANY_EPOCHS,
+    STOOD_STILL,
     fall_at_end,
     has_learned_little,
     is_unfitted,
@@ -32,10 +34,6 @@ USUAL_RATES: Mapping[str, float] = {
 }
 USUAL_MOMENTUM = 0.9  # of SGD, in nearly all recipes
 HIGH, LOW = 8.0, 1 / 8  # usual rates; ordinary runs of development have 0.7 to 5
-# Fall of the training loss in the last quarter of the epochs, by its last value. Of digits, clothes and photographs at
-# 20 usual rates it was -0.14 to 0.04, once 0.07, at two 0.07 to 0.13 where as many images were unfitted.
-STOOD_STILL = 0.05
-LEAST_EPOCHS = 5  # in fewer, a quarter of the epochs is one, which says nothing of a trend
 ADD_UP = ("rmsprop", "sgd")  # optimizers whose steps momentum multiplies
 
 
@@ -58,14 +56,14 @@ def detect_unusual_rate(run: RunEvidence) -> Finding | None:
     Not of a network that began with trained weights: which rate suits depends on how many of them are trained.
     """
     epochs = run.history.epochs
-    if run.network is None or len(epochs) < LEAST_EPOCHS or not is_unfitted(run) or find_failure(run) is not None:
+    if run.network is None or len(epochs) < MANY_EPOCHS or not is_unfitted(run) or find_failure(run) is not None:
         return None
     late = [epoch.learning_rate for epoch in epochs[-last_quarter(len(epochs)) :]]
     highest, lowest = times_usual(run, max(one.learning_rate for one in epochs)), times_usual(run, min(late))
-    fall = fall_at_end(training_losses(run))
-    if lowest is not None and lowest >= HIGH and fall <= STOOD_STILL:
+    fall, little = fall_at_end(training_losses(run)), has_learned_little(run)
+    if lowest is not None and lowest >= HIGH and (little or fall <= STOOD_STILL):
         return _finding(run, lowest, fall)
-    on_its_way = fall > STOOD_STILL or (fall > 0 and has_learned_little(run))  # much is left: little of it is enough
+    on_its_way = fall > STOOD_STILL or (fall > 0 and little)  # much is left: a small share of it is enough
     if highest is not None and highest <= LOW and on_its_way:
         return _finding(run, highest, fall)
     return None
@@ -76,11 +74,7 @@ def _finding(run: RunEvidence, times: float, fall: float) -> Finding:
     is_momentum = too_high and _is_momentum(run, times)
     momentum = f" with a momentum of {run.momentum:g}" if is_momentum else ""
     size = f"{times:.2g} times" if too_high else f"1/{1 / times:.2g} of"
-    course = (
-        f"did not settle: the training loss {_moved(fall)}"
-        if too_high
-        else f"was not over: the loss fell by {fall:.0%}"
-    )
+    course = f"{_problem(fall, too_high=too_high)}: the training loss {_moved(fall)}"
     return Finding(
         id="T1" if too_high else "T2",
         cause=3,
@@ -106,5 +100,12 @@ def _is_momentum(run: RunEvidence, times: float) -> bool:
     return run.momentum > USUAL_MOMENTUM and times * (1 - run.momentum) / (1 - USUAL_MOMENTUM) < HIGH
 
 
+def _problem(fall: float, *, too_high: bool) -> str:
+    if too_high:
+        return "did not settle" if fall <= STOOD_STILL else "learned little"
+    return "was not over"
+
+
 def _moved(fall: float) -> str:
-    return f"fell by only {fall:.0%}" if fall >= 0.005 else f"rose by {-fall:.0%}" if fall <= -0.005 else "stood still"
+    only = "only " if fall <= STOOD_STILL else ""
+    return f"fell by {only}{fall:.0%}" if fall >= 0.005 else f"rose by {-fall:.0%}" if fall <= -0.005 else "stood still"
