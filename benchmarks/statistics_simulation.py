@@ -41,6 +41,18 @@ class Design:
     name: str
     levels: dict[str, tuple[str, ...]]
     seeds: int
+    one_at_a_time: bool = False  # changed from the first levels, not crossed
+
+    def combinations(self) -> list[tuple[str, ...]]:
+        if not self.one_at_a_time:
+            return list(product(*self.levels.values()))
+        usual = tuple(levels[0] for levels in self.levels.values())
+        changed = [
+            (*usual[:place], level, *usual[place + 1 :])
+            for place, levels in enumerate(self.levels.values())
+            for level in levels[1:]
+        ]
+        return [usual, *changed]
 
 
 NULL_DESIGNS = (
@@ -49,6 +61,12 @@ NULL_DESIGNS = (
     Design("12 settings x 5 seeds", {"optimizer.learning_rate": tuple(f"{2.0**-k:g}" for k in range(12))}, 5),
     Design("2 x 3 settings x 5 seeds", {"a.x": ("0", "1"), "b.y": ("0", "1", "2")}, 5),
     Design("3 x 3 settings x 10 seeds", {"a.x": ("0", "1", "2"), "b.y": ("0", "1", "2")}, 10),
+    Design(
+        "8 settings, one change at a time x 5 seeds",
+        {"a.x": ("1", "0"), "b.y": ("1", "0", "2"), "c.z": ("1", "0", "2"), "d.w": ("1", "0", "2")},
+        5,
+        one_at_a_time=True,
+    ),
 )
 
 
@@ -77,7 +95,7 @@ def simulated_sweep(
     """Return a sweep of which a share of the runs, whatever their settings, learn nothing."""
     seed_effects = rng.normal(0, SEED_SD, design.seeds)
     runs = []
-    for values in product(*design.levels.values()):
+    for values in design.combinations():
         settings = dict(zip(design.levels, values, strict=True))
         gain = sum(gains.get(value, 0.0) for value in values)
         for seed in range(design.seeds):

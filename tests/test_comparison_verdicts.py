@@ -227,6 +227,30 @@ def test_repeats_of_a_seed_are_not_more_evidence():
     assert twice.rows[0].seeds == 5
 
 
+def test_rows_that_surely_differ_are_told_where_no_effect_is_shown():
+    """One change at a time: effects pair rows with a base of another luck, and the two changed rows have the same."""
+    luck = np.array([0.03, -0.02, 0.01, -0.03, 0.02])
+
+    def rows(lost):
+        return [
+            run
+            for seed in range(5)
+            for run in (
+                summary(0.9 + luck[seed], seed=seed, model__width="8", model__dense="32"),
+                summary(0.92 - luck[seed], seed=seed, model__width="16", model__dense="32"),
+                summary(0.92 - luck[seed] - lost - OWN_LUCK[seed], seed=seed, model__width="8", model__dense="64"),
+            )
+        ]
+
+    found, not_enough = (compare(rows(lost), metric_name="test/accuracy", by=()) for lost in (0.02, 0.003))
+    assert not any(effect.difference.more_than_chance for effect in found.effects)
+    assert [row.standing for row in found.rows] == [Standing.REFERENCE, Standing.ALIKE, Standing.WORSE]
+    assert verdict(found)[0] == "Model dense 32, model width 16 beats 1 of 2 other settings."
+    assert {row.standing for row in not_enough.rows[1:]} == {
+        Standing.ALIKE
+    }  # three pairs and 0.008 are 0.023: by itself a claim
+
+
 def test_unknown_names_get_a_suggestion():
     with pytest.raises(ConfigError, match=r"Did you mean test/accuracy\?"):
         compare(dropouts(0.0), metric_name="test/acuracy", by=())

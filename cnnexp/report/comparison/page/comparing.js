@@ -11,6 +11,7 @@ import { accuracyDifference, holm, mcNemarMidP, mean, meanInterval } from "#stat
 import { finished } from "#steps";
 
 const LEVEL = 0.04;
+const STRICTER = 4; // times as small a p for rows where no effect of several settings is more than chance
 const MODELS_COMPARED = 12;
 
 /** Compare `runs` (indices) in a metric, by the settings in `by`; null where none of them has it. */
@@ -171,9 +172,12 @@ function controlErrorRate(overSeeds, effects, together, varying, rows, adjusted)
   }
   const tested = effects.filter(({ difference }) => difference.pAdjusted !== null);
   if (tested.length && !together.length && tested.every(({ difference }) => difference.pAdjusted > LEVEL)) {
-    const notClaimed = (difference) =>
-      difference && (difference.pAdjusted === null ? difference : { ...difference, pAdjusted: 1 });
-    return { overSeeds: overSeeds.map(([claimed, ofAll]) => [notClaimed(claimed), ofAll]), effects };
+    const stricter = (difference) =>
+      difference &&
+      (difference.pAdjusted === null
+        ? difference
+        : { ...difference, pAdjusted: Math.min(1, STRICTER * difference.pAdjusted) });
+    return { overSeeds: overSeeds.map(([claimed, ofAll]) => [stricter(claimed), ofAll]), effects };
   }
   return { overSeeds, effects };
 }
