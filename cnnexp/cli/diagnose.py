@@ -12,7 +12,7 @@ import yaml
 from cnnexp.cli.outputs import STDOUT, refuse_to_mix, write_document
 from cnnexp.cli.targets import is_exported
 from cnnexp.compose import changed_overrides, compose_config, recorded_overrides
-from cnnexp.diagnosis.interventions import FITTED
+from cnnexp.diagnosis.training_course import FITTED
 from cnnexp.errors import ConfigError, DataError, ModelError
 from cnnexp.records import RunSummary
 from cnnexp.report.console import open_console

@@ -4,8 +4,7 @@ import re
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
-from cnnexp.diagnosis.network_faults import FITTED
-from cnnexp.diagnosis.training_course import has_learned_little
+from cnnexp.diagnosis.training_course import has_learned_little, is_unfitted
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
@@ -19,7 +18,7 @@ def detect_breaking_augmentation(run: RunEvidence) -> Finding | None:
     found = re.search(r"\brotation ([\d.]+)", run.augmentation)
     if found is None or float(found[1]) < WIDE:
         return None
-    if run.train_accuracy >= FITTED or not (learned_too_little(run) or has_learned_little(run)):
+    if not is_unfitted(run) or not (learned_too_little(run) or has_learned_little(run)):
         return None
     return Finding(
         id="P8",

@@ -32,7 +32,6 @@ STRONG_DECAY, USUAL_DECAY = 0.1, 0.004  # by theory, times the rate; that of con
 STRONG_MOMENTUM = 0.97  # steps of SGD add up to 33, of the usual 0.9 to 10
 SMALL_NORM = 0.01  # of the whole gradient: a hundredth of 1, at which it is usually clipped, shortens nearly every step
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
-FITTED = 0.95  # accuracy on training images, from which no setting keeps a network from learning them
 OWN_OPTIMIZERS = ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")
 OWN_LOSSES = ("cross_entropy", "focal")
 OWN_SCHEDULES = ("constant", "cosine", "exponential", "linear", "one_cycle", "plateau", "step", "warmup_cosine")

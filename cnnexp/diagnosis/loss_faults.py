@@ -4,8 +4,8 @@ import math
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
-from cnnexp.diagnosis.network_faults import FITTED, GOOD
-from cnnexp.diagnosis.training_course import has_learned_little
+from cnnexp.diagnosis.network_faults import GOOD
+from cnnexp.diagnosis.training_course import has_learned_little, is_unfitted
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding, LossFacts
 from cnnexp.records.catalogue import NAMES
@@ -43,7 +43,7 @@ def detect_loss_mismatch(run: RunEvidence) -> Finding | None:
     if run.loss is None or run.val_accuracy >= GOOD:
         return None
     says = loss_fault(run.loss)
-    unfitted = run.train_accuracy < FITTED or learned_too_little(run) or has_learned_little(run)
+    unfitted = is_unfitted(run) or learned_too_little(run) or has_learned_little(run)
     return loss_finding(run.loss, says, accuracy=run.val_accuracy) if says is not None and unfitted else None
 
 

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
-from cnnexp.diagnosis.training_course import has_learned_little, has_moved
+from cnnexp.diagnosis.training_course import has_learned_little, has_moved, is_unfitted
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding, NetworkFacts
 from cnnexp.records.catalogue import NAMES
@@ -30,7 +30,6 @@ LEAST_SPREAD = 0.02  # of what the last layer gives, between images; of these ne
 MOST_ALIKE = 0.9  # share of a layer's units; random weights have none that are alike
 MOST_DEAD = 0.95  # share of a layer's units; of few images that are alike, random weights leave up to 0.5 silent
 MOST_LINEAR = 0.75  # share of the layers; inverted bottlenecks leave one in three without activation, ConvNeXt two
-FITTED = 0.95  # accuracy on the training images, from which a network is no worse for its beginning
 GOOD = 0.97  # accuracy on validation images, from which nothing that matters can be gained
 STALE = 0.10  # accuracy on training images in training, above that of the same images afterwards ...
 SURELY_STALE = 0.05  # ... and at the low end of its 99 % interval; dropout and learning on the way only lower it
@@ -87,7 +86,7 @@ def structure_finding(fault: StructureFault, *, accuracy: float) -> Finding:
 
 
 def _is_unfitted(run: RunEvidence) -> bool:
-    return run.train_accuracy < FITTED or learned_too_little(run) or has_learned_little(run)
+    return is_unfitted(run) or learned_too_little(run) or has_learned_little(run)
 
 
 def _of_input(facts: NetworkFacts, *, limits: tuple[float, float]) -> StructureFault | None:

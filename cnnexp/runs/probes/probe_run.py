@@ -16,7 +16,6 @@ from cnnexp.datasets import Splits
 from cnnexp.diagnosis import rank
 from cnnexp.diagnosis.confidence import Basis
 from cnnexp.diagnosis.interventions import (
-    FITTED,
     Intervention,
     Outcome,
     interventions,
@@ -26,6 +25,7 @@ from cnnexp.diagnosis.interventions import (
 )
 from cnnexp.diagnosis.refitted_head import ASKED_FOR as HEAD_ASKED_FOR
 from cnnexp.diagnosis.refitted_head import head_finding, with_refitted_head
+from cnnexp.diagnosis.training_course import FITTED
 from cnnexp.diagnosis.unlearned import after_trials, unlearnable
 from cnnexp.records import Finding, PretrainedNetwork, RecordedPredictions
 from cnnexp.records.catalogue import UNKNOWN
