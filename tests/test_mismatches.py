@@ -333,7 +333,7 @@ def test_what_a_detector_was_fitted_on_is_part_of_its_key(tmp_path, monkeypatch)
 
     assert [fitted("a", 100), fitted("b", 120), fitted("a", 100)] == [100, 120, 100]
     assert fits == ["a", "b"]
-    with pytest.raises(ModelError, match="takes 100 images"):
+    with pytest.raises(ModelError, match="There are 99 images"):
         fitted("c", 99)
 
 
