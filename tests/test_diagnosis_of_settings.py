@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cnnexp.compose import compose_config
+from cnnexp.config.defaults import CONF
 from cnnexp.diagnosis import diagnose, failed_learning
+from cnnexp.diagnosis.interventions import OWN_SCHEDULES
+from cnnexp.diagnosis.strong_decay import USUAL_DECAY
+from cnnexp.diagnosis.unusual_rate import in_usual_rates
 from cnnexp.records import NetworkFacts
 from support.diagnosed_runs import diagonal, evaluation, history, run
 
@@ -113,3 +118,12 @@ NO_FAULT = {
 @pytest.mark.parametrize("made", NO_FAULT.values(), ids=NO_FAULT)
 def test_neither_a_setting_nor_a_trace_alone_is_a_fault(made):
     assert not {"T1", "T2", "T3", "T5", "T6", "T8", "M3"} & {finding.id for finding in diagnose(made)}
+
+
+def test_what_counts_as_usual_is_what_the_options_set():
+    for name in sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml")):
+        optimizer = compose_config([f"optimizer={name}"]).optimizer
+        momentum = getattr(optimizer, "momentum", 0.0)
+        assert in_usual_rates(name, float(optimizer.learning_rate), momentum=momentum) == pytest.approx(1), name
+    assert set(OWN_SCHEDULES) == {path.stem for path in (CONF / "schedule").glob("*.yaml")}
+    assert compose_config(["optimizer=adamw"]).optimizer.weight_decay == USUAL_DECAY

@@ -15,6 +15,7 @@ from typing import Any
 from cnnexp.diagnosis.confidence import Basis, confidence_by, of_likeliest
 from cnnexp.diagnosis.intervals import combination_interval
 from cnnexp.diagnosis.spent_rate import SPENT, SPENT_EARLY
+from cnnexp.diagnosis.strong_decay import USUAL_DECAY
 from cnnexp.diagnosis.unusual_rate import HIGH, LOW, USUAL_MOMENTUM, in_usual_rates
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
@@ -28,7 +29,7 @@ AGREES = 0.1  # of accuracy, that two kinds of evidence for one fault outweigh; 
 USUAL_BATCH = 32  # that of conf/training/default.yaml
 TINY_BATCH, HUGE_BATCH = 8, 128  # images a step, from which on another batch size is tried
 WIDER, WIDER_NARROW, NARROW = 4, 8, 8  # times the filters and units, of networks with fewer filters than the last
-STRONG_DECAY, USUAL_DECAY = 0.1, 0.004  # by theory, times the rate; that of conf/optimizer/adamw.yaml
+STRONG_DECAY = 0.1  # by theory, times the rate
 STRONG_MOMENTUM = 0.97  # steps of SGD add up to 33, of the usual 0.9 to 10
 SMALL_NORM = 0.01  # of the whole gradient: a hundredth of 1, at which it is usually clipped, shortens nearly every step
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
@@ -71,7 +72,7 @@ def _of_optimizer(optimizer: Mapping[str, Any]) -> Iterator[Intervention]:
         usual = (f"optimizer.momentum={USUAL_MOMENTUM}",)
         yield Intervention("T1", usual, "with a usual momentum", extreme=True)
     if (optimizer.get("weight_decay") or 0) >= STRONG_DECAY:
-        usual = (f"optimizer.weight_decay={USUAL_DECAY}",)
+        usual = (f"optimizer.weight_decay={USUAL_DECAY:g}",)
         yield Intervention("M3", usual, "with a usual weight decay", extreme=True)
     if 0 < (optimizer.get("clip_norm") or 0) <= SMALL_NORM:
         yield Intervention("T8", ("optimizer.clip_norm=null",), "without clipping gradients", extreme=True)

@@ -9,7 +9,7 @@ from cnnexp.records import Finding
 # Share of each weight that a step takes away, at the highest rate; 0.001 halves a weight in 700 steps. Recipes of
 # vision transformers have up to 0.0003 (a rate of 0.001 times 0.3), the usual settings of AdamW here 0.000004.
 STRONG = 0.0006
-ADVISED = 0.004  # that of conf/optimizer/adamw.yaml
+USUAL_DECAY = 0.004  # that of conf/optimizer/adamw.yaml
 
 
 def detect_strong_decay(run: RunEvidence) -> Finding | None:
@@ -29,6 +29,6 @@ def detect_strong_decay(run: RunEvidence) -> Finding | None:
         evidence={"weight_decay": run.weight_decay, "share_of_a_step": share} | scores(run),
         confidence=confidence_by(Basis.SETTINGS),
         basis=Basis.SETTINGS,
-        repair=f"optimizer.weight_decay={ADVISED:g}",
+        repair=f"optimizer.weight_decay={USUAL_DECAY:g}",
         alternatives=("T3", "M1"),
     )

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from cnnexp.models.fast_activations import faster
 from cnnexp.models.fast_depthwise import depthwise
-from cnnexp.portable.fast_groups import has_fast_groups
+from cnnexp.portable.fast_groups import FastLayer, has_fast_groups
 
 
 def with_fast_layers(model: keras.Model, *, training: bool) -> keras.Model:
@@ -118,20 +118,7 @@ def _has_slow_activation(layer: Any) -> bool:  # noqa: ANN401
     )
 
 
-class _Fast(keras.layers.Layer):  # type: ignore[misc]
-    """A layer that computes what a Keras layer does, with its variables and in its precision."""
-
-    def __init__(self, plain: keras.layers.Layer) -> None:
-        super().__init__(dtype=plain.dtype_policy, autocast=False)
-        self._plain = plain
-        self.supports_masking = True
-
-    def compute_output_shape(self, input_shape: Any) -> Any:  # noqa: ANN401 - as Keras hands shapes on
-        """Return the shape of the output, which Keras would trace the layer for."""
-        return self._plain.compute_output_shape(input_shape)
-
-
-class FusedNormalization(_Fast):
+class FusedNormalization(FastLayer):
     """Batch normalization of (N, H, W, C) by TensorFlow's one operation."""
 
     def call(self, x: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -163,7 +150,7 @@ class FusedNormalization(_Fast):
         )
 
 
-class FastActivation(_Fast):
+class FastActivation(FastLayer):
     """An activation by fewer operations."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -198,7 +185,7 @@ class FastConvolution(FastActivation):
         return self._activated(y)
 
 
-class FoldedConvolution(_Fast):
+class FoldedConvolution(FastLayer):
     """A convolution, and the normalization of what it computes by the stored statistics, as one convolution."""
 
     def __init__(self, plain: keras.layers.Layer, normalization: keras.layers.BatchNormalization) -> None:

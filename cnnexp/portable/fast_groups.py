@@ -43,8 +43,8 @@ def has_fast_groups(dtype: str) -> bool:
     return True
 
 
-class FastGroups(keras.layers.Layer):  # type: ignore[misc]
-    """A convolution in groups, with the variables of Keras's layer and in its precision."""
+class FastLayer(keras.layers.Layer):  # type: ignore[misc]
+    """A layer that computes what a Keras layer does, with its variables and in its precision."""
 
     def __init__(self, plain: keras.layers.Conv2D) -> None:
         super().__init__(dtype=plain.dtype_policy, autocast=False)
@@ -54,6 +54,10 @@ class FastGroups(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_shape(self, input_shape: Any) -> Any:  # noqa: ANN401 - as Keras hands shapes on
         """Return the shape of the output, which Keras would trace the layer for."""
         return self._plain.compute_output_shape(input_shape)
+
+
+class FastGroups(FastLayer):
+    """A convolution in groups."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return what the layer makes of x (N, H, W, C)."""

@@ -23,8 +23,11 @@ MOST_SECONDS = 3.0
 TIMED = 16  # images, by which the time is estimated
 
 
-def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float) -> RunImages:
-    """Return images to try changes on: so many that it takes a small part of the `seconds` of training."""
+def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float, limit: float = 1.0) -> RunImages:
+    """Return images to try changes on: so many that it takes a small part of the `seconds` of training.
+
+    What takes at most `limit` times what a run may spend at its end is quick.
+    """
 
     def predict(images: Images) -> Labels:
         best: Labels = network.logits(images, np.arange(len(images))).argmax(axis=1)
@@ -41,7 +44,7 @@ def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float
         return (CHANGES_TRIED * _seconds(predict, few) + CHANGES_MADE * _seconds(statistics_of, few)) / len(few)
 
     def is_quick() -> bool:
-        return FEWEST_TRIED * of_an_image() <= max(MOST_SECONDS, SHARE_OF_TRAINING * seconds)
+        return FEWEST_TRIED * of_an_image() <= limit * max(MOST_SECONDS, SHARE_OF_TRAINING * seconds)
 
     def sample(split: str) -> Sample:
         allowed = max(LEAST_SECONDS, SHARE_OF_TRAINING * seconds)
