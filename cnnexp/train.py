@@ -54,6 +54,7 @@ def run(cfg: DictConfig) -> float:
     cause, because Hydra announces an exception with a line of its own.
     """
     from cnnexp.sweeps.context import SweepContext
+    from cnnexp.sweeps.sweep_records import config_dir_of
 
     try:
         hydra_config = HydraConfig.get()
@@ -62,6 +63,7 @@ def run(cfg: DictConfig) -> float:
             overrides=hydra_config.overrides.task,
             sweep=SweepContext.from_environment(),
             folder=Path(hydra_config.sweep.dir),
+            config_dir=config_dir_of(hydra_config),
         )
     except CnnexpError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
@@ -69,12 +71,19 @@ def run(cfg: DictConfig) -> float:
         raise SystemExit(error.exit_code) from error
 
 
-def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepContext", folder: Path) -> float:
+def train(
+    config: ExperimentConfig,
+    *,
+    overrides: Sequence[str],
+    sweep: "SweepContext",
+    folder: Path,
+    config_dir: str | None = None,
+) -> float:
     """Train, judge and record one configuration; return ``sweep.objective``, by default best/val_loss.
 
     `overrides` are those it was composed with: they name the run, and say which settings are worth a column.
     `sweep` is the run's place in a sweep under an external launcher. With `data.folds` there are several runs, in
-    processes of their own; `folder` is for what these print.
+    processes of their own; `folder` is for what these print. `config_dir` is the folder of further YAML files.
 
     Raises:
         CnnexpError: the data, the store or the training failed; the record says how.
@@ -84,15 +93,16 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
 
     if not sweep.tags:  # not a run of cnnexp's sweepers
         config.sweep.refuse_lists()
-    from cnnexp.runs.starting_network import pinned
+    from cnnexp.runs.starting_network import pinned, pinned_overrides
 
+    name = config.tracking.run_name or run_name(config, overrides)
     config = pinned(config)
+    overrides = pinned_overrides(config, overrides)
     require_gpu(config.training.device)
     if config.data.has_folds:
         config.training.refuse_several_machines()
     if config.training.strategy == "multi_worker":
         _require_machines(config.training)
-    name = config.tracking.run_name or run_name(config, overrides)
     print_title(name)  # before what takes seconds to import
     from cnnexp.runs.pretrained import find_pretrained
 
@@ -103,9 +113,13 @@ def train(config: ExperimentConfig, *, overrides: Sequence[str], sweep: "SweepCo
     if config.data.has_folds:
         from cnnexp.sweeps.folds_command import run_folds
 
-        metrics, receipt = run_folds(config, name=name, overrides=overrides, context=sweep, folder=folder)
+        metrics, receipt = run_folds(
+            config, name=name, overrides=overrides, context=sweep, folder=folder, config_dir=config_dir
+        )
     else:
-        outcome, receipt = _recorded(config, name=name, overrides=overrides, sweep=sweep, report=report)
+        outcome, receipt = _recorded(
+            config, name=name, overrides=overrides, sweep=sweep, report=report, config_dir=config_dir
+        )
         metrics = outcome.metrics
     report.closing(_closing(receipt, name=name, uri=config.tracking.uri))
     if not sweep.tags:
@@ -122,12 +136,18 @@ def _require_machines(training: TrainingConfig) -> None:
 
 
 def _recorded(
-    config: ExperimentConfig, *, name: str, overrides: Sequence[str], sweep: "SweepContext", report: "RunReport"
+    config: ExperimentConfig,
+    *,
+    name: str,
+    overrides: Sequence[str],
+    sweep: "SweepContext",
+    report: "RunReport",
+    config_dir: str | None,
 ) -> "tuple[Outcome, Receipt]":
     from cnnexp.sweeps.resumed_run import resumed_run
     from cnnexp.tracking import recording
 
-    resumed = resumed_run(config, name=name, overrides=overrides, context=sweep)
+    resumed = resumed_run(config, name=name, overrides=overrides, context=sweep, config_dir=config_dir)
     if resumed.run_id is not None:
         report.closing([("resuming", f"run {resumed.run_id[:6]}; training.resume=never starts another run")])
     if resumed.lost is not None:

@@ -297,6 +297,11 @@ def test_a_card_without_a_decision_is_what_it_was_and_an_impossible_one_is_refus
             1,
             "or want less: decision.sensitivity=0.98.",
         ),
+        (
+            ["decision.positive=eight", "decision.cost=5", "data.calibration=0"],
+            1,
+            "the split has 0, 0 of them. Add data.calibration=0.",
+        ),
     ],
 )
 def test_what_the_images_cannot_give_is_refused_before_training(words, code, message, home, monkeypatch, capfd):

@@ -20,7 +20,7 @@ from cnnexp.portable.reference import TrainingReference
 from cnnexp.records import DatasetInfo
 from cnnexp.runs.pretrained import data_for, notes_on, refuse_trained_images, trained_on
 from cnnexp.runs.resolved_settings import resolve_execution
-from cnnexp.runs.starting_network import pinned, starting_network
+from cnnexp.runs.starting_network import pinned, pinned_overrides, starting_network
 from cnnexp.sweeps.run_hash import hash_run
 from cnnexp.training import Network, to_bytes
 from support import trained_model
@@ -183,5 +183,12 @@ def test_a_run_that_continues_is_evaluated_with_the_scaling_of_its_network(folde
     assert main(["model=from_run", f"model.run={folder}", *short, "optimizer=adam", "schedule=constant"]) == 0
     assert main(["evaluate", "latest"]) == 0
     assert "no difference shown" in capsys.readouterr().out
-    evaluation, _ = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"])
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    evaluation, trained = client.search_runs(["1"])
     assert evaluation.data.params["data.scaling"] == "unit"  # by the card: as the network of the digits scales
+    client.set_terminated(client.create_run("1").info.run_id, "KILLED")
+    latest = pinned(compose_config(["model=from_run", "model.run=latest"]))
+    assert latest.model.run == trained.info.run_id, "the same command goes on with the run that it began"
+    words = ["model=from_run", "model.run=latest", "seed=1"]
+    again = compose_config(pinned_overrides(latest, words))
+    assert (again.model.run, again.seed) == (trained.info.run_id, 1)

@@ -3,19 +3,25 @@
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from cnnexp.compose import compose_config
 from cnnexp.datasets import inspect_dataset, trainable_splits
+from cnnexp.datasets.cache.folder import entries
 from cnnexp.errors import CheckpointError, NonFiniteLossError
 from cnnexp.runs.checkpoint_folder import CheckpointFolder, StoppedRuns, is_kept, key_of
 from cnnexp.runs.origin import changes, origin_of
@@ -163,6 +169,38 @@ def test_runs_continue_one_another_by_what_they_are_asked_for():
     others = [("seed=1",), ("training.epochs=2",), ("data.limit=9",), ("tracking.experiment=b",), ("model=vgg",)]
     keys = [key(*overrides) for overrides in others] + [key(store="sqlite:///b"), key(parent="x"), key()]
     assert len(set(keys)) == len(keys)
+
+
+def test_the_same_path_in_another_folder_is_another_run(tmp_path, monkeypatch):
+    made = compose_config(["data=folder", "data.path=photos"])
+    monkeypatch.chdir(tmp_path)
+    here = key_of(made, store="s", tags={})
+    assert here == key_of(compose_config(["data=folder", f"data.path={tmp_path}/photos"]), store="s", tags={})
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert key_of(made, store="s", tags={}) != here
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_states_of_other_users_of_the_cache_are_in_nobodys_way():
+    with tempfile.TemporaryDirectory() as cache:
+        made = config(Path(cache))
+        theirs = held(made)
+        theirs.begin("record")
+        for folder in (Path(cache), theirs.path.parent):
+            folder.chmod(0o777)
+        os.seteuid(65534)
+        try:
+            mine = held(made)
+            assert mine.failure is None
+            assert mine.path != theirs.path
+            assert not is_kept("record", cache=cache)
+            assert not StoppedRuns.of(Path(cache)).folders
+            assert entries(Path(cache)) == ()
+            mine.remove()
+        finally:
+            os.seteuid(0)
+        theirs.remove()
 
 
 def test_what_has_changed_is_named():
@@ -351,6 +389,35 @@ def test_a_stopped_run_says_how_to_go_on_and_does(number, code, tmp_path, undist
     assert process.returncode == 0, again
     assert numbers(tmp_path) == undisturbed
     assert not folders(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_cache")
+def test_a_run_is_resumed_from_any_folder_with_its_relative_paths_and_presets(tmp_path):
+    home, elsewhere = tmp_path / "some home", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (home / "presets" / "experiment").mkdir(parents=True)
+    preset = "# @package _global_\ntraining:\n  epochs: 400\n  patience: null\n"
+    (home / "presets" / "experiment" / "mine.yaml").write_text(preset)
+    for number, image in enumerate(load_digits().images[:300]):
+        file = home / "photos" / str(number % 2) / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 15).astype(np.uint8)).save(file)
+    words = ["--config-dir=presets", "experiment=mine", "data=folder", "data.path=photos", "data.cache=cache"]
+    process = start(*words, folder=home, multirun=False)
+    wait_for(lambda: list(home.glob("cache/checkpoints/*/rest.state")), seconds=300)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=300)
+    (line,) = [line for line in printed.splitlines() if line.startswith("resume ")]
+    _, *command = shlex.split(line.partition("resume")[2])
+    for target in ("latest", command[command.index("resume") + 1]):
+        process = start(target, command[-1], "--finish", folder=elsewhere, command="resume")
+        again, _ = process.communicate(timeout=300)
+        assert (process.returncode == 0) is (target == "latest"), again
+    assert "is finished" in again
+    (run,) = recorded(home)[1]
+    assert (run.status, run.params["training.epochs"]) == ("FINISHED", "400")
+    assert not list(elsewhere.iterdir())
 
 
 @pytest.mark.slow

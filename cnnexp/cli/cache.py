@@ -14,6 +14,7 @@ from cnnexp.errors import ConfigError, DataError
 from cnnexp.report.console import open_console
 from cnnexp.report.table import Column, print_table
 from cnnexp.runs.checkpoint_folder import StoppedRuns
+from cnnexp.system.files import reason_of
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import file_size, plural, printable
 
@@ -61,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         _clear(folder, tuple(names)) if verb == "clear" else _list(folder)
     except OSError as error:
         raise DataError(
-            f"The cache folder {folder} cannot be {verb}ed: {error.strerror} ({error.filename}). "
+            f"The cache folder {folder} cannot be {verb}ed: {reason_of(error)}. "
             "Name another with data.cache=DIR, or see to its permissions."
         ) from error
     return 0

@@ -9,6 +9,7 @@
 It is removed when the run has finished, or was stopped a month ago. TensorFlow is not imported here.
 """
 
+import dataclasses
 import hashlib
 import json
 import secrets
@@ -25,7 +26,7 @@ from cnnexp.config.columns import values
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.errors import ConfigError, ModelError, NonFiniteLossError
 from cnnexp.system import locks
-from cnnexp.system.files import content_of, write_atomically, write_durably
+from cnnexp.system.files import content_of, is_there, write_atomically, write_durably
 
 _FINAL = (ConfigError, ModelError, NonFiniteLossError)  # the same command would fail again
 _KEPT = 30 * 24 * 3600  # seconds after its last state for which the folder of a stopped run is kept
@@ -37,9 +38,11 @@ _LOCK, _RUN, _ORIGIN = "lock", "run.json", "origin.json"
 def key_of(config: ExperimentConfig, *, store: str, tags: Mapping[str, str]) -> str:
     """Return what runs have in common that may continue one another: all that they are asked for, and the store.
 
-    `tags` place a run in its sweep. Data and code do not count: that they have changed since is to be said.
+    `tags` place a run in its sweep. Data and code do not count: that they have changed since is to be said; but where
+    the data are does, and a relative path is another place in another folder.
     """
-    settings = {name: value for name, setting, value in values(config) if setting.in_sweep_hash(value)}
+    located = dataclasses.replace(config, data=config.data.with_absolute_paths())
+    settings = {name: value for name, setting, value in values(located) if setting.in_sweep_hash(value)}
     return hashed([store, settings, dict(tags)])
 
 
@@ -86,14 +89,17 @@ class CheckpointFolder:
         """Return a new folder of the key."""
         if config.training.checkpoint_every is None:
             return cls()
-        base = _base(config.data.cache)
-        path = base / f"{key}-{secrets.token_hex(4)}"
+        base, made = _base(config.data.cache), None
         try:
             _remove_forgotten(base)
-            path.mkdir(parents=True, mode=0o700)
-            return cls(path, _held(path))
+            while True:
+                made = base / f"{key}-{secrets.token_hex(4)}"
+                made.mkdir(parents=True, mode=0o700)
+                if (lock := _held(made)) is not None:  # else a process that starts at the same moment has taken it
+                    return cls(made, lock)
         except OSError as error:
-            shutil.rmtree(path, ignore_errors=True)
+            if made is not None:
+                shutil.rmtree(made, ignore_errors=True)
             return cls(failure=error)
 
     @property
@@ -217,8 +223,8 @@ def _base(cache: str | None) -> Path:
 
 
 def _folders(base: Path, pattern: str) -> Iterator[Path]:
-    """Yield folders that a pattern names, the newest first."""
-    found = [path for path in base.glob(pattern) if (path / _LOCK).exists()]
+    """Yield folders that a pattern names, the newest first; those of other users of the cache cannot be seen into."""
+    found = [path for path in base.glob(pattern) if is_there(path / _LOCK)]
     yield from sorted(found, key=lambda path: -_modified(path))
 
 

@@ -48,7 +48,11 @@ def _require_images(config: DecisionConfig, splits: Splits, calibration: float) 
     least = fewest_positives(rule, wanted)
     if images >= MINIMUM_IMAGES and own >= least:
         return
-    repair = _repair(config.rule, images, own, least, calibration)
+    if calibration:
+        repair = _repair(config.rule, images, own, least, calibration)
+    else:  # none was wanted: it is taken from what is trained on now
+        train = splits.train.labels
+        repair = _repair(config.rule, len(train), int((train == positive).sum()), least, 1.0)
     raise DataError(
         f"decision.{rule}={wanted:g} needs at least {plural(MINIMUM_IMAGES, 'calibration image')}, {least} of them of "
         f"{config.positive}; the split has {images}, {own} of them. {repair}"

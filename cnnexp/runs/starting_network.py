@@ -1,14 +1,16 @@
 """The network that a run starts from, wherever it comes from: a package, Keras, or an earlier run."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnnexp.config import ExperimentConfig, FromRunConfig, PretrainedConfig
+from cnnexp.config import ExperimentConfig, FromRunConfig, Override, PretrainedConfig
 from cnnexp.models.backbones.weights import RANDOM
 from cnnexp.records import PretrainedNetwork
 from cnnexp.runs.pretrained import find_pretrained
+
+_RUN = "model.run"
 
 
 @contextmanager
@@ -49,13 +51,25 @@ def pinned(config: ExperimentConfig) -> ExperimentConfig:
             return config
 
 
+def pinned_overrides(config: ExperimentConfig, overrides: Sequence[str]) -> Sequence[str]:
+    """Return overrides that name the run which `config`, a pinned one, continues from: they mean it later, too."""
+    if not isinstance(config.model, FromRunConfig):
+        return overrides
+    others = [text for text in overrides if Override.parse(text).key != _RUN]
+    return [*others, str(Override.setting(_RUN, config.model.run))]
+
+
 def _run_id(run: str, *, store: str) -> str:
     from cnnexp.runs.earlier_run import is_exported
 
     if is_exported(run):
         return _absolute(run)
-    from cnnexp.tracking.recorded_model import recorded_model
+    from cnnexp.tracking.recorded_model import newest_with_model, recorded_model
+    from cnnexp.tracking.store.find_runs import LATEST, find_runs
 
+    if run == LATEST and [one.status != "FINISHED" for one in find_runs([run], uri=store)] == [True]:
+        # It may be the one that the same command began and that was stopped.
+        run = newest_with_model(store) or run
     return recorded_model(run, uri=store).run.run_id
 
 

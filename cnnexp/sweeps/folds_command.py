@@ -30,8 +30,8 @@ from cnnexp.tracking.tags import FOLD, FOLDS, PARENT, RUN_HASH, VARIED
 class _Above:
     """What is above the run of folds: nothing, or the sweep of an external launcher."""
 
-    def __init__(self, context: SweepContext, overrides: Sequence[str]) -> None:
-        self._tags = context.tags or tags_to_resume(overrides)
+    def __init__(self, context: SweepContext, overrides: Sequence[str], config_dir: str | None) -> None:
+        self._tags = context.tags or tags_to_resume(overrides, config_dir=config_dir)
         self._commit_reader = CommitReader.start(Path.cwd())
 
     @property
@@ -45,11 +45,17 @@ class _Above:
 
 
 def run_folds(
-    config: ExperimentConfig, *, name: str, overrides: Sequence[str], context: SweepContext, folder: Path
+    config: ExperimentConfig,
+    *,
+    name: str,
+    overrides: Sequence[str],
+    context: SweepContext,
+    folder: Path,
+    config_dir: str | None,
 ) -> tuple[Mapping[str, float], Receipt]:
     """Train the folds that are not finished, and the final model; return its metrics, and where it is recorded.
 
-    `folder` gets what the processes print, where they print anything.
+    `folder` gets what the processes print, where they print anything; `config_dir` is that of ``--config-dir``.
 
     Raises:
         SweepError: a fold failed.
@@ -68,7 +74,7 @@ def run_folds(
     scheduler = Scheduler(
         settings=config.sweep,
         source=OneJob(job),
-        parent=_Above(context, overrides),
+        parent=_Above(context, overrides, config_dir),
         previous=_previous(config, context),
         executor=executor,
         report=report,

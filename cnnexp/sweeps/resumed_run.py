@@ -44,8 +44,17 @@ class ResumedRun:
         return [("resume", command), ("finish", f"{command} --finish")]
 
 
-def resumed_run(config: ExperimentConfig, *, name: str, overrides: Sequence[str], context: SweepContext) -> ResumedRun:
+def resumed_run(
+    config: ExperimentConfig,
+    *,
+    name: str,
+    overrides: Sequence[str],
+    context: SweepContext,
+    config_dir: str | None = None,
+) -> ResumedRun:
     """Return the run that was asked for by the same settings and stopped, or that `training.resume` names; else a new.
+
+    `overrides` and `config_dir`, the folder of ``--config-dir``, are what a new run is resumed with.
 
     Raises:
         CheckpointError: the run that is named cannot be resumed.
@@ -64,7 +73,8 @@ def resumed_run(config: ExperimentConfig, *, name: str, overrides: Sequence[str]
     if context.tags:
         return ResumedRun(folder=folder, store=tracking.uri)
     try:
-        return _in_store(folder, config, named, name=name, overrides=overrides)
+        command = tags_to_resume(overrides, config_dir=config_dir)
+        return _in_store(folder, config, named, name=name, command=command)
     except BaseException:
         if folder.record is None:  # a new one
             folder.remove()
@@ -78,7 +88,7 @@ def _in_store(
     named: StoredRun | None,
     *,
     name: str,
-    overrides: Sequence[str],
+    command: Mapping[str, str],
 ) -> ResumedRun:
     tracking = config.tracking
     record = folder.record
@@ -107,7 +117,7 @@ def _in_store(
         store=tracking.uri,
         key=record,
         run_id=None if found is None else found.run_id,
-        tags=tags_to_resume(overrides) | ({LOST: ""} if lost else {}),
+        tags={**command, **({LOST: ""} if lost else {})},
         lost=lost,
     )
 

@@ -5,6 +5,7 @@ The parent run is begun before the first run of the sweep, and continued when th
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +32,9 @@ from cnnexp.tracking.tags import (
     RUN_HASH,
     SLURM_FOLDER,
     SLURM_JOBS,
+    SWEEP_CONFIG_DIR,
     SWEEP_EXTEND,
+    SWEEP_FOLDER,
     SWEEP_ID,
     SWEEP_KEY,
     SWEEP_WORDS,
@@ -48,6 +51,7 @@ class SweepSpec:
     overrides: Sequence[str]  # of the command
     varied: Mapping[str, str]  # setting -> its values, as written
     extend: Sequence[str] = ()  # files of the user's code, and entry points
+    config_dir: str | None = None  # of further YAML files
 
 
 def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: TrackingConfig) -> SweepSpec:
@@ -66,14 +70,35 @@ def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: Tracking
         overrides=[override for override in dict.fromkeys(overrides) if not is_of_one_command(override)],
         varied=varied,
         extend=_code_given(),
+        config_dir=config_dir_of(config.hydra),
     )
 
 
-def tags_to_resume(overrides: Sequence[str]) -> dict[str, str]:
-    """Return the tags by which `cnnexp resume` starts the same command again, with the code of the user's."""
+def tags_to_resume(overrides: Sequence[str], *, config_dir: str | None = None) -> dict[str, str]:
+    """Return the tags by which `cnnexp resume` starts the same command again: where, and with what code and presets.
+
+    `config_dir` is the folder of ``--config-dir``.
+    """
     kept = [without_secrets(override, code=False) for override in overrides if not is_of_one_command(override)]
     code = _code_given()
-    return {SWEEP_WORDS: json.dumps(kept)} | ({SWEEP_EXTEND: json.dumps(code)} if code else {})
+    return {
+        SWEEP_WORDS: json.dumps(kept),
+        **({SWEEP_EXTEND: json.dumps(code)} if code else {}),
+        **_places(config_dir),
+    }
+
+
+def _places(config_dir: str | None) -> dict[str, str]:
+    """Return the tags of the current folder and of ``--config-dir``, but for names that no store can take."""
+    places = {} if config_dir is None else {SWEEP_CONFIG_DIR: config_dir}
+    with suppress(OSError):  # it was removed
+        places[SWEEP_FOLDER] = str(Path.cwd())
+    return {tag: place for tag, place in places.items() if place == place.encode(errors="replace").decode()}
+
+
+def config_dir_of(hydra: DictConfig) -> str | None:
+    """Return the folder of ``--config-dir``, from Hydra's own settings; None: there is none."""
+    return next((str(one.path) for one in hydra.runtime.config_sources if one.provider == "command-line"), None)
 
 
 def _code_given() -> list[str]:
@@ -222,7 +247,7 @@ class ParentRun:
             tags={
                 SWEEP_KEY: spec.key,
                 VARIED: ", ".join(spec.varied),
-                **tags_to_resume(spec.overrides),
+                **tags_to_resume(spec.overrides, config_dir=spec.config_dir),
             },
             commit=None,
             run_id=None if continued is None else continued.run_id,

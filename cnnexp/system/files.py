@@ -50,6 +50,12 @@ def is_folder(path: str | Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def reason_of(error: OSError) -> str:
+    """Return why a file or folder cannot be used, and which one where the system says so; no sentence."""
+    place = "" if error.filename is None else f" ({error.filename})"
+    return f"{error.strerror or error}{place}"
+
+
 def remove_if_empty(folder: Path) -> None:
     """Remove the folder of what the processes of a sweep print, and that of the day above it, where they are empty."""
     with suppress(OSError):

@@ -90,17 +90,27 @@ def recorded_models(target: str, *, uri: str) -> tuple[RecordedModel, ...]:
         if len(runs) == 1
         else f"none of the {len(runs)} runs of {target!r} has one"
     )
-    raise ModelError(f"A run has a model when it is finished; {none}.{_newest_with_model(target, uri)}")
+    raise ModelError(f"A run has a model when it is finished; {none}.{_offered_instead(target, uri)}")
 
 
-def _newest_with_model(target: str, uri: str) -> str:
-    """Return a sentence that offers the newest run with a model, and the command that takes it; or nothing."""
+def newest_with_model(uri: str) -> str | None:
+    """Return the id of the newest finished run that has a model; None: none of the newest has one."""
+    run = _newest_with_model(uri)
+    return None if run is None else run.run_id
+
+
+def _newest_with_model(uri: str) -> StoredRun | None:
     runs = finished_runs(uri)[:_TRIED]
 
     def with_model(store: RunStore) -> StoredRun | None:
         return next((run for run in runs if store.locations(run.run_id).model is not None), None)
 
-    run = ask(uri, with_model) if runs else None
+    return ask(uri, with_model) if runs else None
+
+
+def _offered_instead(target: str, uri: str) -> str:
+    """Return a sentence that offers the newest run with a model, and the command that takes it; or nothing."""
+    run = _newest_with_model(uri)
     if run is None:
         return ""
     short = run.run_id[:12]

@@ -23,7 +23,7 @@ from cnnexp.datasets.cache.checksums import checksum
 from cnnexp.datasets.cache.entry import is_whole
 from cnnexp.datasets.cache.reserve import allocate
 from cnnexp.errors import DataError
-from cnnexp.system.files import remove, sync_file, sync_folder
+from cnnexp.system.files import reason_of, remove, sync_file, sync_folder
 
 FORMAT = 1  # raise it when the file or what it is computed by changes
 _FILE = "features.npy"
@@ -98,6 +98,6 @@ def _reserved(path: Path, shape: tuple[int, int]) -> np.memmap[Any, np.dtype[np.
 def _cannot_write(folder: Path, error: OSError) -> DataError:
     reason = "has no room for the features of the images" if error.errno in _FULL else "cannot be used"
     return DataError(
-        f"The cache folder {folder} {reason}: {error.strerror} ({error.filename}). Free some space, or set data.cache "
+        f"The cache folder {folder} {reason}: {reason_of(error)}. Free some space, or set data.cache "
         "to a folder that can be written and has room."
     )

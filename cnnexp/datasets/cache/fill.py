@@ -24,6 +24,7 @@ from cnnexp.datasets.decoding.worker import DecodeJob, chunk_size
 from cnnexp.datasets.sources.source import DataSource, ImageSource, Manifest
 from cnnexp.errors import DataError
 from cnnexp.images import READER, ImageSpec
+from cnnexp.system.files import reason_of
 from cnnexp.system.text import listed, printable
 
 FORMAT = 8  # of an entry; raise it when the files that are described in `folder` change
@@ -112,7 +113,7 @@ def _opened(source: DataSource) -> tuple[Manifest, ImageSource]:
     try:
         return source.open()
     except OSError as error:
-        raise DataError(f"{source.origin} cannot be read: {error.strerror} ({error.filename}).") from error
+        raise DataError(f"{source.origin} cannot be read: {reason_of(error)}.") from error
 
 
 def _with_notes(manifest: Manifest, notes: tuple[str, ...]) -> Manifest:
@@ -179,6 +180,5 @@ def _cannot_write(folder: Path, error: OSError) -> DataError:
             "left there. Free some space, or set data.cache to a folder that has room."
         )
     return DataError(
-        f"The cache folder {folder} cannot be used: {error.strerror} ({error.filename}). "
-        "Set data.cache to a folder that can be written."
+        f"The cache folder {folder} cannot be used: {reason_of(error)}. Set data.cache to a folder that can be written."
     )

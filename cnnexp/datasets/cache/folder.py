@@ -17,14 +17,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cnnexp.errors import DataError
 from cnnexp.system import locks
-from cnnexp.system.files import at_home, content_of, remove, write_durably
+from cnnexp.system.files import at_home, content_of, is_there, remove, write_durably
 
 READY = "entry.json"
 LOCK = "lock"
@@ -136,7 +136,7 @@ def _serialized(contents: Mapping[str, Any]) -> bytes:
 
 
 def _is_entry(path: Path) -> bool:
-    return (path / READY).exists() or (path / LOCK).exists()
+    return is_there(path / READY) or is_there(path / LOCK)  # where another user may look into it alone, it is not ours
 
 
 def _entry(path: Path) -> Entry:
@@ -147,8 +147,20 @@ def _entry(path: Path) -> Entry:
         name=contents["name"] if contents else path.name.rpartition("-")[0],
         origin=contents["origin"] if contents else "",
         images=contents["images"] if contents else 0,
-        size=sum(file.lstat().st_blocks * 512 for file in path.iterdir()),
-        used=next(file.stat().st_mtime for file in (path / READY, path / LOCK, path) if file.exists()),
+        size=sum(map(_on_disk, path.iterdir())),
+        used=next(filter(None, map(_modified, (path / READY, path / LOCK, path))), 0.0),
         features=contents is not None and "features.npy" in contents["checksums"],
         complete=complete,
     )
+
+
+def _on_disk(file: Path) -> int:
+    with suppress(FileNotFoundError):  # a process that decodes has renamed it
+        return file.lstat().st_blocks * 512
+    return 0
+
+
+def _modified(file: Path) -> float:
+    with suppress(FileNotFoundError):
+        return file.stat().st_mtime
+    return 0.0

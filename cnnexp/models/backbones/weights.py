@@ -11,7 +11,7 @@ from pathlib import Path
 from cnnexp.config.backbones import BACKBONES
 from cnnexp.errors import ModelError
 from cnnexp.system import own_process
-from cnnexp.system.files import at_home, is_file
+from cnnexp.system.files import at_home, is_file, reason_of
 from cnnexp.system.text import one_line
 
 RANDOM = "none"  # model.weights: nothing is read, everything is learned
@@ -91,7 +91,10 @@ def _named(weights: str) -> WeightsFile:
             f"model.weights must be a file, null for the weights published with the backbone, or none to start from "
             f"random ones; there is no file {weights}."
         )
-    return WeightsFile(path, digest_of_file(path), f"file {path.name}")
+    try:
+        return WeightsFile(path, digest_of_file(path), f"file {path.name}")
+    except OSError as error:
+        raise ModelError(f"model.weights must be a file that can be read: {reason_of(error)}.") from error
 
 
 def _published(backbone: str) -> WeightsFile:
