@@ -63,7 +63,7 @@ def run(cfg: DictConfig) -> float:
             overrides=hydra_config.overrides.task,
             sweep=SweepContext.from_environment(),
             folder=Path(hydra_config.sweep.dir),
-            config_dir=config_dir_of(hydra_config),
+            config_dir=config_dir_of(hydra_config.runtime.config_sources),
         )
     except CnnexpError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from hydra.conf import ConfigSourceInfo
 from omegaconf import DictConfig, OmegaConf
 
 from cnnexp.config import Override, Setting, TrackingConfig, all_settings, as_number
@@ -70,7 +71,7 @@ def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: Tracking
         overrides=[override for override in dict.fromkeys(overrides) if not is_of_one_command(override)],
         varied=varied,
         extend=_code_given(),
-        config_dir=config_dir_of(config.hydra),
+        config_dir=config_dir_of(config.hydra.runtime.config_sources),
     )
 
 
@@ -96,9 +97,9 @@ def _places(config_dir: str | None) -> dict[str, str]:
     return {tag: place for tag, place in places.items() if place == place.encode(errors="replace").decode()}
 
 
-def config_dir_of(hydra: DictConfig) -> str | None:
-    """Return the folder of ``--config-dir``, from Hydra's own settings; None: there is none."""
-    return next((str(one.path) for one in hydra.runtime.config_sources if one.provider == "command-line"), None)
+def config_dir_of(sources: Sequence[ConfigSourceInfo]) -> str | None:
+    """Return the folder of ``--config-dir`` among Hydra's sources of YAML files; None: there is none."""
+    return next((one.path for one in sources if one.provider == "command-line"), None)
 
 
 def _code_given() -> list[str]:
