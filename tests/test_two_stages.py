@@ -14,7 +14,7 @@ from cnnexp.compose import compose_config
 from cnnexp.datasets.cache import folder as cache
 from cnnexp.errors import ConfigError, DataError
 from cnnexp.portable.classifier import forward_of, load_keras
-from cnnexp.runs import cached_features, experiment
+from cnnexp.runs import experiment
 from cnnexp.training import GraphCache
 
 FEATURES = "computing features"
@@ -140,7 +140,6 @@ def test_a_damaged_or_cleared_entry_is_computed_again(frozen):
     settings = ["training.freeze=backbone"]
     known = [entry for entry in cache.entries(folder) if "features of" in entry.origin]
     assert {entry.origin.split(" by ")[0].partition("of ")[2] for entry in known} >= {
-        "100 augmented train images",
         "100 train images",
         "269 validation images",
         "359 test images",
@@ -245,12 +244,17 @@ def test_a_run_is_pruned_in_its_first_stage(tmp_path, freeze):
     assert (pruned.history.pruned, len(pruned.history.epochs)) == (True, 3)
 
 
-def test_features_of_other_changes_of_the_images_are_others(frozen):
-    _, folder, _ = frozen
+def test_a_head_is_trained_on_images_as_they_are_whatever_the_augmentation_and_that_is_said(frozen):
+    result, folder, _ = frozen
     stages = []
-    run(folder, "training.freeze=backbone", "augmentation.shift=0.2", stages=stages)
-    counts = {total for stage, _, total in stages if stage == FEATURES}
-    assert counts == {cached_features.VIEWS * 100}, "only the augmented views"
+    settings = ["training.freeze=backbone", "training.head_epochs=3"]
+    other = run(folder, *settings, "augmentation=mix", "augmentation.crop_from=2", stages=stages)
+    assert [stage for stage, *_ in stages if stage == FEATURES] == [], "nothing is computed again"
+    np.testing.assert_array_equal(other.predictions["test"].probabilities, result.predictions["test"].probabilities)
+    assert other.info.augmentation == "none"
+    assert "Images are not augmented with training.freeze=backbone" in " ".join(other.info.notes)
+    plain = run(folder, *settings, "augmentation=none")
+    assert not [note for note in plain.info.notes if "augmented" in note]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "backbones", "1.5"])

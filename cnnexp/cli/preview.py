@@ -14,7 +14,7 @@ from cnnexp.report.run import reading_shown
 from cnnexp.runs.images_to_crop import with_images_to_crop
 from cnnexp.runs.pretrained import data_for
 from cnnexp.runs.preview import build_preview
-from cnnexp.runs.resolved_settings import resolve_augmentation
+from cnnexp.runs.resolved_settings import augmentation_of
 from cnnexp.runs.starting_network import starting_network
 from cnnexp.system.streams import print_required
 from cnnexp.system.text import printable
@@ -29,7 +29,7 @@ def run(settings: Sequence[str], *, html: Path, images: int) -> int:
     """
     config = compose_config(settings)
     splits = _load(config, quietly=html == STDOUT)
-    augmentation = resolve_augmentation(config.augmentation, config.data, splits.spec)
+    augmentation = augmentation_of(config, splits.spec)
     preview = build_preview(splits, augmentation, images=images, seed=config.seed)
     command = shlex.join(["cnnexp", "preview", *flags_given(), *settings, "--html", str(html), "--images", str(images)])
     write_document(preview_page(preview, name=splits.name, command=command), html, option="--html")

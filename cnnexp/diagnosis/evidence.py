@@ -70,7 +70,7 @@ class RunEvidence(SplitsEvidence):
     label_smoothing: float  # regularization.label_smoothing
     gamma: float  # of focal loss; 0: cross-entropy
     augmentation: str  # as resolved, such as "flip, shift 0.1"; "none"
-    augmentation_group: str  # the option: none | basic | strong | mix, or one that the user has added
+    augmentation_group: str  # the option: none | basic | strong | mix, or one that the user has added; "": none is used
     images_per_step: int = 32  # training.batch_size * training.accumulate
     optimizer: str = ""  # optimizer.name; empty: steps of the size of its rate mean something else, or it is not known
     momentum: float = 0.0  # by which steps of SGD or RMSprop add up, 0 .. below 1

@@ -10,6 +10,7 @@ from cnnexp.records.preview import Preview
 from cnnexp.records.recorded import Curves, RecordedPredictions, RunSummary
 from cnnexp.records.run import FoldsSummary, PrunedRun, RunCommand, RunInfo, RunResult
 from cnnexp.records.training import (
+    NO_AUGMENTATION,
     Augmentation,
     EpochValues,
     FoundAccumulation,
@@ -24,6 +25,7 @@ from cnnexp.records.training import (
 
 __all__ = [
     "IMAGE_PROPERTIES",
+    "NO_AUGMENTATION",
     "SPLIT_NAMES",
     "Augmentation",
     "ClassScore",

@@ -94,11 +94,6 @@ class Augmentation:
         return bool(self.mixup or self.cutmix)
 
     @property
-    def unmixed(self) -> "Augmentation":
-        """The same without mixing."""
-        return replace(self, mixup=0, cutmix=0)
-
-    @property
     def only_moves(self) -> bool:
         """Whether pixels are moved at most: their values are not changed but by reading between them."""
         return not (self.recolors or self.mixes or self.erasing or self.own is not None or self.policy != "none")
@@ -109,7 +104,7 @@ class Augmentation:
     @property
     def kinds(self) -> "dict[str, Augmentation]":
         """Each kind of change alone, as it is used here, by its name and strength."""
-        none = Augmentation(flip=False, shift=0, zoom=0, size=self.size, whole_pixels=self.whole_pixels)
+        none = replace(NO_AUGMENTATION, size=self.size, whole_pixels=self.whole_pixels)
         alone = {
             f"{name} {getattr(self, name):g}": replace(none, **{name: getattr(self, name)})
             for name in _STRENGTHS
@@ -131,6 +126,9 @@ class Augmentation:
 
     def __str__(self) -> str:
         return ", ".join(self.kinds) or "none"
+
+
+NO_AUGMENTATION = Augmentation(flip=False, shift=0, zoom=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from cnnexp.runs.gallery import IsUnlike, build_gallery, unlike_by
 from cnnexp.runs.origin import origin_of
 from cnnexp.runs.prepare import load, prepare
 from cnnexp.runs.pretrained import trained_on
-from cnnexp.runs.resolved_settings import ResolvedSettings, resolve
+from cnnexp.runs.resolved_settings import ResolvedSettings, resolve, unused_augmentation
 from cnnexp.runs.resuming import NOT_RESUMED, Resuming
 from cnnexp.runs.run_evidence import evidence_of, first_images
 from cnnexp.runs.train_network import TrainedNetwork
@@ -176,7 +176,13 @@ def run_info(
         steps_per_epoch=settings.steps_per_epoch,
         device=settings.device.name,
         devices=1 if config.training.freeze == "backbone" else settings.device.count,
-        notes=(*splits.notes, *settings.notes, *accumulation_notes(accumulation), *rate_notes(found)),
+        notes=(
+            *splits.notes,
+            *settings.notes,
+            *unused_augmentation(config, splits.spec),
+            *accumulation_notes(accumulation),
+            *rate_notes(found),
+        ),
         found=found,
         accumulation=accumulation,
         head_parameters=model.get_layer(LOGITS).count_params() if config.training.freeze == "backbone" else None,
@@ -193,14 +199,13 @@ def gallery(
     is_unlike: IsUnlike,
 ) -> Gallery:
     """Return the images of the run's page."""
-    frozen = config.training.freeze == "backbone"  # then views of images are trained on, which are not mixed
     return build_gallery(
         splits,
         evaluated.predictions["test"].probabilities,
         evaluated.predictions["test"].predicted,
         evaluated.evaluation.confusion,
         is_unlike=is_unlike,
-        augmentation=settings.augmentation.unmixed if frozen else settings.augmentation,
+        augmentation=settings.augmentation,
         batch_size=config.training.images_per_step,
         sampling=config.training.sampling,
         seed=config.seed,

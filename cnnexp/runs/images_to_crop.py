@@ -21,6 +21,6 @@ def with_images_to_crop(
 
     """
     factor = config.augmentation.crop_from
-    if factor == 1:
+    if factor == 1 or config.training.freeze == "backbone":  # then none are cropped
         return splits
     return with_larger(splits, data, factor=factor, on_progress=partial(on_progress, about_larger(splits, factor)))

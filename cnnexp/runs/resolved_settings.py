@@ -22,7 +22,7 @@ from cnnexp.config import (
     ZooModelConfig,
 )
 from cnnexp.errors import ConfigError
-from cnnexp.records import Augmentation, PretrainedNetwork, Scaling
+from cnnexp.records import NO_AUGMENTATION, Augmentation, PretrainedNetwork, Scaling
 from cnnexp.runs.environment import environment
 from cnnexp.system import ray_cluster, resources
 from cnnexp.system.devices import Device
@@ -105,7 +105,7 @@ def resolve(
         precision=precision,
         learning_rate=scaled_learning_rate(config.optimizer, batch_size=images_per_step),
         steps_per_epoch=math.ceil(images / images_per_step),
-        augmentation=resolve_augmentation(config.augmentation, config.data, splits.spec),
+        augmentation=augmentation_of(config, splits.spec),
         statistics=statistics,
         scaling=fit_scaling(config.data.scaling, statistics) if pretrained is None else pretrained.scaling,
         device=device,
@@ -214,6 +214,23 @@ def batch_factor(optimizer: OptimizerConfig, *, batch_size: int) -> float:
     ratio = batch_size / optimizer.reference_batch_size
     exponent = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}[optimizer.batch_scaling]
     return float(ratio**exponent)
+
+
+def augmentation_of(config: ExperimentConfig, spec: "ImageSpec") -> Augmentation:
+    """Return that of a run; `spec` is that of the network's images."""
+    if config.training.freeze == "backbone":  # the head is trained on features of the images as they are
+        return NO_AUGMENTATION
+    return resolve_augmentation(config.augmentation, config.data, spec)
+
+
+def unused_augmentation(config: ExperimentConfig, spec: "ImageSpec") -> tuple[str, ...]:
+    """Return a note where a run does not augment images although that is set."""
+    if augmentation_of(config, spec) or not resolve_augmentation(config.augmentation, config.data, spec):
+        return ()
+    return (
+        "Images are not augmented with training.freeze=backbone: the head is trained on features of the images as they "
+        "are, computed once.",
+    )
 
 
 def resolve_augmentation(config: AugmentationConfig, data: DataConfig, spec: "ImageSpec") -> Augmentation:

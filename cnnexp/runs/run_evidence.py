@@ -55,7 +55,7 @@ def evidence_of(
         label_smoothing=config.regularization.label_smoothing,
         gamma=config.loss.gamma if isinstance(config.loss, FocalLossConfig) else 0.0,
         augmentation=info.augmentation,
-        augmentation_group=config.augmentation.name,
+        augmentation_group="" if config.training.freeze == "backbone" else config.augmentation.name,
         seed=config.seed,
         class_names=splits.class_names,
         images_per_step=config.training.images_per_step,

@@ -17,7 +17,7 @@ from cnnexp.datasets import Splits
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.errors import MemoryShortageError, ModelError
 from cnnexp.models import copy_of_head, load_head, rate_factors, trained_variables
-from cnnexp.records import Augmentation, EpochValues, FoundAccumulation, History, LearningRateCurve
+from cnnexp.records import NO_AUGMENTATION, Augmentation, EpochValues, FoundAccumulation, History, LearningRateCurve
 from cnnexp.runs.batch_trials import divisors, largest_that_fits
 from cnnexp.runs.cached_features import CachedFeatures
 from cnnexp.runs.resolved_settings import ResolvedSettings
@@ -39,7 +39,6 @@ from cnnexp.training import (
 # rate that suits a whole network says nothing about it. A sweep of learning rates with training.freeze=backbone shows
 # whether it is too low for some data.
 HEAD_LEARNING_RATE = 0.005
-_NONE = Augmentation(flip=False, shift=0.0, zoom=0.0)  # of features: their views are augmented already
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +92,12 @@ class NetworkTraining:
         """Try growing rates of the last stage, at the weights that training begins with; they stay as they are."""
         with training.random_state_kept():  # copying a head draws initial weights
             if self.config.training.freeze == "backbone":
-                train = self._features(self._in_float32(model)).training()
-                return self._range_test(copy_of_head(model), train, augmentation=_NONE, views=train.views)
-            return self._range_test(model, self.splits.train.to_crop, augmentation=self.settings.augmentation, views=1)
+                features = self._features(self._in_float32(model))
+                return self._range_test(copy_of_head(model), features.examples("train"))
+            return self._range_test(model, self.splits.train.to_crop)
 
-    def _range_test(
-        self, model: keras.Model, train: Examples, *, augmentation: Augmentation, views: int
-    ) -> LearningRateCurve:
+    def _range_test(self, model: keras.Model, train: Examples) -> LearningRateCurve:
+        augmentation = self.settings.augmentation
         trainer = self.graphs.reuse(self._trainer(model, self.config.training.micro_batch))
         with self._with_advice(trainer, train, augmentation):
             return training.find_learning_rate(
@@ -109,7 +107,6 @@ class NetworkTraining:
                 sampling=self.config.training.sampling,
                 augmentation=augmentation,
                 seed=self.config.seed,
-                views=views,
                 on_steps=partial(self.on_progress, "finding the learning rate"),
             )
 
@@ -170,9 +167,9 @@ class NetworkTraining:
     def _fit_head(
         self, trainer: Trainer, config: FitConfig, features: CachedFeatures, before: History | None = None
     ) -> tuple[Network, History]:
-        train = features.training()
-        config = dataclasses.replace(config, augmentation=_NONE, views=train.views)
-        return trainer.network, self._fit(trainer, config, train, features.validation(), before=before)
+        config = dataclasses.replace(config, augmentation=NO_AUGMENTATION)
+        train, validation = features.examples("train"), features.examples("validation")
+        return trainer.network, self._fit(trainer, config, train, validation, before=before)
 
     def _fit(
         self, trainer: Trainer, config: FitConfig, train: Examples, validation: Examples, *, before: History | None
@@ -245,7 +242,7 @@ class NetworkTraining:
             backbone_training=freeze == "none" and not self.starts_from_weights,
             micro_batch=micro_batch,
             ema=settings.ema,
-            mixed=settings.freeze != "backbone" and self.settings.augmentation.mixes,
+            mixed=self.settings.augmentation.mixes,
             devices=[] if settings.freeze == "backbone" else training.device_names(self.settings.device),
             machines=self.machines,
         )
@@ -290,7 +287,6 @@ class NetworkTraining:
         return CachedFeatures(
             network=network,
             splits=self.splits,
-            augmentation=self.settings.augmentation,
             code=[f"{one} {one.code.digest}" for one in extensions_of(self.config)],
             threads=self.settings.threads,
             folder=cache_folder(self.config.data.cache),

@@ -11,7 +11,7 @@ from cnnexp.training.determinism import (
     random_state_kept,
 )
 from cnnexp.training.device_images import fits_device
-from cnnexp.training.feature_views import FeatureSplit, plain_features, view_features
+from cnnexp.training.feature_split import FeatureSplit, write_features
 from cnnexp.training.first_epoch import as_seen, first_of_each_class
 from cnnexp.training.fit import FitConfig, fit, loss_and_accuracy
 from cnnexp.training.frozen_networks import FrozenNetworks
@@ -64,11 +64,10 @@ __all__ = [
     "learning_rates",
     "loss_and_accuracy",
     "loss_facts",
-    "plain_features",
     "products_in",
     "random_state_kept",
     "require_zip_date",
     "to_bytes",
-    "view_features",
     "with_layer_rates",
+    "write_features",
 ]

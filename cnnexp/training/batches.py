@@ -39,17 +39,15 @@ def batches(
     sampling: str,
     augmentation: Augmentation,
     seed: int,
-    views: int = 1,
     first_step: int = 0,
 ) -> tf.data.Dataset:
     """Return the batches of all epochs, one after another: images uint8 (B, H, W, C) and labels int64 (B,).
 
     Where images are mixed, the labels are float32 (B, 3): see `augmentation.mixed_labels`. Instead of images there may
-    be features float32 (B, F), of several `views` of each image: `train.images` has those of all N images in the first
-    view, then in the second, and so on; an epoch takes one view, the next epoch the next one. One data set for the
-    whole training, because building one takes longer than a small epoch. It begins at `first_step` of all.
+    be features float32 (B, F). One data set for the whole training, because building one takes longer than a small
+    epoch. It begins at `first_step` of all.
     """
-    source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed, views=views)
+    source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed)
     if augmentation.own is not None:
         source(np.array(0, np.int64))  # here it raises its own errors; TensorFlow would report them as its own
     label_type, label_shape = label_spec(mixed=augmentation.mixes)
@@ -84,7 +82,7 @@ def plans(
 
     For `DeviceImages`, which makes them; where no image is moved there are no maps, (0, 8).
     """
-    source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed, views=1)
+    source = _Source(train, batch_size=batch_size, sampling=sampling, augmentation=augmentation, seed=seed)
 
     def plan(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         positions, maps = tf.numpy_function(source.plan, [step], [tf.int64, tf.float32])
@@ -125,14 +123,12 @@ class _Source:
         sampling: str,
         augmentation: Augmentation,
         seed: int,
-        views: int,
     ) -> None:
         self._train = train
         self._batch_size = batch_size
         self._sampling = sampling
         self._augmentation = augmentation
         self._seed = seed
-        self._views = views
         self._epoch = 0
         self._order = np.empty(0, np.int64)
         self.steps_per_epoch = math.ceil(len(train) / batch_size)
@@ -152,8 +148,7 @@ class _Source:
 
     def __call__(self, step: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
         positions, batch = self._batch(step)
-        view = (self._epoch - 1) % self._views
-        images = self._train.images[self._train.rows[positions] + view * len(self._train)]
+        images = self._train.images[self._train.rows[positions]]
         return augment_batch(images, self._train.labels[positions], self._augmentation, batch)
 
     def _begin(self, epoch: int) -> None:

@@ -41,7 +41,6 @@ class FitConfig:
     augmentation: Augmentation
     seed: int
     soup: int = 1  # of how many best epochs the weights are averaged, where that does not lower `monitor`
-    views: int = 1  # of each training image, one after another: epoch 1 takes the first, see `batches`
     epochs_after: int = 0  # of the stages that follow
     on_device: bool = False  # the training images are kept in the memory of the device
     stage: str = "rest"  # its name in the checkpoint
@@ -149,7 +148,7 @@ def fit(
 
 
 def _batches(config: FitConfig, train: Examples, *, first_step: int) -> tf.data.Dataset:
-    made = plans if config.on_device else partial(batches, views=config.views)
+    made = plans if config.on_device else batches
     return made(
         train,
         batch_size=config.batch_size,

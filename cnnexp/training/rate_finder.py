@@ -32,12 +32,11 @@ def find_learning_rate(
     sampling: str,
     augmentation: Augmentation,
     seed: int,
-    views: int = 1,
     on_steps: Callable[[int, int], None],
 ) -> LearningRateCurve:
     """Train with growing rates, on the batches that training begins with, and leave everything as it was.
 
-    `views` are those of `batches`. `on_steps` gets (steps done, steps in all) of the present test.
+    `on_steps` gets (steps done, steps in all) of the present test.
     """
     for steps in STEPS:
         epochs = -(-steps // -(-len(train) // batch_size))
@@ -48,7 +47,6 @@ def find_learning_rate(
             sampling=sampling,
             augmentation=augmentation,
             seed=seed,
-            views=views,
         )
         sizes = _batch_sizes(len(train), batch_size=batch_size, steps=steps)
         curve = _range_test(trainer, iter(read), np.geomspace(LOWEST_RATE, HIGHEST_RATE, steps), sizes, on_steps)
