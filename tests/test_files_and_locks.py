@@ -17,6 +17,7 @@ from cnnexp.runs.earlier_run import is_exported
 from cnnexp.system import locks, own_process
 from cnnexp.system.files import at_home, replacing, write_atomically
 from cnnexp.system.store_uri import StoreUri
+from cnnexp.tracking import begun_alone
 from support import users_modules
 from support.sweep_processes import WORDS, recorded, sweep
 
@@ -239,3 +240,22 @@ def test_a_cache_on_a_file_system_without_locks_is_refused(tmp_path, monkeypatch
         folder.locked(tmp_path / "entry", while_waiting=lambda: None),
     ):
         pass
+
+
+def test_two_processes_do_not_look_whether_the_same_runs_and_begin_it_at_once(tmp_path):
+    outbox, order = tmp_path / "outbox", []
+
+    def begin(name):
+        with begun_alone(outbox, "sweep"):
+            order.append(name)
+
+    with begun_alone(outbox, "sweep"):
+        other = threading.Thread(target=begin, args=["second"])
+        other.start()
+        other.join(0.3)
+        order.append("first")
+        with begun_alone(outbox, "another sweep"):
+            order.append("another")
+    other.join(30)
+    assert order == ["first", "another", "second"]
+    assert not outbox.exists(), "nothing stays where nothing was recorded"

@@ -21,7 +21,7 @@ from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.system import slurm
 from cnnexp.system.files import at_home
 from cnnexp.system.secrets import without_secrets
-from cnnexp.tracking import OwnedRecord, deliver_orphans, is_running
+from cnnexp.tracking import OwnedRecord, begun_alone, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
 from cnnexp.tracking.store.find_runs import runs_of, sweeps_with
@@ -192,16 +192,17 @@ def begin_sweep(tracking: TrackingConfig, spec: SweepSpec, *, resume: str) -> "t
     """
     reach(absolute_uri(tracking.uri))
     outbox = at_home(tracking.outbox)
-    if resume != "never" and is_running(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=spec.key):
-        raise SweepError(
-            "A sweep can be executed by one process at a time; one with the same overrides is running. Wait for it, or "
-            "start another sweep: sweep.resume=never."
-        )
-    deliver_orphans(outbox, tags=(SWEEP_ID, SWEEP_KEY, FOLDS))
-    previous = find_previous_runs(tracking, spec, resume=resume)
-    if previous.parent is not None:
-        _refuse_queued(previous.parent)
-    return previous, ParentRun.begin(tracking, spec, continued=previous.parent)
+    with begun_alone(outbox, spec.key):
+        if resume != "never" and is_running(outbox, uri=tracking.uri, tag=SWEEP_KEY, value=spec.key):
+            raise SweepError(
+                "A sweep can be executed by one process at a time; one with the same overrides is running. Wait for "
+                "it, or start another sweep: sweep.resume=never."
+            )
+        deliver_orphans(outbox, tags=(SWEEP_ID, SWEEP_KEY, FOLDS))
+        previous = find_previous_runs(tracking, spec, resume=resume)
+        if previous.parent is not None:
+            _refuse_queued(previous.parent)
+        return previous, ParentRun.begin(tracking, spec, continued=previous.parent)
 
 
 def _refuse_queued(parent: StoredRun) -> None:

@@ -4,7 +4,7 @@ Light to import: MLflow is imported in the delivery process, or inside the funct
 """
 
 from cnnexp.system.signals import Terminated, raising_on_sigterm
-from cnnexp.tracking.outbox.owned_record import OwnedRecord, deliver_orphans, is_running
+from cnnexp.tracking.outbox.owned_record import OwnedRecord, begun_alone, deliver_orphans, is_running
 from cnnexp.tracking.outbox.record_writer import RecordWriter
 from cnnexp.tracking.receipt import Receipt, send
 from cnnexp.tracking.recorder import Recorder, recording
@@ -15,6 +15,7 @@ __all__ = [
     "RecordWriter",
     "Recorder",
     "Terminated",
+    "begun_alone",
     "deliver_orphans",
     "is_running",
     "raising_on_sigterm",

@@ -3,6 +3,8 @@
 import atexit
 import os
 import shutil
+import time
+from pathlib import Path
 
 from cnnexp.sweeps.executors.forkserver import FOLDER, UNTIL_IMPORTED
 from cnnexp.system import quiet
@@ -10,13 +12,17 @@ from cnnexp.system.own_process import SAFE_PATH
 from cnnexp.system.quiet import heavy_imports
 
 _STARTED_BY = os.getppid()
+_PATIENCE = 5.0  # seconds: of a process that is killed, files are closed some time before it is gone
 
 
 @atexit.register
 def _remove_folder() -> None:
     """Remove the folder of the socket where the process that would do it was killed; forks never come here."""
+    folder, end = Path(os.environ[FOLDER]), time.monotonic() + _PATIENCE
+    while os.getppid() == _STARTED_BY and folder.exists() and time.monotonic() < end:
+        time.sleep(0.01)
     if os.getppid() != _STARTED_BY:
-        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if os.environ.get(SAFE_PATH) == UNTIL_IMPORTED:

@@ -6,13 +6,13 @@ delivery process serves all of them.
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from cnnexp.config import TrackingConfig
 from cnnexp.system.files import at_home
-from cnnexp.system.locks import locked_folder
+from cnnexp.system.locks import locked_file, locked_folder
 from cnnexp.system.secrets import masked
 from cnnexp.tracking.outbox import entries, record_folder
 from cnnexp.tracking.outbox.delivery_client import PATIENCE, PendingDelivery
@@ -163,6 +163,23 @@ def is_running(outbox: Path, *, uri: str, tag: str, value: str) -> bool:
         for folder, opening in _records(outbox)
         if opening.uri == absolute_uri(uri) and opening.tags.get(tag) == value
     )
+
+
+@contextmanager
+def begun_alone(outbox: Path, name: str) -> Iterator[None]:
+    """Let one process at a time, of those with this outbox, look whether what is called `name` runs, and begin it."""
+    lock = outbox.absolute() / f".{name}.lock"
+    with ExitStack() as held:
+        with suppress(OSError):  # an outbox that cannot be written to: beginning the record says so
+            held.enter_context(locked_file(lock, while_waiting=lambda: None))
+            held.callback(_remove_lock, lock)
+        yield
+
+
+def _remove_lock(lock: Path) -> None:
+    with suppress(OSError):
+        lock.unlink()
+        lock.parent.rmdir()  # but where there are records
 
 
 def deliver_orphans(outbox: Path, *, tags: Collection[str]) -> None:
