@@ -96,6 +96,14 @@ def test_grey_is_unusual_only_where_training_images_have_colour(tmp_path):
     assert titles(path) == ["grey"]
     assert titles(path, training=some_grey) == []
 
+    def confidence(share):
+        facts = judge_file(read_facts(ListedImage("a", path), photo()[:16, :16], SPEC), replace(COLOUR, grey=share))
+        return facts[0].confidence
+
+    assert confidence(0.0) == 0.9  # certain enough to be the verdict
+    assert 0.8 < confidence(0.02) < 0.9  # some are grey by nature: a hint
+    assert 0.5 < confidence(0.05) < confidence(0.02)
+
 
 def test_a_wide_file_is_named_by_its_aspect_ratio(tmp_path):
     assert titles(saved(tmp_path, Image.fromarray(photo(32, 64)))) == ["aspect ratio"]

@@ -131,6 +131,26 @@ def test_out_of_focus_is_the_mean_over_a_disk():
     assert (blurred == changes.to_bytes(mean.astype(np.float32))).all()
 
 
+def test_a_change_of_finer_levels_leaves_no_gaps_between_them():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 120, (4, 16, 16, 3)).astype(np.uint8)
+    images[:, :4] = 0
+    doubled = changes.affine(2.0, 0.0)
+    apart, even = doubled(images, generator), changes.finer(doubled)(images, generator)
+    assert (apart % 2).max() == 0
+    assert 0.4 < (even[:, 4:] % 2).mean() < 0.6
+    assert np.abs(even.astype(int) - apart).max() <= 1
+    assert (even[images == 0] == 0).all()
+
+
+def test_gaps_between_levels_are_described():
+    rng = np.random.default_rng(0)
+    images = changes.to_bytes(rng.normal(90, 25, (40, 16, 16, 3)))
+    gain = changes.affine(1.6, 0.0)
+    apart, even = pixel_numbers(gain(images, rng)), pixel_numbers(changes.finer(gain)(images, rng))
+    assert np.abs((apart.mean(axis=0) - even.mean(axis=0)) / (apart.std(axis=0) + 0.01)).max() > 5
+
+
 def test_ordinary_images_are_not_accused():
     assert sum(bool(names) for names in named(scenes(100, seed=3))) <= 2  # of 100, one is expected
 
@@ -316,6 +336,34 @@ def test_the_detector_of_a_model_is_fitted_once_and_kept(tmp_path, monkeypatch):
     kept.write_bytes(kept.read_bytes()[:1000])
     mismatches_of(model, travelling(model), on_fit=lambda: fits.append(3))
     assert fits == [1, 3]
+
+
+def test_an_image_is_answered_again_with_what_is_wrong_undone(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from cnnexp.saved import list_images
+    from cnnexp.saved.held_out import travelling
+    from cnnexp.saved.image_diagnosis import diagnose_images
+    from cnnexp.saved.mismatches import answers_of, mismatches_of
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = trained_model.model()
+    mismatches = mismatches_of(model, travelling(model), on_fit=lambda: None)
+    images = model.reference.held_out[:4]
+    for place, image in enumerate(images):
+        Image.fromarray(255 - image[..., 0]).save(tmp_path / f"{place}.png")
+    items = list(list_images([str(tmp_path / f"{place}.png") for place in range(4)], root=None))
+    found = diagnose_images(model, items, mismatches=mismatches, recorded=None, true_label=None)
+    answers = [model.card.class_names[answer] for answer in answers_of(model, images)]
+    told = [
+        (one.undone, image, answer)
+        for one, image, answer in zip(found.images, images, answers, strict=True)
+        if one.undone
+    ]
+    assert len(told) >= 2
+    for (undone, *_), image, answer in told:
+        assert (undone.kind, undone.label) == ("inverted", answer)
+        assert (undone.pixels == image).all()
 
 
 def test_what_a_detector_was_fitted_on_is_part_of_its_key(tmp_path, monkeypatch):

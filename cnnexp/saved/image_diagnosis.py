@@ -9,13 +9,14 @@ import numpy as np
 from cnnexp.diagnosis.image.class_record import ClassRecord, class_record
 from cnnexp.diagnosis.image.confirm import Suspicion, suspect
 from cnnexp.diagnosis.image.file_facts import TrainingFacts, judge_file
-from cnnexp.diagnosis.image.restore import RESTORES
+from cnnexp.diagnosis.image.restore import RESTORES, undone
 from cnnexp.diagnosis.image.sets import FEWEST, SetSuspicion, suspect_set
 from cnnexp.diagnosis.image.simulation import Values, described_views
 from cnnexp.diagnosis.image.stability import stability
 from cnnexp.diagnosis.image.verdict import ImageEvidence, judge, judge_set
 from cnnexp.errors import ConfigError
 from cnnexp.portable.classifier import Classifier
+from cnnexp.portable.decision import decide
 from cnnexp.records import Finding, Images, RecordedPredictions
 from cnnexp.saved.file_facts import read_facts, training_facts
 from cnnexp.saved.image_files import ListedImage
@@ -30,12 +31,23 @@ _SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Undone:
+    """What a model says of an image once a mismatch that was named is undone."""
+
+    kind: str
+    pixels: Images  # (H, W, C)
+    label: str  # the answer
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImageDiagnosis:
     """Everything that is known of one image, and the verdict."""
 
     prediction: Prediction
     facts: tuple[Finding, ...]  # of the file alone
     suspicion: Suspicion | None  # None: no mismatches were looked for
+    undone: tuple[Undone, ...]  # for each kind that is named and can be undone
     nearest: tuple[tuple[str, str], ...]  # file and label of the training images most like it, nearest first
     record: ClassRecord | None  # of the true class, else of the answer; None: no recorded test answers
     stable: float | None  # share of small changes that leave the answer as it is, 0..1
@@ -136,7 +148,7 @@ def _together(
 
 def _unread(prediction: Prediction) -> ImageDiagnosis:
     return ImageDiagnosis(
-        prediction=prediction, facts=(), suspicion=None, nearest=(), record=None, stable=None, verdict=None
+        prediction=prediction, facts=(), suspicion=None, undone=(), nearest=(), record=None, stable=None, verdict=None
     )
 
 
@@ -175,11 +187,26 @@ def _diagnose(
         prediction=prediction,
         facts=facts,
         suspicion=suspicion,
+        undone=() if mismatches is None or suspicion is None else _undone(model, pixels, suspicion, mismatches),
         nearest=nearest,
         record=record,
         stable=stable,
         verdict=judge(evidence, () if mismatches is None else mismatches.kinds),
     )
+
+
+def _undone(model: Classifier, pixels: Images, suspicion: Suspicion, mismatches: Mismatches) -> tuple[Undone, ...]:
+    found = list[Undone]()
+    for one in suspicion.named:
+        images = undone(pixels[None], one.kind, mismatches.usual)
+        if images is not None:
+            probabilities, _ = model.forward(images)
+            answer = int(decide(probabilities, model.card.class_names, model.card.decision)[0])
+            label = model.card.class_names[answer]
+            found.append(
+                Undone(kind=one.kind, pixels=images[0], label=label, probability=float(probabilities[0, answer]))
+            )
+    return tuple(found)
 
 
 def _record(name: str, recorded: RecordedPredictions) -> ClassRecord | None:

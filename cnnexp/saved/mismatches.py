@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnexp.datasets.cache.folder import cache_folder
+from cnnexp.diagnosis.image.boundaries import Boundaries
 from cnnexp.diagnosis.image.detector import Detector
 from cnnexp.diagnosis.image.fit_detector import fit_detector
 from cnnexp.diagnosis.image.gaussians import Gaussians
@@ -29,7 +30,7 @@ from cnnexp.records import Images, Labels
 from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 14  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 15  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
 _AT_ONCE, _VALUES_AT_ONCE = 256, 2**22  # images, and values of these, through the network, at most
@@ -123,7 +124,9 @@ def _to_bytes(detector: Detector, answers: Labels, usual: Usual) -> bytes:
         names=np.array(detector.names),
         views=np.array(detector.views),
         kind_of=detector.kind_of,
-        **{name: getattr(detector.gaussians, name) for name in _GAUSSIANS},
+        **{name: getattr(detector.boundaries.gaussians, name) for name in _GAUSSIANS},
+        weights=detector.boundaries.weights,
+        biases=detector.boundaries.biases,
         temperature=np.float64(detector.temperature),
         vote_temperatures=np.array(detector.vote_temperatures),
         rows=detector.rows.astype(np.float16),
@@ -157,7 +160,11 @@ def _read(content: bytes | None) -> tuple[Detector, Labels, Usual] | None:
                 names=tuple(arrays["names"].tolist()),
                 views=tuple(arrays["views"].tolist()),
                 kind_of=arrays["kind_of"],
-                gaussians=Gaussians(**{name: arrays[name] for name in _GAUSSIANS}),
+                boundaries=Boundaries(
+                    gaussians=Gaussians(**{name: arrays[name] for name in _GAUSSIANS}),
+                    weights=arrays["weights"],
+                    biases=arrays["biases"],
+                ),
                 temperature=float(arrays["temperature"]),
                 vote_temperatures=tuple(arrays["vote_temperatures"].tolist()),
                 rows=arrays["rows"].astype(np.float32),

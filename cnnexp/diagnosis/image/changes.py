@@ -36,6 +36,17 @@ def ranged(change: Callable[..., Transform], *ranges: tuple[float, float]) -> Tr
     return draw
 
 
+def finer(change: Transform) -> Transform:
+    """Return a change of levels as it is before an image is made smaller: of finer ones, so that it leaves no gaps."""
+
+    def changed(images: Images, generator: Generator) -> Images:
+        between = images + generator.uniform(-0.5, 0.5, images.shape).astype(np.float32)
+        levels: Any = np.where((images == 0) | (images == 255), images, between)
+        return change(levels, generator)
+
+    return changed
+
+
 def to_bytes(pixels: NDArray[Any]) -> Images:
     """Return levels rounded and clipped to 0..255."""
     levels: Images = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
@@ -55,7 +66,11 @@ def affine(gain: float, offset: float) -> Transform:
 def gamma(power: float) -> Transform:
     """Return 255 (x / 255) ** power: darker above 1."""
     table = to_bytes(255 * (np.arange(256) / 255) ** power)
-    return lambda images, _: table[images]
+
+    def change(images: Images, _: Generator) -> Images:
+        return table[images] if images.dtype == np.uint8 else to_bytes(255 * (images / 255) ** power)
+
+    return change
 
 
 def contrast(amount: float, *, around: float | None = None) -> Transform:

@@ -1,7 +1,7 @@
 """Which kind of mismatch an image shows, and how unusual that is for ordinary images and for each kind.
 
-Simulated kinds are told apart by Gaussians; what can be undone exactly is told by all views, see `orbit`. All limits
-are conformal ranks among simulated images which the Gaussians they are ranked by were not fitted on, see
+Simulated kinds are told apart by boundaries; what can be undone exactly is told by all views, see `orbit`. All limits
+are conformal ranks among simulated images which the boundaries they are ranked by were not fitted on, see
 `fit_detector`.
 """
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnexp.diagnosis.image.gaussians import Floats, Gaussians
+from cnnexp.diagnosis.image.boundaries import Boundaries
+from cnnexp.diagnosis.image.gaussians import Floats
 from cnnexp.diagnosis.image.measures import (
     changed_odds,
     kind_posteriors,
@@ -24,8 +25,6 @@ from cnnexp.diagnosis.image.orbit import CLEAN, Orbit, undoing
 from cnnexp.diagnosis.image.simulation import Values
 
 ACCUSE_P = 0.01  # share of ordinary images that are accused, at most; naming them needs more
-# Share of ordinary images that look as much changed as one by which a kind can be told, see `recognized`.
-SUSPECT_P = 0.1
 MARGIN = 1.0  # of log-odds, by which an image must look more changed than clean ones that look changed in its way
 
 Ints = NDArray[np.int64]
@@ -53,7 +52,7 @@ class Detector:
     names: tuple[str, ...]  # (K,) kinds; the first one is clean
     views: tuple[str, ...]  # (V,) of these, those that are views; the first one is clean
     kind_of: NDArray[np.int64]  # (F,) the kind of each form
-    gaussians: Gaussians
+    boundaries: Boundaries
     temperature: float
     vote_temperatures: tuple[float, float]  # see `Orbit`
     rows: Values  # (R, D) whitened simulated images
@@ -64,7 +63,7 @@ class Detector:
     apart: tuple[Floats, ...]  # K arrays (n, 3), sorted: see `apart`
     oddity: tuple[Floats, ...]  # K sorted: see `oddity`
     shares: tuple[Floats, ...]  # K sorted shares that images of a kind are given of it
-    posteriors: Floats  # (R, K) log posteriors of the simulated images, by Gaussians that were fitted without them
+    posteriors: Floats  # (R, K) log posteriors of the simulated images, by boundaries that were fitted without them
     row_forms: NDArray[np.int64]  # (R,)
     clean_rows: NDArray[np.int64]  # (n,) of the R: the clean images of which all views are known
     alone: Floats  # (n, K) log posteriors of these without votes
@@ -76,9 +75,9 @@ class Detector:
 
     def assess(self, views: Values) -> Evidence:
         """Return the evidence of images by their described views (V, N, D)."""
-        whitened = [self.gaussians.whitened(values) for values in views]
+        whitened = [self.boundaries.whitened(values) for values in views]
         alone = np.stack(
-            [kind_posteriors(self.gaussians.log_likelihoods(one), self.kind_of, self.temperature) for one in whitened]
+            [kind_posteriors(self.boundaries.log_likelihoods(one), self.kind_of, self.temperature) for one in whitened]
         )
         rows, orbit = whitened[0], Orbit(places_of(self.names, self.views), self.vote_temperatures)
         log_posterior = orbit.divide(alone[0], orbit.votes(dict(zip(self.views, alone, strict=True))))
@@ -118,7 +117,7 @@ class Detector:
         `values` (N, D) describe images in which it was undone.
         """
         known = self.restored_rows[self.restored_kinds == kind]
-        apart = nearest_distances(self.gaussians.whitened(values), known, self.pixel_numbers)
+        apart = nearest_distances(self.boundaries.whitened(values), known, self.pixel_numbers)
         return rank_low(least_rank(apart, self.restored_apart[kind]), self.restored_oddity[kind])
 
     def _typical_p(self, rows: Values, kind: int) -> Floats:
@@ -129,10 +128,11 @@ class Detector:
 def recognized(detector: Detector) -> dict[str, float]:
     """Return how well one image tells each kind: the share of its simulated images, 0..1, that are most like it.
 
-    By Gaussians that were fitted without their source image; and they look more changed than nine of ten ordinary ones.
+    By boundaries that were fitted without their source image; and they look more changed than all ordinary images but
+    those that may be accused.
     """
     first = not_clean_shares(detector.posteriors).argmax(axis=1)
-    limit = np.quantile(detector.clean_scores, 1 - SUSPECT_P)
+    limit = np.quantile(detector.clean_scores, 1 - ACCUSE_P)
     seen = (first == detector.row_kinds) & (changed_odds(detector.posteriors) > limit)
     return {
         name: float(seen[detector.row_kinds == kind].mean())

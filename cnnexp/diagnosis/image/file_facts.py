@@ -6,7 +6,10 @@ from cnnexp.records import Finding
 
 ASPECT = 1.5  # times wider or narrower than every training file: a stretched image changes as much
 SMALL = 0.5  # of what training files have, up to the side that the network takes: half of their detail
-MOST_GREY = 0.01  # of training images, at most, may be grey where grey is called unusual
+# Images that have lost their colours, of all that are asked about: before the file is seen. With it a grey image is
+# called certain to have lost them, 0.9, where at most one in a hundred training images is grey by nature.
+LOST_COLOUR = 1 / 12
+LEAST_LOST = 0.5  # probability below which grey is nothing to mention
 _EXCHANGES_SIDES = 5  # EXIF orientations from this on exchange width and height
 _LIKE = 1.1  # times wider or narrower than training files, and still like them
 _FULL_RANGE = 1 / 8  # of the range of its type that levels of more than 8 bits use, at least
@@ -140,14 +143,18 @@ def _transparent(file: FileFacts, _: TrainingFacts) -> Finding | None:
 
 
 def _grey(file: FileFacts, training: TrainingFacts) -> Finding | None:
-    if not file.grey or not training.colour or training.grey > MOST_GREY or file.lowest == file.highest:
+    """Judge a file without colour by Bayes' rule: some photographs are grey by nature, as often as training images."""
+    if not file.grey or not training.colour or file.lowest == file.highest:
+        return None
+    lost = LOST_COLOUR / (LOST_COLOUR + (1 - LOST_COLOUR) * training.grey)
+    if lost < LEAST_LOST:
         return None
     stored = f"is stored as {file.mode}" if file.mode in ("L", "1", "LA", "I;16") else "has three equal channels"
     return _fact(
         "grey",
         f"The image {stored}, without any colour; of the training images {training.grey:.1%} are grey.",
         "Pass it in colour, or train with data.color=grey.",
-        confidence=0.9,
+        confidence=min(lost, 0.9),
         grey_training_images=training.grey,
     )
 

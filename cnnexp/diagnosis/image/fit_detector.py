@@ -1,4 +1,4 @@
-"""Fit a detector: its Gaussians, and the ranks of every simulated image by Gaussians fitted without its source image.
+"""Fit a detector: its boundaries, and the ranks of every simulated image by those fitted without its source image.
 
 The fit is repeated without each fifth of the source images.
 """
@@ -6,8 +6,9 @@ The fit is repeated without each fifth of the source images.
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnexp.diagnosis.image.boundaries import fit_boundaries
 from cnnexp.diagnosis.image.detector import Detector, Ints, places_of
-from cnnexp.diagnosis.image.gaussians import Floats, fit_gaussians
+from cnnexp.diagnosis.image.gaussians import Floats
 from cnnexp.diagnosis.image.measures import (
     changed_odds,
     kind_posteriors,
@@ -19,11 +20,11 @@ from cnnexp.diagnosis.image.measures import (
 from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after
 from cnnexp.diagnosis.image.simulation import FOLDS, Simulated, Values
 
-TEMPERATURES = np.geomspace(1, 16, 17)  # Gaussians of dependent numbers are too sure of themselves
+TEMPERATURES = np.geomspace(0.5, 4, 13)  # boundaries may be more, or less, sure than they are right
 
 
 def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
-    """Fit the Gaussians, and rank every simulated image by Gaussians that were fitted without its source image."""
+    """Fit the boundaries, and rank every simulated image by those that were fitted without its source image."""
     names = tuple(dict.fromkeys(simulated.names))
     assert names[0] == CLEAN
     kind_of = np.array([names.index(name) for name in simulated.names])
@@ -33,7 +34,7 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
     folds = simulated.sources % FOLDS
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        fitted = fit_gaussians(simulated.values[inside], simulated.forms[inside], simulated.sources[inside], count)
+        fitted = fit_boundaries(simulated.values[inside], simulated.forms[inside], simulated.sources[inside], kind_of)
         rows = fitted.whitened(simulated.values)
         likelihoods[outside] = fitted.log_likelihoods(rows[outside])
         restored, of_fold = fitted.whitened(simulated.restored), folds[simulated.restored_rows] == fold
@@ -51,7 +52,7 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
     shares = not_clean_shares(posteriors)
     of_kind = [kinds == kind for kind in range(len(names))]
     sorted_apart = tuple(np.sort(apart[chosen], axis=0) for chosen in of_kind)
-    final = fit_gaussians(simulated.values, simulated.forms, simulated.sources, count)
+    final = fit_boundaries(simulated.values, simulated.forms, simulated.sources, kind_of)
     rows = final.whitened(simulated.values)
     clean = simulated.views[0]
     sorted_restored = tuple(np.sort(restored_apart[restored_kinds == kind], axis=0) for kind in range(len(names)))
@@ -63,7 +64,7 @@ def fit_detector(simulated: Simulated, *, pixel_numbers: int) -> Detector:
         names=names,
         views=views,
         kind_of=kind_of,
-        gaussians=final,
+        boundaries=final,
         temperature=temperature,
         vote_temperatures=vote_temperatures,
         rows=rows,

@@ -29,6 +29,12 @@ class Kind:
 
 OTHER = "other"
 
+
+def _also_finer(*changes: Transform) -> tuple[Transform, ...]:
+    """Return changes of levels, made to bytes, and those that were made before an image was made smaller."""
+    return (*changes, *(t.finer(change) for change in changes))
+
+
 KINDS = (
     Kind(
         "swapped channels",
@@ -46,7 +52,7 @@ KINDS = (
     ),
     Kind(
         "colour cast",
-        (
+        _also_finer(
             r(t.channel_gains, (1.25, 1.6), (1.0, 1.0), (0.5, 0.8)),
             r(t.channel_gains, (0.5, 0.8), (1.0, 1.0), (1.25, 1.6)),
             r(t.channel_gains, (0.65, 0.85), (1.15, 1.35), (0.65, 0.85)),
@@ -141,11 +147,13 @@ KINDS = (
     Kind(
         "too dark",
         (
-            r(t.affine, (0.35, 0.6), (0.0, 0.0)),
-            r(t.affine, (0.18, 0.35), (0.0, 0.0)),
+            *_also_finer(
+                r(t.affine, (0.35, 0.6), (0.0, 0.0)),
+                r(t.affine, (0.18, 0.35), (0.0, 0.0)),
+                r(t.gamma, (1.7, 2.5)),
+                r(t.gamma, (2.5, 4.0)),
+            ),
             r(t.affine, (0.07, 0.18), (0.0, 0.0)),
-            r(t.gamma, (1.7, 2.5)),
-            r(t.gamma, (2.5, 4.0)),
             r(lambda by: t.affine(1, -by), (45, 80)),
             r(lambda by: t.affine(1, -by), (80, 130)),
         ),
@@ -155,10 +163,12 @@ KINDS = (
     Kind(
         "too bright",
         (
-            r(t.affine, (1.4, 1.9), (0.0, 0.0)),
-            r(t.affine, (1.9, 3.5), (0.0, 0.0)),
-            r(t.gamma, (0.4, 0.6)),
-            r(t.gamma, (0.22, 0.4)),
+            *_also_finer(
+                r(t.affine, (1.4, 1.9), (0.0, 0.0)),
+                r(t.affine, (1.9, 3.5), (0.0, 0.0)),
+                r(t.gamma, (0.4, 0.6)),
+                r(t.gamma, (0.22, 0.4)),
+            ),
             r(lambda by: t.affine(1, by), (45, 80)),
             r(lambda by: t.affine(1, by), (80, 130)),
         ),
@@ -174,8 +184,7 @@ KINDS = (
     Kind(
         "low contrast",
         (
-            r(t.contrast, (0.4, 0.6)),
-            r(t.contrast, (0.25, 0.4)),
+            *_also_finer(r(t.contrast, (0.4, 0.6)), r(t.contrast, (0.25, 0.4))),
             r(t.contrast, (0.12, 0.25)),
             *(
                 r(lambda amount, level=level: t.contrast(amount, around=level), amounts)
@@ -188,7 +197,7 @@ KINDS = (
     ),
     Kind(
         "high contrast",
-        (
+        _also_finer(
             r(t.contrast, (1.8, 2.6)),
             r(t.contrast, (2.6, 4.0)),
             r(t.contrast, (4.0, 8.0)),
@@ -254,7 +263,7 @@ KINDS = (
     ),
     Kind(
         "too colourful",
-        (r(t.saturation, (1.7, 2.4)), r(t.saturation, (2.4, 4.0))),
+        _also_finer(r(t.saturation, (1.7, 2.4)), r(t.saturation, (2.4, 4.0))),
         "its colours are too strong",
         "Take it without processing.",
         colour=True,

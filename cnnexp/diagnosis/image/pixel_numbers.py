@@ -1,7 +1,8 @@
-"""About seventy numbers that describe the pixels of an image, whatever it shows.
+"""About a hundred numbers that describe the pixels of an image, whatever it shows.
 
-Levels, borders, edges, equality of channels and traces of compression: what a wrong step on the way to the network
-changes, and a network was never trained to see. All are of the order of one, and differences count, not ratios.
+Levels and gaps between them, borders, edges, equality of channels and traces of compression: what a wrong step on the
+way to the network changes, and a network was never trained to see. All are of the order of one, and differences count,
+not ratios.
 """
 
 import itertools
@@ -21,6 +22,9 @@ Floats = NDArray[np.floating[Any]]
 
 _CHUNK_PIXELS = 2**18  # in floating point at once: they stay in the cache of a processor
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_MIDDLE_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of what is neither black nor white
+_PARTS = 4  # of the levels from black to white, whose histogram is described
+_SMOOTH = 11  # levels over which the histogram of an image is even, unless its levels were moved apart or together
 _BLOCK = 8  # pixels of a side of a block of JPEG
 _COSINE = dct(np.eye(_BLOCK), axis=0, norm="ortho")
 _COSINES = np.kron(_COSINE, _COSINE).T.astype(np.float32)  # of a flattened block
@@ -48,7 +52,14 @@ def _numbers(images: Images) -> Floats:
     lines = steps[0].mean(axis=2), steps[1].mean(axis=1)  # (N, H - 1), (N, W - 1) of neighbouring rows, columns
     around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
     varied = np.abs(grey[:, 1:-1, 1:-1] - around / 4)  # (N, H - 2, W - 2) from the mean of the four neighbours
-    parts = [_levels(planes, sums, grey), _channels(planes, pixels), _layout(pixels, grey), _borders(pixels, grey)]
+    by_channel = np.stack([_counts(planes[:, channel], 255) for channel in range(planes.shape[1])], axis=1)
+    parts = [
+        _levels(by_channel, sums, grey),
+        _histogram(by_channel),
+        _channels(planes, pixels),
+        _layout(pixels, grey),
+        _borders(pixels, grey),
+    ]
     parts += [_detail(planes.shape[1], sums, grey, lines, varied), _noise(grey, pixels, varied), _spectrum(grey)]
     parts += [_periods(steps, lines), _resampled(grey), _blocks(grey, lines)]
     return np.concatenate(parts, axis=1)
@@ -78,9 +89,9 @@ def _quantiles(counts: NDArray[np.int64], shares: Sequence[float]) -> Floats:
     return quantiles
 
 
-def _levels(planes: Images, sums: NDArray[np.int16], grey: NDArray[np.float32]) -> Floats:
-    counts, white = _counts(planes, 255), 255 * planes.shape[1]
-    used, values = counts > 0, math.prod(planes.shape[1:])
+def _levels(by_channel: NDArray[np.int64], sums: NDArray[np.int16], grey: NDArray[np.float32]) -> Floats:
+    counts, white = by_channel.sum(axis=1), 255 * by_channel.shape[1]
+    used, values = counts > 0, by_channel.shape[1] * math.prod(grey.shape[1:])
     low, high = used.argmax(axis=1), 255 - used[:, ::-1].argmax(axis=1)
     columns = [
         _quantiles(_counts(sums, white), _QUANTILES) / white,
@@ -93,6 +104,42 @@ def _levels(planes: Images, sums: NDArray[np.int16], grey: NDArray[np.float32]) 
         _log(counts.max(axis=1) / values)[:, None],
     ]
     return np.concatenate(columns, axis=1)
+
+
+def _histogram(by_channel: NDArray[np.int64]) -> Floats:
+    """Return where levels in the middle lie, and how uneven their histogram (N, C, 256) is, by part and by channel.
+
+    A gain or a contrast leaves gaps or peaks at even distances, a gamma where it is steep or flat, whatever is shown
+    (Stamm & Liu 2010).
+    """
+    inner = by_channel[..., 1:255].astype(np.float32)
+    together = inner.sum(axis=1)
+    total = together.sum(axis=1, keepdims=True)
+    upto = together.cumsum(axis=1) / np.maximum(total, 1)
+    places = (upto[:, None] < np.array(_MIDDLE_QUANTILES, np.float32)[:, None]).sum(axis=2) + 1
+    columns = [np.where(total > 0, places, 127.5) / 255, _unevenness(together, _PARTS)]
+    if by_channel.shape[1] > 1:
+        columns += [_unevenness(inner[:, channel], 1) for channel in range(by_channel.shape[1])]
+    return np.concatenate(columns, axis=1)
+
+
+def _unevenness(counts: NDArray[np.float32], parts: int) -> Floats:
+    """Return (N, 2 · parts) how many of the levels are used of those that a smooth histogram uses, and its steps.
+
+    Square roots of counts vary by chance alike, whatever the count.
+    """
+    half = _SMOOTH // 2
+    sums = np.pad(counts, ((0, 0), (half + 1, half))).cumsum(axis=1)
+    width = np.minimum(np.arange(counts.shape[1]), half) + np.minimum(np.arange(counts.shape[1])[::-1], half) + 1
+    expected = 1 - np.exp(-(sums[:, _SMOOTH:] - sums[:, :-_SMOOTH]) / width)  # share of smooth histograms that use it
+    roots = np.sqrt(counts + np.float32(0.375))
+    bent = np.abs(2 * roots[:, 1:-1] - roots[:, :-2] - roots[:, 2:]) * expected[:, 1:-1]
+    found = []
+    for part in np.array_split(np.arange(1, counts.shape[1] - 1), parts):
+        wanted = expected[:, part].sum(axis=1)
+        found.append(np.log(((counts[:, part] > 0).sum(axis=1) + 2) / (wanted + 2)))
+        found.append(bent[:, part - 1].sum(axis=1) / (wanted + 2))
+    return np.stack(found, axis=1)
 
 
 def _channels(planes: Images, pixels: NDArray[np.float32]) -> Floats:

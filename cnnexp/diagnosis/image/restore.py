@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.diagnosis.image import changes as t
+from cnnexp.diagnosis.image.orbit import undoing, views_for
 from cnnexp.records import Images
 
 EVEN = 2.0  # levels; rows and columns at the edge that vary less are a frame
@@ -94,3 +95,11 @@ RESTORES: Mapping[str, Restore] = {
     "too colourful": colours,
     "pale": colours,
 }
+
+
+def undone(images: Images, kind: str, usual: Usual) -> Images | None:
+    """Return images (N, H, W, C) with a kind undone, exactly or as well as can be; None: it cannot be."""
+    views = views_for(images.shape[-1])
+    if kind in views:
+        return views[undoing(kind)](images, np.random.default_rng(0))
+    return RESTORES[kind](images, usual) if kind in RESTORES else None

@@ -10,7 +10,7 @@ from cnnexp.diagnosis.image.sets import ACCUSE_P, SetSuspicion
 from cnnexp.records import Finding
 
 CERTAIN = 0.9  # confidence from which a fact of the file alone explains the answer
-LIKELY = 0.5  # confidence from which a fact of the file is offered as a reason why an image is unlike all others
+LIKELY = 0.5  # confidence from which a fact of the file is offered as a reason
 SIMULATED_FACTS = frozenset({"grey"})  # facts of files that are kinds of mismatch, too
 WEAK_RECALL = 0.7  # below, errors on a class say more about the class than about one image
 
@@ -120,19 +120,24 @@ def _unlike(image: ImageEvidence, kinds: Sequence[Kind]) -> Finding:
         image.p_value if image.p_value is not None else 1.0,
         image.suspicion.clean_p if image.suspicion is not None and accused else 1.0,
     )
-    known = [fact for fact in image.facts if fact.confidence >= LIKELY]
-    hint = f" What is known of the file may explain it: {known[0].title}." if known else ""
     looked = "" if image.suspicion is None else _looked(image.suspicion, kinds)
     return Finding(
         id="I1",
         cause=5,
         title="unlike the training images",
         sentence=f"Of ordinary images {_small(p)} are as unlike the training images: it may show something that the "
-        f"network never learned, or look as no training image does.{looked}{hint} The answer means little.",
+        f"network never learned, or look as no training image does.{looked}{_hint(image.facts)} "
+        "The answer means little.",
         evidence={"p_value": p},
         confidence=1 - p,
         repair="Add images like it to the training data, or do not ask this network about them.",
     )
+
+
+def _hint(facts: Sequence[Finding]) -> str:
+    """Offer what a file says of itself as a reason."""
+    known = [fact for fact in facts if fact.confidence >= LIKELY]
+    return f" What is known of the file may explain it: {known[0].title}." if known else ""
 
 
 def _looked(suspicion: Suspicion, kinds: Sequence[Kind]) -> str:
@@ -188,7 +193,7 @@ def _ordinary(image: ImageEvidence) -> Finding:
     parts = ["The image is like the training images" if image.p_value is not None else "Nothing unusual was found"]
     if len(image.prediction_set) > 1:
         parts.append(f"the classes that remain possible are {', '.join(image.prediction_set)}")
-    sentence = "; ".join(parts) + "."
+    sentence = "; ".join(parts) + "." + _hint(image.facts)
     if image.record is not None and image.record.recall is not None:
         sentence += f" {_of_class(image.record)}"
     if image.neighbours:

@@ -46,6 +46,7 @@ def _image(image: ImageDiagnosis) -> dict[str, Any]:
         "kind_p": None if suspicion is None else suspicion.kind_p,
         "named_p": None if suspicion is None else suspicion.named_p,
         "candidates": [] if suspicion is None else _candidates(suspicion.candidates, suspicion.named),
+        "undone": [{"kind": one.kind, "label": one.label, "probability": one.probability} for one in image.undone],
         "stability": image.stable,
         "nearest": [{"file": file, "label": label} for file, label in image.nearest],
         "class": None if image.record is None else dataclasses.asdict(image.record),

@@ -14,7 +14,7 @@ from cnnexp.portable.classifier import Classifier
 from cnnexp.report.diagnosis.standing_chart import standing_chart
 from cnnexp.report.pages import overlaid, picture, template
 from cnnexp.report.prediction.answer_text import percent, set_text
-from cnnexp.saved.image_diagnosis import Diagnosis, ImageDiagnosis
+from cnnexp.saved.image_diagnosis import Diagnosis, ImageDiagnosis, Undone
 from cnnexp.saved.image_files import ListedImage
 from cnnexp.saved.looks import heat_maps, standings
 from cnnexp.system.text import plural, printable
@@ -96,6 +96,7 @@ def _section(
         "pictures": [
             *_as_given(item, model),
             Shown(picture(pixels, side=_LARGE), "as the network sees it", _size(pixels.shape)),
+            *(_undone(one) for one in image.undone),
             *(_looked_at(pixels, one, model.card.class_names[one.label]) for one in maps),
         ],
         "nearest": _nearest(model, image),
@@ -142,6 +143,11 @@ def _as_given(item: ListedImage, model: Classifier) -> list[Shown]:
     width, height = given.size
     pixels = np.asarray(given.convert("RGBA" if given.mode in {"LA", "RGBA", "PA"} else "RGB"))
     return [Shown(picture(pixels, side=_LARGE), "as given", _size((height, width)))]
+
+
+def _undone(one: Undone) -> Shown:
+    note = f"then answered {printable(one.label)}, {percent(one.probability)}"
+    return Shown(picture(one.pixels, side=_LARGE), f"with '{one.kind}' undone", note)
 
 
 def _looked_at(pixels: np.ndarray, heat: HeatMap, label: str) -> Shown:

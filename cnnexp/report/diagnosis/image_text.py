@@ -71,7 +71,10 @@ def print_verdict(console: Console, verdict: Finding) -> None:
 
 def _rows(image: ImageDiagnosis, answer: Answer) -> list[tuple[str, str]]:
     said = f"{printable(answer.label)} {percent(answer.probability)}, still possible: {set_text(answer)}"
-    rows = [("answer", said), ("distance", _distance(answer.p_value))]
+    rows = [("answer", said)]
+    for one in image.undone:
+        rows.append(("undone", f"with '{one.kind}' undone: {printable(one.label)} {percent(one.probability)}"))
+    rows.append(("distance", _distance(answer.p_value)))
     for fact in image.facts:
         if fact is not image.verdict:
             rows.append(("file", f"{fact.title}: {fact.sentence}"))
