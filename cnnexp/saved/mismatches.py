@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cnnexp.datasets.cache.folder import cache_folder
 from cnnexp.diagnosis.image.boundaries import Boundaries
@@ -80,7 +81,8 @@ def _fit(
         raise ModelError(f"There are {len(images)} {held_out.name}.")
     on_fit()
     simulated = simulate(images, kinds, describe, seed=_SEED)
-    detector = fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1])
+    with threadpool_limits(1, "blas"):  # the matrices are small: threads would wait for each other
+        detector = fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1])
     ordinary = images[simulated.chosen]
     return detector, answers_of(model, ordinary), Usual.of(ordinary)
 

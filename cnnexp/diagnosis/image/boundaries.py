@@ -57,18 +57,18 @@ def fit_boundaries(values: Values, forms: Ints, sources: Ints, kind_of: Ints) ->
     worth = (len(rows) / (len(counts) * counts)).astype(np.float32)
     own = np.eye(len(counts), dtype=np.float32)[:, kind_of]  # (K, F) the forms of each kind
     descent, generator = _Adam(weights, biases), np.random.default_rng(0)
-    batches = EPOCHS * max(1, len(rows) // BATCH)
-    for step in range(batches):
-        if step % max(1, len(rows) // BATCH) == 0:
+    a_pass = max(1, len(rows) // BATCH)
+    for step in range(EPOCHS * a_pass):
+        if step % a_pass == 0:
             order = generator.permutation(len(rows))
-        start = step % max(1, len(rows) // BATCH) * BATCH
-        chosen = order[start : start + BATCH]
+        chosen = order[step % a_pass * BATCH :][:BATCH]
         batch, mine = rows[chosen], own[kinds[chosen]]
         scores = batch @ descent.weights + descent.biases
         wanted = softmax(np.where(mine > 0, scores, -np.inf), axis=1)
         off = (softmax(scores, axis=1) - wanted) * (worth[kinds[chosen]] / len(chosen))[:, None]
         pull = np.float32(PULL) * (descent.weights - weights)
-        descent.step(batch.T @ off + pull, off.sum(axis=0), rate=RATE * (1 + np.cos(np.pi * step / batches)) / 2)
+        rate = RATE * (1 + np.cos(np.pi * step / (EPOCHS * a_pass))) / 2
+        descent.step(batch.T @ off + pull, off.sum(axis=0), rate=rate)
     return Boundaries(gaussians=gaussians, weights=descent.weights, biases=descent.biases + many)
 
 
