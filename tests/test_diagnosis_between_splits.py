@@ -306,3 +306,30 @@ def test_train_far_above_the_others_is_over_fitting_unless_a_change_of_its_pixel
     assert all(one.id in ("M2", "D5") for one in found) or fault == "P6"
     if fault == "P6":
         assert found[0].title == "validation and test are inverted"
+
+
+def test_a_change_of_which_few_answers_tell_is_named_by_how_likely_the_labels_are_found():
+    """One image of ten turns right, and the labels of nearly all are found a little more likely."""
+    random = np.random.default_rng(0)
+    levels = 120 + random.normal(0, 9, (2, 160, 12, 12, 1))
+    better, worse = (
+        Sample(as_bytes(one * light), np.zeros(160, int)) for one, light in zip(levels, (1, 0.6), strict=True)
+    )
+    hard = random.random(160)
+
+    def probabilities(images):
+        """Image i is right by how hard it is, what is brighter a little more likely, and some by chance."""
+        light = images.mean(axis=(1, 2, 3)) / 120
+        right = np.clip(0.9 - 0.8 * hard + 0.12 * (light - 0.8) + 0.05 * np.sin(1e4 * light), 0.01, 0.99)
+        return np.stack([right, 1 - right], axis=1)
+
+    given = {
+        "better": better,
+        "worse": worse,
+        "seed": 0,
+        "predict": lambda images: probabilities(images).argmax(axis=1),
+    }
+    assert name_change(**given) is None
+    found = name_change(**given, probabilities=probabilities)
+    assert found is not None
+    assert found.candidate.id == "P9"

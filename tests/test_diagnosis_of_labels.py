@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from cnnexp.diagnosis import Answers, diagnose, neighbours
+from cnnexp.diagnosis.needed_temperature import needed_temperature
 from cnnexp.records import DataImage, DataIssue, DataReport, NetworkFacts
 from support.diagnosed_runs import GUESSING, STILL_LEARNING, evaluation, history, run
 
@@ -363,3 +365,26 @@ def test_labels_of_train_that_mostly_do_not_belong_to_its_images_are_told_by_tho
     )
     asked = replace(near, rise=0.0, accuracy=0.5, copies=None)  # groups are real here, which is another fault
     assert ids(diagnose(replace(a_run(accuracy=0.97), neighbours=asked))) == named
+
+
+def drawn(count, *, times, seed):
+    """Labels drawn as a calibrated network says, and probabilities of logits that are `times` too large."""
+    rng = np.random.default_rng(seed)
+    logits = np.where(np.arange(K) == rng.integers(0, K, (count, 1)), rng.exponential(6, (count, 1)), 0.0)
+    p = softmax(logits, axis=1)
+    labels = (p.cumsum(axis=1) > rng.random((count, 1))).argmax(axis=1)
+    return Answers(labels, softmax(times * logits, axis=1).astype(np.float32))
+
+
+@pytest.mark.parametrize("count", [300, 600])
+@pytest.mark.parametrize("times", [1, 1.3, 4])
+def test_answers_that_are_several_times_too_sure_are_told_by_the_few_mistakes_among_them(times, count):
+    splits = {name: drawn(count, times=times, seed=k) for k, name in enumerate(("train", "validation", "test"))}
+    needed, low, high = needed_temperature(splits["validation"], splits["test"])
+    assert low < times < high
+    found = [one for one in diagnose(of(splits)) if one.id == "E3"]
+    assert bool(found) == (times == 4)
+    if found:
+        assert f"logits are {needed:.1f} times too large" in found[0].sentence
+        apart = splits | {"test": drawn(count, times=1, seed=5)}  # the network is too sure of one split alone
+        assert "E3" not in ids(diagnose(of(apart)))

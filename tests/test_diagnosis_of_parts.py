@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 
 from cnnexp.diagnosis import RunImages, Sample, diagnose, neighbours
 from cnnexp.diagnosis.between_splits import name_change
+from cnnexp.diagnosis.changed_share import find_changed_share
+from cnnexp.diagnosis.few_levels import detect_few_levels
 from cnnexp.diagnosis.partly_changed import name_partial_change
 from cnnexp.diagnosis.shortcut import find_shortcut
 from cnnexp.diagnosis.spoilt_part import find_spoilt_part
@@ -34,12 +36,11 @@ class Learned:
     def flat(images):
         return images[:, ::2, ::2].reshape(len(images), -1) / 255
 
-    def sure(self, images):
-        logits = self.model.decision_function(self.flat(images))
-        return logits.argmax(axis=1), softmax(logits, axis=1).max(axis=1)
+    def probabilities(self, images):
+        return softmax(self.model.decision_function(self.flat(images)), axis=1)
 
     def predict(self, images):
-        return self.sure(images)[0]
+        return self.probabilities(images).argmax(axis=1)
 
 
 NETWORK = Learned(TRAIN.images, TRAIN.labels)
@@ -83,10 +84,10 @@ def test_hard_images_some_of_which_were_changed_are_told_by_how_sure_the_network
     asked = changed(hard["worse"], 0.3, lambda images: images[:, ::-1, ::-1])
     plain = {"better": hard["better"], "predict": NETWORK.predict, "seed": 0}
     assert name_partial_change(worse=asked, **plain) is None
-    found = name_partial_change(worse=asked, **plain, sure=NETWORK.sure)
+    found = name_partial_change(worse=asked, **plain, probabilities=NETWORK.probabilities)
     assert found is not None
     assert (found.candidate.title, found.by_sureness) == ("upside down", True)
-    assert name_partial_change(worse=hard["worse"], **plain, sure=NETWORK.sure) is None
+    assert name_partial_change(worse=hard["worse"], **plain, probabilities=NETWORK.probabilities) is None
 
 
 @pytest.mark.parametrize("fault", ["none", "noise", "labels", "blur"])
@@ -97,7 +98,12 @@ def test_what_is_not_turned_is_not_named_by_how_sure_its_answers_are(fault):
         "labels": Sample(TEST.images, np.where(np.arange(400) % 3 == 0, (TEST.labels + 1) % 10, TEST.labels)),
         "blur": Sample(as_bytes(ndimage.uniform_filter(TEST.images.astype(float), (0, 7, 7, 0))), TEST.labels),
     }[fault]
-    assert name_partial_change(better=VAL, worse=asked, predict=NETWORK.predict, seed=0, sure=NETWORK.sure) is None
+    assert (
+        name_partial_change(
+            better=VAL, worse=asked, predict=NETWORK.predict, seed=0, probabilities=NETWORK.probabilities
+        )
+        is None
+    )
 
 
 def photographs(count, seed):
@@ -303,3 +309,66 @@ def test_copies_of_training_images_among_those_that_are_judged_are_found_without
     run = replace(a_run(), neighbours=replace(near, accuracy=0.0, labels=None, others=None, confusion=None))
     assert ids(diagnose(run)) == found
     assert found != ["S1"] or ("mirrored" in diagnose(run)[0].title) == (what == "mirrored")
+
+
+def coloured(count, seed):
+    """Photographs that are redder than blue, as a rule; their class is where they are red, a tenth is mislabelled."""
+    random = np.random.default_rng(seed)
+    cast = random.normal(10, 15, (count, 1, 1))
+    pixels = photographs(count, seed).astype(float)
+    pixels[..., 0] += cast
+    pixels[..., 2] -= cast
+    labels = random.integers(0, 2, count)
+    pixels[:, :, :12, 0] += np.where(labels, 15, -15)[:, None, None]
+    return Sample(as_bytes(pixels), np.where(random.random(count) < 0.1, 1 - labels, labels))
+
+
+def red_is_left(images):
+    red = images[..., 0].astype(float)
+    return (red[:, :, :12].mean(axis=(1, 2)) > red[:, :, 12:].mean(axis=(1, 2))).astype(np.int64)
+
+
+@pytest.mark.parametrize("share", [0.35, 0.6])
+def test_the_share_of_changed_images_is_told_where_no_single_image_shows_whether_it_was(share):
+    better, worse = coloured(400, 1), changed(coloured(400, 2), share, lambda images: images[..., ::-1])
+    found = find_changed_share(better=better, worse=worse, predict=red_is_left, seed=0)
+    assert found is not None
+    assert found.candidate.id == "P5"
+    assert found.low <= share <= found.high
+    assert found.high - found.low < 0.4
+    assert found.made == pytest.approx(found.before, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x,
+        lambda x: as_bytes(x * np.array([0.8, 1.0, 1.2])),
+        lambda x: as_bytes(x * 0.5),
+        lambda x: as_bytes(x + np.random.default_rng(1).normal(0, 60, x.shape)),
+        lambda x: x.mean(axis=3, keepdims=True).repeat(3, axis=3).astype(np.uint8),
+    ],
+    ids=["nothing", "a colour cast", "dark", "noise", "grey"],
+)
+def test_what_changes_all_images_otherwise_is_no_share_of_changed_ones(change):
+    worse = coloured(400, 2)
+    worse = Sample(change(worse.images), np.where(np.arange(400) % 5 == 0, 1 - worse.labels, worse.labels))
+    assert find_changed_share(better=coloured(400, 1), worse=worse, predict=red_is_left, seed=0) is None
+
+
+@pytest.mark.parametrize("levels", [3, 8, 64])
+def test_a_split_of_few_levels_is_named_where_it_is_answered_worse(levels):
+    steps = levels - 1
+    coarse = as_bytes(np.rint(photographs(300, 3) / 255 * steps) * (255 / steps))
+    known = {"validation": photographs(300, 2), "test": coarse}
+    images = RunImages(
+        lambda name: Sample(known[name], np.zeros(300, np.int64)), lambda pixels: np.zeros(len(pixels), np.int64)
+    )
+
+    def answered(accuracy):
+        return a_run(test=lambda _: images_answered(600, accuracy=accuracy, seed=7), images=images)
+
+    found = detect_few_levels(answered(0.7))
+    assert (found is not None) == (levels < 30)
+    assert found is None or found.title == "test has images of few levels"
+    assert detect_few_levels(answered(0.86)) is None

@@ -8,15 +8,17 @@ import pytest
 from cnnexp.compose import compose_config
 from cnnexp.config.defaults import CONF
 from cnnexp.diagnosis import diagnose, failed_learning
+from cnnexp.diagnosis.hasty_stop import USUAL_PATIENCE
 from cnnexp.diagnosis.interventions import OWN_SCHEDULES
 from cnnexp.diagnosis.strong_decay import USUAL_DECAY
-from cnnexp.diagnosis.unusual_rate import in_usual_rates
+from cnnexp.diagnosis.unusual_rate import USUAL_BATCH, in_usual_rates
 from cnnexp.records import NetworkFacts
 from support.diagnosed_runs import diagonal, evaluation, history, run
 
 FACTS = NetworkFacts(3, 0.5, 0.5, 0.1, 0.0, 0.5, 16, (), ())
 SETTLED = (0.9, 0.6, 0.5, 0.45, 0.42, 0.41, 0.40, 0.40, 0.41, 0.40, 0.41, 0.40)
 FALLING = (1.4, 1.2, 1.05, 0.93, 0.84, 0.76, 0.70, 0.65, 0.61, 0.57, 0.54, 0.51)
+SLOWING = (1.3, 1.1, 1.0, 0.93, 0.87, 0.82, 0.78, 0.75, 0.73, 0.71, 0.69, 0.67)
 FROZEN = (0.9, 0.62, 0.57, *[0.56] * 9)
 UNFITTED = {
     "class_counts": dict.fromkeys(("train", "validation", "calibration", "test"), (40,) * 10),
@@ -33,8 +35,15 @@ def rates(first, factor=1.0):
     return [first * factor**epoch for epoch in range(1, 13)]
 
 
-def trained(losses, rates=None, *, steps=400, **changes):
-    course = history(train_loss=losses, val_loss=losses, val_accuracy=[0.85] * len(losses), rates=rates)
+def trained(losses, rates=None, *, steps=400, stopped_early=False, penalties=(), **changes):
+    course = history(
+        train_loss=losses,
+        val_loss=losses,
+        val_accuracy=[0.85] * len(losses),
+        rates=rates,
+        stopped_early=stopped_early,
+        penalties=penalties,
+    )
     return run(**UNFITTED | {"history": replace(course, steps=steps)} | changes)
 
 
@@ -53,6 +62,10 @@ UNSUITABLE = {
     ),
     "a high rate, of which most of the loss is left although it still falls": (
         trained([loss + 0.9 for loss in FALLING], rates(0.015), optimizer="rmsprop", learning_rate=0.015),
+        ("T1", "optimizer.learning_rate=0.001"),
+    ),
+    "a high rate of few images a step, at which the loss still falls, slowly": (
+        trained(SLOWING, rates(0.03), optimizer="rmsprop", learning_rate=0.03),
         ("T1", "optimizer.learning_rate=0.001"),
     ),
     "Adam at a twentieth of its usual rate": (
@@ -74,6 +87,15 @@ UNSUITABLE = {
     "four images a step at a rate for thirty-two": (
         trained(SETTLED, rates(0.004), images_per_step=4, optimizer="adam", learning_rate=0.004),
         ("T5", "training.batch_size=32"),
+    ),
+    "an L2 penalty of thirty times the usual one": (
+        trained(SETTLED, l2=0.03, penalties=(4.0, *[0.5] * 12)),
+        ("M3", "regularization.l2=0.002"),
+    ),
+    "dropout of four fifths": (trained(SETTLED, dropout=0.8), ("M3", "regularization.dropout=0.3")),
+    "a patience of one epoch, and six of thirty": (
+        trained((*FALLING[:4], 0.94, 0.86), patience=1, epochs=30, train_accuracy=0.85, stopped_early=True, steps=200),
+        ("T3", "training.patience=8"),
     ),
     "two epochs of 38 steps": (trained(FALLING[-2:], steps=76, epochs=2), ("T3", "training.epochs=10")),
     "four epochs of 30 steps": (trained(FALLING[-4:], steps=120, epochs=4), ("T3", "training.epochs=16")),
@@ -97,6 +119,9 @@ NO_FAULT = {
         SETTLED, rates(0.03), optimizer="rmsprop", train_accuracy=0.99
     ),
     "the same rate, and the loss goes on falling": trained(FALLING, rates(0.03), optimizer="rmsprop", epochs=50),
+    "the same rate with large batches, and the loss still falls, slowly": trained(
+        SLOWING, rates(0.03), optimizer="rmsprop", images_per_step=256
+    ),
     "the same rate, lowered by a schedule in time": trained(SETTLED, rates(0.03, 0.7), optimizer="rmsprop"),
     "the same course at a usual rate: the data are hard": trained(SETTLED, rates(0.002), optimizer="rmsprop"),
     "an optimizer of one's own, of which no rate is usual": trained(SETTLED, rates(0.3), optimizer="lion"),
@@ -111,6 +136,12 @@ NO_FAULT = {
     "two epochs of a network that began with trained weights": trained(FALLING[-2:], steps=76, epochs=2, network=None),
     "large batches of many images": trained(FALLING, rates(0.002), steps=2000, images_per_step=1024),
     "four images a step, at a rate for as few": trained(SETTLED, rates(0.0005), images_per_step=4, optimizer="adam"),
+    "an L2 penalty that is usual": trained(SETTLED, l2=0.001, penalties=(4.0, *[0.5] * 12)),
+    "dropout of four fifths of a network that fits its images": trained(SETTLED, dropout=0.8, train_accuracy=0.99),
+    "a patience of one epoch, and over-fitting had begun": trained(
+        FALLING[:6], patience=1, epochs=30, train_accuracy=0.91, stopped_early=True, steps=200
+    ),
+    "a usual patience": trained(FALLING[:6], patience=8, epochs=30, train_accuracy=0.85, stopped_early=True, steps=200),
     "the weight decay of recipes for transformers": trained(SETTLED, rates(0.001), optimizer="adamw", weight_decay=0.3),
 }
 
@@ -127,3 +158,5 @@ def test_what_counts_as_usual_is_what_the_options_set():
         assert in_usual_rates(name, float(optimizer.learning_rate), momentum=momentum) == pytest.approx(1), name
     assert set(OWN_SCHEDULES) == {path.stem for path in (CONF / "schedule").glob("*.yaml")}
     assert compose_config(["optimizer=adamw"]).optimizer.weight_decay == USUAL_DECAY
+    training = compose_config([]).training
+    assert (training.batch_size, training.patience) == (USUAL_BATCH, USUAL_PATIENCE)

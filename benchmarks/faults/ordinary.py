@@ -2,14 +2,16 @@
 
     python -m benchmarks.faults.ordinary run PART --state FOLDER [--runs 120] [--first 0] [--minutes 10] \
         --cifar10 FOLDER --signs FOLDER
+    python -m benchmarks.faults.ordinary run PART --varied --state FOLDER ...     # other networks and settings, too
     python -m benchmarks.faults.ordinary count PART --state FOLDER
 
-PART is `development` or `held_out`; they share no data set, as in `split.toml`, but the two smallest networks: others
-take minutes a run. Run `i` of a part is always the same: some classes of a data set, some of the images of each split,
-so that chance has its say, and settings that a person would choose. Nothing is wrong with them, so that every finding
-is a false alarm; but where a network ends far below five nearest neighbours by raw pixels, settings did not suit it,
-and it is counted apart. The verdict is what a run ends with. FOLDER/PART.jsonl keeps them; the same line goes on where
-it stopped.
+PART is `development` or `held_out`; they share no data set, as in `split.toml`, but the two smallest networks, as
+others take longer; with `--varied` a residual and a VGG-like one are drawn as often, beside larger batches, more
+dropout, stronger augmentation, focal loss and other schedules. Run `i` of a part is always the same: some classes of a
+data set, some of the images of each split, so that chance has its say, and settings that a person would choose. Nothing
+is wrong with them, so that every finding is a false alarm; but where a network ends far below five nearest neighbours
+by raw pixels, settings did not suit it, and it is counted apart. The verdict is what a run ends with.
+FOLDER/PART.jsonl, or PART-varied.jsonl, keeps them; the same line goes on where it stopped.
 """
 
 import argparse
@@ -52,6 +54,13 @@ AUGMENTATIONS = (("augmentation=none",), ("augmentation=basic",))
 SCHEDULES = (("schedule=constant",), ("schedule=constant",), ("schedule=cosine",), ("schedule=plateau",))
 BELOW = 0.05  # accuracy on test that a healthy run may be below its neighbours
 SCALINGS = ((), ("data.scaling=standardize",))
+VARIED_NETWORKS = (*NETWORKS, "resnet", "vgg")
+VARIED_BATCHES = (16, 32, 64, 128)
+VARIED_OPTIMIZERS = (*OPTIMIZERS, ("muon", 0.001, 0.004))
+VARIED_REGULARIZATIONS = (*REGULARIZATIONS, ("regularization=dropout",), ("regularization=l1",))
+VARIED_AUGMENTATIONS = (*AUGMENTATIONS, ("augmentation=strong", "augmentation.policy=none"))
+VARIED_SCHEDULES = (*SCHEDULES, ("schedule=warmup_cosine",), ("schedule=linear",), ("schedule=one_cycle",))
+LOSSES = ((), (), (), ("loss=focal",))
 
 
 def main() -> None:
@@ -63,19 +72,21 @@ def main() -> None:
     parser.add_argument(
         "--first", type=int, default=0, help="number of the first run, so that two processes share them"
     )
+    parser.add_argument("--varied", action="store_true")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--cifar10")
     parser.add_argument("--signs")
     asked = parser.parse_args()
-    file = asked.state / f"{asked.part}.jsonl"
+    file = asked.state / f"{asked.part}{'-varied' if asked.varied else ''}.jsonl"
     if asked.what == "run":
         asked.state.mkdir(parents=True, exist_ok=True)
         numbers = range(asked.first, asked.first + asked.runs)
-        run(asked.part, numbers, file, Places(asked.cifar10, asked.signs), until=time.monotonic() + 60 * asked.minutes)
+        places, until = Places(asked.cifar10, asked.signs), time.monotonic() + 60 * asked.minutes
+        run(asked.part, numbers, file, places, until=until, varied=asked.varied)
     print(counted(records_of(file)))
 
 
-def run(part: str, numbers: Sequence[int], file: Path, places: Places, *, until: float) -> None:
+def run(part: str, numbers: Sequence[int], file: Path, places: Places, *, until: float, varied: bool = False) -> None:
     """Train what has no record yet, one after the other, until time is up."""
     from benchmarks.faults.finished import Unrecorded
 
@@ -83,11 +94,11 @@ def run(part: str, numbers: Sequence[int], file: Path, places: Places, *, until:
     for number in numbers:
         if number in done or time.monotonic() > until:
             continue
-        work = file.parent / f"{part}-{number}"
+        work = file.parent / f"{file.stem}-{number}"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         try:
-            overrides = line_of(part, number, work, places)
+            overrides = line_of(part, number, work, places, varied=varied)
             neighbours = accuracy_of_neighbours(work / "data.npz")
             finished, error = unrecorded.train(overrides, work)
         finally:
@@ -107,20 +118,24 @@ def run(part: str, numbers: Sequence[int], file: Path, places: Places, *, until:
         print(number, _names(record), f"{record.get('accuracy', 0):.3f} {record.get('seconds', 0):.1f} s", flush=True)
 
 
-def line_of(part: str, number: int, work: Path, places: Places) -> tuple[str, ...]:
+def line_of(part: str, number: int, work: Path, places: Places, *, varied: bool = False) -> tuple[str, ...]:
     """Write the data of a run into `work`, and return the overrides of its command line."""
-    random = np.random.default_rng([PARTS.index(part), number])
+    random = np.random.default_rng([PARTS.index(part), number, *([1] if varied else [])])
     names, shares = zip(*DATA[part], strict=True)
     name = str(random.choice(names, p=shares))
     data = thinned(load(name, places, seed=number), random, name)
     if name != "digits" and random.random() < HALVED:
         data = halved(data)
     data.save(work / "data.npz")
-    network = table("split")["overrides"][NETWORKS[random.integers(len(NETWORKS))]]
-    optimizer, low, high = OPTIMIZERS[random.integers(len(OPTIMIZERS))]
+    networks, optimizers = (VARIED_NETWORKS, VARIED_OPTIMIZERS) if varied else (NETWORKS, OPTIMIZERS)
+    network = table("split")["overrides"][networks[random.integers(len(networks))]]
+    optimizer, low, high = optimizers[random.integers(len(optimizers))]
     rate = float(f"{np.exp(random.uniform(np.log(low), np.log(high))):.2g}")
-    chosen = [group[random.integers(len(group))] for group in (REGULARIZATIONS, AUGMENTATIONS, SCHEDULES, SCALINGS)]
-    numbers = [group[random.integers(len(group))] for group in (WIDTHS, BATCHES, EPOCHS)]
+    usual = (REGULARIZATIONS, AUGMENTATIONS, SCHEDULES, SCALINGS)
+    groups = (VARIED_REGULARIZATIONS, VARIED_AUGMENTATIONS, VARIED_SCHEDULES, SCALINGS, LOSSES) if varied else usual
+    chosen = [group[random.integers(len(group))] for group in groups]
+    batches = VARIED_BATCHES if varied else BATCHES
+    numbers = [group[random.integers(len(group))] for group in (WIDTHS, batches, EPOCHS)]
     return merged(
         BASE,
         network,

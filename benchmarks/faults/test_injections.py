@@ -3,10 +3,12 @@
 Train, validation and calibration stay as they are. `amount` and `random` as in `training_injections`.
 """
 
+import io
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.faults.data_sets import DataSet, Part
 from benchmarks.faults.image_changes import WHITE, Random, centre, gamma, levels, resized, some
@@ -150,6 +152,39 @@ def moved_test(data: DataSet, amount: float, _: Random) -> DataSet:
         return np.roll(images, [round(amount * side) for side in images.shape[1:3]], axis=(1, 2))
 
     return _on_test(data, move)
+
+
+def grey_test(data: DataSet, _: float, __: Random) -> DataSet:
+    def grey(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return levels(np.repeat(images.mean(axis=3, keepdims=True), images.shape[3], axis=3))
+
+    return _on_test(data, grey)
+
+
+def shrunken_test(data: DataSet, amount: float, _: Random) -> DataSet:
+    def shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = (round(amount * side) for side in images.shape[1:3])
+        top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
+        framed = np.zeros_like(images)
+        framed[:, top : top + height, left : left + width] = resized(images, (height, width))
+        return framed
+
+    return _on_test(data, shrink)
+
+
+def jpeg_test(data: DataSet, amount: float, _: Random) -> DataSet:
+    def compress(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        kept = io.BytesIO()
+        Image.fromarray(image.squeeze()).save(kept, "JPEG", quality=int(amount))
+        return np.asarray(Image.open(kept)).reshape(image.shape)
+
+    return _on_test(data, lambda images: np.stack([compress(image) for image in images]))
+
+
+def wrong_test_labels(data: DataSet, amount: float, random: Random) -> DataSet:
+    labels, rows = data["test"].labels.copy(), some(len(data["test"].labels), amount, random)
+    labels[rows] = (labels[rows] + random.integers(1, len(data.class_names), len(rows))) % len(data.class_names)
+    return data.with_(test=Part(data["test"].images, labels))
 
 
 def _on_test(data: DataSet, change: Callable[[NDArray[np.uint8]], NDArray[np.generic]]) -> DataSet:

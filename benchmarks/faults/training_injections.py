@@ -246,3 +246,35 @@ def exchanged_in_validation(data: DataSet, _: float, random: Random) -> DataSet:
     labels = data["val"].labels
     exchanged = np.where(labels == one, other, np.where(labels == other, one, labels))
     return data.with_(val=Part(data["val"].images, exchanged))
+
+
+def turned_in_validation(data: DataSet, amount: float, random: Random) -> DataSet:
+    images = data["val"].images.copy()
+    rows = some(len(images), amount, random)
+    images[rows] = np.rot90(images[rows], 1, axes=(1, 2))
+    return data.with_(val=Part(images, data["val"].labels))
+
+
+def other_class_order_in_training(data: DataSet, amount: float, random: Random) -> DataSet:
+    classes, order = len(data.class_names), np.arange(len(data.class_names))
+    moved = random.permutation(classes)[: max(2, round(amount * classes))]
+    order[moved] = np.roll(moved, 1)
+    return data.with_(train=Part(data["train"].images, order[data["train"].labels]))
+
+
+def black_training(data: DataSet, amount: float, random: Random) -> DataSet:
+    images = data["train"].images.copy()
+    images[some(len(images), amount, random)] = 0
+    return data.with_(train=Part(images, data["train"].labels))
+
+
+def darker_class(data: DataSet, amount: float, random: Random) -> DataSet:
+    """Darken all images of one class, before the test: they were taken on another day."""
+    one = int(random.integers(len(data.class_names)))
+
+    def darken(part: Part) -> Part:
+        images, own = part.images.copy(), part.labels == one
+        images[own] = levels(images[own] * amount)
+        return Part(images, part.labels)
+
+    return data.with_(**{split: darken(data[split]) for split in BEFORE_TEST})

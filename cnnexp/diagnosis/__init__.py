@@ -20,20 +20,19 @@ from cnnexp.diagnosis.evidence import (
 )
 from cnnexp.diagnosis.failed_learning import DIVERGED, failed_learning, has_diverged, recorded_failure
 from cnnexp.diagnosis.few_images import detect_few_images
+from cnnexp.diagnosis.few_levels import detect_few_levels
 from cnnexp.diagnosis.flipped_class import detect_flipped_class
+from cnnexp.diagnosis.hasty_stop import detect_hasty_stop
 from cnnexp.diagnosis.label_noise import detect_label_noise
 from cnnexp.diagnosis.leaked_groups import detect_leaked_groups
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
 from cnnexp.diagnosis.loss_faults import detect_loss_mismatch
-from cnnexp.diagnosis.misleading_metrics import (
-    detect_misleading_accuracy,
-    detect_overconfidence,
-    overconfidence_not_assessed,
-)
+from cnnexp.diagnosis.misleading_metrics import detect_misleading_accuracy
 from cnnexp.diagnosis.near_copies import detect_near_copies
 from cnnexp.diagnosis.neighbours import Neighbours, neighbours
 from cnnexp.diagnosis.network_faults import detect_bottleneck, detect_stale_statistics, detect_structure
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
+from cnnexp.diagnosis.overconfidence import detect_overconfidence, overconfidence_not_assessed
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
 from cnnexp.diagnosis.past_the_best import detect_past_the_best
 from cnnexp.diagnosis.permuted_labels import detect_permuted_labels
@@ -94,6 +93,7 @@ DETECTORS = (
     detect_shortcut,
     detect_spoilt_training,
     detect_changed_split,
+    detect_few_levels,
     detect_split_gap,
     detect_overfitting,
     detect_past_the_best,
@@ -106,13 +106,14 @@ DETECTORS = (
     detect_spent_rate,
     detect_unusual_rate,
     detect_few_epochs,
+    detect_hasty_stop,
     detect_unlearned,
     detect_failed_learning,
     detect_undertraining,
     detect_misleading_accuracy,
     detect_overconfidence,
 )
-OF_SPLITS = (detect_shortcut, detect_spoilt_training, detect_changed_split, detect_split_gap)
+OF_SPLITS = (detect_shortcut, detect_spoilt_training, detect_changed_split, detect_few_levels, detect_split_gap)
 NOT_ASSESSED = (
     learning_not_explained,
     overfitting_not_assessed,

@@ -16,13 +16,13 @@ from cnnexp.diagnosis.training_course import (
     training_losses,
 )
 from cnnexp.diagnosis.unlearned import learned_too_little, scores
-from cnnexp.diagnosis.unusual_rate import times_usual
+from cnnexp.diagnosis.unusual_rate import USUAL_BATCH, times_usual
 from cnnexp.records import Finding
 from cnnexp.system.text import plural
 
 TINY = 8  # images a step: gradients of fewer are mostly noise, at any rate that suits larger batches
 LARGE = 128  # images a step; ordinary runs of development have 16 to 64
-USUAL = 32  # images a step, that is advised
+
 FEW_STEPS_AN_EPOCH = 6  # by theory: a step an image of a few hundred is an epoch of next to nothing
 # Usual rates for batches of 32 images that are as noisy (Goyal et al. 2017); ordinary runs have up to 10.
 NOISY = 20.0
@@ -45,7 +45,7 @@ def detect_tiny_batches(run: RunEvidence) -> Finding | None:
         evidence={"images_per_step": run.images_per_step, "learning_rate": run.learning_rate} | scores(run),
         confidence=confidence_by(Basis.SETTINGS),
         basis=Basis.SETTINGS,
-        repair=f"training.batch_size={USUAL}",
+        repair=f"training.batch_size={USUAL_BATCH}",
         alternatives=("T1",),
     )
 
@@ -53,7 +53,7 @@ def detect_tiny_batches(run: RunEvidence) -> Finding | None:
 def _is_noisy(run: RunEvidence) -> bool:
     """Return whether the rate is unusually high for so few images, and training left images unfitted."""
     times = times_usual(run, max(epoch.learning_rate for epoch in run.history.epochs))
-    return times is not None and times * USUAL / run.images_per_step >= NOISY and is_unfitted(run)
+    return times is not None and times * USUAL_BATCH / run.images_per_step >= NOISY and is_unfitted(run)
 
 
 def detect_huge_batches(run: RunEvidence) -> Finding | None:
@@ -61,7 +61,7 @@ def detect_huge_batches(run: RunEvidence) -> Finding | None:
     epochs, steps = len(run.history.epochs), run.history.steps
     is_large = run.images_per_step >= LARGE
     few = steps < (FEW_STEPS if is_large else MINIMUM_STEPS) and steps <= FEW_STEPS_AN_EPOCH * epochs
-    if not few or run.images_per_step <= USUAL or epochs < MANY_EPOCHS:
+    if not few or run.images_per_step <= USUAL_BATCH or epochs < MANY_EPOCHS:
         return None
     fall = fall_at_end(training_losses(run))
     unfinished = is_large and is_unfitted(run) and fall > STOOD_STILL
@@ -80,7 +80,7 @@ def detect_huge_batches(run: RunEvidence) -> Finding | None:
         | scores(run),
         confidence=confidence_by(Basis.SETTINGS),
         basis=Basis.SETTINGS,
-        repair=f"training.batch_size={USUAL}",
+        repair=f"training.batch_size={USUAL_BATCH}",
         alternatives=("T3", "T2"),
     )
 

@@ -7,20 +7,23 @@ images reproduces both the loss and the pixels.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, wilcoxon
 
 from cnnexp.diagnosis.candidate_changes import Candidate, candidates
 from cnnexp.diagnosis.intervals import combination_interval
 from cnnexp.diagnosis.pixel_statistics import distance, fit, statistics_of
-from cnnexp.records import Images, Labels
+from cnnexp.records import Images, Labels, Probabilities
 
 # Set on digits, Fashion-MNIST 0 to 4 and CIFAR-10 airplane to deer with the test faults of development, answered by a
 # support vector machine and by narrow networks. P_VALUE and LEAST_RISE follow from what a finding is for.
 P_VALUE = 0.01  # over all changes after which the pixels agree
+# The same of how likely the network finds the labels: that tells smaller effects than answers that turn right or wrong
+# do, also such as hardly matter.
+P_VALUE_OF_LIKELIHOODS = P_VALUE / 10
 LEAST_RISE = 0.02  # of accuracy: less does not matter
 REGAINED = 0.7  # of what the worse split lost, that undoing must bring back ...
 REGAINED_FITTED = 0.4  # ... or, where levels were fitted, this: what was cut off at black or white is lost
@@ -32,9 +35,10 @@ BY_CHANCE = 1.5  # standard errors by which it may miss it, where they are more
 AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
 SAME_IMAGES = 0.6  # two standard errors, by the root of the number of images, where one answer in ten differs
 SIMPLER = 0.02  # of the distance: a change with one number more must agree so much better
+LEAST_LIKELIHOOD = 1e-6  # of a label, that float32 tells from 0
 
 Predict = Callable[[Images], Labels]
-Sure = Callable[[Images], tuple[Labels, NDArray[np.float32]]]
+Probable = Callable[[Images], Probabilities]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,31 @@ class NamedChange:
     others: tuple[str, ...]  # ids of other changes that do as well
 
 
-def name_change(*, better: Sample, worse: Sample, predict: Predict, seed: int) -> NamedChange | None:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the network makes of images (N,)."""
+
+    right: NDArray[np.bool_]
+    log_likelihood: NDArray[np.float64] | None  # of their labels; None: it says its answers alone
+
+
+def name_change(
+    *, better: Sample, worse: Sample, predict: Predict, seed: int, probabilities: Probable | None = None
+) -> NamedChange | None:
     """Return the change that explains why the network is worse on one sample than on the other; None if none does."""
-    reached, correct = predict(better.images) == better.labels, predict(worse.images) == worse.labels
+
+    def judge(images: Images, labels: Labels) -> Judged:
+        if probabilities is None:
+            return Judged(predict(images) == labels, None)
+        found = probabilities(images)
+        likelihood = np.maximum(found[np.arange(len(labels)), labels], LEAST_LIKELIHOOD).astype(np.float64)
+        return Judged(found.argmax(axis=1) == labels, np.log(likelihood))
+
+    reached, correct = judge(better.images, better.labels), judge(worse.images, worse.labels)
     wanted = statistics_of(better.images)
     apart, even = distance(wanted, statistics_of(worse.images)), distance(wanted[::2], wanted[1::2])
     chance = min(even / 2**0.5, apart)  # distance of as many images of one kind: halves are half as many
-    lost = float(reached.mean() - correct.mean())
+    lost = float(reached.right.mean() - correct.right.mean())
     agreeing: list[tuple[Candidate, Images, float]] = []  # chosen without looking at an answer, so only they are tests
     for candidate in candidates(fit(source=worse.images, target=better.images), worse.images):
         generator = np.random.default_rng(seed)
@@ -76,16 +98,19 @@ def name_change(*, better: Sample, worse: Sample, predict: Predict, seed: int) -
             agreeing.append((candidate, changed, after))
     found: list[NamedChange] = []
     for candidate, changed, after in agreeing:
-        answers = predict(changed) == (worse if candidate.undoes else better).labels
+        answers = judge(changed, (worse if candidate.undoes else better).labels)
         plain = apart > PLAIN * max(after, chance)  # the pixels alone say which it is: it must only matter
         if candidate.undoes:
             least = max(LEAST_RISE, _share_to_regain(candidate, apart=apart, left=max(after, even)) * lost)
-            accepted = _rises(correct, answers, tried=1 if plain else len(agreeing), least=least)
+            # Levels that were fitted to chance alone make answers a little surer, too.
+            fitted_to_chance = bool(candidate.numbers) and apart <= EVEN * chance
+            before = replace(correct, log_likelihood=None) if fitted_to_chance else correct
+            accepted = _rises(before, answers, tried=1 if plain else len(agreeing), least=least)
         else:
             accepted = _reproduces(reached, answers, correct, tried=len(agreeing), plain=plain)
             accepted &= apart > EVEN * chance  # splits drawn alike need no explanation by their pixels
         if accepted:
-            found.append(_named(candidate, correct, answers, apart, after))
+            found.append(_named(candidate, correct.right, answers.right, apart, after))
     return _best(found, count=len(worse.labels))
 
 
@@ -107,29 +132,35 @@ def _share_to_regain(candidate: Candidate, *, apart: float, left: float) -> floa
     return 0.0 if apart > PLAIN * left else REGAINED
 
 
-def _reproduces(
-    reached: NDArray[np.bool_], made: NDArray[np.bool_], correct: NDArray[np.bool_], *, tried: int, plain: bool
-) -> bool:
+def _reproduces(reached: Judged, made: Judged, correct: Judged, *, tried: int, plain: bool) -> bool:
     """Return whether a change of the better split loses about what the worse one lost.
 
-    `reached` (N,) are its right answers, `made` those once it is changed, `correct` (M,) those of the worse split. A
+    `reached` is what the network makes of it, `made` of it once it is changed, `correct` of the worse split. A
     small loss is enough where the change costs answers beyond chance, image by image; so small a one may be missed.
     """
-    lost, missed = float(reached.mean() - correct.mean()), abs(float(made.mean() - correct.mean()))
-    shares, counts = [float(made.mean()), float(correct.mean())], [len(made), len(correct)]
+    own, other = float(made.right.mean()), float(correct.right.mean())
+    lost, missed = float(reached.right.mean()) - other, abs(own - other)
+    shares, counts = [own, other], [len(made.right), len(correct.right)]
     error = sum(share * (1 - share) / count for share, count in zip(shares, counts, strict=True)) ** 0.5
     if missed > max(REPRODUCED, BY_CHANCE * error) or lost < LEAST_RISE:
         return False
     return lost > 2 * REPRODUCED or _rises(made, reached, tried=1 if plain else tried, least=lost / 2)
 
 
-def _rises(before: NDArray[np.bool_], after: NDArray[np.bool_], *, tried: int, least: float) -> bool:
-    """Return whether more answers are correct, beyond chance over all changes that are tried (McNemar's exact test)."""
-    gained, dropped = int((after & ~before).sum()), int((before & ~after).sum())
-    rise = (gained - dropped) / len(before)
-    if rise < least:
+def _rises(before: Judged, after: Judged, *, tried: int, least: float) -> bool:
+    """Return whether more answers are correct, beyond chance over all changes that are tried.
+
+    By McNemar's exact test of the answers, or by Wilcoxon's of how likely the labels are found.
+    """
+    gained, dropped = int((after.right & ~before.right).sum()), int((before.right & ~after.right).sum())
+    if (gained - dropped) / len(before.right) < least:
         return False
-    return bool(binomtest(gained, gained + dropped, 0.5, alternative="greater").pvalue < P_VALUE / tried)
+    if binomtest(gained, gained + dropped, 0.5, alternative="greater").pvalue < P_VALUE / tried:
+        return True
+    if before.log_likelihood is None or after.log_likelihood is None:
+        return False
+    rises = after.log_likelihood - before.log_likelihood
+    return bool(wilcoxon(rises, alternative="greater").pvalue < P_VALUE_OF_LIKELIHOODS / tried)
 
 
 def _named(

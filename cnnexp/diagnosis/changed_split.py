@@ -1,8 +1,9 @@
 """Cause 1c, preprocessing: which change of its pixels makes a split worse than another?"""
 
-from cnnexp.diagnosis.between_splits import NamedChange, name_change
+from cnnexp.diagnosis.between_splits import NamedChange, Sample, name_change
+from cnnexp.diagnosis.changed_share import ChangedShare, find_changed_share
 from cnnexp.diagnosis.confidence import Basis, confidence_by
-from cnnexp.diagnosis.evidence import SplitsEvidence
+from cnnexp.diagnosis.evidence import RunImages, SplitsEvidence
 from cnnexp.diagnosis.partly_changed import PartlyChanged, name_partial_change
 from cnnexp.diagnosis.split_gap import OF_TRAIN, Gap, differing_split, is_train_apart, unlike_train, worse_split
 from cnnexp.diagnosis.spoilt_part import find_spoilt_part, spoilt_finding
@@ -48,22 +49,34 @@ def _between(found: Gap, run: SplitsEvidence) -> Finding | None:
     if samples is None or run.images is None:
         return None
     better, worse = samples
-    change = name_change(better=better, worse=worse, predict=run.images.predict, seed=run.seed)
+    change = name_change(
+        better=better,
+        worse=worse,
+        predict=run.images.predict,
+        seed=run.seed,
+        probabilities=run.images.probabilities,
+    )
     # Where test is no better than validation, train is the odd one out.
     title = "validation and test" if found.better == "train" else found.worse
     if change is not None:
         return _finding(title, found.better, change, gap=found.gap)
-    if found.better == "train":
-        return None
+    return None if found.better == "train" else _of_some(found, better, worse, run.images, run.seed)
+
+
+def _of_some(found: Gap, better: Sample, worse: Sample, images: RunImages, seed: int) -> Finding | None:
+    """Return the finding of what a part of the worse split suffered."""
     part = name_partial_change(
-        better=better, worse=worse, predict=run.images.predict, seed=run.seed, sure=run.images.sure
+        better=better, worse=worse, predict=images.predict, seed=seed, probabilities=images.probabilities
     )
     if part is not None:
         return _finding_of_a_part(found.worse, found.better, part)
+    share = find_changed_share(better=better, worse=worse, predict=images.predict, seed=seed)
+    if share is not None:
+        return _finding_of_a_share(found.worse, found.better, share)
     spoilt = find_spoilt_part(clean=better.images, asked=worse.images)
     if spoilt is None:
         return None
-    return spoilt_finding(spoilt, found.worse, found.better, right=run.images.predict(worse.images) == worse.labels)
+    return spoilt_finding(spoilt, found.worse, found.better, right=images.predict(worse.images) == worse.labels)
 
 
 def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Finding:
@@ -145,6 +158,37 @@ def _of_a_part(part: PartlyChanged, worse: str, seen: str) -> Finding:
         },
         confidence=confidence_by(Basis.UNDONE),
         basis=Basis.UNDONE,
+        repair=f"{worse}: {candidate.repair}, where it is so; find out which source these images came from",
+        alternatives=SAME_MAP.get(candidate.id, ()),
+    )
+
+
+def _finding_of_a_share(worse: str, better: str, found: ChangedShare) -> Finding:
+    candidate = found.candidate
+    return Finding(
+        id=candidate.id,
+        cause=1,
+        title=f"a part of {worse} is {candidate.title}",
+        sentence=(
+            f"By their pixels, {found.share:.0%} of the {worse} images (99 % interval {found.low:.0%} to "
+            f"{found.high:.0%}) are {candidate.title}: where as many of the {better} images are made so, both are "
+            f"alike (the distance of their pixels falls from {found.distance_before:.2f} to "
+            f"{found.distance_after:.2f}), "
+            f"and {found.made:.1%} of these are answered right instead of {found.plain:.1%}, as {found.before:.1%} of "
+            f"the {worse} images are."
+        ),
+        evidence={
+            "share": found.share,
+            "share_low": found.low,
+            "share_high": found.high,
+            "accuracy": found.before,
+            f"accuracy_of_{better}": found.plain,
+            "accuracy_reproduced": found.made,
+            "distance_of_pixels": found.distance_before,
+            "distance_reproduced": found.distance_after,
+        },
+        confidence=confidence_by(Basis.REPRODUCED),
+        basis=Basis.REPRODUCED,
         repair=f"{worse}: {candidate.repair}, where it is so; find out which source these images came from",
         alternatives=SAME_MAP.get(candidate.id, ()),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.diagnosis.answers import Answers
-from cnnexp.diagnosis.between_splits import Predict, Sample, Sure
+from cnnexp.diagnosis.between_splits import Predict, Probable, Sample
 from cnnexp.diagnosis.intervals import LEVEL, Z, combination_interval, exact_interval
 from cnnexp.diagnosis.neighbours import Neighbours
 from cnnexp.records import DataReport, Evaluation, History, LossFacts, NetworkFacts
@@ -22,7 +22,7 @@ class RunImages:
 
     sample: Callable[[str], Sample]  # some images of a split, by its name
     predict: Predict  # (N, H, W, C) uint8 -> the most probable classes (N,)
-    sure: Sure | None = None  # (N, H, W, C) uint8 -> these and their probabilities (N,), of one pass; None: not at hand
+    probabilities: Probable | None = None  # (N, H, W, C) uint8 -> (N, K), in one pass; None: not at hand
     is_quick: Callable[[], bool] = lambda: True  # whether trying takes little time; measured when it is first asked
 
 

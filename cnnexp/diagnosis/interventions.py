@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by, of_likeliest
+from cnnexp.diagnosis.hasty_stop import IMPATIENT, USUAL_PATIENCE
 from cnnexp.diagnosis.intervals import combination_interval
+from cnnexp.diagnosis.over_regularization import STRONG_L1, STRONG_L2
 from cnnexp.diagnosis.spent_rate import SPENT, SPENT_EARLY
 from cnnexp.diagnosis.strong_decay import USUAL_DECAY
-from cnnexp.diagnosis.unusual_rate import HIGH, LOW, USUAL_MOMENTUM, in_usual_rates
+from cnnexp.diagnosis.unusual_rate import HIGH, LOW, USUAL_BATCH, USUAL_MOMENTUM, in_usual_rates
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
 from cnnexp.system.text import plural
@@ -26,7 +28,6 @@ LEAST_GAIN = 0.05  # of validation accuracy, above that of the whole training
 SURE_GAIN = 0.02  # low end of its 99 % interval
 LEAST_AGREEING = 0.02  # the same where numbers of the run speak for the fault, too; less does not matter
 AGREES = 0.1  # of accuracy, that two kinds of evidence for one fault outweigh; digits, where T5 lost to T3 by less
-USUAL_BATCH = 32  # that of conf/training/default.yaml
 TINY_BATCH, HUGE_BATCH = 8, 128  # images a step, from which on another batch size is tried
 WIDER, WIDER_NARROW, NARROW = 4, 8, 8  # times the filters and units, of networks with fewer filters than the last
 STRONG_DECAY = 0.1  # by theory, times the rate
@@ -38,7 +39,7 @@ OWN_LOSSES = ("cross_entropy", "focal")
 OWN_SCHEDULES = ("constant", "cosine", "exponential", "linear", "one_cycle", "plateau", "step", "warmup_cosine")
 # Settings that no usual run has: at most half of the units are dropped as a rule, and L1 and L2 are a tenth of these.
 EXTREME_BATCH = 256  # images a step
-EXTREME_DROPOUT, EXTREME_L1, EXTREME_L2 = 0.7, 1e-4, 1e-2
+EXTREME_DROPOUT = 0.7
 FEWEST_EPOCHS = 2  # up to so many, training has hardly begun
 EXTREME_WIDTH = 3  # filters of the first layer
 EXTREME_ANGLE, EXTREME_COLOR = 60.0, 0.7  # degrees by which training images are turned; change of their levels
@@ -134,7 +135,7 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
         yield Intervention("M5", ("loss=cross_entropy",), "with cross-entropy", extreme=own)
     dropout, l1, l2 = (regularization[name] for name in ("dropout", "l1", "l2"))
     if dropout or l1 or l2:
-        much = dropout >= EXTREME_DROPOUT or l1 >= EXTREME_L1 or l2 >= EXTREME_L2
+        much = dropout >= EXTREME_DROPOUT or l1 >= STRONG_L1 or l2 >= STRONG_L2
         yield Intervention("M3", ("regularization=none",), "without regularization", extreme=much)
     yield from _of_batch(training, settings["optimizer"])
     if _is_extreme(settings["augmentation"]):
@@ -144,10 +145,12 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
     if settings["schedule"]["name"] != "constant":
         early = _falls_early(settings["schedule"], epochs=training["epochs"])
         yield Intervention("T8", ("schedule=constant",), "at a constant rate", extreme=early)
-    if continues and not ended_early:
-        more = (f"training.epochs={max(10, 4 * training['epochs'])}",)
+    hasty = ended_early and 0 < (training["patience"] or 0) <= IMPATIENT
+    if continues and (not ended_early or hasty):
+        more = f"training.epochs={max(10, 4 * training['epochs'])}"
+        overrides = (f"training.patience={USUAL_PATIENCE}",) if hasty else (more,)
         begun = training["epochs"] <= FEWEST_EPOCHS
-        yield Intervention("T3", more, "trained on from where it ended", goes_on=True, extreme=begun)
+        yield Intervention("T3", overrides, "trained on from where it ended", goes_on=True, extreme=begun or hasty)
     if "width" in model:
         times = WIDER if model["width"] >= NARROW else WIDER_NARROW
         wider = {name: model[name] * times for name in ("width", "dense") if name in model}

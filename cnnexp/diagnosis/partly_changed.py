@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from cnnexp.diagnosis.between_splits import LEAST_RISE, P_VALUE, REGAINED, Predict, Sample, Sure
+from cnnexp.diagnosis.between_splits import LEAST_RISE, P_VALUE, REGAINED, Predict, Probable, Sample
 from cnnexp.diagnosis.candidate_changes import Candidate, exact_changes
 from cnnexp.diagnosis.intervals import exact_interval
 from cnnexp.diagnosis.pixel_statistics import Statistics, statistics_of
+from cnnexp.diagnosis.told_apart import Sorter, fit_sorter
 
 # Share of the better split's own images, half of them changed, that are sorted rightly by those of the other half. Of
 # inverted digits and garments it is 1.0, of photographs with red and blue exchanged 0.8, of mirrored ones 0.5.
@@ -36,7 +37,6 @@ MADE_RIGHT = 0.75
 BY_SURENESS = 0.4
 FEWEST_WRONG = 5  # answers of a class
 FEWEST_CLASSES = 3  # with so many; of two, a guess is often right
-RIDGE = 0.05  # of the variance of a number, added to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,8 @@ class PartlyChanged:
     by_sureness: bool = False  # of answers to both versions of each image; else of the wrong ones
 
 
-@dataclass(frozen=True, slots=True)
-class Sorter:
-    """A linear discriminant of plain and changed images, by numbers of their pixels."""
-
-    weights: NDArray[np.float64]  # (S,)
-    limit: float
-
-    def changed(self, numbers: Statistics) -> NDArray[np.bool_]:
-        """Return for each image (N,) whether it looks changed, by its numbers (N, S)."""
-        return numbers @ self.weights > self.limit
-
-
 def name_partial_change(
-    *, better: Sample, worse: Sample, predict: Predict, seed: int, sure: Sure | None = None
+    *, better: Sample, worse: Sample, predict: Predict, seed: int, probabilities: Probable | None = None
 ) -> PartlyChanged | None:
     """Return the change that a part of the worse split suffered, if undoing it there brings back what was lost."""
     if len(better.images) < FEWEST:
@@ -75,7 +63,7 @@ def name_partial_change(
         return None
     by_pixels = _by_pixels(better, worse, correct, reached, predict, seed)
     found = by_pixels or _by_answers(better, worse, correct, reached, predict, seed)
-    return found if found is not None or sure is None else _by_sureness(better, worse, sure, seed)
+    return found if found is not None or probabilities is None else _by_sureness(better, worse, probabilities, seed)
 
 
 def _by_pixels(
@@ -121,19 +109,19 @@ def _by_answers(
     return best
 
 
-def _by_sureness(better: Sample, worse: Sample, sure: Sure, seed: int) -> PartlyChanged | None:
+def _by_sureness(better: Sample, worse: Sample, probabilities: Probable, seed: int) -> PartlyChanged | None:
     """Return the change after which images are right as the version, as they are or undone, that is answered surest."""
     asked = {"better": better, "worse": worse}
     tried = list(exact_changes(better.images))
-    versions = {name: _all_versions(sample, tried, sure, seed) for name, sample in asked.items()}
+    versions = {name: _all_versions(sample, tried, probabilities, seed) for name, sample in asked.items()}
     before = {name: versions[name][0][0] == sample.labels for name, sample in asked.items()}
     lost = float(before["better"].mean() - before["worse"].mean())
     best: PartlyChanged | None = None
     for place, candidate in enumerate(tried, start=1):
         after, shares = {}, {}
         for name, sample in asked.items():
-            answers, probabilities = versions[name]
-            surer = probabilities[place] > probabilities[0]
+            answers, surely = versions[name]
+            surer = surely[place] > surely[0]
             after[name] = np.where(surer, answers[place], answers[0]) == sample.labels
             shares[name] = float(surer.mean())
         gains = {name: float(after[name].mean() - before[name].mean()) for name in asked}
@@ -151,13 +139,13 @@ def _by_sureness(better: Sample, worse: Sample, sure: Sure, seed: int) -> Partly
 
 
 def _all_versions(
-    sample: Sample, tried: Sequence[Candidate], sure: Sure, seed: int
+    sample: Sample, tried: Sequence[Candidate], probabilities: Probable, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return answers and their probabilities (1 + candidates, N): of the images as they are, and undone in each way."""
     changed = [one.change(sample.images, np.random.default_rng(seed)) for one in tried]
-    answers, probabilities = sure(np.concatenate([sample.images, *changed]))
+    found = probabilities(np.concatenate([sample.images, *changed]))
     shape = (1 + len(tried), len(sample.labels))
-    return answers.reshape(shape), probabilities.reshape(shape)
+    return found.argmax(axis=1).reshape(shape), found.max(axis=1).reshape(shape)
 
 
 def _told_apart(better: Sample, plain: Statistics, seed: int) -> Iterator[tuple[Candidate, Sorter, float]]:
@@ -167,18 +155,9 @@ def _told_apart(better: Sample, plain: Statistics, seed: int) -> Iterator[tuple[
         changed = statistics_of(candidate.change(better.images, np.random.default_rng(seed)))
         told = float(np.mean([_sorted_rightly(plain, changed, fitted=half) for half in (halves, ~halves)]))
         if told >= TOLD_APART:
-            yield candidate, _fit(plain, changed), told
+            yield candidate, fit_sorter(plain, changed), told
 
 
 def _sorted_rightly(plain: Statistics, changed: Statistics, *, fitted: NDArray[np.bool_]) -> float:
-    sorter = _fit(plain[fitted], changed[fitted])
+    sorter = fit_sorter(plain[fitted], changed[fitted])
     return float((1 - sorter.changed(plain[~fitted]).mean() + sorter.changed(changed[~fitted]).mean()) / 2)
-
-
-def _fit(plain: Statistics, changed: Statistics) -> Sorter:
-    means = plain.mean(axis=0), changed.mean(axis=0)
-    within = np.concatenate([plain - means[0], changed - means[1]])
-    covariance = within.T @ within / len(within)
-    covariance += np.diag(RIDGE * np.diag(covariance) + 1e-6)
-    weights = np.linalg.solve(covariance, means[1] - means[0])
-    return Sorter(weights, float(weights @ (means[0] + means[1]) / 2))

@@ -24,6 +24,7 @@ FEW_STEPS = 150
 # Fall of the training loss in the last quarter of the epochs, by its last value. Of digits, clothes and photographs at
 # 20 usual rates it was -0.14 to 0.04, once 0.07, at two 0.07 to 0.13 where as many images were unfitted.
 STOOD_STILL = 0.05
+LEAST_LOSS = 1e-9  # nats, by which a fall may be divided
 FITTED = 0.95  # accuracy on the training images, from which no setting keeps a network from learning them
 
 
@@ -152,7 +153,7 @@ def is_unfitted(run: RunEvidence) -> bool:
 def fall_at_end(losses: NDArray[np.float64]) -> float:
     """Return by which share of its last value a loss (epochs,) fell in the last quarter; below 0: it rose."""
     before = losses[-1 - last_quarter(len(losses))]
-    return float((before - losses[-1]) / losses[-1]) if losses[-1] > 0 else 0.0
+    return float((before - losses[-1]) / max(losses[-1], LEAST_LOSS))
 
 
 def last_quarter(epochs: int) -> int:

@@ -2,7 +2,8 @@
 
 Such a rate need not keep a network from learning. It may cost a few points, and leave a network that is as good as its
 nearest neighbours, so that no score tells. A setting alone is no fault either. What is named is unusual and has left a
-trace: too large steps leave most of the loss, or keep it from falling; too small ones are on their way.
+trace: too large steps leave most of the loss, keep it from falling, or, where they are of few images, which makes them
+noisy, slow it down; too small ones are on their way.
 """
 
 from collections.abc import Mapping
@@ -34,6 +35,9 @@ USUAL_RATES: Mapping[str, float] = {
 }
 USUAL_MOMENTUM = 0.9  # of SGD, in nearly all recipes
 HIGH, LOW = 8.0, 1 / 8  # usual rates; ordinary runs of development have 0.7 to 5
+USUAL_BATCH = 32  # images a step, that of conf/training/default.yaml
+# Fall of the training loss in the last quarter, from which epochs are what is missing and not a lower rate.
+GOES_ON = 0.15
 ADD_UP = ("rmsprop", "sgd")  # optimizers whose steps momentum multiplies
 
 
@@ -61,7 +65,7 @@ def detect_unusual_rate(run: RunEvidence) -> Finding | None:
     late = [epoch.learning_rate for epoch in epochs[-last_quarter(len(epochs)) :]]
     highest, lowest = times_usual(run, max(one.learning_rate for one in epochs)), times_usual(run, min(late))
     fall, little = fall_at_end(training_losses(run)), has_learned_little(run)
-    if lowest is not None and lowest >= HIGH and (little or fall <= STOOD_STILL):
+    if lowest is not None and lowest >= HIGH and (little or fall <= _least_fall(run, lowest)):
         return _finding(run, lowest, fall)
     on_its_way = fall > STOOD_STILL or (fall > 0 and little)  # much is left: a small share of it is enough
     if highest is not None and highest <= LOW and on_its_way:
@@ -69,12 +73,18 @@ def detect_unusual_rate(run: RunEvidence) -> Finding | None:
     return None
 
 
+def _least_fall(run: RunEvidence, times: float) -> float:
+    """Return which fall of the training loss too large steps leave: noise grows with the rate by the images a step."""
+    noise = times * USUAL_BATCH / run.images_per_step
+    return GOES_ON if noise >= HIGH else STOOD_STILL
+
+
 def _finding(run: RunEvidence, times: float, fall: float) -> Finding:
     too_high, epochs = times > 1, len(run.history.epochs)
     is_momentum = too_high and _is_momentum(run, times)
     momentum = f" with a momentum of {run.momentum:g}" if is_momentum else ""
     size = f"{times:.2g} times" if too_high else f"1/{1 / times:.2g} of"
-    course = f"{_problem(fall, too_high=too_high)}: the training loss {_moved(fall)}"
+    course = f"{_problem(fall, too_high=too_high)}: the training loss {_moved(fall, too_high=too_high)}"
     return Finding(
         id="T1" if too_high else "T2",
         cause=3,
@@ -102,10 +112,10 @@ def _is_momentum(run: RunEvidence, times: float) -> bool:
 
 def _problem(fall: float, *, too_high: bool) -> str:
     if too_high:
-        return "did not settle" if fall <= STOOD_STILL else "learned little"
+        return "did not settle" if fall <= GOES_ON else "learned little"
     return "was not over"
 
 
-def _moved(fall: float) -> str:
-    only = "only " if fall <= STOOD_STILL else ""
+def _moved(fall: float, *, too_high: bool) -> str:
+    only = "only " if fall <= (GOES_ON if too_high else STOOD_STILL) else ""
     return f"fell by {only}{fall:.0%}" if fall >= 0.005 else f"rose by {-fall:.0%}" if fall <= -0.005 else "stood still"

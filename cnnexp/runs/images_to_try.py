@@ -11,7 +11,7 @@ from scipy.special import softmax
 from cnnexp.datasets import Split, Splits
 from cnnexp.diagnosis import RunImages, Sample
 from cnnexp.diagnosis.pixel_statistics import statistics_of
-from cnnexp.records import Images, Labels
+from cnnexp.records import Images, Labels, Probabilities
 from cnnexp.training import Network
 
 # Where a split is below another, changes of its pixels are tried: answers are asked for the few that make pixels agree.
@@ -33,9 +33,8 @@ def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float
         best: Labels = network.logits(images, np.arange(len(images))).argmax(axis=1)
         return best
 
-    def sure(images: Images) -> tuple[Labels, NDArray[np.float32]]:
-        probabilities = softmax(network.logits(images, np.arange(len(images))), axis=1)
-        return probabilities.argmax(axis=1), probabilities.max(axis=1)
+    def probabilities(images: Images) -> Probabilities:
+        return np.asarray(softmax(network.logits(images, np.arange(len(images))), axis=1), np.float32)
 
     @functools.cache
     def of_an_image() -> float:  # its seconds
@@ -50,7 +49,7 @@ def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float
         allowed = max(LEAST_SECONDS, SHARE_OF_TRAINING * seconds)
         return sample_of(splits[split], seed, most=int(np.clip(allowed / of_an_image(), FEWEST_TRIED, MOST_TRIED)))
 
-    return RunImages(sample, predict, sure, is_quick)
+    return RunImages(sample, predict, probabilities, is_quick)
 
 
 def _seconds(call: Callable[[Images], object], images: Images) -> float:
