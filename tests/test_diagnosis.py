@@ -46,6 +46,7 @@ HEALTHY = {
     "all right": {"train_accuracy": 1.0, "val_accuracy": 1.0},
     "train below validation, dropout": {"train_accuracy": 0.95, "val_accuracy": 0.97, "dropout": 0.5},
     "a gap within the noise of a tiny validation set": {"train_accuracy": 1.0, "val_accuracy": 0.9, "val_images": 30},
+    "a wide gap of thirty validation images": {"train_accuracy": 0.95, "val_accuracy": 0.7, "val_images": 30},
     "a sure gap too small to matter": {
         "train_accuracy": 0.99,
         "train_images": 50_000,

@@ -16,6 +16,7 @@ MINIMUM_GAP = 0.03  # a repair closes part of a gap; below 3 points it cannot ga
 # Without a rising loss. Of CIFAR-10 airplane to deer, 1,200 images, healthy networks of development keep a gap of 0.12,
 # ones with another fault of up to 0.18, and the over-fitted one 0.39.
 GAP_ALONE = 0.25
+SURE_GAP = 0.1  # low end of the 99 % interval of such a gap: of 50 validation images, chance makes 20 points
 GAP_DIVERGING = 0.2  # where the accuracies part: train rose, and validation did not
 LEAST_STALL = 5  # epochs in which validation accuracy gained nothing; the loss of a healthy run stalls for as long
 MINIMUM_AFTER_BEST = 3  # epochs; one or two worse ones are noise
@@ -47,7 +48,8 @@ def detect_overfitting(run: RunEvidence) -> Finding | None:
         return None
     turn = loss_turn(run.history)
     parted = gap >= GAP_DIVERGING and accuracies_part(run.history)
-    if not (turn.turned or parted) and (gap < GAP_ALONE or improving_at_end(run)):
+    alone = gap >= GAP_ALONE and not improving_at_end(run)
+    if not turn.turned and not (low >= SURE_GAP and (parted or alone)):
         return None
     basis = Basis.CURVES if turn.turned else Basis.GAP
     return Finding(
