@@ -4,9 +4,10 @@ import dataclasses
 import math
 
 import pytest
+import yaml
 
 from cnnexp import config
-from cnnexp.compose import compose_config
+from cnnexp.compose import compose_config, to_yaml
 from cnnexp.errors import ConfigError
 
 
@@ -88,3 +89,11 @@ def test_every_variant_checks_what_it_inherits():
             settings = getattr(compose_config([f"{group}={option}", *place]), group)
             with pytest.raises(ConfigError, match=next(iter(changes))):
                 dataclasses.replace(settings, **changes)
+
+
+def test_a_recorded_configuration_means_the_same_files_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["data=table", "data.path=list.csv", "data.root=~/photos", "data.cache=cache"]
+    recorded = yaml.safe_load(to_yaml(compose_config(words)))["data"]
+    places = [recorded[name] for name in ("path", "root", "cache")]
+    assert places == [f"{tmp_path}/list.csv", "~/photos", f"{tmp_path}/cache"]

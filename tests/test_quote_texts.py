@@ -1,5 +1,7 @@
 """Text is what was typed: any path and any name, whatever Hydra's grammar makes of it."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -37,7 +39,8 @@ def test_a_text_setting_is_what_was_typed_and_comes_back_from_the_record(base, t
     config = to_typed(with_values(base, quote_texts(typed)))
     assert (config.data.path, config.tracking.experiment, config.tracking.run_name) == (text, text, text)
     recorded = to_yaml(config)
-    assert yaml.safe_load(recorded)["data"]["path"] == text
+    located = text if text.startswith("~") else str(Path(text).absolute())
+    assert yaml.safe_load(recorded)["data"]["path"] == located
     assert OmegaConf.create(recorded).tracking.run_name == text
 
 

@@ -14,7 +14,7 @@ from cnnexp.config.extended import all_added
 from cnnexp.errors import ConfigError
 from cnnexp.report.console import open_console
 from cnnexp.runs.checkpoint_folder import is_kept
-from cnnexp.system.files import at_home, is_folder
+from cnnexp.system.files import at_home, is_folder, is_there
 from cnnexp.system.text import printable
 from cnnexp.tracking.store.connection import absolute_uri
 from cnnexp.tracking.store.find_runs import find_resumable
@@ -66,8 +66,11 @@ def _from_here(setting: str) -> str:
     if override.value is None or override.key not in names_affecting(*PATHS):
         return setting
     path = unquote(override.value)
-    is_plain = path == override.value and not path.startswith(("~", "$")) and path != "null"
-    return str(Override.setting(override.key, str(Path(path).absolute()))) if is_plain else setting
+    if override.value == "null" or path.startswith("~") or "${" in path:
+        return setting
+    if not override.key.startswith("data.") and not is_there(path):  # the id of a run, or no weights
+        return setting
+    return str(Override.setting(override.key, str(Path(path).absolute())))
 
 
 def _is_replaced(key: str, settings: Sequence[str]) -> bool:

@@ -65,8 +65,9 @@ def _hydra() -> AbstractContextManager[None]:
 
 
 def to_yaml(config: ExperimentConfig) -> str:
-    """Return the whole configuration as YAML; ``config.yaml`` of a run."""
-    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
+    """Return the whole configuration as YAML; ``config.yaml`` of a run, whose paths mean the same from any folder."""
+    located = dataclasses.replace(config, data=config.data.with_absolute_paths())
+    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(located)))
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
