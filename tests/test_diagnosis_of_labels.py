@@ -267,6 +267,9 @@ def test_extreme_settings_of_a_network_that_learned_are_no_fault(changes):
     assert diagnose(run(neighbours=near(shuffled=False), **changes)) == ()
 
 
+FACTS = NetworkFacts(3, 0.5, 0.5, 0.1, 0.0, 0.5, 16, (), ())  # of one that begins with random weights
+
+
 def faint(count, seed):
     """Images of five classes whose patterns are so faint that neighbours of few images are often of another class."""
     rng = np.random.default_rng(seed)
@@ -282,7 +285,12 @@ def test_too_few_images_are_named_by_what_half_of_them_would_lose(count, found):
     (train, labels), (val, val_labels) = faint(count, 0), faint(100, 1)
     given = neighbours(train=train, train_labels=labels, validation=val, validation_labels=val_labels, seed=0)
     weak = {"train_accuracy": 0.9, "val_accuracy": 0.89, "train_images": count, "val_images": 100}
-    assert ids(diagnose(run(neighbours=replace(given, accuracy=0.8), **weak))) == found
+    evidence = run(neighbours=replace(given, accuracy=0.8), **weak)
+    assert ids(diagnose(evidence)) == found
+    for one in diagnose(evidence):
+        assert "pretrained" not in one.repair, "a network of which it is not known may have started from one"
+    for one in diagnose(replace(evidence, network=FACTS)):
+        assert "start from a pretrained network" in one.repair
 
 
 @pytest.mark.parametrize(("count", "found"), [(40, ["D5"]), (90, [])])
@@ -290,7 +298,7 @@ def test_few_images_of_a_class_that_are_known_by_heart_are_too_few(count, found)
     """With 90 of a class there is the same gap, but no rising loss, and it is too narrow for over-fitting alone."""
     known = {"train": lambda one: images_answered(len(one.labels), accuracy=1.0, seed=4)}
     given = a_run(counts=(count * K, 400, 600), **known)
-    assert ids(diagnose(replace(given, network=NetworkFacts(3, 0.5, 0.5, 0.1, 0.0, 0.5, 16, (), ())))) == found
+    assert ids(diagnose(replace(given, network=FACTS))) == found
 
 
 def test_few_images_that_are_answered_well_are_enough():

@@ -55,6 +55,7 @@ def _by_number(run: RunEvidence) -> Finding | None:
 
 
 def _finding(run: RunEvidence, says: str, numbers: dict[str, float], *, basis: Basis) -> Finding:
+    other_start = "" if run.network is None else " or start from a pretrained network"  # this one may have
     return Finding(
         id="D5",
         cause=1,
@@ -63,7 +64,7 @@ def _finding(run: RunEvidence, says: str, numbers: dict[str, float], *, basis: B
         evidence={"training_images": run.train_images, "validation_accuracy": run.val_accuracy} | numbers,
         confidence=confidence_by(basis),
         basis=basis,
-        repair="collect at least twice as many images; until then, augment or start from a pretrained network",
+        repair=f"collect at least twice as many images; until then, augment{other_start}",
         alternatives=("M2", "T3"),
     )
 
