@@ -356,11 +356,27 @@ def test_what_changes_all_images_otherwise_is_no_share_of_changed_ones(change):
     assert find_changed_share(better=coloured(400, 1), worse=worse, predict=red_is_left, seed=0) is None
 
 
-@pytest.mark.parametrize("levels", [3, 8, 64])
-def test_a_split_of_few_levels_is_named_where_it_is_answered_worse(levels):
-    steps = levels - 1
-    coarse = as_bytes(np.rint(photographs(300, 3) / 255 * steps) * (255 / steps))
-    known = {"validation": photographs(300, 2), "test": coarse}
+def coarse(levels):
+    return lambda images: as_bytes(np.rint(images / 255 * (levels - 1)) * (255 / (levels - 1)))
+
+
+def grey(images):
+    return images.mean(axis=3, keepdims=True).repeat(3, axis=3).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        (coarse(3), "of few levels"),
+        (coarse(8), "of few levels"),
+        (coarse(64), None),
+        (grey, "without colour"),
+        (lambda images: images, None),
+    ],
+    ids=["3 levels", "8 levels", "64 levels", "grey", "nothing"],
+)
+def test_a_split_without_levels_or_colour_is_named_where_it_is_answered_worse(change, lost):
+    known = {"validation": photographs(300, 2), "test": change(photographs(300, 3))}
     images = RunImages(
         lambda name: Sample(known[name], np.zeros(300, np.int64)), lambda pixels: np.zeros(len(pixels), np.int64)
     )
@@ -369,6 +385,5 @@ def test_a_split_of_few_levels_is_named_where_it_is_answered_worse(levels):
         return a_run(test=lambda _: images_answered(600, accuracy=accuracy, seed=7), images=images)
 
     found = detect_few_levels(answered(0.7))
-    assert (found is not None) == (levels < 30)
-    assert found is None or found.title == "test has images of few levels"
+    assert (None if found is None else found.title) == (None if lost is None else f"test has images {lost}")
     assert detect_few_levels(answered(0.86)) is None

@@ -43,7 +43,7 @@ class Gap:
 
 def worse_split(run: SplitsEvidence) -> Gap | None:
     """Return which of test and validation is far below the other; None where neither is."""
-    found = _lower_split(run)
+    found = lower_split(run)
     if found is None or found.gap < LEAST_GAP:
         return None
     return found if found.low >= SURE_GAP or _is_surely_lower(found, run) else None
@@ -56,9 +56,19 @@ def _is_surely_lower(gap: Gap, run: SplitsEvidence) -> bool:
     return accuracy_difference(run, gap.better, gap.worse, level=SURE_OF_IMAGES)[1] > 0
 
 
+def lower_split(run: SplitsEvidence) -> Gap | None:
+    """Return which of test and validation is below the other, by however little; None: answers are not known."""
+    if not {"validation", "test"} <= run.answers.keys():
+        return None
+    gap, low, high = accuracy_difference(run, "validation", "test")
+    if gap > 0:
+        return Gap("test", "validation", gap, low, high)
+    return Gap("validation", "test", -gap, -high, -low)
+
+
 def differing_split(run: SplitsEvidence) -> Gap | None:
     """Return which of test and validation is below the other, if only by chance, by three points or in other images."""
-    found = _lower_split(run)
+    found = lower_split(run)
     if found is None:
         return None
     return found if found.gap >= LEAST_ASKED or differs(found.worse, run) else None
@@ -93,15 +103,6 @@ def is_train_apart(run: SplitsEvidence) -> bool:
 def differs(split: str, run: SplitsEvidence) -> bool:
     """Return whether the images of a split differ from those of train by the data check."""
     return any(issue.title.startswith(split) for issue in _differences(run))
-
-
-def _lower_split(run: SplitsEvidence) -> Gap | None:
-    if not {"validation", "test"} <= run.answers.keys():
-        return None
-    gap, low, high = accuracy_difference(run, "validation", "test")
-    if gap > 0:
-        return Gap("test", "validation", gap, low, high)
-    return Gap("validation", "test", -gap, -high, -low)
 
 
 def detect_split_gap(run: SplitsEvidence) -> Finding | None:
