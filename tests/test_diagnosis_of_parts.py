@@ -90,6 +90,26 @@ def test_hard_images_some_of_which_were_changed_are_told_by_how_sure_the_network
     assert name_partial_change(worse=hard["worse"], **plain, probabilities=NETWORK.probabilities) is None
 
 
+def test_of_three_hard_classes_what_another_answer_makes_right_by_chance_is_no_change():
+    """Most answers are guesses, and to inverted images other ones, of which half make wrong answers right."""
+
+    def guesses(images):
+        inverted = images.mean(axis=(1, 2, 3)) > 127
+        upright = np.where(inverted[:, None, None, None], 255 - images, images)
+        coin = upright[:, 1:].astype(int).sum(axis=(1, 2, 3)) % 2
+        return (upright[:, 0, 0, 0] + np.where(inverted, 1 + coin, 0)) % 3
+
+    def hard(count, seed, right):
+        random = np.random.default_rng(seed)
+        images, labels = random.integers(0, 100, (count, 8, 8, 1)).astype(np.uint8), random.integers(0, 3, count)
+        known = random.random(count) < right
+        images[:, 0, 0, 0] = 3 * random.integers(0, 30, count) + np.where(known, labels, random.integers(0, 3, count))
+        return Sample(images, labels)
+
+    better, worse = hard(300, 0, 0.45), hard(300, 1, 0.3)
+    assert name_partial_change(better=better, worse=worse, predict=guesses, seed=0) is None
+
+
 @pytest.mark.parametrize("fault", ["none", "noise", "labels", "blur"])
 def test_what_is_not_turned_is_not_named_by_how_sure_its_answers_are(fault):
     asked = {

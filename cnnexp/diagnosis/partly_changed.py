@@ -96,12 +96,13 @@ def _by_answers(
     classes = [label for label in np.unique(labels) if (labels == label).sum() >= FEWEST_WRONG]
     if len(classes) < FEWEST_CLASSES:
         return None
+    guessed = 1 / (len(np.unique(better.labels)) - 1)  # of wrong answers, what any other answer makes right
     best: PartlyChanged | None = None
     for candidate in exact_changes(better.images):
         made = predict(candidate.change(worse.images[wrong], np.random.default_rng(seed))) == labels
         by_class = np.mean([made[labels == label].mean() for label in classes])
         low, _ = exact_interval(float(made.mean()), len(made))
-        if min(float(by_class), 2 * float(low)) < MADE_RIGHT * reached:
+        if min(float(by_class), 2 * float(low)) < MADE_RIGHT * reached or low <= guessed:
             continue
         after = float((correct.sum() + made.sum()) / len(correct))
         if best is None or after > best.after:
