@@ -1,7 +1,8 @@
 """Raw verdicts on images as Markdown: shares with 95 % Wilson intervals, kinds that can be told apart from the others.
 
 A kind can be told where at least `IDENTIFIABLE` of its simulated images, which are made of calibration images and
-never of the images that are diagnosed, are most like their own kind, and more changed than nine of ten ordinary ones.
+never of the images that are diagnosed, are most like their own kind, and more changed than 99 of 100 ordinary ones:
+more of these may not be accused.
 """
 
 from collections import Counter
