@@ -191,3 +191,11 @@ def test_a_network_that_is_too_small_is_named_by_a_wider_one(tmp_path, monkeypat
     assert re.search(r"model\.width=8 model\.dense=16 helped: \+\d+\.\d points of accuracy on the same \d+ test", told)
     (tried,) = find_runs(["latest"], uri=STORE.format(tmp_path))
     assert tried.tags["cnnexp.repairs"] == run["run"]
+
+
+@pytest.mark.parametrize(("patience", "repair"), [(1, "training.patience=8"), (8, None)])
+def test_a_run_that_an_epoch_or_two_ended_is_trained_on(patience, repair):
+    tried = interventions(settings(f"training.patience={patience}"), ended_early=True, continues=True)
+    found = [one for one in tried if one.id == "T3"]
+    assert [one.overrides for one in found] == ([] if repair is None else [(repair,)])
+    assert all(one.goes_on and one.extreme for one in found)
