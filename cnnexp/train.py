@@ -54,7 +54,7 @@ def run(cfg: DictConfig) -> float:
     cause, because Hydra announces an exception with a line of its own.
     """
     from cnnexp.sweeps.context import SweepContext
-    from cnnexp.sweeps.sweep_records import config_dir_of
+    from cnnexp.sweeps.resume_tags import config_dir_of
 
     try:
         hydra_config = HydraConfig.get()

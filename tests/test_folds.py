@@ -10,7 +10,7 @@ from pyarrow import parquet
 from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
 from cnnexp.errors import ConfigError
-from cnnexp.sweeps.sweep_records import tags_to_resume
+from cnnexp.sweeps.resume_tags import tags_to_resume
 from cnnexp.tracking.store.find_runs import find_runs
 from support.sweep_processes import kill, recorded, start, sweep, wait_for
 

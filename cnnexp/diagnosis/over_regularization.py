@@ -44,13 +44,8 @@ def detect_over_regularization(run: RunEvidence) -> Finding | None:
             f"a loss of {uniform:.3g}: training shrank the weights instead of learning, until images got (almost) the "
             "same output."
         ),
-        evidence={
-            "beats_majority": float(beats_majority(run.evaluation)),
-            "penalty_untrained": penalty,
-            "penalty_at_end": run.history.penalties[-1],
-            "loss_knowing_nothing": uniform,
-            "l1": run.l1,
-            "l2": run.l2,
+        evidence=_evidence(run)
+        | {
             "output_spread_untrained": run.history.outputs[0].spread,
             "output_spread": run.history.outputs[-1].spread,
         },
@@ -76,21 +71,23 @@ def _strong(run: RunEvidence) -> Finding | None:
             f"give a loss of {uniform:.3g}, and training images are left unfitted: {run.train_accuracy:.1%} of the "
             f"training and {run.val_accuracy:.1%} of the validation images are right."
         ),
-        evidence={
-            "beats_majority": float(beats_majority(run.evaluation)),
-            "penalty_untrained": penalty,
-            "penalty_at_end": run.history.penalties[-1],
-            "loss_knowing_nothing": uniform,
-            "l1": run.l1,
-            "l2": run.l2,
-            "train_accuracy": run.train_accuracy,
-            "validation_accuracy": run.val_accuracy,
-        },
+        evidence=_evidence(run) | {"train_accuracy": run.train_accuracy, "validation_accuracy": run.val_accuracy},
         confidence=confidence_by(Basis.SETTINGS),
         basis=Basis.SETTINGS,
         repair=_repair(run, min(LOWER, MODEST * uniform / penalty)),
         alternatives=("T3", "M1"),
     )
+
+
+def _evidence(run: RunEvidence) -> dict[str, float]:
+    return {
+        "beats_majority": float(beats_majority(run.evaluation)),
+        "penalty_untrained": run.history.penalties[0],
+        "penalty_at_end": run.history.penalties[-1],
+        "loss_knowing_nothing": uniform_loss(run),
+        "l1": run.l1,
+        "l2": run.l2,
+    }
 
 
 def _repair(run: RunEvidence, factor: float) -> str:

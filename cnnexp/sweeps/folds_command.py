@@ -14,8 +14,9 @@ from cnnexp.sweeps.context import SweepContext
 from cnnexp.sweeps.executors import forkserver
 from cnnexp.sweeps.executors.process_executor import ProcessExecutor
 from cnnexp.sweeps.jobs import Job, OneJob
+from cnnexp.sweeps.resume_tags import tags_to_resume
 from cnnexp.sweeps.scheduler import Scheduler
-from cnnexp.sweeps.sweep_records import PreviousRuns, tags_to_resume
+from cnnexp.sweeps.sweep_records import PreviousRuns
 from cnnexp.system import resources
 from cnnexp.system.files import at_home, remove_if_empty
 from cnnexp.system.find_devices import devices

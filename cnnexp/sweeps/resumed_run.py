@@ -12,7 +12,7 @@ from cnnexp.config import ExperimentConfig, TrackingConfig
 from cnnexp.errors import CheckpointError, TrackingError
 from cnnexp.runs.checkpoint_folder import CheckpointFolder, key_of
 from cnnexp.sweeps.context import SweepContext
-from cnnexp.sweeps.sweep_records import tags_to_resume
+from cnnexp.sweeps.resume_tags import tags_to_resume
 from cnnexp.system.files import at_home
 from cnnexp.system.store_uri import StoreUri
 from cnnexp.system.text import program

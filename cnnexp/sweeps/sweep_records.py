@@ -3,24 +3,21 @@
 The parent run is begun before the first run of the sweep, and continued when the command is rerun.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from hydra.conf import ConfigSourceInfo
 from omegaconf import DictConfig, OmegaConf
 
 from cnnexp.config import Override, Setting, TrackingConfig, all_settings, as_number
 from cnnexp.config.extended import all_added
 from cnnexp.errors import SweepError
+from cnnexp.sweeps.resume_tags import code_given, config_dir_of, tags_to_resume
 from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.system import slurm
 from cnnexp.system.files import at_home
-from cnnexp.system.secrets import without_secrets
 from cnnexp.tracking import OwnedRecord, begun_alone, deliver_orphans, is_running
 from cnnexp.tracking.provenance import Commit, CommitReader
 from cnnexp.tracking.store.connection import absolute_uri, reach
@@ -33,12 +30,8 @@ from cnnexp.tracking.tags import (
     RUN_HASH,
     SLURM_FOLDER,
     SLURM_JOBS,
-    SWEEP_CONFIG_DIR,
-    SWEEP_EXTEND,
-    SWEEP_FOLDER,
     SWEEP_ID,
     SWEEP_KEY,
-    SWEEP_WORDS,
     VARIED,
 )
 
@@ -70,41 +63,9 @@ def sweep_spec(config: DictConfig, varied: Mapping[str, str], tracking: Tracking
         ),
         overrides=[override for override in dict.fromkeys(overrides) if not is_of_one_command(override)],
         varied=varied,
-        extend=_code_given(),
+        extend=code_given(),
         config_dir=config_dir_of(config.hydra.runtime.config_sources),
     )
-
-
-def tags_to_resume(overrides: Sequence[str], *, config_dir: str | None = None) -> dict[str, str]:
-    """Return the tags by which `cnnexp resume` starts the same command again: where, and with what code and presets.
-
-    `config_dir` is the folder of ``--config-dir``.
-    """
-    kept = [without_secrets(override, code=False) for override in overrides if not is_of_one_command(override)]
-    code = _code_given()
-    return {
-        SWEEP_WORDS: json.dumps(kept),
-        **({SWEEP_EXTEND: json.dumps(code)} if code else {}),
-        **_places(config_dir),
-    }
-
-
-def _places(config_dir: str | None) -> dict[str, str]:
-    """Return the tags of the current folder and of ``--config-dir``, but for names that no store can take."""
-    places = {} if config_dir is None else {SWEEP_CONFIG_DIR: config_dir}
-    with suppress(OSError):  # it was removed
-        places[SWEEP_FOLDER] = str(Path.cwd())
-    return {tag: place for tag, place in places.items() if place == place.encode(errors="replace").decode()}
-
-
-def config_dir_of(sources: Sequence[ConfigSourceInfo]) -> str | None:
-    """Return the folder of ``--config-dir`` among Hydra's sources of YAML files; None: there is none."""
-    return next((one.path for one in sources if one.provider == "command-line"), None)
-
-
-def _code_given() -> list[str]:
-    """Return the files of the user's code, and entry points."""
-    return list(dict.fromkeys(one.code.source for one in all_added()))
 
 
 def _code_of_runs() -> str:
