@@ -23,7 +23,7 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "L1": frozenset({"M2", "T2", "T3", "E3", UNKNOWN}),
     "L2": frozenset({"M2", "T3", "E1", "E3", UNKNOWN}),
     "L3": _ON_TRAINING | {"L1", "L2"},
-    "L4": _ON_TEST | {"L2", "M2"},  # where it is train that has the other order, all others are below it
+    "L4": _ON_TEST | {"L2"},
     "P1": _ON_TRAINING | {"T5", "T6"},
     "P2": _ON_TRAINING | {"T5", "T6"},
     **dict.fromkeys(("P3", "P4", "P5", "P6", "P7", "P9", "D2"), _ON_TEST),
