@@ -5,8 +5,10 @@ import signal
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 from cnnexp.errors import ConfigError, SweepError
 from cnnexp.system.devices import Devices, Gpu
@@ -20,7 +22,7 @@ _ACCELERATOR = "accelerator_type:"  # how Ray names the models of a node's GPUs 
 # Of Ray's names of models those of compute capability 8.0 and higher, such as A100, L4, H200, GeForce-RTX-4090.
 _AMPERE_ON = re.compile(r"(A|L|H|B|GB|GH)\d+\w*|GeForce-RTX-[3-9]\d{3}.*|RTX-(A|PRO).*|RTX-.*Ada.*")
 _LIBRARIES = ("cnnexp", "tensorflow", "keras", "numpy", "scikit-learn")  # that a run's numbers depend on
-_REACH_SECONDS = 6.0  # for the head to answer; Ray itself would try for more than a minute
+_REACH_SECONDS = 6.0  # for the head, or a node, to answer; Ray itself would try for more than a minute
 
 
 def join(address: str, *, of: tuple[str, str] = SWEEP) -> None:
@@ -108,10 +110,18 @@ def other_nodes() -> list[Node]:
     import ray
 
     here = ray.get_runtime_context().get_node_id()
-    alive = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+    alive = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here and _answers(node)]
     alive.sort(key=lambda node: (node["NodeManagerAddress"], node["NodeID"]))
     offered = [(node["NodeID"], node["Resources"]) for node in alive]
     return [Node(name, int(one["CPU"]), int(one.get("GPU", 0))) for name, one in offered if one.get("CPU", 0) >= 1]
+
+
+def _answers(node: Mapping[str, Any]) -> bool:
+    """Tell whether a node is there: of one that is lost, Ray says for up to half a minute that it is."""
+    with suppress(OSError):
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), timeout=_REACH_SECONDS).close()
+        return True
+    return False
 
 
 def require_others(kind: str) -> list[Node]:
