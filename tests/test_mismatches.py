@@ -21,7 +21,7 @@ from cnnexp.diagnosis.image.kinds import KINDS, OTHER, kinds_for
 from cnnexp.diagnosis.image.orbit import CLEAN, TURNS, Orbit, after, undoing, views_for
 from cnnexp.diagnosis.image.pixel_numbers import pixel_numbers
 from cnnexp.diagnosis.image.restore import RESTORES, Usual
-from cnnexp.diagnosis.image.sets import draw_sets, suspect_set
+from cnnexp.diagnosis.image.sets import SetCandidate, SetSuspicion, draw_sets, suspect_set
 from cnnexp.diagnosis.image.simulation import described_views, simulate
 from cnnexp.diagnosis.image.stability import stability
 from cnnexp.diagnosis.image.verdict import ImageEvidence, judge, judge_set
@@ -273,6 +273,23 @@ def test_no_kind_is_named_alone_where_what_has_no_name_is_possible():
         "It may be that it is blurred, or was enlarged from fewer pixels, but changes without a name"
         in verdict.sentence
     )
+
+
+def test_a_kind_that_is_possible_but_not_typical_is_mentioned():
+    turned = Candidate(kind="upside down", share=1.0, share_p=0.5, typical_p=0.03, undone_p=0.8)
+    suspicion = Suspicion(clean_p=0.001, kind_p=0.002, named_p=0.002, is_beyond=True, candidates=(turned,))
+    verdict = judge(evidence_of(suspicion), KINDS)
+    assert verdict.id == "I1"
+    assert "It may be that it is upside down, but hardly any image that is so looks like it" in verdict.sentence
+
+
+def test_no_set_is_named_where_what_has_no_name_is_possible():
+    blurred = SetCandidate(kind="blurred", share=1.0, share_p=0.5, typical=0.5, explained=20, undone_p=None)
+    suspicion = SetSuspicion(images=20, clean_p=0.001, candidates=(blurred,))
+    assert suspicion.named == (blurred,)
+    unnamed = replace(blurred, kind=OTHER, share=0.0, share_p=0.045)  # of a named kind, less would be excluded
+    assert not replace(suspicion, candidates=(blurred, unnamed)).named
+    assert replace(suspicion, candidates=(blurred, replace(unnamed, share_p=0.03))).named
 
 
 def test_two_turns_make_a_third_one():

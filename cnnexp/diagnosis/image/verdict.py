@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnnexp.diagnosis.image.class_record import ClassRecord
-from cnnexp.diagnosis.image.confirm import POSSIBLE_P, Candidate, Suspicion
-from cnnexp.diagnosis.image.kinds import Kind
+from cnnexp.diagnosis.image.confirm import NAMED, POSSIBLE_P, Candidate, Suspicion
+from cnnexp.diagnosis.image.kinds import OTHER, Kind
 from cnnexp.diagnosis.image.sets import ACCUSE_P, SetSuspicion
 from cnnexp.records import Finding
 
@@ -146,6 +146,8 @@ def _looked(suspicion: Suspicion, kinds: Sequence[Kind]) -> str:
     what = next((kind.what for kind in kinds if kind.name == first.kind), "")
     if first.is_confirmed and first.is_possible:
         return f" It may be that {what}, but changes without a name here look like that, too."
+    if first.kind != OTHER and first.is_possible and first.share >= NAMED:
+        return f" It may be that {what}, but hardly any image that is so looks like it, so that may not be all."
     if first.restored_p is None or first.is_possible:
         return " None of the mismatches that were tried explains it."
     return f" It looks as if {what}, but with that undone it stays as unlike, so that is not all."
