@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.diagnosis.answers import Answers, surest
-from cnnexp.diagnosis.intervals import combination_interval, exact_interval
+from cnnexp.diagnosis.intervals import LEVEL_OF_MANY, combination_interval, exact_interval
 
 LEAST_FLIPPED = 0.1  # of the surest half of the answers with a class
 FEWEST_ANSWERS = 20  # of such answers; with less, two images would be a tenth
@@ -37,6 +37,8 @@ def flipped_pair(train: Answers, test: Answers) -> Flip | None:
     if count < FEWEST_ANSWERS or share < LEAST_FLIPPED:
         return None
     low, high = (float(bound) for bound in exact_interval(share, count))
+    # It is the largest of as many shares as there are pairs.
+    surely = float(exact_interval(share, count, level=LEVEL_OF_MANY)[0])
     others = np.delete(shares.sure, true, axis=0)
     unrelated = float(np.delete(others, true, axis=1).max(initial=0)) if others.shape[1] > 2 else 0.0
     mutual = float(shares.sure[labelled, true])
@@ -49,7 +51,7 @@ def flipped_pair(train: Answers, test: Answers) -> Flip | None:
     expected = reference.sure[true, labelled]
     compared = gap_low > 0 and reference.counts[true] > 0 and expected <= ALONE * share
     stands_out = max(unrelated, mutual) <= ALONE * share
-    if not (one_way and flat and low > LEAST_FLIPPED / 2 and (compared or stands_out)):
+    if not (one_way and flat and surely > LEAST_FLIPPED / 2 and (compared or stands_out)):
         return None
     return Flip(int(true), int(labelled), share, low, high, bool(compared))
 

@@ -13,6 +13,8 @@ from cnnexp.records import Finding, History
 from cnnexp.system.text import listed
 
 MINIMUM_GAP = 0.03  # a repair closes part of a gap; below 3 points it cannot gain the 2 points that matter
+# Where the best weights were kept, what the loss rose after them costs nothing: then the gap itself has to matter.
+KEPT_GAP, SURE_KEPT_GAP = 0.05, 0.02
 # Without a rising loss. Of CIFAR-10 airplane to deer, 1,200 images, healthy networks of development keep a gap of 0.12,
 # ones with another fault of up to 0.18, and the over-fitted one 0.39.
 GAP_ALONE = 0.25
@@ -44,7 +46,8 @@ def detect_overfitting(run: RunEvidence) -> Finding | None:
     if _missing_from_validation(run) or _is_validation_alone_worse(run):
         return None
     gap, low, high = accuracy_gap(run)
-    if low <= 0 or gap < MINIMUM_GAP:
+    least, surely = (MINIMUM_GAP, 0.0) if run.keep == "last" else (KEPT_GAP, SURE_KEPT_GAP)
+    if low <= surely or gap < least:
         return None
     turn = loss_turn(run.history)
     parted = gap >= GAP_DIVERGING and accuracies_part(run.history)
