@@ -23,6 +23,7 @@ from cnnexp.system.text import plural
 TINY = 8  # images a step: gradients of fewer are mostly noise, at any rate that suits larger batches
 LARGE = 128  # images a step; ordinary runs of development have 16 to 64
 
+WHOLE = 2  # steps an epoch
 FEW_STEPS_AN_EPOCH = 6  # by theory: a step an image of a few hundred is an epoch of next to nothing
 # Usual rates for batches of 32 images that are as noisy (Goyal et al. 2017); ordinary runs have up to 10.
 NOISY = 20.0
@@ -61,7 +62,8 @@ def detect_huge_batches(run: RunEvidence) -> Finding | None:
     epochs, steps = len(run.history.epochs), run.history.steps
     is_large = run.images_per_step >= LARGE
     few = steps < (FEW_STEPS if is_large else MINIMUM_STEPS) and steps <= FEW_STEPS_AN_EPOCH * epochs
-    if not few or run.images_per_step <= USUAL_BATCH or epochs < MANY_EPOCHS:
+    whole = steps <= WHOLE * epochs  # batches of nearly all images, however few these are
+    if not (few and (is_large or whole)) or run.images_per_step <= USUAL_BATCH or epochs < MANY_EPOCHS:
         return None
     fall = fall_at_end(training_losses(run))
     unfinished = is_large and is_unfitted(run) and fall > STOOD_STILL

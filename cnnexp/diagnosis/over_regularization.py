@@ -56,6 +56,8 @@ def detect_over_regularization(run: RunEvidence) -> Finding | None:
 
 
 def _strong(run: RunEvidence) -> Finding | None:
+    if has_collapsed(run) or not beats_majority(run.evaluation):  # at once: it is the rate
+        return None
     if (run.l1 < STRONG_L1 and run.l2 < STRONG_L2) or not run.history.penalties or not is_unfitted(run):
         return None
     penalty, uniform = run.history.penalties[0], uniform_loss(run)

@@ -5,9 +5,7 @@ from cnnexp.diagnosis.evidence import RunEvidence, beats_majority
 from cnnexp.diagnosis.training_course import is_unfitted
 from cnnexp.records import Finding
 
-STRONG = (
-    0.75  # of the units; Srivastava et al. 2014 find 0.4 to 0.8 kept best, and a fifth kept far worse. No recipe has it
-)
+STRONG = 0.75  # of the units; Srivastava et al. 2014 find 0.4 to 0.8 kept best, and a fifth kept far worse
 ADVISED = 0.3  # near the usual 0.2 to 0.5
 
 
