@@ -17,6 +17,7 @@ from cnnexp.compose import (
     check_overrides,
     check_sweep,
     columns,
+    config_dir_of,
     explain,
     other_settings,
     quote_texts,
@@ -54,7 +55,6 @@ def run(cfg: DictConfig) -> float:
     cause, because Hydra announces an exception with a line of its own.
     """
     from cnnexp.sweeps.context import SweepContext
-    from cnnexp.sweeps.resume_tags import config_dir_of
 
     try:
         hydra_config = HydraConfig.get()

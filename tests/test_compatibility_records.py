@@ -12,8 +12,11 @@ PROBABILITIES = {"rel": 0.02, "abs": 0.02}
 
 REFERENCE = ["model.reference_bytes", "used.device"]
 ADDED = {  # since that version
-    "run": {"artifacts": ["run.html", "log.txt"], "tags": ["sweep.words"], "parameters": REFERENCE},
-    "parent": {"metrics": ["sweep/best_test_accuracy", "sweep/best_val_loss", "sweep/learned_nothing", "sweep/runs"]},
+    "run": {"artifacts": ["run.html", "log.txt"], "tags": ["sweep.folder", "sweep.words"], "parameters": REFERENCE},
+    "parent": {
+        "metrics": ["sweep/best_test_accuracy", "sweep/best_val_loss", "sweep/learned_nothing", "sweep/runs"],
+        "tags": ["sweep.folder"],
+    },
     "child": {"artifacts": ["run.html", "log.txt"], "parameters": REFERENCE},
     "failed": {"artifacts": ["log.txt"], "parameters": REFERENCE},
 }

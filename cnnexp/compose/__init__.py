@@ -10,7 +10,7 @@ from cnnexp.compose.compose import (
     to_yaml,
     with_values,
 )
-from cnnexp.compose.hydra_flags import read_command_line
+from cnnexp.compose.hydra_flags import config_dir_of, read_command_line
 from cnnexp.compose.quote_texts import quote_texts
 from cnnexp.compose.recorded_overrides import changed_overrides, recorded_overrides
 from cnnexp.compose.refusals import came_from_hydra, explain
@@ -26,6 +26,7 @@ __all__ = [
     "check_sweep",
     "columns",
     "compose_config",
+    "config_dir_of",
     "explain",
     "other_settings",
     "parameters",

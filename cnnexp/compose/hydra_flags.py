@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from hydra.conf import ConfigSourceInfo
+
 from cnnexp.errors import ConfigError
 from cnnexp.system.text import did_you_mean
 
@@ -72,3 +74,8 @@ class _Parser(argparse.ArgumentParser):
         wrong = re.search(r"--?[\w-]+", message)
         hint = did_you_mean(wrong[0], self._option_string_actions) if wrong else ""
         raise ConfigError(f"{message}; a setting is written key=value without dashes, --help shows all.{hint}")
+
+
+def config_dir_of(sources: Sequence[ConfigSourceInfo]) -> str | None:
+    """Return the folder of ``--config-dir`` among Hydra's sources of YAML files; None: there is none."""
+    return next((one.path for one in sources if one.provider == "command-line"), None)

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hydra.conf import ConfigSourceInfo
-
 from cnnexp.config.extended import all_added
 from cnnexp.sweeps.run_hash import is_of_one_command
 from cnnexp.system.secrets import without_secrets
@@ -33,11 +31,6 @@ def _places(config_dir: str | None) -> dict[str, str]:
     with suppress(OSError):  # it was removed
         places[SWEEP_FOLDER] = str(Path.cwd())
     return {tag: place for tag, place in places.items() if place == place.encode(errors="replace").decode()}
-
-
-def config_dir_of(sources: Sequence[ConfigSourceInfo]) -> str | None:
-    """Return the folder of ``--config-dir`` among Hydra's sources of YAML files; None: there is none."""
-    return next((one.path for one in sources if one.provider == "command-line"), None)
 
 
 def code_given() -> list[str]:

@@ -11,10 +11,11 @@ from typing import Any, Protocol, Self
 
 from omegaconf import DictConfig, OmegaConf
 
+from cnnexp.compose import config_dir_of
 from cnnexp.config import Override, Setting, TrackingConfig, all_settings, as_number
 from cnnexp.config.extended import all_added
 from cnnexp.errors import SweepError
-from cnnexp.sweeps.resume_tags import code_given, config_dir_of, tags_to_resume
+from cnnexp.sweeps.resume_tags import code_given, tags_to_resume
 from cnnexp.sweeps.run_hash import hash_sweep, is_of_one_command
 from cnnexp.system import slurm
 from cnnexp.system.files import at_home

@@ -161,6 +161,6 @@ def _on_disk(file: Path) -> int:
 
 
 def _modified(file: Path) -> float:
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # it is gone, or a link to itself
         return file.stat().st_mtime
     return 0.0
