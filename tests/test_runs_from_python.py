@@ -43,7 +43,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_run_is_recorded_as_by_the_command_line(done, here):
+def test_a_run_is_recorded_as_by_the_command_line(done, folder, here):
     assert main(WORDS) == 0
     same = cnnexp.get_run("latest")
     assert (same.name, same.settings) == (done.name, done.settings)
@@ -51,8 +51,8 @@ def test_a_run_is_recorded_as_by_the_command_line(done, here):
     pd.testing.assert_series_equal(done.metrics.drop(timed), same.metrics.drop(timed))
     tags, expected = ({k: v for k, v in one.summary.tags.items() if k != "cnnexp.record"} for one in (done, same))
     assert tags.keys() == expected.keys()
-    others = {"mlflow.note.content", "mlflow.log-model.history", "sweep.folder"}  # it was made in another folder
-    assert {k for k, v in tags.items() if v != expected[k]} <= others
+    assert (tags.pop("sweep.folder"), expected.pop("sweep.folder")) == (str(folder), str(here))
+    assert {k for k, v in tags.items() if v != expected[k]} <= {"mlflow.note.content", "mlflow.log-model.history"}
     assert "tensorflow" not in sys.modules or done.summary.tags["mlflow.source.name"] == "cnnexp"
 
 

@@ -22,7 +22,6 @@ from cnnexp.system.text import plural
 
 TINY = 8  # images a step: gradients of fewer are mostly noise, at any rate that suits larger batches
 LARGE = 128  # images a step; ordinary runs of development have 16 to 64
-
 WHOLE = 2  # steps an epoch
 FEW_STEPS_AN_EPOCH = 6  # by theory: a step an image of a few hundred is an epoch of next to nothing
 # Usual rates for batches of 32 images that are as noisy (Goyal et al. 2017); ordinary runs have up to 10.
