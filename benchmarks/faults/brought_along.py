@@ -91,6 +91,12 @@ def rectified(settings, logits, labels):
     return keras.losses.sparse_categorical_crossentropy(labels, keras.ops.relu(logits - 1), from_logits=True)
 
 
+@loss("next_class")
+def next_class(settings, logits, labels):
+    """Return cross-entropy with the labels of the next class, as after an index that begins at one."""
+    return keras.losses.sparse_categorical_crossentropy((labels + 1) % logits.shape[1], logits, from_logits=True)
+
+
 @dataclass
 class SharpSettings:
     factor: float = 1.0
@@ -153,3 +159,15 @@ def squashed(settings, input_shape, num_classes):
     if settings.how == "softmax":
         x = keras.layers.Dense(num_classes, activation="softmax")(x)
     return keras.Model(pixels, keras.layers.Dense(num_classes)(x))
+
+
+@model("unresponsive")
+def unresponsive(settings, input_shape, num_classes):
+    """Return a plain network whose biases begin so far below zero that no ReLU lets anything through."""
+    pixels = x = keras.Input(input_shape)
+    for filters in (8, 16):
+        x = keras.layers.Conv2D(
+            filters, 3, padding="same", activation="relu", bias_initializer=keras.initializers.Constant(-10.0)
+        )(x)
+        x = keras.layers.MaxPooling2D()(x)
+    return keras.Model(pixels, keras.layers.Dense(num_classes)(keras.layers.Flatten()(x)))

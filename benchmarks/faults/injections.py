@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.faults import test_injections, training_injections
+from benchmarks.faults import stranger_injections, test_injections, training_injections
 from benchmarks.faults.data_sets import DataSet
 from benchmarks.faults.image_changes import Random
 
@@ -11,6 +11,6 @@ Injection = Callable[[DataSet, float, Random], DataSet]
 
 def injection(name: str) -> Injection:
     """Return a function of a data set, the severity and the randomness, which returns a wrong data set."""
-    module = training_injections if hasattr(training_injections, name) else test_injections
-    found: Injection = getattr(module, name)
+    modules = (training_injections, test_injections, stranger_injections)
+    found: Injection = next(getattr(module, name) for module in modules if hasattr(module, name))
     return found
