@@ -145,6 +145,18 @@ def test_the_command_says_why_in_json_and_in_words(tmp_path, capsys):
     assert "one colour" in capsys.readouterr().out
 
 
+def test_an_image_that_the_network_was_trained_on_is_called_so(tmp_path, capsys):
+    run, learned = trained_model.folder(tmp_path / "model"), trained_model.model().reference.pixels[0]
+    paths = [
+        saved(tmp_path, Image.fromarray(pixels.squeeze()), name)
+        for name, pixels in {"learned.png": learned, "new.png": 255 - learned}.items()
+    ]
+    assert main(["diagnose", str(run), *map(str, paths), "--json"]) == 0
+    images = json.loads(capsys.readouterr().out)["images"]
+    assert [one["trained_on"] for one in images] == [True, False]
+    assert "trained on this very image" in images[0]["verdict"]["sentence"]
+
+
 def test_an_unknown_class_and_a_folder_without_a_run_are_refused(tmp_path, capsys):
     folder = trained_model.folder(tmp_path / "model")
     black = saved(tmp_path, Image.new("L", (8, 8), 0))

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from cnnexp.datasets.image_digests import as_numbers, image_digests
 from cnnexp.diagnosis.image.class_record import ClassRecord, class_record
 from cnnexp.diagnosis.image.confirm import Suspicion, suspect
 from cnnexp.diagnosis.image.file_facts import TrainingFacts, judge_file
@@ -51,6 +52,7 @@ class ImageDiagnosis:
     nearest: tuple[tuple[str, str], ...]  # file and label of the training images most like it, nearest first
     record: ClassRecord | None  # of the true class, else of the answer; None: no recorded test answers
     stable: float | None  # share of small changes that leave the answer as it is, 0..1
+    is_learned: bool  # whether the network was trained on this very image, as far as that was recorded
     verdict: Finding | None  # None: it could not be read
 
 
@@ -148,7 +150,15 @@ def _together(
 
 def _unread(prediction: Prediction) -> ImageDiagnosis:
     return ImageDiagnosis(
-        prediction=prediction, facts=(), suspicion=None, undone=(), nearest=(), record=None, stable=None, verdict=None
+        prediction=prediction,
+        facts=(),
+        suspicion=None,
+        undone=(),
+        nearest=(),
+        record=None,
+        stable=None,
+        is_learned=False,
+        verdict=None,
     )
 
 
@@ -170,6 +180,7 @@ def _diagnose(
     reference, names = model.reference, model.card.class_names
     nearest = tuple((reference.files[row], names[reference.labels[row]]) for row in prediction.nearest)
     record = None if recorded is None else _record(true_label or answer.label, recorded)
+    is_learned = reference.trained_on is not None and _digest(pixels) in reference.trained_on
     evidence = ImageEvidence(
         facts=facts,
         label=answer.label,
@@ -182,6 +193,7 @@ def _diagnose(
         neighbours=[label for _, label in nearest],
         suspicion=suspicion,
         stable=stable,
+        is_learned=is_learned,
     )
     return ImageDiagnosis(
         prediction=prediction,
@@ -191,6 +203,7 @@ def _diagnose(
         nearest=nearest,
         record=record,
         stable=stable,
+        is_learned=is_learned,
         verdict=judge(evidence, () if mismatches is None else mismatches.kinds),
     )
 
@@ -207,6 +220,12 @@ def _undone(model: Classifier, pixels: Images, suspicion: Suspicion, mismatches:
                 Undone(kind=one.kind, pixels=images[0], label=label, probability=float(probabilities[0, answer]))
             )
     return tuple(found)
+
+
+def _digest(pixels: Images) -> np.uint64:
+    """Return the digest of an image (H, W, C), as a card has those of all training images."""
+    digest: np.uint64 = as_numbers(image_digests(pixels[None], [0]))[0]
+    return digest
 
 
 def _record(name: str, recorded: RecordedPredictions) -> ClassRecord | None:

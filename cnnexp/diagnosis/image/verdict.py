@@ -30,6 +30,7 @@ class ImageEvidence:
     neighbours: Sequence[str]  # labels of the training images most like it
     suspicion: Suspicion | None = None  # what the simulated mismatches say; None: too few images travel with the model
     stable: float | None = None  # share of small changes that leave the answer as it is, 0..1; None: not tried
+    is_learned: bool = False  # whether the network was trained on this very image
 
     @property
     def is_unlike(self) -> bool:
@@ -192,7 +193,8 @@ def judge_set(found: SetSuspicion, kinds: Sequence[Kind]) -> Finding:
 def _ordinary(image: ImageEvidence) -> Finding:
     if image.true_label == image.label:
         return _correct(image)
-    parts = ["The image is like the training images" if image.p_value is not None else "Nothing unusual was found"]
+    usual = "The image is like the training images" if image.p_value is not None else "Nothing unusual was found"
+    parts = ["The network was trained on this very image, pixel for pixel" if image.is_learned else usual]
     if len(image.prediction_set) > 1:
         parts.append(f"the classes that remain possible are {', '.join(image.prediction_set)}")
     sentence = "; ".join(parts) + "." + _hint(image.facts)
@@ -232,7 +234,8 @@ def _correct(image: ImageEvidence) -> Finding:
         id="I0",
         cause=5,
         title="answered right",
-        sentence=f"The answer is the true class, {image.label}, with a probability of {image.probability:.0%}.",
+        sentence=f"The answer is the true class, {image.label}, with a probability of {image.probability:.0%}."
+        + (" It says little: the network was trained on this very image." if image.is_learned else ""),
         evidence={"probability": image.probability},
         confidence=image.probability,
         repair="",

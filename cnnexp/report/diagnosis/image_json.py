@@ -48,6 +48,7 @@ def _image(image: ImageDiagnosis) -> dict[str, Any]:
         "candidates": [] if suspicion is None else _candidates(suspicion.candidates, suspicion.named),
         "undone": [{"kind": one.kind, "label": one.label, "probability": one.probability} for one in image.undone],
         "stability": image.stable,
+        "trained_on": image.is_learned,
         "nearest": [{"file": file, "label": label} for file, label in image.nearest],
         "class": None if image.record is None else dataclasses.asdict(image.record),
     }
