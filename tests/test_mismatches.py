@@ -13,7 +13,7 @@ from scipy import ndimage
 from cnnexp.__main__ import main
 from cnnexp.compose import compose_config
 from cnnexp.diagnosis.image import changes, simulation
-from cnnexp.diagnosis.image.confirm import Candidate, Suspicion, suspect
+from cnnexp.diagnosis.image.confirm import Candidate, Suspicion, is_first_of, suspect
 from cnnexp.diagnosis.image.detector import recognized
 from cnnexp.diagnosis.image.fit_detector import fit_detector
 from cnnexp.diagnosis.image.gaussians import fit_gaussians
@@ -155,6 +155,12 @@ def test_ordinary_images_are_not_accused():
     assert sum(bool(names) for names in named(scenes(100, seed=3))) <= 2  # of 100, one is expected
 
 
+def test_a_rank_of_two_is_not_the_first_though_rounding_makes_it_less():
+    assert any(2 / count * count < 2 for count in range(100, 600))
+    assert [is_first_of(2 / count, count) for count in range(100, 600)] == [False] * 500
+    assert all(is_first_of(1 / count, count) for count in range(100, 600))
+
+
 def test_what_was_never_simulated_gets_no_name():
     rng = np.random.default_rng(4)
     patterns = rng.integers(0, 2, (20, 16, 16, 1)).repeat(3, axis=3).astype(np.uint8) * 255
@@ -162,6 +168,19 @@ def test_what_was_never_simulated_gets_no_name():
     striped[:, ::3] = (255, 0, 255)
     assert not any(named(patterns))
     assert not any(named(striped))
+
+
+def test_other_things_are_not_called_too_dark_because_they_are():
+    rng = np.random.default_rng(6)
+    plaids = rng.integers(0, 200, (40, 16, 1, 3)) + rng.integers(0, 200, (40, 1, 16, 3)) / 4
+    dark = changes.to_bytes(0.3 * ndimage.gaussian_filter(plaids, (0, 0.7, 0.7, 0)))
+    assert sum(bool(names) for names in named(dark)) <= 2  # of 40, one in twenty
+    assert sum(names == ["too dark"] for names in named(FAULTS["too dark"](scenes(40, seed=6)))) >= 30
+
+
+def test_what_is_distorted_is_not_called_blurred_because_it_was_interpolated():
+    slanted = ndimage.rotate(scenes(40, seed=7), 25, axes=(1, 2), reshape=False, order=1, mode="nearest")
+    assert sum("blurred" in names for names in named(slanted)) <= 2
 
 
 @pytest.mark.parametrize("fault", list(FAULTS))

@@ -144,13 +144,21 @@ def suspect(views: Values, detector: Detector, restored: Restored) -> list[Suspi
             clean_p=float(evidence.clean_p[index]),
             kind_p=float(evidence.kind_p[index]),
             named_p=float((np.sum(would_be_named >= evidence.odds[index]) + 1) / count),
-            is_beyond=bool(evidence.kind_p[index] * count < 2),
+            is_beyond=is_first_of(float(evidence.kind_p[index]), count),
             candidates=tuple(candidate(index, kind) for kind in order.tolist()),
             unnamed_p=float(unnamed_p[index]),
         )
         tried = tuple(undone(index, one) for one in suspicion.candidates) if suspicion.named else suspicion.candidates
         found.append(replace(suspicion, candidates=tried))
     return found
+
+
+def is_first_of(p: float, count: int) -> bool:
+    """Return whether a conformal rank among `count` images, the one that is asked about included, is that of none else.
+
+    Ranks are whole numbers: 2 / 501 times 501 is a little less than 2.
+    """
+    return round(p * count) == 1
 
 
 def _of_unnamed(evidence: Evidence, detector: Detector) -> Floats:

@@ -7,8 +7,9 @@ from cnnexp.records import Finding
 ASPECT = 1.5  # times wider or narrower than every training file: a stretched image changes as much
 SMALL = 0.5  # of what training files have, up to the side that the network takes: half of their detail
 # Images that have lost their colours, of all that are asked about: before the file is seen. With it a grey image is
-# called certain to have lost them, 0.9, where at most one in a hundred training images is grey by nature.
-LOST_COLOUR = 1 / 12
+# called certain to have lost them, 0.9, where at most one in two hundred training images is grey by nature: more would
+# be ordinary images that are accused, of which one in a hundred may be, by all that is said together.
+LOST_COLOUR = 1 / 24
 LEAST_LOST = 0.5  # probability below which grey is nothing to mention
 _EXCHANGES_SIDES = 5  # EXIF orientations from this on exchange width and height
 _LIKE = 1.1  # times wider or narrower than training files, and still like them

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from cnnexp.diagnosis.image import changes as t
+from cnnexp.diagnosis.image import other_things as o
 from cnnexp.diagnosis.image import unnamed_changes as u
 from cnnexp.diagnosis.image.changes import Transform
 from cnnexp.diagnosis.image.changes import ranged as r
@@ -277,9 +278,9 @@ KINDS = (
     ),
 )
 
-# What happens to images, too, but has no name here, and what shows no class at all: drawings, textures with the
-# spectrum of photographs, tiny parts. An image that is most like these is not named after a neighbour.
-# Outlier exposure: Hendrycks, Mazeika & Dietterich 2019 (arXiv:1812.04606).
+# What happens to images, too, but has no name here, and what shows no class at all: drawings, textures and things that
+# hide each other, with the spectrum of photographs, tiny parts. An image that is most like these is not named after a
+# neighbour. Forms that are there twice are as probable as two.
 UNNAMED = Kind(
     OTHER,
     (
@@ -292,13 +293,17 @@ UNNAMED = Kind(
         u.solarize,
         u.shade(1),
         u.shade(2),
-        u.texture,
-        u.shapes,
-        u.softened(u.shapes, 1.0),
-        u.strokes,
-        u.softened(u.strokes, 1.0),
-        u.pink_noise(1.0),
-        u.pink_noise(1.6),
+        *(u.bent, u.bent, u.slanted, u.slanted, u.unevenly_lit, u.hidden, u.lost_lines),
+        o.texture,
+        o.shapes,
+        o.softened(o.shapes, 1.0),
+        o.strokes,
+        *(o.softened(o.strokes, deviation) for deviation in (0.7, 1.0, 1.5)),
+        o.pink_noise(1.0),
+        o.pink_noise(1.6),
+        *(o.leaves(90, (0.06, 0.6), gains) for gains in ((0.7, 1.5), (0.7, 1.5), (0.2, 0.7))),
+        *(o.leaves(14, (0.25, 1.2), (0.4, 1.4)),) * 2,
+        *(o.softened(o.leaves(90, (0.06, 0.6), (0.3, 1.4)), deviation) for deviation in (0.6, 1.0)),
         r(lambda side: t.crop(side, side), (0.12, 0.35)),
     ),
     "something else happened to it",

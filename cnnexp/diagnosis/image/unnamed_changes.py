@@ -1,13 +1,16 @@
-"""Changes of images that have no name in a diagnosis, and images that show no class at all; as functions of pixels.
+"""Changes of images that have no name in a diagnosis, as functions of pixels: distorted, hidden, torn, unevenly lit.
 
 Conventions are those of `changes`. Simulated beside the named kinds, so that what is none of these is most like no one.
 """
 
 import numpy as np
-from PIL import Image, ImageDraw
+from numpy.typing import NDArray
+from PIL import Image
 
-from cnnexp.diagnosis.image.changes import Generator, Transform, gaussian_blur, resized, scale_of, to_bytes
+from cnnexp.diagnosis.image.changes import Generator, Transform, scale_of, to_bytes
 from cnnexp.records import Images
+
+Field = NDArray[np.float32]  # (N, H, W)
 
 
 def cover(share: float, level: int | None) -> Transform:
@@ -93,61 +96,76 @@ def rotate_hue(images: Images, _: Generator) -> Images:
     return np.ascontiguousarray(images[..., [1, 2, 0]])
 
 
-def texture(images: Images, generator: Generator) -> Images:
-    """Return smooth random fields with the levels of the images: no object at all."""
-    count, rows, columns, channels = images.shape
-    coarse = generator.integers(0, 256, (count, 5, 5, channels)).astype(np.uint8)
-    return resized(coarse, (rows, columns), Image.Resampling.BICUBIC)
+def bent(images: Images, generator: Generator) -> Images:
+    """Return images whose parts are moved by smooth random fields, as by a lens, heat or folded paper."""
+    y, x = np.mgrid[: images.shape[1], : images.shape[2]]
+    strength, cells = generator.uniform(1.2, 4.5) * scale_of(images), int(generator.integers(3, 7))
+    down, right = (strength * _smooth_field(images, cells, generator) for _ in range(2))
+    return _sampled(images, y + down, x + right)
 
 
-def shapes(images: Images, generator: Generator) -> Images:
-    """Return discs and bars of random levels on a plain ground: something drawn that no network here has learned."""
+def slanted(images: Images, generator: Generator) -> Images:
+    """Return images turned by another angle than a quarter, and sheared a little; the edge is repeated."""
+    y, x = (place - place.mean() for place in np.mgrid[: images.shape[1], : images.shape[2]])
+    each = (len(images), 1, 1)
+    angle = np.deg2rad(generator.uniform(8, 70, each)) * generator.choice([-1, 1], each)
+    shear, size = generator.uniform(-0.25, 0.25, each), generator.uniform(0.9, 1.1, each)
+    down = size * (np.cos(angle) * y - np.sin(angle) * x)
+    right = size * (np.sin(angle) * y + np.cos(angle) * x) + shear * y
+    return _sampled(images, down + (images.shape[1] - 1) / 2, right + (images.shape[2] - 1) / 2)
+
+
+def unevenly_lit(images: Images, generator: Generator) -> Images:
+    """Return images multiplied by smooth random fields: spots, shadows, corners that are darker than the middle."""
+    field = _smooth_field(images, int(generator.integers(2, 5)), generator)
+    if generator.random() < 0.5:
+        light = np.exp(-generator.uniform(0.3, 0.8) * field**2)
+    else:
+        light = np.exp(generator.uniform(0.4, 0.9) * field)
+    return to_bytes(images * light[..., None])
+
+
+def hidden(images: Images, generator: Generator) -> Images:
+    """Return images with a rectangle of any shape and colour before them, on 8 to 35 % of their area."""
     rows, columns, channels = images.shape[1:]
-    y, x = np.mgrid[:rows, :columns]
-    drawn = np.empty_like(images)
-    for image in drawn:
-        image[...] = generator.integers(0, 256, channels)
-        for _ in range(4):
-            centre, size = generator.random(2) * (rows, columns), (0.05 + 0.25 * generator.random()) * rows
-            inside = np.hypot(y - centre[0], x - centre[1]) < size
-            if generator.random() < 0.5:
-                inside = (np.abs(y - centre[0]) < size / 3) & (np.abs(x - centre[1]) < size)
-            image[inside] = generator.integers(0, 256, channels)
-    return drawn
+    covered = images.copy()
+    for image in covered:
+        area, longer = generator.uniform(0.08, 0.35), np.exp(generator.uniform(-1.8, 1.8))
+        height = min(rows, max(1, round(rows * float(np.sqrt(area * longer)))))
+        width = min(columns, max(1, round(columns * float(np.sqrt(area / longer)))))
+        top, left = generator.integers(0, rows - height + 1), generator.integers(0, columns - width + 1)
+        colour = generator.integers(0, 256, channels) if generator.random() < 0.4 else generator.choice([0, 128, 255])
+        image[top : top + height, left : left + width] = colour
+    return covered
 
 
-def strokes(images: Images, generator: Generator) -> Images:
-    """Return thick lines of one level on a plain ground, as of a letter or a drawing."""
-    rows, columns, channels = images.shape[1:]
-    drawn = np.empty_like(images)
-    for image in drawn:
-        mask = Image.new("L", (columns, rows))
-        points = [(float(x * columns), float(y * rows)) for x, y in 0.1 + 0.8 * generator.random((5, 2))]
-        width = max(1, round((1 + 3 * generator.random()) * scale_of(images)))
-        ImageDraw.Draw(mask).line(points, fill=255, width=width)
-        ground, line = generator.integers(0, 256, (2, channels))
-        image[...] = np.where(np.asarray(mask)[..., None] > 0, line, ground)
-    return drawn
+def lost_lines(images: Images, generator: Generator) -> Images:
+    """Return images some of whose rows, or columns, have one level."""
+    torn = images.copy()
+    for image in torn:
+        lines = image if generator.random() < 0.5 else image.swapaxes(0, 1)
+        lost = generator.random(len(lines)) < generator.uniform(0.06, 0.3)
+        lines[lost] = generator.choice([0, 255, int(generator.integers(0, 256))])
+    return torn
 
 
-def softened(change: Transform, deviation: float) -> Transform:
-    """Return a change, and then a Gaussian blur."""
-    return lambda images, generator: gaussian_blur(deviation)(change(images, generator), generator)
+def _smooth_field(images: Images, cells: int, generator: Generator) -> Field:
+    """Return (N, H, W) normal numbers on a grid of cells × cells, interpolated."""
+    rows, columns = images.shape[1:3]
+    coarse = generator.standard_normal((len(images), cells, cells)).astype(np.float32)
+    return np.stack(
+        [np.asarray(Image.fromarray(one).resize((columns, rows), Image.Resampling.BICUBIC)) for one in coarse]
+    )
 
 
-def pink_noise(power: float) -> Transform:
-    """Return random fields whose amplitude falls with frequency as in photographs: 1 / f ** power (Field 1987)."""
-
-    def change(images: Images, generator: Generator) -> Images:
-        count, rows, columns, channels = images.shape
-        frequency = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(columns)[None])
-        frequency[0, 0] = 1
-        white = generator.standard_normal((count, channels + 1, rows, columns))
-        fields = np.fft.ifft2(np.fft.fft2(white) / frequency**power).real
-        fields -= fields.mean(axis=(2, 3), keepdims=True)
-        fields /= fields.std(axis=(2, 3), keepdims=True) + 1e-6
-        mixed = fields[:, :1] + 0.4 * fields[:, 1:]  # what all channels share, and their own
-        level, spread = generator.uniform(50, 200, (count, 1, 1, 1)), generator.uniform(20, 75, (count, 1, 1, 1))
-        return np.ascontiguousarray(np.moveaxis(to_bytes(level + spread * mixed), 1, 3))
-
-    return change
+def _sampled(images: Images, down: NDArray[np.floating], right: NDArray[np.floating]) -> Images:
+    """Return images (N, H, W, C) whose pixels are those at places (N, H, W), between pixels linearly."""
+    rows, columns = images.shape[1:3]
+    y, x = np.clip(down, 0, rows - 1), np.clip(right, 0, columns - 1)
+    top, left = np.minimum(y.astype(int), max(rows - 2, 0)), np.minimum(x.astype(int), max(columns - 2, 0))
+    below, beside = np.minimum(top + 1, rows - 1), np.minimum(left + 1, columns - 1)
+    across, along = (y - top)[..., None].astype(np.float32), (x - left)[..., None].astype(np.float32)
+    each = np.arange(len(images))[:, None, None]
+    above = images[each, top, left] * (1 - along) + images[each, top, beside] * along
+    under = images[each, below, left] * (1 - along) + images[each, below, beside] * along
+    return to_bytes(above * (1 - across) + under * across)
