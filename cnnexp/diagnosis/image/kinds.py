@@ -280,7 +280,7 @@ KINDS = (
 
 # What happens to images, too, but has no name here, and what shows no class at all: drawings, textures and things that
 # hide each other, with the spectrum of photographs, tiny parts. An image that is most like these is not named after a
-# neighbour. Forms that are there twice are as probable as two.
+# neighbour.
 UNNAMED = Kind(
     OTHER,
     (
@@ -293,17 +293,18 @@ UNNAMED = Kind(
         u.solarize,
         u.shade(1),
         u.shade(2),
-        *(u.bent, u.bent, u.slanted, u.slanted, u.unevenly_lit, u.hidden, u.lost_lines),
+        *(u.bent, u.slanted, u.unevenly_lit, u.hidden, u.lost_lines),
         o.texture,
         o.shapes,
         o.softened(o.shapes, 1.0),
         o.strokes,
-        *(o.softened(o.strokes, deviation) for deviation in (0.7, 1.0, 1.5)),
+        *(o.softened(o.strokes, deviation) for deviation in (0.7, 1.2, 2.2)),
         o.pink_noise(1.0),
         o.pink_noise(1.6),
-        *(o.leaves(90, (0.06, 0.6), gains) for gains in ((0.7, 1.5), (0.7, 1.5), (0.2, 0.7))),
-        *(o.leaves(14, (0.25, 1.2), (0.4, 1.4)),) * 2,
-        *(o.softened(o.leaves(90, (0.06, 0.6), (0.3, 1.4)), deviation) for deviation in (0.6, 1.0)),
+        *(o.leaves(90, (0.06, 0.6), gains) for gains in ((0.7, 1.5), (0.35, 0.8), (0.15, 0.45))),
+        *(o.leaves(14, (0.25, 1.2), gains) for gains in ((0.7, 1.5), (0.2, 0.7))),
+        *(o.softened(o.leaves(90, (0.06, 0.6), (0.2, 1.4)), deviation) for deviation in (0.6, 1.0)),
+        *(o.on_ground(o.leaves(60, (0.06, 0.6), (0.4, 1.4)), softness) for softness in (0.0, 1.0)),
         r(lambda side: t.crop(side, side), (0.12, 0.35)),
     ),
     "something else happened to it",

@@ -38,7 +38,7 @@ def shapes(images: Images, generator: Generator) -> Images:
 
 
 def strokes(images: Images, generator: Generator) -> Images:
-    """Return thick lines of one level on a plain ground, half of them on black or white, as of a letter or a drawing."""
+    """Return thick lines of one level on a plain ground, black or white for half of them, as of a drawing."""
     rows, columns, channels = images.shape[1:]
     drawn = np.empty_like(images)
     for image in drawn:
@@ -71,16 +71,15 @@ def pink_noise(power: float) -> Transform:
     return change
 
 
-def _fields(
-    shape: tuple[int, ...], size: tuple[int, int], power: float, generator: Generator
-) -> NDArray[np.floating]:
+def _fields(shape: tuple[int, ...], size: tuple[int, int], power: float, generator: Generator) -> NDArray[np.float64]:
     """Return normal fields (*shape, H, W) of mean 0 and deviation 1 whose amplitude is 1 / f ** power."""
     frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])[None])
     frequency[0, 0] = 1
     white = np.fft.rfft2(generator.standard_normal((*shape, *size)))
     fields = np.fft.irfft2(white / frequency**power, s=size)
     fields -= fields.mean(axis=(-2, -1), keepdims=True)
-    return fields / (fields.std(axis=(-2, -1), keepdims=True) + 1e-6)
+    even: NDArray[np.float64] = fields / (fields.std(axis=(-2, -1), keepdims=True) + 1e-6)
+    return even
 
 
 def leaves(count: int, sizes: tuple[float, float], gains: tuple[float, float]) -> Transform:
@@ -105,7 +104,8 @@ def _leaves(images: Images, count: int, sizes: tuple[float, float], generator: G
     many = int(generator.integers(count // 6 + 2, count))
     colours = generator.uniform(0, 255, (many + 1, channels)).astype(np.float32)
     if generator.random() < 0.5:
-        colours = images.reshape(-1, channels)[generator.integers(0, images.size // channels, many + 1)]
+        own = generator.integers(0, images.size // channels, many + 1)
+        colours = images.reshape(-1, channels)[own].astype(np.float32)
     drawn = np.full((2 * rows, 2 * columns, channels), colours[-1], np.float32)
     low, high = (2 * rows * share for share in sizes)
     radii = 1 / (1 / low + generator.random(many) * (1 / high - 1 / low))  # as many of each size, by their area
@@ -141,3 +141,22 @@ def _exposed(drawn: Pixels, gains: tuple[float, float], generator: Generator) ->
     contrast = np.exp(generator.uniform(np.log(0.35), np.log(1.1), each))
     gain = np.exp(generator.uniform(np.log(gains[0]), np.log(gains[1]), each))
     return to_bytes(gain * (middle + contrast * (coloured - middle)))
+
+
+def on_ground(change: Transform, softness: float) -> Transform:
+    """Return what a change draws inside a few shapes in the middle, on an even ground: black, white or any; blurred."""
+
+    def changed(images: Images, generator: Generator) -> Images:
+        drawn = change(images, generator).copy()
+        size = np.array(drawn.shape[1:3])
+        places = np.moveaxis(np.mgrid[: size[0], : size[1]], 0, 2)
+        for image in drawn:
+            inside = np.zeros(tuple(size), bool)
+            for _ in range(3):
+                off = (places - size * generator.uniform(0.3, 0.7, 2)) / (size * generator.uniform(0.1, 0.35, 2))
+                inside |= (np.hypot(*np.moveaxis(off, 2, 0)) if generator.random() < 0.5 else np.abs(off).max(2)) < 1
+            even = generator.random() < 0.6
+            image[~inside] = generator.choice([0, 255]) if even else generator.integers(0, 256, drawn.shape[-1])
+        return gaussian_blur(softness)(drawn, generator) if softness else drawn
+
+    return changed
