@@ -396,3 +396,31 @@ def test_answers_that_are_several_times_too_sure_are_told_by_the_few_mistakes_am
         assert f"logits are {needed:.1f} times too large" in found[0].sentence
         apart = splits | {"test": drawn(count, times=1, seed=5)}  # the network is too sure of one split alone
         assert "E3" not in ids(diagnose(of(apart)))
+
+
+def exchanged_at_random(answers, share, seed=5):
+    rng = np.random.default_rng(seed)
+    moved = rng.random(len(answers.labels)) < share
+    return relabelled(answers, np.where(moved, rng.permutation(answers.labels), answers.labels))
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda one: noisy(one, 0.3), "L1"),
+        (lambda one: flipped(one, 0.7), "L2"),
+        (lambda one: exchanged_at_random(one, 1.0), "L3"),
+    ],
+)
+def test_labels_of_images_that_are_judged_are_named_where_answers_are_as_sure_as_ever(split, change, found):
+    (first, *others) = diagnose(a_run(counts=(2_000, 600, 600), **{split: change}))
+    assert (first.id, others) == (found, [])
+    assert split in first.title
+
+
+def test_images_that_are_harder_are_not_taken_for_wrong_labels():
+    """A network is less sure of them, and right where it is sure."""
+    for accuracy in (0.5, 0.7):
+        found = diagnose(a_run(counts=(2_000, 600, 600), test=lambda one, a=accuracy: images_answered(600, accuracy=a, seed=9)))
+        assert not {"L1", "L2", "L3"} & set(ids(found))

@@ -11,8 +11,10 @@ from sklearn.linear_model import LogisticRegression
 
 from cnnexp.diagnosis import RunImages, Sample, diagnose, neighbours
 from cnnexp.diagnosis.between_splits import name_change
+from cnnexp.diagnosis.changed_part import find_changed_part
 from cnnexp.diagnosis.changed_share import find_changed_share
 from cnnexp.diagnosis.few_levels import detect_few_levels
+from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.partly_changed import name_partial_change
 from cnnexp.diagnosis.shortcut import find_shortcut
 from cnnexp.diagnosis.spoilt_part import find_spoilt_part
@@ -407,3 +409,39 @@ def test_a_split_without_levels_or_colour_is_named_where_it_is_answered_worse(ch
     found = detect_few_levels(answered(0.7))
     assert (None if found is None else found.title) == (None if lost is None else f"test has images {lost}")
     assert detect_few_levels(answered(0.86)) is None
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_a_part_of_the_training_images_that_is_inverted_is_told_by_pixels_alone(share):
+    asked = changed(TRAIN, share, lambda images: 255 - images)
+    found = find_changed_part(clean=VAL.images, asked=asked.images, seed=0)
+    assert found is not None
+    assert found.candidate.id == "P6"
+    assert found.share == pytest.approx(share, abs=0.05)
+    assert find_changed_part(clean=VAL.images, asked=TRAIN.images, seed=0) is None
+    spoilt = changed(TRAIN, share, gamma(0.2))
+    assert find_changed_part(clean=VAL.images, asked=spoilt.images, seed=0) is None
+
+
+def test_a_change_of_one_class_alone_is_named_by_undoing_it_there():
+    rows = TEST.labels == 4
+    images = TEST.images.copy()
+    images[rows] = images[rows][:, ::-1, ::-1]
+    plain = {"better": VAL, "predict": NETWORK.predict, "seed": 0}
+    found = name_partial_change(worse=Sample(images, TEST.labels), **plain)
+    assert found is not None
+    assert (found.candidate.title, found.of_class) == ("upside down", 4)
+    covered = TEST.images.copy()
+    covered[rows, :8] = 128
+    assert name_partial_change(worse=Sample(covered, TEST.labels), **plain) is None
+
+
+@pytest.mark.parametrize("quality", [5, 10])
+def test_images_that_lost_detail_in_compression_are_named_by_losing_it_again(quality):
+    change = changes.jpeg(quality)
+    asked = Sample(change(TEST.images, np.random.default_rng(0)), TEST.labels)
+    found = name_change(better=VAL, worse=asked, predict=NETWORK.predict, seed=0, probabilities=NETWORK.probabilities)
+    before, after = ((NETWORK.predict(one.images) == TEST.labels).mean() for one in (TEST, asked))
+    assert before - after >= 0.02  # else there is nothing to name
+    assert found is not None
+    assert found.candidate.title == "compressed by JPEG"

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from cnnexp.diagnosis import diagnose, rank
-from cnnexp.diagnosis.ranking import EXPLAINS
+from cnnexp.diagnosis.consequences import EXPLAINS
+from cnnexp.diagnosis.split_gap import OF_TRAIN, OF_VALIDATION
 from cnnexp.records import DataImage, DataIssue, DataReport, Finding
 from cnnexp.records.catalogue import NAMES
 from cnnexp.tracking.store import run_files
@@ -49,6 +50,36 @@ def test_a_symptom_of_two_causes_is_named_under_both():
 def test_no_two_faults_explain_each_other_so_that_neither_would_stand():
     assert not [(a, b) for a, explained in EXPLAINS.items() for b in explained if a in EXPLAINS.get(b, ())]
     assert {one for a, explained in EXPLAINS.items() for one in (a, *explained)} <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("place", "symptom", "stands"),
+    [
+        (OF_TRAIN, "M2", False),
+        (OF_TRAIN, "L1", False),
+        (OF_TRAIN, "T1", False),
+        (OF_VALIDATION, "M2", False),
+        (OF_VALIDATION, "T1", False),
+        (OF_VALIDATION, "L3", False),
+        (OF_VALIDATION, "L2", True),  # which is asked of the training images
+        (None, "M2", True),  # images of the test change no training
+        (None, "T1", True),
+        (None, "S4", False),
+    ],
+)
+def test_what_follows_from_a_change_depends_on_the_split_that_suffered_it(place, symptom, stands):
+    cause = replace(finding("P6", 0.7), evidence={} if place is None else {place: 0.2}, basis="undone")
+    found = rank([cause, replace(finding(symptom, 0.8), basis="neighbours")])
+    assert ids(found) == (([symptom, "P6"] if stands else ["P6"]))
+
+
+def test_labels_that_answers_alone_contradict_follow_from_a_setting_that_kept_the_network_from_learning():
+    setting = replace(finding("M3", 0.6), basis="settings")
+    assert ids(rank([setting, replace(finding("L2", 0.8), basis="labels")])) == ["M3"]
+    assert ids(rank([setting, replace(finding("L2", 0.8), basis="labels against test")])) == ["L2", "M3"]
+    assert ids(rank([replace(finding("T3", 0.9), basis="curves"), replace(finding("L2", 0.8), basis="labels")])) == [
+        "L2"
+    ]
 
 
 def test_unreadable_files_are_a_finding_with_the_files():
@@ -120,3 +151,14 @@ def test_two_findings_of_one_name_are_one():
     (one,) = rank([finding("S4", 0.8, "test differs"), replace(finding("S4", 0.7), sentence="Too sure.")])
     assert (one.confidence, one.alternatives) == (0.8, ())
     assert one.sentence.endswith("Too sure.")
+
+
+def test_near_copies_that_train_has_among_itself_too_are_versions_of_one_object():
+    across = [(image(row), image(row + 50), image(row + 100, "test")) for row in range(20)]
+    within = issue("D4", groups=[(image(row), image(row + 50)) for row in range(20, 30)], title="duplicates", exact=0, near=10)
+    leak = issue("S1", groups=across, exact=0, near=40)
+    (found,) = rank([], report(leak, within))
+    assert (found.id, found.alternatives) == ("S2", ("S1",))
+    copies = issue("S1", groups=[(image(row), image(row + 100, "test")) for row in range(20)], exact=0, near=20)
+    assert ids(rank([], report(copies))) == ["S1"]
+    assert ids(rank([], report(issue("S1", groups=across, exact=40, near=0)))) == ["S1"]

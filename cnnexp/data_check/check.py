@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cnnexp.data_check import class_imbalance, duplicates, missing, non_iid, outliers, possible_groups
+from cnnexp.data_check import class_imbalance, duplicates, missing, non_iid, outliers, placeholders, possible_groups
 from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
 from cnnexp.datasets import InspectedDataset
 from cnnexp.records import SPLIT_NAMES, DataIssue, DataReport, Probabilities
@@ -16,6 +16,7 @@ CHECKS = (
     "unreadable files",
     "empty, missing, renamed and similarly named classes, empty splits",
     "class sizes",
+    "images of one colour, and one picture in place of many",
     "exact and near duplicates within classes, across classes and across splits",
     "size, aspect ratio, colour mode, brightness and sharpness of single images",
     "the same properties and the class shares between splits",
@@ -91,6 +92,7 @@ def _issues(dataset: CheckedDataset, few_images: int, uneven: float, balanced: b
     yield from missing.similar_classes(dataset)
     yield from class_imbalance.few_images(dataset, few_images)
     yield from class_imbalance.class_imbalance(dataset, uneven, balanced=balanced)
+    yield from placeholders.placeholders(dataset)
     yield from duplicates.duplicates(dataset)
     yield from duplicates.divided_groups(dataset)
     yield from possible_groups.possible_groups(dataset)

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
+from cnnexp.data_check.placeholders import placeholder_rows
 from cnnexp.records import DataImage, DataIssue
 from cnnexp.system.text import plural
 
@@ -98,8 +99,11 @@ def _issue(
 
 
 def _groups(dataset: CheckedDataset) -> list[Rows]:
-    """Return sets of rows that are in a split and equal or nearly equal, directly or through others, by first row."""
-    used = dataset.used()
+    """Return sets of rows that are in a split and equal or nearly equal, directly or through others, by first row.
+
+    Without images that show nothing of what they are labelled as: these are no copies of each other.
+    """
+    used = np.setdiff1d(dataset.used(), placeholder_rows(dataset))
     first = dataset.duplicate_of[used]
     root = _connected(dataset.properties.near_duplicates, first)
     keys = np.array([root.get(row, row) for row in first.tolist()], np.int64)

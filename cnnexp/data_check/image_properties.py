@@ -17,6 +17,9 @@ from cnnexp.datasets.decoding.level_ranges import are_coarse
 from cnnexp.records import Images
 
 BATCH = 1024  # images measured together
+# An image of one colour: its levels differ by no more, which noise of one level in a hundred thousand pixels does not
+# exceed. All such images have next to no sharpness, so that only these are looked at.
+OF_ONE_COLOUR, LEAST_SHARP = 8, 2.0  # levels, of 0..255
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -31,6 +34,7 @@ class ImageProperties:
     sharpness: NDArray[np.float32]  # (N,) mean absolute Laplacian of it, grey levels
     near_duplicates: Rows  # (M, 2) rows of two images that are nearly, not exactly, the same; the lower one first
     similarity: NDArray[np.float32]  # (M,) correlation of their pixels
+    empty: NDArray[np.bool_]  # (N,) an image is of one colour
 
     @classmethod
     def of(cls, dataset: DecodedDataset) -> "ImageProperties":
@@ -42,6 +46,7 @@ class ImageProperties:
             sharpness=arrays["sharpness"],
             near_duplicates=arrays["twins"],
             similarity=arrays["likeness"],
+            empty=dataset.keep("empty", lambda: {"empty": _empty(dataset, arrays["sharpness"])})["empty"],
         )
 
     def color_modes(self, rows: Rows) -> NDArray[np.str_]:
@@ -71,6 +76,16 @@ def _measure(dataset: DecodedDataset) -> Arrays:
         "twins": pairs,
         "likeness": similarity,
     }
+
+
+def _empty(dataset: DecodedDataset, sharpness: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (N,) whether an image that could be read is of one colour; one of few levels of many bits may be not."""
+    empty = (sharpness < LEAST_SHARP) & ~are_coarse(dataset.headers)
+    empty[list(dataset.unreadable)] = False
+    for row in np.flatnonzero(empty):
+        levels = dataset.images[row].reshape(-1, dataset.images.shape[-1]).astype(int)
+        empty[row] = np.ptp(levels, axis=0).max() <= OF_ONE_COLOUR
+    return empty
 
 
 def _batches(images: Images) -> Iterator[tuple[int, Grey]]:

@@ -10,6 +10,8 @@ from cnnexp.records import SPLIT_NAMES, DataIssue
 
 FEWEST = 20  # images of a split that is compared
 CHANCE = 0.001  # that a difference is reported between splits drawn alike, over all properties and splits
+RARER = 1 / 4  # of its share in another split, that a class of train has; less is no matter of weights
+RARE = "share of a class in train"  # evidence of that
 LEAST = 0.1  # Kolmogorov-Smirnov distance, 0..1: a smaller one may be significant in large splits, but does not matter
 
 
@@ -72,8 +74,21 @@ def _compare_class_shares(
     counts = counts[:, (counts > 0).all(axis=0)]
     if counts.shape[1] < 2:
         return
-    distance = _total_variation(counts)
-    if distance >= LEAST and _p_value_of_shares(counts) < chance:
+    distance, rare = _total_variation(counts), _rare_in_train(counts, chance)
+    if rare is not None:
+        label = np.flatnonzero((np.stack([dataset.counts(split) for split in ("train", name)]) > 0).all(axis=0))[rare]
+        ours, here = counts[:, rare] / counts.sum(axis=1)
+        yield DataIssue(
+            id="S3",
+            title=f"class shares of {name} differ",
+            sentence=f"{ours:.1%} of the training images are of {dataset.class_names[label]}, and {here:.1%} of those of "
+            f"{name}.",
+            stops=False,
+            evidence={"share": distance, RARE: float(ours), "share here": float(here)},
+            groups=(),
+            repair="stratify: let cnnexp make the split",
+        )
+    elif distance >= LEAST and _p_value_of_shares(counts) < chance:
         yield DataIssue(
             id="S3",
             title=f"class shares of {name} differ",
@@ -84,6 +99,16 @@ def _compare_class_shares(
             groups=(),
             repair="stratify: let cnnexp make the split",
         )
+
+
+def _rare_in_train(counts: np.ndarray, chance: float) -> int | None:
+    """Return the class (K,) that is far rarer in train (first row) than in another split, most of all; None: none is."""
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    rarest = int((shares[1] / np.maximum(shares[0], 1e-9)).argmax())
+    rest = counts.sum(axis=1) - counts[:, rarest]
+    pair = np.stack([counts[:, rarest], rest], axis=1)
+    few = shares[0, rarest] < RARER * shares[1, rarest]
+    return rarest if few and _p_value_of_shares(pair) < chance / len(shares[0]) else None
 
 
 def _total_variation(counts: np.ndarray) -> float:

@@ -23,6 +23,7 @@ from cnnexp.diagnosis.few_images import detect_few_images
 from cnnexp.diagnosis.few_levels import detect_few_levels
 from cnnexp.diagnosis.flipped_class import detect_flipped_class
 from cnnexp.diagnosis.hasty_stop import detect_hasty_stop
+from cnnexp.diagnosis.judged_labels import detect_judged_labels
 from cnnexp.diagnosis.label_noise import detect_label_noise
 from cnnexp.diagnosis.leaked_groups import detect_leaked_groups
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
@@ -81,6 +82,7 @@ DETECTORS = (
     detect_label_noise,
     detect_flipped_class,
     detect_twin_classes,
+    detect_judged_labels,
     detect_class_order,
     detect_structure,
     detect_bottleneck,

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, wilcoxon
 
+from cnnexp.data_check.non_iid import kolmogorov
 from cnnexp.diagnosis.candidate_changes import Candidate, candidates
 from cnnexp.diagnosis.intervals import combination_interval
-from cnnexp.diagnosis.pixel_statistics import distance, fit, statistics_of
+from cnnexp.diagnosis.pixel_statistics import distance, distances, fit, statistics_of
 from cnnexp.records import Images, Labels, Probabilities
 
 # Set on digits, Fashion-MNIST 0 to 4 and CIFAR-10 airplane to deer with the test faults of development, answered by a
@@ -34,6 +35,8 @@ REPRODUCED = 0.05  # accuracy by which the same change of the better split may m
 BY_CHANCE = 1.5  # standard errors by which it may miss it, where they are more
 AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
 SAME_IMAGES = 0.6  # two standard errors, by the root of the number of images, where one answer in ten differs
+# What loses detail moves few of the numbers: where one surely differs before, over all numbers, and none afterwards.
+SURELY = 0.001
 SIMPLER = 0.02  # of the distance: a change with one number more must agree so much better
 LEAST_LIKELIHOOD = 1e-6  # of a label, that float32 tells from 0
 
@@ -84,22 +87,26 @@ def name_change(
         return Judged(found.argmax(axis=1) == labels, np.log(likelihood))
 
     reached, correct = judge(better.images, better.labels), judge(worse.images, worse.labels)
-    wanted = statistics_of(better.images)
-    apart, even = distance(wanted, statistics_of(worse.images)), distance(wanted[::2], wanted[1::2])
+    wanted, given = statistics_of(better.images), statistics_of(worse.images)
+    sizes, by_number = (len(wanted), len(given)), distances(wanted, given)
+    apart, even = float(by_number.mean()), distance(wanted[::2], wanted[1::2])
+    surely_apart = kolmogorov(float(by_number.max()), *sizes) < SURELY / len(by_number)
     chance = min(even / 2**0.5, apart)  # distance of as many images of one kind: halves are half as many
     lost = float(reached.right.mean() - correct.right.mean())
-    agreeing: list[tuple[Candidate, Images, float]] = []  # chosen without looking at an answer, so only they are tests
+    # Chosen without looking at an answer, so only they are tests; of each whether no number differs any more.
+    agreeing: list[tuple[Candidate, Images, float, bool]] = []
     for candidate in candidates(fit(source=worse.images, target=better.images), worse.images):
         generator = np.random.default_rng(seed)
         changed = candidate.change(worse.images if candidate.undoes else better.images, generator)
-        other = wanted if candidate.undoes else statistics_of(worse.images)
-        after = distance(other, statistics_of(changed))
-        if after <= _most_distance(candidate, apart=apart, chance=chance, even=even):
-            agreeing.append((candidate, changed, after))
+        left = distances(wanted if candidate.undoes else given, statistics_of(changed))
+        after, none = float(left.mean()), kolmogorov(float(left.max()), *sizes) >= P_VALUE / len(left)
+        told = candidate.loses_detail and surely_apart and none
+        if told or after <= _most_distance(candidate, apart=apart, chance=chance, even=even):
+            agreeing.append((candidate, changed, after, told))
     found: list[NamedChange] = []
-    for candidate, changed, after in agreeing:
+    for candidate, changed, after, told in agreeing:
         answers = judge(changed, (worse if candidate.undoes else better).labels)
-        plain = apart > PLAIN * max(after, chance)  # the pixels alone say which it is: it must only matter
+        plain = told or apart > PLAIN * max(after, chance)  # the pixels alone say which it is: it must only matter
         if candidate.undoes:
             least = max(LEAST_RISE, _share_to_regain(candidate, apart=apart, left=max(after, even)) * lost)
             # Levels that were fitted to chance alone make answers a little surer, too.
@@ -108,7 +115,7 @@ def name_change(
             accepted = _rises(before, answers, tried=1 if plain else len(agreeing), least=least)
         else:
             accepted = _reproduces(reached, answers, correct, tried=len(agreeing), plain=plain)
-            accepted &= apart > EVEN * chance  # splits drawn alike need no explanation by their pixels
+            accepted &= told or apart > EVEN * chance  # splits drawn alike need no explanation by their pixels
         if accepted:
             found.append(_named(candidate, correct.right, answers.right, apart, after))
     return _best(found, count=len(worse.labels))
@@ -137,9 +144,11 @@ def _reproduces(reached: Judged, made: Judged, correct: Judged, *, tried: int, p
 
     `reached` is what the network makes of it, `made` of it once it is changed, `correct` of the worse split. A
     small loss is enough where the change costs answers beyond chance, image by image; so small a one may be missed.
+    Where the pixels alone say which change it is, what counts is what it costs on the same images: the worse split may
+    have easier ones.
     """
     own, other = float(made.right.mean()), float(correct.right.mean())
-    lost, missed = float(reached.right.mean()) - other, abs(own - other)
+    lost, missed = float(reached.right.mean()) - (own if plain else other), abs(own - other)
     shares, counts = [own, other], [len(made.right), len(correct.right)]
     error = sum(share * (1 - share) / count for share, count in zip(shares, counts, strict=True)) ** 0.5
     if missed > max(REPRODUCED, BY_CHANCE * error) or lost < LEAST_RISE:

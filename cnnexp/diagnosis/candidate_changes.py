@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.image.changes import Transform
@@ -14,6 +15,8 @@ TILTS = (10, 20, 30, 45)  # degrees to either side
 # Levels of which one may stay the same under a gain and an offset that were made around a mean: exposures keep black.
 MIDDLE = (25.0, 230.0)
 CHANGED_GAIN = 0.1  # logarithm of a gain, below which contrast stays
+QUALITIES = (40, 20, 10, 5)  # of JPEG: what is finer hardly costs an answer
+FACTORS = (2, 3, 4)  # by which images were made smaller before they were enlarged
 ASPECTS = (0.5, 0.6, 0.75)  # share of one side that is left where the other one is whole
 
 
@@ -153,6 +156,14 @@ def _losses(found: Fit) -> Iterator[Candidate]:
     for amount in found.blurs:
         change, how = changes.gaussian_blur(amount), f"a blur of {amount:.2g} px"
         yield Candidate("D2", blurred, how, sharp, change, not found.worse_is_blurred, True, 1)
+    same = "store and resize it as the training images are"
+    for quality in QUALITIES:
+        change, how = changes.jpeg(quality), f"JPEG of quality {quality}"
+        yield Candidate("S4", "compressed by JPEG", how, same, change, False, True, 1)
+    for factor in FACTORS:
+        # By the nearest pixel: smoothly, it is a blur.
+        change, how = changes.lower_resolution(factor, Image.Resampling.NEAREST), f"a resize to 1/{factor} and back"
+        yield Candidate("P7", "of lower resolution", how, same, change, False, True, 1)
     for amount in found.noises:
         change, how = changes.gaussian_noise(amount), f"noise of {amount:.2g} levels"
         yield Candidate("D3", noisy, how, clean, change, not found.worse_is_noisy, True, 1)

@@ -1,11 +1,14 @@
 """Cause 1c, preprocessing: which change of its pixels makes a split worse than another?"""
 
-from cnnexp.diagnosis.between_splits import NamedChange, Sample, name_change
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cnnexp.diagnosis.between_splits import LEAST_RISE, NamedChange, Sample, name_change
 from cnnexp.diagnosis.changed_share import ChangedShare, find_changed_share
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunImages, SplitsEvidence
 from cnnexp.diagnosis.partly_changed import PartlyChanged, name_partial_change
-from cnnexp.diagnosis.split_gap import OF_TRAIN, Gap, differing_split, is_train_apart, unlike_train, worse_split
+from cnnexp.diagnosis.split_gap import Gap, differing_split, is_train_apart, unlike_train, worse_split
 from cnnexp.diagnosis.spoilt_part import find_spoilt_part, spoilt_finding
 from cnnexp.records import Finding
 
@@ -44,7 +47,12 @@ def changes_not_tried(run: SplitsEvidence) -> str | None:
 
 
 def _between(found: Gap, run: SplitsEvidence) -> Finding | None:
-    """Return the finding of what explains a gap of two splits."""
+    """Return the finding of what explains a gap of two splits, with which of them is the odd one out."""
+    said = _explained(found, run)
+    return None if said is None else replace(said, evidence={**said.evidence, **found.place})
+
+
+def _explained(found: Gap, run: SplitsEvidence) -> Finding | None:
     samples = run.samples(found.better, found.worse)
     if samples is None or run.images is None:
         return None
@@ -58,18 +66,32 @@ def _between(found: Gap, run: SplitsEvidence) -> Finding | None:
     )
     # Where test is no better than validation, train is the odd one out.
     title = "validation and test" if found.better == "train" else found.worse
+    if change is not None and (not change.candidate.numbers or found.better == "train"):
+        return _finding(title, found.better, change)
+    if found.better == "train":
+        return None
+    # Levels that were fitted, or detail that is lost, come near to what only a part suffered.
+    part = name_partial_change(
+        better=better,
+        worse=worse,
+        predict=run.images.predict,
+        seed=run.seed,
+        probabilities=run.images.probabilities,
+    )
+    if part is not None and (change is None or _is_better(part, change)):
+        return _finding_of_a_part(found.worse, found.better, part, run.class_names)
     if change is not None:
-        return _finding(title, found.better, change, gap=found.gap)
-    return None if found.better == "train" else _of_some(found, better, worse, run.images, run.seed)
+        return _finding(title, found.better, change)
+    return _of_some(found, better, worse, run.images, run.seed)
+
+
+def _is_better(part: PartlyChanged, whole: NamedChange) -> bool:
+    """Return whether undoing a change on a part brings back more than what was fitted to all images does."""
+    return not whole.candidate.undoes or part.after >= whole.after + LEAST_RISE
 
 
 def _of_some(found: Gap, better: Sample, worse: Sample, images: RunImages, seed: int) -> Finding | None:
-    """Return the finding of what a part of the worse split suffered."""
-    part = name_partial_change(
-        better=better, worse=worse, predict=images.predict, seed=seed, probabilities=images.probabilities
-    )
-    if part is not None:
-        return _finding_of_a_part(found.worse, found.better, part)
+    """Return the finding of what a share of the worse split suffered, or how a part of it is spoilt."""
     share = find_changed_share(better=better, worse=worse, predict=images.predict, seed=seed)
     if share is not None:
         return _finding_of_a_share(found.worse, found.better, share)
@@ -79,7 +101,7 @@ def _of_some(found: Gap, better: Sample, worse: Sample, images: RunImages, seed:
     return spoilt_finding(spoilt, found.worse, found.better, right=images.predict(worse.images) == worse.labels)
 
 
-def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Finding:
+def _finding(worse: str, better: str, change: NamedChange) -> Finding:
     candidate = change.candidate
     done = "undone" if candidate.undoes else "reproduced"
     verb = "are" if better == "train" else "is"
@@ -110,7 +132,6 @@ def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Fin
             "rise_high": change.rise_high,
             "distance_of_pixels": change.distance_before,
             f"distance_{done}": change.distance_after,
-            **({OF_TRAIN: gap} if better == "train" else {}),
         },
         confidence=confidence_by(basis),
         basis=basis,
@@ -119,8 +140,14 @@ def _finding(worse: str, better: str, change: NamedChange, *, gap: float) -> Fin
     )
 
 
-def _finding_of_a_part(worse: str, better: str, part: PartlyChanged) -> Finding:
+def _finding_of_a_part(worse: str, better: str, part: PartlyChanged, class_names: Sequence[str]) -> Finding:
     candidate = part.candidate
+    if part.of_class is not None:
+        seen = (
+            f"The {worse} images of {class_names[part.of_class]} are answered far worse than those of {better}, and "
+            f"rightly with {candidate.how}; of other images that makes none of that class."
+        )
+        return _of_a_part(part, worse, seen)
     if part.by_sureness:
         seen = (
             f"Where each of the {worse} images is answered as it is or with {candidate.how}, whichever the network is "

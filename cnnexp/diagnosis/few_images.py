@@ -51,7 +51,8 @@ def _by_number(run: RunEvidence) -> Finding | None:
         f"images{': it has learned them by heart, and' if by_heart else ', and'} so few do not show what the images of "
         "a class have in common."
     )
-    return _finding(run, says, {"gap": gap, "gap_low": low}, basis=Basis.GAP)
+    basis = Basis.FILES if run.train_images < NEXT_TO_NONE * _classes(run) else Basis.GAP
+    return _finding(run, says, {"gap": gap, "gap_low": low}, basis=basis)
 
 
 def _finding(run: RunEvidence, says: str, numbers: dict[str, float], *, basis: Basis) -> Finding:

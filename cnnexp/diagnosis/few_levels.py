@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import SplitsEvidence
-from cnnexp.diagnosis.split_gap import LOOKS_THE_SAME, OF_TRAIN, Gap, lower_split, unlike_train
+from cnnexp.diagnosis.split_gap import LOOKS_THE_SAME, Gap, lower_split, unlike_train
 from cnnexp.records import Finding, Images
 
 LEAST_GAP = 0.02  # of accuracy, if only by chance: less does not matter
@@ -55,7 +55,7 @@ def _finding(lost: Lost, gap: Gap) -> Finding:
             f"{lost.sentence} {gap.gap:.1%} fewer of the {gap.worse} images are answered right than of those of "
             f"{gap.better}."
         ),
-        evidence=lost.evidence | {"gap": gap.gap} | ({OF_TRAIN: gap.gap} if lost.split == TRAIN else {}),
+        evidence=lost.evidence | {"gap": gap.gap} | gap.place,
         confidence=confidence_by(Basis.SPLITS),
         basis=Basis.SPLITS,
         repair=lost.repair,

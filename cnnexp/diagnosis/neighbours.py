@@ -64,6 +64,8 @@ class Neighbours:
     # Training images (K, K): row = label, column = what most of their nearest ones are labelled; None: not computed.
     confusion: NDArray[np.int64] | None = None
     copies: NearCopies | None = None  # None: too few training images
+    # Validation images (K, K): row = label, column = what most of their nearest training images are labelled.
+    answers: NDArray[np.int64] | None = None
 
 
 def neighbours(
@@ -92,9 +94,16 @@ def neighbours(
         groups=grouped,
         others=neighbour_agreement(new, validation_labels, seed=seed) if others else None,
         confusion=_confusion(known, train_labels) if comparable else None,
+        answers=_answers(known, train_labels, new, validation_labels) if comparable and len(new) else None,
         copies=_copies(known, validation[:: -(-len(validation) // MOST_COPIES) or 1], test),
         **(_rise(known, train_labels, new, validation_labels, seed) if comparable and len(known) <= FEW_IMAGES else {}),
     )
+
+
+def share_answered(train: Images, train_labels: Labels, asked: Images, labels: Labels) -> float:
+    """Return the share of the images asked, (N, H, W, C) uint8, that most of their nearest training images know."""
+    nearest = _nearest(_normalized(np.ascontiguousarray(asked)), _normalized(train))
+    return float(_are_right(train_labels[nearest], labels).mean())
 
 
 def _copies(known: NDArray[np.float32], validation: Images, test: Images | None) -> NearCopies | None:
@@ -135,6 +144,15 @@ def _confusion(known: NDArray[np.float32], labels: Labels) -> NDArray[np.int64]:
     similarity[np.diag_indices(len(known))] = -np.inf
     counts = np.zeros((int(labels.max()) + 1,) * 2, np.int64)
     np.add.at(counts, (labels, _elected(labels[_most_similar(similarity)], len(counts))), 1)
+    return counts
+
+
+def _answers(
+    known: NDArray[np.float32], labels: Labels, new: NDArray[np.float32], wanted: Labels
+) -> NDArray[np.int64]:
+    classes = int(max(labels.max(), wanted.max())) + 1
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (wanted, _elected(labels[_nearest(new, known)], classes)), 1)
     return counts
 
 

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from cnnexp.diagnosis.between_splits import LEAST_RISE, P_VALUE, REGAINED, Predict, Probable, Sample
+from cnnexp.diagnosis.between_splits import EVEN, LEAST_RISE, P_VALUE, REGAINED, Predict, Probable, Sample
 from cnnexp.diagnosis.candidate_changes import Candidate, exact_changes
 from cnnexp.diagnosis.intervals import exact_interval
-from cnnexp.diagnosis.pixel_statistics import Statistics, statistics_of
+from cnnexp.diagnosis.pixel_statistics import Statistics, by_chance, distance, statistics_of
 from cnnexp.diagnosis.told_apart import Sorter, fit_sorter
+from cnnexp.records import Images
 
 # Share of the better split's own images, half of them changed, that are sorted rightly by those of the other half. Of
 # inverted digits and garments it is 1.0, of photographs with red and blue exchanged 0.8, of mirrored ones 0.5.
@@ -36,6 +37,10 @@ MADE_RIGHT = 0.75
 # by the right version where the network is sure of its answers at all.
 BY_SURENESS = 0.4
 FEWEST_WRONG = 5  # answers of a class
+# Of one class: as many images in both splits, of which so much more is wrong; and no more of all others may be answered
+# so once they are changed. Of three in ten turned or inverted images one class gets half.
+FEWEST_OF_CLASS, LEAST_OF_CLASS, SAID_OF_OTHERS = 15, 0.3, 0.3
+LEARNED = 0.5  # of the better split's answers, that are right
 FEWEST_CLASSES = 3  # with so many; of two, a guess is often right
 
 
@@ -49,6 +54,7 @@ class PartlyChanged:
     after: float  # once those that look changed are undone
     told_apart: float | None  # share of the better split's own images that are sorted rightly; None: by answers
     by_sureness: bool = False  # of answers to both versions of each image; else of the wrong ones
+    of_class: int | None = None  # all images of this one alone
 
 
 def name_partial_change(
@@ -63,6 +69,7 @@ def name_partial_change(
         return None
     by_pixels = _by_pixels(better, worse, correct, reached, predict, seed)
     found = by_pixels or _by_answers(better, worse, correct, reached, predict, seed)
+    found = found or (_of_one_class(better, worse, correct, predict, seed) if reached >= LEARNED else None)
     return found if found is not None or probabilities is None else _by_sureness(better, worse, probabilities, seed)
 
 
@@ -70,7 +77,7 @@ def _by_pixels(
     better: Sample, worse: Sample, correct: NDArray[np.bool_], reached: float, predict: Predict, seed: int
 ) -> PartlyChanged | None:
     plain, asked = statistics_of(better.images), statistics_of(worse.images)
-    possible = list(_told_apart(better, plain, seed))
+    possible = list(told_apart(better.images, plain, seed))
     found: list[PartlyChanged] = []
     for candidate, sorter, told in possible:
         rows = np.flatnonzero(sorter.changed(asked))
@@ -107,6 +114,47 @@ def _by_answers(
         after = float((correct.sum() + made.sum()) / len(correct))
         if best is None or after > best.after:
             best = PartlyChanged(candidate, len(wrong) / len(correct), float(correct.mean()), after, None)
+    return best
+
+
+def _of_one_class(
+    better: Sample, worse: Sample, correct: NDArray[np.bool_], predict: Predict, seed: int
+) -> PartlyChanged | None:
+    """Return the change whose undoing on the images of one class brings its answers back.
+
+    Not where the network answers most other images so, once they are changed: then it is no evidence of what they show.
+    """
+    known = predict(better.images)
+    classes = [
+        label
+        for label in np.unique(better.labels)
+        if min((better.labels == label).sum(), (worse.labels == label).sum()) >= FEWEST_OF_CLASS
+    ]
+    recalls = {label: float((known[better.labels == label] == label).mean()) for label in classes}
+    lost = {label: recalls[label] - float(correct[worse.labels == label].mean()) for label in classes}
+    label = max(lost, key=lambda one: lost[one], default=None)
+    if label is None or lost[label] < LEAST_OF_CLASS:
+        return None
+    rows, others = worse.labels == label, better.images[better.labels != label]
+    best: PartlyChanged | None = None
+    tried = list(exact_changes(better.images))
+    for candidate in tried:
+        undone = candidate.change(worse.images[rows], np.random.default_rng(seed))
+        made = predict(undone) == label
+        gained, dropped = int((made & ~correct[rows]).sum()), int((correct[rows] & ~made).sum())
+        if made.mean() < MADE_RIGHT * recalls[label] or gained - dropped < REGAINED * lost[label] * rows.sum():
+            continue
+        if binomtest(gained, gained + dropped, alternative="greater").pvalue >= P_VALUE / (len(tried) * len(classes)):
+            continue
+        if (predict(candidate.change(others, np.random.default_rng(seed))) == label).mean() > SAID_OF_OTHERS:
+            continue
+        shown = [statistics_of(images) for images in (undone, better.images[better.labels == label])]
+        if distance(*shown) > EVEN * by_chance(*map(len, shown)):
+            continue  # its images differ in another way
+        after = float((correct[~rows].sum() + made.sum()) / len(correct))
+        if best is None or after > best.after:
+            share = float(rows.mean())
+            best = PartlyChanged(candidate, share, float(correct.mean()), after, None, of_class=int(label))
     return best
 
 
@@ -149,11 +197,14 @@ def _all_versions(
     return found.argmax(axis=1).reshape(shape), found.max(axis=1).reshape(shape)
 
 
-def _told_apart(better: Sample, plain: Statistics, seed: int) -> Iterator[tuple[Candidate, Sorter, float]]:
-    """Yield the changes that pixels alone tell from no change, each with what tells them."""
+def told_apart(images: Images, plain: Statistics, seed: int) -> Iterator[tuple[Candidate, Sorter, float]]:
+    """Yield the changes of images (N, H, W, C) that pixels alone tell from no change, each with what tells them.
+
+    `plain` are the numbers of the images as they are.
+    """
     halves = np.arange(len(plain)) % 2 == 0
-    for candidate in exact_changes(better.images):
-        changed = statistics_of(candidate.change(better.images, np.random.default_rng(seed)))
+    for candidate in exact_changes(images):
+        changed = statistics_of(candidate.change(images, np.random.default_rng(seed)))
         told = float(np.mean([_sorted_rightly(plain, changed, fitted=half) for half in (halves, ~halves)]))
         if told >= TOLD_APART:
             yield candidate, fit_sorter(plain, changed), told

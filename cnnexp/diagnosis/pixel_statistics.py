@@ -15,7 +15,7 @@ QUANTILES = np.linspace(0.02, 0.98, 49)  # of the levels of all images together
 SCALED = 30.0  # times: no two exposures differ by as much, but 0..1 and 0..255 do, also when levels were rounded
 RANGES = (1, 15, 16, 31, 63, 100, 127)  # highest levels that readers and bit depths leave instead of 255
 TOP, AS_OFTEN = 255, 0.5  # of the share of pixels at the highest level of the one, that the other must have at its own
-BLURS = (0.6, 0.9, 1.3, 1.9, 2.7)  # standard deviations in pixels of an image of 32 × 32
+BLURS = (0.6, 0.9, 1.3, 1.9, 2.7, 4.0, 6.0)  # standard deviations in pixels of an image of 32 × 32
 NOISES = (8.0, 14.0, 24.0, 40.0, 64.0)  # levels
 
 Statistics = NDArray[np.float64]  # (N, S)
@@ -34,7 +34,7 @@ def _statistics(images: Images) -> Statistics:
     numbers = [
         *channels.T,
         grey.std(axis=(1, 2)),
-        *np.quantile(_thinned(grey), (0.1, 0.5, 0.9), axis=(1, 2)),
+        *_quantiles(_thinned(grey), 0.1, 0.5, 0.9),
         *_colour(channels),
         *_detail(grey),
         *_cells(grey),
@@ -60,6 +60,15 @@ def _thinned(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return maps[:, ::down, ::across]
 
 
+def _quantiles(maps: NDArray[np.float32], *shares: float) -> NDArray[np.float32]:
+    """Return quantiles (shares, N) of maps (N, H, W), as `numpy.quantile` does: rows are sorted nine times as fast."""
+    ordered = np.sort(maps.reshape(len(maps), math.prod(maps.shape[1:])), axis=1).T
+    places = np.array(shares) * (len(ordered) - 1)
+    low = np.floor(places).astype(int)
+    high, part = np.minimum(low + 1, len(ordered) - 1), (places - low).astype(np.float32)[:, None]
+    return np.asarray(ordered[low] * (1 - part) + ordered[high] * part)
+
+
 def names_of(channels: int) -> tuple[str, ...]:
     """Return what each of the statistics (S,) of images with so many channels is about, in words."""
     levels = ("brightness",) if channels == 1 else tuple(f"level of channel {place + 1}" for place in range(channels))
@@ -77,7 +86,7 @@ def _colour(channels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 def _detail(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Return the sharpness and the noise of each image, in logarithms of levels."""
     across, noise = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2)), _high_pass(grey)
-    middle = np.median(_thinned(noise), axis=(1, 2))
+    (middle,) = _quantiles(_thinned(noise), 0.5)
     return [np.log(across + 0.5), np.log(middle + 0.5), np.log(noise.mean(axis=(1, 2)) + 0.5)]
 
 
@@ -111,6 +120,11 @@ def _cells(grey: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 def distance(one: Statistics, other: Statistics) -> float:
     """Return the Kolmogorov-Smirnov distance, 0..1, on average over the statistics."""
     return float(distances(one, other).mean())
+
+
+def by_chance(one: int, other: int) -> float:
+    """Return the mean Kolmogorov-Smirnov distance of two samples of one kind, of so many each, in its limit."""
+    return float(np.sqrt(np.pi / 2) * np.log(2) * ((one + other) / (one * other)) ** 0.5)
 
 
 def distances(one: Statistics, other: Statistics) -> NDArray[np.float64]:

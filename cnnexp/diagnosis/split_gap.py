@@ -22,6 +22,8 @@ SURE_GAP = 0.02  # ... at least this at the low end of its 99 % interval: what c
 LEAST_ASKED = 0.03  # from here on, changes of the pixels are tried: they are tested image by image
 SURE_OF_IMAGES = 0.95  # level of the interval that excludes 0, where the images surely differ
 OF_TRAIN = "train_above_validation"  # evidence of what the training images alone have, or all but they
+GAP = "gap_of_splits"  # evidence of how far one of two splits that were not trained on is below the other
+OF_VALIDATION = "test_above_validation"  # evidence of what the validation images alone have
 GAP_OF_TRAIN = 0.10  # of train over validation; CIFAR-10 and good networks have 0.05 to 0.08 of over-fitting alone
 # Numbers of the pixels of two splits, beyond those that the data check compares.
 FEWEST = 60  # images of each
@@ -39,6 +41,13 @@ class Gap:
     gap: float  # of accuracy, at equal class shares
     low: float  # 99 % interval
     high: float
+
+    @property
+    def place(self) -> dict[str, float]:
+        """Evidence that train or validation is the odd one out; empty: the test is."""
+        if self.better == "train":
+            return {OF_TRAIN: self.gap}
+        return {OF_VALIDATION: self.gap} if self.worse == "validation" else {}
 
 
 def worse_split(run: SplitsEvidence) -> Gap | None:
@@ -71,7 +80,11 @@ def differing_split(run: SplitsEvidence) -> Gap | None:
     found = lower_split(run)
     if found is None:
         return None
-    return found if found.gap >= LEAST_ASKED or differs(found.worse, run) else None
+    if found.gap >= LEAST_ASKED or differs(found.worse, run):
+        return found
+    # By numbers of pixels alone it is not said which of the two is the odd one out: train says.
+    odd = pixels_apart(run, found.worse, found.better) is not None and is_apart(run, found.worse)
+    return found if odd else None
 
 
 def below_train(run: SplitsEvidence) -> Gap | None:
@@ -96,8 +109,13 @@ def unlike_train(run: SplitsEvidence) -> Gap | None:
 
 
 def is_train_apart(run: SplitsEvidence) -> bool:
-    """Return whether the images of validation and test differ from those of train by the data check."""
-    return differs("validation", run) and differs("test", run)
+    """Return whether the images of validation and test differ from those of train."""
+    return all(is_apart(run, split) for split in ("validation", "test"))
+
+
+def is_apart(run: SplitsEvidence, split: str) -> bool:
+    """Return whether the images of a split differ from those of train by the data check, or by numbers of pixels."""
+    return differs(split, run) or pixels_apart(run, split, "train") is not None
 
 
 def differs(split: str, run: SplitsEvidence) -> bool:
@@ -121,8 +139,9 @@ def detect_split_gap(run: SplitsEvidence) -> Finding | None:
         f"{100 * surely:.1f} to {100 * at_most:.1f}), more than chance and choosing an epoch explain."
     )
     issue = next((one for one in _differences(run) if one.title.startswith(worse)), None)
-    issue = issue or _by_pixels(run, found)
-    evidence = {"accuracy_" + name: score for name, score in scores.items()} | {"gap": size, "gap_low": surely}
+    issue = issue or pixels_apart(run, worse, better)
+    evidence = {"accuracy_" + name: score for name, score in scores.items()} | {GAP: size, "gap_low": surely}
+    evidence |= found.place
     if issue is None:
         return Finding(
             id=UNKNOWN,
@@ -147,9 +166,9 @@ def detect_split_gap(run: SplitsEvidence) -> Finding | None:
     )
 
 
-def _by_pixels(run: SplitsEvidence, gap: Gap) -> DataIssue | None:
+def pixels_apart(run: SplitsEvidence, one: str, other: str) -> DataIssue | None:
     """Return in which numbers of their pixels two splits differ, beyond chance over all of them; None: in none."""
-    found = run.samples(gap.worse, gap.better)
+    found = run.samples(one, other)
     samples = [] if found is None else [sample.images for sample in found]
     if min(map(len, samples), default=0) < FEWEST:
         return None
@@ -165,8 +184,8 @@ def _by_pixels(run: SplitsEvidence, gap: Gap) -> DataIssue | None:
     moved = {names[place]: float(apart[place]) for place in reversed(sure)}
     return DataIssue(
         id="S4",
-        title=f"{gap.worse} differs from {gap.better}",
-        sentence=f"The images of {gap.worse} differ from those of {gap.better} in {listed(list(moved)[::-1], most=3)}.",
+        title=f"{one} differs from {other}",
+        sentence=f"The images of {one} differ from those of {other} in {listed(list(moved)[::-1], most=3)}.",
         stops=False,
         evidence={f"distance in {name}": value for name, value in moved.items()},
         groups=(),
@@ -178,7 +197,9 @@ def _train_apart(run: SplitsEvidence) -> Finding | None:
     found = below_train(run) if is_train_apart(run) else None
     if found is None:
         return None
-    issue = next(one for one in _differences(run) if one.title.startswith(found.worse))
+    issue = next((one for one in _differences(run) if one.title.startswith(found.worse)), None)
+    issue = issue or pixels_apart(run, found.worse, found.better)
+    assert issue is not None  # train is apart
     train, others = (run.answers[name].accuracy for name in (found.better, found.worse))
     return Finding(
         id="S4",

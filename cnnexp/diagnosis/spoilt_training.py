@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cnnexp.diagnosis.changed_part import find_changed_part
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import SplitsEvidence
 from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.image.changes import Transform
 from cnnexp.diagnosis.network_faults import GOOD
 from cnnexp.diagnosis.pixel_statistics import BLURS, NOISES, detail_of, distance, noise_between, statistics_of
-from cnnexp.diagnosis.split_gap import OF_TRAIN, accuracy_difference, differs
+from cnnexp.diagnosis.split_gap import OF_TRAIN, accuracy_difference, is_apart
 from cnnexp.diagnosis.spoilt_part import find_spoilt_part, spoilt_finding
 from cnnexp.records import Finding, Images
 
@@ -36,15 +37,16 @@ class Spoiling:
 def detect_spoilt_training(run: SplitsEvidence) -> Finding | None:
     """Report D3 or D2 where noise or blur makes the validation images like those of train, or a part of these is so.
 
-    Only where not all that matters was learned, and the data check says that the splits differ.
+    Or a change that can be undone, as inversion is, of a part of them. Only where not all that matters was learned, and
+    the splits differ.
     """
-    other = next((split for split in ("validation", "test") if differs(split, run)), None)
+    other = next((split for split in ("validation", "test") if is_apart(run, split)), None)
     samples = None if run.val_accuracy >= GOOD or other is None else run.samples("train", other)
     if other is None or samples is None or not len(samples[1].labels):
         return None
     train, clean = (sample.images for sample in samples)
     found = _whole(train, clean, run) if other == "validation" else None
-    found = found or _part(train, clean, other)
+    found = found or _changed_part(train, clean, other, run.seed) or _part(train, clean, other)
     if found is None or not {"train", "validation"} <= run.answers.keys():
         return found
     gap, _, _ = accuracy_difference(run, "train", "validation")
@@ -97,6 +99,32 @@ def _spoilings(*, noises: Sequence[float], blurs: Sequence[float]) -> Iterator[S
             yield Spoiling("D3", f"{share:.0%} of the pixels black or white", change)
     for amount in blurs:
         yield Spoiling("D2", f"a blur of {amount:g} px", changes.gaussian_blur(amount))
+
+
+def _changed_part(train: Images, clean: Images, split: str, seed: int) -> Finding | None:
+    part = find_changed_part(clean=clean, asked=train, seed=seed)
+    if part is None:
+        return None
+    title = f"a part of train is {part.candidate.title}"
+    return Finding(
+        id=part.candidate.id,
+        cause=1,
+        title=title,
+        sentence=(
+            f"{part.share:.0%} of the training images look {part.candidate.title}, by their pixels beside those of "
+            f"{split}, which tell {part.told_apart:.0%} of such images rightly. With {part.candidate.how} for these alone "
+            f"both splits are alike: the distance of their pixels falls from {part.before:.2f} to {part.after:.2f}."
+        ),
+        evidence={
+            "share": part.share,
+            "told_apart": part.told_apart,
+            "distance_of_pixels": part.before,
+            "distance_undone": part.after,
+        },
+        confidence=confidence_by(Basis.REPRODUCED),
+        basis=Basis.REPRODUCED,
+        repair=f"train: {part.candidate.repair}, where it is so; find out which source these images came from",
+    )
 
 
 def _part(train: Images, clean: Images, split: str) -> Finding | None:

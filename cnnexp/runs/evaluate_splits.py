@@ -93,8 +93,13 @@ def evaluate_splits(outputs: SplitOutputs, splits: Splits, *, seed: int, decisio
 
 def _answers(split: Split, logits: Logits, temperature: float | None) -> Answers:
     """Return the answers to all images of a split, or to so many of them that no more changes a verdict."""
-    step = -(-len(split) // MOST_ANSWERS) or 1
+    step = step_of(split)
     return Answers(split.labels[::step], softmax(logits[::step] / np.float32(temperature or 1), axis=1))
+
+
+def step_of(split: Split) -> int:
+    """Return the distance of the images of a split whose answers are kept for the diagnosis."""
+    return -(-len(split) // MOST_ANSWERS) or 1
 
 
 def _predictions(

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,25 @@ from cnnexp.training import Network
 # Where a split is below another, changes of its pixels are tried: answers are asked for the few that make pixels agree.
 CHANGES_TRIED, CHANGES_MADE = 15, 75  # in units of an answer; of the statistics of an image, making changes included
 SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.4
-FEWEST_TRIED, MOST_TRIED = 160, 400  # of fewer photographs, chance hides what a change of half of them does
+FEWEST_TRIED, MOST_TRIED = 160, 800  # of fewer photographs, chance hides what a change of half of them does
 # Seconds that these may take where it is more than the share: at 224 pixels, 15 ms an answer, it would be a minute.
 MOST_SECONDS = 3.0
 TIMED = 16  # images, by which the time is estimated
 
 
-def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float, limit: float = 1.0) -> RunImages:
+def images_to_try(
+    splits: Splits,
+    network: Network,
+    seed: int,
+    *,
+    seconds: float,
+    limit: float = 1.0,
+    without: Collection[int] = (),
+) -> RunImages:
     """Return images to try changes on: so many that it takes a small part of the `seconds` of training.
 
-    What takes at most `limit` times what a run may spend at its end is quick.
+    What takes at most `limit` times what a run may spend at its end is quick. `without` are rows of the data set that
+    are not looked at.
     """
 
     def predict(images: Images) -> Labels:
@@ -47,7 +56,8 @@ def images_to_try(splits: Splits, network: Network, seed: int, *, seconds: float
 
     def sample(split: str) -> Sample:
         allowed = max(LEAST_SECONDS, SHARE_OF_TRAINING * seconds)
-        return sample_of(splits[split], seed, most=int(np.clip(allowed / of_an_image(), FEWEST_TRIED, MOST_TRIED)))
+        most = int(np.clip(allowed / of_an_image(), FEWEST_TRIED, MOST_TRIED))
+        return sample_of(splits[split], seed, most=most, without=without)
 
     return RunImages(sample, predict, probabilities, is_quick)
 
@@ -59,15 +69,15 @@ def _seconds(call: Callable[[Images], object], images: Images) -> float:
     return max(time.process_time() - started, 1e-4)
 
 
-def sample_of(split: Split, seed: int, *, most: int) -> Sample:
-    """Return at most so many images of a split; each image is as likely."""
-    return sample_at(split, places_of(split, seed, most=most))
+def sample_of(split: Split, seed: int, *, most: int, without: Collection[int] = ()) -> Sample:
+    """Return at most so many images of a split, each as likely, but none of some rows of the data set."""
+    return sample_at(split, places_of(split, seed, most=most, without=without))
 
 
-def places_of(split: Split, seed: int, *, most: int) -> NDArray[np.int64]:
-    """Return the places (N,) in a split of at most so many of its images, ascending."""
-    places = np.arange(len(split))
-    if len(split) <= most:
+def places_of(split: Split, seed: int, *, most: int, without: Collection[int] = ()) -> NDArray[np.int64]:
+    """Return the places (N,) in a split of at most so many of its images, ascending, none of some rows."""
+    places = np.flatnonzero(~np.isin(split.rows, list(without))) if without else np.arange(len(split))
+    if len(places) <= most:
         return places
     return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
 

@@ -1,17 +1,19 @@
 """What a finished training is diagnosed by."""
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnexp.config import AdamWConfig, ExperimentConfig, FocalLossConfig, MuonConfig, RmspropConfig, SgdConfig
 from cnnexp.data_check.possible_groups import GUESSED
-from cnnexp.datasets import Splits
-from cnnexp.diagnosis import Neighbours, RunEvidence, neighbours
+from cnnexp.datasets import Split, Splits
+from cnnexp.diagnosis import Answers, Neighbours, RunEvidence, neighbours
+from cnnexp.diagnosis.data_faults import placeholders
 from cnnexp.diagnosis.neighbours import MOST_BYTES, MOST_COPIES, MOST_IMAGES
 from cnnexp.records import DataReport, History, Images, LossFacts, NetworkFacts, RunInfo
-from cnnexp.runs.evaluate_splits import EvaluatedSplits
+from cnnexp.runs.evaluate_splits import EvaluatedSplits, step_of
 from cnnexp.runs.images_to_try import images_to_try, places_of, sample_at, sample_of
 from cnnexp.training import Network
 
@@ -31,7 +33,7 @@ def evidence_of(
     loss: LossFacts | None = None,
 ) -> RunEvidence:
     """Return what the diagnosis is based on: a network is compared with its training by what is most probable."""
-    optimizer = config.optimizer
+    optimizer, nothing = config.optimizer, placeholders(report)
     return RunEvidence(
         history=history.last_stage,
         train_accuracy=evaluated.train_accuracy,
@@ -63,12 +65,14 @@ def evidence_of(
         momentum=optimizer.momentum if isinstance(optimizer, RmspropConfig | SgdConfig) else 0.0,
         weight_decay=optimizer.weight_decay if isinstance(optimizer, AdamWConfig | MuonConfig) else 0.0,
         keep=config.training.keep,
-        answers=evaluated.answers,
-        neighbours=_neighbours(splits, config.seed, report),
+        answers={name: _answers(answers, splits[name], nothing) for name, answers in evaluated.answers.items()},
+        neighbours=_neighbours(splits, config.seed, report, nothing),
         report=report,
         network=facts,
         loss=loss,
-        images=None if network is None else images_to_try(splits, network, config.seed, seconds=history.seconds),
+        images=None
+        if network is None
+        else images_to_try(splits, network, config.seed, seconds=history.seconds, without=nothing),
     )
 
 
@@ -78,12 +82,20 @@ def first_images(splits: Splits) -> Images:
     return train.images[train.rows[:: -(-len(train) // MOST_LOOKED_AT)]]
 
 
-def _neighbours(splits: Splits, seed: int, report: DataReport) -> Neighbours | None:
+def _answers(answers: Answers, split: Split, nothing: Collection[int]) -> Answers:
+    """Return the answers to images that show something: those of others say nothing of the network or its labels."""
+    if not nothing:
+        return answers
+    shown = ~np.isin(split.rows[:: step_of(split)], list(nothing))
+    return Answers(answers.labels[shown], answers.probabilities[shown])
+
+
+def _neighbours(splits: Splits, seed: int, report: DataReport, nothing: Collection[int]) -> Neighbours | None:
     """Return what the nearest images say; None where there are not two training images and one to answer."""
-    if len(splits.train) < 2 or not len(splits.validation):
-        return None
     most = max(2, min(MOST_IMAGES, MOST_BYTES // math.prod(splits.spec.shape)))
-    places = [places_of(split, seed, most=most) for split in (splits.train, splits.validation)]
+    places = [places_of(split, seed, most=most, without=nothing) for split in (splits.train, splits.validation)]
+    if len(places[0]) < 2 or not len(places[1]):
+        return None
     train, validation = (
         sample_at(split, own) for split, own in zip((splits.train, splits.validation), places, strict=True)
     )
@@ -94,7 +106,7 @@ def _neighbours(splits: Splits, seed: int, report: DataReport) -> Neighbours | N
         validation_labels=validation.labels,
         seed=seed,
         groups=_groups(splits, places, report),
-        test=sample_of(splits.test, seed, most=MOST_COPIES).images,
+        test=sample_of(splits.test, seed, most=MOST_COPIES, without=nothing).images,
     )
 
 

@@ -7,6 +7,7 @@ from scipy.special import softmax
 
 from cnnexp.datasets import Split, Splits
 from cnnexp.diagnosis import Answers, SplitsEvidence, of_splits
+from cnnexp.diagnosis.data_faults import placeholders
 from cnnexp.records import DataReport, Finding
 from cnnexp.runs.images_to_try import images_to_try
 from cnnexp.runs.probes.short_training import some_of
@@ -23,7 +24,8 @@ def look_at_splits(
 ) -> tuple[Finding, ...]:
     """Return what changes of pixels explain; nothing where a run of so many `seconds` of training tried them itself."""
     network = Network(trained.model)
-    images = images_to_try(splits, network, seed, seconds=seconds, limit=SURELY_QUICK)
+    nothing = placeholders(report)
+    images = images_to_try(splits, network, seed, seconds=seconds, limit=SURELY_QUICK, without=nothing)
     if images.is_quick():
         return ()
     answers = {name: _answers(network, splits[name]) for name in ("train", "validation", "test") if len(splits[name])}
