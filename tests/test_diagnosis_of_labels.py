@@ -422,5 +422,7 @@ def test_labels_of_images_that_are_judged_are_named_where_answers_are_as_sure_as
 def test_images_that_are_harder_are_not_taken_for_wrong_labels():
     """A network is less sure of them, and right where it is sure."""
     for accuracy in (0.5, 0.7):
-        found = diagnose(a_run(counts=(2_000, 600, 600), test=lambda one, a=accuracy: images_answered(600, accuracy=a, seed=9)))
+        found = diagnose(
+            a_run(counts=(2_000, 600, 600), test=lambda one, a=accuracy: images_answered(600, accuracy=a, seed=9))
+        )
         assert not {"L1", "L2", "L3"} & set(ids(found))

@@ -70,7 +70,7 @@ def test_no_two_faults_explain_each_other_so_that_neither_would_stand():
 def test_what_follows_from_a_change_depends_on_the_split_that_suffered_it(place, symptom, stands):
     cause = replace(finding("P6", 0.7), evidence={} if place is None else {place: 0.2}, basis="undone")
     found = rank([cause, replace(finding(symptom, 0.8), basis="neighbours")])
-    assert ids(found) == (([symptom, "P6"] if stands else ["P6"]))
+    assert ids(found) == ([symptom, "P6"] if stands else ["P6"])
 
 
 def test_labels_that_answers_alone_contradict_follow_from_a_setting_that_kept_the_network_from_learning():
@@ -155,7 +155,9 @@ def test_two_findings_of_one_name_are_one():
 
 def test_near_copies_that_train_has_among_itself_too_are_versions_of_one_object():
     across = [(image(row), image(row + 50), image(row + 100, "test")) for row in range(20)]
-    within = issue("D4", groups=[(image(row), image(row + 50)) for row in range(20, 30)], title="duplicates", exact=0, near=10)
+    within = issue(
+        "D4", groups=[(image(row), image(row + 50)) for row in range(20, 30)], title="duplicates", exact=0, near=10
+    )
     leak = issue("S1", groups=across, exact=0, near=40)
     (found,) = rank([], report(leak, within))
     assert (found.id, found.alternatives) == ("S2", ("S1",))

@@ -81,8 +81,8 @@ def _compare_class_shares(
         yield DataIssue(
             id="S3",
             title=f"class shares of {name} differ",
-            sentence=f"{ours:.1%} of the training images are of {dataset.class_names[label]}, and {here:.1%} of those of "
-            f"{name}.",
+            sentence=f"{ours:.1%} of the training images are of {dataset.class_names[label]}, and {here:.1%} of the "
+            f"{name} images.",
             stops=False,
             evidence={"share": distance, RARE: float(ours), "share here": float(here)},
             groups=(),
@@ -102,7 +102,7 @@ def _compare_class_shares(
 
 
 def _rare_in_train(counts: np.ndarray, chance: float) -> int | None:
-    """Return the class (K,) that is far rarer in train (first row) than in another split, most of all; None: none is."""
+    """Return the class that is far rarer in train, the first row of (2, K), than in another split; None: none is."""
     shares = counts / counts.sum(axis=1, keepdims=True)
     rarest = int((shares[1] / np.maximum(shares[0], 1e-9)).argmax())
     rest = counts.sum(axis=1) - counts[:, rarest]

@@ -35,6 +35,7 @@ from cnnexp.diagnosis.network_faults import detect_bottleneck, detect_stale_stat
 from cnnexp.diagnosis.over_regularization import detect_over_regularization
 from cnnexp.diagnosis.overconfidence import detect_overconfidence, overconfidence_not_assessed
 from cnnexp.diagnosis.overfitting import detect_overfitting, overfitting_not_assessed
+from cnnexp.diagnosis.own_optimizer import detect_own_optimizer
 from cnnexp.diagnosis.past_the_best import detect_past_the_best
 from cnnexp.diagnosis.permuted_labels import detect_permuted_labels
 from cnnexp.diagnosis.ranking import rank
@@ -106,6 +107,7 @@ DETECTORS = (
     detect_tiny_batches,
     detect_huge_batches,
     detect_spent_rate,
+    detect_own_optimizer,
     detect_unusual_rate,
     detect_few_epochs,
     detect_hasty_stop,

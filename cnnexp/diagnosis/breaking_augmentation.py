@@ -20,20 +20,6 @@ LEFT = 0.5
 FEWEST = 60  # images of each
 
 
-def _stand_upright(run: RunEvidence) -> bool:
-    """Return whether images have an upper side, so that none to judge is turned: their neighbours would not know it."""
-    samples = run.samples("train", "validation")
-    if samples is None or min(len(one.labels) for one in samples) < FEWEST:
-        return False
-    train, asked = samples
-    chance = float(np.bincount(asked.labels).max() / len(asked.labels))
-    plain, turned = (
-        share_answered(train.images, train.labels, images, asked.labels)
-        for images in (asked.images, asked.images[:, ::-1, ::-1])
-    )
-    return plain > chance and turned - chance < LEFT * (plain - chance)
-
-
 def detect_breaking_augmentation(run: RunEvidence) -> Finding | None:
     """Report P8 when a network that learned too little got training images that were turned by any angle."""
     found = re.search(r"\brotation ([\d.]+)", run.augmentation)
@@ -60,3 +46,17 @@ def detect_breaking_augmentation(run: RunEvidence) -> Finding | None:
         repair="augmentation=none",
         alternatives=("M1", "T3"),
     )
+
+
+def _stand_upright(run: RunEvidence) -> bool:
+    """Return whether images have an upper side, so that none to judge is turned: their neighbours would not know it."""
+    samples = run.samples("train", "validation")
+    if samples is None or min(len(one.labels) for one in samples) < FEWEST:
+        return False
+    train, asked = samples
+    chance = float(np.bincount(asked.labels).max() / len(asked.labels))
+    plain, turned = (
+        share_answered(train.images, train.labels, images, asked.labels)
+        for images in (asked.images, asked.images[:, ::-1, ::-1])
+    )
+    return plain > chance and turned - chance < LEFT * (plain - chance)

@@ -39,7 +39,11 @@ def detect_class_order(run: RunEvidence) -> Finding | None:
     expected = {"test": run.val_accuracy, "validation": run.train_accuracy / 2}  # over-fitted training images mislead
     found: dict[str, Assignment] = {}
     for name, reference in expected.items():
-        own = None if name not in run.answers else _reordered(run.answers[name].confusion, reference=reference, seed=run.seed)
+        own = (
+            None
+            if name not in run.answers
+            else _reordered(run.answers[name].confusion, reference=reference, seed=run.seed)
+        )
         if own is not None:
             found[name] = own
     if not found:
@@ -110,16 +114,17 @@ def _finding(
     moved = [place for place, answer in enumerate(found.of_label) if place != answer]
     pairs = [f"{names[place]} is answered {names[found.of_label[place]]}" for place in moved]
     total = int(confusion.sum())
+    others = ", as are those of validation" if odd == "train" and not by else ""
     gain, low, high = combination_interval([1, -1], [found.accuracy, found.plain], [total, total])
     return Finding(
         id="L4",
         cause=1,
         title=f"class order differs in {odd}",
         sentence=(
-            f"The classes of the {name} split are in another order than those of the training split"
-            f"{', as are those of validation' if odd == 'train' and not by else ''}: {by}{found.plain:.1%} of its images are right as "
-            f"they are labelled, and {found.accuracy:.1%} once {listed(pairs, most=_LISTED)} ({100 * gain:.1f} points, "
-            f"99 % interval {100 * low:.1f} to {100 * high:.1f}). On train {run.train_accuracy:.1%} are right, on validation {run.val_accuracy:.1%}."
+            f"The classes of the {name} split are in another order than those of the training split{others}: {by}"
+            f"{found.plain:.1%} of its images are right as they are labelled, and {found.accuracy:.1%} once "
+            f"{listed(pairs, most=_LISTED)} ({100 * gain:.1f} points, 99 % interval {100 * low:.1f} to "
+            f"{100 * high:.1f}). On train {run.train_accuracy:.1%} are right, on validation {run.val_accuracy:.1%}."
         ),
         evidence={
             "accuracy": found.plain,

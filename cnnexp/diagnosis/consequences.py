@@ -30,7 +30,9 @@ _PIXELS = frozenset({"D2", "D3", "P3", "P4", "P5", "P6", "P7", "P8", "P9"})  # o
 EXPLAINS: Mapping[str, frozenset[str]] = {
     "D1": frozenset({"S3"}),  # unreadable images are left out
     **dict.fromkeys(_PIXELS, _SCORES),
-    "D4": frozenset({"S3", "S4", "M2", "E1", "E3", UNKNOWN}),  # what is there twice counts twice, and is learned by heart
+    "D4": frozenset(
+        {"S3", "S4", "M2", "E1", "E3", UNKNOWN}
+    ),  # what is there twice counts twice, and is learned by heart
     "D5": frozenset({"M2", "T3", "T4", "E1", "E3", UNKNOWN}),
     "D6": _SCORES | {"M2", "T4", "D5"},
     **dict.fromkeys(("E2", "E4"), frozenset(NAMES) - {"E2", "E4"}),

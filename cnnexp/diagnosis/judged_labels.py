@@ -84,8 +84,10 @@ def _name(run: RunEvidence, here: Answers, other: Answers, gap: Gap) -> tuple[st
     label, answer = (int(place) for place in np.unravel_index(more.argmax(), more.shape))
     if len(more) > 2 and more[label, answer] >= ONE_PAIR * np.maximum(more, 0).sum():
         names = run.class_names
-        return "L2", f"two classes mixed up in {split}", f"Many {split} images of {names[answer]} are labelled " + (
-            f"{names[label]}"
+        return (
+            "L2",
+            f"two classes mixed up in {split}",
+            f"Many {split} images of {names[answer]} are labelled " + (f"{names[label]}"),
         )
     return "L1", f"wrong labels in {split}", f"Many labels of the {split} split are wrong"
 

@@ -147,9 +147,7 @@ def _confusion(known: NDArray[np.float32], labels: Labels) -> NDArray[np.int64]:
     return counts
 
 
-def _answers(
-    known: NDArray[np.float32], labels: Labels, new: NDArray[np.float32], wanted: Labels
-) -> NDArray[np.int64]:
+def _answers(known: NDArray[np.float32], labels: Labels, new: NDArray[np.float32], wanted: Labels) -> NDArray[np.int64]:
     classes = int(max(labels.max(), wanted.max())) + 1
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (wanted, _elected(labels[_nearest(new, known)], classes)), 1)

@@ -112,8 +112,9 @@ def _changed_part(train: Images, clean: Images, split: str, seed: int) -> Findin
         title=title,
         sentence=(
             f"{part.share:.0%} of the training images look {part.candidate.title}, by their pixels beside those of "
-            f"{split}, which tell {part.told_apart:.0%} of such images rightly. With {part.candidate.how} for these alone "
-            f"both splits are alike: the distance of their pixels falls from {part.before:.2f} to {part.after:.2f}."
+            f"{split}, which tell {part.told_apart:.0%} of such images rightly. With {part.candidate.how} for these "
+            f"alone both splits are alike: the distance of their pixels falls from {part.before:.2f} to "
+            f"{part.after:.2f}."
         ),
         evidence={
             "share": part.share,
