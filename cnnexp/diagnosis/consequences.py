@@ -30,6 +30,7 @@ _PIXELS = frozenset({"D2", "D3", "P3", "P4", "P5", "P6", "P7", "P8", "P9"})  # o
 EXPLAINS: Mapping[str, frozenset[str]] = {
     "D1": frozenset({"S3"}),  # unreadable images are left out
     **dict.fromkeys(_PIXELS, _SCORES),
+    "P3": _SCORES | {"D2", "D4", "S1"},  # what has few levels left looks empty, or like others
     "D4": frozenset(
         {"S3", "S4", "M2", "E1", "E3", UNKNOWN}
     ),  # what is there twice counts twice, and is learned by heart

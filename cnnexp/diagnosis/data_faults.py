@@ -65,7 +65,8 @@ def _are_versions(issue: DataIssue, report: DataReport) -> bool:
 
     Copies of test images, which were altered, and added to train, are not; nor are equal ones versions of anything.
     """
-    if issue.evidence["exact"] > MOST_EXACT * issue.evidence["near"]:
+    exact, near = (float(issue.evidence.get(name, 0)) for name in ("exact", "near"))
+    if not near or exact > MOST_EXACT * near:
         return False
     groups = [*issue.groups, *(group for one in report.issues if one.title == REPEATED for group in one.groups)]
     of_train = [sum(image.split == TRAIN for image in group) for group in groups]

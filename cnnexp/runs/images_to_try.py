@@ -20,7 +20,8 @@ SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.4
 FEWEST_TRIED, MOST_TRIED = 160, 800  # of fewer photographs, chance hides what a change of half of them does
 # Seconds that these may take where it is more than the share: at 224 pixels, 15 ms an answer, it would be a minute.
 MOST_SECONDS = 3.0
-TIMED = 16  # images, by which the time is estimated
+# Images, by which the time is estimated: of what takes so few seconds, a call itself is most, so that more are timed.
+TIMED, BRIEF = 16, 0.02
 
 
 def images_to_try(
@@ -47,8 +48,12 @@ def images_to_try(
 
     @functools.cache
     def of_an_image() -> float:  # its seconds
-        few = sample_of(splits.validation if len(splits.validation) else splits.train, seed, most=TIMED).images
-        predict(few)  # the first time is longer
+        split = splits.validation if len(splits.validation) else splits.train
+        for most in (TIMED, FEWEST_TRIED):
+            few = sample_of(split, seed, most=most).images
+            predict(few)  # the first time is longer
+            if _seconds(predict, few) > BRIEF:
+                break
         return (CHANGES_TRIED * _seconds(predict, few) + CHANGES_MADE * _seconds(statistics_of, few)) / len(few)
 
     def is_quick() -> bool:
