@@ -414,7 +414,7 @@ def exchanged_at_random(answers, share, seed=5):
     ],
 )
 def test_labels_of_images_that_are_judged_are_named_where_answers_are_as_sure_as_ever(split, change, found):
-    (first, *others) = diagnose(a_run(counts=(2_000, 600, 600), **{split: change}))
+    (first, *others) = diagnose(a_run(counts=(2_000, 1_500, 1_500), **{split: change}))
     assert (first.id, others) == (found, [])
     assert split in first.title
 

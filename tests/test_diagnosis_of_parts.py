@@ -274,7 +274,7 @@ def test_a_split_far_below_that_differs_in_its_pixels_is_said_to_differ_and_one_
     known = {"validation": photographs(300, 2), "test": striped}
 
     def run(test):
-        images = {"validation": known["validation"], "test": test}
+        images = {"train": photographs(300, 1), "validation": known["validation"], "test": test}
         answers = lambda pixels: np.zeros(len(pixels), np.int64)  # noqa: E731
         sampled = RunImages(lambda name: Sample(images[name], np.zeros(300, np.int64)), answers)
         return a_run(test=lambda _: images_answered(600, accuracy=0.4, seed=7), images=sampled)
@@ -398,7 +398,7 @@ def grey(images):
     ids=["3 levels", "8 levels", "64 levels", "grey", "nothing"],
 )
 def test_a_split_without_levels_or_colour_is_named_where_it_is_answered_worse(change, lost):
-    known = {"validation": photographs(300, 2), "test": change(photographs(300, 3))}
+    known = {"train": photographs(300, 1), "validation": photographs(300, 2), "test": change(photographs(300, 3))}
     images = RunImages(
         lambda name: Sample(known[name], np.zeros(300, np.int64)), lambda pixels: np.zeros(len(pixels), np.int64)
     )
@@ -424,13 +424,13 @@ def test_a_part_of_the_training_images_that_is_inverted_is_told_by_pixels_alone(
 
 
 def test_a_change_of_one_class_alone_is_named_by_undoing_it_there():
-    rows = TEST.labels == 4
+    rows = TEST.labels == 7
     images = TEST.images.copy()
     images[rows] = images[rows][:, ::-1, ::-1]
     plain = {"better": VAL, "predict": NETWORK.predict, "seed": 0}
     found = name_partial_change(worse=Sample(images, TEST.labels), **plain)
     assert found is not None
-    assert (found.candidate.title, found.of_class) == ("upside down", 4)
+    assert (found.candidate.title, found.of_class) == ("upside down", 7)
     covered = TEST.images.copy()
     covered[rows, :8] = 128
     assert name_partial_change(worse=Sample(covered, TEST.labels), **plain) is None
@@ -438,10 +438,11 @@ def test_a_change_of_one_class_alone_is_named_by_undoing_it_there():
 
 @pytest.mark.parametrize("quality", [5, 10])
 def test_images_that_lost_detail_in_compression_are_named_by_losing_it_again(quality):
-    change = changes.jpeg(quality)
-    asked = Sample(change(TEST.images, np.random.default_rng(0)), TEST.labels)
-    found = name_change(better=VAL, worse=asked, predict=NETWORK.predict, seed=0, probabilities=NETWORK.probabilities)
-    before, after = ((NETWORK.predict(one.images) == TEST.labels).mean() for one in (TEST, asked))
-    assert before - after >= 0.02  # else there is nothing to name
+    images, labels = (np.concatenate([getattr(one, name) for one in (VAL, TEST)]) for name in ("images", "labels"))
+    better, asked = Sample(images[::2], labels[::2]), Sample(images[1::2], labels[1::2])
+    worse = Sample(changes.jpeg(quality)(asked.images, np.random.default_rng(0)), asked.labels)
+    given = {"better": better, "predict": NETWORK.predict, "seed": 0, "probabilities": NETWORK.probabilities}
+    found = name_change(worse=worse, **given)
     assert found is not None
-    assert found.candidate.title == "compressed by JPEG"
+    assert (found.candidate.id, found.candidate.title) == ("S4", "compressed by JPEG")
+    assert name_change(worse=asked, **given) is None

@@ -15,7 +15,7 @@ from cnnexp.diagnosis.image import changes
 from cnnexp.diagnosis.image.changes import Transform
 from cnnexp.diagnosis.network_faults import GOOD
 from cnnexp.diagnosis.pixel_statistics import BLURS, NOISES, detail_of, distance, noise_between, statistics_of
-from cnnexp.diagnosis.split_gap import OF_TRAIN, accuracy_difference, is_apart
+from cnnexp.diagnosis.split_gap import OF_TRAIN, accuracy_difference, differs, is_apart
 from cnnexp.diagnosis.spoilt_part import find_spoilt_part, spoilt_finding
 from cnnexp.records import Finding, Images
 
@@ -40,13 +40,15 @@ def detect_spoilt_training(run: SplitsEvidence) -> Finding | None:
     Or a change that can be undone, as inversion is, of a part of them. Only where not all that matters was learned, and
     the splits differ.
     """
-    other = next((split for split in ("validation", "test") if is_apart(run, split)), None)
+    checked = next((split for split in ("validation", "test") if differs(split, run)), None)
+    other = checked or next((split for split in ("validation", "test") if is_apart(run, split)), None)
     samples = None if run.val_accuracy >= GOOD or other is None else run.samples("train", other)
     if other is None or samples is None or not len(samples[1].labels):
         return None
     train, clean = (sample.images for sample in samples)
-    found = _whole(train, clean, run) if other == "validation" else None
-    found = found or _changed_part(train, clean, other, run.seed) or _part(train, clean, other)
+    found = _whole(train, clean, run) if checked == "validation" else None
+    found = found or _changed_part(train, clean, other, run.seed)
+    found = found or (_part(train, clean, other) if checked is not None else None)
     if found is None or not {"train", "validation"} <= run.answers.keys():
         return found
     gap, _, _ = accuracy_difference(run, "train", "validation")
