@@ -82,6 +82,13 @@ def test_labels_that_answers_alone_contradict_follow_from_a_setting_that_kept_th
     ]
 
 
+def test_an_augmentation_that_breaks_labels_explains_a_training_that_failed_and_a_turned_test_does_not():
+    by_setting = replace(finding("P8", 0.7), basis="settings")
+    assert ids(rank([by_setting, replace(finding("T1", 0.8), basis="outputs")])) == ["P8"]
+    turned = replace(finding("P8", 0.7), basis="undone")
+    assert ids(rank([turned, replace(finding("T1", 0.8), basis="outputs")])) == ["T1", "P8"]
+
+
 def test_unreadable_files_are_a_finding_with_the_files():
     (found,) = diagnose(run(report=report(issue("D1", [[image(3)], [image(4)]], images=2))))
     assert (found.id, found.cause, found.files) == ("D1", 1, ("3.png", "4.png"))

@@ -20,6 +20,7 @@ FEWEST = 3  # images of one colour of a split
 # Of one picture: less may be chance, or images that are meant to count more. Those have one label, or a few others by
 # mistake; in place of many, no label has most of them.
 FEWEST_COPIES, MOST_OF_A_LABEL = 10, 0.75
+MOST_PICTURES = 5  # more are images of which so little is left that many are the same
 # A class of its own may be "nothing": then nearly all images of one colour are of it, in every split alike.
 OWN_CLASS = 0.9
 BY_CHANCE = 1e-3  # that a split has none of them, where it is drawn like the others
@@ -70,6 +71,8 @@ def _repeated(dataset: CheckedDataset) -> list[Rows]:
     firsts, counts = np.unique(dataset.duplicate_of[rows], return_counts=True)
     found = [rows[dataset.duplicate_of[rows] == first] for first in firsts[counts >= FEWEST_COPIES]]
     found = [own for own in found if np.bincount(dataset.labels[own]).max() <= MOST_OF_A_LABEL * len(own)]
+    if len(found) > MOST_PICTURES:
+        return []
     return found if found and _is_enough(dataset, np.concatenate(found)) else []
 
 
