@@ -409,7 +409,7 @@ def exchanged_at_random(answers, share, seed=5):
     ("change", "found"),
     [
         (lambda one: noisy(one, 0.3), "L1"),
-        (lambda one: flipped(one, 0.7), "L2"),
+        (lambda one: flipped(one, 0.9), "L2"),
         (lambda one: exchanged_at_random(one, 1.0), "L3"),
     ],
 )

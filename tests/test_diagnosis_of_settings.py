@@ -47,6 +47,7 @@ def trained(losses, rates=None, *, steps=400, stopped_early=False, penalties=(),
     return run(**UNFITTED | {"history": replace(course, steps=steps)} | changes)
 
 
+OWN_REPAIR = "optimizer=adam, to see whether it is the optimizer; then look at the direction and size of its steps"
 UNSUITABLE = {
     "RMSprop at thirty times its usual rate": (
         trained(SETTLED, rates(0.03), optimizer="rmsprop", learning_rate=0.03),
@@ -79,6 +80,10 @@ UNSUITABLE = {
     "a rate that falls to a fifth in each epoch": (
         trained(FROZEN, rates(0.002, 0.2), optimizer="adam", learning_rate=0.002),
         ("T8", "schedule=constant"),
+    ),
+    "an optimizer of one's own that climbs now and then": (
+        trained((2.2, 2.0, 2.1, 1.9, 1.95, 1.8, 1.9, 1.75, 1.8, 1.7, 1.75, 1.7), rates(0.001), optimizer="climbing"),
+        ("T8", OWN_REPAIR),
     ),
     "all images in one step": (
         trained(FALLING, rates(0.002), steps=12, images_per_step=1200, optimizer="adam", learning_rate=0.002),
@@ -128,6 +133,9 @@ NO_FAULT = {
     "trained weights, which want small steps": trained(FALLING, rates(0.00005), optimizer="adam", network=None),
     "a steep schedule that began too high, and what is left of the rate still serves": trained(
         (3.0, 2.0, 1.5, *FALLING[1:10]), rates(0.1, 0.5), optimizer="adam"
+    ),
+    "a rate that was lowered because nothing improved": trained(
+        (0.9, 0.42, 0.43, 0.43, *[0.42] * 8), [*[0.004] * 4, *[0.0003] * 8], optimizer="adam", epochs=40
     ),
     "few steps of large batches were enough": trained(
         FALLING, rates(0.002), steps=48, images_per_step=256, train_accuracy=0.98

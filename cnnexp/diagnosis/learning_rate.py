@@ -14,6 +14,7 @@ from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import (
     RunEvidence,
     beats_majority,
+    combination_interval,
     exact_interval,
     majority_share,
     prior_loss,
@@ -140,8 +141,13 @@ def _failure_to_learn_enough(run: RunEvidence) -> Failure | None:
 
 
 def _is_as_good_as_neighbours(run: RunEvidence) -> bool:
+    """Return whether nearest neighbours answer no more of the validation images, or only by chance and test says so."""
     near = run.neighbours
-    return near is not None and near.answered > 0 and run.val_accuracy >= near.accuracy
+    if near is None or not near.answered:
+        return False
+    _, low, _ = combination_interval([1, -1], [near.accuracy, run.val_accuracy], [near.answered, run.val_images])
+    unseen = max(run.val_accuracy, run.evaluation.metrics["accuracy"])
+    return run.val_accuracy >= near.accuracy or (low <= 0 and unseen >= near.accuracy)
 
 
 def _is_too_slow(run: RunEvidence) -> bool:
