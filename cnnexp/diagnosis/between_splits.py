@@ -35,6 +35,7 @@ REPRODUCED = 0.05  # accuracy by which the same change of the better split may m
 BY_CHANCE = 1.5  # standard errors by which it may miss it, where they are more
 AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
 SAME_IMAGES = 0.6  # two standard errors, by the root of the number of images, where one answer in ten differs
+LOOKED_AT = 200  # images whose pixels are compared after each change; answers are asked of all, for those that agree
 # What loses detail moves few of the numbers: where one surely differs before, over all numbers, and none afterwards.
 SURELY = 0.001
 SIMPLER = 0.02  # of the distance: a change with one number more must agree so much better
@@ -87,25 +88,26 @@ def name_change(
         return Judged(found.argmax(axis=1) == labels, np.log(likelihood))
 
     reached, correct = judge(better.images, better.labels), judge(worse.images, worse.labels)
-    wanted, given = statistics_of(better.images), statistics_of(worse.images)
+    few = {undoes: _some(one.images) for undoes, one in ((True, worse), (False, better))}
+    wanted, given = statistics_of(few[False]), statistics_of(few[True])
     sizes, by_number = (len(wanted), len(given)), distances(wanted, given)
     apart, even = float(by_number.mean()), distance(wanted[::2], wanted[1::2])
     surely_apart = kolmogorov(float(by_number.max()), *sizes) < SURELY / len(by_number)
     chance = min(even / 2**0.5, apart)  # distance of as many images of one kind: halves are half as many
     lost = float(reached.right.mean() - correct.right.mean())
     # Chosen without looking at an answer, so only they are tests; of each whether no number differs any more.
-    agreeing: list[tuple[Candidate, Images, float, bool]] = []
-    for candidate in candidates(fit(source=worse.images, target=better.images), worse.images):
-        generator = np.random.default_rng(seed)
-        changed = candidate.change(worse.images if candidate.undoes else better.images, generator)
+    agreeing: list[tuple[Candidate, float, bool]] = []
+    for candidate in candidates(fit(source=few[True], target=few[False]), few[True]):
+        changed = candidate.change(few[candidate.undoes], np.random.default_rng(seed))
         left = distances(wanted if candidate.undoes else given, statistics_of(changed))
         after, none = float(left.mean()), kolmogorov(float(left.max()), *sizes) >= P_VALUE / len(left)
         told = candidate.loses_detail and surely_apart and none
         if told or after <= _most_distance(candidate, apart=apart, chance=chance, even=even):
-            agreeing.append((candidate, changed, after, told))
+            agreeing.append((candidate, after, told))
     found: list[NamedChange] = []
-    for candidate, changed, after, told in agreeing:
-        answers = judge(changed, (worse if candidate.undoes else better).labels)
+    for candidate, after, told in agreeing:
+        asked = worse if candidate.undoes else better
+        answers = judge(candidate.change(asked.images, np.random.default_rng(seed)), asked.labels)
         plain = told or apart > PLAIN * max(after, chance)  # the pixels alone say which it is: it must only matter
         if candidate.undoes:
             least = max(LEAST_RISE, _share_to_regain(candidate, apart=apart, left=max(after, even)) * lost)
@@ -119,6 +121,10 @@ def name_change(
         if accepted:
             found.append(_named(candidate, correct.right, answers.right, apart, after))
     return _best(found, count=len(worse.labels))
+
+
+def _some(images: Images) -> Images:
+    return images[:: -(-len(images) // LOOKED_AT) or 1]
 
 
 def _most_distance(candidate: Candidate, *, apart: float, chance: float, even: float) -> float:
