@@ -5,6 +5,7 @@ import pytest
 
 from cnnexp.diagnosis import diagnose, rank
 from cnnexp.diagnosis.consequences import EXPLAINS
+from cnnexp.diagnosis.few_levels import COUNTED
 from cnnexp.diagnosis.split_gap import OF_TRAIN, OF_VALIDATION
 from cnnexp.records import DataImage, DataIssue, DataReport, Finding
 from cnnexp.records.catalogue import NAMES
@@ -80,6 +81,12 @@ def test_labels_that_answers_alone_contradict_follow_from_a_setting_that_kept_th
     assert ids(rank([replace(finding("T3", 0.9), basis="curves"), replace(finding("L2", 0.8), basis="labels")])) == [
         "L2"
     ]
+
+
+def test_few_levels_are_counted_and_a_blur_that_looks_like_them_is_not():
+    few = replace(finding("S4", 0.7), evidence={COUNTED: 1}, basis="splits")
+    assert ids(rank([few, replace(finding("D2", 0.8), basis="reproduced")])) == ["S4"]
+    assert ids(rank([few, replace(finding("P9", 0.8), basis="undone")])) == ["P9"]
 
 
 def test_an_augmentation_that_breaks_labels_explains_a_training_that_failed_and_a_turned_test_does_not():

@@ -10,6 +10,7 @@ scores that are low and curves that look like any rate. And *what is counted wro
 from collections.abc import Mapping
 
 from cnnexp.diagnosis.confidence import Basis
+from cnnexp.diagnosis.few_levels import COUNTED
 from cnnexp.diagnosis.judged_labels import CONTRADICTED
 from cnnexp.diagnosis.small_validation import IS_TEST
 from cnnexp.diagnosis.split_gap import GAP, OF_TRAIN, OF_VALIDATION
@@ -74,6 +75,8 @@ OF_OTHER_VALIDATION = _COURSE | _SCORES
 _HINDERED = frozenset(
     {"D5", "M1", "M3", "M4", "M5", "M6", "M7", "M8", "P1", "P2", "P8", "T1", "T2", "T3", "T5", "T6", "T8"}
 )
+# Blur, noise and crops that reproduce what few levels look like; these are counted.
+_LOSSES = frozenset({"D2", "D3", "P7", "S4"})
 # No training makes one of two splits that it has not seen worse than the other.
 OF_TRAINING = (2, 3)  # causes
 _SHOWN = frozenset({Basis.FILES, Basis.SETTINGS, Basis.STRUCTURE, Basis.CONFIRMED, Basis.TRIED})
@@ -81,17 +84,37 @@ _SHOWN = frozenset({Basis.FILES, Basis.SETTINGS, Basis.STRUCTURE, Basis.CONFIRME
 
 def explains(cause: Finding, finding: Finding) -> bool:
     """Return whether one finding is what another one brings about."""
+    for rule in (_as_labels_of_hindered_networks, _as_counted, _as_what_is_judged):
+        verdict = rule(cause, finding)
+        if verdict is not None:
+            return verdict
+    return finding.id in _of_its_place(cause) or finding.id in EXPLAINS.get(cause.id, ())
+
+
+def _as_labels_of_hindered_networks(cause: Finding, finding: Finding) -> bool | None:
+    """Return whether answers contradict labels because the network was kept from learning; None: it is not about that.
+
+    What keeps it from learning shows in its settings or its structure, and labels do not bring that about.
+    """
     if _contradicts_by_answers(finding) and _is_hindered(cause):
         return True
-    if _contradicts_by_answers(cause) and _is_hindered(finding):
-        return False
+    return False if _contradicts_by_answers(cause) and _is_hindered(finding) else None
+
+
+def _as_counted(cause: Finding, finding: Finding) -> bool | None:
+    """Return whether levels are few, which is counted, where blur or noise looks like that; None: they are not."""
+    if COUNTED in cause.evidence and finding.id in _LOSSES and finding.basis == Basis.REPRODUCED:
+        return True
+    return False if COUNTED in finding.evidence and cause.id in _LOSSES and cause.basis == Basis.REPRODUCED else None
+
+
+def _as_what_is_judged(cause: Finding, finding: Finding) -> bool | None:
+    """Return what follows between labels, pixels and scores of judged images; None: it is not about these."""
     if cause.id == finding.id or (GAP in finding.evidence and cause.cause in OF_TRAINING):
         return False
     if CONTRADICTED in cause.evidence and finding.id == "D6":  # nor by the labels that it is asked of
         return True
-    if _contradicts_what_is_judged(finding) and cause.id in _PIXELS | {"S4", "L4"}:
-        return True
-    return finding.id in _of_its_place(cause) or finding.id in EXPLAINS.get(cause.id, ())
+    return True if _contradicts_what_is_judged(finding) and cause.id in _PIXELS | {"S4", "L4"} else None
 
 
 def _of_its_place(cause: Finding) -> frozenset[str]:

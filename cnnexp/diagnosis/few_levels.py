@@ -17,6 +17,7 @@ LEAST_GAP = 0.02  # of accuracy, if only by chance: less does not matter
 FEWER = 1 / 4  # of the levels of the other split's images, in the middle
 FEW = 32  # levels; with more, nothing is lost that can be seen
 GREY, COLOUR = 0.95, 0.5  # share of images without colour, of the one split at least and of the other one at most
+COUNTED = "counted"  # evidence that it is no estimate: 1
 TRAIN = "train"  # which is answered better, whatever its images are
 ENOUGH = 30  # images of each
 
@@ -55,7 +56,7 @@ def _finding(lost: Lost, gap: Gap) -> Finding:
             f"{lost.sentence} {gap.gap:.1%} fewer of the {gap.worse} images are answered right than of those of "
             f"{gap.better}."
         ),
-        evidence=lost.evidence | {"gap": gap.gap} | gap.place,
+        evidence=lost.evidence | {COUNTED: 1} | {"gap": gap.gap} | gap.place,
         confidence=confidence_by(Basis.SPLITS),
         basis=Basis.SPLITS,
         repair=lost.repair,

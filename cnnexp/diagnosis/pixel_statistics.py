@@ -16,7 +16,7 @@ SCALED = 30.0  # times: no two exposures differ by as much, but 0..1 and 0..255 
 RANGES = (1, 15, 16, 31, 63, 100, 127)  # highest levels that readers and bit depths leave instead of 255
 TOP, AS_OFTEN = 255, 0.5  # of the share of pixels at the highest level of the one, that the other must have at its own
 BLURS = (0.6, 0.9, 1.3, 1.9, 2.7, 4.0, 6.0)  # standard deviations in pixels of an image of 32 × 32
-CUT_OFF = (1.0, 1.4)  # times the noise that is seen, of what there was: on black, half of it is cut off
+CUT_OFF = (1.0, 1.2, 1.4, 1.7)  # times the noise that is seen, of what there was: on black, half of it is cut off
 NOISES = (8.0, 14.0, 24.0, 40.0, 64.0)  # levels
 
 Statistics = NDArray[np.float64]  # (N, S)

@@ -95,7 +95,7 @@ def below_train(run: SplitsEvidence) -> Gap | None:
     if not {"train", "validation"} <= run.answers.keys():
         return None
     gap, low, high = accuracy_difference(run, "train", "validation")
-    far = gap >= GAP_OF_TRAIN and low >= LEAST_GAP
+    far = gap >= GAP_OF_TRAIN and low >= SURE_GAP
     below = gap >= LEAST_GAP and low >= SURE_GAP and is_train_apart(run)
     return Gap("validation", "train", gap, low, high) if far or below else None
 
