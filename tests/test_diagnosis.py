@@ -428,9 +428,11 @@ def test_a_gap_that_the_class_shares_explain_is_no_over_fitting():
 
 
 def test_a_still_improving_run_is_under_trained_not_over_fitted():
-    found = diagnose(run(**(STILL_FALLING | {"train_accuracy": 0.95})))
+    found = diagnose(run(**(STILL_FALLING | {"train_accuracy": 0.94})))
+    fitted = diagnose(run(**(STILL_FALLING | {"train_accuracy": 0.96})))
 
     assert [finding.id for finding in found] == ["T3"]
+    assert [finding.id for finding in fitted] == []
 
 
 @pytest.mark.parametrize(

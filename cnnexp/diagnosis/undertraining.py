@@ -9,6 +9,7 @@ from scipy.stats import theilslopes
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, Z, exact_interval, prior_loss, uniform_loss
 from cnnexp.diagnosis.learning_rate import find_failure, has_only_begun
+from cnnexp.diagnosis.training_course import is_unfitted
 from cnnexp.records import Finding
 from cnnexp.system.text import plural
 
@@ -52,12 +53,13 @@ def undertraining_not_assessed(run: RunEvidence) -> str | None:
 def detect_undertraining(run: RunEvidence) -> Finding | None:
     """Report T3 when the validation loss was still falling, significantly and by enough, in the last epochs.
 
-    Not where most of the loss is left: there, a higher learning rate gains more than more epochs.
+    Not where most of the loss is left: there, a higher learning rate gains more than more epochs. Nor where the training
+    images are right already: of development, what a loss then still gains are no answers.
     """
     trend = improving_at_end(run)
     if trend is None:
         return _beginning(run) if has_only_begun(run) else None
-    if find_failure(run) is not None:
+    if find_failure(run) is not None or not is_unfitted(run):
         return None
     ran, share = len(run.history.epochs), f"{trend.share:.0%}"
     return Finding(
