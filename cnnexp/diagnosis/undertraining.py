@@ -53,8 +53,8 @@ def undertraining_not_assessed(run: RunEvidence) -> str | None:
 def detect_undertraining(run: RunEvidence) -> Finding | None:
     """Report T3 when the validation loss was still falling, significantly and by enough, in the last epochs.
 
-    Not where most of the loss is left: there, a higher learning rate gains more than more epochs. Nor where the training
-    images are right already: of development, what a loss then still gains are no answers.
+    Not where most of the loss is left: there, a higher learning rate gains more than more epochs. Nor where nearly all
+    training images are right: what the loss then still gains are no answers.
     """
     trend = improving_at_end(run)
     if trend is None:
