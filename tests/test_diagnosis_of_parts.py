@@ -446,3 +446,22 @@ def test_images_that_lost_detail_in_compression_are_named_by_losing_it_again(qua
     assert found is not None
     assert (found.candidate.id, found.candidate.title) == ("S4", "compressed by JPEG")
     assert name_change(worse=asked, **given) is None
+
+
+LOST = {
+    "noise": (lambda x: as_bytes(x + np.random.default_rng(1).normal(0, 110, x.shape)), ("D3", "noisy")),
+    "blur": (lambda x: as_bytes(ndimage.gaussian_filter(x.astype(float), (0, 2.2, 2.2, 0))), ("D2", "blurred")),
+    "dark": (gamma(4.0), ("D2", "too dark")),
+}
+
+
+@pytest.mark.parametrize(("change", "named"), LOST.values(), ids=LOST)
+def test_a_share_of_images_that_lost_what_nothing_undoes_is_named_by_losing_it_again(change, named):
+    images, labels = (np.concatenate([getattr(one, name) for one in (VAL, TEST)]) for name in ("images", "labels"))
+    better, plain = Sample(images[::2], labels[::2]), Sample(images[1::2], labels[1::2])
+    given = {"better": better, "predict": NETWORK.predict, "seed": 0}
+    found = find_changed_share(worse=changed(plain, 0.5, change), **given)
+    assert found is not None
+    assert (found.candidate.id, found.candidate.title) == named
+    assert found.low < 0.5 < found.high
+    assert find_changed_share(worse=plain, **given) is None

@@ -147,6 +147,21 @@ def _sizes() -> Iterator[Candidate]:
         yield Candidate("P7", "cropped or zoomed in", middle, same, crop, undoes=False, loses_detail=True, numbers=1)
 
 
+def losses_of_a_part() -> Iterator[Candidate]:
+    """Yield noise, blur and bad exposure that a part of a split may have suffered, in steps that are hardly seen."""
+    look = "look at the images that are {}, and leave them out or take them again"
+    for amount in np.geomspace(16, 100, 9):
+        change, how = changes.gaussian_noise(float(amount)), f"noise of {amount:.2g} levels"
+        yield Candidate("D3", "noisy", how, look.format("noisy"), change, False, True, 1)
+    for amount in np.geomspace(0.8, 6, 9):
+        change, how = changes.gaussian_blur(float(amount)), f"a blur of {amount:.2g} px"
+        yield Candidate("D2", "blurred", how, look.format("blurred"), change, False, True, 1)
+    for power in np.geomspace(1.7, 6, 6):
+        for title, own in (("too dark", float(power)), ("too bright", float(1 / power))):
+            how = f"gamma {own:.2g}"
+            yield Candidate("D2", title, how, look.format(title), changes.gamma(own), False, True, 1)
+
+
 def _losses(found: Fit) -> Iterator[Candidate]:
     """Yield blur and noise: of the worse split, reproduced on the better one, or of the better one, and then undone."""
     sharp = "take it in focus, at least as large as the network's input, and by the same resize rule"
