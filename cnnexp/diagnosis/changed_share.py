@@ -3,8 +3,8 @@
 Of photographs, pixels tell four of five whose red and blue are exchanged: too few to undo each, and plenty to say how
 many there are. A number that tells the two apart has one mean over images of the better split, another over these once
 they are changed, and between them where a share of a split is changed. Such a share is named where as many of the
-better split's images, changed, then have the pixels of the worse split, and about as many wrong answers. So are noise, blur and bad exposure of a share,
-which nothing undoes, where the pixels surely differ.
+better split's images, changed, then have the pixels of the worse split, and about as many wrong answers. So are noise,
+blur and bad exposure of a share, which nothing undoes, where the pixels surely differ.
 """
 
 from collections.abc import Iterator
