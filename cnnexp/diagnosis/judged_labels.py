@@ -89,7 +89,7 @@ def _is_at_random(here: Answers, other: Answers, lost: float) -> bool:
         other.accuracy - (1 - other.accuracy) / (classes - 1), lost
     )  # share of labels, by the accuracies
     least = [implausible_share(one, np.arange(len(one.labels)))[0] for one in (here, other)]
-    return classes < 3 or least[0] - least[1] >= AT_RANDOM * wrong
+    return bool(classes < 3 or least[0] - least[1] >= AT_RANDOM * wrong)
 
 
 def _name(run: RunEvidence, here: Answers, other: Answers, gap: Gap) -> tuple[str, str, str]:
