@@ -35,7 +35,7 @@ REPRODUCED = 0.05  # accuracy by which the same change of the better split may m
 BY_CHANCE = 1.5  # standard errors by which it may miss it, where they are more
 AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
 SAME_IMAGES = 0.6  # two standard errors, by the root of the number of images, where one answer in ten differs
-LOOKED_AT = 200  # images whose pixels are compared after each change; answers are asked of all, for those that agree
+LOOKED_AT = 160  # images whose pixels are compared after each change; answers are asked of all, for those that agree
 # What loses detail moves few of the numbers: where one surely differs before, over all numbers, and none afterwards.
 SURELY = 0.001
 SIMPLER = 0.02  # of the distance: a change with one number more must agree so much better
