@@ -465,3 +465,23 @@ def test_a_share_of_images_that_lost_what_nothing_undoes_is_named_by_losing_it_a
     assert (found.candidate.id, found.candidate.title) == named
     assert found.low < 0.5 < found.high
     assert find_changed_share(worse=plain, **given) is None
+
+
+def test_a_split_with_easier_images_that_lost_detail_is_told_by_what_that_costs_the_other_one():
+    """As many of both are right; only the test has other pixels than train."""
+    images, labels = (np.concatenate([getattr(one, name) for one in (VAL, TEST)]) for name in ("images", "labels"))
+    right = NETWORK.predict(images) == labels
+    easy = np.concatenate([np.flatnonzero(right)[::2], np.flatnonzero(~right)[:15]])
+    rest = np.setdiff1d(np.arange(len(labels)), easy)
+    compressed = changes.jpeg(6)(images[easy], np.random.default_rng(0))
+    known = {
+        "train": TRAIN,
+        "validation": Sample(images[rest], labels[rest]),
+        "test": Sample(compressed, labels[easy]),
+    }
+    scores = {name: float((NETWORK.predict(one.images) == one.labels).mean()) for name, one in known.items()}
+    assert scores["test"] > scores["validation"]
+    tried = RunImages(known.__getitem__, NETWORK.predict, NETWORK.probabilities)
+    answers = {name: images_answered(600, accuracy=0.88, seed=k, classes=10) for k, name in enumerate(known)}
+    (found,) = diagnose(of(answers, images=tried))
+    assert (found.id, found.title) == ("S4", "test is compressed by JPEG")

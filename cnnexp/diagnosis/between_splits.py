@@ -65,6 +65,7 @@ class NamedChange:
     distance_before: float  # of the pixels, 0..1: Kolmogorov-Smirnov, mean over statistics
     distance_after: float
     others: tuple[str, ...]  # ids of other changes that do as well
+    better: float = 1.0  # accuracy of the better split's images as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ def name_change(
             accepted = _reproduces(reached, answers, correct, tried=len(agreeing), plain=plain)
             accepted &= told or apart > EVEN * chance  # splits drawn alike need no explanation by their pixels
         if accepted:
-            found.append(_named(candidate, correct.right, answers.right, apart, after))
+            named = _named(candidate, correct.right, answers.right, apart, after)
+            found.append(replace(named, better=float(reached.right.mean())))
     return _best(found, count=len(worse.labels))
 
 
@@ -154,7 +156,7 @@ def _reproduces(reached: Judged, made: Judged, correct: Judged, *, tried: int, p
     have easier ones.
     """
     own, other = float(made.right.mean()), float(correct.right.mean())
-    lost, missed = float(reached.right.mean()) - (own if plain else other), abs(own - other)
+    lost, missed = float(reached.right.mean()) - (own if plain else other), own - other if plain else abs(own - other)
     shares, counts = [own, other], [len(made.right), len(correct.right)]
     error = sum(share * (1 - share) / count for share, count in zip(shares, counts, strict=True)) ** 0.5
     if missed > max(REPRODUCED, BY_CHANCE * error) or lost < LEAST_RISE:
@@ -196,13 +198,4 @@ def _best(found: list[NamedChange], *, count: int) -> NamedChange | None:
     near.sort(key=lambda one: one.distance_after + SIMPLER * one.candidate.numbers)
     best = near[0]
     others = dict.fromkeys(one.candidate.id for one in near[1:] if one.candidate.id != best.candidate.id)
-    return NamedChange(
-        best.candidate,
-        best.before,
-        best.after,
-        best.rise_low,
-        best.rise_high,
-        best.distance_before,
-        best.distance_after,
-        tuple(others),
-    )
+    return replace(best, others=tuple(others))

@@ -113,8 +113,8 @@ def _finding(worse: str, better: str, change: NamedChange) -> Finding:
         )
     else:
         effect = (
-            f"With {candidate.how}, {change.after:.1%} of the {better} images are right, as {change.before:.1%} of the "
-            f"{worse} images are"
+            f"With {candidate.how}, {change.after:.1%} of the {better} images are right instead of "
+            f"{change.better:.1%}; of the {worse} images {change.before:.1%} are"
         )
     return Finding(
         id=candidate.id,

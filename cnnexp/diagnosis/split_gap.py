@@ -76,15 +76,19 @@ def lower_split(run: SplitsEvidence) -> Gap | None:
 
 
 def differing_split(run: SplitsEvidence) -> Gap | None:
-    """Return which of test and validation is below the other, if only by chance, by three points or in other images."""
+    """Return which of test and validation is below the other, if only by chance, by three points or in other images.
+
+    Or which of them alone has other pixels than train, even if it is no lower: its images may be the easier ones.
+    """
     found = lower_split(run)
-    if found is None:
-        return None
-    if found.gap >= LEAST_ASKED or differs(found.worse, run):
+    if found is None or found.gap >= LEAST_ASKED or differs(found.worse, run):
         return found
-    # By numbers of pixels alone it is not said which of the two is the odd one out: train says.
-    odd = pixels_apart(run, found.worse, found.better) is not None and is_apart(run, found.worse)
-    return found if odd else None
+    if pixels_apart(run, found.worse, found.better) is None:
+        return None
+    odd = [split for split in (found.worse, found.better) if is_apart(run, split)]
+    if len(odd) != 1:
+        return None
+    return found if odd[0] == found.worse else Gap(found.better, found.worse, -found.gap, -found.high, -found.low)
 
 
 def below_train(run: SplitsEvidence) -> Gap | None:
