@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 
 from cnnexp.diagnosis.between_splits import EVEN, LEAST_RISE, P_VALUE, REGAINED, Predict, Probable, Sample
 from cnnexp.diagnosis.candidate_changes import Candidate, exact_changes
-from cnnexp.diagnosis.intervals import exact_interval
+from cnnexp.diagnosis.intervals import Z, exact_interval
 from cnnexp.diagnosis.pixel_statistics import Statistics, by_chance, distance, statistics_of
 from cnnexp.diagnosis.told_apart import Sorter, fit_sorter
 from cnnexp.records import Images
@@ -167,14 +167,17 @@ def _by_sureness(better: Sample, worse: Sample, probabilities: Probable, seed: i
     lost = float(before["better"].mean() - before["worse"].mean())
     best: PartlyChanged | None = None
     for place, candidate in enumerate(tried, start=1):
-        after, shares = {}, {}
+        after, shares, errors = {}, {}, {}
         for name, sample in asked.items():
             answers, surely = versions[name]
             surer = surely[place] > surely[0]
             after[name] = np.where(surer, answers[place], answers[0]) == sample.labels
             shares[name] = float(surer.mean())
+            errors[name] = float((after[name].astype(int) - before[name]).std() / len(sample.labels) ** 0.5)
         gains = {name: float(after[name].mean() - before[name].mean()) for name in asked}
-        if gains["worse"] - max(gains["better"], 0.0) < max(LEAST_RISE, BY_SURENESS * lost):
+        more = gains["worse"] - max(gains["better"], 0.0)
+        # Two views of an image are answered better than one, as a rule, whatever it suffered.
+        if more < max(LEAST_RISE, BY_SURENESS * lost) or more < Z * float(np.hypot(*errors.values())):
             continue
         gained = int((after["worse"] & ~before["worse"]).sum())
         dropped = int((before["worse"] & ~after["worse"]).sum())
