@@ -104,12 +104,19 @@ def _by_answers(
     if len(classes) < FEWEST_CLASSES:
         return None
     guessed = 1 / (len(np.unique(better.labels)) - 1)  # of wrong answers, what any other answer makes right
+    hard = np.flatnonzero(predict(better.images) != better.labels)
     best: PartlyChanged | None = None
-    for candidate in exact_changes(better.images):
+    tried = list(exact_changes(better.images))
+    for candidate in tried:
         made = predict(candidate.change(worse.images[wrong], np.random.default_rng(seed))) == labels
         by_class = np.mean([made[labels == label].mean() for label in classes])
         low, _ = exact_interval(float(made.mean()), len(made))
         if min(float(by_class), 2 * float(low)) < MADE_RIGHT * reached or low <= guessed:
+            continue
+        turned = candidate.change(better.images[hard], np.random.default_rng(seed))
+        usual = int((predict(turned) == better.labels[hard]).sum()) if len(hard) else 0
+        rate = max(guessed, (usual + guessed) / (len(hard) + 1))  # of hard images, which were not changed
+        if binomtest(int(made.sum()), len(made), min(rate, 1.0), alternative="greater").pvalue >= P_VALUE / len(tried):
             continue
         after = float((correct.sum() + made.sum()) / len(correct))
         if best is None or after > best.after:
@@ -167,7 +174,7 @@ def _by_sureness(better: Sample, worse: Sample, probabilities: Probable, seed: i
     lost = float(before["better"].mean() - before["worse"].mean())
     best: PartlyChanged | None = None
     for place, candidate in enumerate(tried, start=1):
-        after, shares, errors = {}, {}, {}
+        after, shares, errors = {}, {}, {"better": 0.0, "worse": 0.0}
         for name, sample in asked.items():
             answers, surely = versions[name]
             surer = surely[place] > surely[0]
@@ -177,7 +184,10 @@ def _by_sureness(better: Sample, worse: Sample, probabilities: Probable, seed: i
         gains = {name: float(after[name].mean() - before[name].mean()) for name in asked}
         more = gains["worse"] - max(gains["better"], 0.0)
         # Two views of an image are answered better than one, as a rule, whatever it suffered.
-        if more < max(LEAST_RISE, BY_SURENESS * lost) or more < Z * float(np.hypot(*errors.values())):
+        if (
+            more < max(LEAST_RISE, BY_SURENESS * lost)
+            or more < Z * (errors["worse"] ** 2 + errors["better"] ** 2) ** 0.5
+        ):
             continue
         gained = int((after["worse"] & ~before["worse"]).sum())
         dropped = int((before["worse"] & ~after["worse"]).sum())
