@@ -86,6 +86,7 @@ def test_labels_that_answers_alone_contradict_follow_from_a_setting_that_kept_th
 def test_few_levels_are_counted_and_a_blur_that_looks_like_them_is_not():
     few = replace(finding("S4", 0.7), evidence={COUNTED: 1}, basis="splits")
     assert ids(rank([few, replace(finding("D2", 0.8), basis="reproduced")])) == ["S4"]
+    assert ids(rank([few, replace(finding("P8", 0.8), basis="undone")])) == ["S4"]  # a tilt smooths, too
     assert ids(rank([few, replace(finding("P9", 0.8), basis="undone")])) == ["P9"]
 
 

@@ -75,8 +75,8 @@ OF_OTHER_VALIDATION = _COURSE | _SCORES
 _HINDERED = frozenset(
     {"D5", "M1", "M3", "M4", "M5", "M6", "M7", "M8", "P1", "P2", "P8", "T1", "T2", "T3", "T5", "T6", "T8"}
 )
-# Blur, noise and crops that reproduce what few levels look like; these are counted.
-_LOSSES = frozenset({"D2", "D3", "P7", "S4"})
+# What is named where blur, noise, crops or tilts restore answers, or reproduce a loss: of few levels they do, too.
+_SMOOTHED = frozenset({"D2", "D3", "P7", "P8", "S4"})
 # No training makes one of two splits that it has not seen worse than the other.
 OF_TRAINING = (2, 3)  # causes
 _SHOWN = frozenset({Basis.FILES, Basis.SETTINGS, Basis.STRUCTURE, Basis.CONFIRMED, Basis.TRIED})
@@ -102,10 +102,10 @@ def _as_labels_of_hindered_networks(cause: Finding, finding: Finding) -> bool | 
 
 
 def _as_counted(cause: Finding, finding: Finding) -> bool | None:
-    """Return whether levels are few, which is counted, where blur or noise looks like that; None: they are not."""
-    if COUNTED in cause.evidence and finding.id in _LOSSES and finding.basis == Basis.REPRODUCED:
+    """Return whether levels are few, which is counted, and smoothing only looks like a repair; None: they are not."""
+    if COUNTED in cause.evidence and COUNTED not in finding.evidence and finding.id in _SMOOTHED:
         return True
-    return False if COUNTED in finding.evidence and cause.id in _LOSSES and cause.basis == Basis.REPRODUCED else None
+    return False if COUNTED in finding.evidence and COUNTED not in cause.evidence and cause.id in _SMOOTHED else None
 
 
 def _as_what_is_judged(cause: Finding, finding: Finding) -> bool | None:

@@ -15,7 +15,7 @@ from cnnexp.records import Images, Labels, Probabilities
 from cnnexp.training import Network
 
 # Where a split is below another, changes of its pixels are tried: answers are asked for the few that make pixels agree.
-CHANGES_TRIED, CHANGES_MADE = 15, 75  # in units of an answer; of the statistics of an image, making changes included
+CHANGES_TRIED, CHANGES_MADE = 30, 75  # in units of an answer; of the statistics of an image, making changes included
 SHARE_OF_TRAINING, LEAST_SECONDS = 0.04, 0.3
 FEWEST_TRIED, MOST_TRIED = 160, 600  # of fewer photographs, chance hides what a change of half of them does
 # Seconds that these may take where it is more than the share: at 224 pixels, 15 ms an answer, it would be a minute.
