@@ -20,7 +20,6 @@ from cnnexp.cli.code_flags import with_code
 from cnnexp.errors import CnnexpError, ConfigError
 from cnnexp.system import quiet, streams
 from cnnexp.system.secrets import masked
-from cnnexp.system.streams import QUIET
 from cnnexp.system.text import did_you_mean, printable
 
 
@@ -64,12 +63,8 @@ def _quiet(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
     if not recording or len(others) == len(arguments):
         yield arguments
         return
-    before = os.environ.get(QUIET)
-    os.environ[QUIET] = "1"
-    try:
+    with streams.quiet_reports():
         yield others
-    finally:
-        os.environ.pop(QUIET) if before is None else os.environ.update({QUIET: before})
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

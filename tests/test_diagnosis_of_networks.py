@@ -119,6 +119,23 @@ def test_losses_of_a_user_are_looked_at_and_ours_are_not():
     assert loss_facts(replace(losses["rectified"], own=None)) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "loss", "sharpness"),
+    [
+        ("sharp", "loss.factor=5", 5.0),
+        ("sharp", "loss.factor=1", 1.0),
+        ("rectified", None, None),
+    ],
+)
+def test_of_a_users_loss_is_known_how_sure_answers_it_asks_for(name, loss, sharpness):
+    with with_code(["--extend", str(BROUGHT)]):
+        register_added()
+        own = compose_config(["data=digits", f"loss={name}", *([loss] if loss else [])]).loss
+    facts = loss_facts(Loss(class_weights=np.ones(10, np.float32), label_smoothing=0, own=own))
+    assert sharpness is None or facts.sharpness == pytest.approx(sharpness, rel=0.13)
+    assert facts.sharpness < 2 or sharpness == 5
+
+
 def test_fresh_statistics_are_named_where_they_bring_answers_back_beyond_chance():
     stored, fresh = np.arange(200) < 80, np.arange(200) < 150
     found = fresh_statistics_finding(stored, fresh)

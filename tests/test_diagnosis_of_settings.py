@@ -12,7 +12,7 @@ from cnnexp.diagnosis.hasty_stop import USUAL_PATIENCE
 from cnnexp.diagnosis.interventions import OWN_SCHEDULES
 from cnnexp.diagnosis.strong_decay import USUAL_DECAY
 from cnnexp.diagnosis.unusual_rate import USUAL_BATCH, in_usual_rates
-from cnnexp.records import NetworkFacts
+from cnnexp.records import LossFacts, NetworkFacts
 from support.diagnosed_runs import diagonal, evaluation, history, run
 
 FACTS = NetworkFacts(3, 0.5, 0.5, 0.1, 0.0, 0.5, 16, (), ())
@@ -93,6 +93,12 @@ UNSUITABLE = {
         trained(SETTLED, rates(0.004), images_per_step=4, optimizer="adam", learning_rate=0.004),
         ("T5", "training.batch_size=32"),
     ),
+    "four images a step for four epochs, which larger batches make few steps of": (
+        trained(
+            SETTLED[:4], rates(0.004)[:4], images_per_step=4, epochs=4, steps=800, optimizer="adam", learning_rate=0.004
+        ),
+        ("T5", "training.batch_size=32 training.epochs=16"),
+    ),
     "an L2 penalty of thirty times the usual one": (
         trained(SETTLED, l2=0.03, penalties=(4.0, *[0.5] * 12)),
         ("M3", "regularization.l2=0.002"),
@@ -152,6 +158,33 @@ NO_FAULT = {
     "a usual patience": trained(FALLING[:6], patience=8, epochs=30, train_accuracy=0.85, stopped_early=True, steps=200),
     "the weight decay of recipes for transformers": trained(SETTLED, rates(0.001), optimizer="adamw", weight_decay=0.3),
 }
+
+
+SURE_LOSSES = {
+    "train_loss": [1.4, 0.8, 0.6, 0.5],
+    "val_loss": [6.0, 5.0, 4.0, 3.0],
+    "val_accuracy": [0.5, 0.7, 0.8, 0.8],
+    "spreads": [1.0, 2.0, 3.0, 4.0, 5.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "temperature", "named"),
+    [
+        (10.0, None, {"E3": "loss=cross_entropy"}),
+        (10.0, 9.0, {}),
+        (1.0, None, {"T1": "optimizer.learning_rate=0.0001"}),
+        (0.6, None, {"T1": "optimizer.learning_rate=0.0001"}),
+    ],
+)
+def test_a_loss_that_asks_for_large_logits_raises_the_validation_loss_and_the_rate_does_not(
+    sharpness, temperature, named
+):
+    """T1: the validation loss is far above ln K from the first epoch on."""
+    loss = LossFacts(2.3, 0.0, 0.0, 10, sharpness)
+    course = replace(history(**SURE_LOSSES), steps=400)
+    found = diagnose(run(**UNFITTED | {"history": course, "loss": loss, "temperature": temperature, "epochs": 4}))
+    assert {one.id: one.repair for one in found if one.id in ("E3", "T1")} == named
 
 
 @pytest.mark.parametrize("made", NO_FAULT.values(), ids=NO_FAULT)

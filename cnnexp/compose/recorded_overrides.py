@@ -6,12 +6,18 @@ import yaml
 
 from cnnexp.config import Override
 from cnnexp.config.defaults import options
+from cnnexp.errors import ConfigError
 
 _ELSEWHERE = ("sweep", "tracking", "hydra")  # where a run came from and went to, not what it did
 
 
 def recorded_overrides(config_yaml: str) -> list[str]:
-    """Return the choice of each group and each of its values, but for store and sweep, of a recorded config.yaml."""
+    """Return the choice of each group and each of its values, but for store and sweep, of a recorded config.yaml.
+
+    Raises:
+        ConfigError: an option was code of the user's, and is not there: the default in its place would be another run.
+
+    """
     whole = yaml.safe_load(config_yaml)
     return [override for key, value in whole.items() if key not in _ELSEWHERE for override in _overrides(key, value)]
 
@@ -20,8 +26,14 @@ def _overrides(key: str, value: object) -> Iterator[str]:
     if not isinstance(value, dict):
         yield str(Override.setting(key, value))
         return
-    if value.get("name") in options(key):
-        yield f"{key}={value['name']}"
+    name, known = value.get("name"), options(key)
+    if name in known:
+        yield f"{key}={name}"
+    elif name is not None and known:
+        raise ConfigError(
+            f"The run has {key}={name}, which is not there now; there are {', '.join(known)}. It was code of your own: "
+            "add --extend FILE in front (its text is in the run's artifacts extensions/)."
+        )
     for name, one in value.items():
         if name != "name" and (key, name, one) != ("data", "scaling", "model"):  # which model=... chooses itself
             yield str(Override.setting(f"{key}.{name}", one))

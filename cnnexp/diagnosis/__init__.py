@@ -18,7 +18,7 @@ from cnnexp.diagnosis.evidence import (
     combination_interval,
     exact_interval,
 )
-from cnnexp.diagnosis.failed_learning import DIVERGED, failed_learning, has_diverged, recorded_failure
+from cnnexp.diagnosis.failed_learning import DIVERGED, divergence, failed_learning, has_diverged, recorded_failure
 from cnnexp.diagnosis.few_images import detect_few_images
 from cnnexp.diagnosis.few_levels import detect_few_levels
 from cnnexp.diagnosis.flipped_class import detect_flipped_class
@@ -27,7 +27,7 @@ from cnnexp.diagnosis.judged_labels import detect_judged_labels
 from cnnexp.diagnosis.label_noise import detect_label_noise
 from cnnexp.diagnosis.leaked_groups import detect_leaked_groups
 from cnnexp.diagnosis.learning_rate import detect_failed_learning, learning_not_explained
-from cnnexp.diagnosis.loss_faults import detect_loss_mismatch
+from cnnexp.diagnosis.loss_faults import detect_loss_mismatch, detect_sharp_loss
 from cnnexp.diagnosis.misleading_metrics import detect_misleading_accuracy
 from cnnexp.diagnosis.near_copies import detect_near_copies
 from cnnexp.diagnosis.neighbours import Neighbours, neighbours
@@ -67,6 +67,7 @@ __all__ = [
     "advised_by_siblings",
     "combination_interval",
     "diagnose",
+    "divergence",
     "exact_interval",
     "failed_learning",
     "has_diverged",
@@ -88,6 +89,7 @@ DETECTORS = (
     detect_structure,
     detect_bottleneck,
     detect_loss_mismatch,
+    detect_sharp_loss,
     detect_stale_statistics,
     detect_few_images,
     detect_small_validation,

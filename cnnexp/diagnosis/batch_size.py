@@ -15,7 +15,7 @@ from cnnexp.diagnosis.training_course import (
     last_quarter,
     training_losses,
 )
-from cnnexp.diagnosis.unlearned import learned_too_little, scores
+from cnnexp.diagnosis.unlearned import FEW_EPOCHS, enough_epochs, learned_too_little, scores
 from cnnexp.diagnosis.unusual_rate import USUAL_BATCH, times_usual
 from cnnexp.records import Finding
 from cnnexp.system.text import plural
@@ -45,9 +45,14 @@ def detect_tiny_batches(run: RunEvidence) -> Finding | None:
         evidence={"images_per_step": run.images_per_step, "learning_rate": run.learning_rate} | scores(run),
         confidence=confidence_by(Basis.SETTINGS),
         basis=Basis.SETTINGS,
-        repair=f"training.batch_size={USUAL_BATCH}",
+        repair=f"training.batch_size={USUAL_BATCH}{_longer(run)}",
         alternatives=("T1",),
     )
+
+
+def _longer(run: RunEvidence) -> str:
+    """Return the setting of more epochs where larger batches would leave a short training too few steps."""
+    return f" training.epochs={enough_epochs(run.epochs)}" if run.epochs < FEW_EPOCHS else ""
 
 
 def _is_noisy(run: RunEvidence) -> bool:

@@ -67,6 +67,8 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "T6": frozenset({"T2", "T3", "E1", "E3", UNKNOWN}),
     "T8": frozenset({"T1", "T2", "T3", "T6", "E1", "E3", UNKNOWN}),
 }
+# Of a loss that asks for large logits: the validation loss, cross-entropy, rises and chooses the epoch.
+_OF_SHARP_LOSS = frozenset({"M2", "T2", "T3", UNKNOWN})
 # Of one split alone, beside what follows wherever it is.
 OF_OTHER_TRAINING = _COURSE | _LABELS | _SCORES
 OF_OTHER_VALIDATION = _COURSE | _SCORES
@@ -112,9 +114,17 @@ def _as_what_is_judged(cause: Finding, finding: Finding) -> bool | None:
     """Return what follows between labels, pixels and scores of judged images; None: it is not about these."""
     if cause.id == finding.id or (GAP in finding.evidence and cause.cause in OF_TRAINING):
         return False
+    if _is_of_loss(finding):  # what a loss asks for follows from nothing else
+        return False
+    if _is_of_loss(cause):
+        return finding.id in _OF_SHARP_LOSS
     if CONTRADICTED in cause.evidence and finding.id == "D6":  # nor by the labels that it is asked of
         return True
     return True if _contradicts_what_is_judged(finding) and cause.id in _PIXELS | {"S4", "L4"} else None
+
+
+def _is_of_loss(finding: Finding) -> bool:
+    return finding.id == "E3" and finding.basis == Basis.STRUCTURE
 
 
 def _of_its_place(cause: Finding) -> frozenset[str]:

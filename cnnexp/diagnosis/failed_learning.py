@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.records import Finding, RunSummary
 
 CAUSES = {"L3", "M3", "T1", "T2", "T5", "T6"}  # findings that explain why a network learned nothing
 COLLAPSED, DIVERGED = "collapsed", "diverged"
 _EXACT = 1e-6  # rounding of recorded scores
+_LOWER = 10  # times: the next rate to try
 LEARNED = 0.7  # mean recall; a network that learned nothing has 1 / K, of two classes a half
 
 
@@ -29,6 +31,27 @@ def recorded_failure(run: RunSummary) -> str | None:
 def has_diverged(run: RunSummary) -> bool:
     """Return whether a run failed because its loss was no number any more."""
     return run.status == "FAILED" and "loss must stay finite" in run.tags.get("failure", "")
+
+
+def divergence(run: RunSummary) -> Finding | None:
+    """Return T1 for a run that failed because its loss was no number any more; None: it did not, or had no rate."""
+    if not has_diverged(run):
+        return None
+    try:
+        rate = float(run.settings["optimizer.learning_rate"])
+    except (KeyError, ValueError):  # auto: that of a range test
+        return None
+    return Finding(
+        id="T1",
+        cause=3,
+        title="diverged: learning rate too high",
+        sentence=f"The run ended because its steps overshot until the loss was no number: {run.tags['failure']}",
+        evidence={"learning_rate": rate, "beats_majority": 0.0},
+        confidence=confidence_by(Basis.OUTPUTS),
+        basis=Basis.OUTPUTS,
+        repair=f"optimizer.learning_rate={float(f'{rate / _LOWER:.1g}'):g}",
+        alternatives=("M5", "M6"),
+    )
 
 
 def _gives_one_answer(run: RunSummary) -> bool:

@@ -18,6 +18,7 @@ from cnnexp.diagnosis.intervals import combination_interval
 from cnnexp.diagnosis.over_regularization import STRONG_L1, STRONG_L2
 from cnnexp.diagnosis.spent_rate import SPENT, SPENT_EARLY
 from cnnexp.diagnosis.strong_decay import USUAL_DECAY
+from cnnexp.diagnosis.unlearned import FEW_EPOCHS, enough_epochs
 from cnnexp.diagnosis.unusual_rate import HIGH, LOW, USUAL_BATCH, USUAL_MOMENTUM, in_usual_rates
 from cnnexp.records import Finding
 from cnnexp.records.catalogue import NAMES
@@ -34,6 +35,7 @@ STRONG_DECAY = 0.1  # by theory, times the rate
 STRONG_MOMENTUM = 0.97  # steps of SGD add up to 33, of the usual 0.9 to 10
 SMALL_NORM = 0.01  # of the whole gradient: a hundredth of 1, at which it is usually clipped, shortens nearly every step
 RATE_CHANGED = 3.0  # times; a rate that the range test would change by less was not the reason
+_EPOCHS = "training.epochs="
 OWN_OPTIMIZERS = ("adam", "adamw", "adamw_finetune", "muon", "rmsprop", "sgd")
 OWN_LOSSES = ("cross_entropy", "focal")
 OWN_SCHEDULES = ("constant", "cosine", "exponential", "linear", "one_cycle", "plateau", "step", "warmup_cosine")
@@ -83,16 +85,18 @@ def _of_batch(training: Mapping[str, Any], optimizer: Mapping[str, Any]) -> Iter
     """Yield what may repair a batch size: of few images, also a rate that is lower by as much, for as many epochs."""
     parts = training["accumulate"]  # auto: of a batch, which it makes no larger
     images = training["batch_size"] * (parts if isinstance(parts, int) else 1)
-    size = (f"training.batch_size={USUAL_BATCH}", "training.accumulate=1")
+    size = [f"training.batch_size={USUAL_BATCH}", "training.accumulate=1"]
     words = f"with {USUAL_BATCH} images a step"
     if images <= TINY_BATCH:
         rate = optimizer["learning_rate"]
         if isinstance(rate, int | float) and images * RATE_CHANGED <= USUAL_BATCH:
             lower = f"{rate * images / USUAL_BATCH:.2g}"
             yield Intervention("T5", (f"optimizer.learning_rate={lower}",), f"at a rate of {lower}", extreme=True)
-        yield Intervention("T5", size, words, extreme=True)
+        if training["epochs"] < FEW_EPOCHS:  # which would leave larger batches few steps
+            size.append(f"{_EPOCHS}{enough_epochs(training['epochs'])}")
+        yield Intervention("T5", tuple(size), words, extreme=True)
     elif images >= HUGE_BATCH:
-        yield Intervention("T6", size, words, extreme=images >= EXTREME_BATCH)
+        yield Intervention("T6", tuple(size), words, extreme=images >= EXTREME_BATCH)
 
 
 def _is_extreme(augmentation: Mapping[str, Any]) -> bool:
@@ -139,6 +143,7 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
         yield Intervention("M3", ("regularization=none",), "without regularization", extreme=much)
     yield from _of_batch(training, settings["optimizer"])
     if _is_extreme(settings["augmentation"]):
+        yield Intervention("P8", ("augmentation=basic",), "with usual augmentation", extreme=True)
         yield Intervention("P8", ("augmentation=none",), "without augmentation", extreme=True)
     rate = Intervention("T2", ("optimizer.learning_rate=auto",), "at the rate that a range test finds")
     yield dataclasses.replace(rate, extreme=_is_unusual_rate(settings["optimizer"]))
@@ -147,7 +152,7 @@ def interventions(settings: Mapping[str, Any], *, ended_early: bool, continues: 
         yield Intervention("T8", ("schedule=constant",), "at a constant rate", extreme=early)
     hasty = ended_early and 0 < (training["patience"] or 0) <= IMPATIENT
     if continues and (not ended_early or hasty):
-        more = f"training.epochs={max(10, 4 * training['epochs'])}"
+        more = f"{_EPOCHS}{enough_epochs(training['epochs'])}"
         overrides = (f"training.patience={USUAL_PATIENCE}",) if hasty else (more,)
         begun = training["epochs"] <= FEWEST_EPOCHS
         yield Intervention("T3", overrides, "trained on from where it ended", goes_on=True, extreme=begun or hasty)
@@ -190,7 +195,7 @@ def judge(
         return None
     most = max(one.accuracy for one in (*helped, *agreeing))
     as_good = [one for one in helped if _gain(most, one.accuracy, images)[1] <= 0]  # in the order of trials
-    best, *as_good = dict.fromkeys((*(one for one in agreeing if one.accuracy >= most - AGREES), *as_good))
+    best, *as_good = dict.fromkeys((*_clearly_best(agreeing, least=most - AGREES), *as_good))
     gain, low, high = _gain(best.accuracy, accuracy, images)
     done = best.intervention
     others = tuple(dict.fromkeys(one.intervention.id for one in as_good if one.intervention.id != done.id))
@@ -217,12 +222,52 @@ def judge(
     )
 
 
+def _clearly_best(agreeing: Sequence[Outcome], *, least: float) -> list[Outcome]:
+    """Return outcomes of at least this accuracy, in the order of trials, but for those that another repair beats.
+
+    Of several repairs of one fault, the one that was tried first need not be as good.
+    """
+    best: dict[str, float] = {}
+    for one in agreeing:
+        best[one.intervention.id] = max(one.accuracy, best.get(one.intervention.id, 0.0))
+    return [
+        one for one in agreeing if one.accuracy >= least and one.accuracy > best[one.intervention.id] - LEAST_AGREEING
+    ]
+
+
+def for_longer(found: Finding, *, epochs: int) -> tuple[str, ...] | None:
+    """Return the repair of a run of few epochs with more of them; None where it had enough, or time ended the trial."""
+    if epochs >= FEW_EPOCHS or found.evidence["epochs_tried"] < epochs or _EPOCHS in found.repair:
+        return None
+    return (*found.repair.split(), f"{_EPOCHS}{enough_epochs(epochs)}")
+
+
+def with_longer(found: Finding, longer: Outcome) -> Finding:
+    """Return what is found with the repair that was trained for longer, where that brought enough to matter."""
+    if longer.accuracy - found.evidence["validation_accuracy_tried"] < LEAST_AGREEING:
+        return found
+    return dataclasses.replace(
+        found,
+        sentence=f"{found.sentence} Trained so for longer, {plural(longer.epochs, 'epoch')} reached "
+        f"{longer.accuracy:.1%}.",
+        evidence={**found.evidence, "validation_accuracy_longer": longer.accuracy, "epochs_longer": longer.epochs},
+        repair=" ".join(longer.intervention.overrides),
+    )
+
+
 def confirmed(
-    finding: Finding, repaired: Outcome, unrepaired: Outcome | None, *, accuracy: float, images: int
+    finding: Finding,
+    repaired: Outcome,
+    unrepaired: Outcome | None,
+    *,
+    accuracy: float,
+    images: int,
+    is_known: bool = False,
 ) -> Finding | None:
     """Return a finding by structure with what its repair, tried, has brought; None where it does not help.
 
-    `accuracy` is that of the whole run, and `unrepaired` what a training as short reached without the repair.
+    `accuracy` is that of the whole run, and `unrepaired` what a training as short reached without the repair. What the
+    run said of itself (`is_known`) stays where the repair reached more, be it within chance: a fault may cost little.
     """
     whole = helps(repaired.accuracy, over=accuracy, images=images)
     beside = unrepaired is not None and helps(repaired.accuracy, over=unrepaired.accuracy, images=images)
@@ -239,15 +284,14 @@ def confirmed(
         f"Tried: {repaired.intervention.why}, {plural(repaired.epochs, 'epoch')} reached {repaired.accuracy:.1%}, and "
         f"{what} {over:.1%} (99 % interval of the gain {100 * low:.1f} to {100 * high:.1f} points)."
     )
-    if not (whole or beside):
-        return None
-    return dataclasses.replace(
+    known = dataclasses.replace(
         finding,
         sentence=f"{finding.sentence} {tried}",
         evidence={**finding.evidence, "validation_accuracy_tried": repaired.accuracy, "gain_low": low},
-        confidence=confidence_by(Basis.CONFIRMED),
-        basis=Basis.CONFIRMED,
     )
+    if whole or beside:
+        return dataclasses.replace(known, confidence=confidence_by(Basis.CONFIRMED), basis=Basis.CONFIRMED)
+    return known if is_known and repaired.accuracy > over else None
 
 
 def helps(tried: float, *, over: float, images: int) -> bool:

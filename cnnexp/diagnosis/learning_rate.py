@@ -24,6 +24,7 @@ from cnnexp.diagnosis.over_regularization import is_over_regularized
 from cnnexp.diagnosis.training_course import (
     LITTLE_LEARNED,
     WIGGLE,
+    asks_to_be_too_sure,
     epochs_to_learn,
     has_collapsed,
     has_exploded,
@@ -129,7 +130,7 @@ def _has_learned_the_shares(run: RunEvidence) -> bool:
 
 
 def _failure_to_learn_enough(run: RunEvidence) -> Failure | None:
-    if not has_learned_little(run):
+    if not has_learned_little(run) or asks_to_be_too_sure(run):
         return None
     if has_exploded(run):
         return DIVERGENCE

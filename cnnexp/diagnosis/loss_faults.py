@@ -1,11 +1,11 @@
-"""Cause 2, the fit: does a user's own loss lead to right answers?"""
+"""Causes 2 and 4, the fit and the metrics: does a user's own loss lead to right answers, as sure as they are right?"""
 
 import math
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence
 from cnnexp.diagnosis.network_faults import GOOD
-from cnnexp.diagnosis.training_course import has_learned_little, is_unfitted
+from cnnexp.diagnosis.training_course import asks_to_be_too_sure, has_learned_little, is_unfitted
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding, LossFacts
 from cnnexp.records.catalogue import NAMES
@@ -63,4 +63,30 @@ def loss_finding(loss: LossFacts, says: str, *, accuracy: float) -> Finding:
         confidence=confidence_by(Basis.STRUCTURE),
         basis=Basis.STRUCTURE,
         repair="loss=cross_entropy",
+    )
+
+
+def detect_sharp_loss(run: RunEvidence) -> Finding | None:
+    """Report E3 when a loss asks for logits that are far too large, and no temperature was fitted that undoes it.
+
+    The weights that are kept are those of the lowest cross-entropy of validation, so that it may also end training at
+    an epoch at which little was learned.
+    """
+    if run.loss is None or not asks_to_be_too_sure(run) or run.temperature is not None:
+        return None
+    return Finding(
+        id="E3",
+        cause=4,
+        title="over-confident",
+        sentence=(
+            f"The loss asks for probabilities that are too high: it is least where logits are {run.loss.sharpness:.1f} "
+            "times as large as those that are right as often as they say. The validation loss, which is cross-entropy, "
+            "rises with them, so that the weights of too early an epoch are kept, and no temperature was fitted that "
+            "would undo it."
+        ),
+        evidence={"sharpness_of_the_loss": run.loss.sharpness, "calibration_images": run.calibration_images},
+        confidence=confidence_by(Basis.STRUCTURE),
+        basis=Basis.STRUCTURE,
+        repair="loss=cross_entropy",
+        alternatives=("M5",),
     )

@@ -25,6 +25,9 @@ FEW_STEPS = 150
 # 20 usual rates it was -0.14 to 0.04, once 0.07, at two 0.07 to 0.13 where as many images were unfitted.
 STOOD_STILL = 0.05
 LEAST_LOSS = 1e-9  # nats, by which a fall may be divided
+# Times the logits whose probabilities are right, at which a loss of the user's is least: by theory cross-entropy and
+# squared errors of probabilities ask for 1 time, focal loss and smoothed labels for less.
+SHARP = 2.0
 FITTED = 0.95  # accuracy on the training images, from which no setting keeps a network from learning them
 
 
@@ -91,6 +94,14 @@ def has_exploded(run: RunEvidence) -> bool:
 def has_learned_little(run: RunEvidence) -> bool:
     """Return whether most of the loss of a constant output was left at the best epoch."""
     return bool(validation_losses(run).min() > LITTLE_LEARNED * prior_loss(run))
+
+
+def asks_to_be_too_sure(run: RunEvidence) -> bool:
+    """Return whether a loss of the user's own asks for far larger logits than cross-entropy, that of validation, does.
+
+    Then a validation loss that is high, or rises, says nothing of the steps.
+    """
+    return run.loss is not None and run.loss.sharpness >= SHARP
 
 
 def is_falling(losses: NDArray[np.float64], *, wiggle: float) -> bool:

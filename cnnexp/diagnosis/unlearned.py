@@ -30,6 +30,7 @@ from cnnexp.system.text import listed, plural
 LEAST_GAP = 0.05
 SURE_GAP = 0.03  # low end of the 99 % interval; of a healthy run of digits by SGD it is 0.025
 ONE_BATCH_LEARNED = 0.9  # share of a batch that is seen again and again
+FEW_EPOCHS = 10  # with fewer, what else is repaired may need more of them, too
 _TIMES = {1: "once", 2: "twice"}
 USUAL_REASONS = ("T2", "M1", "M3", "T3", "T1")
 
@@ -138,9 +139,14 @@ def detect_few_epochs(run: RunEvidence) -> Finding | None:
         evidence={"epochs": epochs, "steps": run.history.steps} | scores(run),
         confidence=confidence_by(Basis.SETTINGS),
         basis=Basis.SETTINGS,
-        repair=f"training.epochs={max(10, 4 * run.epochs)}",
+        repair=f"training.epochs={enough_epochs(run.epochs)}",
         alternatives=("T2", "T6"),
     )
+
+
+def enough_epochs(epochs: int) -> int:
+    """Return how many epochs are advised in place of so few; early stopping ends what needs no more."""
+    return max(FEW_EPOCHS, 4 * epochs)
 
 
 def _is_short(run: RunEvidence) -> bool:

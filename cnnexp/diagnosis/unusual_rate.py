@@ -83,7 +83,7 @@ def _finding(run: RunEvidence, times: float, fall: float) -> Finding:
     too_high, epochs = times > 1, len(run.history.epochs)
     is_momentum = too_high and _is_momentum(run, times)
     momentum = f" with a momentum of {run.momentum:g}" if is_momentum else ""
-    size = f"{times:.2g} times" if too_high else f"1/{1 / times:.2g} of"
+    size = f"{_of_two_digits(times)} times" if too_high else f"1/{_of_two_digits(1 / times)} of"
     course = f"{_problem(fall, too_high=too_high)}: the training loss {_moved(fall, too_high=too_high)}"
     return Finding(
         id="T1" if too_high else "T2",
@@ -103,6 +103,10 @@ def _finding(run: RunEvidence, times: float, fall: float) -> Finding:
         else f"optimizer.learning_rate={float(f'{run.learning_rate / times:.1g}'):g}",
         alternatives=() if too_high else ("T3",),
     )
+
+
+def _of_two_digits(number: float) -> str:
+    return f"{float(f'{number:.2g}'):,.10g}"  # 100 and not 1e+02
 
 
 def _is_momentum(run: RunEvidence, times: float) -> bool:

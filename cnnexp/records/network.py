@@ -27,3 +27,5 @@ class LossFacts:
     least: float  # for a right answer, however sure; cross-entropy: 0
     stuck: float  # share of answers, undecided and wrong ones, from which no gradient leads away; cross-entropy: 0
     classes: int
+    # How many times too large the logits are at which it is least for labels that are sure to a part; cross-entropy: 1.
+    sharpness: float = 1.0

@@ -20,6 +20,17 @@ QUIET = "CNNEXP_QUIET"  # environment variable: reports of what is recorded anyw
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
+@contextmanager
+def quiet_reports() -> Iterator[None]:
+    """Print no report of what is recorded anyway, in this process and those that it starts."""
+    before = os.environ.get(QUIET)
+    os.environ[QUIET] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(QUIET) if before is None else os.environ.update({QUIET: before})
+
+
 def open_missing() -> None:
     """Lead standard streams that were closed before the start (``>&-``) to the null device.
 

@@ -13,6 +13,8 @@ _LEAST_DOUBT = 1e-7  # of a class; at 0 the gradient of a power below 1 is infin
 _SURE = 4.0  # a logit above the others, of an answer that is wrong but not hopeless: its probability is 0.86 of ten
 _SIZES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)  # of the right logit
 _NO_SLOPE = 1e-6
+_DOUBTFUL = 0.7  # share of images that look alike and have the same label, of which a probability has to be learned
+_TIMES = np.geomspace(0.05, 50, 61)  # the logits of that share; steps of 12 %
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,4 +94,21 @@ def loss_facts(loss: Loss) -> LossFacts | None:
         least=float(np.min([one.numpy().mean() for one in sure])),
         stuck=float((slopes < _NO_SLOPE).mean()),
         classes=classes,
+        sharpness=_sharpness(loss.own, classes),
     )
+
+
+def _sharpness(own: Extended, classes: int) -> float:
+    """Return how many times too large logits are by a loss that is least for them, where labels are sure to a part.
+
+    A loss that is least for whatever is surest, as one that counts wrong answers, has no such size: 1 is returned.
+    """
+    shares = np.full(classes, (1 - _DOUBTFUL) / (classes - 1))
+    shares[0] = _DOUBTFUL
+    logits = np.outer(_TIMES, np.log(shares)).astype(np.float32)
+    expected = np.zeros(len(_TIMES))
+    for label, share in enumerate(shares):
+        labels = tf.constant(np.full(len(_TIMES), label))
+        expected += share * _by_user(own, tf.constant(logits), labels).numpy()
+    least = int(expected.argmin())
+    return float(_TIMES[least]) if 0 < least < len(_TIMES) - 1 else 1.0

@@ -18,10 +18,12 @@ from cnnexp.diagnosis.confidence import Basis
 from cnnexp.diagnosis.interventions import (
     Intervention,
     Outcome,
+    for_longer,
     interventions,
     judge,
     last_resort,
     of_rate,
+    with_longer,
 )
 from cnnexp.diagnosis.refitted_head import ASKED_FOR as HEAD_ASKED_FOR
 from cnnexp.diagnosis.refitted_head import head_finding, with_refitted_head
@@ -51,7 +53,7 @@ ASKED_FOR = frozenset({"T1", "T2", "T3", "T5", "T6", "T8", "M1", "M3", "M4", "M6
 # Evidence that settings which no usual run has may bring about, too; where there is no more, or none, these are tried.
 WEAK = frozenset({Basis.LABELS, Basis.GAP, Basis.CURVES})
 # Faults that no setting repairs, and that explain the rest, by evidence that does not come from the training alone.
-SETTLED = frozenset({"L1", "L3", "D5", "E4", "M7", "D6"})
+SETTLED = frozenset({"L1", "L3", "D5", "E3", "E4", "M7", "D6"})
 SETTLED_BY = frozenset(
     {Basis.RECORD, Basis.UNDONE, Basis.NEIGHBOURS, Basis.REFITTED, Basis.COMPARED_LABELS, Basis.STRUCTURE}
 )
@@ -135,7 +137,14 @@ def probe_run(run: ProbedRun, *, compose: Compose, on_progress: OnProgress) -> t
             on_progress("comparing the splits", 1, 1)
         on_progress("looking at its structure", 0, 1)
         structure = probe_structure(
-            config, splits, pretrained, trained, train=probes.train, accuracy=probes.accuracy, epochs=run.epochs
+            config,
+            splits,
+            pretrained,
+            trained,
+            train=probes.train,
+            accuracy=probes.accuracy,
+            epochs=run.epochs,
+            named={finding.id for finding in findings},
         )
         on_progress("looking at its structure", 1, 1)
         found = () if structure.finding is None else (structure.finding,)
@@ -219,6 +228,8 @@ def _try_settings(
         short = probes.train(resort.overrides, seconds=LAST_SECONDS)
         outcomes.append(Outcome(resort, short.accuracy, short.epochs))
         found = judge(outcomes[-1:], accuracy=probes.accuracy, images=images, epochs=run.epochs)
+    if found is not None:
+        found = _for_longer(probes, found)
     learned = max(one_batch.accuracy, one_batch.train_accuracy)
     if found is None:
         whys = [one.intervention.why for one in outcomes]
@@ -233,6 +244,15 @@ def _try_settings(
         symptoms=tuple(dict.fromkeys((*others, *(name for one in explains for name in one.symptoms)))),
     )
     return [found, *(one for one in findings if one not in explains)]
+
+
+def _for_longer(probes: _Probes, found: Finding) -> Finding:
+    """Train a repair for more epochs where the run had so few that it may not show what the repair brings."""
+    overrides = for_longer(found, epochs=probes.run.settings["training"]["epochs"])
+    if overrides is None:
+        return found
+    short = probes.train(overrides, seconds=LAST_SECONDS)
+    return with_longer(found, Outcome(Intervention(found.id, overrides, ""), short.accuracy, short.epochs))
 
 
 def _learning_by_heart(probes: _Probes) -> list[Finding]:

@@ -1,6 +1,6 @@
 """What a network and its loss show before training, and whether a short training of the repaired network helps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -68,8 +68,12 @@ def probe_structure(
     train: Train,
     accuracy: float,
     epochs: int,
+    named: Collection[str] = (),
 ) -> ProbedStructure:
-    """Return what the structure of a run of this accuracy shows, with what its repair brought."""
+    """Return what the structure of a run of this accuracy shows, with what its repair brought.
+
+    `named` are the ids of what the run said of itself: that stays unless its repair does no better.
+    """
     if accuracy >= GOOD or pretrained is not None:  # trained weights are right, whatever they look like
         return ProbedStructure(None)
     settings = resolve(config, splits)
@@ -88,12 +92,20 @@ def probe_structure(
         return ProbedStructure(None)
     if fault is not None and fault.id == "M8" and all(layer.trainable for layer in model.layers):
         return ProbedStructure(finding)  # something in the graph stops the gradient, which nothing here can repair
-    tried = _tried(finding, repair, train, accuracy=accuracy, images=len(splits.validation), epochs=epochs)
+    tried = _tried(
+        finding,
+        repair,
+        train,
+        accuracy=accuracy,
+        images=len(splits.validation),
+        epochs=epochs,
+        is_known=finding.id in named,
+    )
     return ProbedStructure(tried) if tried is not None else ProbedStructure(None, (finding.id,))
 
 
 def _tried(
-    finding: Finding, repair: Repair, train: Train, *, accuracy: float, images: int, epochs: int
+    finding: Finding, repair: Repair, train: Train, *, accuracy: float, images: int, epochs: int, is_known: bool
 ) -> Finding | None:
     """Return a finding with what its repair reached, beside a training as short without it; None: it did not help."""
     repaired = train(repair.overrides, seconds=SECONDS, start=repair.start)
@@ -101,7 +113,7 @@ def _tried(
     if repaired.epochs < epochs and not helps(repaired.accuracy, over=accuracy, images=images):
         unrepaired = Outcome(Intervention(finding.id, (), ""), *_reached(train((), seconds=SECONDS)))
     outcome = Outcome(Intervention(finding.id, repair.overrides, repair.why), *_reached(repaired))
-    return confirmed(finding, outcome, unrepaired, accuracy=accuracy, images=images)
+    return confirmed(finding, outcome, unrepaired, accuracy=accuracy, images=images, is_known=is_known)
 
 
 def _reached(short: ShortTraining) -> tuple[float, int]:
