@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -31,7 +32,7 @@ UNEXPLAINED = (
 )
 
 _ENDED = {
-    "FAILED": "It has no findings: it ended with an error.",
+    "FAILED": "It has no findings: it ended with an error, which is in its artifact traceback.txt.",
     "KILLED": "It has no findings: it was stopped.",
     "RUNNING": "It has no findings yet: it is running.",
 }
@@ -97,16 +98,16 @@ def _as_json(runs: Sequence[RunSummary], repaired: Mapping[str, object]) -> str:
 
 def _print(runs: Sequence[RunSummary], *, seconds: float) -> None:
     console = open_console()
-    for run in runs:
+    for before, run in pairwise((None, *runs)):
+        if before is not None and FOLD in run.tags and run.parent_id == before.run_id:
+            console.print("Its folds are runs of their own, the first of which says:\n")
         console.print(f"{run.name}  {run.run_id[:12]}", style="title")
         findings = run.read_findings()
         if run.status != "FINISHED" and not findings:
             console.print(f"{_ENDED.get(run.status, run.status)} {run.tags.get('failure', '')}".rstrip() + "\n")
             continue
         print_findings(console, findings)
-        if FOLDS in run.tags:
-            console.print("Its folds are runs of their own, the first of which is asked:\n")
-        elif not findings and run.metrics.get("best/train_accuracy", 1.0) < FITTED:
+        if not findings and FOLDS not in run.tags and run.metrics.get("best/train_accuracy", 1.0) < FITTED:
             console.print(UNEXPLAINED.format(run.metrics["best/train_accuracy"]))
     console.print(f"asked in {seconds:.1f} s, with the reading of its images", style="muted")
 

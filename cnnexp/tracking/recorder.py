@@ -13,8 +13,9 @@ from pathlib import Path
 
 from cnnexp.config import TrackingConfig
 from cnnexp.config.columns import FOUND
-from cnnexp.errors import TrackingError
+from cnnexp.errors import NonFiniteLossError, TrackingError
 from cnnexp.records import EpochValues, RunInfo, RunResult
+from cnnexp.system.secrets import masked
 from cnnexp.system.signals import raising_on_sigterm
 from cnnexp.tracking import logged_model
 from cnnexp.tracking.outbox import entries
@@ -113,6 +114,8 @@ def _add_last(record: OwnedRecord, commit: CommitReader, error: BaseException | 
         record.writer.use_reserve()
         for name, content in entries.traceback_file("".join(traceback.format_exception(error))).items():
             record.writer.file(name, content)
+        if isinstance(error, NonFiniteLossError):  # which no later process goes on with
+            record.writer.append(entries.tags({"failure": masked(str(error))}))
     record.add_commit(commit.take(wait=True))
 
 
