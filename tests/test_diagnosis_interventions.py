@@ -266,7 +266,7 @@ def test_a_run_whose_loss_was_no_number_is_told_why_and_repaired(tmp_path, monke
     capsys.readouterr()
     assert main(["diagnose", "latest", "--json"]) == 0
     ((found,),) = (run["findings"] for run in json.loads(capsys.readouterr().out))
-    assert (found["id"], found["repair"]) == ("T1", "optimizer.learning_rate=10")
+    assert (found["id"], found["repair"]) == ("T1", "optimizer.learning_rate=0.01")
     assert "NaN or infinite" in found["sentence"]
 
 

@@ -1,8 +1,10 @@
 """Which findings say that a network learned nothing at all; a sweep shows that word instead of a score."""
 
+import math
 from collections.abc import Iterable
 
 from cnnexp.diagnosis.confidence import Basis, confidence_by
+from cnnexp.diagnosis.unusual_rate import in_usual_rates
 from cnnexp.records import Finding, RunSummary
 
 CAUSES = {"L3", "M3", "T1", "T2", "T5", "T6"}  # findings that explain why a network learned nothing
@@ -49,9 +51,16 @@ def divergence(run: RunSummary) -> Finding | None:
         evidence={"learning_rate": rate, "beats_majority": 0.0},
         confidence=confidence_by(Basis.OUTPUTS),
         basis=Basis.OUTPUTS,
-        repair=f"optimizer.learning_rate={float(f'{rate / _LOWER:.1g}'):g}",
+        repair=f"optimizer.learning_rate={float(f'{min(rate / _LOWER, _usual_rate(run)):.1g}'):g}",
         alternatives=("M5", "M6"),
     )
+
+
+def _usual_rate(run: RunSummary) -> float:
+    """Return the usual rate of the optimizer of a run; infinity: none is."""
+    optimizer = run.settings.get("optimizer", "")
+    times = in_usual_rates(optimizer, 1.0, momentum=float(run.settings.get("optimizer.momentum") or 0))
+    return math.inf if times is None else 1 / times
 
 
 def _gives_one_answer(run: RunSummary) -> bool:
