@@ -110,10 +110,10 @@ def verdict(finding: Finding, difference: ModelDifference | None, *, accuracy: f
     `accuracy` is that of the new run on its test images, which stands alone where the first run has no answers.
     """
     if difference is None:
-        unknown = "Whether it helped cannot be said: one of the two runs has no predictions of its test images."
-        return (
-            unknown if accuracy is None else f"{unknown} The new one answers {accuracy:.1%} of its test images right."
-        )
+        missing = "one of the two runs has no predictions of its test images."
+        if accuracy is None:
+            return f"Whether it helped cannot be said: {missing}"
+        return f"There is nothing to compare with: {missing} The new one answers {accuracy:.1%} of them right."
     gain = difference.difference.gain
     assert gain.low is not None
     assert gain.high is not None
