@@ -46,6 +46,7 @@ from cnnexp.training import configure_tensorflow
 SECONDS = 40.0  # of all short trainings; reading the images and building networks come on top
 ONE_BATCH_SECONDS = 6.0
 LAST_SECONDS = 8.0
+LEAST_SECONDS = 3.0  # in which another training may show anything
 UNFITTED = 0.9  # accuracy on training images, below which a run without a finding is asked to learn one batch
 ENOUGH = 0.98  # of validation; what reaches it need not go on
 # What a run says of itself where short trainings may tell why; of others, none could find anything.
@@ -251,7 +252,10 @@ def _for_longer(probes: _Probes, found: Finding) -> Finding:
     overrides = for_longer(found, epochs=probes.run.settings["training"]["epochs"])
     if overrides is None:
         return found
-    short = probes.train(overrides, seconds=LAST_SECONDS)
+    left = SECONDS + LAST_SECONDS - (time.monotonic() - probes.began)
+    if left < LEAST_SECONDS:
+        return found
+    short = probes.train(overrides, seconds=min(left, LAST_SECONDS))
     return with_longer(found, Outcome(Intervention(found.id, overrides, ""), short.accuracy, short.epochs))
 
 
