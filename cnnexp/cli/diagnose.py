@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, replace
-from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -98,7 +97,7 @@ def _as_json(runs: Sequence[RunSummary], repaired: Mapping[str, object]) -> str:
 
 def _print(runs: Sequence[RunSummary], *, seconds: float) -> None:
     console = open_console()
-    for before, run in pairwise((None, *runs)):
+    for before, run in zip((None, *runs), runs, strict=False):
         if before is not None and FOLD in run.tags and run.parent_id == before.run_id:
             console.print("Its folds are runs of their own, the first of which says:\n")
         console.print(f"{run.name}  {run.run_id[:12]}", style="title")

@@ -73,7 +73,9 @@ def print_tried(tried: TriedRepair) -> None:
 def as_document(tried: TriedRepair) -> dict[str, object]:
     """Return for JSON what was tried; gains are positive where the repair helped."""
     gain = None if tried.difference is None else tried.difference.difference.gain
-    numbers = {} if gain is None else {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+    numbers: dict[str, float | None] = {}
+    if gain is not None:
+        numbers = {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
     return {
         "finding": tried.finding.id,
         "repair": tried.finding.repair,
