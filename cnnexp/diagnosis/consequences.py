@@ -112,23 +112,20 @@ def _as_counted(cause: Finding, finding: Finding) -> bool | None:
 
 def _as_what_is_judged(cause: Finding, finding: Finding) -> bool | None:
     """Return what follows between labels, pixels and scores of judged images; None: it is not about these."""
-    if cause.id == finding.id or (GAP in finding.evidence and cause.cause in OF_TRAINING):
+    if cause.id == finding.id or (GAP in finding.evidence and cause.cause in OF_TRAINING) or _is_of_loss(finding):
         return False
-    if _is_of_loss(finding):  # what a loss asks for follows from nothing else
-        return False
-    if _is_of_loss(cause):
-        return finding.id in _OF_SHARP_LOSS
     if CONTRADICTED in cause.evidence and finding.id == "D6":  # nor by the labels that it is asked of
         return True
     return True if _contradicts_what_is_judged(finding) and cause.id in _PIXELS | {"S4", "L4"} else None
 
 
 def _is_of_loss(finding: Finding) -> bool:
+    """Return whether it says what a loss asks for, which follows from nothing else."""
     return finding.id == "E3" and finding.basis == Basis.STRUCTURE
 
 
 def _of_its_place(cause: Finding) -> frozenset[str]:
-    """Return what follows from which split is wrong."""
+    """Return what follows from which split is wrong, or from how much a loss asks for."""
     found: frozenset[str] = frozenset()
     if OF_TRAIN in cause.evidence:
         found |= OF_OTHER_TRAINING
@@ -139,6 +136,8 @@ def _of_its_place(cause: Finding) -> frozenset[str]:
         found |= _FAILED
     if IS_TEST in cause.evidence:
         found |= {"S1"}
+    if _is_of_loss(cause):
+        found |= _OF_SHARP_LOSS
     return found - ({"S4"} if cause.id in _LABELS else set())
 
 
