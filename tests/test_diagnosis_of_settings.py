@@ -169,21 +169,20 @@ SURE_LOSSES = {
 
 
 @pytest.mark.parametrize(
-    ("sharpness", "temperature", "named"),
+    ("sharpness", "changes", "named"),
     [
-        (10.0, None, {"E3": "loss=cross_entropy"}),
-        (10.0, 9.0, {}),
-        (1.0, None, {"T1": "optimizer.learning_rate=0.0001"}),
-        (0.6, None, {"T1": "optimizer.learning_rate=0.0001"}),
+        (10.0, {"temperature": None}, {"E3": "loss=cross_entropy"}),
+        (10.0, {"temperature": 9.0}, {"E3": "loss=cross_entropy"}),
+        (10.0, {"temperature": 9.0, "train_accuracy": 0.99}, {}),
+        (1.0, {}, {"T1": "optimizer.learning_rate=0.0001"}),
+        (0.6, {}, {"T1": "optimizer.learning_rate=0.0001"}),
     ],
 )
-def test_a_loss_that_asks_for_large_logits_raises_the_validation_loss_and_the_rate_does_not(
-    sharpness, temperature, named
-):
+def test_a_loss_that_asks_for_large_logits_raises_the_validation_loss_and_the_rate_does_not(sharpness, changes, named):
     """T1: the validation loss is far above ln K from the first epoch on."""
     loss = LossFacts(2.3, 0.0, 0.0, 10, sharpness)
     course = replace(history(**SURE_LOSSES), steps=400)
-    found = diagnose(run(**UNFITTED | {"history": course, "loss": loss, "temperature": temperature, "epochs": 4}))
+    found = diagnose(run(**UNFITTED | {"history": course, "loss": loss, "epochs": 4} | changes))
     assert {one.id: one.repair for one in found if one.id in ("E3", "T1")} == named
 
 

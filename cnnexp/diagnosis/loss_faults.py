@@ -67,13 +67,18 @@ def loss_finding(loss: LossFacts, says: str, *, accuracy: float) -> Finding:
 
 
 def detect_sharp_loss(run: RunEvidence) -> Finding | None:
-    """Report E3 when a loss asks for logits that are far too large, and no temperature was fitted that undoes it.
+    """Report E3 when a loss asks for logits that are far too large.
 
-    The weights that are kept are those of the lowest cross-entropy of validation, so that it may also end training at
-    an epoch at which little was learned.
+    The weights that are kept are those of the lowest cross-entropy of validation, which rises with them, so that it may
+    end training at an epoch at which little was learned; a temperature, which is fitted afterwards, does not undo that.
     """
-    if run.loss is None or not asks_to_be_too_sure(run) or run.temperature is not None:
+    if run.loss is None or not asks_to_be_too_sure(run):
         return None
+    if run.temperature is not None and not is_unfitted(run):
+        return None
+    fitted = "no temperature was fitted that would make them right"
+    if run.temperature is not None:
+        fitted = f"a temperature of {run.temperature:.1f}, fitted afterwards, made them right, but not the choice"
     return Finding(
         id="E3",
         cause=4,
@@ -81,8 +86,8 @@ def detect_sharp_loss(run: RunEvidence) -> Finding | None:
         sentence=(
             f"The loss asks for probabilities that are too high: it is least where logits are {run.loss.sharpness:.1f} "
             "times as large as those that are right as often as they say. The validation loss, which is cross-entropy, "
-            "rises with them, so that the weights of too early an epoch are kept, and no temperature was fitted that "
-            "would undo it."
+            f"rises with them and chooses too early an epoch; {fitted}. {run.train_accuracy:.1%} of the training and "
+            f"{run.val_accuracy:.1%} of the validation images are right."
         ),
         evidence={"sharpness_of_the_loss": run.loss.sharpness, "calibration_images": run.calibration_images},
         confidence=confidence_by(Basis.STRUCTURE),
