@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import (
     RunEvidence,
+    Z,
     beats_majority,
     combination_interval,
     exact_interval,
@@ -51,6 +52,9 @@ TOO_SLOW = 3.0  # times the epochs that ran, still needed: the next learning rat
 UNLEARNED = 1.05  # of the same loss: above, training has not even learned the shares of the classes
 RIPPLE = 0.05  # of the whole fall: small steps also cause such rises of a training loss, for its batches differ
 RISE = 0.05  # of the same loss, of the training loss above its lowest before; dropout and augmentation cause 0.02
+# Standard deviation over images of what was learned of that loss, in units of its mean: of a hundred images, the means
+# of two epochs differ by chance.
+LEARNED_DEVIATION = 0.5
 JUMP = 0.2  # of the same loss, of the validation loss above its lowest
 JUMP_OVER_GAIN = 2.0  # times the fall of the training loss since
 MINIMUM_STEPS = 100  # in fewer, no learning rate shows that it is too low: training is too short
@@ -193,7 +197,8 @@ def _is_unstable(run: RunEvidence) -> bool:
     best = int(val.argmin())
     jump, gain = val[-1] - val[best], train[best] - train[-1]
     jumped = train[-1] > LITTLE_LEARNED * constant and jump > max(JUMP * constant, JUMP_OVER_GAIN * gain)
-    return bool(jumped or largest_rise(train) > RISE * constant)
+    by_chance = Z * LEARNED_DEVIATION * max(constant - train[-1], 0) * (2 / run.train_images) ** 0.5
+    return bool(jumped or largest_rise(train) > max(RISE * constant, by_chance))
 
 
 def _slowness(run: RunEvidence) -> Failure:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cnnexp.diagnosis.answers import lifted
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, combination_interval
+from cnnexp.diagnosis.split_gap import worse_split
 from cnnexp.diagnosis.unlearned import learned_too_little
 from cnnexp.records import Finding
 
@@ -19,6 +20,7 @@ from cnnexp.records import Finding
 # 0.75 to 0.83 for the hardest pair of Fashion-MNIST's classes 0 to 4, and 0.62 to 0.80 for that of CIFAR-10's airplane
 # to deer.
 MOST_TOLD = 0.6
+GUESSED = 0.5  # of one class under two names; the interval contains it
 SURELY_TOLD = 0.75  # high end of its 99 % interval
 FEWEST = 40  # images of the pair
 LEARNED_OTHERS = 0.5  # of the way from chance to all correct, over all validation and test images
@@ -27,6 +29,8 @@ LEARNED_OTHERS = 0.5  # of the way from chance to all correct, over all validati
 def detect_twin_classes(run: RunEvidence) -> Finding | None:
     """Report L2 when a network that tells all other classes apart answers two of them with either name."""
     if not {"validation", "test"} <= run.answers.keys() or len(run.class_counts["train"]) < 3:
+        return None
+    if worse_split(run) is not None:  # two names of one class are guessed in all splits alike
         return None
     if learned_too_little(run) or lifted(run.val_accuracy, run.answers["validation"]) < LEARNED_OTHERS:
         return None
@@ -38,7 +42,13 @@ def detect_twin_classes(run: RunEvidence) -> Finding | None:
     worst = min(known, key=lambda pair: known[pair][0])
     value, low, high = known[worst]
     others = [interval[0] for pair, interval in known.items() if not {*pair} & {*worst}]
-    if value > MOST_TOLD or high > SURELY_TOLD or min(others, default=1.0) <= high or _pixels_tell(run, worst):
+    if (
+        value > MOST_TOLD
+        or low > GUESSED
+        or high > SURELY_TOLD
+        or min(others, default=1.0) <= high
+        or _pixels_tell(run, worst)
+    ):
         return None
     one, other = (run.evaluation.per_class[label].name for label in worst)
     return Finding(
