@@ -34,6 +34,7 @@ PLAIN = 3.0  # times what is left: of digits, inverted, 4 with 80 images and 8 w
 REPRODUCED = 0.05  # accuracy by which the same change of the better split may miss that of the worse one, and ...
 BY_CHANCE = 1.5  # standard errors by which it may miss it, where they are more
 AGREE_REPRODUCED = 0.6  # ... the distance of the pixels, as a share of that before; also where blur or noise is undone
+AGREE_LEARNED = 0.5  # ... and where the better split was trained on, of what is beyond chance
 SAME_IMAGES = 0.6  # two standard errors, by the root of the number of images, where one answer in ten differs
 LOOKED_AT = 160  # images whose pixels are compared after each change; answers are asked of all, for those that agree
 # What loses detail moves few of the numbers: where one surely differs before, over all numbers, and none afterwards.
@@ -77,9 +78,18 @@ class Judged:
 
 
 def name_change(
-    *, better: Sample, worse: Sample, predict: Predict, seed: int, probabilities: Probable | None = None
+    *,
+    better: Sample,
+    worse: Sample,
+    predict: Predict,
+    seed: int,
+    probabilities: Probable | None = None,
+    learned: bool = False,
 ) -> NamedChange | None:
-    """Return the change that explains why the network is worse on one sample than on the other; None if none does."""
+    """Return the change that explains why the network is worse on one sample than on the other; None if none does.
+
+    Where the better images are `learned` by heart, any change of them costs answers, so that their pixels must tell.
+    """
 
     def judge(images: Images, labels: Labels) -> Judged:
         if probabilities is None:
@@ -117,7 +127,8 @@ def name_change(
             before = replace(correct, log_likelihood=None) if fitted_to_chance else correct
             accepted = _rises(before, answers, tried=1 if plain else len(agreeing), least=least)
         else:
-            accepted = _reproduces(reached, answers, correct, tried=len(agreeing), plain=plain)
+            agrees = plain or not learned or after <= chance + AGREE_LEARNED * (apart - chance)
+            accepted = agrees and _reproduces(reached, answers, correct, tried=len(agreeing), plain=plain)
             accepted &= told or apart > EVEN * chance  # splits drawn alike need no explanation by their pixels
         if accepted:
             named = _named(candidate, correct.right, answers.right, apart, after)

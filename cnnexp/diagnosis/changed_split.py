@@ -63,6 +63,7 @@ def _explained(found: Gap, run: SplitsEvidence) -> Finding | None:
         predict=run.images.predict,
         seed=run.seed,
         probabilities=run.images.probabilities,
+        learned=found.better == "train",
     )
     # Where test is no better than validation, train is the odd one out.
     title = "validation and test" if found.better == "train" else found.worse
