@@ -6,6 +6,7 @@ import numpy as np
 
 from cnnexp.data_check.checked_dataset import CheckedDataset, Rows
 from cnnexp.data_check.image_properties import PROPERTIES, Values
+from cnnexp.data_check.placeholders import placeholder_rows
 from cnnexp.records import SPLIT_NAMES, DataIssue
 
 FEWEST = 20  # images of a split that is compared
@@ -16,8 +17,11 @@ LEAST = 0.1  # Kolmogorov-Smirnov distance, 0..1: a smaller one may be significa
 
 
 def non_iid(dataset: CheckedDataset) -> Iterator[DataIssue]:
-    """Compare every split with the training split."""
-    rows = {name: np.flatnonzero(dataset.splits == number) for number, name in enumerate(SPLIT_NAMES)}
+    """Compare every split with the training split, without images that show nothing of what they are labelled as."""
+    nothing = placeholder_rows(dataset)
+    rows = {
+        name: np.setdiff1d(np.flatnonzero(dataset.splits == number), nothing) for number, name in enumerate(SPLIT_NAMES)
+    }
     others = [name for name in SPLIT_NAMES[1:] if min(len(rows[name]), len(rows["train"])) >= FEWEST]
     chance = CHANCE / max(len(others) * (len(PROPERTIES) + 2), 1)  # and colour modes and class shares
     for name in others:

@@ -33,7 +33,7 @@ ONE_PAIR = 0.6  # of the answers that are contradicted beyond those of the other
 def detect_judged_labels(run: RunEvidence) -> Finding | None:
     """Report L1, L2 or L3 of a split that is far below the other one although its images are answered as usual."""
     gap = worse_split(run)
-    if gap is None or differs(gap.worse, run):
+    if gap is None or (differs(gap.worse, run) and not differs(gap.better, run)):
         return None
     if gap.worse == "validation" and (detect_label_noise(run) or detect_flipped_class(run)) is not None:
         return None  # they are those of all images before the test
