@@ -6,7 +6,8 @@ import pytest
 from cnnexp.diagnosis import diagnose, rank
 from cnnexp.diagnosis.consequences import EXPLAINS
 from cnnexp.diagnosis.few_levels import COUNTED
-from cnnexp.diagnosis.split_gap import OF_TRAIN, OF_VALIDATION
+from cnnexp.diagnosis.judged_labels import CONTRADICTED
+from cnnexp.diagnosis.split_gap import GAP, OF_TRAIN, OF_VALIDATION
 from cnnexp.records import DataImage, DataIssue, DataReport, Finding
 from cnnexp.records.catalogue import NAMES
 from cnnexp.tracking.store import run_files
@@ -81,6 +82,16 @@ def test_labels_that_answers_alone_contradict_follow_from_a_setting_that_kept_th
     assert ids(rank([replace(finding("T3", 0.9), basis="curves"), replace(finding("L2", 0.8), basis="labels")])) == [
         "L2"
     ]
+
+
+def test_what_is_wrong_with_training_images_makes_no_difference_between_two_splits_that_were_not_trained_on():
+    black = replace(finding("D2", 0.8), evidence={OF_TRAIN: 0.2}, basis="files")
+    gap = replace(finding("U0", 0.7), evidence={GAP: 0.2})
+    labels = replace(finding("L1", 0.7), evidence={CONTRADICTED: 0.2}, basis="labels against test")
+    assert ids(rank([black, gap])) == ["D2", "U0"]
+    assert ids(rank([black, gap, labels])) == ["D2", "L1"]
+    everywhere = replace(black, evidence={OF_TRAIN: 0.2, OF_VALIDATION: 0.2})
+    assert ids(rank([everywhere, gap])) == ["D2"]
 
 
 def test_few_levels_are_counted_and_a_blur_that_looks_like_them_is_not():

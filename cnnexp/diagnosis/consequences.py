@@ -112,7 +112,9 @@ def _as_counted(cause: Finding, finding: Finding) -> bool | None:
 
 def _as_what_is_judged(cause: Finding, finding: Finding) -> bool | None:
     """Return what follows between labels, pixels and scores of judged images; None: it is not about these."""
-    if cause.id == finding.id or (GAP in finding.evidence and cause.cause in OF_TRAINING) or _is_of_loss(finding):
+    is_of_training = cause.cause in OF_TRAINING or (OF_TRAIN in cause.evidence and OF_VALIDATION not in cause.evidence)
+    is_between = bool({GAP, CONTRADICTED} & {*finding.evidence})
+    if cause.id == finding.id or (is_between and is_of_training) or _is_of_loss(finding):
         return False
     if CONTRADICTED in cause.evidence and finding.id == "D6":  # nor by the labels that it is asked of
         return True
