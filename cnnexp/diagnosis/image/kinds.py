@@ -293,7 +293,7 @@ UNNAMED = Kind(
         u.solarize,
         u.shade(1),
         u.shade(2),
-        *(u.bent, u.slanted, u.unevenly_lit, u.hidden, u.lost_lines),
+        *(u.bent, u.slanted, u.unevenly_lit, u.hidden, u.lost_lines, u.written_on),
         o.texture,
         o.shapes,
         o.softened(o.shapes, 1.0),

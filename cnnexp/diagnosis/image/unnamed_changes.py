@@ -5,7 +5,7 @@ Conventions are those of `changes`. Simulated beside the named kinds, so that wh
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from cnnexp.diagnosis.image.changes import Generator, Transform, scale_of, to_bytes
 from cnnexp.records import Images
@@ -147,6 +147,20 @@ def lost_lines(images: Images, generator: Generator) -> Images:
         lost = generator.random(len(lines)) < generator.uniform(0.06, 0.3)
         lines[lost] = generator.choice([0, 255, int(generator.integers(0, 256))])
     return torn
+
+
+def written_on(images: Images, generator: Generator) -> Images:
+    """Return images with thin lines of one level over them, as of writing, a mark or a scratch."""
+    rows, columns = images.shape[1:3]
+    marked = images.copy()
+    for image in marked:
+        mask = Image.new("L", (columns, rows))
+        middle, reach = generator.uniform(0.3, 0.7, 2), generator.uniform(0.15, 0.5, 2)
+        places = (middle + reach * generator.uniform(-1, 1, (int(generator.integers(6, 24)), 2))) * (columns, rows)
+        width = max(1, round(generator.uniform(0.6, 1.6) * scale_of(images)))
+        ImageDraw.Draw(mask).line([(float(x), float(y)) for x, y in places], fill=255, width=width)
+        image[np.asarray(mask) > 0] = generator.choice([0, 255, int(generator.integers(0, 256))])
+    return marked
 
 
 def _smooth_field(images: Images, cells: int, generator: Generator) -> Field:
