@@ -404,6 +404,16 @@ def test_an_image_is_answered_again_with_what_is_wrong_undone(tmp_path, monkeypa
         assert (undone.pixels == image).all()
 
 
+def test_the_forward_pass_that_is_prepared_for_many_images_answers_alike():
+    model = trained_model.model()
+    images = model.reference.held_out[:9]
+    assert model.prepare is not None
+    for found, prepared in zip(model.forward(images), model.prepare()(images), strict=True):
+        assert np.abs(found - prepared).max() < 1e-5
+    with pytest.raises(TypeError):
+        model.prepare()(images / np.float32(255))
+
+
 def test_what_a_detector_was_fitted_on_is_part_of_its_key(tmp_path, monkeypatch):
     from cnnexp.errors import ModelError
     from cnnexp.saved.held_out import HeldOut

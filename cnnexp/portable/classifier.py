@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..images import READER
 from . import golden, user_code
 from .card import CARD_FILE, MODEL_FILE, REFERENCE_FILE, Card, UnfitModelError, digest_of
-from .forward import Forward, forward_of
+from .forward import Forward, forward_of, forward_of_many
 from .reference import TrainingReference
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Classifier:
     reference: TrainingReference
     forward: Forward  # uint8 (N, H, W, C) -> probabilities (N, K), features (N, F)
     network: "keras.Model"  # what `forward` computes by
+    prepare: Callable[[], Forward] | None = None  # the same, in a second, for many images; None: `forward` is all
 
 
 def load(folder: Path) -> Classifier:
@@ -52,7 +54,11 @@ def load(folder: Path) -> Classifier:
     _multiply_in_all_bits()
     reference = _load_reference(folder, card)
     classifier = Classifier(
-        card=card, reference=reference, forward=forward_of(network, at_once=card.images_at_once), network=network
+        card=card,
+        reference=reference,
+        forward=forward_of(network, at_once=card.images_at_once),
+        network=network,
+        prepare=lambda: forward_of_many(network, at_once=card.images_at_once),
     )
     here = machine()
     golden.replay(

@@ -27,6 +27,7 @@ from cnnexp.errors import ModelError
 from cnnexp.portable.card import MODEL_FILE, REFERENCE_FILE, digest_of
 from cnnexp.portable.classifier import Classifier
 from cnnexp.portable.decision import decide
+from cnnexp.portable.forward import Forward
 from cnnexp.records import Images, Labels
 from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
@@ -34,6 +35,7 @@ from cnnexp.system.files import content_of, write_atomically
 VERSION = 17  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
+_LARGE = 96 * 96  # pixels of an image
 _AT_ONCE, _VALUES_AT_ONCE = 256, 2**22  # images, and values of these, through the network, at most
 _GAUSSIANS = ("centre", "scale", "whiten", "means")
 _OF_KINDS = ("apart", "oddity", "shares")
@@ -61,12 +63,12 @@ def mismatches_of(model: Classifier, held_out: HeldOut, *, on_fit: Callable[[], 
         ModelError: They are fewer than `held_out.FEWEST`.
 
     """
-    kinds, describe = kinds_for(model.card.image.shape[-1]), _describer(model)
+    kinds, describe = kinds_for(model.card.image.shape[-1]), _describer(model, model.forward)
     key = digest_of(f"{held_out.key} {model.card.files[REFERENCE_FILE]}".encode())[:16]
     path = cache_folder(None) / FOLDER / f"{model.card.files[MODEL_FILE][:16]}-{key}-{VERSION}.npz"
     kept = _read(content_of(path))
     if kept is None:
-        kept = _fit(model, held_out, kinds, describe, on_fit)
+        kept = _fit(model, held_out, kinds, on_fit)
         with suppress(OSError):  # a cache that cannot be written costs time, no answer
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, _to_bytes(*kept))
@@ -74,13 +76,13 @@ def mismatches_of(model: Classifier, held_out: HeldOut, *, on_fit: Callable[[], 
 
 
 def _fit(
-    model: Classifier, held_out: HeldOut, kinds: tuple[Kind, ...], describe: Describe, on_fit: Callable[[], None]
+    model: Classifier, held_out: HeldOut, kinds: tuple[Kind, ...], on_fit: Callable[[], None]
 ) -> tuple[Detector, Labels, Usual]:
     images, _ = held_out.read()
     if len(images) < FEWEST:
         raise ModelError(f"There are {len(images)} {held_out.name}.")
     on_fit()
-    simulated = simulate(images, kinds, describe, seed=_SEED)
+    simulated = simulate(images, kinds, _describer(model, _forward_of_many(model)), seed=_SEED)
     with threadpool_limits(1, "blas"):  # the matrices are small: threads would wait for each other
         detector = fit_detector(simulated, pixel_numbers=pixel_numbers(images[:1]).shape[1])
     ordinary = images[simulated.chosen]
@@ -99,14 +101,20 @@ def _chunks(images: Images) -> list[Images]:
     return [images[start : start + step] for start in range(0, len(images), step)]
 
 
-def _describer(model: Classifier) -> Describe:
+def _forward_of_many(model: Classifier) -> Forward:
+    """Return the forward pass that describes most images in the least time: of large ones, one that is prepared."""
+    is_large = math.prod(model.card.image.shape[:2]) >= _LARGE
+    return model.prepare() if is_large and model.prepare is not None else model.forward
+
+
+def _describer(model: Classifier, forward: Forward) -> Describe:
     """Return what describes images: their pixels, what the network makes of them, and how far off they are."""
     reference = model.reference
     gaussians = reference.feature_gaussians
     directions = np.concatenate([gaussians.axes, gaussians.means[:MOST_CLASSES]])
 
     def describe(images: Images) -> Values:
-        features = np.concatenate([model.forward(np.ascontiguousarray(chunk))[1] for chunk in _chunks(images)])
+        features = np.concatenate([forward(np.ascontiguousarray(chunk))[1] for chunk in _chunks(images)])
         columns = [
             pixel_numbers(images),
             features if features.shape[1] <= len(gaussians.axes) else features @ directions.T,
