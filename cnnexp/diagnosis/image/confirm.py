@@ -19,7 +19,7 @@ TYPICAL_P = 0.05
 # Ordinary images that would be named, and look as much changed: at most this share of all.
 NAMED_P = 0.003
 # The same for one that looks changed in its own way as no ordinary one does: share of those that look as much
-# changed in any way, at most. Of 3,600 test images of six development networks 6 get a name by all limits together.
+# changed in any way, at most. Of 3,600 test images of six development networks 13 get a name by all limits together.
 BEYOND_P = 0.03
 # Share of the kind's simulated images that lie as far out when the kind is undone, at least: other things, which are
 # dark or framed by nature, lie farther out. With 0.02 a third more of them are named by networks for photographs.
