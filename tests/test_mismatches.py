@@ -306,9 +306,9 @@ def test_no_set_is_named_where_what_has_no_name_is_possible():
     blurred = SetCandidate(kind="blurred", share=1.0, share_p=0.5, typical=0.5, explained=20, undone_p=None)
     suspicion = SetSuspicion(images=20, clean_p=0.001, candidates=(blurred,))
     assert suspicion.named == (blurred,)
-    unnamed = replace(blurred, kind=OTHER, share=0.0, share_p=0.065)
+    unnamed = replace(blurred, kind=OTHER, share=0.0, share_p=0.085)
     assert not replace(suspicion, candidates=(blurred, unnamed)).named
-    excluded = replace(unnamed, share_p=0.055)  # a kind with a name would be possible
+    excluded = replace(unnamed, share_p=0.075)  # a kind with a name would be possible
     assert replace(suspicion, candidates=(blurred, excluded)).named
     assert replace(excluded, kind="cropped").is_possible
 
