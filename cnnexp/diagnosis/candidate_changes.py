@@ -17,6 +17,7 @@ MIDDLE = (25.0, 230.0)
 CHANGED_GAIN = 0.1  # logarithm of a gain, below which contrast stays
 QUALITIES = (40, 20, 10, 5)  # of JPEG: what is finer hardly costs an answer
 FACTORS = (2, 3, 4)  # by which images were made smaller before they were enlarged
+WHOLES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)  # share of both sides that is left
 ASPECTS = (0.5, 0.6, 0.75)  # share of one side that is left where the other one is whole
 
 
@@ -138,7 +139,7 @@ def _is_around_a_mean(found: Fit) -> bool:
 def _sizes() -> Iterator[Candidate]:
     """Yield crops of the worse split, reproduced on the better one, and frames, which are cropped off."""
     same = "resize and crop it by the same rule as the training images (data.resize)"
-    wholes = [(f"the middle {share:.0%} enlarged", share, share) for share in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)]
+    wholes = [(f"the middle {share:.0%} enlarged", share, share) for share in WHOLES]
     wholes += [(f"the middle {share:.0%} of the height stretched", share, 1.0) for share in ASPECTS]
     wholes += [(f"the middle {share:.0%} of the width stretched", 1.0, share) for share in ASPECTS]
     for middle, height, width in wholes:
@@ -148,7 +149,10 @@ def _sizes() -> Iterator[Candidate]:
 
 
 def losses_of_a_part() -> Iterator[Candidate]:
-    """Yield noise, blur and bad exposure that a part of a split may have suffered, in steps that are hardly seen."""
+    """Yield noise and blur that a part of a split may have suffered, in steps that are hardly seen.
+
+    No exposure: a split that has the brighter ones of all images looks like that, too.
+    """
     look = "look at the images that are {}, and leave them out or take them again"
     for amount in np.geomspace(16, 100, 9):
         change, how = changes.gaussian_noise(float(amount)), f"noise of {amount:.2g} levels"
@@ -156,10 +160,6 @@ def losses_of_a_part() -> Iterator[Candidate]:
     for amount in np.geomspace(0.8, 6, 9):
         change, how = changes.gaussian_blur(float(amount)), f"a blur of {amount:.2g} px"
         yield Candidate("D2", "blurred", how, look.format("blurred"), change, False, True, 1)
-    for power in np.geomspace(1.7, 6, 6):
-        for title, own in (("too dark", float(power)), ("too bright", float(1 / power))):
-            how = f"gamma {own:.2g}"
-            yield Candidate("D2", title, how, look.format(title), changes.gamma(own), False, True, 1)
 
 
 def _losses(found: Fit) -> Iterator[Candidate]:

@@ -3,8 +3,8 @@
 Of photographs, pixels tell four of five whose red and blue are exchanged: too few to undo each, and plenty to say how
 many there are. A number that tells the two apart has one mean over images of the better split, another over these once
 they are changed, and between them where a share of a split is changed. Such a share is named where as many of the
-better split's images, changed, then have the pixels of the worse split, and about as many wrong answers. So are noise,
-blur and bad exposure of a share, which nothing undoes, where the pixels surely differ.
+better split's images, changed, then have the pixels of the worse split, and about as many wrong answers. So are noise
+and blur of a share, which nothing undoes, where the pixels surely differ.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ FEWEST = 100  # images of either split: the share of fewer is hardly known
 # Means of plain and of changed images, in deviations of one image: two of three images are told where they are 0.86
 # apart. Mirrored ones are 0.0 to 0.3 apart, and chance would be taken for a share.
 APART = 0.8
-# Of the distance of the pixels beyond chance, that may be left of noise, blur or exposure: of digits, Fashion-MNIST 0
+# Of the distance of the pixels beyond chance, that may be left of noise or blur: of digits, Fashion-MNIST 0
 # to 4 and CIFAR-10 airplane to deer 0.0 to 0.2 with the nearest strength, 0.4 and more with the next one.
 LEFT = 0.25
 LEAST_SHARE = 0.05  # the low end of the interval: what is less hardly costs what is worth a finding

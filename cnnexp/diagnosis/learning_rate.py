@@ -55,6 +55,7 @@ RISE = 0.05  # of the same loss, of the training loss above its lowest before; d
 # Standard deviation over images of what was learned of that loss, in units of its mean: of a hundred images, the means
 # of two epochs differ by chance.
 LEARNED_DEVIATION = 0.5
+LEARNED_MUCH = 0.5  # of the way from the most common class to all correct, with which steps are no failure
 JUMP = 0.2  # of the same loss, of the validation loss above its lowest
 JUMP_OVER_GAIN = 2.0  # times the fall of the training loss since
 MINIMUM_STEPS = 100  # in fewer, no learning rate shows that it is too low: training is too short
@@ -141,6 +142,9 @@ def _failure_to_learn_enough(run: RunEvidence) -> Failure | None:
     if _is_too_slow(run):
         return _slowness(run)
     if _is_as_good_as_neighbours(run):  # what is left of the loss is all that the data allow
+        return None
+    common = majority_share(run.evaluation)
+    if run.evaluation.metrics["accuracy"] - common >= LEARNED_MUCH * (1 - common):  # few answers are surely wrong
         return None
     return INSTABILITY if has_nearly_collapsed(run) or _is_unstable(run) else None
 
