@@ -32,7 +32,7 @@ from cnnexp.records import Images, Labels
 from cnnexp.saved.held_out import FEWEST, HeldOut
 from cnnexp.system.files import content_of, write_atomically
 
-VERSION = 17  # of the kinds, the numbers and the fit: increased when one of them changes
+VERSION = 18  # of the kinds, the numbers and the fit: increased when one of them changes
 FOLDER = "diagnosis"  # in the cache folder
 MOST_CLASSES = 50  # whose means are directions of long features, beside their principal ones
 _LARGE = 96 * 96  # pixels of an image

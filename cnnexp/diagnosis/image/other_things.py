@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 from cnnexp.diagnosis.image.changes import Generator, Transform, gaussian_blur, resized, scale_of, to_bytes
 from cnnexp.records import Images
 
+_LARGE = 100  # pixels of a side, of which one is as fine as an edge in a photograph
+
 Pixels = NDArray[np.float32]
 
 
@@ -99,22 +101,23 @@ def leaves(count: int, sizes: tuple[float, float], gains: tuple[float, float]) -
 
 
 def _leaves(images: Images, count: int, sizes: tuple[float, float], generator: Generator) -> Pixels:
-    """Return one image (H, W, C), drawn twice as large: edges are soft."""
+    """Return one image (H, W, C); small ones are drawn twice as large, so that edges are soft."""
     rows, columns, channels = images.shape[1:]
+    times = 2 if min(rows, columns) < _LARGE else 1
     many = int(generator.integers(count // 6 + 2, count))
     colours = generator.uniform(0, 255, (many + 1, channels)).astype(np.float32)
     if generator.random() < 0.5:
         own = generator.integers(0, images.size // channels, many + 1)
         colours = images.reshape(-1, channels)[own].astype(np.float32)
-    drawn = np.full((2 * rows, 2 * columns, channels), colours[-1], np.float32)
-    low, high = (2 * rows * share for share in sizes)
+    drawn = np.full((times * rows, times * columns, channels), colours[-1], np.float32)
+    low, high = (times * rows * share for share in sizes)
     radii = 1 / (1 / low + generator.random(many) * (1 / high - 1 / low))  # as many of each size, by their area
     if generator.random() < 0.6:
         radii = np.sort(radii)[::-1]  # small ones in front
     for radius, colour in zip(radii, colours[:-1], strict=True):
         _draw(drawn, float(radius), colour, generator)
-    halves: Pixels = drawn.reshape(rows, 2, columns, 2, channels).mean(axis=(1, 3))
-    return halves
+    reduced: Pixels = drawn.reshape(rows, times, columns, times, channels).mean(axis=(1, 3))
+    return reduced
 
 
 def _draw(image: Pixels, radius: float, colour: NDArray[np.generic], generator: Generator) -> None:
