@@ -59,8 +59,11 @@ def worse_split(run: SplitsEvidence) -> Gap | None:
 
 
 def _is_surely_lower(gap: Gap, run: SplitsEvidence) -> bool:
-    """Return whether a split is lower where its images differ by the data check: that needs less of the accuracies."""
-    if not differs(gap.worse, run):
+    """Return whether a split is lower where its images differ by the data check: that needs less of the accuracies.
+
+    Not where those of the other one do, too: then it is train that is unlike both.
+    """
+    if not differs(gap.worse, run) or differs(gap.better, run):
         return False
     return accuracy_difference(run, gap.better, gap.worse, level=SURE_OF_IMAGES)[1] > 0
 
@@ -142,7 +145,8 @@ def detect_split_gap(run: SplitsEvidence) -> Finding | None:
         f"were not trained on either: {100 * size:.1f} points apart at equal class shares (99 % interval "
         f"{100 * surely:.1f} to {100 * at_most:.1f}), more than chance and choosing an epoch explain."
     )
-    issue = next((one for one in _differences(run) if one.title.startswith(worse)), None)
+    of_train = differs(better, run)  # and of no difference between the two
+    issue = None if of_train else next((one for one in _differences(run) if one.title.startswith(worse)), None)
     issue = issue or pixels_apart(run, worse, better)
     evidence = {"accuracy_" + name: score for name, score in scores.items()} | {GAP: size, "gap_low": surely}
     evidence |= found.place
