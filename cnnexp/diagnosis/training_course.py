@@ -92,8 +92,11 @@ def has_exploded(run: RunEvidence) -> bool:
 
 
 def has_learned_little(run: RunEvidence) -> bool:
-    """Return whether most of the loss of a constant output was left at the best epoch."""
-    return bool(validation_losses(run).min() > LITTLE_LEARNED * prior_loss(run))
+    """Return whether most of the loss of a constant output was left at the best epoch, and many answers were wrong.
+
+    Loss is left, too, where labels are smoothed, and where a network of few steps is right but not yet sure.
+    """
+    return bool(validation_losses(run).min() > LITTLE_LEARNED * prior_loss(run)) and run.val_accuracy < FITTED
 
 
 def asks_to_be_too_sure(run: RunEvidence) -> bool:

@@ -15,6 +15,11 @@ from cnnexp.models.names import WHITENING
 from cnnexp.models.regularization import Regularization
 from cnnexp.models.whitening import begin_as_identity
 
+# Of the stored statistics of batch normalization, in each step, as in PyTorch. With the 0.99 of Keras two fifths of
+# their first values are left after ninety steps: with 1,200 photographs in batches of 128 a residual network answered
+# 0.40 after 25 epochs, with these 0.62; in batches of 32 it is 0.60 and 0.65 (three seeds each).
+STATISTICS_KEPT = 0.9
+
 
 def zoo_layers(
     config: ModelConfig, x: keras.KerasTensor, *, regularization: Regularization, policy: keras.DTypePolicy
@@ -142,7 +147,7 @@ class _LayerMaker:
         )(x)
         if not normalized:
             return x
-        x = layers.BatchNormalization(**self._common("normalization"))(x)
+        x = layers.BatchNormalization(momentum=STATISTICS_KEPT, **self._common("normalization"))(x)
         return layers.Activation(activation, **self._common("activation"))(x) if activation else x
 
     def whitening(self, x: keras.KerasTensor, side: int) -> keras.KerasTensor:
