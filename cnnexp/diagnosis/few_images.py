@@ -3,6 +3,7 @@
 from cnnexp.diagnosis.confidence import Basis, confidence_by
 from cnnexp.diagnosis.evidence import RunEvidence, Z
 from cnnexp.diagnosis.overfitting import accuracy_gap
+from cnnexp.diagnosis.training_course import has_collapsed, has_moved
 from cnnexp.records import Finding
 
 # Accuracy that nearest neighbours lose with half of the training images. Of digits, Fashion-MNIST and CIFAR-10 it is
@@ -21,7 +22,8 @@ def detect_few_images(run: RunEvidence) -> Finding | None:
 
     Or when a network that begins with random weights has learned a few images of each class by heart.
     """
-    if run.val_accuracy >= GOOD:
+    stood_still = bool(run.history.outputs) and not has_moved(run)
+    if run.val_accuracy >= GOOD or has_collapsed(run) or stood_still:  # more images help no network that learns none
         return None
     return _by_neighbours(run) or _by_number(run)
 

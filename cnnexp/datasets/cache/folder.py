@@ -4,6 +4,7 @@
 images.npy           (N, H, W, C) uint8
 catalogue.npz        the manifest's arrays (labels, declared splits, groups), duplicates, own sizes and colour modes
 measures.npz         what the data check computed of each image; there once it was run
+empty.npz            which images show nothing, so that measures of earlier versions need not be computed anew
 files.txt            a name per line
 entry.json           the rest, with a checksum of each file and of itself; written last, so that an entry without it is
                      unfinished
