@@ -16,8 +16,7 @@ from cnnexp.models.regularization import Regularization
 from cnnexp.models.whitening import begin_as_identity
 
 # Of the stored statistics of batch normalization, in each step, as in PyTorch. With the 0.99 of Keras two fifths of
-# their first values are left after ninety steps: with 1,200 photographs in batches of 128 a residual network answered
-# 0.40 after 25 epochs, with these 0.62; in batches of 32 it is 0.60 and 0.65 (three seeds each).
+# their first values are left after ninety steps; experiments/transfer has what that cost with few images.
 STATISTICS_KEPT = 0.9
 
 
